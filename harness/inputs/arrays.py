@@ -1,0 +1,48 @@
+"""Arrays that orchestrator and workers read alike, and the digests that prove it. NumPy only: workers import this."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+PARTS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def sha256(array: NDArray[np.generic]) -> str:
+    """Return the SHA-256 of an array's bytes in C order, in hex. Shape and dtype do not enter."""
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def dataset_digest(parts: Mapping[str, NDArray[np.generic]]) -> str:
+    """Return one digest of a dataset's four arrays: the SHA-256 of their own digests, in the order of PARTS."""
+    return hashlib.sha256("".join(sha256(parts[name]) for name in PARTS).encode()).hexdigest()
+
+
+def weights_digest(weights: Mapping[str, NDArray[np.generic]]) -> str:
+    """Return one digest of named weights: name, shape, dtype and bytes of each, in the order given."""
+    whole = hashlib.sha256()
+    for name, value in weights.items():
+        whole.update(f"{name} {value.shape} {value.dtype} {sha256(value)}\n".encode())
+    return whole.hexdigest()
+
+
+def load_dataset(folder: Path) -> dict[str, NDArray[np.uint8]]:
+    """Return the four arrays of a prepared dataset, memory-mapped: images (n, 28, 28) and labels (n,), uint8."""
+    return {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in PARTS}
+
+
+def load_weights(file: Path) -> dict[str, NDArray[np.float32]]:
+    """Return the named initial weights of a file that `harness.inputs.draws` wrote, in their order."""
+    with np.load(file, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def network_input(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return images (n, 28, 28) of 0..255 as rows (n, 784) of 0..1, float32; the one place where pixels are scaled."""
+    rows = images.reshape(len(images), -1).astype(np.float32)  # (n, 784)
+    rows /= np.float32(255)
+    return rows

@@ -1,0 +1,207 @@
+"""The dataset: found, downloaded or embedded; identified by the content of its arrays; prepared once for all workers.
+
+MNIST is looked for in this order: the folder that HARNESS_DATA_DIR names (mnist.npz, or the four IDX files, plain or
+.gz), what was prepared before, Keras's own cache, the network. What is found must be MNIST to the bit: a container's
+name or checksum proves nothing, the arrays' SHA-256 does.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+from harness.errors import DataError
+from harness.inputs import digits
+from harness.inputs.arrays import PARTS, dataset_digest, load_dataset, sha256
+from harness.inputs.download import Progress, fetch
+
+URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+N_CLASSES = 10
+SHAPES = {"x_train": (60_000, 28, 28), "y_train": (60_000,), "x_test": (10_000, 28, 28), "y_test": (10_000,)}
+MNIST = {
+    "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+}
+DIGESTS = {  # of a whole dataset, as `dataset_digest` makes it
+    "mnist": "c473ce9de4170e6fe7638543697b7512b19cc4b2c68279feabf4a085461033dd",
+    "digits": "6950cb435ceac04ae3dae6ab4ad4bb229f697c2c22756c142dd93d5c530b3379",
+}
+IDX = {
+    "x_train": "train-images-idx3-ubyte",
+    "y_train": "train-labels-idx1-ubyte",
+    "x_test": "t10k-images-idx3-ubyte",
+    "y_test": "t10k-labels-idx1-ubyte",
+}
+Parts = Mapping[str, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A dataset on disk as four .npy files that workers memory-map."""
+
+    name: str
+    sha256: str
+    folder: Path
+    origin: str  # one clause for the user: where it came from, and why
+
+    @property
+    def n_train(self) -> int:
+        """Number of training samples."""
+        return SHAPES["x_train"][0]
+
+    @property
+    def n_inputs(self) -> int:
+        """Features of one sample: 784."""
+        return SHAPES["x_train"][1] * SHAPES["x_train"][2]
+
+
+def cache_folder() -> Path:
+    """Return where prepared datasets and draws are kept: HARNESS_CACHE_DIR, or the user's cache folder."""
+    setting = os.environ.get("HARNESS_CACHE_DIR")
+    return Path(setting).expanduser() if setting else user_cache_path("keras-backend-harness")
+
+
+def prepare(name: str, progress: Progress = lambda done, whole: None) -> Prepared:
+    """Return the dataset of that name, ready for workers: "mnist", "digits", or "auto" (MNIST where it can be had).
+
+    Raises:
+        DataError: MNIST was named outright and is not to be had; or a file that should hold it holds something else,
+            also under "auto": a wrong file is never passed over in silence.
+    """
+    if name == "digits":
+        return _digits("named outright")
+    found = _present()
+    if found:
+        return found
+    try:
+        return _downloaded(progress)
+    except DataError as error:
+        if name == "auto":
+            return _digits(f"MNIST is not on this machine and could not be downloaded ({error})")
+        raise DataError(
+            f"dataset mnist: {error}. Put mnist.npz into a folder and set HARNESS_DATA_DIR to it, or take --dataset digits"
+        ) from None
+
+
+def _present() -> Prepared | None:
+    """Return MNIST from this machine: the user's setting first, so that a wrong file there is never hidden by a cache."""
+    setting = os.environ.get("HARNESS_DATA_DIR")
+    if setting:
+        return _kept("mnist", read_folder(Path(setting).expanduser()), f"HARNESS_DATA_DIR={setting}")
+    if _whole("mnist"):
+        return Prepared("mnist", DIGESTS["mnist"], _folder("mnist"), "prepared before")
+    keras_file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets" / "mnist.npz"
+    if keras_file.is_file():
+        return _kept("mnist", read_npz(keras_file), f"Keras's cache, {keras_file}")
+    return None
+
+
+def _downloaded(progress: Progress) -> Prepared:
+    url = os.environ.get("HARNESS_MNIST_URL") or URL
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "mnist.npz"
+        fetch(url, file, progress)
+        return _kept("mnist", read_npz(file, shown=url), f"downloaded from {url}")
+
+
+def _digits(reason: str) -> Prepared:
+    origin = f"made from scikit-learn's handwritten digits; {reason}"
+    if _whole("digits"):
+        return Prepared("digits", DIGESTS["digits"], _folder("digits"), origin)
+    return _kept("digits", digits.make(), origin)
+
+
+def read_folder(folder: Path) -> Parts:
+    """Return MNIST's arrays from a folder's mnist.npz, or from its four IDX files."""
+    if (folder / "mnist.npz").is_file():
+        return read_npz(folder / "mnist.npz")
+    files = {part: next((f for f in (folder / name, folder / f"{name}.gz") if f.is_file()), None) for part, name in IDX.items()}
+    missing = [IDX[part] for part, file in files.items() if file is None]
+    if missing:
+        raise DataError(f"HARNESS_DATA_DIR: {folder}: expected mnist.npz, or four IDX files (plain or .gz); missing {', '.join(missing)}")
+    return {part: _checked(part, read_idx(file), str(file)) for part, file in files.items() if file}
+
+
+def read_npz(file: Path, shown: str | None = None) -> Parts:
+    """Return MNIST's arrays from an .npz, each proved by its digest; nothing is unpickled."""
+    where = shown or str(file)
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            missing = [part for part in PARTS if part not in archive.files]
+            if missing:
+                raise DataError(f"{where}: expected the arrays {', '.join(PARTS)}; missing {', '.join(missing)}")
+            return {part: _checked(part, archive[part], where) for part in PARTS}
+    except (ValueError, EOFError, OSError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{where}: expected a whole .npz of plain arrays; received a file that cannot be read ({error})") from None
+
+
+def read_idx(file: Path) -> NDArray[np.uint8]:
+    """Return the array of an IDX file, plain or gzipped.
+
+    Source: the format's own description, http://yann.lecun.com/exdb/mnist: two zero bytes, the type (8 is uint8), the
+    rank, each dimension as a big-endian uint32, the data.
+    """
+    try:
+        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        zeros, kind, rank = struct.unpack_from(">HBB", content)
+        shape = struct.unpack_from(f">{rank}I", content, 4)
+        if (zeros, kind) != (0, 8):
+            raise ValueError(f"its first bytes are {content[:4].hex()}, not 000008..")
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
+        raise DataError(f"{file}: expected a whole IDX file of uint8; {error}") from None
+
+
+def _checked(part: str, array: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
+    """Return the array if it is MNIST's, to the bit."""
+    if array.dtype != np.uint8 or array.shape != SHAPES[part]:
+        raise DataError(f"{where}: {part}: expected uint8 {SHAPES[part]}; received {array.dtype} {array.shape}")
+    digest = sha256(array)
+    if digest != MNIST[part]:
+        raise DataError(f"{where}: {part}: expected MNIST, SHA-256 {MNIST[part][:12]}…; received other content, {digest[:12]}…")
+    return array.astype(np.uint8, copy=False)
+
+
+def _folder(name: str) -> Path:
+    return cache_folder() / "datasets" / f"{name}-{DIGESTS[name][:16]}"
+
+
+def _whole(name: str) -> bool:
+    """Say whether a prepared dataset lies in the cache with every byte in place."""
+    try:
+        return dataset_digest(load_dataset(_folder(name))) == DIGESTS[name]
+    except (OSError, ValueError, EOFError):
+        return False
+
+
+def _kept(name: str, parts: Parts, origin: str) -> Prepared:
+    """Write a dataset into the cache, whole or not at all, and return it."""
+    digest = dataset_digest(parts)
+    if digest != DIGESTS[name]:
+        raise DataError(f"dataset {name}: expected digest {DIGESTS[name][:12]}…; received {digest[:12]}… (please report this)")
+    target = _folder(name)
+    if not _whole(name):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent) as partial:
+                for part in PARTS:
+                    np.save(Path(partial) / f"{part}.npy", parts[part])
+                for part in PARTS:  # file by file, so that two harnesses at once leave a whole set: both write the same bytes
+                    target.mkdir(exist_ok=True)
+                    os.replace(Path(partial) / f"{part}.npy", target / f"{part}.npy")
+        except OSError as error:
+            raise DataError(f"{target}: the dataset cannot be kept there ({error.strerror}). Set HARNESS_CACHE_DIR to another folder") from None
+    return Prepared(name, digest, target, origin)

@@ -1,0 +1,80 @@
+"""Initial weights and the order of the samples, drawn by NumPy once for each seed.
+
+**Differs**: each framework has a generator of its own, and Keras's `shuffle=True` uses another one on each backend, so
+the same seed is neither the same weights nor the same order. Drawn here and handed over as files, they are.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.inputs.arrays import sha256, weights_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What one seed gives every arm: two files and their digests."""
+
+    weights: Path
+    order: Path
+    weights_sha256: str
+    order_sha256: str
+
+
+def initial_weights(n_inputs: int, layers: Sequence[tuple[str, int]], seed: int) -> dict[str, NDArray[np.float32]]:
+    """Return Keras's default initialisation of a Dense stack, drawn by NumPy.
+
+    Args:
+        n_inputs: features of one sample.
+        layers: name and units of each layer, in order.
+        seed: of the draw.
+
+    Returns:
+        "name/kernel" (inputs, units), uniform within ±sqrt(6 / (inputs + units)), and "name/bias" (units,), zeros; float32.
+
+    Source: Glorot and Bengio 2010; Keras 3.15 `GlorotUniform`, the default of `Dense`.
+    """
+    random = np.random.default_rng([seed, 0])
+    weights: dict[str, NDArray[np.float32]] = {}
+    for name, units in layers:
+        limit = np.sqrt(6 / (n_inputs + units))
+        weights[f"{name}/kernel"] = random.uniform(-limit, limit, (n_inputs, units)).astype(np.float32)
+        weights[f"{name}/bias"] = np.zeros(units, np.float32)
+        n_inputs = units
+    return weights
+
+
+def batch_order(n_samples: int, n_epochs: int, seed: int) -> NDArray[np.int32]:
+    """Return the order of the samples in each epoch, (n_epochs, n_samples) int32: a permutation a row."""
+    random = np.random.default_rng([seed, 1])
+    return np.stack([random.permutation(n_samples).astype(np.int32) for _ in range(n_epochs)])
+
+
+def draw(folder: Path, *, n_inputs: int, layers: Sequence[tuple[str, int]], n_samples: int, n_epochs: int, seed: int) -> Draw:
+    """Draw weights and order for one seed, keep them in `folder` under their digests, and return where they are."""
+    weights = initial_weights(n_inputs, layers, seed)
+    order = batch_order(n_samples, n_epochs, seed)
+    weights_sha256, order_sha256 = weights_digest(weights), sha256(order)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Draw(
+        weights=_kept(folder / f"weights-{weights_sha256}.npz", lambda file: np.savez(file, **weights)),  # type: ignore[arg-type]
+        order=_kept(folder / f"order-{order_sha256}.npy", lambda file: np.save(file, order)),
+        weights_sha256=weights_sha256,
+        order_sha256=order_sha256,
+    )
+
+
+def _kept(path: Path, write: Callable[[str], None]) -> Path:
+    """Write a file whose name tells its content, whole or not at all. Another process may do the same: both write the same."""
+    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+    os.close(handle)
+    write(partial)
+    os.replace(partial, path)
+    return path

@@ -1,0 +1,1 @@
+"""DECIDES: from records to a comparison."""

@@ -1,0 +1,1 @@
+"""KEEPS: one immutable record a run."""

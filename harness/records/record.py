@@ -1,0 +1,179 @@
+"""What is asked of a worker, what it measured, and the record that keeps both.
+
+History of the format (a reader of this version reads every format up to FORMAT):
+1   first.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from harness.spec.config import Device, Frozen, Spec
+
+FORMAT = 1
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Seconds = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Value = str | int | float | bool | None
+
+
+class Data(Frozen):
+    """Which dataset, by name and by content."""
+
+    name: str
+    sha256: Sha256
+    n_train: Count
+    n_inputs: Count
+
+
+class Request(Frozen):
+    """One run: everything that decides its numbers, and no path."""
+
+    spec_name: str
+    spec: Spec
+    backend: str
+    implementation: str
+    module: str
+    seed: Count
+    epochs: Count
+    device: Device
+    threads: int | str
+    time_limit_s: Seconds
+    data: Data
+    weights_sha256: Sha256
+    order_sha256: Sha256
+
+
+class Host(Frozen):
+    """The machine, as far as a time depends on it."""
+
+    machine: str  # one line that names processor, cores, memory, accelerators and system: equal lines may be compared
+    n_cores: Count  # this process may use
+    memory_bytes: Count
+    accelerators: tuple[str, ...]
+    load_1m: Annotated[float, Field(ge=0)]  # when the run began: something else was running if it is far from 0
+
+
+class Phases(Frozen):
+    """Seconds of a run outside its epochs."""
+
+    spawn_s: Seconds  # from the parent's call to the worker's first line
+    import_s: Seconds  # Keras and its backend
+    data_s: Seconds  # load and check dataset, weights and order
+    build_s: Seconds  # build, compile() and set the weights
+    evaluate_s: Seconds  # predict the test images; compilation inside
+
+
+class Epoch(Frozen):
+    """One epoch as the arm saw it. Loss and accuracy are means over the epoch's batches, each before its update."""
+
+    seconds: Seconds
+    loss: float
+    accuracy: Share
+    n_compiles: Count
+
+
+class Measurement(Frozen):
+    """What a worker writes: only what it saw itself."""
+
+    phases: Phases
+    epochs: tuple[Epoch, ...]
+    n_parameters: Count
+    n_updates: Count  # the optimizer's own count
+    n_compiles: Count  # from build to the end, prediction included
+    test_accuracy: Share | None  # None where training diverged
+    test_loss: float | None
+    data_sha256: Sha256
+    weights_sha256: Sha256  # read back from the built model, before its first update
+    order_sha256: Sha256
+    final_weights_sha256: Sha256
+    device: str  # where the weights lay after training
+    peak_rss_bytes: Count
+    settings: dict[str, Value]
+    versions: dict[str, str]
+
+
+class Record(Frozen):
+    """One run, finished or failed; never changed after it is written."""
+
+    format: Literal[1] = FORMAT
+    run_id: str
+    request: Request
+    host: Host
+    started_at: str  # UTC, ISO 8601
+    total_s: Seconds  # from the parent's call until the worker was gone
+    status: Literal["ok", "diverged", "failed"]
+    reason: str = ""
+    log_tail: str = ""
+    measured: Measurement | None = None
+
+    @property
+    def arm(self) -> tuple[str, str]:
+        """Backend and implementation."""
+        return self.request.backend, self.request.implementation
+
+    @property
+    def steady_s(self) -> tuple[float, ...]:
+        """Seconds of each epoch after the first one, which compiles."""
+        return tuple(epoch.seconds for epoch in self.measured.epochs[1:]) if self.measured else ()
+
+    @property
+    def device(self) -> str:
+        """Where the weights lay; what was asked for, where no run got that far."""
+        return self.measured.device if self.measured else self.request.device
+
+
+def row(record: Record) -> dict[str, Value]:
+    """Return the record as one row of results.csv; results/README.md says what each column means."""
+    request, measured = record.request, record.measured
+    epoch_s = statistics.median(record.steady_s) if record.steady_s else None
+    row: dict[str, Value] = {
+        "run_id": record.run_id,
+        "status": record.status,
+        "reason": record.reason,
+        "spec": request.spec_name,
+        "backend": request.backend,
+        "implementation": request.implementation,
+        "optimizer": request.spec.optimizer.name,
+        "loss_form": request.spec.loss_form,
+        "dataset": request.data.name,
+        "device": record.device,
+        "seed": request.seed,
+        "epochs": request.epochs,
+        "n_parameters": measured and measured.n_parameters,
+        "n_updates": measured and measured.n_updates,
+        "test_accuracy": measured and measured.test_accuracy,
+        "test_loss": measured and measured.test_loss,
+        "train_accuracy": measured.epochs[-1].accuracy if measured and measured.epochs else None,
+        "epoch_s": epoch_s,
+        "first_epoch_s": measured.epochs[0].seconds if measured and measured.epochs else None,
+        "spawn_s": measured and measured.phases.spawn_s,
+        "import_s": measured and measured.phases.import_s,
+        "data_s": measured and measured.phases.data_s,
+        "build_s": measured and measured.phases.build_s,
+        "evaluate_s": measured and measured.phases.evaluate_s,
+        "total_s": record.total_s,
+        "samples_per_s": request.data.n_train / epoch_s if epoch_s else None,
+        "peak_rss_bytes": measured and measured.peak_rss_bytes,
+        "n_compiles": measured and measured.n_compiles,
+        "n_compiles_steady": sum(epoch.n_compiles for epoch in measured.epochs[1:]) if measured else None,
+        "weights_sha256": measured.weights_sha256 if measured else request.weights_sha256,
+        "order_sha256": measured.order_sha256 if measured else request.order_sha256,
+        "data_sha256": measured.data_sha256 if measured else request.data.sha256,
+        "final_weights_sha256": measured and measured.final_weights_sha256,
+        "machine": record.host.machine,
+        "load_1m": record.host.load_1m,
+        "started_at": record.started_at,
+    }
+    settings = measured.settings if measured else {}
+    versions = measured.versions if measured else {}
+    row |= {name: settings.get(name) for name in SETTINGS}
+    return row | {name: versions.get(name) for name in VERSIONS}
+
+
+SETTINGS = ("jit_requested", "jit_effective", "eager", "precision", "tf32", "onednn", "threads", "affinity")
+VERSIONS = ("keras", "framework_version", "numpy", "python")

@@ -1,0 +1,185 @@
+"""results/: records in runs/, one file each, and results.csv, a view of them that can always be rebuilt.
+
+A record's file is named RUN_ID.DIGEST.json, where DIGEST begins the SHA-256 of its bytes: a torn copy or an edit by hand
+is seen at once, without a second file and whatever the reader's version. Files appear under their name whole and synced
+to disk, or not at all; results.csv is replaced whole, under a lock, by whoever added a record last.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import ValidationError
+from pydantic_core import from_json
+from platformdirs import user_state_path
+
+from harness.errors import StoreError
+from harness.records.record import FORMAT, Record, row
+from harness.spec.config import sentences
+
+NAME = re.compile(r"^(?P<run_id>.+)\.(?P<digest>[0-9a-f]{12})\.json$")
+STALE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A file in runs/ that is no record, and why."""
+
+    file: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Everything in a results folder: the records in order of their start, and the files left out."""
+
+    records: tuple[Record, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def ready(results: Path) -> None:
+    """Return if records can be written to the folder; it is made where it is missing.
+
+    Raises:
+        StoreError: it cannot be written. Asked before the first run starts, so that no result is lost.
+    """
+    try:
+        (results / "runs").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results / "runs") as probe:
+            probe.write(b"x" * 65536)  # a record is smaller: a full disk is said now
+            probe.flush()
+            os.fsync(probe.fileno())
+        for left in (results / "runs").glob(".partial-*"):  # by a harness killed while it wrote
+            if time.time() - left.stat().st_mtime > STALE_S:
+                left.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{results}: results cannot be written there ({error.strerror}). Name another folder: --results FOLDER") from None
+
+
+def add(results: Path, record: Record) -> Path:
+    """Write a record, whole and synced, and return its file; `project` then brings results.csv up to date.
+
+    Where the folder has become unwritable since the run started, the record goes to the user's state folder instead,
+    and the path returned is there: a measurement is never lost to a full disk.
+
+    Raises:
+        StoreError: neither folder can be written.
+    """
+    content = record.model_dump_json(indent=1).encode()
+    name = f"{record.run_id}.{hashlib.sha256(content).hexdigest()[:12]}.json"
+    try:
+        return _write(results / "runs" / name, content)
+    except OSError as first:
+        elsewhere = user_state_path("keras-backend-harness") / "runs"
+        try:
+            elsewhere.mkdir(parents=True, exist_ok=True)
+            return _write(elsewhere / name, content)
+        except OSError:
+            raise StoreError(
+                f"{results}: the record {name} cannot be written ({first.strerror}), nor can it be kept in {elsewhere}"
+            ) from None
+
+
+def load_all(results: Path) -> Loaded:
+    """Return every record of a results folder, and every file beside them that is none."""
+    records: list[Record] = []
+    rejected: list[Rejected] = []
+    try:
+        files = sorted(entry.name for entry in os.scandir(results / "runs") if not entry.name.startswith("."))
+    except FileNotFoundError:
+        return Loaded((), ())
+    except OSError as error:
+        raise StoreError(f"{results}: cannot be read ({error.strerror}). Name another folder: --results FOLDER") from None
+    for name in files:
+        read = _read(results / "runs" / name)
+        if isinstance(read, Record):
+            records.append(read)
+        else:
+            rejected.append(Rejected(results / "runs" / name, read))
+    records.sort(key=lambda record: record.started_at)
+    return Loaded(tuple(records), tuple(rejected))
+
+
+def project(results: Path) -> Loaded:
+    """Rebuild results.csv from the records, if it is not as they say, and return them."""
+    try:
+        with FileLock(results / ".lock"):  # two harnesses: the later one has loaded the records of both
+            loaded = load_all(results)
+            content = as_csv(map(row, loaded.records)).encode()
+            target = results / "results.csv"
+            if not target.is_file() or target.read_bytes() != content:
+                _write(target, content)
+    except OSError as error:
+        raise StoreError(f"{results}: results.csv cannot be written ({error.strerror}). Mend the folder, then: harness compare") from None
+    return loaded
+
+
+def as_csv(rows: Iterable[dict[str, object]]) -> str:
+    """Return rows as CSV with a header; empty where there are none."""
+    text = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for values in rows:
+        if writer is None:
+            writer = csv.DictWriter(text, list(values), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(values)
+    return text.getvalue()
+
+
+def _read(file: Path) -> Record | str:
+    """Return the record in a file, or the reason why it holds none."""
+    name = NAME.match(file.name)
+    if name is None:
+        return "not a record: expected a name RUN_ID.DIGEST.json"
+    try:
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest()[:12] != name["digest"]:
+            return "torn or edited: its content is not what was written (the digest in its name differs)"
+        return Record.model_validate_json(content)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except ValidationError as error:
+        return _misfit(content, error)
+
+
+def _misfit(content: bytes, error: ValidationError) -> str:
+    """Say why well-kept bytes are no record of this version."""
+    try:
+        written = from_json(content)
+    except ValueError as fault:
+        return f"not JSON: {fault}"
+    version = written.get("format") if isinstance(written, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        return f"format {version}, written by a newer harness; this one reads up to {FORMAT}. Update the harness"
+    return f"not a record: {sentences(error)[0]}"
+
+
+def _write(target: Path, content: bytes) -> Path:
+    """Write a file whole: synced under a hidden name, then renamed, the folder synced too."""
+    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o644)
+        os.replace(partial, target)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return target

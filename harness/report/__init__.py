@@ -1,0 +1,1 @@
+"""SHOWS: tables, pictures, progress; returns what to print, and prints nothing itself."""

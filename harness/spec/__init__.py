@@ -1,0 +1,1 @@
+"""WHAT is compared: backends.toml, validated."""

@@ -1,0 +1,66 @@
+"""Job in, result out, both files: `python -m harness.worker JOB PROGRESS_FD SPAWNED_AT`.
+
+Affinity is set before anything heavy is imported; events go down the progress pipe at boundaries only; the result
+appears whole under its name, or not at all. A traceback goes to the log, and the exit status is then 1.
+"""
+
+from __future__ import annotations
+
+import time
+
+STARTED_AT = time.monotonic()  # first: what came before it is the price of a process
+
+import json  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+from types import SimpleNamespace  # noqa: E402
+from typing import Any  # noqa: E402
+
+from harness.errors import Refused  # noqa: E402
+
+
+def main(job_file: str, progress: str, spawned_at: str) -> None:
+    """Do the job in that file and write its result."""
+    # Attributes without a schema: this environment holds no validation library, and the parent validated the request.
+    job = json.loads(Path(job_file).read_text(), object_hook=lambda fields: SimpleNamespace(**fields))
+    pipe = os.fdopen(int(progress), "w", buffering=1)
+    os.set_inheritable(pipe.fileno(), False)  # or a pool of some framework's would hold it open
+
+    def say(**event: Any) -> None:
+        pipe.write(json.dumps(event) + "\n")
+
+    try:
+        if job.task == "look":
+            result = _look(job.backend)
+        else:
+            _pin(job.request.threads)
+            result = _measure(job, STARTED_AT - float(spawned_at), say)
+    except Refused as error:
+        result = {"refused": str(error)}
+    partial = Path(f"{job.result}.partial")
+    partial.write_text(json.dumps(result, allow_nan=False))
+    os.replace(partial, job.result)
+
+
+def _pin(threads: int | str) -> None:
+    """Keep this process to that many of the cores it may use; the one limit that every framework obeys."""
+    if isinstance(threads, int) and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def _look(backend: str) -> dict[str, Any]:
+    from harness.worker import facts
+
+    return facts.look(backend)
+
+
+def _measure(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
+    from harness.worker import measure
+
+    return measure.measure(job, spawn_s, say)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,54 @@
+"""What a worker can say about itself: versions, memory, cores, and what its framework sees."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+
+def framework(backend: str) -> ModuleType:
+    """Return the module that speaks for a framework; all of them have the same functions, with the same arguments."""
+    return importlib.import_module(f"harness.worker.frameworks.{backend}")
+
+
+def look(backend: str) -> dict[str, Any]:
+    """Return what `harness doctor` shows of a backend, from inside its environment."""
+    speaker = framework(backend)
+    import keras
+
+    return {
+        "versions": versions(speaker) | {"keras": keras.__version__},
+        "devices": speaker.devices(),
+        "cuda": speaker.cuda(),
+        "settings": {**speaker.settings(), "affinity": affinity()},
+    }
+
+
+def versions(speaker: ModuleType) -> dict[str, str]:
+    """Return the versions of Python, NumPy and the framework."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "framework_version": speaker.version()}
+
+
+def affinity() -> int | None:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def peak_rss_bytes() -> int:
+    """Return this process's own peak of resident memory, in bytes.
+
+    `ru_maxrss` is no substitute on Linux: a child inherits its parent's across fork and exec. Linux: VmHWM, mapped
+    files included. macOS has no VmHWM, and its `ru_maxrss` is in bytes.
+    """
+    if sys.platform == "linux":
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,73 @@
+"""TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+def version() -> str:
+    """Return TensorFlow's version."""
+    return str(tf.__version__)
+
+
+def devices() -> list[str]:
+    """Return the devices that a computation may run on."""
+    return [_name(device) for device in tf.config.get_visible_devices()]
+
+
+def cuda() -> str | None:
+    """Return the CUDA version this build runs on, None for one without CUDA."""
+    return tf.sysconfig.get_build_info().get("cuda_version")
+
+
+def settings() -> dict[str, Any]:
+    """Return what took effect. **Differs**: TensorFlow's threads read 0 where it chooses them itself, from affinity."""
+    from tensorflow.python.util import _pywrap_util_port  # no public name says whether oneDNN is compiled in
+
+    onednn = bool(_pywrap_util_port.IsMklEnabled()) and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") not in ("0", "false")
+    on_gpu = bool(tf.config.get_visible_devices("GPU"))
+    return {
+        "tf32": on_gpu and bool(tf.config.experimental.tensor_float_32_execution_enabled()),
+        "onednn": onednn,
+        "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+    }
+
+
+def where(tensor: Any) -> str:
+    """Return the device that holds a variable or a tensor."""
+    kind, index = tensor.device.rsplit(":", 2)[1:]
+    return _name(tf.config.get_visible_devices(kind)[int(index)])
+
+
+def wait(tensors: Sequence[Any]) -> None:
+    """Return once the devices have done all work given so far."""
+    tf.test.experimental.sync_devices()
+
+
+def watch_compiles(model: Any) -> Callable[[], int]:
+    """Return a function that says how often a step of a Keras model was traced since.
+
+    Keras 3.15's `train_function` is a plain wrapper without TensorFlow's count of its traces. The Python body of a
+    step runs only while it is traced, so its calls are the traces; a traced step never comes here again.
+    """
+    traces: list[str] = []
+
+    def counted(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def body(data: Any) -> Any:
+            traces.append(step.__name__)
+            return step(data)
+
+        return body
+
+    model.train_step, model.predict_step = counted(model.train_step), counted(model.predict_step)
+    return lambda: len(traces)
+
+
+def _name(device: Any) -> str:
+    if device.device_type == "CPU":
+        return "cpu"
+    return f"gpu: {tf.config.experimental.get_device_details(device).get('device_name', device.device_type)}"

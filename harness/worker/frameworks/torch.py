@@ -1,0 +1,60 @@
+"""PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+
+def version() -> str:
+    """Return PyTorch's version."""
+    return str(torch.__version__)
+
+
+def devices() -> list[str]:
+    """Return the devices that a computation may run on."""
+    if not torch.accelerator.is_available():
+        return ["cpu"]
+    kind = torch.accelerator.current_accelerator().type
+    return [_name(torch.device(kind, index)) for index in range(torch.accelerator.device_count())]
+
+
+def cuda() -> str | None:
+    """Return the CUDA version this build runs on, None for one without CUDA."""
+    return torch.version.cuda
+
+
+def settings() -> dict[str, Any]:
+    """Return what took effect. **Differs**: PyTorch keeps TF32 off for matrix products unless it is asked for."""
+    return {
+        "tf32": torch.cuda.is_available() and bool(torch.backends.cuda.matmul.allow_tf32),
+        "onednn": bool(torch.backends.mkldnn.is_available()),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def where(tensor: Any) -> str:
+    """Return the device that holds a tensor."""
+    return _name(tensor.device)
+
+
+def wait(tensors: Sequence[Any]) -> None:
+    """Return once the device has done all work given so far. **Differs**: on the CPU, PyTorch has done it already."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
+
+
+def watch_compiles(model: Any) -> Callable[[], int]:
+    """Return a function that says how many graphs torch.compile made since; eager work makes none."""
+    from torch._dynamo.utils import counters
+
+    before = counters["stats"]["unique_graphs"]
+    return lambda: int(counters["stats"]["unique_graphs"] - before)
+
+
+def _name(device: Any) -> str:
+    if device.type == "cpu":
+        return "cpu"
+    return f"gpu: {torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type}"

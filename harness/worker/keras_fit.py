@@ -1,0 +1,98 @@
+"""The textbook's program: a Keras model, `compile` and `fit`, on whichever backend is set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.worker.facts import framework
+
+if TYPE_CHECKING:  # the request comes as plain attributes: this environment holds no validation library
+    from harness.spec.config import Spec
+
+SPEAKER = framework(keras.backend.backend())
+PREDICT_BATCH = 1000  # divides the 10,000 test images: one shape to compile
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A compiled model, and the count of what its backend compiled since it was built."""
+
+    model: Any
+    batch_size: int
+    n_compiles: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """One epoch's samples in their order. Keras cuts them into batches, the last one short, and moves them itself."""
+
+    x: NDArray[np.float32]  # (n, features)
+    y: NDArray[np.uint8]  # (n,)
+
+
+def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]]) -> State:
+    """Return the spec's model, compiled as in the textbook, holding those weights."""
+    n_inputs = weights[f"{spec.layers[0].name}/kernel"].shape[0]
+    layers = [keras.layers.Dense(layer.units, activation=layer.activation, name=layer.name) for layer in spec.layers]
+    model = keras.Sequential([keras.Input((n_inputs,)), *layers])
+    for layer in layers:
+        layer.kernel.assign(weights[f"{layer.name}/kernel"])
+        layer.bias.assign(weights[f"{layer.name}/bias"])
+    settings = dict(vars(spec.optimizer))
+    model.compile(
+        optimizer=keras.optimizers.get({"class_name": settings.pop("name"), "config": settings}),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=spec.loss_form == "logits"),
+        metrics=["accuracy"],
+    )
+    return State(model, spec.batch_size, SPEAKER.watch_compiles(model))
+
+
+def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Batches:
+    """Return the samples as `fit` takes them: NumPy arrays."""
+    return Batches(x, y)
+
+
+def epoch(state: State, data: Batches) -> tuple[State, float, float]:
+    """Train one epoch in the order given; return the state, the mean loss and the accuracy as `fit` reports them."""
+    history = state.model.fit(data.x, data.y, batch_size=state.batch_size, shuffle=False, verbose=0).history
+    return state, history["loss"][0], history["accuracy"][0]
+
+
+def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the model's output for each sample, (n, classes): probabilities or logits, as its last layer has it."""
+    return np.asarray(state.model.predict(x, batch_size=PREDICT_BATCH, verbose=0))
+
+
+def export(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return the weights by name, kernels (inputs, units), biases (units,)."""
+    return {
+        f"{layer.name}/{part}": keras.ops.convert_to_numpy(getattr(layer, part))
+        for layer in state.model.layers
+        for part in ("kernel", "bias")
+    }
+
+
+def wait(state: State) -> None:
+    """Return once the device has finished every update."""
+    SPEAKER.wait([variable.value for variable in state.model.variables])
+
+
+def facts(state: State) -> dict[str, Any]:
+    """Return what only this arm knows: device, counts, what was asked of the compiler and what took effect."""
+    model = state.model
+    return {
+        "device": SPEAKER.where(model.trainable_variables[0].value),
+        "n_parameters": int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),
+        "n_updates": int(keras.ops.convert_to_numpy(model.optimizer.iterations)),
+        "n_compiles": state.n_compiles(),
+        "jit_requested": "auto",
+        "jit_effective": bool(model.jit_compile),
+        "eager": bool(model.run_eagerly),
+        "precision": keras.config.dtype_policy().name,
+    }

@@ -1,0 +1,144 @@
+"""One run, phase by phase: import, data, build, epochs, evaluation."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import Refused
+from harness.inputs.arrays import dataset_digest, load_dataset, load_weights, network_input, sha256, weights_digest
+from harness.worker import facts
+from harness.worker.clock import timed
+
+if TYPE_CHECKING:
+    from harness.records.record import Request
+
+Say = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What every arm is given: the same bytes, and the digests of what was really read."""
+
+    parts: dict[str, NDArray[np.uint8]]
+    weights: dict[str, NDArray[np.float32]]
+    order: NDArray[np.int32]  # (epochs, n_train)
+    data_sha256: str
+    order_sha256: str
+
+
+def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
+    """Train and evaluate what the job asks for, and return {"diverged": reason or "", "measured": Measurement's fields}.
+
+    Raises:
+        Refused: the inputs, the backend or the device are not those of the request.
+    """
+    request: Request = job.request
+    say(phase="import")
+    arm, import_s = timed(lambda: importlib.import_module(f"harness.worker.{request.module}"))
+    speaker = facts.framework(request.backend)
+    _check_device(request, speaker.devices())
+    say(phase="data")
+    inputs, data_s = timed(lambda: _inputs(job, request))
+    say(phase="build")
+    state, build_s = timed(lambda: arm.build(request.spec, inputs.weights), arm.wait)
+    weights_sha256 = weights_digest(arm.export(state))
+    _check(weights_sha256 == request.weights_sha256, "the weights read back from the built model are not those set")
+    state, epochs, diverged = _train(arm, state, inputs, say, getattr(job, "turns", None))
+    say(phase="evaluate")
+    test_inputs = network_input(inputs.parts["x_test"])
+    outputs, evaluate_s = timed(lambda: arm.predict(state, test_inputs))
+    accuracy, loss = score(outputs, inputs.parts["y_test"], request.spec.loss_form)
+    known = arm.facts(state)
+    device = known.pop("device")
+    _check_device(request, [device])
+    measured = {
+        "phases": {"spawn_s": spawn_s, "import_s": import_s, "data_s": data_s, "build_s": build_s, "evaluate_s": evaluate_s},
+        "epochs": epochs,
+        "n_parameters": known.pop("n_parameters"),
+        "n_updates": known.pop("n_updates"),
+        "n_compiles": known.pop("n_compiles"),
+        "test_accuracy": None if diverged else accuracy,
+        "test_loss": None if diverged else loss,
+        "data_sha256": inputs.data_sha256,
+        "weights_sha256": weights_sha256,
+        "order_sha256": inputs.order_sha256,
+        "final_weights_sha256": weights_digest(arm.export(state)),
+        "device": device,
+        "peak_rss_bytes": facts.peak_rss_bytes(),
+        "settings": {**known, **speaker.settings(), "affinity": facts.affinity()},
+        "versions": facts.versions(speaker) | {"keras": _keras_version()},
+    }
+    return {"diverged": diverged, "measured": measured}
+
+
+def _train(arm: ModuleType, state: Any, inputs: Inputs, say: Say, turns: str | None) -> tuple[Any, list[dict[str, Any]], str]:
+    """Return the trained state, one entry for each epoch, and why training stopped early, if it did."""
+    epochs: list[dict[str, Any]] = []
+    gate = open(turns) if turns else None  # a FIFO: where several workers live at once, each waits here for its turn
+    parts, n_epochs = inputs.parts, len(inputs.order)
+    for index, samples in enumerate(inputs.order, start=1):
+        data = arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples])
+        before = arm.facts(state)["n_compiles"]
+        if gate:
+            gate.readline()
+        (state, loss, accuracy), seconds = timed(lambda: arm.epoch(state, data), lambda result: arm.wait(result[0]))  # noqa: B023
+        if not math.isfinite(loss):
+            return state, epochs, f"diverged: the loss became {loss} in epoch {index} of {n_epochs}"
+        n_compiles = arm.facts(state)["n_compiles"] - before
+        epochs.append({"seconds": seconds, "loss": loss, "accuracy": accuracy, "n_compiles": n_compiles})
+        say(epoch=index, epochs=n_epochs, loss=loss, accuracy=accuracy, seconds=seconds)
+    return state, epochs, ""
+
+
+def score(outputs: NDArray[np.float32], labels: NDArray[np.uint8], loss_form: str) -> tuple[float, float]:
+    """Return accuracy by argmax and mean cross-entropy, the same arithmetic for every arm, in float64.
+
+    Args:
+        outputs: (n, classes), probabilities or logits.
+        labels: (n,) the class of each sample.
+        loss_form: "probs" or "logits"; probabilities are clipped to 1e-7 below.
+
+    **Differs**: Keras's own `evaluate` clips probabilities on JAX and PyTorch and goes back to the logits on TensorFlow.
+    """
+    accuracy = float(np.mean(outputs.argmax(axis=1) == labels))
+    values = outputs.astype(np.float64)
+    if loss_form == "probs":
+        logs = np.log(np.clip(values, 1e-7, 1.0))
+    else:
+        shifted = values - values.max(axis=1, keepdims=True)
+        logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return accuracy, float(-np.mean(logs[np.arange(len(labels)), labels]))
+
+
+def _inputs(job: Any, request: Request) -> Inputs:
+    parts = load_dataset(Path(job.dataset))
+    order = np.load(job.order, allow_pickle=False)
+    inputs = Inputs(parts, load_weights(Path(job.weights)), order, dataset_digest(parts), sha256(order))
+    _check(inputs.data_sha256 == request.data.sha256, f"the prepared {request.data.name} has changed on disk since it was checked")
+    _check(inputs.order_sha256 == request.order_sha256, "the order of the samples has changed on disk since it was drawn")
+    return inputs
+
+
+def _check_device(request: Request, seen: list[str]) -> None:
+    if request.device == "gpu" and not any(device.startswith("gpu") for device in seen):
+        raise Refused(f"device gpu: {request.backend} computes on {', '.join(seen)}. `harness doctor` says why; --device cpu runs there")
+
+
+def _check(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise Refused(otherwise)
+
+
+def _keras_version() -> str:
+    import keras
+
+    return str(keras.__version__)
