@@ -201,7 +201,9 @@ def _kept(name: str, parts: Parts, origin: str) -> Prepared:
                     np.save(Path(partial) / f"{part}.npy", parts[part])
                 for part in PARTS:  # file by file, so that two harnesses at once leave a whole set: both write the same bytes
                     target.mkdir(exist_ok=True)
-                    os.replace(Path(partial) / f"{part}.npy", target / f"{part}.npy")
+                    (Path(partial) / f"{part}.npy").replace(target / f"{part}.npy")
         except OSError as error:
-            raise DataError(f"{target}: the dataset cannot be kept there ({error.strerror}). Set HARNESS_CACHE_DIR to another folder") from None
+            raise DataError(
+                f"{target}: the dataset cannot be kept there ({error.strerror}). Set HARNESS_CACHE_DIR to another folder"
+            ) from None
     return Prepared(name, digest, target, origin)

@@ -25,7 +25,7 @@ def make() -> dict[str, NDArray[np.uint8]]:
 
     bunch = load_digits()
     images, labels = bunch.images.astype(np.int64), bunch.target.astype(np.uint8)  # (1797, 8, 8) of 0..16, (1797,)
-    random = np.random.RandomState(28)  # noqa: NPY002 - the legacy stream is the one that NumPy promises never to change
+    random = np.random.RandomState(28)
     sources = random.permutation(len(images))
     train = _enlarged(images, labels, sources[:N_TRAIN_SOURCES], N_TRAIN, random)
     test = _enlarged(images, labels, sources[N_TRAIN_SOURCES:], N_TEST, random)

@@ -30,6 +30,8 @@ def fetch(url: str, target: Path, progress: Progress = lambda done, whole: None,
     Raises:
         DataError: no complete file came; says how the last try ended.
     """
+    if not url.startswith(("https://", "http://")):
+        raise DataError(f"{url}: expected an address that begins with https:// or http://")
     deadline = time.monotonic() + limit_s
     for attempt in range(1, N_TRIES + 1):
         try:
@@ -44,7 +46,7 @@ def fetch(url: str, target: Path, progress: Progress = lambda done, whole: None,
 
 
 def _copy(url: str, target: Path, progress: Progress, deadline: float) -> None:
-    with urllib.request.urlopen(url, timeout=SILENCE_S) as answer, target.open("wb") as file:
+    with urllib.request.urlopen(url, timeout=SILENCE_S) as answer, target.open("wb") as file:  # noqa: S310 - checked above
         stated = answer.headers.get("Content-Length")
         whole = int(stated) if stated else None
         done = 0

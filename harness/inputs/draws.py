@@ -76,5 +76,4 @@ def _kept(path: Path, write: Callable[[str], None]) -> Path:
     handle, partial = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
     os.close(handle)
     write(partial)
-    os.replace(partial, path)
-    return path
+    return Path(partial).replace(path)

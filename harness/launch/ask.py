@@ -6,6 +6,7 @@ from the process it measures. The worker prints where it likes: its stdout and s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -184,10 +185,8 @@ def _heard(worker: subprocess.Popen[bytes], receiver: int, on_event: Callable[[E
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
     """Kill the worker and whatever it started."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers the latter for a group of zombies
         os.killpg(worker.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # macOS answers the latter for a group of zombies
-        pass
 
 
 def _judged(ended: Ended, backend: Backend, limit_s: float) -> tuple[str, str, Measurement | None]:

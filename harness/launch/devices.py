@@ -7,10 +7,12 @@ import platform
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from harness.records.record import Host
+from harness.spec.config import Backend, Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def _nvidia() -> Hardware:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         if _nvidia_on_the_bus():
-            return Hardware((), f"an NVIDIA device is on the PCI bus, but its driver does not answer ({error}). Install or repair the driver")
+            return Hardware((), f"an NVIDIA device is on the PCI bus, but no driver answers ({error}). Install or repair it")
         return Hardware(())
     try:
         driver = pynvml.nvmlSystemGetDriverVersion()
@@ -109,5 +111,36 @@ def _processor() -> str:
 
 
 def _apple_processor() -> str:
-    asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)
+    asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)  # noqa: S607
     return asked.stdout.strip() or "Apple"
+
+
+def advice(hardware: Hardware, seen: dict[str, Any], environment: str) -> str:
+    """Return what to type when a backend cannot use what the machine has; empty when there is nothing to say.
+
+    Args:
+        hardware: what `look` found.
+        seen: a backend's own answer, from `harness.launch.ask.look`.
+        environment: the nox session that builds the backend's environment.
+    """
+    if "refused" in seen:
+        return str(seen["refused"])
+    if not hardware.accelerators or any(device != "cpu" for device in seen["devices"]):
+        return ""
+    first = hardware.accelerators[0]
+    if first.cuda is None:
+        return "this backend has no build for this accelerator; it runs on the CPU"
+    if seen["cuda"] is None:
+        return f"a CPU-only build is installed. Run: nox -s {environment} -- --device gpu"
+    if int(seen["cuda"].partition(".")[0]) > int(first.cuda.partition(".")[0]):
+        return f"the driver ({first.driver}) runs CUDA up to {first.cuda}, this build needs {seen['cuda']}. Update the driver"
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None:
+        return f"CUDA_VISIBLE_DEVICES={hidden!r} hides the GPU. Unset it"
+    return f"built for CUDA {seen['cuda']}, and yet it sees no GPU. Build it anew: nox -s {environment} --reuse-venv=never -- --device gpu"
+
+
+def requirements(backend: Backend, device: Device, hardware: Hardware) -> tuple[str, ...]:
+    """Return what pip installs for a backend here: the GPU's requirements where a GPU is wanted and found."""
+    wanted = device == "gpu" or (device == "auto" and any(accelerator.cuda for accelerator in hardware.accelerators))
+    return backend.requirements.gpu if wanted else backend.requirements.cpu

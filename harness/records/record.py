@@ -100,7 +100,7 @@ class Measurement(Frozen):
 class Record(Frozen):
     """One run, finished or failed; never changed after it is written."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     run_id: str
     request: Request
     host: Host
@@ -127,11 +127,20 @@ class Record(Frozen):
         return self.measured.device if self.measured else self.request.device
 
 
+COLUMNS = (
+    *("run_id", "status", "reason", "spec", "backend", "implementation", "optimizer", "loss_form", "dataset", "device", "seed"),
+    *("epochs", "n_parameters", "n_updates", "test_accuracy", "test_loss", "train_accuracy", "epoch_s", "first_epoch_s", "spawn_s"),
+    *("import_s", "data_s", "build_s", "evaluate_s", "total_s", "samples_per_s", "peak_rss_bytes", "n_compiles", "n_compiles_steady"),
+    *("jit_requested", "jit_effective", "eager", "precision", "tf32", "onednn", "threads", "affinity", "weights_sha256"),
+    *("order_sha256", "data_sha256", "final_weights_sha256", "keras", "framework_version", "numpy", "python", "machine"),
+    *("load_1m", "started_at"),
+)
+
+
 def row(record: Record) -> dict[str, Value]:
     """Return the record as one row of results.csv; results/README.md says what each column means."""
-    request, measured = record.request, record.measured
-    epoch_s = statistics.median(record.steady_s) if record.steady_s else None
-    row: dict[str, Value] = {
+    request = record.request
+    asked: dict[str, Value] = {
         "run_id": record.run_id,
         "status": record.status,
         "reason": record.reason,
@@ -144,36 +153,27 @@ def row(record: Record) -> dict[str, Value]:
         "device": record.device,
         "seed": request.seed,
         "epochs": request.epochs,
-        "n_parameters": measured and measured.n_parameters,
-        "n_updates": measured and measured.n_updates,
-        "test_accuracy": measured and measured.test_accuracy,
-        "test_loss": measured and measured.test_loss,
-        "train_accuracy": measured.epochs[-1].accuracy if measured and measured.epochs else None,
-        "epoch_s": epoch_s,
-        "first_epoch_s": measured.epochs[0].seconds if measured and measured.epochs else None,
-        "spawn_s": measured and measured.phases.spawn_s,
-        "import_s": measured and measured.phases.import_s,
-        "data_s": measured and measured.phases.data_s,
-        "build_s": measured and measured.phases.build_s,
-        "evaluate_s": measured and measured.phases.evaluate_s,
+        "weights_sha256": request.weights_sha256,
+        "order_sha256": request.order_sha256,
+        "data_sha256": request.data.sha256,
         "total_s": record.total_s,
-        "samples_per_s": request.data.n_train / epoch_s if epoch_s else None,
-        "peak_rss_bytes": measured and measured.peak_rss_bytes,
-        "n_compiles": measured and measured.n_compiles,
-        "n_compiles_steady": sum(epoch.n_compiles for epoch in measured.epochs[1:]) if measured else None,
-        "weights_sha256": measured.weights_sha256 if measured else request.weights_sha256,
-        "order_sha256": measured.order_sha256 if measured else request.order_sha256,
-        "data_sha256": measured.data_sha256 if measured else request.data.sha256,
-        "final_weights_sha256": measured and measured.final_weights_sha256,
         "machine": record.host.machine,
         "load_1m": record.host.load_1m,
         "started_at": record.started_at,
     }
-    settings = measured.settings if measured else {}
-    versions = measured.versions if measured else {}
-    row |= {name: settings.get(name) for name in SETTINGS}
-    return row | {name: versions.get(name) for name in VERSIONS}
+    known = asked | (_measured(record.measured, record.steady_s, request.data.n_train) if record.measured else {})
+    return {name: known.get(name) for name in COLUMNS}
 
 
-SETTINGS = ("jit_requested", "jit_effective", "eager", "precision", "tf32", "onednn", "threads", "affinity")
-VERSIONS = ("keras", "framework_version", "numpy", "python")
+def _measured(measured: Measurement, steady_s: tuple[float, ...], n_train: int) -> dict[str, Value]:
+    """Return what only a measured run can say."""
+    plain: dict[str, Value] = measured.model_dump(exclude={"phases", "epochs", "settings", "versions"})
+    epochs, epoch_s = measured.epochs, statistics.median(steady_s) if steady_s else None
+    derived: dict[str, Value] = {
+        "train_accuracy": epochs[-1].accuracy if epochs else None,
+        "first_epoch_s": epochs[0].seconds if epochs else None,
+        "epoch_s": epoch_s,
+        "samples_per_s": n_train / epoch_s if epoch_s else None,
+        "n_compiles_steady": sum(epoch.n_compiles for epoch in epochs[1:]),
+    }
+    return plain | derived | measured.phases.model_dump() | measured.settings | measured.versions

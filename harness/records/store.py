@@ -14,14 +14,14 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
+from platformdirs import user_state_path
 from pydantic import ValidationError
 from pydantic_core import from_json
-from platformdirs import user_state_path
 
 from harness.errors import StoreError
 from harness.records.record import FORMAT, Record, row
@@ -112,6 +112,8 @@ def load_all(results: Path) -> Loaded:
 
 def project(results: Path) -> Loaded:
     """Rebuild results.csv from the records, if it is not as they say, and return them."""
+    if not (results / "runs").is_dir():
+        return Loaded((), ())
     try:
         with FileLock(results / ".lock"):  # two harnesses: the later one has loaded the records of both
             loaded = load_all(results)
@@ -124,7 +126,7 @@ def project(results: Path) -> Loaded:
     return loaded
 
 
-def as_csv(rows: Iterable[dict[str, object]]) -> str:
+def as_csv(rows: Iterable[Mapping[str, object]]) -> str:
     """Return rows as CSV with a header; empty where there are none."""
     text = io.StringIO()
     writer: csv.DictWriter[str] | None = None
@@ -172,8 +174,8 @@ def _write(target: Path, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, target)
+        Path(partial).chmod(0o644)
+        Path(partial).replace(target)
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise

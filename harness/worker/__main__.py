@@ -41,7 +41,7 @@ def main(job_file: str, progress: str, spawned_at: str) -> None:
         result = {"refused": str(error)}
     partial = Path(f"{job.result}.partial")
     partial.write_text(json.dumps(result, allow_nan=False))
-    os.replace(partial, job.result)
+    partial.replace(job.result)
 
 
 def _pin(threads: int | str) -> None:

@@ -83,7 +83,7 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
 def _train(arm: ModuleType, state: Any, inputs: Inputs, say: Say, turns: str | None) -> tuple[Any, list[dict[str, Any]], str]:
     """Return the trained state, one entry for each epoch, and why training stopped early, if it did."""
     epochs: list[dict[str, Any]] = []
-    gate = open(turns) if turns else None  # a FIFO: where several workers live at once, each waits here for its turn
+    gate = Path(turns).open() if turns else None  # noqa: SIM115 - a FIFO: of several live workers, each waits here for its turn
     parts, n_epochs = inputs.parts, len(inputs.order)
     for index, samples in enumerate(inputs.order, start=1):
         data = arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples])

@@ -51,7 +51,12 @@ def wait(tensors: Sequence[Any]) -> None:
 def watch_compiles(model: Any) -> Callable[[], int]:
     """Return a function that says how many XLA programs were compiled since."""
     seen: list[str] = []
-    jax.monitoring.register_event_duration_secs_listener(lambda event, *rest, **more: event == COMPILED and seen.append(event))
+
+    def listen(event: str, *rest: Any, **more: Any) -> None:
+        if event == COMPILED:
+            seen.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
     return lambda: len(seen)
 
 

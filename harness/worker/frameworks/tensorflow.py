@@ -21,11 +21,12 @@ def devices() -> list[str]:
 
 def cuda() -> str | None:
     """Return the CUDA version this build runs on, None for one without CUDA."""
-    return tf.sysconfig.get_build_info().get("cuda_version")
+    built_for: str | None = tf.sysconfig.get_build_info().get("cuda_version")
+    return built_for
 
 
 def settings() -> dict[str, Any]:
-    """Return what took effect. **Differs**: TensorFlow's threads read 0 where it chooses them itself, from affinity."""
+    """Return what took effect. **Differs**: threads are None where TensorFlow chooses them itself, from affinity."""
     from tensorflow.python.util import _pywrap_util_port  # no public name says whether oneDNN is compiled in
 
     onednn = bool(_pywrap_util_port.IsMklEnabled()) and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") not in ("0", "false")
@@ -33,7 +34,7 @@ def settings() -> dict[str, Any]:
     return {
         "tf32": on_gpu and bool(tf.config.experimental.tensor_float_32_execution_enabled()),
         "onednn": onednn,
-        "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "threads": tf.config.threading.get_intra_op_parallelism_threads() or None,
     }
 
 

@@ -23,7 +23,8 @@ def devices() -> list[str]:
 
 def cuda() -> str | None:
     """Return the CUDA version this build runs on, None for one without CUDA."""
-    return torch.version.cuda
+    built_for: str | None = torch.version.cuda
+    return built_for
 
 
 def settings() -> dict[str, Any]:

@@ -1,0 +1,237 @@
+"""The front door: verbs, and nothing else. The one module that prints or exits.
+
+Modules are imported inside the verbs, so that `harness --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from harness.inputs.datasets import Prepared
+    from harness.launch.plan import Planned
+    from harness.records.record import Host, Record
+    from harness.records.store import Loaded
+    from harness.spec.config import Config
+
+app = typer.Typer(
+    help="Which backend should train my Keras model, and is it still the same model there?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+DeviceOption = Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="With gpu, a backend that sees none is an error.")]
+DatasetOption = Annotated[Literal["auto", "mnist", "digits"] | None, typer.Option(help="Instead of the spec's. auto: MNIST, else digits.")]
+ConfigOption = Annotated[Path | None, typer.Option(help="backends.toml; by default the nearest one, from here upwards.")]
+ResultsOption = Annotated[Path | None, typer.Option(help="By default results/ beside backends.toml.")]
+
+
+def main() -> None:
+    """Run the command line: 0 fine, 1 a run failed, 2 usage or configuration, 130 interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends the children as Ctrl-C does
+    try:
+        app()
+    except HarnessError as error:
+        _console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+@app.command()
+def doctor(config: ConfigOption = None) -> None:
+    """Show this machine's hardware, what each backend sees of it, and what to type where they differ."""
+    from harness.launch import ask, devices
+    from harness.report.doctor import checkup
+
+    root, whole = _config(config)
+    hardware = devices.look()
+    seen = {name: ask.look(name, backend, root) for name, backend in whole.backends.items()}
+    _console().print(checkup(devices.host(hardware), hardware, seen, whole.backends))
+    if any("refused" in answer for answer in seen.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    backends: Annotated[list[str] | None, typer.Argument(help="As in backends.toml; all where none is named.")] = None,
+    spec: Annotated[str | None, typer.Option(help="As in backends.toml; its first where none is named.")] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="Only this implementation; may be repeated.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Instead of the protocol's seeds; may be repeated.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the protocol's.")] = None,
+    threads: Annotated[str | None, typer.Option(help="auto, or the number of cores for every backend.")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds for one run.")] = None,
+    dataset: DatasetOption = None,
+    device: DeviceOption = "auto",
+    results: ResultsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Train the spec under each backend: a fresh process and a record for each run, then the table."""
+    from harness.judge import speed
+    from harness.launch import devices
+    from harness.launch.plan import plan
+    from harness.records import store
+    from harness.report import table
+    from harness.spec.config import overridden
+
+    root, whole = _config(config)
+    spec_name, wanted = whole.spec(spec)
+    chosen = whole.chosen_backends(backends or ())
+    cores = int(threads) if threads and threads.isdigit() else threads
+    protocol = overridden(whole.protocol, seeds=tuple(seed) if seed else None, epochs=epochs, threads=cores, time_limit_s=time_limit)
+    results = results or root / "results"
+    store.ready(results)
+    prepared = _dataset(dataset or wanted.dataset)
+    planned = plan(spec_name, wanted, chosen, protocol, prepared, device=device, implementations=tuple(arm or ()))
+    records = _run_all(planned, root, results, devices.host(devices.look()))
+    tables = speed.compare(_loaded(results).records, only=frozenset(record.run_id for record in records))
+    _console().print(table.terminal(tables))
+    if any(record.status != "ok" for record in records):
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    baseline: Annotated[str | None, typer.Option(help="The arm whose epoch time is 1.00: backend/implementation, or a backend.")] = None,
+    format: Annotated[Literal["terminal", "markdown", "csv", "json"], typer.Option(help="How to print.")] = "terminal",
+    output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
+    results: ResultsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print the table of all records there are, one row an arm; needs no backend and no network."""
+    from harness.errors import StoreError
+    from harness.judge import speed
+    from harness.report import table
+
+    folder = results or _config(config)[0] / "results"
+    loaded = _loaded(folder)
+    if not loaded.records:
+        left_out = "".join(f"\nleft out: {entry.file.name}: {entry.reason}" for entry in loaded.rejected)
+        raise StoreError(f"{folder}: no record to compare. Run: nox, or harness train{left_out}")
+    tables = speed.compare(loaded.records, baseline)
+    if format == "terminal" and output is None:
+        _console().print(table.terminal(tables, loaded.rejected))
+        return
+    text = {
+        "terminal": lambda: _as_text(table.terminal(tables, loaded.rejected)),
+        "markdown": lambda: table.markdown(tables, loaded.rejected),
+        "csv": lambda: table.csv(tables),
+        "json": lambda: table.as_json(tables, loaded.rejected),
+    }[format]()
+    if output is None:
+        print(text, end="" if text.endswith("\n") else "\n")
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"--output: {output}: cannot be written ({error.strerror})") from None
+
+
+@app.command()
+def data(
+    dataset: DatasetOption = None,
+    sample: Annotated[int, typer.Option(help="The training sample to show as a picture.")] = 4,
+    png: Annotated[Path | None, typer.Option(help="Also write a sheet of samples, ten of each class, as a PNG.")] = None,
+) -> None:
+    """Look at the dataset: arrays, classes, slices, batches, and samples as pictures."""
+    from harness.inputs.arrays import load_dataset
+    from harness.report.dataset import overview, write_sheet
+
+    parts = load_dataset(_dataset(dataset or "auto").folder)
+    _console().print(overview(parts, sample))
+    if png:
+        write_sheet(parts, png)
+        _console().print(f"written: {png}", markup=False, highlight=False)
+
+
+@app.command(hidden=True)
+def requirements(backend: str, device: DeviceOption = "auto", config: ConfigOption = None) -> None:
+    """Print what a backend's environment needs on this machine, one requirement a line; nox asks this."""
+    from harness.launch import devices
+
+    whole = _config(config)[1]
+    print("\n".join(devices.requirements(whole.chosen_backends([backend])[backend], device, devices.look())))
+
+
+def _config(file: Path | None) -> tuple[Path, Config]:
+    """Return the project's folder and its configuration."""
+    from harness.spec import config
+
+    found = file or config.find(Path.cwd())
+    return found.resolve().parent, config.load(found)
+
+
+def _dataset(name: str) -> Prepared:
+    """Return the dataset, saying in one line which one it is and why."""
+    from harness.inputs import datasets
+    from harness.report.progress import download_bar
+
+    console = _console()
+    with download_bar(console) as show:
+        prepared = datasets.prepare(name, show)
+    console.print(f"dataset: {prepared.name}, {prepared.origin}", markup=False, highlight=False, soft_wrap=True)
+    return prepared
+
+
+def _run_all(planned: tuple[Planned, ...], root: Path, results: Path, host: Host) -> list[Record]:
+    """Run what is planned, one after another, keeping each record as soon as it is there."""
+    from harness.launch import ask
+    from harness.records import store
+    from harness.report.progress import line, run_bar
+
+    console = _console()
+    records = []
+    for number, each in enumerate(planned, start=1):
+        title = f"[{number}/{len(planned)}] {each.request.backend}/{each.request.implementation}, seed {each.request.seed}"
+        with run_bar(console, title, each.request.epochs) as show:
+            record = ask.run(each, root, host, show)
+        records.append(record)
+        console.print(f"[{number}/{len(planned)}] {line(record)}", markup=False, highlight=False, soft_wrap=True)
+        file = store.add(results, record)
+        if results not in file.parents:
+            console.print(
+                f"! {results}: cannot be written any more; the record is kept in {file}", style="red", markup=False, soft_wrap=True
+            )
+        else:
+            _loaded(results)
+    return records
+
+
+def _loaded(results: Path) -> Loaded:
+    """Return all records, with results.csv brought up to date where that can be done."""
+    from harness.errors import StoreError
+    from harness.records import store
+
+    try:
+        return store.project(results)
+    except StoreError as error:
+        _console(stderr=True).print(f"! {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        return store.load_all(results)
+
+
+def _as_text(shown: RenderableType) -> str:
+    from rich.console import Console
+
+    console = Console(width=WIDTH, no_color=True)
+    with console.capture() as capture:
+        console.print(shown)
+    return capture.get()
+
+
+def _console(stderr: bool = False) -> Console:
+    """Return where to print. A pipe has no width: the table gets the room it needs, rather than 80 columns."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=WIDTH)
+
+
+WIDTH = 150

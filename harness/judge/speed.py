@@ -1,0 +1,206 @@
+"""Records -> Comparison: one row an arm, in as many tables as there are things that must not be mixed."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.errors import ConfigError, choice
+from harness.records.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What the rows of one table share; rows that differ in any of it are never compared."""
+
+    spec: str
+    digest: str  # of the spec's content: a name can come to mean another model
+    epochs: int
+    dataset: str
+    data_sha256: str
+    keras: str
+    threads: str
+    machine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A figure with the lowest and the highest that went into it."""
+
+    low: float
+    mid: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRow:
+    """One arm's runs, put together. Figures are None where no run of it finished."""
+
+    backend: str
+    implementation: str
+    device: str
+    framework_version: str
+    status: str  # "3 ok", "2 ok, 1 failed"
+    n_seeds: int
+    test_accuracy: Spread | None  # over seeds; each seed counts once, however often it ran
+    test_accuracy_sd: float | None  # over seeds, from two on
+    test_loss: float | None
+    epoch_s: Spread | None  # all epochs after each run's first
+    ratio: float | None  # epoch_s to the baseline's
+    first_epoch_s: float | None
+    total_s: float | None
+    peak_rss_bytes: int | None
+
+    @property
+    def name(self) -> str:
+        """As `--baseline` takes it: "jax/keras"."""
+        return f"{self.backend}/{self.implementation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A run without figures, and why."""
+
+    run_id: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Arms that may be compared, the failures among their runs, and what a reader must be warned of."""
+
+    key: Key
+    rows: tuple[ArmRow, ...]
+    failures: tuple[Failed, ...]
+    baseline: str
+    remarks: tuple[str, ...]
+
+
+def compare(records: Iterable[Record], baseline: str | None = None, only: frozenset[str] | None = None) -> tuple[Table, ...]:
+    """Return the tables that the records make, the newest run's first.
+
+    Args:
+        records: in any order.
+        baseline: the arm "backend/implementation", or the backend, whose epoch time is 1.00; by default a table's first.
+        only: run ids; only tables that hold one of these runs.
+
+    Raises:
+        ConfigError: no record is of that arm.
+    """
+    groups: dict[Key, list[Record]] = defaultdict(list)
+    unfinished: list[Record] = []
+    for record in sorted(records, key=lambda record: record.started_at):
+        if record.measured:
+            groups[_key(record, record.measured.versions["keras"])].append(record)
+        else:
+            unfinished.append(record)
+    for record in unfinished:  # no Keras version is known: with the newest table that matches in all else
+        matches = [key for key in groups if key == _key(record, key.keras)]
+        groups[matches[-1] if matches else _key(record, "unknown")].append(record)
+    if baseline is not None:
+        known = dict.fromkeys(name for members in groups.values() for record in members for name in _names(record))
+        if baseline not in known:
+            raise ConfigError(f"--baseline: {choice(known, baseline)}")
+    if only is not None:
+        groups = {key: members for key, members in groups.items() if any(record.run_id in only for record in members)}
+    newest_first = sorted(groups.items(), key=lambda item: max(record.started_at for record in item[1]), reverse=True)
+    return tuple(_table(key, members, baseline) for key, members in newest_first)
+
+
+def differences(tables: Sequence[Table]) -> tuple[str, ...]:
+    """Return the fields of Key in which several tables differ, for the sentence that says why there are several."""
+    fields = [name for name in Key.__slots__ if name not in ("digest", "data_sha256")]
+    found = [name for name in fields if len({getattr(table.key, name) for table in tables}) > 1]
+    return tuple(found) or ("content of a spec or dataset of the same name",)
+
+
+def _key(record: Record, keras: str) -> Key:
+    request = record.request
+    return Key(
+        spec=request.spec_name,
+        digest=request.spec.model_dump_json(exclude={"dataset"}),
+        epochs=request.epochs,
+        dataset=request.data.name,
+        data_sha256=request.data.sha256,
+        keras=keras,
+        threads=str(request.threads),
+        machine=record.host.machine,
+    )
+
+
+def _names(record: Record) -> tuple[str, str]:
+    return f"{record.request.backend}/{record.request.implementation}", record.request.backend
+
+
+def _table(key: Key, members: Sequence[Record], baseline: str | None) -> Table:
+    arms: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    for record in members:
+        arms[(*record.arm, record.device)].append(record)
+    _adopt_failures(arms)
+    base = next((arm for arm, runs in arms.items() if baseline in (None, *_names(runs[0])) and _steady(runs)), None)
+    base_s = statistics.median(_steady(arms[base])) if base else None
+    rows = tuple(_row(arm, runs, base_s) for arm, runs in arms.items())
+    failures = tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok")
+    return Table(key, rows, failures, f"{base[0]}/{base[1]}" if base else "", tuple(_remarks(members)))
+
+
+def _adopt_failures(arms: dict[tuple[str, str, str], list[Record]]) -> None:
+    """Put runs that failed before their device was known to the arm's other runs, where there are any."""
+    for arm in [arm for arm, runs in arms.items() if not any(run.measured for run in runs)]:
+        homes = [other for other in arms if other[:2] == arm[:2] and other != arm and (arm[2] == "auto" or other[2].startswith(arm[2]))]
+        if homes:
+            arms[homes[0]].extend(arms.pop(arm))
+
+
+def _steady(runs: Sequence[Record]) -> list[float]:
+    return [seconds for run in runs if run.status == "ok" for seconds in run.steady_s]
+
+
+def _row(arm: tuple[str, str, str], runs: Sequence[Record], base_s: float | None) -> ArmRow:
+    by_seed: dict[int, list[float]] = defaultdict(list)
+    finished = [(run, run.measured) for run in runs if run.status == "ok" and run.measured]
+    for run, measured in finished:
+        if measured.test_accuracy is not None:
+            by_seed[run.request.seed].append(measured.test_accuracy)
+    accuracies = [statistics.fmean(values) for values in by_seed.values()]
+    steady = _steady(runs)
+    epoch_s = Spread(min(steady), statistics.median(steady), max(steady)) if steady else None
+    return ArmRow(
+        backend=arm[0],
+        implementation=arm[1],
+        device=arm[2],
+        framework_version=finished[-1][1].versions.get("framework_version", "") if finished else "",
+        status=", ".join(f"{n} {status}" for status in ("ok", "diverged", "failed") if (n := sum(run.status == status for run in runs))),
+        n_seeds=len(by_seed),
+        test_accuracy=Spread(min(accuracies), statistics.fmean(accuracies), max(accuracies)) if accuracies else None,
+        test_accuracy_sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+        test_loss=_median([measured.test_loss for _, measured in finished]),
+        epoch_s=epoch_s,
+        ratio=epoch_s.mid / base_s if epoch_s and base_s else None,
+        first_epoch_s=_median([measured.epochs[0].seconds for _, measured in finished if measured.epochs]),
+        total_s=_median([run.total_s for run, _ in finished]),
+        peak_rss_bytes=max((measured.peak_rss_bytes for _, measured in finished), default=None),
+    )
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def _remarks(members: Sequence[Record]) -> Iterable[str]:
+    """Say what would make the rows less comparable than the table looks."""
+    for name in ("weights_sha256", "order_sha256"):
+        by_seed: dict[int, set[str]] = defaultdict(set)
+        for run in members:
+            if run.measured:
+                by_seed[run.request.seed].add(getattr(run.measured, name))
+        unequal = [seed for seed, digests in by_seed.items() if len(digests) > 1]
+        if unequal:
+            yield f"inputs differ: seed {unequal[0]} has several {name}; these runs did not start from the same numbers"
+    recompiled = {"/".join(run.arm) for run in members if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])}
+    if recompiled:
+        yield f"compiled after the first epoch, so its epoch time holds compilation: {', '.join(sorted(recompiled))}"

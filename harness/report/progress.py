@@ -1,0 +1,67 @@
+"""A run's progress: a bar where there is a terminal, plain lines where there is none.
+
+Drawn only when a worker reports, at the boundary of an epoch: a bar that moves by itself takes a core from the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from harness.records.record import Record
+
+Event = Mapping[str, Any]
+PHASES = {"import": "importing", "data": "loading the data", "build": "building", "evaluate": "evaluating"}
+
+
+@contextmanager
+def run_bar(console: Console, title: str, n_epochs: int) -> Iterator[Callable[[Event], None]]:
+    """Give a function that shows a worker's events while a run lasts."""
+    if not console.is_terminal:
+        yield lambda event: console.out(f"{title}: {_epoch(event)}") if "epoch" in event else None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[said]}"))
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
+        task = bar.add_task(title, total=n_epochs, said="starting")
+
+        def show(event: Event) -> None:
+            if "epoch" in event:
+                left = event["seconds"] * (event["epochs"] - event["epoch"])
+                bar.update(task, completed=event["epoch"], said=f"{_epoch(event)}, {left:.0f} s left")
+            else:
+                bar.update(task, said=PHASES.get(event["phase"], event["phase"]))
+            bar.refresh()
+
+        yield show
+
+
+@contextmanager
+def download_bar(console: Console) -> Iterator[Callable[[int, int | None], None]]:
+    """Give a function that shows how far a download is, in steps of a tenth."""
+    shown = -1
+
+    def show(done: int, whole: int | None) -> None:
+        nonlocal shown
+        step = done * 10 // whole if whole else done >> 20
+        if step > shown:
+            shown = step
+            console.out(f"MNIST: {done / 2**20:.1f} MiB" + (f" of {whole / 2**20:.1f}" if whole else ""), highlight=False)
+
+    yield show
+
+
+def line(record: Record) -> str:
+    """Return a finished run in one line."""
+    title = f"{record.request.backend}/{record.request.implementation}, seed {record.request.seed}"
+    if record.status != "ok" or record.measured is None:
+        return f"{title}: {record.status}: {record.reason}"
+    steady = f", epoch {min(record.steady_s):.2f}-{max(record.steady_s):.2f} s" if record.steady_s else ""
+    return f"{title}: test accuracy {record.measured.test_accuracy:.4f}{steady}, {record.total_s:.1f} s in all, on {record.measured.device}"
+
+
+def _epoch(event: Event) -> str:
+    return f"epoch {event['epoch']}/{event['epochs']}, loss {event['loss']:.4f}, accuracy {event['accuracy']:.4f}, {event['seconds']:.2f} s"

@@ -1,0 +1,127 @@
+"""Comparison -> terminal, Markdown, CSV, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from harness.judge.speed import ArmRow, Failed, Spread, Table, differences
+from harness.records.store import Rejected, as_csv
+
+HEADER = ("arm", "device", "test accuracy", "epoch s", "ratio", "first epoch s", "total s", "peak MiB", "runs")
+FORMATS = ("terminal", "markdown", "csv", "json")
+LEGEND = (
+    "test accuracy: mean ± sd over seeds. epoch s: median (lowest-highest) of all epochs after the first. "
+    "ratio: median epoch to the baseline's (1.00). Runs follow one another, so a ratio holds the machine's drift."
+)
+
+
+def cells(row: ArmRow) -> tuple[str, ...]:
+    """Return one arm's row as text, in the order of HEADER; a dash where there is no figure."""
+    return (
+        row.name,
+        row.device,
+        _accuracy(row),
+        _seconds(row.epoch_s),
+        _number(row.ratio, 2),
+        _number(row.first_epoch_s, 2),
+        _number(row.total_s, 1),
+        _number(row.peak_rss_bytes / 2**20 if row.peak_rss_bytes else None, 0),
+        row.status,
+    )
+
+
+def heading(table: Table) -> str:
+    """Return what the rows of a table share, in one line."""
+    key = table.key
+    parts = [key.spec, f"{key.dataset} ({key.data_sha256[:8]})", f"{key.epochs} epochs", f"Keras {key.keras}", key.machine]
+    return ", ".join(parts + ([f"threads {key.threads}"] if key.threads != "auto" else []))
+
+
+def notes(tables: Sequence[Table], rejected: Sequence[Rejected]) -> list[str]:
+    """Return the sentences that stand under the tables."""
+    said = []
+    if len(tables) > 1:
+        said.append(f"{len(tables)} tables, since runs differ in: {', '.join(differences(tables))}. Do not compare across them.")
+    return said + [f"left out: {entry.file.name}: {entry.reason}" for entry in rejected]
+
+
+def terminal(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> RenderableType:
+    """Return what a terminal shows: it wraps where the window is narrow."""
+    shown: list[RenderableType] = []
+    for table in tables:
+        grid = Grid(box=box.SIMPLE_HEAD, title=heading(table), title_justify="left", title_style="bold", pad_edge=False)
+        for index, name in enumerate(HEADER):
+            grid.add_column(name, justify="left" if index in (0, 1, len(HEADER) - 1) else "right", overflow="fold")
+        for row in table.rows:
+            grid.add_row(*(Text(cell) for cell in cells(row)))
+        shown.append(grid)
+        shown += [Text(f"{_failure(failed)}", style="red") for failed in table.failures]
+        shown += [Text(f"! {remark}", style="yellow") for remark in table.remarks]
+    shown += [Text(note, style="yellow") for note in notes(tables, rejected)]
+    return Group(*shown, Text(LEGEND, style="dim"))
+
+
+def markdown(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
+    """Return the tables as GitHub-flavoured Markdown."""
+    lines: list[str] = []
+    for table in tables:
+        lines += [f"**{heading(table)}**", "", _bar(HEADER), _bar(["---"] * 2 + ["---:"] * (len(HEADER) - 3) + ["---"])]
+        lines += [_bar(cells(row)) for row in table.rows]
+        lines += ["", *(f"- {_failure(failed)}" for failed in table.failures), *(f"- {remark}" for remark in table.remarks)]
+    lines += [f"- {note}" for note in notes(tables, rejected)]
+    return "\n".join([*lines, "", LEGEND, ""]).replace("\n\n\n", "\n\n")
+
+
+def csv(tables: Sequence[Table]) -> str:
+    """Return one row an arm, the table's key in front."""
+    return as_csv(_flat(asdict(table.key) | asdict(row)) for table in tables for row in table.rows)
+
+
+def as_json(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
+    """Return everything: tables, failures, remarks, and the files left out."""
+    left_out = [{"file": entry.file.name, "reason": entry.reason} for entry in rejected]
+    return json.dumps({"tables": [asdict(table) for table in tables], "left_out": left_out}, indent=1, default=str)
+
+
+def _accuracy(row: ArmRow) -> str:
+    if row.test_accuracy is None:
+        return "-"
+    if row.test_accuracy_sd is None:
+        return f"{row.test_accuracy.mid:.4f} (1 seed)"
+    return f"{row.test_accuracy.mid:.4f} ± {row.test_accuracy_sd:.4f} ({row.n_seeds} seeds)"
+
+
+def _seconds(spread: Spread | None) -> str:
+    return f"{spread.mid:.2f} ({spread.low:.2f}-{spread.high:.2f})" if spread else "-"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _failure(failed: Failed) -> str:
+    return f"{failed.status}: {failed.run_id}: {failed.reason}"
+
+
+def _bar(values: Sequence[str]) -> str:
+    return f"| {' | '.join(value.replace('|', '&#124;') for value in values)} |"
+
+
+def _flat(values: dict[str, object]) -> dict[str, object]:
+    """Return nested values as name_low, name_mid, name_high."""
+    flat: dict[str, object] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}_{part}": inner for part, inner in value.items()}
+        elif value is None and name in ("test_accuracy", "epoch_s"):
+            flat |= {f"{name}_{part}": None for part in ("low", "mid", "high")}
+        else:
+            flat[name] = value
+    return flat
