@@ -76,6 +76,7 @@ class Table:
     rows: tuple[ArmRow, ...]
     failures: tuple[Failed, ...]
     baseline: str
+    equal_inputs: bool  # every run of a seed started from the same weights and saw the samples in the same order
     remarks: tuple[str, ...]
 
 
@@ -144,7 +145,7 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None) -> Table:
     base_s = statistics.median(_steady(arms[base])) if base else None
     rows = tuple(_row(arm, runs, base_s) for arm, runs in arms.items())
     failures = tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok")
-    return Table(key, rows, failures, f"{base[0]}/{base[1]}" if base else "", tuple(_remarks(members)))
+    return Table(key, rows, failures, f"{base[0]}/{base[1]}" if base else "", _equal_inputs(members), tuple(_remarks(members)))
 
 
 def _adopt_failures(arms: dict[tuple[str, str, str], list[Record]]) -> None:
@@ -191,16 +192,18 @@ def _median(values: Iterable[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
+def _equal_inputs(members: Sequence[Record]) -> bool:
+    digests: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    for run in members:
+        if run.measured:
+            digests[run.request.seed].add((run.measured.weights_sha256, run.measured.order_sha256))
+    return all(len(several) == 1 for several in digests.values())
+
+
 def _remarks(members: Sequence[Record]) -> Iterable[str]:
     """Say what would make the rows less comparable than the table looks."""
-    for name in ("weights_sha256", "order_sha256"):
-        by_seed: dict[int, set[str]] = defaultdict(set)
-        for run in members:
-            if run.measured:
-                by_seed[run.request.seed].add(getattr(run.measured, name))
-        unequal = [seed for seed, digests in by_seed.items() if len(digests) > 1]
-        if unequal:
-            yield f"inputs differ: seed {unequal[0]} has several {name}; these runs did not start from the same numbers"
+    if not _equal_inputs(members):
+        yield "inputs differ: runs of one seed did not start from the same weights, or saw the samples in another order"
     recompiled = {"/".join(run.arm) for run in members if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])}
     if recompiled:
         yield f"compiled after the first epoch, so its epoch time holds compilation: {', '.join(sorted(recompiled))}"

@@ -71,6 +71,7 @@ class Phases(Frozen):
 class Epoch(Frozen):
     """One epoch as the arm saw it. Loss and accuracy are means over the epoch's batches, each before its update."""
 
+    feed_s: Seconds  # order, scale and place the samples, before the clock of `seconds` starts
     seconds: Seconds
     loss: float
     accuracy: Share
@@ -130,7 +131,18 @@ class Record(Frozen):
 COLUMNS = (
     *("run_id", "status", "reason", "spec", "backend", "implementation", "optimizer", "loss_form", "dataset", "device", "seed"),
     *("epochs", "n_parameters", "n_updates", "test_accuracy", "test_loss", "train_accuracy", "epoch_s", "first_epoch_s", "spawn_s"),
-    *("import_s", "data_s", "build_s", "evaluate_s", "total_s", "samples_per_s", "peak_rss_bytes", "n_compiles", "n_compiles_steady"),
+    *(
+        "import_s",
+        "data_s",
+        "build_s",
+        "feed_s",
+        "evaluate_s",
+        "total_s",
+        "samples_per_s",
+        "peak_rss_bytes",
+        "n_compiles",
+        "n_compiles_steady",
+    ),
     *("jit_requested", "jit_effective", "eager", "precision", "tf32", "onednn", "threads", "affinity", "weights_sha256"),
     *("order_sha256", "data_sha256", "final_weights_sha256", "keras", "framework_version", "numpy", "python", "machine"),
     *("load_1m", "started_at"),
@@ -173,6 +185,7 @@ def _measured(measured: Measurement, steady_s: tuple[float, ...], n_train: int) 
         "train_accuracy": epochs[-1].accuracy if epochs else None,
         "first_epoch_s": epochs[0].seconds if epochs else None,
         "epoch_s": epoch_s,
+        "feed_s": sum(epoch.feed_s for epoch in epochs),
         "samples_per_s": n_train / epoch_s if epoch_s else None,
         "n_compiles_steady": sum(epoch.n_compiles for epoch in epochs[1:]),
     }

@@ -16,6 +16,7 @@ from harness.records.store import Rejected, as_csv
 
 HEADER = ("arm", "device", "test accuracy", "epoch s", "ratio", "first epoch s", "total s", "peak MiB", "runs")
 FORMATS = ("terminal", "markdown", "csv", "json")
+EQUAL_INPUTS = "equal inputs: in every run of a seed the same initial weights, sample order and data, byte for byte (SHA-256)"
 LEGEND = (
     "test accuracy: mean ± sd over seeds. epoch s: median (lowest-highest) of all epochs after the first. "
     "ratio: median epoch to the baseline's (1.00). Runs follow one another, so a ratio holds the machine's drift."
@@ -62,6 +63,7 @@ def terminal(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> Rend
         for row in table.rows:
             grid.add_row(*(Text(cell) for cell in cells(row)))
         shown.append(grid)
+        shown += [Text(EQUAL_INPUTS, style="green")] if table.equal_inputs and len(table.rows) > 1 else []
         shown += [Text(f"{_failure(failed)}", style="red") for failed in table.failures]
         shown += [Text(f"! {remark}", style="yellow") for remark in table.remarks]
     shown += [Text(note, style="yellow") for note in notes(tables, rejected)]
@@ -74,7 +76,8 @@ def markdown(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
     for table in tables:
         lines += [f"**{heading(table)}**", "", _bar(HEADER), _bar(["---"] * 2 + ["---:"] * (len(HEADER) - 3) + ["---"])]
         lines += [_bar(cells(row)) for row in table.rows]
-        lines += ["", *(f"- {_failure(failed)}" for failed in table.failures), *(f"- {remark}" for remark in table.remarks)]
+        lines += ["", *([f"- {EQUAL_INPUTS}"] if table.equal_inputs and len(table.rows) > 1 else [])]
+        lines += [*(f"- {_failure(failed)}" for failed in table.failures), *(f"- {remark}" for remark in table.remarks)]
     lines += [f"- {note}" for note in notes(tables, rejected)]
     return "\n".join([*lines, "", LEGEND, ""]).replace("\n\n\n", "\n\n")
 

@@ -56,7 +56,9 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
     say(phase="evaluate")
     test_inputs = network_input(inputs.parts["x_test"])
     outputs, evaluate_s = timed(lambda: arm.predict(state, test_inputs))
-    accuracy, loss = score(outputs, inputs.parts["y_test"], request.spec.loss_form)
+    if not diverged and not np.isfinite(outputs).all():
+        diverged = "diverged: the trained model's outputs are not finite"
+    accuracy, loss = (None, None) if diverged else score(outputs, inputs.parts["y_test"], request.spec.loss_form)
     known = arm.facts(state)
     device = known.pop("device")
     _check_device(request, [device])
@@ -66,8 +68,8 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
         "n_parameters": known.pop("n_parameters"),
         "n_updates": known.pop("n_updates"),
         "n_compiles": known.pop("n_compiles"),
-        "test_accuracy": None if diverged else accuracy,
-        "test_loss": None if diverged else loss,
+        "test_accuracy": accuracy,
+        "test_loss": loss,
         "data_sha256": inputs.data_sha256,
         "weights_sha256": weights_sha256,
         "order_sha256": inputs.order_sha256,
@@ -86,7 +88,7 @@ def _train(arm: ModuleType, state: Any, inputs: Inputs, say: Say, turns: str | N
     gate = Path(turns).open() if turns else None  # noqa: SIM115 - a FIFO: of several live workers, each waits here for its turn
     parts, n_epochs = inputs.parts, len(inputs.order)
     for index, samples in enumerate(inputs.order, start=1):
-        data = arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples])
+        data, feed_s = timed(lambda: arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples]))  # noqa: B023
         before = arm.facts(state)["n_compiles"]
         if gate:
             gate.readline()
@@ -94,7 +96,7 @@ def _train(arm: ModuleType, state: Any, inputs: Inputs, say: Say, turns: str | N
         if not math.isfinite(loss):
             return state, epochs, f"diverged: the loss became {loss} in epoch {index} of {n_epochs}"
         n_compiles = arm.facts(state)["n_compiles"] - before
-        epochs.append({"seconds": seconds, "loss": loss, "accuracy": accuracy, "n_compiles": n_compiles})
+        epochs.append({"feed_s": feed_s, "seconds": seconds, "loss": loss, "accuracy": accuracy, "n_compiles": n_compiles})
         say(epoch=index, epochs=n_epochs, loss=loss, accuracy=accuracy, seconds=seconds)
     return state, epochs, ""
 
