@@ -55,7 +55,7 @@ def doctor(config: ConfigOption = None) -> None:
     root, whole = _config(config)
     hardware = devices.look()
     seen = {name: ask.look(name, backend, root) for name, backend in whole.backends.items()}
-    _console().print(checkup(devices.host(hardware), hardware, seen, whole.backends))
+    _console().print(checkup(devices.host(hardware), hardware, seen, whole.backends), crop=False)
     if any("refused" in answer for answer in seen.values()):
         raise typer.Exit(1)
 
@@ -93,7 +93,7 @@ def train(
     planned = plan(spec_name, wanted, chosen, protocol, prepared, device=device, implementations=tuple(arm or ()))
     records = _run_all(planned, root, results, devices.host(devices.look()))
     tables = speed.compare(_loaded(results).records, only=frozenset(record.run_id for record in records))
-    _console().print(table.terminal(tables))
+    _console().print(table.terminal(tables), crop=False)
     if any(record.status != "ok" for record in records):
         raise typer.Exit(1)
 
@@ -118,7 +118,7 @@ def compare(
         raise StoreError(f"{folder}: no record to compare. Run: nox, or harness train{left_out}")
     tables = speed.compare(loaded.records, baseline)
     if format == "terminal" and output is None:
-        _console().print(table.terminal(tables, loaded.rejected))
+        _console().print(table.terminal(tables, loaded.rejected), crop=False)
         return
     text = {
         "terminal": lambda: _as_text(table.terminal(tables, loaded.rejected)),
@@ -222,7 +222,7 @@ def _as_text(shown: RenderableType) -> str:
 
     console = Console(width=WIDTH, no_color=True)
     with console.capture() as capture:
-        console.print(shown)
+        console.print(shown, crop=False)
     return capture.get()
 
 

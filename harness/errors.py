@@ -43,9 +43,14 @@ class Refused(HarnessError):
     """Inside a worker: the run cannot be what was asked for; becomes the reason of a failed record."""
 
 
+def nearest(expected: Iterable[object], received: object) -> str | None:
+    """Return the expected name that was probably meant, None where none is near."""
+    return next(iter(difflib.get_close_matches(str(received), [str(name) for name in expected], n=1)), None)
+
+
 def choice(expected: Iterable[object], received: object) -> str:
     """Return "expected one of a, b; received 'c'. Did you mean 'b'?", the second sentence where a name is near."""
     names = [str(name) for name in expected]
-    near = difflib.get_close_matches(str(received), names, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    near = nearest(names, received)
+    hint = f" Did you mean {near!r}?" if near else ""
     return f"expected one of {', '.join(names)}; received {received!r}.{hint}"

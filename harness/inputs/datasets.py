@@ -11,7 +11,6 @@ import gzip
 import os
 import struct
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,15 +70,15 @@ class Prepared:
 def cache_folder() -> Path:
     """Return where prepared datasets and draws are kept: HARNESS_CACHE_DIR, or the user's cache folder."""
     setting = os.environ.get("HARNESS_CACHE_DIR")
-    return Path(setting).expanduser() if setting else user_cache_path("keras-backend-harness")
+    return _path("HARNESS_CACHE_DIR", setting) if setting else user_cache_path("keras-backend-harness")
 
 
 def prepare(name: str, progress: Progress = lambda done, whole: None) -> Prepared:
     """Return the dataset of that name, ready for workers: "mnist", "digits", or "auto" (MNIST where it can be had).
 
     Raises:
-        DataError: MNIST was named outright and is not to be had; or a file that should hold it holds something else,
-            also under "auto": a wrong file is never passed over in silence.
+        DataError: MNIST was named outright and is not to be had; or a file on this machine that should hold it holds
+            something else, under "auto" too: it is somebody's, and may be meant.
     """
     if name == "digits":
         return _digits("named outright")
@@ -100,13 +99,20 @@ def _present() -> Prepared | None:
     """Return MNIST from this machine: the user's setting first, so that a wrong file there is never hidden by a cache."""
     setting = os.environ.get("HARNESS_DATA_DIR")
     if setting:
-        return _kept("mnist", read_folder(Path(setting).expanduser()), f"HARNESS_DATA_DIR={setting}")
+        return _kept("mnist", read_folder(_path("HARNESS_DATA_DIR", setting)), f"HARNESS_DATA_DIR={setting}")
     if _whole("mnist"):
         return Prepared("mnist", DIGESTS["mnist"], _folder("mnist"), "prepared before")
     keras_file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets" / "mnist.npz"
     if keras_file.is_file():
         return _kept("mnist", read_npz(keras_file), f"Keras's cache, {keras_file}")
     return None
+
+
+def _path(variable: str, setting: str) -> Path:
+    try:
+        return Path(setting).expanduser()
+    except RuntimeError:
+        raise DataError(f"{variable}: expected a folder; received {setting!r}, and there is no such user") from None
 
 
 def _downloaded(progress: Progress) -> Prepared:
@@ -139,13 +145,21 @@ def read_npz(file: Path, shown: str | None = None) -> Parts:
     """Return MNIST's arrays from an .npz, each proved by its digest; nothing is unpickled."""
     where = shown or str(file)
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as content, np.load(content, allow_pickle=False) as archive:
             missing = [part for part in PARTS if part not in archive.files]
             if missing:
                 raise DataError(f"{where}: expected the arrays {', '.join(PARTS)}; missing {', '.join(missing)}")
             return {part: _checked(part, archive[part], where) for part in PARTS}
-    except (ValueError, EOFError, OSError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{where}: expected a whole .npz of plain arrays; received a file that cannot be read ({error})") from None
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file makes NumPy's readers raise almost anything, MemoryError too
+        if str(error).startswith("Object arrays"):
+            said = "Python objects, which are never unpickled"
+        elif "pickle" in str(error):  # NumPy's guess for whatever is neither .npz nor .npy
+            said = "a file that cannot be read (it is no zip archive)"
+        else:
+            said = f"a file that cannot be read ({error})"
+        raise DataError(f"{where}: expected a whole .npz of plain arrays; received {said}") from None
 
 
 def read_idx(file: Path) -> NDArray[np.uint8]:

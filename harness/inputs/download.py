@@ -39,6 +39,8 @@ def fetch(url: str, target: Path, progress: Progress = lambda done, whole: None,
             return
         except (OSError, http.client.HTTPException, ValueError) as error:
             target.unlink(missing_ok=True)
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             if attempt == N_TRIES or not _passing(error) or time.monotonic() >= deadline:
                 tries = f"{attempt} {'try' if attempt == 1 else 'tries'}"
                 raise DataError(f"{url}: no complete file after {tries}: {_said(error)}") from None
@@ -46,11 +48,11 @@ def fetch(url: str, target: Path, progress: Progress = lambda done, whole: None,
 
 
 def _copy(url: str, target: Path, progress: Progress, deadline: float) -> None:
-    with urllib.request.urlopen(url, timeout=SILENCE_S) as answer, target.open("wb") as file:  # noqa: S310 - checked above
+    with target.open("wb") as file, urllib.request.urlopen(url, timeout=SILENCE_S) as answer:  # noqa: S310 - checked above
         stated = answer.headers.get("Content-Length")
         whole = int(stated) if stated else None
         done = 0
-        while chunk := answer.read(CHUNK_BYTES):
+        while chunk := answer.read1(CHUNK_BYTES):
             file.write(chunk)
             done += len(chunk)
             progress(done, whole)
@@ -64,9 +66,8 @@ def _passing(error: Exception) -> bool:
     """Say whether another try may end otherwise."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code >= 500
-    if isinstance(error, urllib.error.URLError):
-        return isinstance(error.reason, TimeoutError | ConnectionError)
-    return not isinstance(error, ValueError)
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return isinstance(cause, TimeoutError | ConnectionError | http.client.HTTPException)
 
 
 def _said(error: Exception) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import DataError
 from harness.inputs.arrays import sha256, weights_digest
 
 
@@ -58,17 +59,24 @@ def batch_order(n_samples: int, n_epochs: int, seed: int) -> NDArray[np.int32]:
 
 
 def draw(folder: Path, *, n_inputs: int, layers: Sequence[tuple[str, int]], n_samples: int, n_epochs: int, seed: int) -> Draw:
-    """Draw weights and order for one seed, keep them in `folder` under their digests, and return where they are."""
+    """Draw weights and order for one seed, keep them in `folder` under their digests, and return where they are.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
     weights = initial_weights(n_inputs, layers, seed)
     order = batch_order(n_samples, n_epochs, seed)
     weights_sha256, order_sha256 = weights_digest(weights), sha256(order)
-    folder.mkdir(parents=True, exist_ok=True)
-    return Draw(
-        weights=_kept(folder / f"weights-{weights_sha256}.npz", lambda file: np.savez(file, **weights)),  # type: ignore[arg-type]
-        order=_kept(folder / f"order-{order_sha256}.npy", lambda file: np.save(file, order)),
-        weights_sha256=weights_sha256,
-        order_sha256=order_sha256,
-    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return Draw(
+            weights=_kept(folder / f"weights-{weights_sha256}.npz", lambda file: np.savez(file, **weights)),  # type: ignore[arg-type]
+            order=_kept(folder / f"order-{order_sha256}.npy", lambda file: np.save(file, order)),
+            weights_sha256=weights_sha256,
+            order_sha256=order_sha256,
+        )
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror}). Set HARNESS_CACHE_DIR to another folder") from None
 
 
 def _kept(path: Path, write: Callable[[str], None]) -> Path:

@@ -6,6 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.errors import ConfigError, choice
 from harness.records.record import Record
@@ -23,6 +24,15 @@ class Key:
     keras: str
     threads: str
     machine: str
+
+
+class Arm(NamedTuple):
+    """Runs that are put together in one row: an implementation on a backend's version on a device."""
+
+    backend: str
+    implementation: str
+    device: str
+    framework_version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +108,10 @@ def compare(records: Iterable[Record], baseline: str | None = None, only: frozen
             groups[_key(record, record.measured.versions["keras"])].append(record)
         else:
             unfinished.append(record)
-    for record in unfinished:  # no Keras version is known: with the newest table that matches in all else
+    for record in unfinished:  # no Keras version is known: with the table that ran last and matches in all else
         matches = [key for key in groups if key == _key(record, key.keras)]
-        groups[matches[-1] if matches else _key(record, "unknown")].append(record)
+        home = max(matches, key=lambda key: groups[key][-1].started_at) if matches else _key(record, "unknown")
+        groups[home].append(record)
     if baseline is not None:
         known = dict.fromkeys(name for members in groups.values() for record in members for name in _names(record))
         if baseline not in known:
@@ -113,9 +124,13 @@ def compare(records: Iterable[Record], baseline: str | None = None, only: frozen
 
 def differences(tables: Sequence[Table]) -> tuple[str, ...]:
     """Return the fields of Key in which several tables differ, for the sentence that says why there are several."""
-    fields = [name for name in Key.__slots__ if name not in ("digest", "data_sha256")]
+    fields = ("spec", "epochs", "dataset", "keras", "threads", "machine")
     found = [name for name in fields if len({getattr(table.key, name) for table in tables}) > 1]
-    return tuple(found) or ("content of a spec or dataset of the same name",)
+    for name, content in (("spec", "digest"), ("dataset", "data_sha256")):
+        pairs = {(getattr(table.key, name), getattr(table.key, content)) for table in tables}
+        if len(pairs) > len({pair[0] for pair in pairs}):
+            found.append(f"content of a {name} of the same name")
+    return tuple(found)
 
 
 def _key(record: Record, keras: str) -> Key:
@@ -137,30 +152,39 @@ def _names(record: Record) -> tuple[str, str]:
 
 
 def _table(key: Key, members: Sequence[Record], baseline: str | None) -> Table:
-    arms: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    arms: dict[Arm, list[Record]] = defaultdict(list)
     for record in members:
-        arms[(*record.arm, record.device)].append(record)
+        version = record.measured.versions.get("framework_version", "") if record.measured else ""
+        arms[Arm(*record.arm, record.device, version)].append(record)
     _adopt_failures(arms)
     base = next((arm for arm, runs in arms.items() if baseline in (None, *_names(runs[0])) and _steady(runs)), None)
     base_s = statistics.median(_steady(arms[base])) if base else None
     rows = tuple(_row(arm, runs, base_s) for arm, runs in arms.items())
     failures = tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok")
-    return Table(key, rows, failures, f"{base[0]}/{base[1]}" if base else "", _equal_inputs(members), tuple(_remarks(members)))
+    return Table(
+        key, rows, failures, f"{base.backend}/{base.implementation}" if base else "", _equal_inputs(members), tuple(_remarks(members))
+    )
 
 
-def _adopt_failures(arms: dict[tuple[str, str, str], list[Record]]) -> None:
-    """Put runs that failed before their device was known to the arm's other runs, where there are any."""
+def _adopt_failures(arms: dict[Arm, list[Record]]) -> None:
+    """Put runs that failed before device and version were known to the arm's newest other runs, where there are any."""
     for arm in [arm for arm, runs in arms.items() if not any(run.measured for run in runs)]:
-        homes = [other for other in arms if other[:2] == arm[:2] and other != arm and (arm[2] == "auto" or other[2].startswith(arm[2]))]
+        homes = [
+            other
+            for other in arms
+            if (other.backend, other.implementation) == (arm.backend, arm.implementation)
+            and other != arm
+            and (arm.device == "auto" or other.device.startswith(arm.device))
+        ]
         if homes:
-            arms[homes[0]].extend(arms.pop(arm))
+            arms[max(homes, key=lambda home: arms[home][-1].started_at)].extend(arms.pop(arm))
 
 
 def _steady(runs: Sequence[Record]) -> list[float]:
     return [seconds for run in runs if run.status == "ok" for seconds in run.steady_s]
 
 
-def _row(arm: tuple[str, str, str], runs: Sequence[Record], base_s: float | None) -> ArmRow:
+def _row(arm: Arm, runs: Sequence[Record], base_s: float | None) -> ArmRow:
     by_seed: dict[int, list[float]] = defaultdict(list)
     finished = [(run, run.measured) for run in runs if run.status == "ok" and run.measured]
     for run, measured in finished:
@@ -170,10 +194,10 @@ def _row(arm: tuple[str, str, str], runs: Sequence[Record], base_s: float | None
     steady = _steady(runs)
     epoch_s = Spread(min(steady), statistics.median(steady), max(steady)) if steady else None
     return ArmRow(
-        backend=arm[0],
-        implementation=arm[1],
-        device=arm[2],
-        framework_version=finished[-1][1].versions.get("framework_version", "") if finished else "",
+        backend=arm.backend,
+        implementation=arm.implementation,
+        device=arm.device,
+        framework_version=arm.framework_version,
         status=", ".join(f"{n} {status}" for status in ("ok", "diverged", "failed") if (n := sum(run.status == status for run in runs))),
         n_seeds=len(by_seed),
         test_accuracy=Spread(min(accuracies), statistics.fmean(accuracies), max(accuracies)) if accuracies else None,
@@ -193,17 +217,19 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 
 def _equal_inputs(members: Sequence[Record]) -> bool:
-    digests: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    """Say whether the measured runs of each seed, of which there is one at least, all had the same inputs."""
+    digests: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
     for run in members:
         if run.measured:
-            digests[run.request.seed].add((run.measured.weights_sha256, run.measured.order_sha256))
-    return all(len(several) == 1 for several in digests.values())
+            seen = run.measured
+            digests[run.request.seed].add((seen.weights_sha256, seen.order_sha256, seen.data_sha256))
+    return bool(digests) and all(len(several) == 1 for several in digests.values())
 
 
 def _remarks(members: Sequence[Record]) -> Iterable[str]:
     """Say what would make the rows less comparable than the table looks."""
-    if not _equal_inputs(members):
-        yield "inputs differ: runs of one seed did not start from the same weights, or saw the samples in another order"
+    if any(run.measured for run in members) and not _equal_inputs(members):
+        yield "inputs differ: runs of one seed did not start from the same weights, or saw other samples or another order"
     recompiled = {"/".join(run.arm) for run in members if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])}
     if recompiled:
         yield f"compiled after the first epoch, so its epoch time holds compilation: {', '.join(sorted(recompiled))}"

@@ -73,16 +73,9 @@ def run(planned: Planned, root: Path, host: Host, on_event: Callable[[Event], No
         total_s=0.0,
         status="failed",
     )
-    job = {
-        "task": "measure",
-        "request": request.model_dump(mode="json"),
-        "dataset": str(planned.dataset),
-        "weights": str(planned.weights),
-        "order": str(planned.order),
-    }
     variables = environment(backend, request.backend, request.device, request.threads)
     try:
-        ended = process(python_of(backend, root), job, variables, on_event, limit_s=request.time_limit_s)
+        ended = process(python_of(backend, root), job(planned), variables, on_event, limit_s=request.time_limit_s)
     except EnvironmentMissing as error:
         return record.model_copy(update={"reason": str(error)})
     status, reason, measured = _judged(ended, backend, request.time_limit_s)
@@ -90,6 +83,17 @@ def run(planned: Planned, root: Path, host: Host, on_event: Callable[[Event], No
     return record.model_copy(
         update={"total_s": ended.total_s, "status": status, "reason": reason, "log_tail": log_tail, "measured": measured}
     )
+
+
+def job(planned: Planned) -> dict[str, Any]:
+    """Return what a worker reads: the request, and where its files are."""
+    return {
+        "task": "measure",
+        "request": planned.request.model_dump(mode="json"),
+        "dataset": str(planned.dataset),
+        "weights": str(planned.weights),
+        "order": str(planned.order),
+    }
 
 
 def look(name: str, backend: Backend, root: Path, limit_s: float = 120.0) -> dict[str, Any]:
@@ -115,7 +119,7 @@ def environment(backend: Backend, name: str, device: str, threads: int | str) ->
 
 def process(
     python: Path,
-    job: Mapping[str, Any],
+    task: Mapping[str, Any],
     variables: Mapping[str, str],
     on_event: Callable[[Event], None] = lambda event: None,
     *,
@@ -129,7 +133,7 @@ def process(
     with tempfile.TemporaryDirectory(prefix="harness-") as name:
         folder = Path(name)
         result, log = folder / "result.json", folder / "log"
-        (folder / "job.json").write_text(json.dumps({**job, "result": str(result)}))
+        (folder / "job.json").write_text(json.dumps({**task, "result": str(result)}))
         # The worker's code is this program's own, on a path that holds nothing else: its environment needs no install.
         (folder / "path").mkdir()
         (folder / "path" / "harness").symlink_to(Path(harness.__file__).parent)
@@ -198,7 +202,7 @@ def _judged(ended: Ended, backend: Backend, limit_s: float) -> tuple[str, str, M
     try:
         measured = Measurement.model_validate_json(json.dumps(ended.result["measured"]))
     except (KeyError, ValueError) as error:
-        said = sentences(error)[0] if isinstance(error, ValidationError) else str(error)
+        said = sentences(error, Measurement)[0] if isinstance(error, ValidationError) else str(error)
         return "failed", f"the worker's result is not a measurement: {said}", None
     return ("diverged" if ended.result["diverged"] else "ok"), ended.result["diverged"], measured
 

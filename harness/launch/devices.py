@@ -135,7 +135,7 @@ def advice(hardware: Hardware, seen: dict[str, Any], environment: str) -> str:
     if int(seen["cuda"].partition(".")[0]) > int(first.cuda.partition(".")[0]):
         return f"the driver ({first.driver}) runs CUDA up to {first.cuda}, this build needs {seen['cuda']}. Update the driver"
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if hidden is not None:
+    if hidden is not None and hidden.strip() in ("", "-1"):
         return f"CUDA_VISIBLE_DEVICES={hidden!r} hides the GPU. Unset it"
     return f"built for CUDA {seen['cuda']}, and yet it sees no GPU. Build it anew: nox -s {environment} --reuse-venv=never -- --device gpu"
 

@@ -38,26 +38,9 @@ def plan(
     Raises:
         ConfigError: no backend has an implementation of that name, or the spec does not fit the dataset.
     """
-    if spec.layers[-1].units != datasets.N_CLASSES:
-        raise ConfigError(
-            f"backends.toml: [specs.{spec_name}] layers[{len(spec.layers) - 1}].units: expected {datasets.N_CLASSES}, "
-            f"the classes of {dataset.name}; received {spec.layers[-1].units}"
-        )
-    if spec.batch_size > dataset.n_train:
-        raise ConfigError(
-            f"backends.toml: [specs.{spec_name}] batch_size: expected at most {dataset.n_train}, the training samples of "
-            f"{dataset.name}; received {spec.batch_size}"
-        )
-    arms = [
-        (name, backend, implementation)
-        for name, backend in backends.items()
-        for implementation in backend.arms
-        if not implementations or implementation in implementations
-    ]
-    known = dict.fromkeys(implementation for backend in backends.values() for implementation in backend.arms)
-    for implementation in implementations:
-        if implementation not in known:
-            raise ConfigError(f"--arm: {choice(known, implementation)}")
+    _fits(spec_name, spec, dataset)
+    arms = _arms(backends, implementations)
+    data = Data(name=dataset.name, sha256=dataset.sha256, n_train=dataset.n_train, n_inputs=dataset.n_inputs)
     planned: list[Planned] = []
     for seed in dict.fromkeys(protocol.seeds):
         draw = draws.draw(
@@ -68,21 +51,42 @@ def plan(
             n_epochs=protocol.epochs,
             seed=seed,
         )
-        for name, backend, implementation in arms:
+        for name, implementation in arms:
             request = Request(
                 spec_name=spec_name,
                 spec=spec,
                 backend=name,
                 implementation=implementation,
-                module=backend.arms[implementation].module,
+                module=backends[name].arms[implementation].module,
                 seed=seed,
                 epochs=protocol.epochs,
                 device=device,
                 threads=protocol.threads,
                 time_limit_s=protocol.time_limit_s,
-                data=Data(name=dataset.name, sha256=dataset.sha256, n_train=dataset.n_train, n_inputs=dataset.n_inputs),
+                data=data,
                 weights_sha256=draw.weights_sha256,
                 order_sha256=draw.order_sha256,
             )
-            planned.append(Planned(request, backend, dataset.folder, draw.weights, draw.order))
+            planned.append(Planned(request, backends[name], dataset.folder, draw.weights, draw.order))
     return tuple(planned)
+
+
+def _arms(backends: Mapping[str, Backend], implementations: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return (backend, implementation) of each arm wanted; all of them where no implementation is named."""
+    known = dict.fromkeys(implementation for backend in backends.values() for implementation in backend.arms)
+    for implementation in implementations:
+        if implementation not in known:
+            raise ConfigError(f"--arm: {choice(known, implementation)}")
+    wanted = implementations or tuple(known)
+    return [(name, implementation) for name, backend in backends.items() for implementation in backend.arms if implementation in wanted]
+
+
+def _fits(name: str, spec: Spec, dataset: datasets.Prepared) -> None:
+    """Raise ConfigError where the spec cannot be trained on the dataset."""
+    units = spec.layers[-1].units
+    for key, fits, expected, received in (
+        (f"layers[{len(spec.layers) - 1}].units", units == datasets.N_CLASSES, f"{datasets.N_CLASSES}, the classes", units),
+        ("batch_size", spec.batch_size <= dataset.n_train, f"at most {dataset.n_train}, the training samples", spec.batch_size),
+    ):
+        if not fits:
+            raise ConfigError(f"backends.toml: [specs.{name}] {key}: expected {expected} of {dataset.name}; received {received}")

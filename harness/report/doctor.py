@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness.launch.devices import Accelerator, Hardware, advice
 from harness.records.record import Host
+from harness.report.table import sentence
 from harness.spec.config import Backend
 
 
@@ -22,11 +23,11 @@ def checkup(host: Host, hardware: Hardware, seen: Mapping[str, dict[str, Any]], 
         grid.add_column(name, overflow="fold")
     for name, answer in seen.items():
         if "refused" in answer:
-            grid.add_row(name, backends[name].environment, *["-"] * 7)
+            grid.add_row(Text(name), Text(backends[name].environment), *["-"] * 7)
             continue
         versions = answer["versions"]
         settings = ", ".join(f"{key} {_said(value)}" for key, value in answer["settings"].items() if value is not None)
-        grid.add_row(
+        cells = (
             name,
             backends[name].environment,
             versions["framework_version"],
@@ -37,13 +38,14 @@ def checkup(host: Host, hardware: Hardware, seen: Mapping[str, dict[str, Any]], 
             answer["cuda"] or "-",
             settings,
         )
+        grid.add_row(*map(Text, cells))
     advised = {name: advice(hardware, answer, backends[name].environment) for name, answer in seen.items()}
     return Group(
-        Text(f"machine: {host.machine}"),
-        Text(f"accelerators: {'; '.join(map(_accelerator, hardware.accelerators)) or 'none: every backend runs on the CPU'}"),
-        *([Text(f"! {hardware.remark}", style="yellow")] if hardware.remark else []),
+        sentence(f"machine: {host.machine}"),
+        sentence(f"accelerators: {'; '.join(map(_accelerator, hardware.accelerators)) or 'none: every backend runs on the CPU'}"),
+        *([sentence(f"! {hardware.remark}", "yellow")] if hardware.remark else []),
         grid,
-        *(Text(f"! {name}: {sentence}", style="yellow") for name, sentence in advised.items() if sentence),
+        *(sentence(f"! {name}: {said}", "yellow") for name, said in advised.items() if said),
     )
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from harness.judge.speed import ArmRow, Failed, Spread, Table, differences
 from harness.records.store import Rejected, as_csv
 
-HEADER = ("arm", "device", "test accuracy", "epoch s", "ratio", "first epoch s", "total s", "peak MiB", "runs")
+HEADER = ("arm", "version", "device", "test accuracy", "epoch s", "ratio", "first epoch s", "total s", "peak MiB", "runs")
 FORMATS = ("terminal", "markdown", "csv", "json")
 EQUAL_INPUTS = "equal inputs: in every run of a seed the same initial weights, sample order and data, byte for byte (SHA-256)"
 LEGEND = (
@@ -27,6 +27,7 @@ def cells(row: ArmRow) -> tuple[str, ...]:
     """Return one arm's row as text, in the order of HEADER; a dash where there is no figure."""
     return (
         row.name,
+        row.framework_version or "-",
         row.device,
         _accuracy(row),
         _seconds(row.epoch_s),
@@ -59,22 +60,27 @@ def terminal(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> Rend
     for table in tables:
         grid = Grid(box=box.SIMPLE_HEAD, title=heading(table), title_justify="left", title_style="bold", pad_edge=False)
         for index, name in enumerate(HEADER):
-            grid.add_column(name, justify="left" if index in (0, 1, len(HEADER) - 1) else "right", overflow="fold")
+            grid.add_column(name, justify="left" if index in (0, 1, 2, len(HEADER) - 1) else "right", overflow="fold")
         for row in table.rows:
             grid.add_row(*(Text(cell) for cell in cells(row)))
         shown.append(grid)
-        shown += [Text(EQUAL_INPUTS, style="green")] if table.equal_inputs and len(table.rows) > 1 else []
-        shown += [Text(f"{_failure(failed)}", style="red") for failed in table.failures]
-        shown += [Text(f"! {remark}", style="yellow") for remark in table.remarks]
-    shown += [Text(note, style="yellow") for note in notes(tables, rejected)]
-    return Group(*shown, Text(LEGEND, style="dim"))
+        shown += [sentence(EQUAL_INPUTS, "green")] if table.equal_inputs and len(table.rows) > 1 else []
+        shown += [sentence(_failure(failed), "red") for failed in table.failures]
+        shown += [sentence(f"! {remark}", "yellow") for remark in table.remarks]
+    shown += [sentence(note, "yellow") for note in notes(tables, rejected)]
+    return Group(*shown, sentence(LEGEND, "dim"))
+
+
+def sentence(text: str, style: str = "") -> Text:
+    """Return a line that is never broken, so that a command in it can be copied; print it with crop=False."""
+    return Text(text, style=style, no_wrap=True, overflow="ignore")
 
 
 def markdown(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
     """Return the tables as GitHub-flavoured Markdown."""
     lines: list[str] = []
     for table in tables:
-        lines += [f"**{heading(table)}**", "", _bar(HEADER), _bar(["---"] * 2 + ["---:"] * (len(HEADER) - 3) + ["---"])]
+        lines += [f"**{heading(table)}**", "", _bar(HEADER), _bar(["---"] * 3 + ["---:"] * (len(HEADER) - 4) + ["---"])]
         lines += [_bar(cells(row)) for row in table.rows]
         lines += ["", *([f"- {EQUAL_INPUTS}"] if table.equal_inputs and len(table.rows) > 1 else [])]
         lines += [*(f"- {_failure(failed)}" for failed in table.failures), *(f"- {remark}" for remark in table.remarks)]

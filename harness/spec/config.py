@@ -9,12 +9,13 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from harness.errors import ConfigError, choice
+from harness.errors import ConfigError, choice, nearest
 
 Dataset = Literal["auto", "mnist", "digits"]
 Device = Literal["auto", "cpu", "gpu"]
@@ -24,9 +25,9 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
-def _fault(message: str) -> PydanticCustomError:
-    """Return the error whose message is already the sentence that the user reads."""
-    return PydanticCustomError("sentence", "{message}", {"message": message})
+def _fault(message: str, kind: Literal["sentence", "key"] = "sentence") -> PydanticCustomError:
+    """Return the error whose message is already what the user reads; a "key" begins with the key that is wrong."""
+    return PydanticCustomError(kind, "{message}", {"message": message})
 
 
 def _threads(value: object) -> object:
@@ -41,19 +42,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class Table(Frozen):
-    """A table of backends.toml: a key it does not know is answered with the nearest one it does."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_keys(cls, data: Any) -> Any:
-        unknown = [key for key in data if key not in cls.model_fields] if isinstance(data, dict) else []
-        if unknown:
-            raise _fault(f"unknown key: {choice(cls.model_fields, unknown[0])}")
-        return data
-
-
-class Dense(Table):
+class Dense(Frozen):
     """A fully connected layer: activation(x @ kernel + bias), kernel (inputs, units), bias (units,)."""
 
     type: Literal["dense"] = "dense"
@@ -62,7 +51,7 @@ class Dense(Table):
     activation: Literal["linear", "relu", "softmax"]
 
 
-class SGD(Table):
+class SGD(Frozen):
     """Gradient descent, with momentum where it is not 0."""
 
     name: Literal["sgd"]
@@ -70,7 +59,7 @@ class SGD(Table):
     momentum: Decay = 0.0
 
 
-class RMSprop(Table):
+class RMSprop(Frozen):
     """RMSprop in Keras's form, epsilon inside the root; defaults are Keras 3.15's."""
 
     name: Literal["rmsprop"]
@@ -79,7 +68,7 @@ class RMSprop(Table):
     epsilon: Rate = 1e-7
 
 
-class Adam(Table):
+class Adam(Frozen):
     """Adam in Keras's epsilon-hat form; defaults are Keras 3.15's."""
 
     name: Literal["adam"]
@@ -89,7 +78,7 @@ class Adam(Table):
     epsilon: Rate = 1e-7
 
 
-class Spec(Table):
+class Spec(Frozen):
     """One model and one way to train it, the same for every backend."""
 
     dataset: Dataset = "auto"
@@ -102,28 +91,28 @@ class Spec(Table):
     def _layers_fit_the_loss(self) -> Spec:
         names = [layer.name for layer in self.layers]
         if len(set(names)) < len(names):
-            raise _fault(f"layers: expected a name of its own for each; received {', '.join(names)}")
+            raise _fault(f"layers: expected a name of its own for each; received {', '.join(names)}", "key")
         wanted, received = {"probs": "softmax", "logits": "linear"}[self.loss_form], self.layers[-1].activation
         if received != wanted:
             place = f"layers[{len(names) - 1}].activation"
-            raise _fault(f"{place}: expected {wanted!r}, since loss_form is {self.loss_form!r}; received {received!r}")
+            raise _fault(f"{place}: expected {wanted!r}, since loss_form is {self.loss_form!r}; received {received!r}", "key")
         return self
 
 
-class Arm(Table):
+class Arm(Frozen):
     """One implementation of the spec: a module in harness/worker, by its dotted name there."""
 
     module: Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
 
 
-class Requirements(Table):
+class Requirements(Frozen):
     """What pip installs into a backend's environment."""
 
     cpu: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
     gpu: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
 
 
-class Backend(Table):
+class Backend(Frozen):
     """One virtual environment, what is installed there, and the arms that run in it."""
 
     environment: Name
@@ -133,7 +122,7 @@ class Backend(Table):
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
 
 
-class Protocol(Table):
+class Protocol(Frozen):
     """How each arm is run; arguments of `harness train` go before these."""
 
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1, strict=False)] = (0,)
@@ -142,7 +131,7 @@ class Protocol(Table):
     time_limit_s: Annotated[float, Field(gt=0)] = 1800.0
 
 
-class Config(Table):
+class Config(Frozen):
     """The whole of backends.toml. The first spec is the default one."""
 
     protocol: Protocol = Protocol()
@@ -186,7 +175,7 @@ def load(path: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name}: not valid TOML: {error}") from None
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{path.name}: {sentence}" for sentence in sentences(error))) from None
+        raise ConfigError("\n".join(f"{path.name}: {sentence}" for sentence in sentences(error, Config))) from None
 
 
 def overridden(protocol: Protocol, **arguments: Any) -> Protocol:
@@ -204,10 +193,37 @@ def overridden(protocol: Protocol, **arguments: Any) -> Protocol:
         raise ConfigError(f"--{option}: {_expectation(first)}") from None
 
 
-def sentences(error: ValidationError) -> list[str]:
-    """Return one sentence for each fault: where, what was expected, what came."""
-    places = [(_place(detail["loc"]), _expectation(detail)) for detail in error.errors()]
-    return [f"{place}: {expectation}" if place else expectation for place, expectation in places]
+def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
+    """Return one sentence for each fault in a `root`: where, what was expected, what came."""
+    details = error.errors()
+    said, meant = [], set()
+    for detail in (each for each in details if each["type"] == "extra_forbidden"):
+        place, key = detail["loc"][:-1], detail["loc"][-1]
+        known = _model(root, place).model_fields
+        said.append((place, f"unknown key: {choice(known, key)}", ": "))
+        meant.add((*place, nearest(known, key)))
+    for detail in (each for each in details if each["type"] != "extra_forbidden"):
+        if detail["type"] == "missing" and detail["loc"] in meant:
+            continue  # it is there, misspelt
+        if any(len(other["loc"]) > len(detail["loc"]) == _n_shared(other["loc"], detail["loc"]) for other in details):
+            continue  # pydantic also counts what it refused inside: the inner fault says it all
+        said.append((detail["loc"], _expectation(detail), " " if detail["type"] == "key" else ": "))
+    return [f"{_place(location)}{joint}{what}" if location else what for location, what, joint in said]
+
+
+def _n_shared(one: tuple[int | str, ...], other: tuple[int | str, ...]) -> int:
+    return next((index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _model(kind: Any, location: tuple[int | str, ...]) -> type[BaseModel]:
+    """Return the model that lies at a location inside an annotation: through fields, dicts, tuples and unions."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _model(kind.model_fields[str(location[0])].annotation, location[1:]) if location else kind
+    models = [part for part in get_args(kind) if isinstance(part, type) and issubclass(part, BaseModel)]
+    if get_origin(kind) is UnionType and len(models) == 1:  # a model or None
+        return _model(models[0], location)
+    tagged = {get_args(model.model_fields["name"].annotation)[0]: model for model in models} if len(models) > 1 else {}
+    return _model(tagged.get(location[0], models[0]), location[1:])
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -225,7 +241,7 @@ def _expectation(detail: ErrorDetails) -> str:
     context: Mapping[str, Any] = detail.get("ctx", {})
     received = detail["input"]
     match detail["type"]:
-        case "sentence":
+        case "sentence" | "key":
             return detail["msg"]
         case "missing":
             return "expected a value; the key is missing"
@@ -238,7 +254,8 @@ def _expectation(detail: ErrorDetails) -> str:
         case "too_short":
             return f"expected at least {context['min_length']}; received {received!r}"
         case _:
-            return f"{detail['msg'].replace('Input should be', 'expected')}; received {received!r}"
+            wanted = detail["msg"].replace("Input should be", "expected").replace("String should", "expected to")
+            return f"{wanted}; received {received!r}"
 
 
 def _names(listed: str) -> list[str]:

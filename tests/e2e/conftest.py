@@ -1,0 +1,83 @@
+"""Real processes: the harness command, real backends in nox's environments, real files. Nothing is mocked.
+
+A backend whose environment is not there fails its tests: nothing is skipped.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a backends.toml, environments and results of its own."""
+
+    root: Path
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "harness", *arguments]
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the harness command in the project's folder until it ends."""
+        environment = os.environ | variables
+        return subprocess.run(
+            self.command(*arguments), cwd=self.root, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the harness command; its output is one pipe."""
+        return subprocess.Popen(self.command(*arguments), cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def records(self) -> list[dict]:
+        """The records, oldest first."""
+        found = [json.loads(file.read_text()) for file in (self.results / "runs").glob("*.json")]
+        return sorted(found, key=lambda record: record["started_at"])
+
+    def wrap(self, environment: str, script: str, real: Path | str | None = None) -> None:
+        """Put a shell script before an environment's Python; $REAL is the Python itself, the arguments follow."""
+        folder = self.root / ".nox" / environment
+        if folder.is_symlink():
+            folder.unlink()
+        (folder / "bin").mkdir(parents=True)
+        python = folder / "bin" / "python"
+        real = real or ROOT / ".nox" / environment / "bin" / "python"
+        python.write_text(f'#!/bin/sh\nREAL="{real}"\n{script}\n')
+        python.chmod(0o755)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory):
+    """A cache of the tests' own, shared by all of them: the embedded dataset is made once."""
+    os.environ["HARNESS_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="session")
+def make_project(tmp_path_factory) -> Callable[[], Project]:
+    def make() -> Project:
+        root = tmp_path_factory.mktemp("project")
+        (root / "backends.toml").write_text((ROOT / "backends.toml").read_text())
+        (root / ".nox").mkdir()
+        for environment in (ROOT / ".nox").glob("train-*"):
+            (root / ".nox" / environment.name).symlink_to(environment)
+        return Project(root)
+
+    return make
+
+
+@pytest.fixture
+def project(make_project) -> Project:
+    return make_project()

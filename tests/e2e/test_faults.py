@@ -1,0 +1,216 @@
+"""Everything that can happen to a run, done to a real one: each becomes a record with a reason, and later runs go on."""
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+SPECS = "mnist-mlp, mnist-mlp-logits, mnist-mlp-adam, mnist-mlp-adam-logits"
+ONE = ("--dataset", "digits", "--epochs", "1")
+
+
+def workers(process):
+    """The worker processes of a running harness."""
+    return [child for child in psutil.Process(process.pid).children(recursive=True) if "harness.worker" in " ".join(child.cmdline())]
+
+
+def read_until(process, pattern):
+    """Read a harness's output until a line holds the pattern; return that line."""
+    for line in process.stdout:
+        if re.search(pattern, line):
+            return line
+    raise AssertionError(f"ended without printing {pattern}")
+
+
+def first_worker(process, limit_s=60.0):
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if found := workers(process):
+            return found[0]
+        time.sleep(0.02)
+    raise AssertionError("no worker was started")
+
+
+def test_a_missing_environment_is_a_row_and_the_other_backends_still_run(project):
+    (project.root / ".nox" / "train-torch").unlink()
+    done = project.run("train", "torch", "jax", *ONE)
+    assert done.returncode == 1
+    torch, jax = project.records()
+    assert (torch["status"], torch["reason"]) == ("failed", "train-torch: environment missing. Run: nox -s train-torch")
+    assert jax["status"] == "ok"
+    assert "train-torch: environment missing. Run: nox -s train-torch" in project.run("compare").stdout
+
+
+def test_a_broken_environment_says_how_to_build_it_anew(project):
+    project.wrap("train-jax", 'exec "$REAL" -c "import a_package_that_is_not_there"')
+    assert project.run("train", "jax", *ONE).returncode == 1
+    (record,) = project.records()
+    assert record["reason"] == (
+        "train-jax: environment broken (ModuleNotFoundError: No module named 'a_package_that_is_not_there'). "
+        "Build it anew: nox -s train-jax --reuse-venv=never"
+    )
+    assert "Traceback" in record["log_tail"]
+    done = project.run("doctor")
+    assert done.returncode == 1
+    assert "nox -s train-jax --reuse-venv=never" in done.stdout
+
+
+def test_a_python_that_is_no_program_says_so(project):
+    project.wrap("train-jax", "")
+    (project.root / ".nox" / "train-jax" / "bin" / "python").write_bytes(b"\x7fELF rubbish")
+    assert project.run("train", "jax", *ONE).returncode == 1
+    assert re.search(r"does not start \(.+\)$", project.records()[0]["reason"])
+
+
+def test_a_killed_worker_is_a_failed_record_and_the_next_seed_still_runs(project):
+    with project.start("train", "jax", "--dataset", "digits", "--epochs", "2", "--seed", "0", "--seed", "1") as harness:
+        read_until(harness, "epoch 1/2")
+        workers(harness)[0].kill()
+        harness.stdout.read()
+    assert harness.returncode == 1
+    killed, fine = project.records()
+    assert killed["reason"] == "killed by SIGKILL, from outside or by a system out of memory; last heard of: after epoch 1 of 2"
+    assert (fine["status"], fine["request"]["seed"]) == ("ok", 1)
+
+
+def test_a_worker_that_hangs_is_ended_at_its_time_limit(project):
+    with project.start("train", "jax", *ONE, "--time-limit", "4") as harness:
+        first_worker(harness).suspend()
+        harness.stdout.read()
+    assert harness.returncode == 1
+    (record,) = project.records()
+    assert record["reason"].startswith("no result within its time limit of 4 s; last heard of: ")
+    assert 4 <= record["total_s"] < 8
+
+
+def test_a_worker_out_of_memory_says_so(project):
+    project.wrap("train-torch", 'ulimit -v 950000\nexec "$REAL" "$@"')
+    assert project.run("train", "torch", *ONE).returncode == 1
+    (record,) = project.records()
+    assert record["reason"].startswith("out of memory; last heard of: "), record["reason"] + record["log_tail"]
+
+
+def test_rubbish_on_stdout_harms_nothing(project):
+    project.wrap("train-jax", 'echo \'{"epoch": "rubbish"\'\nhead -c 100000 /dev/urandom\nexec "$REAL" "$@"')
+    assert project.run("train", "jax", *ONE).returncode == 0
+    assert project.records()[0]["status"] == "ok"
+
+
+def test_exit_status_0_without_a_result_is_a_failure(project):
+    project.wrap("train-jax", "echo all is well\nexit 0")
+    assert project.run("train", "jax", *ONE).returncode == 1
+    (record,) = project.records()
+    assert record["reason"] == "ended without a result, exit status 0; last heard of: starting; all is well"
+
+
+def test_a_loss_that_becomes_nan_is_recorded_as_diverged_and_not_as_a_number(project):
+    file = project.root / "backends.toml"
+    file.write_text(file.read_text().replace('{ name = "rmsprop" }', '{ name = "sgd", learning_rate = 1e30 }'))
+    done = project.run("train", "jax", *ONE)
+    assert done.returncode == 1
+    (record,) = project.records()
+    assert (record["status"], record["reason"]) == ("diverged", "diverged: the loss became nan in epoch 1 of 1")
+    assert (record["measured"]["test_accuracy"], record["measured"]["test_loss"], record["measured"]["epochs"]) == (None, None, [])
+    assert "nan" not in (project.results / "results.csv").read_text().replace("became nan", "")
+
+
+def test_a_gpu_that_is_not_there_is_an_error_and_never_a_silent_cpu_run(project):
+    done = project.run("train", "jax", *ONE, "--device", "gpu", CUDA_VISIBLE_DEVICES="-1")
+    assert done.returncode == 1
+    (record,) = project.records()
+    assert record["reason"] == "device gpu: jax computes on cpu. `harness doctor` says why; --device cpu runs there"
+    assert record["measured"] is None
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_children_and_keeps_what_is_finished(project, sent):
+    with project.start("train", "jax", *ONE, "--seed", "0", "--seed", "1") as harness:
+        read_until(harness, "test accuracy")
+        worker = first_worker(harness)
+        harness.send_signal(sent)
+        said = harness.stdout.read()
+    assert harness.returncode == 130
+    assert "Traceback" not in said
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+    (kept,) = project.records()
+    assert (kept["status"], kept["request"]["seed"]) == ("ok", 0)
+    assert len((project.results / "results.csv").read_text().splitlines()) == 2
+
+
+def test_a_harness_killed_in_the_middle_leaves_no_torn_record_and_no_worker(project):
+    with project.start("train", "jax", "--dataset", "digits", "--epochs", "50", "--seed", "0") as harness:
+        read_until(harness, "epoch 1/50")
+        worker = workers(harness)[0]
+        harness.kill()
+    worker.wait(timeout=30)  # the next epoch's end finds nobody to tell
+    assert project.records() == []
+    assert project.run("train", "jax", *ONE).returncode == 0
+    assert len(project.records()) == 1
+
+
+def test_results_that_cannot_be_written_are_refused_before_a_run_starts(project):
+    project.results.write_text("a file where the folder should be")
+    done = project.run("train", "jax", *ONE)
+    assert done.returncode == 2
+    assert "results cannot be written there" in done.stderr
+    assert "Name another folder: --results FOLDER" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "epoch" not in done.stdout
+
+
+def test_a_record_is_kept_elsewhere_when_the_results_folder_goes_away_during_the_run(project):
+    with project.start("train", "jax", *ONE) as harness:
+        first_worker(harness)
+        (project.results / "runs").rmdir()
+        (project.results / "runs").write_text("in the way")
+        said = harness.stdout.read()
+    kept = re.search(r"the record is kept in (\S+\.json)", said)
+    assert kept, said
+    assert Path(kept[1]).stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("jaxx",), "backend: expected one of tensorflow, jax, torch; received 'jaxx'. Did you mean 'jax'?"),
+        (("--spec", "mnist-mpl"), f"--spec: expected one of {SPECS}; received 'mnist-mpl'. Did you mean 'mnist-mlp'?"),
+        (("--arm", "kera"), "--arm: expected one of keras; received 'kera'. Did you mean 'keras'?"),
+        (("--epochs", "0"), "--epochs: expected greater than 0; received 0"),
+        (("--threads", "many"), "--threads: expected 'auto' or a number of cores from 1; received 'many'"),
+        (("--config", "nowhere.toml"), "nowhere.toml: cannot be read (No such file or directory). Name another file: --config FILE"),
+    ],
+)  # fmt: skip
+def test_a_wrong_argument_is_one_sentence_and_exit_2(project, arguments, sentence):
+    done = project.run("train", *arguments, "--dataset", "digits")
+    assert (done.returncode, done.stderr.strip()) == (2, sentence)
+    assert project.records() == []
+
+
+def test_a_wrong_key_in_backends_toml_is_one_sentence_and_exit_2(project):
+    file = project.root / "backends.toml"
+    file.write_text(file.read_text().replace('"relu"', '"rleu"', 1))
+    done = project.run("train")
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "backends.toml: [specs.mnist-mlp] layers[0].activation: "
+        "expected one of linear, relu, softmax; received 'rleu'. Did you mean 'relu'?"
+    )
+
+
+def test_a_dataset_file_with_other_content_stops_everything_before_a_run(project, tmp_path):
+    (tmp_path / "mnist.npz").write_bytes(b"PK\x03\x04 cut short")
+    for name in ("auto", "mnist"):
+        done = project.run("train", "jax", "--dataset", name, HARNESS_DATA_DIR=str(tmp_path))
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"{tmp_path}/mnist.npz: expected a whole .npz of plain arrays; received a file that cannot be read")
+        assert "Traceback" not in done.stderr
+    assert project.records() == []
+
+
+def test_compare_without_any_record_says_what_to_type(project):
+    done = project.run("compare")
+    assert done.returncode == 2
+    assert done.stderr.strip() == f"{project.results}: no record to compare. Run: nox, or harness train"

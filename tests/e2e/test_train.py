@@ -1,0 +1,164 @@
+"""The main job: one spec, three backends, the whole dataset, five epochs, one table."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import BACKENDS
+
+REACHED = {"mnist": 0.975, "digits": 0.95}  # digits: fewer writers, smaller test set
+
+
+@pytest.fixture(scope="module")
+def trained(make_project):
+    """A project after `harness train`: MNIST where it can be had, else the embedded set."""
+    project = make_project()
+    done = project.run("train")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project, done.stdout
+
+
+@pytest.fixture(scope="module")
+def records(trained):
+    found = {record["request"]["backend"]: record for record in trained[0].records()}
+    assert set(found) == set(BACKENDS)
+    return found
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_each_backend_reaches_its_accuracy(records, backend):
+    record = records[backend]
+    assert record["status"] == "ok"
+    assert record["measured"]["test_accuracy"] >= REACHED[record["request"]["data"]["name"]]
+    losses = [epoch["loss"] for epoch in record["measured"]["epochs"]]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_all_backends_had_the_same_three_inputs_byte_for_byte(records):
+    for name in ("data_sha256", "weights_sha256", "order_sha256"):
+        assert len({record["measured"][name] for record in records.values()}) == 1
+        assert (
+            len(
+                {record["measured"][name] for record in records.values()}
+                | {record["request"].get(name) for record in records.values()} - {None}
+            )
+            == 1
+        )
+    ends = {record["measured"]["final_weights_sha256"] for record in records.values()}
+    assert len(ends) == 3, "three backends ended on the same bits: is it one backend three times?"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_sample_was_used_in_every_epoch(records, backend):
+    measured = records[backend]["measured"]
+    assert measured["n_updates"] == 5 * 469  # 468 batches of 128 and one of 96
+    assert measured["n_parameters"] == 407_050
+    assert len(measured["epochs"]) == 5
+
+
+@pytest.mark.parametrize(("backend", "jit"), [("tensorflow", False), ("jax", True), ("torch", False)])
+def test_settings_that_took_effect_are_those_of_that_backend_on_a_cpu(records, backend, jit):
+    settings = records[backend]["measured"]["settings"]
+    if records[backend]["measured"]["device"] == "cpu":
+        assert settings["jit_effective"] is jit
+    assert settings["jit_requested"] == "auto"
+    assert settings["eager"] is False
+    assert settings["precision"] == "float32"
+    assert settings["affinity"] >= 1
+
+
+@pytest.mark.parametrize(("backend", "n"), [("tensorflow", 2), ("jax", 2), ("torch", 0)])
+def test_compilation_is_counted_and_falls_into_the_first_epoch_only(records, backend, n):
+    epochs = records[backend]["measured"]["epochs"]
+    assert epochs[0]["n_compiles"] >= n
+    assert [epoch["n_compiles"] for epoch in epochs[1:]] == [0] * 4
+    if backend == "torch":
+        assert epochs[0]["n_compiles"] == 0  # eager
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_phases_are_apart_and_fit_into_the_whole(records, backend):
+    record = records[backend]
+    phases, epochs = record["measured"]["phases"], record["measured"]["epochs"]
+    assert all(seconds > 0 for seconds in phases.values())
+    told = sum(phases.values()) + sum(epoch["seconds"] + epoch["feed_s"] for epoch in epochs)
+    assert 0.5 * record["total_s"] < told < record["total_s"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_record_names_versions_memory_and_where_the_weights_lay(records, backend):
+    measured = records[backend]["measured"]
+    assert measured["versions"].keys() == {"python", "numpy", "keras", "framework_version"}
+    assert 200e6 < measured["peak_rss_bytes"] < 20e9
+    assert re.match(r"cpu$|gpu: .", measured["device"])
+
+
+def test_the_csv_is_the_records_row_by_row(trained, records):
+    project, _ = trained
+    with (project.results / "results.csv").open() as file:
+        rows = {row["backend"]: row for row in csv.DictReader(file)}
+    assert set(rows) == set(BACKENDS)
+    for backend, row in rows.items():
+        record = records[backend]
+        assert row["run_id"] == record["run_id"]
+        assert float(row["test_accuracy"]) == record["measured"]["test_accuracy"]
+        steady = sorted(epoch["seconds"] for epoch in record["measured"]["epochs"][1:])
+        assert float(row["epoch_s"]) == pytest.approx((steady[1] + steady[2]) / 2)
+        assert float(row["samples_per_s"]) == pytest.approx(60_000 / float(row["epoch_s"]))
+
+
+def test_train_says_its_dataset_each_epoch_and_then_the_table(trained):
+    _, printed = trained
+    assert re.match(r"dataset: (mnist|digits), .+\n", printed)
+    assert len(re.findall(r"epoch \d/5, loss \d\.\d+, accuracy 0\.\d+, \d+\.\d+ s", printed)) == 15
+    assert "equal inputs" in printed
+    assert all(f"{backend}/keras" in printed for backend in BACKENDS)
+
+
+def test_compare_needs_no_backend_and_gives_one_row_an_arm(trained):
+    project, _ = trained
+    done = project.run("compare", "--format", "json", "--baseline", "torch")
+    (table,) = json.loads(done.stdout)["tables"]
+    ratios = {row["backend"]: row["ratio"] for row in table["rows"]}
+    assert set(ratios) == set(BACKENDS)
+    assert ratios["torch"] == 1.0
+    assert table["equal_inputs"] is True
+
+
+def test_a_record_holds_no_path_of_the_machine(trained):
+    project, _ = trained
+    for file in (project.results / "runs").iterdir():
+        assert str(project.root) not in file.read_text()
+        assert str(Path.home()) not in file.read_text()
+
+
+def test_doctor_shows_every_backend_with_its_versions_and_devices(trained):
+    project, _ = trained
+    done = project.run("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for backend in BACKENDS:
+        assert re.search(rf"{backend} +train-\S+ +\d+\.\d+\.\S+ +3\.\d+\.\S+ .+(cpu|gpu)", done.stdout)
+
+
+def test_the_same_run_again_on_one_thread_gives_the_same_bits(project):
+    done = project.run("train", "jax", "--dataset", "digits", "--epochs", "1", "--threads", "1", "--seed", "7")
+    again = project.run("train", "jax", "--dataset", "digits", "--epochs", "1", "--threads", "1", "--seed", "7")
+    assert (done.returncode, again.returncode) == (0, 0), done.stdout + again.stdout
+    first, second = project.records()
+    assert first["measured"]["settings"]["affinity"] == 1
+    assert first["measured"]["final_weights_sha256"] == second["measured"]["final_weights_sha256"]
+
+
+def test_another_dense_stack_in_the_logits_form_is_a_change_of_data(project):
+    file = project.root / "backends.toml"
+    hidden = '{ name = "hidden", units = 512, activation = "relu" },'
+    file.write_text(file.read_text().replace(hidden, f'{hidden}\n  {{ name = "second", units = 32, activation = "relu" }},'))
+    done = project.run("train", "jax", "torch", "--spec", "mnist-mlp-adam-logits", "--dataset", "digits", "--epochs", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for record in project.records():
+        assert record["measured"]["n_parameters"] == 784 * 512 + 512 + 512 * 32 + 32 + 32 * 10 + 10
+        assert record["measured"]["test_accuracy"] > 0.85
+        assert 0 < record["measured"]["test_loss"] < 1

@@ -1,0 +1,45 @@
+"""The environment a worker gets, and what becomes of one that is not as it should be; processes are in tests/e2e."""
+
+import pytest
+
+from harness.errors import EnvironmentMissing
+from harness.launch import ask
+from harness.spec.config import Arm, Backend, Requirements
+
+BACKEND = Backend(
+    environment="train-x",
+    requirements=Requirements(cpu=("x",), gpu=("x",)),
+    variables={"X_LOG": "2"},
+    cpu_variables={"X_PLATFORM": "cpu"},
+    arms={"keras": Arm(module="keras_fit")},
+)
+
+
+def test_only_allowed_variables_reach_a_worker(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--surprise")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.setenv("KERAS_BACKEND", "another")
+    monkeypatch.setenv("LANG", "C")
+    variables = ask.environment(BACKEND, "x", "auto", "auto")
+    assert "XLA_FLAGS" not in variables
+    assert "PYTHONPATH" not in variables
+    assert variables["KERAS_BACKEND"] == "x"
+    assert variables["LANG"] == "C"
+    assert variables["X_LOG"] == "2"
+
+
+def test_threads_set_every_pool_and_auto_sets_none():
+    assert not set(ask.POOLS) & set(ask.environment(BACKEND, "x", "auto", "auto"))
+    variables = ask.environment(BACKEND, "x", "auto", 3)
+    assert {variables[name] for name in ask.POOLS} == {"3"}
+
+
+def test_the_cpu_is_asked_for_by_hiding_every_gpu():
+    variables = ask.environment(BACKEND, "x", "cpu", "auto")
+    assert (variables["CUDA_VISIBLE_DEVICES"], variables["X_PLATFORM"]) == ("-1", "cpu")
+    assert "X_PLATFORM" not in ask.environment(BACKEND, "x", "gpu", "auto")
+
+
+def test_a_missing_environment_says_what_to_type(tmp_path):
+    with pytest.raises(EnvironmentMissing, match=r"^train-x: environment missing\. Run: nox -s train-x$"):
+        ask.python_of(BACKEND, tmp_path)

@@ -1,0 +1,390 @@
+"""backends.toml: what is impossible is refused before anything runs, in a sentence that says what to type."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ConfigError
+from harness.spec import config
+
+REAL = Path(__file__).resolve().parents[2] / "backends.toml"
+PROBS_LAYERS = """layers = [
+  { name = "hidden", units = 512, activation = "relu" },
+  { name = "output", units = 10, activation = "softmax" },
+]"""
+NAME = "expected to match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]*$'"
+OPTIMIZERS = "expected one of sgd, rmsprop, adam"
+BACKEND_KEYS = "expected one of environment, requirements, variables, cpu_variables, arms"
+PROTOCOL_KEYS = "expected one of seeds, epochs, threads, time_limit_s"
+SPEC_KEYS = "expected one of dataset, layers, optimizer, loss_form, batch_size"
+CORES = "expected 'auto' or a number of cores from 1"
+
+# What stands in the real file, what stands there instead (the first place only), and the whole message.
+BAD = {
+    "an activation misspelt": (
+        'activation = "relu"',
+        'activation = "rleu"',
+        "[specs.mnist-mlp] layers[0].activation: expected one of linear, relu, softmax; received 'rleu'. Did you mean 'relu'?",
+    ),
+    "an optimizer misspelt": (
+        '"rmsprop"',
+        '"rmspropp"',
+        f"[specs.mnist-mlp] optimizer: {OPTIMIZERS}; received 'rmspropp'. Did you mean 'rmsprop'?",
+    ),
+    "a loss form misspelt": (
+        'loss_form = "probs"',
+        'loss_form = "prob"',
+        "[specs.mnist-mlp] loss_form: expected one of probs, logits; received 'prob'. Did you mean 'probs'?",
+    ),
+    "a dataset misspelt": (
+        'loss_form = "probs"',
+        'loss_form = "probs"\ndataset = "minst"',
+        "[specs.mnist-mlp] dataset: expected one of auto, mnist, digits; received 'minst'. Did you mean 'mnist'?",
+    ),
+    "a table misspelt": (
+        "[protocol]",
+        "[protocl]",
+        "unknown key: expected one of protocol, specs, backends; received 'protocl'. Did you mean 'protocol'?",
+    ),
+    "a protocol key misspelt": (
+        "epochs = 5",
+        "epoch = 5",
+        f"[protocol]: unknown key: {PROTOCOL_KEYS}; received 'epoch'. Did you mean 'epochs'?",
+    ),
+    "a spec key misspelt": (
+        'loss_form = "probs"',
+        'los_form = "probs"',
+        f"[specs.mnist-mlp]: unknown key: {SPEC_KEYS}; received 'los_form'. Did you mean 'loss_form'?",
+    ),
+    "a layer key misspelt": (
+        "units = 512",
+        "unit = 512",
+        "[specs.mnist-mlp] layers[0]: unknown key: expected one of type, name, units, activation; received 'unit'. Did you mean 'units'?",
+    ),
+    "an optimizer key misspelt": (
+        'name = "rmsprop"',
+        'name = "rmsprop", roh = 0.9',
+        "[specs.mnist-mlp] optimizer: unknown key: expected one of name, learning_rate, rho, epsilon; received 'roh'. Did you mean 'rho'?",
+    ),
+    "another optimizer's key": (
+        'name = "rmsprop"',
+        'name = "rmsprop", beta_1 = 0.9',
+        "[specs.mnist-mlp] optimizer: unknown key: expected one of name, learning_rate, rho, epsilon; received 'beta_1'.",
+    ),
+    "a backend key misspelt": (
+        'environment = "train-jax"',
+        'enviroment = "train-jax"',
+        f"[backends.jax]: unknown key: {BACKEND_KEYS}; received 'enviroment'. Did you mean 'environment'?",
+    ),
+    "an arm key misspelt": (
+        'module = "keras_fit"',
+        'modul = "keras_fit"',
+        "[backends.tensorflow] arms.keras: unknown key: expected one of module; received 'modul'. Did you mean 'module'?",
+    ),
+    "a key missing": (
+        "units = 512, ",
+        "",
+        "[specs.mnist-mlp] layers[0].units: expected a value; the key is missing",
+    ),
+    "an optimizer without a name": (
+        'optimizer = { name = "rmsprop" }',
+        "optimizer = { rho = 0.9 }",
+        "[specs.mnist-mlp] optimizer: expected a key 'name'; received {'rho': 0.9}",
+    ),
+    "a string for a number": (
+        "epochs = 5",
+        'epochs = "5"',
+        "[protocol] epochs: expected a valid integer; received '5'",
+    ),
+    "a truth value for a number": (
+        "epochs = 5",
+        "epochs = true",
+        "[protocol] epochs: expected a valid integer; received True",
+    ),
+    "a fraction for a count": (
+        "units = 512",
+        "units = 512.5",
+        "[specs.mnist-mlp] layers[0].units: expected a valid integer; received 512.5",
+    ),
+    "a number for a string": (
+        'JAX_PLATFORMS = "cpu"',
+        "JAX_PLATFORMS = 1",
+        "[backends.jax] cpu_variables.JAX_PLATFORMS: expected a valid string; received 1",
+    ),
+    "no epochs": (
+        "epochs = 5",
+        "epochs = 0",
+        "[protocol] epochs: expected greater than 0; received 0",
+    ),
+    "negative units": (
+        "units = 512",
+        "units = -512",
+        "[specs.mnist-mlp] layers[0].units: expected greater than 0; received -512",
+    ),
+    "no time": (
+        "time_limit_s = 1800",
+        "time_limit_s = 0",
+        "[protocol] time_limit_s: expected greater than 0; received 0",
+    ),
+    "an empty batch": (
+        'loss_form = "probs"',
+        'loss_form = "probs"\nbatch_size = 0',
+        "[specs.mnist-mlp] batch_size: expected greater than 0; received 0",
+    ),
+    "a learning rate of zero": (
+        'name = "rmsprop"',
+        'name = "rmsprop", learning_rate = 0',
+        "[specs.mnist-mlp] optimizer.learning_rate: expected greater than 0; received 0",
+    ),
+    "a learning rate that is no number": (
+        'name = "rmsprop"',
+        'name = "rmsprop", learning_rate = nan',
+        "[specs.mnist-mlp] optimizer.learning_rate: expected a finite number; received nan",
+    ),
+    "a decay of one": (
+        'name = "rmsprop"',
+        'name = "rmsprop", rho = 1.0',
+        "[specs.mnist-mlp] optimizer.rho: expected less than 1; received 1.0",
+    ),
+    "a softmax missing under probs": (
+        'activation = "softmax"',
+        'activation = "linear"',
+        "[specs.mnist-mlp] layers[1].activation: expected 'softmax', since loss_form is 'probs'; received 'linear'",
+    ),
+    "a softmax under logits": (
+        'activation = "linear"',
+        'activation = "softmax"',
+        "[specs.mnist-mlp-logits] layers[1].activation: expected 'linear', since loss_form is 'logits'; received 'softmax'",
+    ),
+    "two layers of one name": (
+        'name = "output"',
+        'name = "hidden"',
+        "[specs.mnist-mlp] layers: expected a name of its own for each; received hidden, hidden",
+    ),
+    "no layers": (
+        PROBS_LAYERS,
+        "layers = []",
+        "[specs.mnist-mlp] layers: expected at least 1; received []",
+    ),
+    "a layer's name with a slash": (
+        'name = "hidden"',
+        'name = "hid/den"',
+        f"[specs.mnist-mlp] layers[0].name: {NAME}; received 'hid/den'",
+    ),
+    "an environment outside .nox": (
+        '"train-jax"',
+        '"../train-jax"',
+        f"[backends.jax] environment: {NAME}; received '../train-jax'",
+    ),
+    "no seeds": (
+        "seeds = [0]",
+        "seeds = []",
+        "[protocol] seeds: expected at least 1; received []",
+    ),
+    "a negative seed": (
+        "seeds = [0]",
+        "seeds = [-1]",
+        "[protocol] seeds[0]: expected greater than or equal to 0; received -1",
+    ),
+    "a seed of 33 bits": (
+        "seeds = [0]",
+        "seeds = [0, 4294967296]",
+        "[protocol] seeds[1]: expected less than 4294967296; received 4294967296",
+    ),
+    "threads in words": (
+        'threads = "auto"',
+        'threads = "many"',
+        f"[protocol] threads: {CORES}; received 'many'",
+    ),
+    "no threads": (
+        'threads = "auto"',
+        "threads = 0",
+        f"[protocol] threads: {CORES}; received 0",
+    ),
+    "a truth value for threads": (
+        'threads = "auto"',
+        "threads = true",
+        f"[protocol] threads: {CORES}; received True",
+    ),
+    "no requirements": (
+        'cpu = ["jax==0.10.2", "keras==3.15.1", "numpy==2.4.6"]',
+        "cpu = []",
+        "[backends.jax] requirements.cpu: expected at least 1; received []",
+    ),
+    "no arms": (
+        '[backends.jax.arms.keras]\nmodule = "keras_fit"',
+        "",
+        "[backends.jax] arms: expected a value; the key is missing",
+    ),
+    "no TOML": (
+        "[protocol]",
+        "[protocol",
+        "not valid TOML: Expected ']' at the end of a table declaration (at line 3, column 10)",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def real():
+    return config.load(REAL)
+
+
+def edited(folder, *edits):
+    """Write the real file with some of its text replaced, each once, and return where."""
+    text = REAL.read_text(encoding="utf-8")
+    for old, new in edits:
+        assert old in text, f"{old!r} is no longer in backends.toml: mend this test"
+        text = text.replace(old, new, 1)
+    (folder / "backends.toml").write_text(text, encoding="utf-8")
+    return folder / "backends.toml"
+
+
+def refusal(file):
+    with pytest.raises(ConfigError) as caught:
+        config.load(file)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), BAD.values(), ids=BAD.keys())
+def test_a_bad_edit_is_answered_with_one_exact_sentence(tmp_path, old, new, sentence):
+    assert refusal(edited(tmp_path, (old, new))) == f"backends.toml: {sentence}"
+
+
+def test_several_faults_in_several_tables_are_a_line_each(tmp_path):
+    file = edited(tmp_path, ("epochs = 5", "epochs = 0"), ('"rmsprop"', '"rmspropp"'), ('module = "keras_fit"', "module = 3"))
+    assert refusal(file).splitlines() == [
+        "backends.toml: [protocol] epochs: expected greater than 0; received 0",
+        f"backends.toml: [specs.mnist-mlp] optimizer: {OPTIMIZERS}; received 'rmspropp'. Did you mean 'rmsprop'?",
+        "backends.toml: [backends.tensorflow] arms.keras.module: expected a valid string; received 3",
+    ]
+
+
+def test_several_faults_in_one_table_are_a_line_each(tmp_path):
+    file = edited(tmp_path, ("epochs = 5", "epochs = 0"), ('threads = "auto"', 'threads = "many"'))
+    assert refusal(file).splitlines() == [
+        "backends.toml: [protocol] epochs: expected greater than 0; received 0",
+        f"backends.toml: [protocol] threads: {CORES}; received 'many'",
+    ]
+
+
+def test_an_unknown_key_hides_no_other_fault_of_its_table(tmp_path):
+    file = edited(tmp_path, ("epochs = 5", "epoch = 5"), ("time_limit_s = 1800", "time_limit = 5"), ('threads = "auto"', "threads = 0"))
+    assert sorted(refusal(file).splitlines()) == [
+        f"backends.toml: [protocol] threads: {CORES}; received 0",
+        f"backends.toml: [protocol]: unknown key: {PROTOCOL_KEYS}; received 'epoch'. Did you mean 'epochs'?",
+        f"backends.toml: [protocol]: unknown key: {PROTOCOL_KEYS}; received 'time_limit'. Did you mean 'time_limit_s'?",
+    ]
+
+
+def test_an_empty_file_is_told_what_it_must_hold(tmp_path):
+    (tmp_path / "backends.toml").write_bytes(b"")
+    assert refusal(tmp_path / "backends.toml").splitlines() == [
+        "backends.toml: [specs]: expected a value; the key is missing",
+        "backends.toml: [backends]: expected a value; the key is missing",
+    ]
+
+
+def test_a_file_that_is_not_utf8_is_no_toml(tmp_path):
+    (tmp_path / "backends.toml").write_bytes(b"# \xff\n")
+    assert refusal(tmp_path / "backends.toml").startswith("backends.toml: not valid TOML: ")
+
+
+def test_a_missing_file_is_named_with_what_to_type(tmp_path):
+    missing = tmp_path / "none.toml"
+    assert refusal(missing) == f"{missing}: cannot be read (No such file or directory). Name another file: --config FILE"
+
+
+def test_the_nearest_file_is_found_from_a_folder_below(tmp_path):
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (tmp_path / "backends.toml").touch()
+    assert config.find(below) == tmp_path / "backends.toml"
+
+
+def test_where_no_file_is_found_the_folder_is_named(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        config.find(tmp_path)
+    assert str(caught.value) == (
+        f"backends.toml: not in {tmp_path} nor above it. Go to the project's folder, or name the file: --config FILE"
+    )
+
+
+def test_the_real_file_has_four_specs_the_default_first(real):
+    assert list(real.specs) == ["mnist-mlp", "mnist-mlp-logits", "mnist-mlp-adam", "mnist-mlp-adam-logits"]
+
+
+def test_the_real_file_has_three_backends_each_with_the_keras_arm(real):
+    assert {name: "keras" in backend.arms for name, backend in real.backends.items()} == dict.fromkeys(("tensorflow", "jax", "torch"), True)
+
+
+def test_the_spec_is_the_first_where_none_is_named(real):
+    assert real.spec(None) == ("mnist-mlp", real.specs["mnist-mlp"])
+
+
+def test_a_spec_is_found_by_its_name(real):
+    assert real.spec("mnist-mlp-adam") == ("mnist-mlp-adam", real.specs["mnist-mlp-adam"])
+
+
+def test_an_unknown_spec_is_answered_with_the_nearest(real):
+    with pytest.raises(ConfigError) as caught:
+        real.spec("mnist-mpl")
+    assert str(caught.value) == (
+        "--spec: expected one of mnist-mlp, mnist-mlp-logits, mnist-mlp-adam, mnist-mlp-adam-logits; received 'mnist-mpl'. "
+        "Did you mean 'mnist-mlp'?"
+    )
+
+
+def test_all_backends_are_chosen_where_none_is_named(real):
+    assert real.chosen_backends(()) == real.backends
+
+
+def test_backends_come_in_the_order_named_and_once(real):
+    assert list(real.chosen_backends(["torch", "jax", "torch"])) == ["torch", "jax"]
+
+
+def test_an_unknown_backend_is_answered_with_the_nearest(real):
+    with pytest.raises(ConfigError) as caught:
+        real.chosen_backends(["jax", "tensorflw"])
+    assert str(caught.value) == ("backend: expected one of tensorflow, jax, torch; received 'tensorflw'. Did you mean 'tensorflow'?")
+
+
+def test_an_argument_goes_before_the_file(real):
+    assert config.overridden(real.protocol, epochs=2, seeds=(3, 4)) == real.protocol.model_copy(update={"epochs": 2, "seeds": (3, 4)})
+
+
+def test_an_argument_not_given_leaves_the_file_s_value(real):
+    assert config.overridden(real.protocol, epochs=None, seeds=None, threads=None, time_limit_s=None) == real.protocol
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ({"epochs": 0}, "--epochs: expected greater than 0; received 0"),
+        ({"seeds": (-1,)}, "--seed: expected greater than or equal to 0; received -1"),
+        ({"threads": "many"}, f"--threads: {CORES}; received 'many'"),
+        ({"time_limit_s": -1.0}, "--time-limit: expected greater than 0; received -1.0"),
+    ],
+    ids=["epochs", "seed", "threads", "time-limit"],
+)
+def test_an_impossible_argument_is_named_as_typed(real, argument, sentence):
+    with pytest.raises(ConfigError) as caught:
+        config.overridden(real.protocol, **argument)
+    assert str(caught.value) == sentence
+
+
+def test_one_more_layer_is_only_a_change_of_data(tmp_path):
+    second = '  { name = "second", units = 64, activation = "relu" },\n'
+    spec = config.load(edited(tmp_path, ('  { name = "output"', f'{second}  {{ name = "output"'))).spec(None)[1]
+    assert [(layer.name, layer.units) for layer in spec.layers] == [("hidden", 512), ("second", 64), ("output", 10)]
+
+
+def test_the_optimizer_s_defaults_are_those_of_keras(real):
+    assert [spec.optimizer.model_dump() for spec in (real.specs["mnist-mlp"], real.specs["mnist-mlp-adam"])] == [
+        {"name": "rmsprop", "learning_rate": 0.001, "rho": 0.9, "epsilon": 1e-7},
+        {"name": "adam", "learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+    ]
+
+
+def test_a_spec_cannot_be_changed(real):
+    with pytest.raises(ValueError, match="frozen"):
+        real.specs["mnist-mlp"].batch_size = 64

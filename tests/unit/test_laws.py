@@ -1,0 +1,121 @@
+"""The house's laws, read from the source with `ast`: milliseconds, and no framework."""
+
+import ast
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HARNESS = ROOT / "harness"
+WORKER = HARNESS / "worker"
+FRAMEWORKS = {"keras", "tensorflow", "jax", "torch", "optax"}
+FILES = sorted(HARNESS.rglob("*.py"))
+ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
+ROOMS = {"errors": 0, "spec": 1, "inputs": 1, "records": 2, "launch": 3, "judge": 4, "report": 5, "cli": 6, "__main__": 7}
+WORKER_MAY = {"harness.errors", "harness.inputs.arrays", "harness.worker", "numpy"}
+ARM = {
+    "build": ["spec", "weights"],
+    "place": ["x", "y"],
+    "epoch": ["state", "data"],
+    "predict": ["state", "x"],
+    "export": ["state"],
+    "wait": ["state"],
+    "facts": ["state"],
+}
+SPEAKER = {"version": [], "devices": [], "cuda": [], "settings": [], "where": ["tensor"], "wait": ["tensors"], "watch_compiles": ["model"]}
+
+
+def tree(file):
+    return ast.parse(file.read_text())
+
+
+def imported(file):
+    """Names of the modules that a file imports when it runs; an `if TYPE_CHECKING:` block does not run."""
+    whole = tree(file)
+    idle = {
+        child
+        for node in ast.walk(whole)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for part in node.body
+        for child in ast.walk(part)
+    }
+    for node in ast.walk(whole):
+        if node in idle:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def signatures(file):
+    """Public functions of a module: their arguments by name."""
+    return {
+        node.name: [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+        for node in tree(file).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+
+
+def arms():
+    backends = tomllib.loads((ROOT / "backends.toml").read_text())["backends"]
+    return sorted({arm["module"] for backend in backends.values() for arm in backend["arms"].values()})
+
+
+def name_of(file):
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", ORCHESTRATOR, ids=name_of)
+def test_the_orchestrator_imports_no_framework_and_no_worker(file):
+    names = list(imported(file))
+    assert not {name.partition(".")[0] for name in names} & FRAMEWORKS
+    assert not [name for name in names if name.startswith("harness.worker")]
+
+
+@pytest.mark.parametrize("file", ORCHESTRATOR, ids=name_of)
+def test_imports_run_one_way_through_the_rooms(file):
+    room = file.relative_to(HARNESS).parts[0].removesuffix(".py")
+    for name in imported(file):
+        if name.startswith("harness.") and (other := name.split(".")[1]) != room:
+            assert ROOMS[other] < ROOMS[room], f"{room} imports {name}"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if WORKER in file.parents], ids=name_of)
+def test_a_worker_imports_numpy_keras_and_its_own_framework_only(file):
+    own = {file.stem} if file.parent.name in ("frameworks", "compiled", "naive", "native") else set()
+    for name in imported(file):
+        top = name.partition(".")[0]
+        if top == "harness":
+            assert any(name == may or name.startswith(f"{may}.") for may in WORKER_MAY), name
+        else:
+            assert top in sys.stdlib_module_names | {"numpy", "keras"} | own, name
+
+
+@pytest.mark.parametrize("module", arms())
+def test_every_arm_has_the_same_verbs_with_the_same_arguments(module):
+    assert signatures(WORKER / f"{module.replace('.', '/')}.py") == ARM
+
+
+@pytest.mark.parametrize("backend", tomllib.loads((ROOT / "backends.toml").read_text())["backends"])
+def test_every_framework_answers_the_same_questions(backend):
+    assert signatures(WORKER / "frameworks" / f"{backend}.py") == SPEAKER
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_only_the_front_door_prints_or_exits(file):
+    calls = {getattr(node.func, "id", "") for node in ast.walk(tree(file)) if isinstance(node, ast.Call)}
+    raised = {ast.unparse(node.exc) for node in ast.walk(tree(file)) if isinstance(node, ast.Raise) and node.exc}
+    if file != HARNESS / "cli.py":
+        assert not calls & {"print", "exit"}
+        assert not [name for name in raised if name.startswith("SystemExit")]
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_files_and_functions_stay_short(file):
+    assert len(file.read_text().splitlines()) <= 300
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 50, f"{node.name} has {node.end_lineno - node.lineno + 1} lines"

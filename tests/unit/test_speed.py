@@ -1,0 +1,338 @@
+"""Records become tables: what may be compared stands together, and what stands together may be compared."""
+
+import dataclasses
+import itertools
+import statistics
+
+import pytest
+
+from harness.errors import ConfigError
+from harness.judge.speed import Spread, compare, differences
+from tests.unit.records import SPEC, record
+
+
+def at(minute):
+    return f"2026-01-02T03:{minute:02}:00.000+00:00"
+
+
+def only_table(*records, baseline=None):
+    (table,) = compare(records, baseline)
+    return table
+
+
+def only_row(*records):
+    (row,) = only_table(*records).rows
+    return row
+
+
+FAILED = {"status": "failed", "reason": "no result within its time limit of 1800 s; last heard of: build"}
+DIVERGED = {"status": "diverged", "reason": "diverged: the loss became nan in epoch 3 of 3", "epoch_s": (9.0, 9.0), "epochs": 3}
+
+# One row an arm
+
+
+def test_no_records_make_no_table():
+    assert compare([]) == ()
+
+
+def test_each_arm_has_one_row_however_often_it_ran():
+    runs = [record(backend=backend, seed=seed, started_at=at(seed)) for backend in ("jax", "torch") for seed in range(3)]
+    assert sorted(row.name for row in only_table(*runs).rows) == ["jax/keras", "torch/keras"]
+
+
+def test_each_implementation_of_a_backend_is_an_arm_of_its_own():
+    runs = [record(implementation="keras"), record(implementation="native", module="native.jax")]
+    assert sorted(row.name for row in only_table(*runs).rows) == ["jax/keras", "jax/native"]
+
+
+def test_one_arm_on_two_devices_has_a_row_for_each():
+    rows = only_table(record(device="cpu"), record(device="gpu: NVIDIA H200", started_at=at(9))).rows
+    assert {row.device for row in rows} == {"cpu", "gpu: NVIDIA H200"}
+
+
+def test_one_arm_under_two_versions_of_its_framework_has_a_row_for_each():
+    rows = only_table(record(framework_version="0.10.1"), record(framework_version="0.10.2", started_at=at(9))).rows
+    assert {(row.framework_version, row.status) for row in rows} == {("0.10.1", "1 ok"), ("0.10.2", "1 ok")}
+
+
+def test_a_row_s_status_counts_every_run():
+    runs = [record(started_at=at(0)), record(started_at=at(1)), record(started_at=at(2), **DIVERGED), record(started_at=at(3), **FAILED)]
+    assert only_row(*runs).status == "2 ok, 1 diverged, 1 failed"
+
+
+def test_tables_do_not_depend_on_the_order_of_the_records():
+    runs = [
+        record(backend="jax", started_at=at(0)),
+        record(backend="torch", started_at=at(1), epoch_s=(3.0, 2.0, 2.0)),
+        record(backend="torch", started_at=at(2), **FAILED),
+        record(backend="jax", started_at=at(3), keras="3.16.0"),
+    ]
+    assert {compare(shuffled) for shuffled in itertools.permutations(runs)} == {compare(runs)}
+
+
+# Figures
+
+
+def test_seeds_are_averaged_before_the_spread_is_taken():
+    # Seed 0 ran three times and must not outweigh seed 1.
+    runs = [record(seed=0, started_at=at(index), test_accuracy=accuracy) for index, accuracy in enumerate((0.96, 0.97, 0.98))]
+    row = only_row(*runs, record(seed=1, started_at=at(5), test_accuracy=0.99))
+    assert row.n_seeds == 2
+    assert row.test_accuracy is not None
+    assert (row.test_accuracy.low, row.test_accuracy.mid, row.test_accuracy.high) == pytest.approx((0.97, 0.98, 0.99))
+    assert row.test_accuracy_sd == pytest.approx(statistics.stdev([0.97, 0.99]))
+
+
+def test_one_seed_has_no_standard_deviation_however_often_it_ran():
+    row = only_row(record(started_at=at(0), test_accuracy=0.97), record(started_at=at(1), test_accuracy=0.98))
+    assert (row.n_seeds, row.test_accuracy_sd) == (1, None)
+
+
+def test_the_epoch_time_leaves_out_each_run_s_first_epoch():
+    row = only_row(record(epoch_s=(50.0, 1.0, 2.0), started_at=at(0)), record(epoch_s=(70.0, 3.0, 9.0), started_at=at(1)))
+    assert row.epoch_s == Spread(1.0, 2.5, 9.0)
+
+
+def test_the_first_epoch_is_told_apart():
+    runs = [record(epoch_s=(first, 1.0, 1.0), started_at=at(index)) for index, first in enumerate((50.0, 70.0, 90.0))]
+    assert only_row(*runs).first_epoch_s == 70.0
+
+
+def test_a_run_of_one_epoch_has_no_epoch_time():
+    row = only_row(record(epoch_s=(50.0,), compiles=(2,)))
+    assert (row.epoch_s, row.ratio, row.first_epoch_s) == (None, None, 50.0)
+
+
+def test_total_and_loss_are_medians_and_memory_the_highest():
+    figures = [(10.0, 0.1, 500), (20.0, 0.2, 900), (60.0, 0.6, 700)]
+    runs = [
+        record(started_at=at(index), total_s=total_s, test_loss=loss, peak_rss_bytes=size)
+        for index, (total_s, loss, size) in enumerate(figures)
+    ]
+    row = only_row(*runs)
+    assert (row.total_s, row.test_loss, row.peak_rss_bytes) == (20.0, 0.2, 900)
+
+
+def test_a_diverged_run_gives_no_numbers():
+    alone = only_row(record(started_at=at(0)))
+    beside = only_row(record(started_at=at(0)), record(started_at=at(1), seed=1, total_s=999.0, peak_rss_bytes=1 << 40, **DIVERGED))
+    assert beside == dataclasses.replace(alone, status="1 ok, 1 diverged")
+
+
+def test_an_arm_that_only_diverged_has_a_row_without_figures():
+    row = only_row(record(**DIVERGED))
+    assert row.status == "1 diverged"
+    assert (row.test_accuracy, row.test_loss, row.epoch_s, row.ratio, row.first_epoch_s, row.total_s, row.peak_rss_bytes) == (None,) * 7
+
+
+# The baseline
+
+
+def two_arms():
+    return [
+        record(backend="jax", started_at=at(0), epoch_s=(9.0, 2.0, 2.0)),
+        record(backend="torch", started_at=at(1), epoch_s=(9.0, 3.0, 3.0)),
+    ]
+
+
+def ratios(table):
+    return {row.name: row.ratio for row in table.rows}
+
+
+def test_the_first_arm_is_the_baseline_where_none_is_named():
+    table = only_table(*two_arms())
+    assert (table.baseline, ratios(table)) == ("jax/keras", {"jax/keras": 1.0, "torch/keras": 1.5})
+
+
+@pytest.mark.parametrize("name", ["torch/keras", "torch"])
+def test_the_baseline_may_be_an_arm_or_a_backend(name):
+    table = only_table(*two_arms(), baseline=name)
+    assert (table.baseline, ratios(table)) == ("torch/keras", {"jax/keras": pytest.approx(2 / 3), "torch/keras": 1.0})
+
+
+def test_an_arm_that_never_finished_is_no_baseline():
+    table = only_table(record(backend="tensorflow", started_at=at(0), **DIVERGED), *two_arms())
+    assert (table.baseline, ratios(table)["tensorflow/keras"]) == ("jax/keras", None)
+
+
+def test_an_unknown_baseline_is_answered_with_the_nearest():
+    with pytest.raises(ConfigError) as caught:
+        compare(two_arms(), "torch/kers")
+    assert str(caught.value) == (
+        "--baseline: expected one of jax/keras, jax, torch/keras, torch; received 'torch/kers'. Did you mean 'torch/keras'?"
+    )
+
+
+# What must not be mixed
+
+OTHER_SPEC = SPEC.model_copy(update={"batch_size": 256})
+APART = {
+    "another machine": ({"machine": "Another processor, 2 cores, 8 GiB, Linux x86_64"}, "machine"),
+    "another dataset": ({"dataset": "digits", "data_sha256": "e" * 64}, "dataset"),
+    "another spec": ({"spec_name": "mnist-mlp-2", "spec": OTHER_SPEC}, "spec"),
+    "another Keras": ({"keras": "3.16.0"}, "keras"),
+    "other epochs": ({"epoch_s": (3.0, 1.0, 1.0, 1.0)}, "epochs"),
+    "other threads": ({"threads": 1}, "threads"),
+}
+
+
+@pytest.mark.parametrize(("change", "field"), APART.values(), ids=APART.keys())
+def test_a_table_of_its_own_goes_to_runs_of(change, field):
+    tables = compare([record(started_at=at(0)), record(backend="torch", started_at=at(1), **change)])
+    assert [[row.name for row in table.rows] for table in tables] == [["torch/keras"], ["jax/keras"]]
+    assert differences(tables) == (field,)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"), [({"spec": OTHER_SPEC}, "spec"), ({"data_sha256": "e" * 64}, "dataset")], ids=["spec", "dataset"]
+)
+def test_a_name_that_came_to_mean_other_content_gets_its_own_table(change, what):
+    tables = compare([record(started_at=at(0)), record(started_at=at(1), **change)])
+    assert len(tables) == 2
+    assert differences(tables) == (f"content of a {what} of the same name",)
+
+
+def test_several_differences_are_all_named():
+    tables = compare([record(started_at=at(0)), record(started_at=at(1), keras="3.16.0", threads=2)])
+    assert differences(tables) == ("keras", "threads")
+
+
+def test_other_content_is_named_where_other_tables_differ_in_more():
+    runs = [record(started_at=at(0)), record(started_at=at(1), spec=OTHER_SPEC), record(started_at=at(2), threads=2)]
+    assert set(differences(compare(runs))) == {"threads", "content of a spec of the same name"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spec": SPEC.model_copy(update={"dataset": "digits"})},
+        {"time_limit_s": 60.0},
+        {"asked_device": "cpu"},
+        {"seed": 7, "weights_sha256": "7" * 64, "order_sha256": "8" * 64},
+    ],
+    ids=["the spec's choice of a dataset", "the time limit", "how the device was asked for", "the seed"],
+)
+def test_one_table_holds_runs_that_differ_only_in(change):
+    assert len(compare([record(started_at=at(0)), record(backend="torch", started_at=at(1), **change)])) == 1
+
+
+def test_the_newest_run_s_table_comes_first():
+    runs = [record(started_at=at(0)), record(started_at=at(1), keras="3.16.0"), record(started_at=at(2))]
+    assert [table.key.keras for table in compare(runs)] == ["3.15.1", "3.16.0"]
+
+
+def test_only_tables_with_a_run_of_this_call_are_shown():
+    mine = record(started_at=at(1), threads=2)
+    tables = compare([record(started_at=at(0)), mine], only=frozenset({mine.run_id}))
+    assert [table.key.threads for table in tables] == ["2"]
+
+
+def test_a_table_with_a_run_of_this_call_keeps_its_earlier_rows():
+    mine = record(backend="torch", started_at=at(1))
+    (table,) = compare([record(started_at=at(0)), mine], only=frozenset({mine.run_id}))
+    assert len(table.rows) == 2
+
+
+# Failures
+
+
+def test_a_failure_is_listed_with_its_reason():
+    failed = record(started_at=at(1), **FAILED)
+    (listed,) = only_table(record(started_at=at(0)), failed).failures
+    assert (listed.run_id, listed.status, listed.reason) == (failed.run_id, "failed", FAILED["reason"])
+
+
+def test_a_diverged_run_is_listed_with_its_reason():
+    (listed,) = only_table(record(**DIVERGED)).failures
+    assert (listed.status, listed.reason) == ("diverged", DIVERGED["reason"])
+
+
+def test_a_run_that_went_well_is_not_listed():
+    assert only_table(record()).failures == ()
+
+
+def test_a_failure_before_its_device_was_known_is_adopted_by_its_arm_s_row():
+    row = only_row(record(started_at=at(0)), record(started_at=at(1), **FAILED))
+    assert (row.device, row.status) == ("cpu", "1 ok, 1 failed")
+
+
+@pytest.mark.parametrize(("asked", "device"), [("cpu", "cpu"), ("gpu", "gpu: NVIDIA H200")])
+def test_a_failure_on_a_device_asked_for_is_adopted_by_that_device_s_row(asked, device):
+    runs = [record(started_at=at(0)), record(started_at=at(1), device="gpu: NVIDIA H200")]
+    table = only_table(*runs, record(started_at=at(2), asked_device=asked, **FAILED))
+    assert {row.device: row.status for row in table.rows}[device] == "1 ok, 1 failed"
+
+
+def test_a_failure_before_its_version_was_known_is_adopted_by_the_version_that_ran_last():
+    versions = ("0.10.1", "0.10.2", "0.10.1")
+    runs = [record(started_at=at(index), framework_version=version) for index, version in enumerate(versions)]
+    rows = only_table(*runs, record(started_at=at(5), **FAILED)).rows
+    assert {row.framework_version: row.status for row in rows} == {"0.10.1": "2 ok, 1 failed", "0.10.2": "1 ok"}
+
+
+def test_a_failure_is_not_adopted_by_the_row_of_another_device():
+    table = only_table(record(started_at=at(0)), record(started_at=at(1), asked_device="gpu", **FAILED))
+    assert {row.device: row.status for row in table.rows} == {"cpu": "1 ok", "gpu": "1 failed"}
+
+
+def test_a_failure_is_not_adopted_by_another_arm():
+    table = only_table(record(started_at=at(0)), record(backend="torch", started_at=at(1), **FAILED))
+    assert {row.name: row.status for row in table.rows} == {"jax/keras": "1 ok", "torch/keras": "1 failed"}
+
+
+def test_a_failure_adds_no_figures_to_its_arm_s_row():
+    alone, beside = only_row(record(started_at=at(0))), only_row(record(started_at=at(0)), record(started_at=at(1), **FAILED))
+    assert (alone.epoch_s, alone.n_seeds, alone.total_s) == (beside.epoch_s, beside.n_seeds, beside.total_s)
+
+
+def test_a_failure_goes_to_the_table_that_ran_last():
+    runs = [record(started_at=at(0)), record(started_at=at(1), keras="3.16.0"), record(started_at=at(2))]
+    tables = compare([*runs, record(started_at=at(3), **FAILED)])
+    assert {table.key.keras: len(table.failures) for table in tables} == {"3.15.1": 1, "3.16.0": 0}
+
+
+def test_failures_alone_make_a_table_too():
+    table = only_table(record(started_at=at(0), **FAILED), record(backend="torch", started_at=at(1), **FAILED))
+    assert (table.key.keras, table.baseline) == ("unknown", "")
+    assert [row.status for row in table.rows] == ["1 failed", "1 failed"]
+
+
+# What a reader is warned of
+
+
+@pytest.mark.parametrize("field", ["weights_sha256", "order_sha256", "data_sha256"])
+def test_unequal_inputs_are_remarked(field):
+    first, second = record(started_at=at(0)), record(backend="torch", started_at=at(1))
+    measured = second.measured
+    assert measured is not None
+    unequal = second.model_copy(update={"measured": measured.model_copy(update={field: "0" * 64})})
+    table = only_table(first, unequal)
+    assert not table.equal_inputs
+    assert any(remark.startswith("inputs differ: ") for remark in table.remarks)
+
+
+def test_equal_inputs_are_said_and_not_remarked():
+    table = only_table(*two_arms())
+    assert (table.equal_inputs, table.remarks) == (True, ())
+
+
+def test_each_seed_has_inputs_of_its_own():
+    runs = [
+        record(backend=backend, seed=seed, started_at=at(seed), weights_sha256=f"{seed}" * 64, order_sha256=f"{seed}" * 64)
+        for backend in ("jax", "torch")
+        for seed in range(3)
+    ]
+    assert only_table(*runs).equal_inputs
+
+
+def test_a_table_where_nothing_was_measured_claims_no_equal_inputs():
+    assert not only_table(record(started_at=at(0), **FAILED), record(backend="torch", started_at=at(1), **FAILED)).equal_inputs
+
+
+def test_compiling_after_the_first_epoch_is_remarked_with_the_arm():
+    table = only_table(record(started_at=at(0)), record(backend="torch", started_at=at(1), compiles=(1, 0, 1)))
+    assert table.remarks == ("compiled after the first epoch, so its epoch time holds compilation: torch/keras",)
+
+
+def test_compiling_in_the_first_epoch_is_not_remarked():
+    assert only_table(record(compiles=(5, 0, 0))).remarks == ()
