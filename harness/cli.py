@@ -85,7 +85,7 @@ def train(
     root, whole = _config(config)
     spec_name, wanted = whole.spec(spec)
     chosen = whole.chosen_backends(backends or ())
-    cores = int(threads) if threads and threads.isdigit() else threads
+    cores = int(threads) if threads and threads.isdecimal() else threads
     protocol = overridden(whole.protocol, seeds=tuple(seed) if seed else None, epochs=epochs, threads=cores, time_limit_s=time_limit)
     results = results or root / "results"
     store.ready(results)

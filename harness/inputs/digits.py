@@ -26,10 +26,16 @@ def make() -> dict[str, NDArray[np.uint8]]:
     bunch = load_digits()
     images, labels = bunch.images.astype(np.int64), bunch.target.astype(np.uint8)  # (1797, 8, 8) of 0..16, (1797,)
     random = np.random.RandomState(28)
-    sources = random.permutation(len(images))
-    train = _enlarged(images, labels, sources[:N_TRAIN_SOURCES], N_TRAIN, random)
-    test = _enlarged(images, labels, sources[N_TRAIN_SOURCES:], N_TEST, random)
+    train_sources, test_sources = split(len(images), random)
+    train = _enlarged(images, labels, train_sources, N_TRAIN, random)
+    test = _enlarged(images, labels, test_sources, N_TEST, random)
     return {"x_train": train[0], "y_train": train[1], "x_test": test[0], "y_test": test[1]}
+
+
+def split(n: int, random: np.random.RandomState) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which of n sources make training images, and which make test images: none makes both."""
+    sources = random.permutation(n)
+    return sources[:N_TRAIN_SOURCES], sources[N_TRAIN_SOURCES:]
 
 
 def _enlarged(

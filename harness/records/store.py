@@ -146,12 +146,14 @@ def _no_collection() -> Iterator[None]:
 
     What was made meanwhile is not looked through later either (`gc.freeze`): it lives as long as the command.
     """
+    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if was_on:
+            gc.enable()
 
 
 def _read(file: Path) -> Record | str:

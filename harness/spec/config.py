@@ -231,7 +231,7 @@ def _place(location: tuple[int | str, ...]) -> str:
     depth = 2 if location and location[0] in ("specs", "backends") else 1
     table, rest = location[:depth], location[depth:]
     # pydantic puts the tag of a union into the path ("optimizer", "rmsprop", "rho"): it is no key of the file.
-    keys = [part for index, part in enumerate(rest) if not (index == 1 and rest[0] == "optimizer")]
+    keys = [part for index, part in enumerate(rest) if part != "[key]" and not (index == 1 and rest[0] == "optimizer")]
     path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
     return f"[{'.'.join(map(str, table))}] {path}".strip() if table else path
 
@@ -251,6 +251,10 @@ def _expectation(detail: ErrorDetails) -> str:
             return choice(_names(context["expected_tags"]), context["tag"])
         case "literal_error":
             return choice(_names(context["expected"]), received)
+        case "tuple_type":
+            return f"expected a list; received {received!r}"
+        case "dict_type" | "model_type":
+            return f"expected a table; received {received!r}"
         case "too_short":
             return f"expected at least {context['min_length']}; received {received!r}"
         case _:
