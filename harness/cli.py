@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.inputs.datasets import Prepared
     from harness.launch.plan import Planned
-    from harness.records.record import Host, Record
+    from harness.records.record import Record
     from harness.records.store import Loaded
     from harness.spec.config import Config
 
@@ -76,7 +76,6 @@ def train(
 ) -> None:
     """Train the spec under each backend: a fresh process and a record for each run, then the table."""
     from harness.judge import speed
-    from harness.launch import devices
     from harness.launch.plan import plan
     from harness.records import store
     from harness.report import table
@@ -91,7 +90,7 @@ def train(
     store.ready(results)
     prepared = _dataset(dataset or wanted.dataset)
     planned = plan(spec_name, wanted, chosen, protocol, prepared, device=device, implementations=tuple(arm or ()))
-    records = _run_all(planned, root, results, devices.host(devices.look()))
+    records = _run_all(planned, root, results)
     tables = speed.compare(_loaded(results).records, only=frozenset(record.run_id for record in records))
     _console().print(table.terminal(tables), crop=False)
     if any(record.status != "ok" for record in records):
@@ -181,18 +180,19 @@ def _dataset(name: str) -> Prepared:
     return prepared
 
 
-def _run_all(planned: tuple[Planned, ...], root: Path, results: Path, host: Host) -> list[Record]:
+def _run_all(planned: tuple[Planned, ...], root: Path, results: Path) -> list[Record]:
     """Run what is planned, one after another, keeping each record as soon as it is there."""
-    from harness.launch import ask
+    from harness.launch import ask, devices
     from harness.records import store
     from harness.report.progress import line, run_bar
 
     console = _console()
+    hardware = devices.look()
     records = []
     for number, each in enumerate(planned, start=1):
         title = f"[{number}/{len(planned)}] {each.request.backend}/{each.request.implementation}, seed {each.request.seed}"
         with run_bar(console, title, each.request.epochs) as show:
-            record = ask.run(each, root, host, show)
+            record = ask.run(each, root, devices.host(hardware), show)
         records.append(record)
         console.print(f"[{number}/{len(planned)}] {line(record)}", markup=False, highlight=False, soft_wrap=True)
         file = store.add(results, record)

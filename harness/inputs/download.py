@@ -25,7 +25,8 @@ def fetch(url: str, target: Path, progress: Progress = lambda done, whole: None,
 
     An interruption, a server error (5xx) and a time-out are tried again, up to three times in all; a name that does not
     resolve and a refusal (4xx) are not: they answer the same the next time. Libraries limit the silence between two
-    reads; a server that drips a byte a second passes that, hence the limit on the whole, kept here (between two pieces of the body; a header that drips is not met by it).
+    reads; a server that drips a byte a second passes that, hence the limit on the whole, kept here between
+    two pieces of the body (a header that drips is not met by it).
 
     Raises:
         DataError: no complete file came; says how the last try ended.

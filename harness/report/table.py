@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -83,9 +84,9 @@ def markdown(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
         lines += [f"**{heading(table)}**", "", _bar(HEADER), _bar(["---"] * 3 + ["---:"] * (len(HEADER) - 4) + ["---"])]
         lines += [_bar(cells(row)) for row in table.rows]
         lines += ["", *([f"- {EQUAL_INPUTS}"] if table.equal_inputs and len(table.rows) > 1 else [])]
-        lines += [*(f"- {_failure(failed)}" for failed in table.failures), *(f"- {remark}" for remark in table.remarks)]
+        lines += [*(f"- {_failure(failed)}" for failed in table.failures), *(f"- {remark}" for remark in table.remarks), ""]
     lines += [f"- {note}" for note in notes(tables, rejected)]
-    return "\n".join([*lines, "", LEGEND, ""]).replace("\n\n\n", "\n\n")
+    return re.sub(r"\n{3,}", "\n\n", "\n".join([*lines, "", LEGEND, ""]))
 
 
 def csv(tables: Sequence[Table]) -> str:

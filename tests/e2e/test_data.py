@@ -26,7 +26,7 @@ def test_the_embedded_set_has_mnist_s_shape(parts):
 
 
 def test_no_source_image_makes_both_training_and_test_images(parts):
-    train, test = digits.split(1797, np.random.RandomState(28))  # noqa: NPY002 - as the set itself is drawn
+    train, test = digits.split(1797, np.random.RandomState(28))
     assert (len(train), len(test)) == (1437, 360)
     assert sorted([*train, *test]) == list(range(1797))
     seen = {image.tobytes() for image in parts["x_train"]}
