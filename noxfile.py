@@ -21,46 +21,67 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 
 ROOT = Path(__file__).parent
-BACKENDS = tomllib.loads((ROOT / "backends.toml").read_text(encoding="utf-8")).get("backends", {})
 PYTHON = ROOT / ".nox" / "harness" / "bin" / "python"
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
+PATIENCE_S = 15.0  # after Ctrl-C: the harness ends its worker and keeps what is finished
+try:
+    BACKENDS = {
+        name: table.get("environment", f"train-{name}")
+        for name, table in tomllib.loads((ROOT / "backends.toml").read_text(encoding="utf-8")).get("backends", {}).items()
+    }
+except (tomllib.TOMLDecodeError, AttributeError) as error:
+    sys.exit(f"backends.toml: not what it should be: {error}")
 
 
 @nox.session(default=False)
 def harness(session: nox.Session) -> None:
-    """Make the orchestrator's environment; arguments after -- go to the harness command."""
+    """Make the orchestrator's environment, with the harness command in .nox/harness/bin."""
+    # No arguments here: nox hands those after -- to every session, and this one comes before all others.
     session.install("-c", str(CONSTRAINTS), "-e", str(ROOT))
-    if session.posargs:
-        session.run("harness", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
+def run(session: nox.Session) -> None:
+    """Run the harness command with the arguments after --, for example: nox -s run -- train --help."""
+    orchestrator(session, *session.posargs)
 
 
 def train_session(backend: str) -> None:
     """Define the session that makes one backend's environment and trains in it."""
 
     def train(session: nox.Session) -> None:
+        wanted = requirements(session, backend)
         try:
-            install(session, backend)
+            install(session, wanted)
         except CommandFailed:
-            orchestrator(session, "train", backend, *session.posargs, codes=(0, 1, 2))  # keeps a row that says so
-            session.error(f"{backend}: the environment could not be built, see above")
+            orchestrator(session, "train", backend, *session.posargs, codes=(0, 1, 2))  # a row says so, if it does not run
+            session.error(f"{backend}: its environment could not be built, see above")
         orchestrator(session, "train", backend, *session.posargs)
 
     train.__doc__ = f"Train the spec under {backend}; arguments after -- go to harness train."
-    nox.session(name=BACKENDS[backend]["environment"], requires=["harness"])(train)
+    nox.session(name=BACKENDS[backend], requires=["harness"])(train)
 
 
-def install(session: nox.Session, backend: str) -> None:
-    """Install what the backend needs on this machine: its GPU requirements where a GPU is found or asked for."""
+def requirements(session: nox.Session, backend: str) -> list[str]:
+    """Return what the backend needs on this machine, under a line that says whether that is for a CPU or a GPU."""
     asked = [str(PYTHON), "-m", "harness", "requirements", backend, "--device", device(session.posargs)]
-    printed = str(session.run_install(*asked, silent=True, external=True)).splitlines()
-    wanted = [line for line in printed if (marker := Requirement(line).marker) is None or marker.evaluate()]
+    printed = session.run_install(*asked, silent=True, stderr=None, external=True)  # None where nothing is to be installed
+    lines = str(printed or "").splitlines()
+    return [line for line in lines if line.startswith("#") or (marker := Requirement(line).marker) is None or marker.evaluate()]
+
+
+def install(session: nox.Session, wanted: list[str]) -> None:
+    """Install requirements into a backend's environment. Where they changed, what was installed for the old ones goes first.
+
+    A CPU and a GPU build may be two packages that own the same files, or one package whose version satisfies both.
+    """
+    if not wanted:
+        return
     kept = Path(session.virtualenv.location) / "requirements.txt"
-    before = kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else []
-    # A CPU build and a GPU build may be two packages that own the same files: the old one goes first.
-    stale = {Requirement(line).name for line in before} - {Requirement(line).name for line in wanted}
-    if stale:
-        session.run_install("python", "-m", "pip", "uninstall", "-y", *sorted(stale))
-    session.install("-c", str(CONSTRAINTS), *wanted)
+    before = kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else wanted
+    if before != wanted:
+        session.run_install("python", "-m", "pip", "uninstall", "-y", *(Requirement(line).name for line in before if line[0] != "#"))
+    session.install("-c", str(CONSTRAINTS), *(line for line in wanted if line[0] != "#"))
     kept.write_text("\n".join(wanted), encoding="utf-8")
 
 
@@ -72,14 +93,15 @@ def device(arguments: list[str]) -> str:
 
 def orchestrator(session: nox.Session, *arguments: str, codes: tuple[int, ...] = (0,)) -> None:
     """Run the harness command in its own environment."""
-    session.run(str(PYTHON), "-m", "harness", *arguments, external=True, success_codes=list(codes))
+    patience = {"interrupt_timeout": PATIENCE_S, "terminate_timeout": PATIENCE_S}
+    session.run(str(PYTHON), "-m", "harness", *arguments, external=True, success_codes=list(codes), **patience)
 
 
 for each in BACKENDS:
     train_session(each)
 
 
-@nox.session(venv_backend="none", requires=["harness"])
+@nox.session(venv_backend="none", requires=["harness"], default=False)
 def compare(session: nox.Session) -> None:
     """Print the table of all results; arguments after -- go to harness compare."""
     orchestrator(session, "compare", *session.posargs)
@@ -131,5 +153,4 @@ def develop(session: nox.Session) -> None:
 
 def environments(session: nox.Session) -> None:
     """Make every backend's environment, without training in it."""
-    names = [backend["environment"] for backend in BACKENDS.values()]
-    session.run_install(sys.executable, "-m", "nox", "--install-only", "-s", *names, external=True)
+    session.run_install(sys.executable, "-m", "nox", "--install-only", "-s", *BACKENDS.values(), external=True)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -38,7 +40,8 @@ ResultsOption = Annotated[Path | None, typer.Option(help="By default results/ be
 
 def main() -> None:
     """Run the command line: 0 fine, 1 a run failed, 2 usage or configuration, 130 interrupted."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends the children as Ctrl-C does
+    for polite in (signal.SIGTERM, signal.SIGHUP):  # they end the children as Ctrl-C does
+        signal.signal(polite, signal.default_int_handler)
     try:
         app()
     except HarnessError as error:
@@ -153,11 +156,12 @@ def data(
 
 @app.command(hidden=True)
 def requirements(backend: str, device: DeviceOption = "auto", config: ConfigOption = None) -> None:
-    """Print what a backend's environment needs on this machine, one requirement a line; nox asks this."""
+    """Print what a backend's environment needs on this machine, one requirement a line under "# cpu" or "# gpu"; nox asks this."""
     from harness.launch import devices
 
-    whole = _config(config)[1]
-    print("\n".join(devices.requirements(whole.chosen_backends([backend])[backend], device, devices.look())))
+    chosen = _config(config)[1].chosen_backends([backend])[backend]
+    kind = devices.build_for(device, devices.look())
+    print("\n".join([f"# {kind}", *getattr(chosen.requirements, kind)]))
 
 
 def _config(file: Path | None) -> tuple[Path, Config]:
@@ -194,8 +198,9 @@ def _run_all(planned: tuple[Planned, ...], root: Path, results: Path) -> list[Re
         with run_bar(console, title, each.request.epochs) as show:
             record = ask.run(each, root, devices.host(hardware), show)
         records.append(record)
+        with _uninterrupted():
+            file = store.add(results, record)
         console.print(f"[{number}/{len(planned)}] {line(record)}", markup=False, highlight=False, soft_wrap=True)
-        file = store.add(results, record)
         if results not in file.parents:
             console.print(
                 f"! {results}: cannot be written any more; the record is kept in {file}", style="red", markup=False, soft_wrap=True
@@ -203,6 +208,17 @@ def _run_all(planned: tuple[Planned, ...], root: Path, results: Path) -> list[Re
         else:
             _loaded(results)
     return records
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put an interrupt off until what is being written is written: a run of minutes is not lost to a Ctrl-C."""
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def _loaded(results: Path) -> Loaded:

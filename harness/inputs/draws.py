@@ -83,5 +83,8 @@ def _kept(path: Path, write: Callable[[str], None]) -> Path:
     """Write a file whose name tells its content, whole or not at all. Another process may do the same: both write the same."""
     handle, partial = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
     os.close(handle)
-    write(partial)
-    return Path(partial).replace(path)
+    try:
+        write(partial)
+        return Path(partial).replace(path)
+    finally:
+        Path(partial).unlink(missing_ok=True)

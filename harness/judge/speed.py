@@ -217,19 +217,33 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 
 def _equal_inputs(members: Sequence[Record]) -> bool:
-    """Say whether the measured runs of each seed, of which there is one at least, all had the same inputs."""
+    """Say whether every arm ran the same seeds, and for each seed all had the same inputs, byte for byte."""
+    seeds = _seeds(members)
     digests: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
     for run in members:
         if run.measured:
-            seen = run.measured
-            digests[run.request.seed].add((seen.weights_sha256, seen.order_sha256, seen.data_sha256))
-    return bool(digests) and all(len(several) == 1 for several in digests.values())
+            digests[run.request.seed].add((run.measured.weights_sha256, run.measured.order_sha256, run.measured.data_sha256))
+    return len(set(seeds.values())) == 1 and all(len(several) == 1 for several in digests.values())
+
+
+def _seeds(members: Sequence[Record]) -> dict[str, tuple[int, ...]]:
+    """Return the seeds that each arm has figures of."""
+    names = dict.fromkeys("/".join(run.arm) for run in members if run.measured)
+    return {name: tuple(sorted({run.request.seed for run in members if run.measured and "/".join(run.arm) == name})) for name in names}
 
 
 def _remarks(members: Sequence[Record]) -> Iterable[str]:
     """Say what would make the rows less comparable than the table looks."""
-    if any(run.measured for run in members) and not _equal_inputs(members):
+    seeds = _seeds(members)
+    if len(set(seeds.values())) > 1:
+        said = "; ".join(f"{name}: {', '.join(map(str, several))}" for name, several in seeds.items())
+        yield f"seeds differ, so mean accuracies are of different draws: {said}"
+    elif seeds and not _equal_inputs(members):
         yield "inputs differ: runs of one seed did not start from the same weights, or saw other samples or another order"
+    for name in ("tf32", "precision"):
+        values = {str(run.measured.settings.get(name)) for run in members if run.measured}
+        if len(values) > 1:
+            yield f"{name} differs ({', '.join(sorted(values))}): these rows are not of one arithmetic"
     recompiled = {"/".join(run.arm) for run in members if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])}
     if recompiled:
         yield f"compiled after the first epoch, so its epoch time holds compilation: {', '.join(sorted(recompiled))}"

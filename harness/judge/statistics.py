@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.errors import ConfigError
-
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -35,7 +33,7 @@ def hodges_lehmann(values: Sequence[float], confidence: float = 0.95) -> Interva
         distribution of Wilcoxon's signed-rank statistic.
 
     Raises:
-        ConfigError: too few values for that confidence.
+        ValueError: too few values for that confidence.
 
     Source: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd ed., 3.1-3.3.
     """
@@ -43,7 +41,7 @@ def hodges_lehmann(values: Sequence[float], confidence: float = 0.95) -> Interva
     averages = np.sort(((x[:, None] + x) / 2)[np.triu_indices(len(x))])
     rank = _critical_rank(len(x), confidence)
     if rank < 1:
-        raise ConfigError(f"a {confidence:.0%} interval needs more than {len(x)} values")
+        raise ValueError(f"a {confidence:.0%} interval needs more than {len(x)} values")
     return Interval(float(averages[rank - 1]), float(np.median(averages)), float(averages[-rank]))
 
 

@@ -32,6 +32,7 @@ from harness.spec.config import Backend, sentences
 ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME")
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 TAIL_BYTES = 4000
+OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "can't allocate memory", "out of memory", "RESOURCE_EXHAUSTED")  # as each framework says it
 
 Event = Mapping[str, Any]
 """What a worker says at a boundary: {"phase": ...} or {"epoch": ..., "epochs": ..., "loss": ..., "accuracy": ..., "seconds": ...}."""
@@ -86,7 +87,11 @@ def run(planned: Planned, root: Path, host: Host, on_event: Callable[[Event], No
 
 
 def job(planned: Planned) -> dict[str, Any]:
-    """Return what a worker reads: the request, and where its files are."""
+    """Return what a worker reads: the request, and where its files are.
+
+    A caller may add "turns": the path of a FIFO from which the worker reads a line before each epoch. That is how
+    several live workers take turns on one machine.
+    """
     return {
         "task": "measure",
         "request": planned.request.model_dump(mode="json"),
@@ -213,7 +218,7 @@ def _failure(ended: Ended, backend: Backend, limit_s: float) -> str:
     final = lines[-1] if lines else "it printed nothing"
     if ended.timed_out:
         return f"no result within its time limit of {limit_s:g} s; last heard of: {ended.last}"
-    if "MemoryError" in ended.log or "bad_alloc" in ended.log or "DefaultCPUAllocator: can't allocate" in ended.log:
+    if any(said in ended.log for said in OUT_OF_MEMORY):
         return f"out of memory; last heard of: {ended.last}; {final}"
     if ended.returncode == -signal.SIGKILL:
         return f"killed by SIGKILL, from outside or by a system out of memory; last heard of: {ended.last}"

@@ -7,12 +7,12 @@ import platform
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
 from harness.records.record import Host
-from harness.spec.config import Backend, Device
+from harness.spec.config import Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def advice(hardware: Hardware, seen: dict[str, Any], environment: str) -> str:
     return f"built for CUDA {seen['cuda']}, and yet it sees no GPU. Build it anew: nox -s {environment} --reuse-venv=never -- --device gpu"
 
 
-def requirements(backend: Backend, device: Device, hardware: Hardware) -> tuple[str, ...]:
-    """Return what pip installs for a backend here: the GPU's requirements where a GPU is wanted and found."""
+def build_for(device: Device, hardware: Hardware) -> Literal["cpu", "gpu"]:
+    """Return which build of a backend belongs here: the GPU's where one is asked for, or "auto" finds one for CUDA."""
     wanted = device == "gpu" or (device == "auto" and any(accelerator.cuda for accelerator in hardware.accelerators))
-    return backend.requirements.gpu if wanted else backend.requirements.cpu
+    return "gpu" if wanted else "cpu"

@@ -143,7 +143,8 @@ COLUMNS = (
         "n_compiles",
         "n_compiles_steady",
     ),
-    *("jit_requested", "jit_effective", "eager", "precision", "tf32", "onednn", "threads", "affinity", "weights_sha256"),
+    *("jit_requested", "jit_effective", "eager", "precision", "tf32", "onednn", "threads", "affinity", "threads_requested"),
+    *("weights_sha256",),
     *("order_sha256", "data_sha256", "final_weights_sha256", "keras", "framework_version", "numpy", "python", "machine"),
     *("load_1m", "started_at"),
 )
@@ -165,6 +166,7 @@ def row(record: Record) -> dict[str, Value]:
         "device": record.device,
         "seed": request.seed,
         "epochs": request.epochs,
+        "threads_requested": request.threads,
         "weights_sha256": request.weights_sha256,
         "order_sha256": request.order_sha256,
         "data_sha256": request.data.sha256,

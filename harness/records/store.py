@@ -165,7 +165,8 @@ def _read(file: Path) -> Record | str:
         content = file.read_bytes()
         if hashlib.sha256(content).hexdigest()[:12] != name["digest"]:
             return "torn or edited: its content is not what was written (the digest in its name differs)"
-        return Record.model_validate_json(content)
+        record = Record.model_validate_json(content)
+        return record if record.run_id == name["run_id"] else f"renamed: it holds the run {record.run_id}"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     except ValidationError as error:

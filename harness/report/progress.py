@@ -5,16 +5,16 @@ Drawn only when a worker reports, at the boundary of an epoch: a bar that moves 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import statistics
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from harness.launch.ask import Event
 from harness.records.record import Record
 
-Event = Mapping[str, Any]
 PHASES = {"import": "importing", "data": "loading the data", "build": "building", "evaluate": "evaluating"}
 
 
@@ -27,10 +27,12 @@ def run_bar(console: Console, title: str, n_epochs: int) -> Iterator[Callable[[E
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[said]}"))
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
         task = bar.add_task(title, total=n_epochs, said="starting")
+        spent: list[float] = []
 
         def show(event: Event) -> None:
             if "epoch" in event:
-                left = event["seconds"] * (event["epochs"] - event["epoch"])
+                spent.append(event["seconds"] + event["feed_s"])
+                left = statistics.median(spent[1:] or spent) * (event["epochs"] - event["epoch"])  # the first one compiled
                 bar.update(task, completed=event["epoch"], said=f"{_epoch(event)}, {left:.0f} s left")
             else:
                 bar.update(task, said=PHASES.get(event["phase"], event["phase"]))

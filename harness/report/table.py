@@ -16,7 +16,6 @@ from harness.judge.speed import ArmRow, Failed, Spread, Table, differences
 from harness.records.store import Rejected, as_csv
 
 HEADER = ("arm", "version", "device", "test accuracy", "epoch s", "ratio", "first epoch s", "total s", "peak MiB", "runs")
-FORMATS = ("terminal", "markdown", "csv", "json")
 EQUAL_INPUTS = "equal inputs: in every run of a seed the same initial weights, sample order and data, byte for byte (SHA-256)"
 LEGEND = (
     "test accuracy: mean ± sd over seeds. epoch s: median (lowest-highest) of all epochs after the first. "

@@ -128,7 +128,7 @@ class Protocol(Frozen):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1, strict=False)] = (0,)
     epochs: Positive = 5
     threads: Annotated[int | str, BeforeValidator(_threads)] = "auto"
-    time_limit_s: Annotated[float, Field(gt=0)] = 1800.0
+    time_limit_s: Annotated[float, Field(gt=0, le=1e6)] = 1800.0
 
 
 class Config(Frozen):

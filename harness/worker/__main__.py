@@ -10,8 +10,10 @@ import time
 
 STARTED_AT = time.monotonic()  # first: what came before it is the price of a process
 
+import ctypes  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -23,6 +25,7 @@ from harness.errors import Refused  # noqa: E402
 
 def main(job_file: str, progress: str, spawned_at: str) -> None:
     """Do the job in that file and write its result."""
+    _die_with_parent()
     # Attributes without a schema: this environment holds no validation library, and the parent validated the request.
     job = json.loads(Path(job_file).read_text(), object_hook=lambda fields: SimpleNamespace(**fields))
     pipe = os.fdopen(int(progress), "w", buffering=1)
@@ -42,12 +45,25 @@ def main(job_file: str, progress: str, spawned_at: str) -> None:
     partial = Path(f"{job.result}.partial")
     partial.write_text(json.dumps(result, allow_nan=False))
     partial.replace(job.result)
+    os._exit(0)  # a framework's way down takes up to a second, and where it crashes it would take a whole result with it
 
 
 def _pin(threads: int | str) -> None:
     """Keep this process to that many of the cores it may use; the one limit that every framework obeys."""
-    if isinstance(threads, int) and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    if threads == "auto":
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise Refused(f"threads {threads}: this system cannot keep a process to some of its cores, and JAX obeys nothing else")
+    allowed = sorted(os.sched_getaffinity(0))
+    if int(threads) > len(allowed):
+        raise Refused(f"threads {threads}: expected at most {len(allowed)}, the cores that this process may use")
+    os.sched_setaffinity(0, allowed[: int(threads)])
+
+
+def _die_with_parent() -> None:
+    """Have the system end this process when its parent is killed; elsewhere the next event finds the pipe closed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _look(backend: str) -> dict[str, Any]:

@@ -12,27 +12,27 @@ from typing import Any
 import numpy as np
 
 
-def framework(backend: str) -> ModuleType:
-    """Return the module that speaks for a framework; all of them have the same functions, with the same arguments."""
+def framework_of(backend: str) -> ModuleType:
+    """Return the module that speaks for a backend's framework; all of them have the same functions, with the same arguments."""
     return importlib.import_module(f"harness.worker.frameworks.{backend}")
 
 
 def look(backend: str) -> dict[str, Any]:
     """Return what `harness doctor` shows of a backend, from inside its environment."""
-    speaker = framework(backend)
+    framework = framework_of(backend)
     import keras
 
     return {
-        "versions": versions(speaker) | {"keras": keras.__version__},
-        "devices": speaker.devices(),
-        "cuda": speaker.cuda(),
-        "settings": {**speaker.settings(), "affinity": affinity()},
+        "versions": versions(framework) | {"keras": keras.__version__},
+        "devices": framework.devices(),
+        "cuda": framework.cuda(),
+        "settings": {**framework.settings(), "affinity": affinity()},
     }
 
 
-def versions(speaker: ModuleType) -> dict[str, str]:
+def versions(framework: ModuleType) -> dict[str, str]:
     """Return the versions of Python, NumPy and the framework."""
-    return {"python": platform.python_version(), "numpy": np.__version__, "framework_version": speaker.version()}
+    return {"python": platform.python_version(), "numpy": np.__version__, "framework_version": framework.version()}
 
 
 def affinity() -> int | None:

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker.facts import framework
+from harness.worker.facts import framework_of
 
 if TYPE_CHECKING:  # the request comes as plain attributes: this environment holds no validation library
     from harness.spec.config import Spec
 
-SPEAKER = framework(keras.backend.backend())
+FRAMEWORK = framework_of(keras.backend.backend())
 PREDICT_BATCH = 1000  # divides the 10,000 test images: one shape to compile
 
 
@@ -32,8 +32,8 @@ class State:
 class Batches:
     """One epoch's samples in their order. Keras cuts them into batches, the last one short, and moves them itself."""
 
-    x: NDArray[np.float32]  # (n, features)
-    y: NDArray[np.uint8]  # (n,)
+    x: Any  # (n, features) float32
+    y: Any  # (n,) uint8
 
 
 def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]]) -> State:
@@ -50,12 +50,12 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]]) -> State:
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=spec.loss_form == "logits"),
         metrics=["accuracy"],
     )
-    return State(model, spec.batch_size, SPEAKER.watch_compiles(model))
+    return State(model, spec.batch_size, FRAMEWORK.watch_compiles(model))
 
 
 def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Batches:
-    """Return the samples as `fit` takes them: NumPy arrays."""
-    return Batches(x, y)
+    """Return the samples as `fit` holds them after its first look at NumPy's: the textbook's one call converts once."""
+    return Batches(FRAMEWORK.held(x), FRAMEWORK.held(y))
 
 
 def epoch(state: State, data: Batches) -> tuple[State, float, float]:
@@ -80,14 +80,14 @@ def export(state: State) -> dict[str, NDArray[np.float32]]:
 
 def wait(state: State) -> None:
     """Return once the device has finished every update."""
-    SPEAKER.wait([variable.value for variable in state.model.variables])
+    FRAMEWORK.wait([variable.value for variable in state.model.variables])
 
 
 def facts(state: State) -> dict[str, Any]:
     """Return what only this arm knows: device, counts, what was asked of the compiler and what took effect."""
     model = state.model
     return {
-        "device": SPEAKER.where(model.trainable_variables[0].value),
+        "device": FRAMEWORK.where(model.trainable_variables[0].value),
         "n_parameters": int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),
         "n_updates": int(keras.ops.convert_to_numpy(model.optimizer.iterations)),
         "n_compiles": state.n_compiles(),

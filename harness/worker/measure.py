@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -43,15 +44,15 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
     """
     request: Request = job.request
     say(phase="import")
-    arm, import_s = timed(lambda: importlib.import_module(f"harness.worker.{request.module}"))
-    speaker = facts.framework(request.backend)
-    _check_device(request, speaker.devices())
+    (arm, framework, devices), import_s = timed(lambda: _imported(request))
+    _check_device(request, devices)
     say(phase="data")
     inputs, data_s = timed(lambda: _inputs(job, request))
     say(phase="build")
     state, build_s = timed(lambda: arm.build(request.spec, inputs.weights), arm.wait)
     weights_sha256 = weights_digest(arm.export(state))
     _check(weights_sha256 == request.weights_sha256, "the weights read back from the built model are not those set")
+    _check_device(request, [arm.facts(state)["device"]])
     state, epochs, diverged = _train(arm, state, inputs, say, getattr(job, "turns", None))
     say(phase="evaluate")
     test_inputs = network_input(inputs.parts["x_test"])
@@ -61,7 +62,6 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
     accuracy, loss = (None, None) if diverged else score(outputs, inputs.parts["y_test"], request.spec.loss_form)
     known = arm.facts(state)
     device = known.pop("device")
-    _check_device(request, [device])
     measured = {
         "phases": {"spawn_s": spawn_s, "import_s": import_s, "data_s": data_s, "build_s": build_s, "evaluate_s": evaluate_s},
         "epochs": epochs,
@@ -76,8 +76,8 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
         "final_weights_sha256": weights_digest(arm.export(state)),
         "device": device,
         "peak_rss_bytes": facts.peak_rss_bytes(),
-        "settings": {**known, **speaker.settings(), "affinity": facts.affinity()},
-        "versions": facts.versions(speaker) | {"keras": _keras_version()},
+        "settings": {**known, **framework.settings(), "affinity": facts.affinity()},
+        "versions": facts.versions(framework) | {"keras": _keras_version()},
     }
     return {"diverged": diverged, "measured": measured}
 
@@ -85,19 +85,21 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
 def _train(arm: ModuleType, state: Any, inputs: Inputs, say: Say, turns: str | None) -> tuple[Any, list[dict[str, Any]], str]:
     """Return the trained state, one entry for each epoch, and why training stopped early, if it did."""
     epochs: list[dict[str, Any]] = []
-    gate = Path(turns).open() if turns else None  # noqa: SIM115 - a FIFO: of several live workers, each waits here for its turn
     parts, n_epochs = inputs.parts, len(inputs.order)
-    for index, samples in enumerate(inputs.order, start=1):
-        data, feed_s = timed(lambda: arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples]))  # noqa: B023
-        before = arm.facts(state)["n_compiles"]
-        if gate:
-            gate.readline()
-        (state, loss, accuracy), seconds = timed(lambda: arm.epoch(state, data), lambda result: arm.wait(result[0]))  # noqa: B023
-        if not math.isfinite(loss):
-            return state, epochs, f"diverged: the loss became {loss} in epoch {index} of {n_epochs}"
-        n_compiles = arm.facts(state)["n_compiles"] - before
-        epochs.append({"feed_s": feed_s, "seconds": seconds, "loss": loss, "accuracy": accuracy, "n_compiles": n_compiles})
-        say(epoch=index, epochs=n_epochs, loss=loss, accuracy=accuracy, seconds=seconds)
+    data = None
+    with Path(turns).open() if turns else nullcontext() as gate:  # a FIFO: of several live workers, each waits here for its turn
+        for index, samples in enumerate(inputs.order, start=1):
+            if gate:
+                gate.readline()
+            data = None  # the last epoch's samples go before the next ones come: two sets at once would count as the arm's memory
+            data, feed_s = timed(lambda: arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples]))  # noqa: B023
+            before = arm.facts(state)["n_compiles"]
+            (state, loss, accuracy), seconds = timed(lambda: arm.epoch(state, data), lambda result: arm.wait(result[0]))  # noqa: B023
+            if not math.isfinite(loss):
+                return state, epochs, f"diverged: the loss became {loss} in epoch {index} of {n_epochs}"
+            n_compiles = arm.facts(state)["n_compiles"] - before
+            epochs.append({"feed_s": feed_s, "seconds": seconds, "loss": loss, "accuracy": accuracy, "n_compiles": n_compiles})
+            say(epoch=index, epochs=n_epochs, loss=loss, accuracy=accuracy, seconds=seconds, feed_s=feed_s)
     return state, epochs, ""
 
 
@@ -121,6 +123,13 @@ def score(outputs: NDArray[np.float32], labels: NDArray[np.uint8], loss_form: st
     return accuracy, float(-np.mean(logs[np.arange(len(labels)), labels]))
 
 
+def _imported(request: Request) -> tuple[ModuleType, ModuleType, list[str]]:
+    """Return the arm, its framework and the devices that this sees; asking is what initialises them."""
+    arm = importlib.import_module(f"harness.worker.{request.module}")
+    framework = facts.framework_of(request.backend)
+    return arm, framework, framework.devices()
+
+
 def _inputs(job: Any, request: Request) -> Inputs:
     parts = load_dataset(Path(job.dataset))
     order = np.load(job.order, allow_pickle=False)
@@ -133,6 +142,8 @@ def _inputs(job: Any, request: Request) -> Inputs:
 def _check_device(request: Request, seen: list[str]) -> None:
     if request.device == "gpu" and not any(device.startswith("gpu") for device in seen):
         raise Refused(f"device gpu: {request.backend} computes on {', '.join(seen)}. `harness doctor` says why; --device cpu runs there")
+    if request.device == "cpu" and seen != ["cpu"]:
+        raise Refused(f"device cpu: {request.backend} computes on {', '.join(seen)}; its cpu_variables in backends.toml do not hide that")
 
 
 def _check(holds: bool, otherwise: str) -> None:

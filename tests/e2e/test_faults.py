@@ -144,11 +144,25 @@ def test_a_harness_killed_in_the_middle_leaves_no_torn_record_and_no_worker(proj
     with project.start("train", "jax", "--dataset", "digits", "--epochs", "50", "--seed", "0") as harness:
         read_until(harness, "epoch 1/50")
         worker = workers(harness)[0]
+        worker.suspend()  # it cannot end by itself
         harness.kill()
-    worker.wait(timeout=30)  # the next epoch's end finds nobody to tell
+    worker.wait(timeout=10)
     assert project.records() == []
     assert project.run("train", "jax", *ONE).returncode == 0
     assert len(project.records()) == 1
+
+
+def test_two_harnesses_at_once_on_one_results_folder_keep_every_record(project):
+    with project.start("train", "jax", *ONE, "--seed", "0") as one, project.start("train", "jax", *ONE, "--seed", "1") as two:
+        said = one.stdout.read() + two.stdout.read()
+    assert (one.returncode, two.returncode) == (0, 0), said
+    assert {record["request"]["seed"] for record in project.records()} == {0, 1}
+    assert len((project.results / "results.csv").read_text().splitlines()) == 3
+
+
+def test_more_threads_than_cores_are_refused_and_not_filed_under_a_number_that_was_not_kept(project):
+    assert project.run("train", "jax", *ONE, "--threads", "4096").returncode == 1
+    assert re.match(r"threads 4096: expected at most \d+, the cores that this process may use$", project.records()[0]["reason"])
 
 
 def test_results_that_cannot_be_written_are_refused_before_a_run_starts(project):

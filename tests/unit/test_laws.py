@@ -24,7 +24,16 @@ ARM = {
     "wait": ["state"],
     "facts": ["state"],
 }
-SPEAKER = {"version": [], "devices": [], "cuda": [], "settings": [], "where": ["tensor"], "wait": ["tensors"], "watch_compiles": ["model"]}
+FRAMEWORK = {
+    "version": [],
+    "devices": [],
+    "cuda": [],
+    "settings": [],
+    "held": ["array"],
+    "where": ["tensor"],
+    "wait": ["tensors"],
+    "watch_compiles": ["model"],
+}
 
 
 def tree(file):
@@ -101,7 +110,7 @@ def test_every_arm_has_the_same_verbs_with_the_same_arguments(module):
 
 @pytest.mark.parametrize("backend", tomllib.loads((ROOT / "backends.toml").read_text())["backends"])
 def test_every_framework_answers_the_same_questions(backend):
-    assert signatures(WORKER / "frameworks" / f"{backend}.py") == SPEAKER
+    assert signatures(WORKER / "frameworks" / f"{backend}.py") == FRAMEWORK
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness.errors import DataError
 from harness.judge.speed import compare
-from harness.launch.devices import Accelerator, Hardware, advice, requirements
+from harness.launch.devices import Accelerator, Hardware, advice, build_for
 from harness.records.record import Host
 from harness.records.store import Rejected
 from harness.report import dataset, doctor, progress, table
@@ -152,7 +152,8 @@ def test_the_heading_names_the_threads_where_they_were_set():
     assert table.heading(compare([record(threads=2)])[0]).endswith(", threads 2")
 
 
-def test_equal_inputs_are_said_of_several_arms(tables):
+def test_equal_inputs_are_said_of_several_arms():
+    tables = compare([record(backend="jax"), record(backend="torch", started_at=at(1))])
     assert table.EQUAL_INPUTS in shown(table.terminal(tables))
     assert table.EQUAL_INPUTS in table.markdown(tables)
 
@@ -199,8 +200,8 @@ def test_a_run_that_did_not_go_well_is_one_line_with_its_reason(status):
 
 EVENTS = (
     {"phase": "import"},
-    {"epoch": 1, "epochs": 2, "loss": 0.25, "accuracy": 0.925, "seconds": 3.0},
-    {"epoch": 2, "epochs": 2, "loss": 0.125, "accuracy": 0.96, "seconds": 1.5},
+    {"epoch": 1, "epochs": 2, "loss": 0.25, "accuracy": 0.925, "seconds": 3.0, "feed_s": 0.25},
+    {"epoch": 2, "epochs": 2, "loss": 0.125, "accuracy": 0.96, "seconds": 1.5, "feed_s": 0.25},
 )
 
 
@@ -416,6 +417,5 @@ def test_advice_for(monkeypatch, hardware, answer, visible, sentence):
     ],
     ids=["auto and a GPU", "auto and none", "auto and Apple's", "cpu and a GPU", "cpu and none", "gpu and a GPU", "gpu and none"],
 )
-def test_the_requirements_are_those_for(device, hardware, wanted):
-    backend = BACKENDS["jax"]
-    assert requirements(backend, device, hardware) == getattr(backend.requirements, wanted)
+def test_the_build_is_that_for(device, hardware, wanted):
+    assert build_for(device, hardware) == wanted

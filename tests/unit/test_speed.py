@@ -336,3 +336,15 @@ def test_compiling_after_the_first_epoch_is_remarked_with_the_arm():
 
 def test_compiling_in_the_first_epoch_is_not_remarked():
     assert only_table(record(compiles=(5, 0, 0))).remarks == ()
+
+
+def test_arms_that_ran_other_seeds_claim_no_equal_inputs_and_are_remarked():
+    (shown,) = compare([record(backend="jax", seed=0), record(backend="torch", seed=1, started_at="2026-01-03T00:00:00+00:00")])
+    assert shown.equal_inputs is False
+    assert shown.remarks == ("seeds differ, so mean accuracies are of different draws: jax/keras: 0; torch/keras: 1",)
+
+
+def test_rows_in_other_arithmetic_are_remarked():
+    tf32 = record(backend="jax").measured.settings | {"tf32": True}
+    (shown,) = compare([record(backend="jax", settings=tf32), record(backend="torch", started_at="2026-01-03T00:00:00+00:00")])
+    assert "tf32 differs (False, True): these rows are not of one arithmetic" in shown.remarks

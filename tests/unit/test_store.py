@@ -89,6 +89,14 @@ def test_a_record_with_an_unknown_key_or_a_number_out_of_range_is_left_out(resul
     assert reasons[1] == "not a record: [measured] test_accuracy: expected less than or equal to 1; received 1.5"
 
 
+def test_a_renamed_copy_of_a_record_is_not_counted_twice(results):
+    file = store.add(results, record(run_id="mine"))
+    (results / "runs" / file.name.replace("mine", "copy")).write_bytes(file.read_bytes())
+    loaded = store.load_all(results)
+    assert [each.run_id for each in loaded.records] == ["mine"]
+    assert [entry.reason for entry in loaded.rejected] == ["renamed: it holds the run mine"]
+
+
 def test_an_empty_or_missing_folder_holds_no_records(tmp_path):
     assert store.load_all(tmp_path) == store.Loaded((), ())
     assert store.project(tmp_path / "nowhere") == store.Loaded((), ())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from numpy.typing import NDArray
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
@@ -35,6 +36,11 @@ def settings() -> dict[str, Any]:
     precision = jax.config.jax_default_matmul_precision
     on_gpu = jax.default_backend() == "gpu"
     return {"tf32": on_gpu and precision in (None, "default", "tensorfloat32"), "onednn": None, "threads": None}
+
+
+def held(array: NDArray[Any]) -> Any:
+    """Return what Keras's `fit` turns a NumPy array into: on JAX, itself; batches are cut from it, then moved."""
+    return array
 
 
 def where(tensor: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 
 
 def version() -> str:
@@ -31,9 +32,14 @@ def settings() -> dict[str, Any]:
     """Return what took effect. **Differs**: PyTorch keeps TF32 off for matrix products unless it is asked for."""
     return {
         "tf32": torch.cuda.is_available() and bool(torch.backends.cuda.matmul.allow_tf32),
-        "onednn": bool(torch.backends.mkldnn.is_available()),
+        "onednn": bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled),
         "threads": torch.get_num_threads(),
     }
+
+
+def held(array: NDArray[Any]) -> Any:
+    """Return what Keras's `fit` turns a NumPy array into: on PyTorch, itself; its DataLoader converts batch by batch."""
+    return array
 
 
 def where(tensor: Any) -> str:

@@ -1,0 +1,31 @@
+"""The sessions that a user types, by nox itself, with arguments after --."""
+
+import subprocess
+import sys
+
+from tests.e2e.conftest import ROOT
+
+
+def nox(*arguments):
+    command = [sys.executable, "-m", "nox", "--no-install", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_arguments_after_the_dashes_reach_the_session_and_not_the_environments_it_needs():
+    done = nox("-s", "compare", "--", "--results", "results/reference", "--format", "csv")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mnist-mlp-adam" in done.stdout
+    assert "torch" in done.stdout
+
+
+def test_the_menu_lists_a_train_session_for_each_backend_with_what_it_does():
+    said = nox("-l").stdout
+    for backend, session in (("tensorflow", "train-tf"), ("jax", "train-jax"), ("torch", "train-torch")):
+        assert f"* {session} -> Train the spec under {backend}" in said
+
+
+def test_a_fault_in_a_train_session_s_arguments_is_the_harness_s_own_sentence(tmp_path):
+    done = nox("-s", "train-jax", "--", "--spec", "mnist-mpl", "--results", str(tmp_path))
+    assert done.returncode != 0
+    assert "Did you mean 'mnist-mlp'?" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
