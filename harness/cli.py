@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from harness import __version__
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from harness.spec.config import Config
 
 app = typer.Typer(
-    help="Which backend should train my Keras model, and is it still the same model there?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,6 +47,20 @@ def main() -> None:
     except HarnessError as error:
         _console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"harness {__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and exit.")]
+
+
+@app.callback()
+def options(version: VersionOption = False) -> None:
+    """Which backend should train my Keras model, and is it still the same model there?"""
 
 
 @app.command()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from harness import __version__
 from harness.launch.devices import Accelerator, Hardware, advice
 from harness.records.record import Host
 from harness.report.table import sentence
@@ -42,6 +45,7 @@ def checkup(host: Host, hardware: Hardware, seen: Mapping[str, dict[str, Any]], 
     advised = {name: advice(hardware, answer, backends[name].environment) for name, answer in seen.items()}
     return Group(
         sentence(f"machine: {host.machine}"),
+        sentence(f"harness {__version__}, NumPy {np.__version__}, Python {platform.python_version()}, {platform.platform()}"),
         sentence(f"accelerators: {'; '.join(map(_accelerator, hardware.accelerators)) or 'none: every backend runs on the CPU'}"),
         *([sentence(f"! {hardware.remark}", "yellow")] if hardware.remark else []),
         grid,

@@ -228,3 +228,7 @@ def test_compare_without_any_record_says_what_to_type(project):
     done = project.run("compare")
     assert done.returncode == 2
     assert done.stderr.strip() == f"{project.results}: no record to compare. Run: nox, or harness train"
+
+
+def test_the_version_is_that_of_the_package(project):
+    assert re.match(r"harness \d+\.\d+\.\d+$", project.run("--version").stdout)
