@@ -2,8 +2,8 @@
 
 "The same epoch" is `fit` over the same 60,000 samples in a fixed order: the script has shuffle=False, since the harness
 orders the samples before its clock starts (feed_s in its records) and a shuffling script would pay for that inside its
-own. Three differences remain, and are part of the tax: the harness calls `fit` once an epoch instead of once, waits for
-the device after it, and keeps the garbage collector off meanwhile.
+own. Two differences remain, and are part of the tax: the harness calls `fit` once an epoch instead of once, and waits for
+the device after it.
 
 Both processes live at once in the same environment and take turns, an epoch each, the order of the two alternating from
 block to block; their first epochs (compilation) are dropped. A generation is one fresh pair, since identical processes

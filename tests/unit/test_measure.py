@@ -1,5 +1,6 @@
 """What a worker does with an arm, by a stand-in that keeps what it is given: order, feeding, clock, score. NumPy only."""
 
+import gc
 import json
 import types
 
@@ -95,13 +96,12 @@ def test_the_clock_stops_only_after_the_wait(monkeypatch):
     assert clock.timed(work, wait) == ("promise", 6.0)
 
 
-def test_the_collector_is_off_in_the_window_and_on_after_it_even_when_the_work_fails():
-    import gc
-
-    assert clock.timed(gc.isenabled)[0] is False
-    with pytest.raises(ZeroDivisionError):
-        clock.timed(lambda: 1 / 0)
-    assert gc.isenabled()
+def test_old_garbage_is_collected_before_the_clock_starts_and_the_collector_stays_on(monkeypatch):
+    steps = []
+    monkeypatch.setattr(clock.gc, "collect", lambda: steps.append("collect"))
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: steps.append("clock") or 0.0)
+    assert clock.timed(gc.isenabled)[0] is True
+    assert steps == ["collect", "clock", "clock"]
 
 
 def test_the_score_of_probabilities_is_the_mean_negative_log_of_the_labels_share():
