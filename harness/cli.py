@@ -1,4 +1,4 @@
-"""The front door: verbs, and nothing else. The one module that prints or exits.
+"""The front door: verbs, and nothing else. The one module that prints or exits, or hands a console to what draws on it.
 
 Modules are imported inside the verbs, so that `harness --help` answers at once.
 """
@@ -40,8 +40,8 @@ ResultsOption = Annotated[Path | None, typer.Option(help="By default results/ be
 
 def main() -> None:
     """Run the command line: 0 fine, 1 a run failed, 2 usage or configuration, 130 interrupted."""
-    for polite in (signal.SIGTERM, signal.SIGHUP):  # they end the children as Ctrl-C does
-        signal.signal(polite, signal.default_int_handler)
+    for polite in _polite():
+        signal.signal(polite, signal.default_int_handler)  # each ends the children as Ctrl-C does
     try:
         app()
     except HarnessError as error:
@@ -108,7 +108,9 @@ def train(
     prepared = _dataset(dataset or wanted.dataset)
     planned = plan(spec_name, wanted, chosen, protocol, prepared, device=device, implementations=tuple(arm or ()))
     records = _run_all(planned, root, results)
-    tables = speed.compare(_loaded(results).records, only=frozenset(record.run_id for record in records))
+    ran = {record.run_id: record for record in records}  # one that had to be kept elsewhere is no less a result
+    known = {record.run_id: record for record in _loaded(results).records}
+    tables = speed.compare((known | ran).values(), only=frozenset(ran))
     _console().print(table.terminal(tables), crop=False)
     if any(record.status != "ok" for record in records):
         raise typer.Exit(1)
@@ -226,13 +228,25 @@ def _run_all(planned: tuple[Planned, ...], root: Path, results: Path) -> list[Re
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Put an interrupt off until what is being written is written: a run of minutes is not lost to a Ctrl-C."""
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    """Put an interrupt off until what is being written is written: a run of minutes is not lost to a Ctrl-C.
+
+    Handlers are exchanged, not signals masked: a mask holds for one thread, and the kernel would choose another.
+    """
+    came: list[int] = []
+    before = {polite: signal.signal(polite, lambda number, frame: came.append(number)) for polite in _polite()}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        for polite, handler in before.items():
+            signal.signal(polite, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _polite() -> list[signal.Signals]:
+    """Return the signals that ask to stop, less those that whoever started this process had ignored, as nohup does."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    return [each for each in signals if signal.getsignal(each) is not signal.SIG_IGN]
 
 
 def _loaded(results: Path) -> Loaded:

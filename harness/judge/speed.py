@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +34,9 @@ class Arm(NamedTuple):
     implementation: str
     device: str
     framework_version: str
+
+
+Arms = Mapping[Arm, Sequence[Record]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +165,7 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None) -> Table:
     base_s = statistics.median(_steady(arms[base])) if base else None
     rows = tuple(_row(arm, runs, base_s) for arm, runs in arms.items())
     failures = tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok")
-    return Table(
-        key, rows, failures, f"{base.backend}/{base.implementation}" if base else "", _equal_inputs(members), tuple(_remarks(members))
-    )
+    return Table(key, rows, failures, f"{base.backend}/{base.implementation}" if base else "", _equal_inputs(arms), tuple(_remarks(arms)))
 
 
 def _adopt_failures(arms: dict[Arm, list[Record]]) -> None:
@@ -216,30 +218,33 @@ def _median(values: Iterable[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def _equal_inputs(members: Sequence[Record]) -> bool:
-    """Say whether every arm ran the same seeds, and for each seed all had the same inputs, byte for byte."""
-    seeds = _seeds(members)
+def _equal_inputs(arms: Arms) -> bool:
+    """Say whether every arm finished the same seeds, and for each seed all had the same inputs, byte for byte."""
     digests: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
-    for run in members:
+    for run in itertools.chain.from_iterable(arms.values()):
         if run.measured:
             digests[run.request.seed].add((run.measured.weights_sha256, run.measured.order_sha256, run.measured.data_sha256))
-    return len(set(seeds.values())) == 1 and all(len(several) == 1 for several in digests.values())
+    return len(set(_seeds(arms).values())) == 1 and all(len(several) == 1 for several in digests.values())
 
 
-def _seeds(members: Sequence[Record]) -> dict[str, tuple[int, ...]]:
-    """Return the seeds that each arm has figures of."""
-    names = dict.fromkeys("/".join(run.arm) for run in members if run.measured)
-    return {name: tuple(sorted({run.request.seed for run in members if run.measured and "/".join(run.arm) == name})) for name in names}
+def _seeds(arms: Arms) -> dict[Arm, tuple[int, ...]]:
+    """Return the seeds of each arm's accuracy."""
+    seeds = {arm: tuple(sorted({run.request.seed for run in runs if run.status == "ok"})) for arm, runs in arms.items()}
+    return {arm: several for arm, several in seeds.items() if several}
 
 
-def _remarks(members: Sequence[Record]) -> Iterable[str]:
+def _remarks(arms: Arms) -> Iterable[str]:
     """Say what would make the rows less comparable than the table looks."""
-    seeds = _seeds(members)
+    members = list(itertools.chain.from_iterable(arms.values()))
+    seeds = _seeds(arms)
     if len(set(seeds.values())) > 1:
-        said = "; ".join(f"{name}: {', '.join(map(str, several))}" for name, several in seeds.items())
+        said = "; ".join(f"{arm.backend}/{arm.implementation}: {', '.join(map(str, several))}" for arm, several in seeds.items())
         yield f"seeds differ, so mean accuracies are of different draws: {said}"
-    elif seeds and not _equal_inputs(members):
+    elif seeds and not _equal_inputs(arms):
         yield "inputs differ: runs of one seed did not start from the same weights, or saw other samples or another order"
+    versions = sorted({run.harness for run in members})
+    if len(versions) > 1:
+        yield f"made by several versions of the harness ({', '.join(versions)}), which may not time alike"
     for name in ("tf32", "precision"):
         values = {str(run.measured.settings.get(name)) for run in members if run.measured}
         if len(values) > 1:

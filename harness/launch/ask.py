@@ -32,10 +32,13 @@ from harness.spec.config import Backend, sentences
 ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME")
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 TAIL_BYTES = 4000
-OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "can't allocate memory", "out of memory", "RESOURCE_EXHAUSTED")  # as each framework says it
+OUT_OF_MEMORY = (  # as frameworks and the system say it, in lower case
+    *("memoryerror", "bad_alloc", "out of memory", "resource_exhausted", "oom when allocating"),
+    *("can't allocate memory", "cannot allocate memory", "failed to map segment"),
+)
 
 Event = Mapping[str, Any]
-"""What a worker says at a boundary: {"phase": ...} or {"epoch": ..., "epochs": ..., "loss": ..., "accuracy": ..., "seconds": ...}."""
+"""What a worker says at a boundary: phase; or epoch, epochs (in all), loss, accuracy, seconds, feed_s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ def run(planned: Planned, root: Path, host: Host, on_event: Callable[[Event], No
     request, backend = planned.request, planned.backend
     started = datetime.now(UTC)
     record = Record(
+        harness=harness.__version__,
         run_id=f"{started:%Y%m%dT%H%M%SZ}-{request.backend}-{request.implementation}-s{request.seed}-{secrets.token_hex(3)}",
         request=request,
         host=host,
@@ -78,7 +82,7 @@ def run(planned: Planned, root: Path, host: Host, on_event: Callable[[Event], No
     try:
         ended = process(python_of(backend, root), job(planned), variables, on_event, limit_s=request.time_limit_s)
     except EnvironmentMissing as error:
-        return record.model_copy(update={"reason": str(error)})
+        return record.model_copy(update={"reason": _unstarted(error, backend)})
     status, reason, measured = _judged(ended, backend, request.time_limit_s)
     log_tail = "" if status == "ok" else ended.log
     return record.model_copy(
@@ -107,7 +111,7 @@ def look(name: str, backend: Backend, root: Path, limit_s: float = 120.0) -> dic
         variables = environment(backend, name, "auto", "auto")
         ended = process(python_of(backend, root), {"task": "look", "backend": name}, variables, limit_s=limit_s)
     except EnvironmentMissing as error:
-        return {"refused": str(error)}
+        return {"refused": _unstarted(error, backend)}
     return ended.result or {"refused": _failure(ended, backend, limit_s)}
 
 
@@ -159,7 +163,7 @@ def process(
                 )
         except OSError as error:
             os.close(receiver)
-            raise EnvironmentMissing(f"{python}: does not start ({error.strerror})") from None
+            raise EnvironmentMissing(f"its Python does not start ({error.strerror})") from None
         finally:
             os.close(sender)
         last, timed_out = _heard(worker, receiver, on_event, limit_s)
@@ -176,9 +180,10 @@ def _heard(worker: subprocess.Popen[bytes], receiver: int, on_event: Callable[[E
         _end(worker)
 
     timer = threading.Timer(limit_s, expire)
-    timer.start()
+    timer.daemon = True
     last = "starting"
     try:
+        timer.start()
         with os.fdopen(receiver) as events:
             for line in events:
                 event = json.loads(line)
@@ -212,13 +217,20 @@ def _judged(ended: Ended, backend: Backend, limit_s: float) -> tuple[str, str, M
     return ("diverged" if ended.result["diverged"] else "ok"), ended.result["diverged"], measured
 
 
+def _unstarted(error: EnvironmentMissing, backend: Backend) -> str:
+    said = str(error)
+    if said.startswith(backend.environment):
+        return said
+    return f"{backend.environment}: environment broken ({said}). Build it anew: nox -s {backend.environment} --reuse-venv=never"
+
+
 def _failure(ended: Ended, backend: Backend, limit_s: float) -> str:
     """Return one sentence on a worker that ended without a result."""
     lines = [line.strip() for line in ended.log.splitlines() if line.strip()]
     final = lines[-1] if lines else "it printed nothing"
     if ended.timed_out:
         return f"no result within its time limit of {limit_s:g} s; last heard of: {ended.last}"
-    if any(said in ended.log for said in OUT_OF_MEMORY):
+    if any(said in ended.log.lower() for said in OUT_OF_MEMORY):
         return f"out of memory; last heard of: {ended.last}; {final}"
     if ended.returncode == -signal.SIGKILL:
         return f"killed by SIGKILL, from outside or by a system out of memory; last heard of: {ended.last}"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import psutil
 
+from harness.errors import ConfigError
 from harness.records.record import Host
 from harness.spec.config import Device
 
@@ -95,6 +96,7 @@ def host(hardware: Hardware) -> Host:
         n_cores=n_cores,
         memory_bytes=memory_bytes,
         accelerators=names,
+        driver=next((accelerator.driver for accelerator in hardware.accelerators), None),
         load_1m=round(os.getloadavg()[0], 2),
     )
 
@@ -141,6 +143,11 @@ def advice(hardware: Hardware, seen: dict[str, Any], environment: str) -> str:
 
 
 def build_for(device: Device, hardware: Hardware) -> Literal["cpu", "gpu"]:
-    """Return which build of a backend belongs here: the GPU's where one is asked for, or "auto" finds one for CUDA."""
-    wanted = device == "gpu" or (device == "auto" and any(accelerator.cuda for accelerator in hardware.accelerators))
-    return "gpu" if wanted else "cpu"
+    """Return which build of a backend belongs here: the one for CUDA where there is a GPU for it, unless the CPU is asked for.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none: said before gigabytes are downloaded for it.
+    """
+    if device == "gpu" and not hardware.accelerators:
+        raise ConfigError(f"--device gpu: this machine has no accelerator that can be used. {hardware.remark or '--device cpu runs there'}")
+    return "gpu" if device != "cpu" and any(accelerator.cuda for accelerator in hardware.accelerators) else "cpu"

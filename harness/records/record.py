@@ -55,7 +55,8 @@ class Host(Frozen):
     n_cores: Count  # this process may use
     memory_bytes: Count
     accelerators: tuple[str, ...]
-    load_1m: Annotated[float, Field(ge=0)]  # when the run began: something else was running if it is far from 0
+    driver: str | None  # of the accelerators
+    load_1m: Annotated[float, Field(ge=0)]  # when the run began, the run before it counted in
 
 
 class Phases(Frozen):
@@ -102,6 +103,7 @@ class Record(Frozen):
     """One run, finished or failed; never changed after it is written."""
 
     format: Literal[1] = 1
+    harness: str  # version
     run_id: str
     request: Request
     host: Host
@@ -146,7 +148,7 @@ COLUMNS = (
     *("jit_requested", "jit_effective", "eager", "precision", "tf32", "onednn", "threads", "affinity", "threads_requested"),
     *("weights_sha256",),
     *("order_sha256", "data_sha256", "final_weights_sha256", "keras", "framework_version", "numpy", "python", "machine"),
-    *("load_1m", "started_at"),
+    *("load_1m", "harness", "started_at"),
 )
 
 
@@ -173,6 +175,7 @@ def row(record: Record) -> dict[str, Value]:
         "total_s": record.total_s,
         "machine": record.host.machine,
         "load_1m": record.host.load_1m,
+        "harness": record.harness,
         "started_at": record.started_at,
     }
     known = asked | (_measured(record.measured, record.steady_s, request.data.n_train) if record.measured else {})

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from harness.errors import ConfigError, choice, nearest
 
+WORKER = Path(__file__).parents[1] / "worker"
 Dataset = Literal["auto", "mnist", "digits"]
 Device = Literal["auto", "cpu", "gpu"]
 Positive = Annotated[int, Field(gt=0)]
@@ -34,6 +35,15 @@ def _threads(value: object) -> object:
     if value == "auto" or (type(value) is int and value > 0):
         return value
     raise _fault(f"expected 'auto' or a number of cores from 1; received {value!r}")
+
+
+def _arm_module(value: object) -> object:
+    """Return the name of a module that has an arm's verbs; misspelt, it would look like a broken environment."""
+    known = [file for file in sorted(WORKER.rglob("*.py")) if "\ndef epoch(" in file.read_text(encoding="utf-8")]
+    names = [".".join(file.relative_to(WORKER).with_suffix("").parts) for file in known]
+    if value in names:
+        return value
+    raise _fault(choice(names, value))
 
 
 class Frozen(BaseModel):
@@ -102,7 +112,7 @@ class Spec(Frozen):
 class Arm(Frozen):
     """One implementation of the spec: a module in harness/worker, by its dotted name there."""
 
-    module: Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
+    module: Annotated[str, BeforeValidator(_arm_module)]
 
 
 class Requirements(Frozen):
@@ -115,7 +125,7 @@ class Requirements(Frozen):
 class Backend(Frozen):
     """One virtual environment, what is installed there, and the arms that run in it."""
 
-    environment: Name
+    environment: Annotated[str, Field(pattern=r"^train-[a-z0-9-]+$")]  # also the nox session that makes it
     requirements: Requirements
     variables: dict[str, str] = {}
     cpu_variables: dict[str, str] = {}  # besides CUDA_VISIBLE_DEVICES, where the CPU is asked for
@@ -137,6 +147,17 @@ class Config(Frozen):
     protocol: Protocol = Protocol()
     specs: Annotated[dict[Name, Spec], Field(min_length=1)]
     backends: Annotated[dict[Name, Backend], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _backends_are_known_and_apart(self) -> Config:
+        frameworks = sorted(file.stem for file in (WORKER / "frameworks").glob("[a-z]*.py"))
+        homes = [backend.environment for backend in self.backends.values()]
+        for name, backend in self.backends.items():
+            if name not in frameworks:
+                raise _fault(f"[backends.{name}]: {choice(frameworks, name)}")
+            if homes.count(backend.environment) > 1:
+                raise _fault(f"[backends.{name}] environment: expected one of its own; received {backend.environment!r} twice")
+        return self
 
     def spec(self, name: str | None) -> tuple[str, Spec]:
         """Return the spec of that name, or the first one, with its name."""

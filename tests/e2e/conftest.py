@@ -60,7 +60,9 @@ class Project:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory):
-    """A cache of the tests' own, shared by all of them: the embedded dataset is made once."""
+    """A cache of the tests' own, shared by all of them: the embedded dataset is made once. And no colours."""
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        os.environ.pop(name, None)
     os.environ["HARNESS_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 

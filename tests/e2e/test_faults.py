@@ -62,17 +62,22 @@ def test_a_python_that_is_no_program_says_so(project):
     project.wrap("train-jax", "")
     (project.root / ".nox" / "train-jax" / "bin" / "python").write_bytes(b"\x7fELF rubbish")
     assert project.run("train", "jax", *ONE).returncode == 1
-    assert re.search(r"does not start \(.+\)$", project.records()[0]["reason"])
+    assert re.match(
+        r"train-jax: environment broken \(its Python does not start \(.+\)\)\. Build it anew: nox -s train-jax --reuse-venv=never$",
+        project.records()[0]["reason"],
+    )
 
 
 def test_a_killed_worker_is_a_failed_record_and_the_next_seed_still_runs(project):
-    with project.start("train", "jax", "--dataset", "digits", "--epochs", "2", "--seed", "0", "--seed", "1") as harness:
-        read_until(harness, "epoch 1/2")
+    with project.start("train", "jax", "--dataset", "digits", "--epochs", "20", "--seed", "0", "--seed", "1") as harness:
+        read_until(harness, "epoch 1/20")
         workers(harness)[0].kill()
         harness.stdout.read()
     assert harness.returncode == 1
     killed, fine = project.records()
-    assert killed["reason"] == "killed by SIGKILL, from outside or by a system out of memory; last heard of: after epoch 1 of 2"
+    assert re.match(
+        r"killed by SIGKILL, from outside or by a system out of memory; last heard of: after epoch \d+ of 20$", killed["reason"]
+    )
     assert (fine["status"], fine["request"]["seed"]) == ("ok", 1)
 
 
@@ -83,11 +88,19 @@ def test_a_worker_that_hangs_is_ended_at_its_time_limit(project):
     assert harness.returncode == 1
     (record,) = project.records()
     assert record["reason"].startswith("no result within its time limit of 4 s; last heard of: ")
-    assert 4 <= record["total_s"] < 8
+    assert 4 <= record["total_s"] < 60
 
 
 def test_a_worker_out_of_memory_says_so(project):
-    project.wrap("train-torch", 'ulimit -v 950000\nexec "$REAL" "$@"')
+    # Whatever torch's build takes at import, it gets 64 MiB more: the samples of one epoch are 188 MB.
+    limited = (
+        "import re, resource, runpy, sys, torch; "
+        "size = int(re.search(r'VmSize:\\s+(\\d+)', open('/proc/self/status').read())[1]) * 1024 + (64 << 20); "
+        "resource.setrlimit(resource.RLIMIT_AS, (size, size)); "
+        "sys.argv[1:] = sys.argv[3:]; "
+        "runpy.run_module('harness.worker', run_name='__main__', alter_sys=True)"
+    )
+    project.wrap("train-torch", f'exec "$REAL" -c "{limited}" "$@"')
     assert project.run("train", "torch", *ONE).returncode == 1
     (record,) = project.records()
     assert record["reason"].startswith("out of memory; last heard of: "), record["reason"] + record["log_tail"]
@@ -184,6 +197,7 @@ def test_a_record_is_kept_elsewhere_when_the_results_folder_goes_away_during_the
     kept = re.search(r"the record is kept in (\S+\.json)", said)
     assert kept, said
     assert Path(kept[1]).stat().st_size > 1000
+    assert re.search(r"jax/keras +\d.+ 1 ok", said), "the table holds the run all the same"
 
 
 @pytest.mark.parametrize(

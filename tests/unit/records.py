@@ -23,6 +23,8 @@ SETTINGS = {
     "affinity": 2,
 }
 DEFAULTS: dict[str, Any] = {
+    "harness": "0.1.0",
+    "driver": None,
     "run_id": None,
     "started_at": "2026-01-02T03:04:05.678+00:00",
     "total_s": 20.5,
@@ -79,6 +81,7 @@ def record(**changes: Any) -> Record:
     stamp = "".join(mark for mark in values["started_at"][:19] if mark not in "-:")
     default_id = f"{stamp}Z-{values['backend']}-{values['implementation']}-s{values['seed']}-abc123"
     return Record(
+        harness=values["harness"],
         run_id=values["run_id"] or default_id,
         request=_request(values),
         host=Host(**{name: values[name] for name in Host.model_fields}),

@@ -174,7 +174,22 @@ BAD = {
     "an environment outside .nox": (
         '"train-jax"',
         '"../train-jax"',
-        f"[backends.jax] environment: {NAME}; received '../train-jax'",
+        "[backends.jax] environment: expected to match pattern '^train-[a-z0-9-]+$'; received '../train-jax'",
+    ),
+    "an environment that another session owns": (
+        '"train-jax"',
+        '"compare"',
+        "[backends.jax] environment: expected to match pattern '^train-[a-z0-9-]+$'; received 'compare'",
+    ),
+    "one environment for two backends": (
+        '"train-jax"',
+        '"train-tf"',
+        "[backends.tensorflow] environment: expected one of its own; received 'train-tf' twice",
+    ),
+    "an arm's module misspelt": (
+        'module = "keras_fit"',
+        'module = "keras_fitt"',
+        "[backends.tensorflow] arms.keras.module: expected one of keras_fit; received 'keras_fitt'. Did you mean 'keras_fit'?",
     ),
     "no seeds": (
         "seeds = [0]",
@@ -255,7 +270,7 @@ def test_several_faults_in_several_tables_are_a_line_each(tmp_path):
     assert refusal(file).splitlines() == [
         "backends.toml: [protocol] epochs: expected greater than 0; received 0",
         f"backends.toml: [specs.mnist-mlp] optimizer: {OPTIMIZERS}; received 'rmspropp'. Did you mean 'rmsprop'?",
-        "backends.toml: [backends.tensorflow] arms.keras.module: expected a valid string; received 3",
+        "backends.toml: [backends.tensorflow] arms.keras.module: expected one of keras_fit; received 3.",
     ]
 
 
@@ -388,3 +403,10 @@ def test_the_optimizer_s_defaults_are_those_of_keras(real):
 def test_a_spec_cannot_be_changed(real):
     with pytest.raises(ValueError, match="frozen"):
         real.specs["mnist-mlp"].batch_size = 64
+
+
+def test_a_backend_without_a_module_that_speaks_for_it_is_named(tmp_path):
+    tables = ("[backends.jax]", "[backends.jax.requirements]", "[backends.jax.arms.keras]")
+    file = edited(tmp_path, *((table, table.replace("jax", "jaxx")) for table in tables))
+    said = "backends.toml: [backends.jaxx]: expected one of jax, tensorflow, torch; received 'jaxx'. Did you mean 'jax'?"
+    assert refusal(file) == said

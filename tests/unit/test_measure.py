@@ -1,5 +1,6 @@
 """What a worker does with an arm, by a stand-in that keeps what it is given: order, feeding, clock, score. NumPy only."""
 
+import contextlib
 import gc
 import json
 import types
@@ -73,12 +74,12 @@ def test_a_loss_that_is_no_number_stops_training_and_enters_no_epoch(bad):
     json.dumps(epochs, allow_nan=False)
 
 
-def test_a_worker_with_turns_feeds_and_trains_only_in_its_turn(tmp_path):
-    fifo = tmp_path / "turns"
-    fifo.write_text("\n\n\n")
+def test_a_worker_with_turns_feeds_and_trains_only_in_its_turn(monkeypatch):
     log = []
-    measure._train(arm(log=log), 0, INPUTS, lambda **event: log.append(("said",)), str(fifo))
-    assert [entry[0] for entry in log] == ["place", "epoch", "wait", "said"] * 3
+    gate = types.SimpleNamespace(readline=lambda: log.append(("turn",)))
+    monkeypatch.setattr(measure.Path, "open", lambda path: contextlib.nullcontext(gate))
+    measure._train(arm(log=log), 0, INPUTS, lambda **event: log.append(("said",)), "a FIFO")
+    assert [entry[0] for entry in log] == ["turn", "place", "epoch", "wait", "said"] * 3
 
 
 def test_the_clock_stops_only_after_the_wait(monkeypatch):

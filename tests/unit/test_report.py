@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from harness.errors import DataError
+from harness.errors import ConfigError, DataError
 from harness.judge.speed import compare
 from harness.launch.devices import Accelerator, Hardware, advice, build_for
 from harness.records.record import Host
@@ -307,7 +307,7 @@ def test_an_overview_refuses_a_sample_that_is_not_there(parts, sample):
 
 # The doctor
 
-HOST = Host(machine="A processor, 2 cores, 8 GiB, Linux x86_64", n_cores=2, memory_bytes=8 << 30, accelerators=(), load_1m=0.1)
+HOST = Host(machine="A processor, 2 cores, 8 GiB, Linux x86_64", n_cores=2, memory_bytes=8 << 30, accelerators=(), driver=None, load_1m=0.1)
 H200 = Hardware((Accelerator("NVIDIA H200", 141 << 30, "570.86", "12.8"),))
 APPLE = Hardware((Accelerator("Apple M4", 16 << 30, None, None),))
 NONE = Hardware(())
@@ -328,6 +328,7 @@ def checkup(hardware, answer, width=200):
 
 def test_the_doctor_names_machine_and_accelerators():
     lines = checkup(H200, seen(["gpu: NVIDIA H200"], "12.9")).splitlines()
+    assert lines.pop(1).startswith("harness 0.")
     assert lines[:2] == [
         "machine: A processor, 2 cores, 8 GiB, Linux x86_64",
         "accelerators: NVIDIA H200, 141 GiB, driver 570.86, CUDA up to 12.8",
@@ -413,9 +414,14 @@ def test_advice_for(monkeypatch, hardware, answer, visible, sentence):
         ("cpu", H200, "cpu"),
         ("cpu", NONE, "cpu"),
         ("gpu", H200, "gpu"),
-        ("gpu", NONE, "gpu"),
+        ("gpu", APPLE, "cpu"),
     ],
-    ids=["auto and a GPU", "auto and none", "auto and Apple's", "cpu and a GPU", "cpu and none", "gpu and a GPU", "gpu and none"],
+    ids=["auto and a GPU", "auto and none", "auto and Apple's", "cpu and a GPU", "cpu and none", "gpu and a GPU", "gpu and Apple's"],
 )
 def test_the_build_is_that_for(device, hardware, wanted):
     assert build_for(device, hardware) == wanted
+
+
+def test_a_gpu_build_is_refused_where_there_is_no_gpu():
+    with pytest.raises(ConfigError, match=r"--device gpu: this machine has no accelerator .+ --device cpu runs there"):
+        build_for("gpu", NONE)

@@ -348,3 +348,17 @@ def test_rows_in_other_arithmetic_are_remarked():
     tf32 = record(backend="jax").measured.settings | {"tf32": True}
     (shown,) = compare([record(backend="jax", settings=tf32), record(backend="torch", started_at="2026-01-03T00:00:00+00:00")])
     assert "tf32 differs (False, True): these rows are not of one arithmetic" in shown.remarks
+
+
+def test_a_diverged_run_counts_for_no_seed():
+    first = at = "2026-01-03T00:00:00+00:00"
+    runs = [record(backend=name, seed=seed) for name in ("jax", "torch") for seed in (0,)]
+    runs += [record(backend="jax", seed=1, started_at=first), record(backend="torch", seed=1, status="diverged", started_at=at)]
+    (shown,) = compare(runs)
+    assert shown.equal_inputs is False
+    assert shown.remarks == ("seeds differ, so mean accuracies are of different draws: jax/keras: 0, 1; torch/keras: 0",)
+
+
+def test_versions_of_the_harness_that_are_mixed_are_remarked():
+    (shown,) = compare([record(), record(harness="0.2.0", started_at="2026-01-03T00:00:00+00:00")])
+    assert shown.remarks == ("made by several versions of the harness (0.1.0, 0.2.0), which may not time alike",)

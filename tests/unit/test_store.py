@@ -52,7 +52,7 @@ def test_records_come_back_in_the_order_of_their_start(results):
         (b"", "not JSON: "),
         (b"[1, 2]", "not a record: "),
         (b'{"format": 2, "brand": "new"}', "format 2, written by a newer harness; this one reads up to 1. Update the harness"),
-        (b'{"format": 1}', "not a record: [run_id]: expected a value; the key is missing"),
+        (b'{"format": 1}', "not a record: [harness]: expected a value; the key is missing"),
     ],
 )
 def test_content_that_is_no_record_is_left_out_by_name(results, content, reason):
