@@ -1,4 +1,4 @@
-"""The front door: verbs, and nothing else. The one module that prints or exits, or hands a console to what draws on it.
+"""The front door: verbs, and nothing else. With cli_textbook, all that prints or exits, or hands a console to what draws on it.
 
 Modules are imported inside the verbs, so that `harness --help` answers at once.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness import __version__
-from harness.errors import HarnessError
+from harness import __version__, cli_textbook
+from harness.errors import ConfigError, HarnessError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -32,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(cli_textbook.app, name="textbook")
 DeviceOption = Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="With gpu, a backend that sees none is an error.")]
 DatasetOption = Annotated[Literal["auto", "mnist", "digits"] | None, typer.Option(help="Instead of the spec's. auto: MNIST, else digits.")]
 ConfigOption = Annotated[Path | None, typer.Option(help="backends.toml; by default the nearest one, from here upwards.")]
@@ -102,7 +103,13 @@ def train(
     spec_name, wanted = whole.spec(spec)
     chosen = whole.chosen_backends(backends or ())
     cores = int(threads) if threads and threads.isdecimal() else threads
-    protocol = overridden(whole.protocol, seeds=tuple(seed) if seed else None, epochs=epochs, threads=cores, time_limit_s=time_limit)
+    protocol = overridden(
+        whole.protocol,
+        seeds=tuple(seed) if seed else None,
+        epochs=epochs if epochs is not None else wanted.epochs,
+        threads=cores,
+        time_limit_s=time_limit,
+    )
     results = results or root / "results"
     store.ready(results)
     prepared = _dataset(dataset or wanted.dataset)
@@ -158,13 +165,20 @@ def data(
     dataset: DatasetOption = None,
     sample: Annotated[int, typer.Option(help="The training sample to show as a picture.")] = 4,
     png: Annotated[Path | None, typer.Option(help="Also write a sheet of samples, ten of each class, as a PNG.")] = None,
+    results: ResultsOption = None,
 ) -> None:
-    """Look at the dataset: arrays, classes, slices, batches, and samples as pictures."""
+    """Look at the dataset: arrays, classes, slices, batches, pictures, and what the runs so far take them for."""
     from harness.inputs.arrays import load_dataset
-    from harness.report.dataset import overview, write_sheet
+    from harness.records import store
+    from harness.report.dataset import first_predictions, overview, write_sheet
+    from harness.spec import config
 
-    parts = load_dataset(_dataset(dataset or "auto").folder)
-    _console().print(overview(parts, sample))
+    with suppress(ConfigError):  # the dataset can be looked at from anywhere
+        results = results or config.find(Path.cwd()).parent / "results"
+    prepared = _dataset(dataset or "auto")
+    parts = load_dataset(prepared.folder)
+    predicted = first_predictions(store.load_all(results).records if results else (), prepared.sha256)
+    _console().print(overview(parts, sample, prepared.name, predicted), crop=False)
     if png:
         write_sheet(parts, png)
         _console().print(f"written: {png}", markup=False, highlight=False)

@@ -51,6 +51,8 @@ def nearest(expected: Iterable[object], received: object) -> str | None:
 def choice(expected: Iterable[object], received: object) -> str:
     """Return "expected one of a, b; received 'c'. Did you mean 'b'?", the second sentence where a name is near."""
     names = [str(name) for name in expected]
+    if not names:
+        return f"expected none; received {received!r}"
     near = nearest(names, received)
     hint = f" Did you mean {near!r}?" if near else ""
     return f"expected one of {', '.join(names)}; received {received!r}.{hint}"

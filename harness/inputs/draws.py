@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from harness.errors import DataError
 from harness.inputs.arrays import sha256, weights_digest
+from harness.inputs.initializers import initial_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,43 +30,32 @@ class Draw:
     order_sha256: str
 
 
-def initial_weights(n_inputs: int, layers: Sequence[tuple[str, int]], seed: int) -> dict[str, NDArray[np.float32]]:
-    """Return Keras's default initialisation of a Dense stack, drawn by NumPy.
-
-    Args:
-        n_inputs: features of one sample.
-        layers: name and units of each layer, in order.
-        seed: of the draw.
-
-    Returns:
-        "name/kernel" (inputs, units), uniform within ±sqrt(6 / (inputs + units)), and "name/bias" (units,), zeros; float32.
-
-    Source: Glorot and Bengio 2010; Keras 3.15 `GlorotUniform`, the default of `Dense`.
-    """
-    random = np.random.default_rng([seed, 0])
-    weights: dict[str, NDArray[np.float32]] = {}
-    for name, units in layers:
-        limit = np.sqrt(6 / (n_inputs + units))
-        weights[f"{name}/kernel"] = random.uniform(-limit, limit, (n_inputs, units)).astype(np.float32)
-        weights[f"{name}/bias"] = np.zeros(units, np.float32)
-        n_inputs = units
-    return weights
-
-
-def batch_order(n_samples: int, n_epochs: int, seed: int) -> NDArray[np.int32]:
-    """Return the order of the samples in each epoch, (n_epochs, n_samples) int32: a permutation a row."""
+def batch_order(n_samples: int, n_epochs: int, seed: int, *, shuffle: bool = True) -> NDArray[np.int32]:
+    """Return the order of the samples in each epoch, (n_epochs, n_samples) int32: a permutation a row, or the order they are in."""
+    if not shuffle:
+        return np.tile(np.arange(n_samples, dtype=np.int32), (n_epochs, 1))
     random = np.random.default_rng([seed, 1])
     return np.stack([random.permutation(n_samples).astype(np.int32) for _ in range(n_epochs)])
 
 
-def draw(folder: Path, *, n_inputs: int, layers: Sequence[tuple[str, int]], n_samples: int, n_epochs: int, seed: int) -> Draw:
+def draw(
+    folder: Path,
+    *,
+    n_inputs: int,
+    layers: Sequence[tuple[str, int]],
+    initializer: str,
+    n_samples: int,
+    n_epochs: int,
+    shuffle: bool,
+    seed: int,
+) -> Draw:
     """Draw weights and order for one seed, keep them in `folder` under their digests, and return where they are.
 
     Raises:
         DataError: the folder cannot be written.
     """
-    weights = initial_weights(n_inputs, layers, seed)
-    order = batch_order(n_samples, n_epochs, seed)
+    weights = initial_weights(np.random.default_rng([seed, 0]).uniform, n_inputs, layers, initializer)
+    order = batch_order(n_samples, n_epochs, seed, shuffle=shuffle)
     weights_sha256, order_sha256 = weights_digest(weights), sha256(order)
     try:
         folder.mkdir(parents=True, exist_ok=True)

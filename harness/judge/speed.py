@@ -36,6 +36,7 @@ class Arm(NamedTuple):
     framework_version: str
 
 
+NATIVE = "native"
 Arms = Mapping[Arm, Sequence[Record]]
 
 
@@ -63,6 +64,7 @@ class ArmRow:
     test_loss: float | None
     epoch_s: Spread | None  # all epochs after each run's first
     ratio: float | None  # epoch_s to the baseline's
+    to_native: float | None  # epoch_s to that of the same backend's native arm: what Keras, or doing without, costs
     first_epoch_s: float | None
     total_s: float | None
     peak_rss_bytes: int | None
@@ -106,15 +108,17 @@ def compare(records: Iterable[Record], baseline: str | None = None, only: frozen
         ConfigError: no record is of that arm.
     """
     groups: dict[Key, list[Record]] = defaultdict(list)
-    unfinished: list[Record] = []
+    without_keras: list[Record] = []
     for record in sorted(records, key=lambda record: record.started_at):
-        if record.measured:
+        if record.measured and "keras" in record.measured.versions:
             groups[_key(record, record.measured.versions["keras"])].append(record)
         else:
-            unfinished.append(record)
-    for record in unfinished:  # no Keras version is known: with the table that ran last and matches in all else
+            without_keras.append(record)
+    for (
+        record
+    ) in without_keras:  # it failed early, or there is none in its environment: with the table that ran last and matches in all else
         matches = [key for key in groups if key == _key(record, key.keras)]
-        home = max(matches, key=lambda key: groups[key][-1].started_at) if matches else _key(record, "unknown")
+        home = max(matches, key=lambda key: groups[key][-1].started_at) if matches else _key(record, "none")
         groups[home].append(record)
     if baseline is not None:
         known = dict.fromkeys(name for members in groups.values() for record in members for name in _names(record))
@@ -141,7 +145,7 @@ def _key(record: Record, keras: str) -> Key:
     request = record.request
     return Key(
         spec=request.spec_name,
-        digest=request.spec.model_dump_json(exclude={"dataset"}),
+        digest=request.spec.model_dump_json(exclude={"dataset", "epochs"}),
         epochs=request.epochs,
         dataset=request.data.name,
         data_sha256=request.data.sha256,
@@ -163,7 +167,8 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None) -> Table:
     _adopt_failures(arms)
     base = next((arm for arm, runs in arms.items() if baseline in (None, *_names(runs[0])) and _steady(runs)), None)
     base_s = statistics.median(_steady(arms[base])) if base else None
-    rows = tuple(_row(arm, runs, base_s) for arm, runs in arms.items())
+    native_s = {arm: statistics.median(_steady(runs)) for arm, runs in arms.items() if arm.implementation == NATIVE and _steady(runs)}
+    rows = tuple(_row(arm, runs, base_s, native_s.get(arm._replace(implementation=NATIVE))) for arm, runs in arms.items())
     failures = tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok")
     return Table(key, rows, failures, f"{base.backend}/{base.implementation}" if base else "", _equal_inputs(arms), tuple(_remarks(arms)))
 
@@ -186,7 +191,7 @@ def _steady(runs: Sequence[Record]) -> list[float]:
     return [seconds for run in runs if run.status == "ok" for seconds in run.steady_s]
 
 
-def _row(arm: Arm, runs: Sequence[Record], base_s: float | None) -> ArmRow:
+def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float | None) -> ArmRow:
     by_seed: dict[int, list[float]] = defaultdict(list)
     finished = [(run, run.measured) for run in runs if run.status == "ok" and run.measured]
     for run, measured in finished:
@@ -207,6 +212,7 @@ def _row(arm: Arm, runs: Sequence[Record], base_s: float | None) -> ArmRow:
         test_loss=_median([measured.test_loss for _, measured in finished]),
         epoch_s=epoch_s,
         ratio=epoch_s.mid / base_s if epoch_s and base_s else None,
+        to_native=epoch_s.mid / native_s if epoch_s and native_s else None,
         first_epoch_s=_median([measured.epochs[0].seconds for _, measured in finished if measured.epochs]),
         total_s=_median([run.total_s for run, _ in finished]),
         peak_rss_bytes=max((measured.peak_rss_bytes for _, measured in finished), default=None),
@@ -240,6 +246,8 @@ def _remarks(arms: Arms) -> Iterable[str]:
     if len(set(seeds.values())) > 1:
         said = "; ".join(f"{arm.backend}/{arm.implementation}: {', '.join(map(str, several))}" for arm, several in seeds.items())
         yield f"seeds differ, so mean accuracies are of different draws: {said}"
+    elif any(run.request.spec.inputs == "native" for run in members):
+        yield "native inputs: each framework drew its own weights and order, as the spec asks, so accuracies are of different draws"
     elif seeds and not _equal_inputs(arms):
         yield "inputs differ: runs of one seed did not start from the same weights, or saw other samples or another order"
     versions = sorted({run.harness for run in members})
@@ -249,6 +257,20 @@ def _remarks(arms: Arms) -> Iterable[str]:
         values = {str(run.measured.settings.get(name)) for run in members if run.measured}
         if len(values) > 1:
             yield f"{name} differs ({', '.join(sorted(values))}): these rows are not of one arithmetic"
+    for name, share in _teardown_shares(arms).items():
+        yield f"{name}: {share:.0%} of its epoch time is fit taking its input pipeline down (teardown_s in results/README.md)"
     recompiled = {"/".join(run.arm) for run in members if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])}
     if recompiled:
         yield f"compiled after the first epoch, so its epoch time holds compilation: {', '.join(sorted(recompiled))}"
+
+
+def _teardown_shares(arms: Arms) -> dict[str, float]:
+    """Return, for each arm where it is more than a twentieth, the share of epoch time that lies after the last update."""
+    shares = {}
+    for arm, runs in arms.items():
+        epochs = [epoch for run in runs if run.status == "ok" and run.measured for epoch in run.measured.epochs[1:]]
+        whole = sum(epoch.seconds for epoch in epochs)
+        share = sum(epoch.teardown_s for epoch in epochs) / whole if whole else 0.0
+        if share > 0.05:
+            shares[f"{arm.backend}/{arm.implementation}"] = share
+    return shares

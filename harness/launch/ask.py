@@ -27,7 +27,8 @@ import harness
 from harness.errors import EnvironmentMissing
 from harness.launch.plan import Planned
 from harness.records.record import Host, Measurement, Record
-from harness.spec.config import Backend, sentences
+from harness.spec.config import Backend
+from harness.spec.faults import sentences
 
 ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME")
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
@@ -100,16 +101,26 @@ def job(planned: Planned) -> dict[str, Any]:
         "task": "measure",
         "request": planned.request.model_dump(mode="json"),
         "dataset": str(planned.dataset),
-        "weights": str(planned.weights),
-        "order": str(planned.order),
+        "weights": str(planned.weights) if planned.weights else None,
+        "order": str(planned.order) if planned.order else None,
     }
 
 
 def look(name: str, backend: Backend, root: Path, limit_s: float = 120.0) -> dict[str, Any]:
     """Return what a backend sees in its own environment: versions, devices, settings; or {"refused": why}."""
+    return _answer("look", name, backend, root, limit_s)
+
+
+def gradients(name: str, backend: Backend, root: Path, limit_s: float = 120.0) -> dict[str, Any]:
+    """Return the textbook's gradients as a backend derives them, see `harness.worker.gradients`; or {"refused": why}."""
+    return _answer("gradients", name, backend, root, limit_s)
+
+
+def _answer(task: str, name: str, backend: Backend, root: Path, limit_s: float) -> dict[str, Any]:
+    """Return what a worker answers to a task that asks its backend only, in a fresh process."""
     try:
         variables = environment(backend, name, "auto", "auto")
-        ended = process(python_of(backend, root), {"task": "look", "backend": name}, variables, limit_s=limit_s)
+        ended = process(python_of(backend, root), {"task": task, "backend": name}, variables, limit_s=limit_s)
     except EnvironmentMissing as error:
         return {"refused": _unstarted(error, backend)}
     return ended.result or {"refused": _failure(ended, backend, limit_s)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import ConfigError, choice
 from harness.inputs import datasets, draws
 from harness.records.record import Data, Request
-from harness.spec.config import Backend, Device, Protocol, Spec
+from harness.spec.config import Backend, Device, Protocol, Spec, said_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class Planned:
     request: Request
     backend: Backend
     dataset: Path
-    weights: Path
-    order: Path
+    weights: Path | None  # None: the framework draws its own
+    order: Path | None
 
 
 def plan(
@@ -36,49 +36,85 @@ def plan(
     """Return one planned run for each seed and arm, all arms of a seed together, so that drift of the machine meets all.
 
     Raises:
-        ConfigError: no backend has an implementation of that name, or the spec does not fit the dataset.
+        ConfigError: no backend has an implementation of that name, or the spec does not fit the dataset, or an arm.
     """
     _fits(spec_name, spec, dataset)
-    arms = _arms(backends, implementations)
+    arms = _arms(backends, implementations, protocol.arms)
+    for name, implementation in arms:
+        _expressible(spec_name, spec, backends, name, implementation)
     data = Data(name=dataset.name, sha256=dataset.sha256, n_train=dataset.n_train, n_inputs=dataset.n_inputs)
     planned: list[Planned] = []
     for seed in dict.fromkeys(protocol.seeds):
-        draw = draws.draw(
-            datasets.cache_folder() / "draws",
-            n_inputs=dataset.n_inputs,
-            layers=[(layer.name, layer.units) for layer in spec.layers],
-            n_samples=dataset.n_train,
-            n_epochs=protocol.epochs,
-            seed=seed,
-        )
+        draw = _draw(spec, dataset, protocol.epochs, seed)
         for name, implementation in arms:
+            arm = backends[name].arms[implementation]
             request = Request(
                 spec_name=spec_name,
                 spec=spec,
                 backend=name,
                 implementation=implementation,
-                module=backends[name].arms[implementation].module,
+                module=arm.module,
+                options=arm.options,
                 seed=seed,
                 epochs=protocol.epochs,
                 device=device,
                 threads=protocol.threads,
                 time_limit_s=protocol.time_limit_s,
                 data=data,
-                weights_sha256=draw.weights_sha256,
-                order_sha256=draw.order_sha256,
+                weights_sha256=draw.weights_sha256 if draw else None,
+                order_sha256=draw.order_sha256 if draw else None,
             )
-            planned.append(Planned(request, backends[name], dataset.folder, draw.weights, draw.order))
+            planned.append(Planned(request, backends[name], dataset.folder, draw.weights if draw else None, draw.order if draw else None))
     return tuple(planned)
 
 
-def _arms(backends: Mapping[str, Backend], implementations: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return (backend, implementation) of each arm wanted; all of them where no implementation is named."""
+def _draw(spec: Spec, dataset: datasets.Prepared, n_epochs: int, seed: int) -> draws.Draw | None:
+    """Return what NumPy draws for every arm of a seed; None where each framework is to draw its own."""
+    if spec.inputs == "native":
+        return None
+    return draws.draw(
+        datasets.cache_folder() / "draws",
+        n_inputs=dataset.n_inputs,
+        layers=[(layer.name, layer.units) for layer in spec.layers],
+        initializer=spec.initializer,
+        n_samples=dataset.n_train,
+        n_epochs=n_epochs,
+        shuffle=spec.shuffle,
+        seed=seed,
+    )
+
+
+def _expressible(spec_name: str, spec: Spec, backends: Mapping[str, Backend], name: str, implementation: str) -> None:
+    """Raise ConfigError where an arm cannot express the spec: what it can, and which arms can do it."""
+    asked: list[tuple[str, str, str]] = [
+        (f"layers[{index}].activation", "activations", layer.activation) for index, layer in enumerate(spec.layers[:-1])
+    ]
+    asked += [("optimizer.name", "optimizers", spec.optimizer.name)]
+    for key, kind, value in asked:
+        can = said_by(backends[name].arms[implementation].module, "EXPRESSES").get(kind, (value,))
+        if value not in can:
+            others = {
+                arm: None
+                for backend in backends.values()
+                for arm, there in backend.arms.items()
+                if value in said_by(there.module, "EXPRESSES").get(kind, (value,))
+            }
+            hint = f"Choose an arm that can: --arm {' --arm '.join(others)}" if others else "No arm of these backends can"
+            place = f"backends.toml: [specs.{spec_name}] {key}"
+            raise ConfigError(f"{place}: {name}/{implementation} can do {', '.join(can)}; received {value!r}. {hint}")
+
+
+def _arms(backends: Mapping[str, Backend], implementations: tuple[str, ...], default: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return (backend, implementation) of each arm wanted; the protocol's where no implementation is named."""
     known = dict.fromkeys(implementation for backend in backends.values() for implementation in backend.arms)
     for implementation in implementations:
         if implementation not in known:
             raise ConfigError(f"--arm: {choice(known, implementation)}")
-    wanted = implementations or tuple(known)
-    return [(name, implementation) for name, backend in backends.items() for implementation in backend.arms if implementation in wanted]
+    wanted = implementations or default
+    arms = [(name, implementation) for name, backend in backends.items() for implementation in backend.arms if implementation in wanted]
+    if not arms:
+        raise ConfigError(f"--arm: {', '.join(backends)}: {choice(known, ', '.join(wanted))}")
+    return arms
 
 
 def _fits(name: str, spec: Spec, dataset: datasets.Prepared) -> None:

@@ -2,6 +2,7 @@
 
 History of the format (a reader of this version reads every format up to FORMAT):
 1   first.
+2   an epoch's teardown_s; a spec's epochs, initializer, shuffle and inputs; an arm's options; first_predictions.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from harness.spec.config import Device, Frozen, Spec
+from harness.spec.config import Device, Frozen, Option, Spec
 
-FORMAT = 1
+FORMAT = 2
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -38,14 +39,15 @@ class Request(Frozen):
     backend: str
     implementation: str
     module: str
+    options: dict[str, Option] = {}
     seed: Count
     epochs: Count
     device: Device
     threads: int | str
     time_limit_s: Seconds
     data: Data
-    weights_sha256: Sha256
-    order_sha256: Sha256
+    weights_sha256: Sha256 | None  # None: the framework draws its own
+    order_sha256: Sha256 | None
 
 
 class Host(Frozen):
@@ -72,8 +74,9 @@ class Phases(Frozen):
 class Epoch(Frozen):
     """One epoch as the arm saw it. Loss and accuracy are means over the epoch's batches, each before its update."""
 
-    feed_s: Seconds  # order, scale and place the samples, before the clock of `seconds` starts
+    feed_s: Seconds  # order, scale and place the samples, make the input pipeline; before the clock of `seconds` starts
     seconds: Seconds
+    teardown_s: Seconds = 0.0  # those of `seconds` after the last update: `fit` takes its input pipeline down
     loss: float
     accuracy: Share
     n_compiles: Count
@@ -89,6 +92,7 @@ class Measurement(Frozen):
     n_compiles: Count  # from build to the end, prediction included
     test_accuracy: Share | None  # None where training diverged
     test_loss: float | None
+    first_predictions: tuple[Count, ...] = ()  # the classes predicted for the first ten test images
     data_sha256: Sha256
     weights_sha256: Sha256  # read back from the built model, before its first update
     order_sha256: Sha256
@@ -102,7 +106,7 @@ class Measurement(Frozen):
 class Record(Frozen):
     """One run, finished or failed; never changed after it is written."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     harness: str  # version
     run_id: str
     request: Request
@@ -138,6 +142,7 @@ COLUMNS = (
         "data_s",
         "build_s",
         "feed_s",
+        "teardown_s",
         "evaluate_s",
         "total_s",
         "samples_per_s",
@@ -184,12 +189,13 @@ def row(record: Record) -> dict[str, Value]:
 
 def _measured(measured: Measurement, steady_s: tuple[float, ...], n_train: int) -> dict[str, Value]:
     """Return what only a measured run can say."""
-    plain: dict[str, Value] = measured.model_dump(exclude={"phases", "epochs", "settings", "versions"})
+    plain: dict[str, Value] = measured.model_dump(exclude={"phases", "epochs", "settings", "versions", "first_predictions"})
     epochs, epoch_s = measured.epochs, statistics.median(steady_s) if steady_s else None
     derived: dict[str, Value] = {
         "train_accuracy": epochs[-1].accuracy if epochs else None,
         "first_epoch_s": epochs[0].seconds if epochs else None,
         "epoch_s": epoch_s,
+        "teardown_s": statistics.median(epoch.teardown_s for epoch in epochs[1:]) if steady_s else None,
         "feed_s": sum(epoch.feed_s for epoch in epochs),
         "samples_per_s": n_train / epoch_s if epoch_s else None,
         "n_compiles_steady": sum(epoch.n_compiles for epoch in epochs[1:]),

@@ -27,7 +27,7 @@ from pydantic_core import from_json
 
 from harness.errors import StoreError
 from harness.records.record import FORMAT, Record, row
-from harness.spec.config import sentences
+from harness.spec.faults import sentences
 
 NAME = re.compile(r"^(?P<run_id>.+)\.(?P<digest>[0-9a-f]{12})\.json$")
 STALE_S = 3600.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,25 @@ from rich.text import Text
 from harness.errors import DataError
 from harness.inputs.arrays import PARTS
 from harness.inputs.datasets import N_CLASSES
+from harness.records.record import Record
+from harness.report.table import sentence
 
 SHADES = " ░▒▓█"
 BATCH, NTH = 128, 3
+N_FIRST = 10
 Parts = Mapping[str, NDArray[np.uint8]]
+Predicted = Mapping[str, tuple[int, ...]]
+"""Classes of the first test images, by arm: "backend/implementation"."""
 
 
-def overview(parts: Parts, sample: int) -> RenderableType:
+def overview(parts: Parts, sample: int, name: str, predicted: Predicted) -> RenderableType:
     """Return what a terminal shows of a dataset, with one training sample as a picture.
+
+    Args:
+        parts: The arrays, as `harness.inputs.arrays.load_dataset` gives them.
+        sample: Which training sample to show.
+        name: The dataset's name, as `harness train --dataset` takes it.
+        predicted: What `first_predictions` found.
 
     Raises:
         DataError: there is no such sample.
@@ -35,9 +46,26 @@ def overview(parts: Parts, sample: int) -> RenderableType:
         _arrays(parts),
         _classes(parts),
         _views(images),
-        Text(f"Training sample {sample}, labelled {labels[sample]}; the first test label is {parts['y_test'][0]}:"),
+        _firsts(parts["y_test"][:N_FIRST].tolist(), name, predicted),
+        Text(f"Training sample {sample}, labelled {labels[sample]}:"),
         picture(images[sample]),
     )
+
+
+def first_predictions(records: Iterable[Record], data_sha256: str) -> dict[str, tuple[int, ...]]:
+    """Return what each arm took the first ten test images for, in its newest finished run on this very dataset.
+
+    Args:
+        records: In order of their start, as `harness.records.store.load_all` gives them. One of an older harness that
+            kept no predictions is passed over.
+        data_sha256: The dataset's, by content.
+    """
+    return {
+        "/".join(record.arm): record.measured.first_predictions
+        for record in records
+        if record.status == "ok" and record.request.data.sha256 == data_sha256
+        if record.measured and record.measured.first_predictions
+    }
 
 
 def picture(image: NDArray[np.uint8]) -> Text:
@@ -92,6 +120,18 @@ def _views(images: NDArray[np.uint8]) -> Grid:
     for name, view in views.items():
         grid.add_row(Text(name), str(view.shape))
     return grid
+
+
+def _firsts(labels: list[int], name: str, predicted: Predicted) -> RenderableType:
+    """Return the first test labels and, under them, what each arm predicted for their images."""
+    grid = _grid(f"first {N_FIRST} test images", "arm", "classes", "predictions[0] == test_labels[0]")
+    grid.add_row(Text(f"test_labels[:{N_FIRST}]"), "", " ".join(map(str, labels)), "")
+    for arm, classes in predicted.items():
+        first = f"{classes[0]} == {labels[0]}: {classes[0] == labels[0]}"
+        grid.add_row(Text(f"predictions.argmax(1)[:{N_FIRST}]"), Text(arm), " ".join(map(str, classes)), first)
+    if predicted:
+        return grid
+    return Group(grid, sentence(f"! no finished run on {name} keeps its predictions. Run: harness train --dataset {name}", "yellow"))
 
 
 def _grid(*header: str) -> Grid:

@@ -15,11 +15,12 @@ from rich.text import Text
 from harness.judge.speed import ArmRow, Failed, Spread, Table, differences
 from harness.records.store import Rejected, as_csv
 
-HEADER = ("arm", "version", "device", "test accuracy", "epoch s", "ratio", "first epoch s", "total s", "peak MiB", "runs")
+HEADER = ("arm", "version", "device", "test accuracy", "epoch s", "ratio", "to native", "first epoch s", "total s", "peak MiB", "runs")
 EQUAL_INPUTS = "equal inputs: in every run of a seed the same initial weights, sample order and data, byte for byte (SHA-256)"
 LEGEND = (
     "test accuracy: mean ± sd over seeds. epoch s: median (lowest-highest) of all epochs after the first. "
-    "ratio: median epoch to the baseline's (1.00). Runs follow one another, so a ratio holds the machine's drift."
+    "ratio: median epoch to the baseline's (1.00); to native: to that of the same backend's native arm, which does the same sums "
+    "without Keras. Runs follow one another, so a ratio holds the machine's drift."
 )
 
 
@@ -32,6 +33,7 @@ def cells(row: ArmRow) -> tuple[str, ...]:
         _accuracy(row),
         _seconds(row.epoch_s),
         _number(row.ratio, 2),
+        _number(row.to_native, 2),
         _number(row.first_epoch_s, 2),
         _number(row.total_s, 1),
         _number(row.peak_rss_bytes / 2**20 if row.peak_rss_bytes else None, 0),

@@ -5,17 +5,17 @@ Every message names the file and the key, says what was expected and what came, 
 
 from __future__ import annotations
 
-import re
+import ast
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
-from harness.errors import ConfigError, choice, nearest
+from harness.errors import ConfigError, choice
+from harness.spec.faults import expectation, sentences
 
 WORKER = Path(__file__).parents[1] / "worker"
 Dataset = Literal["auto", "mnist", "digits"]
@@ -23,6 +23,7 @@ Device = Literal["auto", "cpu", "gpu"]
 Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+Option = str | int | float | bool
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -44,6 +45,20 @@ def _arm_module(value: object) -> object:
     if value in names:
         return value
     raise _fault(choice(names, value))
+
+
+def said_by(module: str, name: str) -> dict[str, tuple[Any, ...]]:
+    """Return a literal that an arm's module declares, read from its source: here no framework can be imported.
+
+    OPTIONS: what backends.toml may ask of it, by name, and the values it knows, its default first.
+    EXPRESSES: what of a spec it can express, by key, where that is not everything.
+    """
+    source = (WORKER / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [name]:
+            declared: dict[str, tuple[Any, ...]] = ast.literal_eval(node.value)
+            return declared
+    return {}
 
 
 class Frozen(BaseModel):
@@ -96,6 +111,10 @@ class Spec(Frozen):
     optimizer: Annotated[SGD | RMSprop | Adam, Field(discriminator="name")]
     loss_form: Literal["probs", "logits"]
     batch_size: Positive = 128
+    epochs: Positive | None = None  # the protocol's where it says none
+    initializer: Literal["glorot_uniform", "uniform", "fan_in_uniform"] = "glorot_uniform"  # see harness.inputs.initializers
+    shuffle: bool = True  # a new order in every epoch
+    inputs: Literal["equal", "native"] = "equal"  # native: each framework draws weights and order with its own generator
 
     @model_validator(mode="after")
     def _layers_fit_the_loss(self) -> Spec:
@@ -110,9 +129,20 @@ class Spec(Frozen):
 
 
 class Arm(Frozen):
-    """One implementation of the spec: a module in harness/worker, by its dotted name there."""
+    """One implementation of the spec: a module in harness/worker, by its dotted name there, and what is asked of it."""
 
     module: Annotated[str, BeforeValidator(_arm_module)]
+    options: dict[str, Option] = {}
+
+    @model_validator(mode="after")
+    def _options_are_the_module_s(self) -> Arm:
+        known = said_by(self.module, "OPTIONS")
+        for name, value in self.options.items():
+            if name not in known:
+                raise _fault(f"options: unknown key: {choice(known, name)}", "key")
+            if value not in known[name]:
+                raise _fault(f"options.{name}: {choice(known[name], value)}", "key")
+        return self
 
 
 class Requirements(Frozen):
@@ -137,6 +167,7 @@ class Protocol(Frozen):
 
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1, strict=False)] = (0,)
     epochs: Positive = 5
+    arms: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] = ("keras",)
     threads: Annotated[int | str, BeforeValidator(_threads)] = "auto"
     time_limit_s: Annotated[float, Field(gt=0, le=1e6)] = 1800.0
 
@@ -149,8 +180,12 @@ class Config(Frozen):
     backends: Annotated[dict[Name, Backend], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _backends_are_known_and_apart(self) -> Config:
+    def _names_are_known_and_homes_apart(self) -> Config:
         frameworks = sorted(file.stem for file in (WORKER / "frameworks").glob("[a-z]*.py"))
+        arms = dict.fromkeys(arm for backend in self.backends.values() for arm in backend.arms)
+        for arm in self.protocol.arms:
+            if arm not in arms:
+                raise _fault(f"[protocol] arms: {choice(arms, arm)}")
         homes = [backend.environment for backend in self.backends.values()]
         for name, backend in self.backends.items():
             if name not in frameworks:
@@ -211,78 +246,4 @@ def overridden(protocol: Protocol, **arguments: Any) -> Protocol:
     except ValidationError as error:
         first = error.errors()[0]
         option = str(first["loc"][0]).removesuffix("_s").removesuffix("s" if first["loc"][0] == "seeds" else "").replace("_", "-")
-        raise ConfigError(f"--{option}: {_expectation(first)}") from None
-
-
-def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """Return one sentence for each fault in a `root`: where, what was expected, what came."""
-    details = error.errors()
-    said, meant = [], set()
-    for detail in (each for each in details if each["type"] == "extra_forbidden"):
-        place, key = detail["loc"][:-1], detail["loc"][-1]
-        known = _model(root, place).model_fields
-        said.append((place, f"unknown key: {choice(known, key)}", ": "))
-        meant.add((*place, nearest(known, key)))
-    for detail in (each for each in details if each["type"] != "extra_forbidden"):
-        if detail["type"] == "missing" and detail["loc"] in meant:
-            continue  # it is there, misspelt
-        if any(len(other["loc"]) > len(detail["loc"]) == _n_shared(other["loc"], detail["loc"]) for other in details):
-            continue  # pydantic also counts what it refused inside: the inner fault says it all
-        said.append((detail["loc"], _expectation(detail), " " if detail["type"] == "key" else ": "))
-    return [f"{_place(location)}{joint}{what}" if location else what for location, what, joint in said]
-
-
-def _n_shared(one: tuple[int | str, ...], other: tuple[int | str, ...]) -> int:
-    return next((index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _model(kind: Any, location: tuple[int | str, ...]) -> type[BaseModel]:
-    """Return the model that lies at a location inside an annotation: through fields, dicts, tuples and unions."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return _model(kind.model_fields[str(location[0])].annotation, location[1:]) if location else kind
-    models = [part for part in get_args(kind) if isinstance(part, type) and issubclass(part, BaseModel)]
-    if get_origin(kind) is UnionType and len(models) == 1:  # a model or None
-        return _model(models[0], location)
-    tagged = {get_args(model.model_fields["name"].annotation)[0]: model for model in models} if len(models) > 1 else {}
-    return _model(tagged.get(location[0], models[0]), location[1:])
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    """Return '[specs.mnist] layers[0].activation' for ('specs', 'mnist', 'layers', 0, 'activation')."""
-    depth = 2 if location and location[0] in ("specs", "backends") else 1
-    table, rest = location[:depth], location[depth:]
-    # pydantic puts the tag of a union into the path ("optimizer", "rmsprop", "rho"): it is no key of the file.
-    keys = [part for index, part in enumerate(rest) if part != "[key]" and not (index == 1 and rest[0] == "optimizer")]
-    path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
-    return f"[{'.'.join(map(str, table))}] {path}".strip() if table else path
-
-
-def _expectation(detail: ErrorDetails) -> str:
-    """Return 'expected ...; received ...' for one of pydantic's errors."""
-    context: Mapping[str, Any] = detail.get("ctx", {})
-    received = detail["input"]
-    match detail["type"]:
-        case "sentence" | "key":
-            return detail["msg"]
-        case "missing":
-            return "expected a value; the key is missing"
-        case "union_tag_not_found":
-            return f"expected a key {_names(context['discriminator'])[0]!r}; received {received!r}"
-        case "union_tag_invalid":
-            return choice(_names(context["expected_tags"]), context["tag"])
-        case "literal_error":
-            return choice(_names(context["expected"]), received)
-        case "tuple_type":
-            return f"expected a list; received {received!r}"
-        case "dict_type" | "model_type":
-            return f"expected a table; received {received!r}"
-        case "too_short":
-            return f"expected at least {context['min_length']}; received {received!r}"
-        case _:
-            wanted = detail["msg"].replace("Input should be", "expected").replace("String should", "expected to")
-            return f"{wanted}; received {received!r}"
-
-
-def _names(listed: str) -> list[str]:
-    """Return [a, b, c] for pydantic's "'a', 'b' or 'c'"."""
-    return re.findall(r"'([^']*)'", listed)
+        raise ConfigError(f"--{option}: {expectation(first)}") from None

@@ -37,6 +37,8 @@ def main(job_file: str, progress: str, spawned_at: str) -> None:
     try:
         if job.task == "look":
             result = _look(job.backend)
+        elif job.task == "gradients":
+            result = _gradients(job.backend)
         else:
             _pin(job.request.threads)
             result = _measure(job, STARTED_AT - float(spawned_at), say)
@@ -70,6 +72,13 @@ def _look(backend: str) -> dict[str, Any]:
     from harness.worker import facts
 
     return facts.look(backend)
+
+
+def _gradients(backend: str) -> dict[str, Any]:
+    import importlib
+
+    worked: dict[str, Any] = importlib.import_module(f"harness.worker.gradients.{backend}").worked()
+    return worked
 
 
 def _measure(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:

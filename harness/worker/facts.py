@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import os
 import platform
 import sys
@@ -20,10 +21,10 @@ def framework_of(backend: str) -> ModuleType:
 def look(backend: str) -> dict[str, Any]:
     """Return what `harness doctor` shows of a backend, from inside its environment."""
     framework = framework_of(backend)
-    import keras
-
+    if _keras_version():
+        importlib.import_module("keras")  # installed is not yet importable
     return {
-        "versions": versions(framework) | {"keras": keras.__version__},
+        "versions": versions(framework),
         "devices": framework.devices(),
         "cuda": framework.cuda(),
         "settings": {**framework.settings(), "affinity": affinity()},
@@ -31,8 +32,18 @@ def look(backend: str) -> dict[str, Any]:
 
 
 def versions(framework: ModuleType) -> dict[str, str]:
-    """Return the versions of Python, NumPy and the framework."""
-    return {"python": platform.python_version(), "numpy": np.__version__, "framework_version": framework.version()}
+    """Return the versions of Python, NumPy, the framework, and Keras where it is installed."""
+    found = {"python": platform.python_version(), "numpy": np.__version__, "framework_version": framework.version()}
+    keras = _keras_version()
+    return found | ({"keras": keras} if keras else {})
+
+
+def _keras_version() -> str | None:
+    """Return the version of the Keras in this environment, without importing it; None where there is none."""
+    try:
+        return importlib.metadata.version("keras")
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def affinity() -> int | None:

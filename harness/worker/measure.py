@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from harness.errors import Refused
 from harness.inputs.arrays import dataset_digest, load_dataset, load_weights, network_input, sha256, weights_digest
+from harness.inputs.initializers import initial_weights
 from harness.worker import facts
 from harness.worker.clock import timed
 
@@ -47,11 +48,11 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
     (arm, framework, devices), import_s = timed(lambda: _imported(request))
     _check_device(request, devices)
     say(phase="data")
-    inputs, data_s = timed(lambda: _inputs(job, request))
+    inputs, data_s = timed(lambda: _inputs(job, request, framework))
     say(phase="build")
-    state, build_s = timed(lambda: arm.build(request.spec, inputs.weights), arm.wait)
+    state, build_s = timed(lambda: arm.build(request.spec, inputs.weights, request.options), arm.wait)
     weights_sha256 = weights_digest(arm.export(state))
-    _check(weights_sha256 == request.weights_sha256, "the weights read back from the built model are not those set")
+    _check(weights_sha256 == weights_digest(inputs.weights), "the weights read back from the built model are not those set")
     _check_device(request, [arm.facts(state)["device"]])
     state, epochs, diverged = _train(arm, state, inputs, say, getattr(job, "turns", None))
     say(phase="evaluate")
@@ -62,6 +63,7 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
     accuracy, loss = (None, None) if diverged else score(outputs, inputs.parts["y_test"], request.spec.loss_form)
     known = arm.facts(state)
     device = known.pop("device")
+    known = {name: value for name, value in known.items() if name not in ("setup_s", "teardown_s")}  # each epoch has its own
     measured = {
         "phases": {"spawn_s": spawn_s, "import_s": import_s, "data_s": data_s, "build_s": build_s, "evaluate_s": evaluate_s},
         "epochs": epochs,
@@ -70,6 +72,7 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
         "n_compiles": known.pop("n_compiles"),
         "test_accuracy": accuracy,
         "test_loss": loss,
+        "first_predictions": outputs[:10].argmax(axis=1).tolist(),
         "data_sha256": inputs.data_sha256,
         "weights_sha256": weights_sha256,
         "order_sha256": inputs.order_sha256,
@@ -77,7 +80,7 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
         "device": device,
         "peak_rss_bytes": facts.peak_rss_bytes(),
         "settings": {**known, **framework.settings(), "affinity": facts.affinity()},
-        "versions": facts.versions(framework) | {"keras": _keras_version()},
+        "versions": facts.versions(framework),
     }
     return {"diverged": diverged, "measured": measured}
 
@@ -97,9 +100,12 @@ def _train(arm: ModuleType, state: Any, inputs: Inputs, say: Say, turns: str | N
             (state, loss, accuracy), seconds = timed(lambda: arm.epoch(state, data), lambda result: arm.wait(result[0]))  # noqa: B023
             if not math.isfinite(loss):
                 return state, epochs, f"diverged: the loss became {loss} in epoch {index} of {n_epochs}"
-            n_compiles = arm.facts(state)["n_compiles"] - before
-            epochs.append({"feed_s": feed_s, "seconds": seconds, "loss": loss, "accuracy": accuracy, "n_compiles": n_compiles})
-            say(epoch=index, epochs=n_epochs, loss=loss, accuracy=accuracy, seconds=seconds, feed_s=feed_s)
+            known = arm.facts(state)
+            # A `fit` of many epochs makes its input pipeline once: making it is a part of feeding, not of each epoch.
+            setup_s, teardown_s = known.get("setup_s", 0.0), known.get("teardown_s", 0.0)
+            times = {"feed_s": feed_s + setup_s, "seconds": seconds - setup_s, "teardown_s": teardown_s}
+            epochs.append({**times, "loss": loss, "accuracy": accuracy, "n_compiles": known["n_compiles"] - before})
+            say(epoch=index, epochs=n_epochs, loss=loss, accuracy=accuracy, **times)
     return state, epochs, ""
 
 
@@ -130,13 +136,27 @@ def _imported(request: Request) -> tuple[ModuleType, ModuleType, list[str]]:
     return arm, framework, framework.devices()
 
 
-def _inputs(job: Any, request: Request) -> Inputs:
+def _inputs(job: Any, request: Request, framework: ModuleType) -> Inputs:
     parts = load_dataset(Path(job.dataset))
-    order = np.load(job.order, allow_pickle=False)
-    inputs = Inputs(parts, load_weights(Path(job.weights)), order, dataset_digest(parts), sha256(order))
+    if request.spec.inputs == "native":
+        weights, order = _native_draw(request, framework)
+    else:
+        weights, order = load_weights(Path(job.weights)), np.load(job.order, allow_pickle=False)
+        _check(weights_digest(weights) == request.weights_sha256, "the initial weights have changed on disk since they were drawn")
+        _check(sha256(order) == request.order_sha256, "the order of the samples has changed on disk since it was drawn")
+    inputs = Inputs(parts, weights, order, dataset_digest(parts), sha256(order))
     _check(inputs.data_sha256 == request.data.sha256, f"the prepared {request.data.name} has changed on disk since it was checked")
-    _check(inputs.order_sha256 == request.order_sha256, "the order of the samples has changed on disk since it was drawn")
     return inputs
+
+
+def _native_draw(request: Request, framework: ModuleType) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
+    """Return weights and order from the framework's own generator, seeded with the run's seed."""
+    spec, n_train = request.spec, request.data.n_train
+    uniform, permutation = framework.generator(request.seed)
+    layers = [(layer.name, layer.units) for layer in spec.layers]
+    weights = initial_weights(uniform, request.data.n_inputs, layers, spec.initializer)
+    rows = [permutation(n_train) if spec.shuffle else np.arange(n_train) for _ in range(request.epochs)]
+    return weights, np.stack(rows).astype(np.int32)
 
 
 def _check_device(request: Request, seen: list[str]) -> None:
@@ -149,9 +169,3 @@ def _check_device(request: Request, seen: list[str]) -> None:
 def _check(holds: bool, otherwise: str) -> None:
     if not holds:
         raise Refused(otherwise)
-
-
-def _keras_version() -> str:
-    import keras
-
-    return str(keras.__version__)

@@ -1,7 +1,8 @@
-"""The bare textbook program, as a reader of the book would type it; it only waits for its turn before each epoch,
+"""The bare textbook program, as a reader of the book would type it; it only waits for its turn before each `fit`,
 and keeps the samples in their order (`shuffle=False`), as the harness does.
 
-`python textbook.py DATASET_FOLDER TURNS_FIFO EPOCHS`: prints the seconds of each epoch. Nothing of the harness is imported.
+`python textbook.py DATASET_FOLDER TURNS_FIFO TURNS EPOCHS`: a `fit` of one epoch, then TURNS of EPOCHS; prints the
+seconds of each epoch. Nothing of the harness is imported.
 """
 
 import sys
@@ -10,7 +11,7 @@ import time
 import keras
 import numpy as np
 
-folder, turns, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+folder, fifo, turns, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 train_images, train_labels = (np.load(f"{folder}/{name}.npy") for name in ("x_train", "y_train"))
 train_images = train_images.reshape((60000, 28 * 28)).astype("float32") / 255
 
@@ -18,20 +19,18 @@ model = keras.Sequential([keras.layers.Dense(512, activation="relu"), keras.laye
 model.compile(optimizer="rmsprop", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
 
-class TakeTurns(keras.callbacks.Callback):
-    """Wait before an epoch, time it, say so. Epoch hooks only: a batch hook would change how `fit` runs."""
-
-    def __init__(self, gate):
-        super().__init__()
-        self.gate = gate
+class Clock(keras.callbacks.Callback):
+    """Time each epoch and say so. Epoch hooks only: a batch hook would change how `fit` runs."""
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.gate.readline()
         self.start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         print(time.perf_counter() - self.start, flush=True)
 
 
-with open(turns) as gate:
-    model.fit(train_images, train_labels, epochs=epochs, batch_size=128, shuffle=False, verbose=0, callbacks=[TakeTurns(gate)])
+with open(fifo) as gate:
+    for n_epochs in [1, *[epochs] * turns]:
+        for _ in range(n_epochs):
+            gate.readline()
+        model.fit(train_images, train_labels, epochs=n_epochs, batch_size=128, shuffle=False, verbose=0, callbacks=[Clock()])

@@ -6,6 +6,9 @@ from PIL import Image
 
 from harness.inputs import datasets, digits
 from harness.inputs.arrays import dataset_digest
+from harness.records import store
+from tests.e2e.conftest import Project
+from tests.unit.records import record
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +57,23 @@ def test_harness_data_shows_arrays_slices_batches_and_pictures(project, tmp_path
 def test_a_sample_that_is_not_there_is_one_sentence(project):
     done = project.run("data", "--dataset", "digits", "--sample", "60000")
     assert (done.returncode, done.stderr.strip()) == (2, "--sample: expected 0 to 59999; received 60000")
+
+
+def test_harness_data_shows_the_first_predictions_of_a_run_on_this_dataset(project, parts):
+    labels = tuple(parts["y_test"][:10].tolist())
+    run = record(data_sha256=datasets.DIGESTS["digits"])
+    store.ready(project.results)
+    store.add(project.results, run.model_copy(update={"measured": run.measured.model_copy(update={"first_predictions": labels})}))
+    done = project.run("data", "--dataset", "digits")
+    shown = [line.split() for line in done.stdout.splitlines() if "[:10]" in line]
+    digits = [str(label) for label in labels]
+    assert shown == [
+        ["test_labels[:10]", *digits],
+        ["predictions.argmax(1)[:10]", "jax/keras", *digits, digits[0], "==", f"{digits[0]}:", "True"],
+    ]
+
+
+def test_harness_data_needs_no_project(tmp_path):
+    done = Project(tmp_path).run("data", "--dataset", "digits")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Run: harness train --dataset digits" in done.stdout

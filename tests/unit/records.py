@@ -36,6 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "backend": "jax",
     "implementation": "keras",
     "module": "keras_fit",
+    "options": {},
     "seed": 0,
     "epochs": None,
     "asked_device": "auto",
@@ -55,6 +56,7 @@ DEFAULTS: dict[str, Any] = {
     "load_1m": 0.1,
     "epoch_s": (3.0, 1.0, 1.0),
     "compiles": (2, 0, 0),
+    "teardown_s": (),
     "test_accuracy": 0.98,
     "test_loss": 0.07,
     "device": "cpu",
@@ -69,10 +71,11 @@ DEFAULTS: dict[str, Any] = {
 def record(**changes: Any) -> Record:
     """Return a record of a run that went well, with these changes.
 
-    The names are those of the record's own fields, wherever they lie in it, and besides: `epoch_s` and `compiles`, a
-    value for each epoch run; `asked_device`, the request's, where `device` is the measured one; `dataset`, the name of
-    the data; `keras` and `framework_version`. A digest changes in the request and in what was measured alike. A record
-    that failed has no measurement, one that diverged has no accuracy.
+    The names are those of the record's own fields, wherever they lie in it, and besides: `epoch_s`, `compiles` and
+    `teardown_s`, a value for each epoch run (0 where none is given); `asked_device`, the request's, where `device` is the
+    measured one; `dataset`, the name of the data; `keras`, None where there is none, and `framework_version`. A digest
+    changes in the request and in what was measured alike, but a spec of native inputs asks for none. A record that
+    failed has no measurement, one that diverged has no accuracy.
     """
     unknown = changes.keys() - DEFAULTS.keys()
     if unknown:
@@ -93,16 +96,20 @@ def record(**changes: Any) -> Record:
 def _request(values: dict[str, Any]) -> Request:
     plain = {name: values[name] for name in Request.model_fields if name in values and name not in ("device", "epochs")}
     data = Data(name=values["dataset"], sha256=values["data_sha256"], n_train=values["n_train"], n_inputs=values["n_inputs"])
+    if values["spec"].inputs == "native":
+        plain |= {"weights_sha256": None, "order_sha256": None}
     return Request(**plain, device=values["asked_device"], epochs=values["epochs"] or len(values["epoch_s"]), data=data)
 
 
 def _measurement(values: dict[str, Any]) -> Measurement:
     diverged = values["status"] == "diverged"
-    compiles = (*values["compiles"], *[0] * len(values["epoch_s"]))[: len(values["epoch_s"])]
+    n_epochs = len(values["epoch_s"])
+    compiles, teardown_s = ((*values[name], *[0] * n_epochs)[:n_epochs] for name in ("compiles", "teardown_s"))
     epochs = tuple(
-        Epoch(feed_s=0.2, seconds=seconds, loss=0.25 / number, accuracy=1 - 0.1 / number, n_compiles=n_compiles)
-        for number, (seconds, n_compiles) in enumerate(zip(values["epoch_s"], compiles, strict=True), start=1)
+        Epoch(feed_s=0.2, seconds=seconds, teardown_s=down_s, loss=0.25 / number, accuracy=1 - 0.1 / number, n_compiles=n_compiles)
+        for number, (seconds, down_s, n_compiles) in enumerate(zip(values["epoch_s"], teardown_s, compiles, strict=True), start=1)
     )
+    versions = {"keras": values["keras"], "framework_version": values["framework_version"], "numpy": "2.4.6", "python": "3.11.7"}
     same = ("data_sha256", "weights_sha256", "order_sha256", "final_weights_sha256", "device", "peak_rss_bytes", "settings")
     return Measurement(
         phases=Phases(spawn_s=0.1, import_s=2.5, data_s=0.3, build_s=0.4, evaluate_s=0.5),
@@ -112,6 +119,6 @@ def _measurement(values: dict[str, Any]) -> Measurement:
         n_compiles=sum(compiles),
         test_accuracy=None if diverged else values["test_accuracy"],
         test_loss=None if diverged else values["test_loss"],
-        versions={"keras": values["keras"], "framework_version": values["framework_version"], "numpy": "2.4.6", "python": "3.11.7"},
+        versions={name: version for name, version in versions.items() if version is not None},
         **{name: values[name] for name in same},
     )

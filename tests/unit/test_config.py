@@ -14,9 +14,10 @@ PROBS_LAYERS = """layers = [
 ]"""
 NAME = "expected to match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]*$'"
 OPTIMIZERS = "expected one of sgd, rmsprop, adam"
+MODULES = "keras_fit, naive.jax, naive.numpy, naive.tensorflow, naive.torch, native.jax, native.tensorflow, native.torch"
 BACKEND_KEYS = "expected one of environment, requirements, variables, cpu_variables, arms"
-PROTOCOL_KEYS = "expected one of seeds, epochs, threads, time_limit_s"
-SPEC_KEYS = "expected one of dataset, layers, optimizer, loss_form, batch_size"
+PROTOCOL_KEYS = "expected one of seeds, epochs, arms, threads, time_limit_s"
+SPEC_KEYS = "expected one of dataset, layers, optimizer, loss_form, batch_size, epochs, initializer, shuffle, inputs"
 CORES = "expected 'auto' or a number of cores from 1"
 
 # What stands in the real file, what stands there instead (the first place only), and the whole message.
@@ -79,7 +80,7 @@ BAD = {
     "an arm key misspelt": (
         'module = "keras_fit"',
         'modul = "keras_fit"',
-        "[backends.tensorflow] arms.keras: unknown key: expected one of module; received 'modul'. Did you mean 'module'?",
+        "[backends.tensorflow] arms.keras: unknown key: expected one of module, options; received 'modul'. Did you mean 'module'?",
     ),
     "a key missing": (
         "units = 512, ",
@@ -189,7 +190,45 @@ BAD = {
     "an arm's module misspelt": (
         'module = "keras_fit"',
         'module = "keras_fitt"',
-        "[backends.tensorflow] arms.keras.module: expected one of keras_fit; received 'keras_fitt'. Did you mean 'keras_fit'?",
+        f"[backends.tensorflow] arms.keras.module: expected one of {MODULES}; received 'keras_fitt'. Did you mean 'keras_fit'?",
+    ),
+    "an arm's option misspelt": (
+        'options = { update = "keras" }',
+        'options = { updat = "keras" }',
+        "[backends.tensorflow] arms.naive-optimizer options: unknown key: expected one of operations, update; received 'updat'. "
+        "Did you mean 'update'?",
+    ),
+    "an arm's option with a value it does not know": (
+        'options = { flavour = "idiomatic" }',
+        'options = { flavour = "idiomatik" }',
+        "[backends.tensorflow] arms.native-idiomatic options.flavour: expected one of equal, idiomatic; received 'idiomatik'. "
+        "Did you mean 'idiomatic'?",
+    ),
+    "an option for an arm that has none": (
+        'keras = { module = "keras_fit" }',
+        'keras = { module = "keras_fit", options = { fast = true } }',
+        "[backends.tensorflow] arms.keras options: unknown key: expected none; received 'fast'",
+    ),
+    "an initializer misspelt": (
+        'initializer = "uniform"',
+        'initializer = "unifrom"',
+        "[specs.mnist-naive] initializer: expected one of glorot_uniform, uniform, fan_in_uniform; received 'unifrom'. "
+        "Did you mean 'uniform'?",
+    ),
+    "inputs misspelt": (
+        'inputs = "native"',
+        'inputs = "naitve"',
+        "[specs.mnist-naive-native] inputs: expected one of equal, native; received 'naitve'. Did you mean 'native'?",
+    ),
+    "a word for a truth value": (
+        "shuffle = false",
+        'shuffle = "no"',
+        "[specs.mnist-naive] shuffle: expected a valid boolean; received 'no'",
+    ),
+    "no epochs in a spec": (
+        "epochs = 10",
+        "epochs = 0",
+        "[specs.mnist-naive] epochs: expected greater than 0; received 0",
     ),
     "no seeds": (
         "seeds = [0]",
@@ -222,14 +261,14 @@ BAD = {
         f"[protocol] threads: {CORES}; received True",
     ),
     "no requirements": (
-        'cpu = ["jax==0.10.2", "keras==3.15.1", "numpy==2.4.6"]',
+        'cpu = ["jax==0.10.2", "optax==0.2.8", "keras==3.15.1", "numpy==2.4.6"]',
         "cpu = []",
         "[backends.jax] requirements.cpu: expected at least 1; received []",
     ),
     "no arms": (
-        '[backends.jax.arms.keras]\nmodule = "keras_fit"',
-        "",
-        "[backends.jax] arms: expected a value; the key is missing",
+        "[backends.jax.arms]",
+        "[backends.jax.armz]",
+        "[backends.jax]: unknown key: " + BACKEND_KEYS + "; received 'armz'. Did you mean 'arms'?",
     ),
     "no TOML": (
         "[protocol]",
@@ -270,7 +309,7 @@ def test_several_faults_in_several_tables_are_a_line_each(tmp_path):
     assert refusal(file).splitlines() == [
         "backends.toml: [protocol] epochs: expected greater than 0; received 0",
         f"backends.toml: [specs.mnist-mlp] optimizer: {OPTIMIZERS}; received 'rmspropp'. Did you mean 'rmsprop'?",
-        "backends.toml: [backends.tensorflow] arms.keras.module: expected one of keras_fit; received 3.",
+        "backends.toml: [backends.tensorflow] arms.keras.module: expected one of " + MODULES + "; received 3.",
     ]
 
 
@@ -324,12 +363,38 @@ def test_where_no_file_is_found_the_folder_is_named(tmp_path):
     )
 
 
-def test_the_real_file_has_four_specs_the_default_first(real):
-    assert list(real.specs) == ["mnist-mlp", "mnist-mlp-logits", "mnist-mlp-adam", "mnist-mlp-adam-logits"]
+def test_the_real_file_has_seven_specs_the_default_first(real):
+    assert list(real.specs) == [
+        *("mnist-mlp", "mnist-mlp-logits", "mnist-mlp-adam", "mnist-mlp-adam-logits"),
+        *("mnist-naive", "mnist-naive-native", "mnist-torch-native"),
+    ]
 
 
-def test_the_real_file_has_three_backends_each_with_the_keras_arm(real):
-    assert {name: "keras" in backend.arms for name, backend in real.backends.items()} == dict.fromkeys(("tensorflow", "jax", "torch"), True)
+def test_the_real_file_has_four_backends_each_with_its_arms(real):
+    assert {name: list(backend.arms) for name, backend in real.backends.items()} == {
+        "tensorflow": ["keras", "naive", "naive-optimizer", "naive-ops", "native", "native-idiomatic"],
+        "jax": ["keras", "naive", "native", "native-idiomatic"],
+        "torch": ["keras", "naive", "native", "native-idiomatic"],
+        "numpy": ["naive"],
+    }
+
+
+def test_a_spec_that_says_nothing_of_them_shuffles_equal_inputs_for_the_protocol_s_epochs(real):
+    silent = real.specs["mnist-mlp"]
+    assert (silent.epochs, silent.initializer, silent.shuffle, silent.inputs) == (None, "glorot_uniform", True, "equal")
+
+
+def test_an_arm_s_options_are_kept(real):
+    arms = real.backends["tensorflow"].arms
+    assert (arms["naive"].options, arms["naive-ops"].options) == ({}, {"operations": "keras"})
+
+
+def test_what_an_arm_s_module_says_of_itself_is_read_with_its_default_first():
+    assert config.said_by("naive.tensorflow", "OPTIONS") == {"operations": ("tensorflow", "keras"), "update": ("by_hand", "keras")}
+
+
+def test_a_module_that_says_nothing_of_itself_has_nothing_to_ask_for():
+    assert config.said_by("keras_fit", "OPTIONS") == {}
 
 
 def test_the_spec_is_the_first_where_none_is_named(real):
@@ -344,8 +409,8 @@ def test_an_unknown_spec_is_answered_with_the_nearest(real):
     with pytest.raises(ConfigError) as caught:
         real.spec("mnist-mpl")
     assert str(caught.value) == (
-        "--spec: expected one of mnist-mlp, mnist-mlp-logits, mnist-mlp-adam, mnist-mlp-adam-logits; received 'mnist-mpl'. "
-        "Did you mean 'mnist-mlp'?"
+        "--spec: expected one of mnist-mlp, mnist-mlp-logits, mnist-mlp-adam, mnist-mlp-adam-logits, mnist-naive, mnist-naive-native, "
+        "mnist-torch-native; received 'mnist-mpl'. Did you mean 'mnist-mlp'?"
     )
 
 
@@ -360,7 +425,7 @@ def test_backends_come_in_the_order_named_and_once(real):
 def test_an_unknown_backend_is_answered_with_the_nearest(real):
     with pytest.raises(ConfigError) as caught:
         real.chosen_backends(["jax", "tensorflw"])
-    assert str(caught.value) == ("backend: expected one of tensorflow, jax, torch; received 'tensorflw'. Did you mean 'tensorflow'?")
+    assert str(caught.value) == ("backend: expected one of tensorflow, jax, torch, numpy; received 'tensorflw'. Did you mean 'tensorflow'?")
 
 
 def test_an_argument_goes_before_the_file(real):
@@ -406,7 +471,7 @@ def test_a_spec_cannot_be_changed(real):
 
 
 def test_a_backend_without_a_module_that_speaks_for_it_is_named(tmp_path):
-    tables = ("[backends.jax]", "[backends.jax.requirements]", "[backends.jax.arms.keras]")
+    tables = ("[backends.jax]", "[backends.jax.requirements]", "[backends.jax.arms]")
     file = edited(tmp_path, *((table, table.replace("jax", "jaxx")) for table in tables))
-    said = "backends.toml: [backends.jaxx]: expected one of jax, tensorflow, torch; received 'jaxx'. Did you mean 'jax'?"
+    said = "backends.toml: [backends.jaxx]: expected one of jax, numpy, tensorflow, torch; received 'jaxx'. Did you mean 'jax'?"
     assert refusal(file) == said

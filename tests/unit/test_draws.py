@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 from harness.inputs.arrays import load_weights, network_input, sha256, weights_digest
-from harness.inputs.draws import batch_order, draw, initial_weights
+from harness.inputs.draws import batch_order, draw
+from harness.inputs.initializers import initial_weights
 
 MLP = (("hidden", 512), ("output", 10))
 WEIGHTS_SHA256 = "5207f40d170af87b59e1dbd2ee2fac017913c1d536dce9254ff19fa07a7b2541"
@@ -16,11 +17,11 @@ Weights = dict[str, NDArray[np.float32]]
 
 @pytest.fixture(scope="module")
 def weights():
-    return initial_weights(784, MLP, seed=0)
+    return initial_weights(np.random.default_rng([0, 0]).uniform, 784, MLP)
 
 
 def small(folder, **changes):
-    sizes = {"n_samples": 20, "n_epochs": 3, "seed": 0} | changes
+    sizes = {"initializer": "glorot_uniform", "n_samples": 20, "n_epochs": 3, "shuffle": True, "seed": 0} | changes
     return draw(folder, n_inputs=6, layers=[("hidden", 4), ("output", 2)], **sizes)
 
 
@@ -58,7 +59,7 @@ def test_kernels_are_uniform(weights):
 
 
 def test_two_layers_of_one_size_are_drawn_apart():
-    weights = initial_weights(8, (("first", 8), ("second", 8)), seed=0)
+    weights = initial_weights(np.random.default_rng([0, 0]).uniform, 8, (("first", 8), ("second", 8)))
     assert (weights["first/kernel"] != weights["second/kernel"]).all()
 
 
@@ -100,7 +101,7 @@ def test_the_number_of_epochs_leaves_the_weights_as_they_are(tmp_path):
 
 def test_the_weights_file_gives_back_names_order_and_bits(tmp_path):
     kept = load_weights(small(tmp_path).weights)
-    drawn = initial_weights(6, [("hidden", 4), ("output", 2)], seed=0)
+    drawn = initial_weights(np.random.default_rng([0, 0]).uniform, 6, [("hidden", 4), ("output", 2)])
     assert list(kept) == list(drawn)
     for name, value in drawn.items():
         np.testing.assert_array_equal(kept[name], value, strict=True)
@@ -141,12 +142,12 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_the_digest_of_weights_changes_with(change):
-    weights = initial_weights(6, [("hidden", 4), ("output", 2)], seed=0)
+    weights = initial_weights(np.random.default_rng([0, 0]).uniform, 6, [("hidden", 4), ("output", 2)])
     assert weights_digest(change(weights)) != weights_digest(weights)
 
 
 def test_the_digest_of_weights_does_not_depend_on_their_place_in_memory():
-    weights = initial_weights(6, [("hidden", 4), ("output", 2)], seed=0)
+    weights = initial_weights(np.random.default_rng([0, 0]).uniform, 6, [("hidden", 4), ("output", 2)])
     assert weights_digest({name: np.asfortranarray(value) for name, value in weights.items()}) == weights_digest(weights)
 
 

@@ -13,10 +13,12 @@ WORKER = HARNESS / "worker"
 FRAMEWORKS = {"keras", "tensorflow", "jax", "torch", "optax"}
 FILES = sorted(HARNESS.rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
-ROOMS = {"errors": 0, "spec": 1, "inputs": 1, "records": 2, "launch": 3, "judge": 4, "report": 5, "cli": 6, "__main__": 7}
-WORKER_MAY = {"harness.errors", "harness.inputs.arrays", "harness.worker", "numpy"}
+FLOORS = "errors; spec inputs textbook; records; launch; judge; report; cli_textbook; cli; __main__"  # a room imports lower ones
+ROOMS = {room: number for number, floor in enumerate(FLOORS.split(";")) for room in floor.split()}
+DOORS = (HARNESS / "cli.py", HARNESS / "cli_textbook.py")
+WORKER_MAY = {"harness.errors", "harness.inputs.arrays", "harness.inputs.initializers", "harness.worker", "numpy"}
 ARM = {
-    "build": ["spec", "weights"],
+    "build": ["spec", "weights", "options"],
     "place": ["x", "y"],
     "epoch": ["state", "data"],
     "predict": ["state", "x"],
@@ -24,12 +26,20 @@ ARM = {
     "wait": ["state"],
     "facts": ["state"],
 }
+COMPANIONS = {"jax": {"optax"}}
+NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side by side
+    "cross_entropy": ["labels", "outputs", "loss_form"],
+    "update_weights": ["gradients", "weights", "optimizer"],
+    "one_training_step": ["model", "optimizer", "images", "labels", "loss_form"],
+    "fit": ["model", "optimizer", "images", "labels", "epochs", "batch_size", "loss_form", "report"],
+}
 FRAMEWORK = {
     "version": [],
     "devices": [],
     "cuda": [],
     "settings": [],
     "held": ["array"],
+    "generator": ["seed"],
     "where": ["tensor"],
     "wait": ["tensors"],
     "watch_compiles": ["model"],
@@ -94,7 +104,11 @@ def test_imports_run_one_way_through_the_rooms(file):
 
 @pytest.mark.parametrize("file", [file for file in FILES if WORKER in file.parents], ids=name_of)
 def test_a_worker_imports_numpy_keras_and_its_own_framework_only(file):
-    own = {file.stem} if file.parent.name in ("frameworks", "compiled", "naive", "native") else set()
+    own = (
+        {file.stem, *COMPANIONS.get(file.stem, ())}
+        if file.parent.name in ("frameworks", "compiled", "naive", "native", "gradients")
+        else set()
+    )
     for name in imported(file):
         top = name.partition(".")[0]
         if top == "harness":
@@ -105,7 +119,19 @@ def test_a_worker_imports_numpy_keras_and_its_own_framework_only(file):
 
 @pytest.mark.parametrize("module", arms())
 def test_every_arm_has_the_same_verbs_with_the_same_arguments(module):
-    assert signatures(WORKER / f"{module.replace('.', '/')}.py") == ARM
+    found = signatures(WORKER / f"{module.replace('.', '/')}.py")
+    assert {name: arguments for name, arguments in found.items() if name in ARM} == ARM
+
+
+@pytest.mark.parametrize("module", [module for module in arms() if module.startswith("naive.")])
+def test_the_files_from_scratch_have_the_same_names_with_the_same_arguments(module):
+    file = WORKER / f"{module.replace('.', '/')}.py"
+    found = signatures(file)
+    assert {name: arguments for name, arguments in found.items() if name in NAIVE} == NAIVE
+    classes = {node.name for node in tree(file).body if isinstance(node, ast.ClassDef)}
+    assert classes >= {"NaiveDense", "NaiveSequential"}
+    assert "BatchGenerator" in file.read_text()
+    assert ".fit(" not in file.read_text(), "no Keras fit in them"
 
 
 @pytest.mark.parametrize("backend", tomllib.loads((ROOT / "backends.toml").read_text())["backends"])
@@ -113,11 +139,16 @@ def test_every_framework_answers_the_same_questions(backend):
     assert signatures(WORKER / "frameworks" / f"{backend}.py") == FRAMEWORK
 
 
+@pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
+def test_every_framework_that_derives_is_asked_for_the_same_gradients(framework):
+    assert signatures(WORKER / "gradients" / f"{framework}.py") == {"worked": []}
+
+
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_only_the_front_door_prints_or_exits(file):
     calls = {getattr(node.func, "id", "") for node in ast.walk(tree(file)) if isinstance(node, ast.Call)}
     raised = {ast.unparse(node.exc) for node in ast.walk(tree(file)) if isinstance(node, ast.Raise) and node.exc}
-    if file != HARNESS / "cli.py":
+    if file not in DOORS:
         assert not calls & {"print", "exit"}
         assert not [name for name in raised if name.startswith("SystemExit")]
 

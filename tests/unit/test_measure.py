@@ -3,39 +3,52 @@
 import contextlib
 import gc
 import json
+import math
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.errors import Refused
-from harness.inputs.arrays import dataset_digest, network_input, sha256
+from harness.inputs.arrays import dataset_digest, network_input, sha256, weights_digest
+from harness.records.record import Measurement
 from harness.worker import clock, measure
+from harness.worker.frameworks import numpy as numpy_framework
 
 RANDOM = np.random.default_rng(11)
 PARTS = {
     "x_train": RANDOM.integers(0, 256, (12, 28, 28), np.uint8),
     "y_train": RANDOM.integers(0, 10, 12, np.uint8),
-    "x_test": RANDOM.integers(0, 256, (4, 28, 28), np.uint8),
-    "y_test": RANDOM.integers(0, 10, 4, np.uint8),
+    "x_test": RANDOM.integers(0, 256, (11, 28, 28), np.uint8),
+    "y_test": RANDOM.integers(0, 10, 11, np.uint8),
 }
 ORDER = np.stack([RANDOM.permutation(12).astype(np.int32) for _ in range(3)])
 INPUTS = measure.Inputs(PARTS, {}, ORDER, dataset_digest(PARTS), sha256(ORDER))
 
 
-def arm(loss=lambda epoch: 0.5, log=None):
-    """An arm as a worker sees it: its verbs, in a module; it keeps what `place` and `epoch` were given."""
+def arm(loss=lambda epoch: 0.5, log=None, known=lambda epoch: {}, spend=lambda seconds: None):
+    """An arm as a worker sees it: its verbs, in a module; it keeps what `place` and `epoch` were given.
+
+    `known` is what else its facts hold after an epoch; to place samples it spends 1 s of a clock that is given, to train 8 s.
+    """
     log = [] if log is None else log
 
+    def place(x, y):
+        spend(1.0)
+        log.append(("place", x, y))
+        return x, y
+
     def epoch(state, data):
+        spend(8.0)
         log.append(("epoch", data))
         return state + 1, loss(state + 1), 0.75
 
     return types.SimpleNamespace(
-        place=lambda x, y: log.append(("place", x, y)) or (x, y),
+        place=place,
         epoch=epoch,
         wait=lambda state: log.append(("wait", state)),
-        facts=lambda state: {"n_compiles": min(state, 1)},
+        facts=lambda state: {"n_compiles": min(state, 1), **known(state)},
     )
 
 
@@ -63,8 +76,44 @@ def test_epochs_are_told_and_kept_alike_and_compiles_fall_where_they_happened():
     _, epochs, diverged = measure._train(arm(loss=lambda epoch: 1 / epoch), 0, INPUTS, lambda **event: events.append(event), None)
     assert diverged == ""
     assert [event["epoch"] for event in events] == [1, 2, 3]
-    assert [(event["loss"], event["seconds"]) for event in events] == [(epoch["loss"], epoch["seconds"]) for epoch in epochs]
+    told = ("loss", "accuracy", "feed_s", "seconds", "teardown_s")
+    assert [{name: event[name] for name in told} for event in events] == [{name: epoch[name] for name in told} for epoch in epochs]
     assert [epoch["n_compiles"] for epoch in epochs] == [1, 0, 0]
+
+
+# What `fit` does around an epoch
+
+
+@pytest.fixture
+def times(monkeypatch):
+    """Return a function that trains three epochs of an arm with these facts, by a clock of its own, and gives each one's times."""
+    now = [100.0]
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
+
+    def spend(seconds):
+        now[0] += seconds
+
+    def train(known):
+        _, epochs, _ = measure._train(arm(known=known, spend=spend), 0, INPUTS, lambda **event: None, None)
+        return [{name: epoch[name] for name in ("feed_s", "seconds", "teardown_s")} for epoch in epochs]
+
+    return train
+
+
+def test_making_the_input_pipeline_is_taken_from_an_epoch_s_seconds_and_put_into_its_feeding(times):
+    setup_s = {1: 2.0, 2: 0.5, 3: 0.25}
+    found = times(lambda epoch: {"setup_s": setup_s.get(epoch, 0.0), "teardown_s": 0.0})
+    assert [(epoch["feed_s"], epoch["seconds"]) for epoch in found] == [(3.0, 6.0), (1.5, 7.5), (1.25, 7.75)]
+
+
+def test_taking_the_input_pipeline_down_is_kept_for_each_epoch_and_stays_in_its_seconds(times):
+    teardown_s = {1: 0.5, 2: 0.0, 3: 4.0}
+    found = times(lambda epoch: {"setup_s": 0.0, "teardown_s": teardown_s.get(epoch, 0.0)})
+    assert [(epoch["teardown_s"], epoch["seconds"]) for epoch in found] == [(0.5, 8.0), (0.0, 8.0), (4.0, 8.0)]
+
+
+def test_an_arm_without_an_input_pipeline_keeps_the_clock_s_own_times(times):
+    assert times(lambda epoch: {}) == [{"feed_s": 1.0, "seconds": 8.0, "teardown_s": 0.0}] * 3
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -138,18 +187,244 @@ def test_a_device_other_than_the_one_asked_for_is_refused(asked, seen, refused):
         measure._check_device(request, seen)
 
 
-def test_inputs_changed_on_disk_are_refused(tmp_path):
+# Inputs from files
+
+WEIGHTS = {
+    "hidden/kernel": RANDOM.random((784, 3), np.float32),
+    "hidden/bias": RANDOM.random(3, np.float32),
+    "output/kernel": RANDOM.random((3, 10), np.float32),
+    "output/bias": RANDOM.random(10, np.float32),
+}
+
+
+def asked(**changes):
+    """A request as a worker sees it: attributes without a schema. Changes to the spec's own fields go there."""
+    spec = {"inputs": "equal", "initializer": "uniform", "shuffle": True, "loss_form": "probs", "batch_size": 4}
+    layers = [types.SimpleNamespace(name="hidden", units=3), types.SimpleNamespace(name="output", units=10)]
+    plain = {
+        "seed": 7,
+        "epochs": 3,
+        "device": "cpu",
+        "backend": "numpy",
+        "options": types.SimpleNamespace(),
+        "data": types.SimpleNamespace(sha256=INPUTS.data_sha256, name="mnist", n_train=12, n_inputs=784),
+        "weights_sha256": weights_digest(WEIGHTS),
+        "order_sha256": INPUTS.order_sha256,
+    }
+    unknown = changes.keys() - spec.keys() - plain.keys()
+    assert not unknown
+    spec |= {name: value for name, value in changes.items() if name in spec}
+    return types.SimpleNamespace(
+        spec=types.SimpleNamespace(layers=layers, **spec), **{name: changes.get(name, value) for name, value in plain.items()}
+    )
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A job whose files hold what its request asks for."""
     for name, part in PARTS.items():
         np.save(tmp_path / f"{name}.npy", part)
     np.save(tmp_path / "order.npy", ORDER)
-    np.savez(tmp_path / "weights.npz", a=np.zeros(2, np.float32))
-    job = types.SimpleNamespace(dataset=str(tmp_path), order=str(tmp_path / "order.npy"), weights=str(tmp_path / "weights.npz"))
-    data = types.SimpleNamespace(sha256=INPUTS.data_sha256, name="mnist")
-    request = types.SimpleNamespace(data=data, order_sha256=INPUTS.order_sha256)
-    assert measure._inputs(job, request).data_sha256 == INPUTS.data_sha256
-    np.save(tmp_path / "order.npy", ORDER[::-1])
-    with pytest.raises(Refused, match="the order of the samples has changed on disk"):
-        measure._inputs(job, request)
-    np.save(tmp_path / "y_test.npy", PARTS["y_test"] + 1)
-    with pytest.raises(Refused, match="the prepared mnist has changed on disk"):
-        measure._inputs(job, request)
+    np.savez(tmp_path / "weights.npz", **WEIGHTS)
+    files = {"dataset": str(tmp_path), "order": str(tmp_path / "order.npy"), "weights": str(tmp_path / "weights.npz")}
+    return types.SimpleNamespace(request=asked(), **files)
+
+
+def read(job):
+    """Return the inputs that a worker reads; no framework has a part in it."""
+    return measure._inputs(job, job.request, None)
+
+
+def test_inputs_from_files_are_those_in_them_with_the_digests_of_what_was_read(job):
+    inputs = read(job)
+    assert (inputs.data_sha256, inputs.order_sha256) == (INPUTS.data_sha256, INPUTS.order_sha256)
+    np.testing.assert_array_equal(inputs.order, ORDER, strict=True)
+    assert weights_digest(inputs.weights) == weights_digest(WEIGHTS)
+    for name, part in PARTS.items():
+        np.testing.assert_array_equal(inputs.parts[name], part, strict=True)
+
+
+def test_a_dataset_changed_on_disk_is_refused(job):
+    np.save(Path(job.dataset) / "y_test.npy", PARTS["y_test"] + 1)
+    with pytest.raises(Refused, match=r"^the prepared mnist has changed on disk since it was checked$"):
+        read(job)
+
+
+def test_an_order_changed_on_disk_is_refused(job):
+    np.save(job.order, ORDER[::-1])
+    with pytest.raises(Refused, match=r"^the order of the samples has changed on disk since it was drawn$"):
+        read(job)
+
+
+def test_initial_weights_changed_on_disk_are_refused(job):
+    np.savez(job.weights, **(WEIGHTS | {"output/bias": WEIGHTS["output/bias"] + np.float32(1e-3)}))
+    with pytest.raises(Refused, match=r"^the initial weights have changed on disk since they were drawn$"):
+        read(job)
+
+
+# Inputs that a framework draws
+
+
+class Generator:
+    """A framework whose draws no other one makes: it counts them, and fills kernels and rotates the samples by the count."""
+
+    def __init__(self):
+        self.seeds, self.ranges, self.sizes = [], [], []
+
+    def generator(self, seed):
+        self.seeds.append(seed)
+        return self.uniform, self.permutation
+
+    def uniform(self, low, high, shape):
+        self.ranges.append((low, high, shape))
+        return np.full(shape, len(self.ranges), np.float64)
+
+    def permutation(self, n):
+        self.sizes.append(n)
+        return np.roll(np.arange(n), len(self.sizes))
+
+
+def drawn(job, **changes):
+    """Return the framework and the inputs it drew, where the job names files for the dataset only, as `plan` does."""
+    framework = Generator()
+    request = asked(inputs="native", weights_sha256=None, order_sha256=None, **changes)
+    return framework, measure._inputs(types.SimpleNamespace(dataset=job.dataset, weights=None, order=None), request, framework)
+
+
+def test_native_weights_are_the_framework_s_draws_and_no_other(job):
+    _, inputs = drawn(job)
+    expected = {
+        "hidden/kernel": np.full((784, 3), 1, np.float32),
+        "hidden/bias": np.zeros(3, np.float32),
+        "output/kernel": np.full((3, 10), 2, np.float32),
+        "output/bias": np.zeros(10, np.float32),
+    }
+    assert list(inputs.weights) == list(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(inputs.weights[name], value, strict=True)
+
+
+FIRST, SECOND = 1 / math.sqrt(784), 1 / math.sqrt(3)
+RANGES = {
+    "uniform": [(0.0, 0.1, (784, 3)), (0.0, 0.1, (3, 10))],
+    "fan_in_uniform": [
+        *((-FIRST, FIRST, (784, 3)), (-FIRST, FIRST, (3,))),
+        *((-SECOND, SECOND, (3, 10)), (-SECOND, SECOND, (10,))),
+    ],
+}
+
+
+@pytest.mark.parametrize(("initializer", "ranges"), RANGES.items(), ids=RANGES.keys())
+def test_native_weights_are_drawn_by_the_spec_s_initializer(job, initializer, ranges):
+    assert drawn(job, initializer=initializer)[0].ranges == ranges
+
+
+def test_a_native_draw_is_one_generator_s_with_the_run_s_seed(job):
+    assert [drawn(job, seed=seed)[0].seeds for seed in (7, 8)] == [[7], [8]]
+
+
+def test_native_order_is_the_framework_s_own_permutation_a_new_one_for_each_epoch(job):
+    framework, inputs = drawn(job)
+    assert framework.sizes == [12, 12, 12]
+    np.testing.assert_array_equal(
+        inputs.order, np.stack([np.roll(np.arange(12), shift) for shift in (1, 2, 3)]).astype(np.int32), strict=True
+    )
+
+
+def test_native_order_without_shuffling_is_that_of_the_samples_in_every_epoch(job):
+    framework, inputs = drawn(job, shuffle=False)
+    assert framework.sizes == []
+    np.testing.assert_array_equal(inputs.order, np.tile(np.arange(12, dtype=np.int32), (3, 1)), strict=True)
+
+
+def test_native_inputs_come_with_the_digest_of_the_order_drawn(job):
+    _, inputs = drawn(job)
+    assert inputs.order_sha256 == sha256(inputs.order) != INPUTS.order_sha256
+
+
+def test_native_inputs_are_drawn_even_where_files_hold_others(job):
+    job.request = asked(inputs="native")
+    inputs = measure._inputs(job, job.request, Generator())
+    assert weights_digest(inputs.weights) == weights_digest(drawn(job)[1].weights)
+    np.testing.assert_array_equal(inputs.order, drawn(job)[1].order, strict=True)
+
+
+def test_native_inputs_do_not_excuse_a_dataset_changed_on_disk(job):
+    np.save(Path(job.dataset) / "y_test.npy", PARTS["y_test"] + 1)
+    with pytest.raises(Refused, match=r"^the prepared mnist has changed on disk since it was checked$"):
+        drawn(job)
+
+
+def test_numpy_draws_by_its_default_generator(job):
+    request = asked(inputs="native", seed=3)
+    weights, order = measure._native_draw(request, numpy_framework)
+    source = np.random.default_rng(3)
+    np.testing.assert_array_equal(weights["hidden/kernel"], source.uniform(0.0, 0.1, (784, 3)).astype(np.float32), strict=True)
+    np.testing.assert_array_equal(weights["output/kernel"], source.uniform(0.0, 0.1, (3, 10)).astype(np.float32), strict=True)
+    np.testing.assert_array_equal(order, np.stack([source.permutation(12) for _ in range(3)]).astype(np.int32), strict=True)
+
+
+# A whole run
+
+OUTPUTS = np.eye(10, dtype=np.float32)[[3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5]]
+
+
+@pytest.fixture
+def run(job, monkeypatch):
+    """Return a function that measures the job with a stand-in arm, NumPy's framework beside it; `changes` are verbs of the arm."""
+
+    def measured(**changes):
+        last_fit = {"setup_s": 0.0, "teardown_s": 0.0}
+        lasting = {"device": "cpu", "n_parameters": 2395, "n_updates": 9, "precision": "float32"}
+        stand_in = arm(known=lambda epoch: {**lasting, **last_fit})
+        stand_in.wait = lambda state: None
+        stand_in.build = lambda spec, weights, options: stand_in.__dict__.update(held=weights) or 0
+        stand_in.export = lambda state: stand_in.held
+        stand_in.predict = lambda state, x: OUTPUTS
+        stand_in.__dict__.update(changes)
+        monkeypatch.setattr(measure, "_imported", lambda request: (stand_in, numpy_framework, ["cpu"]))
+        return measure.measure(job, 0.5, lambda **event: None)
+
+    return measured
+
+
+def test_a_whole_run_is_a_measurement_as_the_record_keeps_it(run):
+    written = run()
+    assert written["diverged"] == ""
+    kept = Measurement.model_validate_json(json.dumps(written["measured"], allow_nan=False))
+    assert (len(kept.epochs), kept.device, kept.n_updates) == (3, "cpu", 9)
+
+
+def test_the_classes_predicted_for_the_first_ten_test_images_are_kept(run):
+    assert run()["measured"]["first_predictions"] == [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]
+
+
+def test_the_seconds_around_the_last_fit_are_no_settings(run):
+    settings = run()["measured"]["settings"]
+    assert settings.keys() == {"precision", "tf32", "onednn", "threads", "affinity"}
+
+
+def test_an_arm_is_built_with_the_options_asked_for(run, job):
+    job.request.options = types.SimpleNamespace(flavour="idiomatic")
+    given = []
+    run(build=lambda spec, weights, options: given.append(options) or 0, export=lambda state: WEIGHTS)
+    assert given == [job.request.options]
+
+
+def test_a_model_that_does_not_hold_the_weights_set_is_refused(run):
+    other = WEIGHTS | {"hidden/bias": WEIGHTS["hidden/bias"] + np.float32(1e-3)}
+    with pytest.raises(Refused, match=r"^the weights read back from the built model are not those set$"):
+        run(export=lambda state: other)
+
+
+def test_a_model_that_does_not_hold_native_weights_is_refused_too(run, job):
+    job.request = asked(inputs="native", weights_sha256=None, order_sha256=None)
+    with pytest.raises(Refused, match=r"^the weights read back from the built model are not those set$"):
+        run(export=lambda state: WEIGHTS)
+
+
+def test_a_run_of_native_inputs_keeps_the_digests_of_what_was_drawn(run, job):
+    job.request = asked(inputs="native", weights_sha256=None, order_sha256=None)
+    weights, order = measure._native_draw(job.request, numpy_framework)
+    kept = run()["measured"]
+    assert (kept["weights_sha256"], kept["order_sha256"]) == (weights_digest(weights), sha256(order))

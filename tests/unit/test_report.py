@@ -55,19 +55,26 @@ def tables():
             record(started_at=at(2), backend="jax", epoch_s=(5.0, 2.75, 2.75), test_accuracy=0.9795),
             record(started_at=at(3), backend="jax", status="failed", reason="out of memory [red]here[/red]"),
             record(started_at=at(4), backend="torch", status="failed", reason="killed by SIGKILL"),
+            record(started_at=at(5), backend="jax", implementation="native", module="native.jax", epoch_s=(4.5, 1.25, 1.25)),
         ]
     )
 
 
 ROWS = [
-    ("tensorflow/keras", "2.21.0", "cpu", "0.9805 ± 0.0007 (2 seeds)", "1.38 (1.00-1.75)", "1.00", "3.50", "20.5", "600", "2 ok"),
-    ("jax/keras", "0.10.2", "cpu", "0.9795 (1 seed)", "2.75 (2.75-2.75)", "2.00", "5.00", "20.5", "600", "1 ok, 1 failed"),
-    ("torch/keras", "-", "auto", "-", "-", "-", "-", "-", "-", "1 failed"),
+    ("tensorflow/keras", "2.21.0", "cpu", "0.9805 ± 0.0007 (2 seeds)", "1.38 (1.00-1.75)", "1.00", "-", "3.50", "20.5", "600", "2 ok"),
+    ("jax/keras", "0.10.2", "cpu", "0.9795 (1 seed)", "2.75 (2.75-2.75)", "2.00", "2.20", "5.00", "20.5", "600", "1 ok, 1 failed"),
+    ("jax/native", "0.10.2", "cpu", "0.9800 (1 seed)", "1.25 (1.25-1.25)", "0.91", "1.00", "4.50", "20.5", "600", "1 ok"),
+    ("torch/keras", "-", "auto", "-", "-", "-", "-", "-", "-", "-", "1 failed"),
 ]
+FIGURE_NAMES = ("test_accuracy_mid", "epoch_s_low", "epoch_s_mid", "epoch_s_high", "ratio", "to_native", "first_epoch_s")
 FIGURES = [
-    {"test_accuracy_mid": 0.9805, "epoch_s_low": 1.0, "epoch_s_mid": 1.375, "epoch_s_high": 1.75, "ratio": 1.0, "first_epoch_s": 3.5},
-    {"test_accuracy_mid": 0.9795, "epoch_s_low": 2.75, "epoch_s_mid": 2.75, "epoch_s_high": 2.75, "ratio": 2.0, "first_epoch_s": 5.0},
-    {"test_accuracy_mid": None, "epoch_s_low": None, "epoch_s_mid": None, "epoch_s_high": None, "ratio": None, "first_epoch_s": None},
+    dict(zip(FIGURE_NAMES, values, strict=True))
+    for values in (
+        (0.9805, 1.0, 1.375, 1.75, 1.0, None, 3.5),
+        (0.9795, 2.75, 2.75, 2.75, 2.0, 2.2, 5.0),
+        (0.98, 1.25, 1.25, 1.25, 1.25 / 1.375, 1.0, 4.5),
+        (None,) * 7,
+    )
 ]
 
 
@@ -83,7 +90,7 @@ def grid_lines(text):
 
 
 def test_the_terminal_shows_each_row_s_figures(tables):
-    rows = [tuple(re.split(r" {2,}", line.strip())) for line in grid_lines(shown(table.terminal(tables)))]
+    rows = [tuple(re.split(r" {2,}", line.strip())) for line in grid_lines(shown(table.terminal(tables), width=170))]
     assert rows == ROWS
 
 
@@ -92,6 +99,15 @@ def test_markdown_shows_the_same_figures(tables):
     cells = [tuple(cell.strip() for cell in bar.strip("|").split("|")) for bar in bars]
     assert cells[0] == table.HEADER
     assert cells[2:] == ROWS
+
+
+def test_the_legend_says_what_both_ratios_are_to(tables):
+    said = (
+        "ratio: median epoch to the baseline's (1.00); to native: to that of the same backend's native arm, "
+        "which does the same sums without Keras."
+    )
+    assert said in shown(table.terminal(tables))
+    assert said in table.markdown(tables)
 
 
 def assert_figures(rows):
@@ -284,7 +300,7 @@ def test_a_sheet_that_cannot_be_written_is_an_error_that_names_the_option(parts,
 
 
 def test_an_overview_shows_arrays_classes_slices_and_the_sample(parts):
-    text = shown(dataset.overview(parts, 4))
+    text = shown(dataset.overview(parts, 4, "digits", {}))
     label = parts["y_train"][4]
     for expected in (
         r"x_train +3 +\(100, 28, 28\) +uint8 +0 +180 +90\.000\n",
@@ -293,7 +309,7 @@ def test_an_overview_shows_arrays_classes_slices_and_the_sample(parts):
         r"images\[10:100\] +\(90, 28, 28\)\n",
         r"images\[:, 14:, 14:\]  \(bottom-right 14x14\) +\(100, 14, 14\)\n",
         r"images\[:, 7:-7, 7:-7\]  \(centred 14x14\) +\(100, 14, 14\)\n",
-        rf"Training sample 4, labelled {label}; the first test label is {parts['y_test'][0]}:\n",
+        rf"Training sample 4, labelled {label}:\n",
     ):
         assert re.search(expected, re.sub(r" +\n", "\n", text)), expected
 
@@ -301,8 +317,48 @@ def test_an_overview_shows_arrays_classes_slices_and_the_sample(parts):
 @pytest.mark.parametrize("sample", [-1, 100])
 def test_an_overview_refuses_a_sample_that_is_not_there(parts, sample):
     with pytest.raises(DataError) as caught:
-        dataset.overview(parts, sample)
+        dataset.overview(parts, sample, "digits", {})
     assert str(caught.value) == f"--sample: expected 0 to 99; received {sample}"
+
+
+def test_an_overview_shows_what_each_arm_takes_the_first_test_images_for_under_their_labels(parts):
+    first = parts["y_test"][0]
+    text = shown(dataset.overview(parts, 4, "digits", {"jax/keras": (first, *range(9)), "torch/keras": (first + 1, *range(9))}))
+    digits = " ".join(map(str, range(9)))
+    for expected in (
+        rf"test_labels\[:10\] +{' '.join(map(str, parts['y_test'][:10]))}\n",
+        rf"predictions.argmax\(1\)\[:10\] +jax/keras +{first} {digits} +{first} == {first}: True\n",
+        rf"predictions.argmax\(1\)\[:10\] +torch/keras +{first + 1} {digits} +{first + 1} == {first}: False\n",
+    ):
+        assert re.search(expected, re.sub(r" +\n", "\n", text)), expected
+    assert "harness train" not in text
+
+
+def test_an_overview_says_what_to_type_where_there_are_no_predictions(parts):
+    assert "Run: harness train --dataset digits\n" in shown(dataset.overview(parts, 4, "digits", {}), width=60)
+
+
+def predicting(*classes, **changes):
+    run = record(**changes)
+    return run.model_copy(update={"measured": run.measured.model_copy(update={"first_predictions": classes})})
+
+
+def test_the_predictions_shown_are_each_arm_s_newest():
+    runs = [
+        predicting(1, backend="jax", started_at=at(0)),
+        predicting(2, backend="jax", started_at=at(1)),
+        predicting(3, backend="jax", implementation="naive", started_at=at(2)),
+    ]
+    assert dataset.first_predictions(runs, "d" * 64) == {"jax/keras": (2,), "jax/naive": (3,)}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [predicting(7, data_sha256="e" * 64), predicting(7, status="diverged"), predicting(), record(status="failed")],
+    ids=["another dataset", "diverged", "an older harness's", "failed"],
+)
+def test_no_predictions_are_shown_of_a_run_that_is(run):
+    assert dataset.first_predictions([run], "d" * 64) == {}
 
 
 # The doctor

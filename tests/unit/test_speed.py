@@ -122,7 +122,8 @@ def test_a_diverged_run_gives_no_numbers():
 def test_an_arm_that_only_diverged_has_a_row_without_figures():
     row = only_row(record(**DIVERGED))
     assert row.status == "1 diverged"
-    assert (row.test_accuracy, row.test_loss, row.epoch_s, row.ratio, row.first_epoch_s, row.total_s, row.peak_rss_bytes) == (None,) * 7
+    figures = (row.test_accuracy, row.test_loss, row.epoch_s, row.ratio, row.to_native, row.first_epoch_s, row.total_s, row.peak_rss_bytes)
+    assert figures == (None,) * 8
 
 
 # The baseline
@@ -161,6 +162,76 @@ def test_an_unknown_baseline_is_answered_with_the_nearest():
     assert str(caught.value) == (
         "--baseline: expected one of jax/keras, jax, torch/keras, torch; received 'torch/kers'. Did you mean 'torch/keras'?"
     )
+
+
+# What Keras, or doing without, costs: each arm's epoch to that of its own backend's native arm
+
+
+def running(backend, implementation, seconds, **changes):
+    """A run whose epochs after the first take so long."""
+    return record(backend=backend, implementation=implementation, epoch_s=(9.0, seconds, seconds), **changes)
+
+
+def to_native(*records, **options):
+    return {(row.name, row.device, row.framework_version): row.to_native for row in only_table(*records, **options).rows}
+
+
+def by_name(*records, **options):
+    return {name: ratio for (name, _, _), ratio in to_native(*records, **options).items()}
+
+
+BOTH = (
+    running("jax", "keras", 3.0, started_at=at(0)),
+    running("torch", "keras", 10.0, started_at=at(1)),
+    running("jax", "native", 2.0, started_at=at(2)),
+    running("torch", "native", 4.0, started_at=at(3)),
+)
+
+
+def test_an_arm_s_epoch_is_set_against_its_own_backend_s_native_arm():
+    assert by_name(*BOTH) == {"jax/keras": 1.5, "torch/keras": 2.5, "jax/native": 1.0, "torch/native": 1.0}
+
+
+def test_the_baseline_has_no_say_in_the_ratio_to_native():
+    assert by_name(*BOTH, baseline="torch/keras") == by_name(*BOTH)
+
+
+def test_a_backend_without_a_native_arm_has_no_ratio_to_it():
+    assert by_name(*BOTH[:3]) == {"jax/keras": 1.5, "torch/keras": None, "jax/native": 1.0}
+
+
+def test_an_arm_whose_name_only_begins_with_native_is_not_the_native_arm():
+    idiomatic = running("jax", "native-idiomatic", 2.0, started_at=at(1), options={"flavour": "idiomatic"})
+    assert by_name(BOTH[0], idiomatic) == {"jax/keras": None, "jax/native-idiomatic": None}
+
+
+@pytest.mark.parametrize("other", [{"device": "gpu: NVIDIA H200"}, {"framework_version": "0.10.1"}], ids=["device", "version"])
+def test_a_native_arm_is_no_measure_for_another(other):
+    ratios_found = to_native(BOTH[0], running("jax", "native", 2.0, started_at=at(1), **other))
+    assert ratios_found["jax/keras", "cpu", "0.10.2"] is None
+
+
+def test_each_device_has_its_own_native_arm_to_be_set_against():
+    runs = [
+        running("jax", implementation, seconds, device=device, started_at=at(index))
+        for index, (implementation, device, seconds) in enumerate(
+            (("keras", "cpu", 3.0), ("native", "cpu", 2.0), ("keras", "gpu: A", 1.0), ("native", "gpu: A", 0.25))
+        )
+    ]
+    found = to_native(*runs)
+    assert (found["jax/keras", "cpu", "0.10.2"], found["jax/keras", "gpu: A", "0.10.2"]) == (1.5, 4.0)
+
+
+def test_the_ratio_to_native_is_of_medians_over_all_runs_and_leaves_out_first_epochs():
+    native = [
+        record(implementation="native", seed=seed, started_at=at(seed), epoch_s=(first, *rest))
+        for seed, (first, *rest) in enumerate(((50.0, 1.0, 2.0), (70.0, 4.0, 9.0)))
+    ]
+    assert by_name(*native, running("jax", "keras", 6.0, started_at=at(5)))["jax/keras"] == 2.0
+
+
+def test_a_native_arm_that_only_diverged_is_no_measure():
+    assert by_name(BOTH[0], record(implementation="native", started_at=at(1), **DIVERGED))["jax/keras"] is None
 
 
 # What must not be mixed
@@ -293,8 +364,49 @@ def test_a_failure_goes_to_the_table_that_ran_last():
 
 def test_failures_alone_make_a_table_too():
     table = only_table(record(started_at=at(0), **FAILED), record(backend="torch", started_at=at(1), **FAILED))
-    assert (table.key.keras, table.baseline) == ("unknown", "")
+    assert (table.key.keras, table.baseline) == ("none", "")
     assert [row.status for row in table.rows] == ["1 failed", "1 failed"]
+
+
+# Runs of a backend without Keras
+
+NUMPY = {"backend": "numpy", "implementation": "naive", "module": "naive.numpy", "keras": None, "framework_version": "2.4.6"}
+
+
+def test_a_run_without_keras_joins_the_table_of_the_keras_runs():
+    table = only_table(record(started_at=at(0)), record(started_at=at(1), **NUMPY))
+    assert table.key.keras == "3.15.1"
+    assert [(row.name, row.framework_version, row.status) for row in table.rows] == [
+        ("jax/keras", "0.10.2", "1 ok"),
+        ("numpy/naive", "2.4.6", "1 ok"),
+    ]
+
+
+def test_a_run_without_keras_has_figures_beside_the_keras_runs():
+    table = only_table(record(started_at=at(0)), record(started_at=at(1), epoch_s=(9.0, 4.0, 4.0), **NUMPY))
+    assert ratios(table) == {"jax/keras": 1.0, "numpy/naive": 4.0}
+
+
+def test_a_run_without_keras_joins_also_where_it_ran_first():
+    assert len(compare([record(started_at=at(0), **NUMPY), record(started_at=at(1))])) == 1
+
+
+def test_a_run_without_keras_goes_to_the_table_that_ran_last():
+    tables = compare([record(started_at=at(0)), record(started_at=at(1), keras="3.16.0"), record(started_at=at(2), **NUMPY)])
+    assert {table.key.keras: len(table.rows) for table in tables} == {"3.15.1": 1, "3.16.0": 2}
+
+
+@pytest.mark.parametrize(("change", "field"), [APART[name] for name in APART if name != "another Keras"])
+def test_a_run_without_keras_does_not_join_runs_that_differ_in_more(change, field):
+    tables = compare([record(started_at=at(0)), record(started_at=at(1), **(NUMPY | change))])
+    assert [(table.key.keras, len(table.rows)) for table in tables] == [("none", 1), ("3.15.1", 1)]
+    assert set(differences(tables)) == {"keras", field}
+
+
+def test_runs_without_keras_alone_make_one_table_of_their_own():
+    table = only_table(*(record(seed=seed, started_at=at(seed), **NUMPY) for seed in range(3)))
+    assert (table.key.keras, table.baseline) == ("none", "numpy/naive")
+    assert [row.status for row in table.rows] == ["3 ok"]
 
 
 # What a reader is warned of
@@ -336,6 +448,56 @@ def test_compiling_after_the_first_epoch_is_remarked_with_the_arm():
 
 def test_compiling_in_the_first_epoch_is_not_remarked():
     assert only_table(record(compiles=(5, 0, 0))).remarks == ()
+
+
+def teardown_remarks(*records):
+    return [remark for remark in only_table(*records).remarks if "teardown_s" in remark]
+
+
+def test_more_than_a_twentieth_of_teardown_is_remarked_with_arm_and_share():
+    slow = record(backend="tensorflow", started_at=at(1), epoch_s=(9.0, 1.0, 3.0), teardown_s=(0.0, 0.0, 0.24))
+    said = "tensorflow/keras: 6% of its epoch time is fit taking its input pipeline down (teardown_s in results/README.md)"
+    assert only_table(record(started_at=at(0)), slow).remarks == (said,)
+
+
+@pytest.mark.parametrize("teardown_s", [0.04, 0.05], ids=["less", "just as much"])
+def test_a_twentieth_of_teardown_or_less_is_not_remarked(teardown_s):
+    assert teardown_remarks(record(epoch_s=(9.0, 1.0, 1.0), teardown_s=(0.0, teardown_s, teardown_s))) == []
+
+
+def test_teardown_in_the_first_epoch_is_not_remarked():
+    assert teardown_remarks(record(epoch_s=(9.0, 1.0, 1.0), teardown_s=(8.0, 0.0, 0.0))) == []
+
+
+def test_an_arm_s_teardown_is_taken_over_all_its_runs():
+    runs = [record(started_at=at(0)), record(started_at=at(1), seed=1, epoch_s=(9.0, 1.0, 1.0), teardown_s=(0.0, 0.09, 0.09))]
+    assert teardown_remarks(runs[1]) != []
+    assert teardown_remarks(*runs) == []
+
+
+def test_a_diverged_run_s_teardown_is_not_remarked():
+    assert teardown_remarks(record(started_at=at(0)), record(started_at=at(1), teardown_s=(0.0, 8.0), **DIVERGED)) == []
+
+
+NATIVE_INPUTS = SPEC.model_copy(update={"inputs": "native"})
+
+
+def drawing(mark, **changes):
+    """A run of native inputs that drew weights and order of these digests."""
+    return record(spec=NATIVE_INPUTS, weights_sha256=mark * 64, order_sha256=mark * 64, **changes)
+
+
+def test_native_inputs_are_remarked_as_asked_for_and_not_as_a_fault():
+    table = only_table(drawing("1", started_at=at(0)), drawing("2", backend="torch", started_at=at(1)))
+    assert not table.equal_inputs
+    assert table.remarks == (
+        "native inputs: each framework drew its own weights and order, as the spec asks, so accuracies are of different draws",
+    )
+
+
+def test_runs_of_native_inputs_never_stand_with_runs_of_equal_ones():
+    tables = compare([record(started_at=at(0)), drawing("2", backend="torch", started_at=at(1))])
+    assert [[row.name for row in table.rows] for table in tables] == [["torch/keras"], ["jax/keras"]]
 
 
 def test_arms_that_ran_other_seeds_claim_no_equal_inputs_and_are_remarked():

@@ -13,7 +13,7 @@ import pytest
 from harness.errors import StoreError
 from harness.records import store
 from harness.records.record import COLUMNS, row
-from tests.unit.records import record
+from tests.unit.records import SPEC, record
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,7 +51,7 @@ def test_records_come_back_in_the_order_of_their_start(results):
     [
         (b"", "not JSON: "),
         (b"[1, 2]", "not a record: "),
-        (b'{"format": 2, "brand": "new"}', "format 2, written by a newer harness; this one reads up to 1. Update the harness"),
+        (b'{"format": 3, "brand": "new"}', "format 3, written by a newer harness; this one reads up to 2. Update the harness"),
         (b'{"format": 1}', "not a record: [harness]: expected a value; the key is missing"),
     ],
 )
@@ -110,6 +110,24 @@ def test_the_csv_is_rebuilt_from_the_records_alone(results):
     (line,) = csv.DictReader(io.StringIO((results / "results.csv").read_text()))
     assert list(line) == list(COLUMNS)
     assert line == {name: "" if value is None else str(value) for name, value in row(each).items()}
+
+
+def test_a_row_s_teardown_is_the_median_of_the_epochs_after_the_first():
+    assert row(record(epoch_s=(9.0, 1.0, 1.0, 2.0), teardown_s=(5.0, 0.25, 0.0, 0.5)))["teardown_s"] == 0.25
+
+
+def test_a_row_of_one_epoch_has_no_teardown():
+    assert row(record(epoch_s=(9.0,), teardown_s=(5.0,)))["teardown_s"] is None
+
+
+def test_a_row_of_native_inputs_has_the_digests_that_the_worker_saw():
+    native = row(record(spec=SPEC.model_copy(update={"inputs": "native"})))
+    assert (native["weights_sha256"], native["order_sha256"]) == ("a" * 64, "b" * 64)
+
+
+def test_a_failed_row_of_native_inputs_has_no_digest_of_what_was_never_drawn():
+    failed = row(record(status="failed", spec=SPEC.model_copy(update={"inputs": "native"})))
+    assert (failed["weights_sha256"], failed["order_sha256"]) == (None, None)
 
 
 def test_an_unchanged_csv_is_not_written_again(results):

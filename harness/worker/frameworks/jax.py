@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from numpy.typing import NDArray
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -41,6 +42,20 @@ def settings() -> dict[str, Any]:
 def held(array: NDArray[Any]) -> Any:
     """Return what Keras's `fit` turns a NumPy array into: on JAX, itself; batches are cut from it, then moved."""
     return array
+
+
+def generator(seed: int) -> tuple[Callable[..., NDArray[Any]], Callable[[int], NDArray[Any]]]:
+    """Return JAX's own draws. **Differs**: JAX keeps no state; each draw splits a key off."""
+    keys = [jax.random.key(seed)]
+
+    def key() -> Any:
+        keys[0], fresh = jax.random.split(keys[0])
+        return fresh
+
+    def uniform(low: float, high: float, shape: tuple[int, ...]) -> NDArray[Any]:
+        return np.asarray(jax.random.uniform(key(), shape, minval=low, maxval=high))
+
+    return uniform, lambda n: np.asarray(jax.random.permutation(key(), n))
 
 
 def where(tensor: Any) -> str:

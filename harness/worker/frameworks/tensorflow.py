@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
@@ -46,6 +47,16 @@ def held(array: NDArray[Any]) -> Any:
     """
     with tf.device("cpu:0"):
         return tf.convert_to_tensor(array)
+
+
+def generator(seed: int) -> tuple[Callable[..., NDArray[Any]], Callable[[int], NDArray[Any]]]:
+    """Return TensorFlow's own draws."""
+    source = tf.random.Generator.from_seed(seed)
+
+    def uniform(low: float, high: float, shape: tuple[int, ...]) -> NDArray[Any]:
+        return np.asarray(source.uniform(shape, low, high))
+
+    return uniform, lambda n: tf.random.experimental.stateless_shuffle(tf.range(n), source.make_seeds()[:, 0]).numpy()
 
 
 def where(tensor: Any) -> str:

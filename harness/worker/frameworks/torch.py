@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -40,6 +41,16 @@ def settings() -> dict[str, Any]:
 def held(array: NDArray[Any]) -> Any:
     """Return what Keras's `fit` turns a NumPy array into: on PyTorch, itself; its DataLoader converts batch by batch."""
     return array
+
+
+def generator(seed: int) -> tuple[Callable[..., NDArray[Any]], Callable[[int], NDArray[Any]]]:
+    """Return PyTorch's own draws."""
+    source = torch.Generator().manual_seed(seed)
+
+    def uniform(low: float, high: float, shape: tuple[int, ...]) -> NDArray[Any]:
+        return np.asarray(torch.empty(shape).uniform_(low, high, generator=source))
+
+    return uniform, lambda n: torch.randperm(n, generator=source).numpy()
 
 
 def where(tensor: Any) -> str:

@@ -1,0 +1,87 @@
+"""A validation error -> one sentence for each fault: where, what was expected, what came, what was probably meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from harness.errors import choice, nearest
+
+
+def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
+    """Return one sentence for each fault in a `root`: where, what was expected, what came."""
+    details = error.errors()
+    said, meant = [], set()
+    for detail in (each for each in details if each["type"] == "extra_forbidden"):
+        place, key = detail["loc"][:-1], detail["loc"][-1]
+        known = _model(root, place).model_fields
+        said.append((place, f"unknown key: {choice(known, key)}", ": "))
+        meant.add((*place, nearest(known, key)))
+    for detail in (each for each in details if each["type"] != "extra_forbidden"):
+        if detail["type"] == "missing" and detail["loc"] in meant:
+            continue  # it is there, misspelt
+        if any(len(other["loc"]) > len(detail["loc"]) == _n_shared(other["loc"], detail["loc"]) for other in details):
+            continue  # pydantic also counts what it refused inside: the inner fault says it all
+        said.append((detail["loc"], expectation(detail), " " if detail["type"] == "key" else ": "))
+    return [f"{_place(location)}{joint}{what}" if location else what for location, what, joint in said]
+
+
+def _n_shared(one: tuple[int | str, ...], other: tuple[int | str, ...]) -> int:
+    return next((index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _model(kind: Any, location: tuple[int | str, ...]) -> type[BaseModel]:
+    """Return the model that lies at a location inside an annotation: through fields, dicts, tuples and unions."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _model(kind.model_fields[str(location[0])].annotation, location[1:]) if location else kind
+    models = [part for part in get_args(kind) if isinstance(part, type) and issubclass(part, BaseModel)]
+    if get_origin(kind) is UnionType and len(models) == 1:  # a model or None
+        return _model(models[0], location)
+    tagged = {get_args(model.model_fields["name"].annotation)[0]: model for model in models} if len(models) > 1 else {}
+    return _model(tagged.get(location[0], models[0]), location[1:])
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Return '[specs.mnist] layers[0].activation' for ('specs', 'mnist', 'layers', 0, 'activation')."""
+    depth = 2 if location and location[0] in ("specs", "backends") else 1
+    table, rest = location[:depth], location[depth:]
+    # pydantic puts the tag of a union into the path ("optimizer", "rmsprop", "rho"): it is no key of the file.
+    keys = [part for index, part in enumerate(rest) if part != "[key]" and not (index == 1 and rest[0] == "optimizer")]
+    path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
+    return f"[{'.'.join(map(str, table))}] {path}".strip() if table else path
+
+
+def expectation(detail: ErrorDetails) -> str:
+    """Return 'expected ...; received ...' for one of pydantic's errors."""
+    context: Mapping[str, Any] = detail.get("ctx", {})
+    received = detail["input"]
+    match detail["type"]:
+        case "sentence" | "key":
+            return detail["msg"]
+        case "missing":
+            return "expected a value; the key is missing"
+        case "union_tag_not_found":
+            return f"expected a key {_names(context['discriminator'])[0]!r}; received {received!r}"
+        case "union_tag_invalid":
+            return choice(_names(context["expected_tags"]), context["tag"])
+        case "literal_error":
+            return choice(_names(context["expected"]), received)
+        case "tuple_type":
+            return f"expected a list; received {received!r}"
+        case "dict_type" | "model_type":
+            return f"expected a table; received {received!r}"
+        case "too_short":
+            return f"expected at least {context['min_length']}; received {received!r}"
+        case _:
+            wanted = detail["msg"].replace("Input should be", "expected").replace("String should", "expected to")
+            return f"{wanted}; received {received!r}"
+
+
+def _names(listed: str) -> list[str]:
+    """Return [a, b, c] for pydantic's "'a', 'b' or 'c'"."""
+    return re.findall(r"'([^']*)'", listed)

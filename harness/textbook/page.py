@@ -1,0 +1,87 @@
+"""The page for teachers: one training step four ways, its code taken from the very files that run and are tested."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+FRAMEWORKS = {"numpy": "NumPy", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+WORKER = Path(__file__).parents[1] / "worker"
+PAGE = WORKER / "naive" / "README.md"
+INTRODUCTION = """\
+# One training step, four ways
+
+The network of the textbook, `Dense(512, relu)` and `Dense(10, softmax)`, from scratch on NumPy, TensorFlow, JAX and PyTorch:
+the same names, the same arguments, the same numbers. Below each Keras line stands what it does, four times; what differs
+between the four is the framework. All code is taken from the files in this folder, which `nox -s train-numpy` (and
+`train-tf`, `train-jax`, `train-torch`, with `-- --arm naive`) run on the whole of MNIST and tests hold to a float64 referee.
+`nox -s run -- textbook page --output harness/worker/naive/README.md` makes this page anew.
+
+Shapes of a batch of B samples (128, and 96 in the last of an epoch's 469 batches):
+
+| what | shape | parameters |
+|---|---|---:|
+| images | (B, 784) | |
+| hidden W, b | (784, 512), (512,) | 401,920 |
+| hidden outputs | (B, 512) | |
+| output W, b | (512, 10), (10,) | 5,130 |
+| outputs: probabilities, or logits | (B, 10) | |
+| labels, and losses of the samples | (B,) | |
+| mean loss | () | |
+| gradients | as the weights | |
+"""
+SECTIONS = (
+    ("A layer", 'keras.layers.Dense(512, activation="relu")', ("NaiveDense",), ""),
+    (
+        "A model",
+        "keras.Sequential([...])",
+        ("NaiveSequential",),
+        "JAX's weights are arguments, not variables. NumPy needs the way back written out.",
+    ),
+    (
+        "A loss",
+        'model.compile(loss="sparse_categorical_crossentropy")',
+        ("cross_entropy", "cross_entropy_backward"),
+        "Keras clips probabilities on JAX and PyTorch as it is done here; on TensorFlow it goes back to the logits.",
+    ),
+    (
+        "One training step",
+        "model.train_on_batch(images, labels)",
+        ("one_training_step", "compiled_step"),
+        "Forward, loss, gradients, update. The gradients are where the four part: a backward pass by hand, a tape, "
+        "a function transformed, a graph that the outputs remember.",
+    ),
+    ("An update", 'model.compile(optimizer="rmsprop")', ("update_weights",), "The equations are these, for all four:"),
+)
+
+
+def render() -> str:
+    """Return the page as Markdown."""
+    parts = [INTRODUCTION]
+    for title, keras, names, remark in SECTIONS:
+        parts += [f"## {title}", f"Keras: `{keras}`"] + ([remark] if remark else [])
+        if title == "An update":
+            parts.append(_block(_sources(WORKER / "optimizers.py", ("sgd", "momentum", "rmsprop", "adam"))))
+        for stem, framework in FRAMEWORKS.items():
+            parts += [f"**{framework}**", _block(_sources(WORKER / "naive" / f"{stem}.py", names))]
+    parts += ["## The loop", "Keras: `model.fit(images, labels, epochs=5, batch_size=128)`"]
+    parts += ["The same in all four, but for the line that counts the right answers; this is NumPy's."]
+    batches = _sources(WORKER / "naive" / "batches.py", ("BatchGenerator",))
+    parts.append(_block([*batches, *_sources(WORKER / "naive" / "numpy.py", ("fit",))]))
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _sources(file: Path, names: tuple[str, ...]) -> list[str]:
+    """Return the source of those functions and classes of a file, in the order of the names, decorators included."""
+    text = file.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            found[node.name] = "\n".join(lines[first - 1 : node.end_lineno])
+    return [found[name] for name in names if name in found]
+
+
+def _block(sources: list[str]) -> str:
+    return "```python\n" + "\n\n\n".join(sources) + "\n```"

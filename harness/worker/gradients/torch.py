@@ -1,0 +1,37 @@
+"""PyTorch: a tensor remembers what it was made from, and `backward` leaves each gradient beside its tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def worked() -> dict[str, Any]:
+    """Return the quantities that `harness.worker.gradients` lists."""
+    return {**_graph(), **_line(), **_product()}
+
+
+def _graph() -> dict[str, Any]:
+    x, kernel, bias = torch.tensor(2.0), torch.tensor(3.0, requires_grad=True), torch.tensor(1.0, requires_grad=True)
+    x1 = x * kernel
+    x2 = x1 + bias
+    loss = torch.abs(4.0 - x2)
+    loss.backward()
+    named = {"x1": x1, "x2": x2, "loss": loss, "loss_by_kernel": kernel.grad, "loss_by_bias": bias.grad}
+    return {name: value.item() for name, value in named.items()}
+
+
+def _line() -> dict[str, Any]:
+    scalar = torch.tensor(0.0, requires_grad=True)
+    (2 * scalar + 3).backward()
+    matrix = torch.zeros((2, 2), requires_grad=True)
+    (2 * matrix + 3).sum().backward()
+    return {"line_by_scalar": scalar.grad.item(), "line_by_matrix": matrix.grad.tolist()}
+
+
+def _product() -> dict[str, Any]:
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    kernel, bias = torch.rand((2, 2), requires_grad=True), torch.zeros(2, requires_grad=True)
+    (x @ kernel + bias).sum().backward()
+    return {"product_by_kernel": kernel.grad.tolist(), "product_by_bias": bias.grad.tolist()}

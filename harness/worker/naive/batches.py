@@ -1,0 +1,52 @@
+"""What the from-scratch files share, since no framework enters it: batches, and the check of shapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+
+class BatchGenerator:
+    """Cuts samples into batches, in the order they are in; the last one is short where the batch size does not divide them.
+
+    Args:
+        images: (n, features), any array that slices.
+        labels: (n,) the class of each.
+        batch_size: samples of a batch; more than n makes one batch of n.
+
+    Raises:
+        ValueError: there are no samples, not as many labels as images, or the batch size is not positive.
+    """
+
+    def __init__(self, images: Any, labels: Any, batch_size: int = 128) -> None:
+        if len(images) == 0 or len(images) != len(labels):
+            raise ValueError(f"BatchGenerator: expected samples, and a label for each; received {len(images)} images, {len(labels)} labels")
+        if batch_size < 1:
+            raise ValueError(f"BatchGenerator: batch_size: expected 1 or more; received {batch_size}")
+        self.images, self.labels, self.batch_size = images, labels, batch_size
+        self.index = 0
+        self.num_batches = math.ceil(len(images) / batch_size)
+
+    def next(self) -> tuple[Any, Any]:
+        """Return the next batch: images (B, features), labels (B,)."""
+        batch = slice(self.index, self.index + self.batch_size)
+        self.index += self.batch_size
+        return self.images[batch], self.labels[batch]
+
+
+def check_inputs(layer: str, inputs: Sequence[int], kernel: Sequence[int]) -> None:
+    """Raise ValueError unless inputs (batch, features) fit a kernel (features, units)."""
+    if len(inputs) != 2 or inputs[1] != kernel[0]:
+        raise ValueError(f"{layer}: expected inputs (batch, {kernel[0]}) for its kernel {tuple(kernel)}; received {tuple(inputs)}")
+
+
+def check_weights(layers: Sequence[Any], weights: Sequence[Any]) -> None:
+    """Raise ValueError unless there is a kernel and a bias for each layer, in its shape."""
+    expected = [(f"{layer.name} {part}", tuple(own.shape)) for layer in layers for part, own in zip("Wb", layer.weights, strict=True)]
+    received = [tuple(value.shape) for value in weights]
+    if len(expected) != len(received):
+        raise ValueError(f"weights: expected {len(expected)}, a kernel and a bias for each layer; received {len(received)}")
+    for (name, shape), given in zip(expected, received, strict=True):
+        if shape != given:
+            raise ValueError(f"{name}: expected {shape}; received {given}")

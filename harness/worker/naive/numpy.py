@@ -1,0 +1,250 @@
+"""From scratch on NumPy: no automatic gradients, so each layer has a backward pass of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.worker.frameworks import numpy as framework
+from harness.worker.naive.batches import BatchGenerator, check_inputs, check_weights
+from harness.worker.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from harness.spec.config import Spec
+
+EXPRESSES = {"activations": ("linear", "relu")}  # of hidden layers
+EPSILON = 1e-7  # as Keras clips probabilities on JAX and PyTorch
+
+
+def linear(z: Any) -> Any:
+    """Return z itself."""
+    return z
+
+
+def linear_backward(gradient: Any, outputs: Any) -> Any:
+    """Return the loss's gradient by z, given that by the outputs."""
+    return gradient
+
+
+def relu(z: Any) -> Any:
+    """Return max(z, 0)."""
+    return np.maximum(z, 0)
+
+
+def relu_backward(gradient: Any, outputs: Any) -> Any:
+    """Return the gradient by z: that of the outputs where they are positive, else 0."""
+    return gradient * (outputs > 0)
+
+
+def softmax(z: Any) -> Any:
+    """Return exp(z) over its sum in each row; the largest z is taken off first, or exp would overflow."""
+    powers = np.exp(z - z.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def softmax_backward(gradient: Any, outputs: Any) -> Any:
+    """Return the gradient by z: p * (g - sum(g * p)) in each row."""
+    return outputs * (gradient - (gradient * outputs).sum(axis=1, keepdims=True))
+
+
+ACTIVATIONS = {"linear": (linear, linear_backward), "relu": (relu, relu_backward), "softmax": (softmax, softmax_backward)}
+
+
+class NaiveDense:
+    """A fully connected layer: activation(x @ W + b), W uniform in [0, 0.1), b zeros."""
+
+    def __init__(self, input_size: int, output_size: int, activation: Any, name: str = "NaiveDense") -> None:
+        self.W = np.random.default_rng().uniform(0, 0.1, (input_size, output_size)).astype(np.float32)  # (I, O)
+        self.b = np.zeros(output_size, np.float32)  # (O,)
+        (self.activation, self.activation_backward), self.name = activation, name
+
+    def __call__(self, inputs: Any) -> Any:
+        """Return the layer's outputs, (B, O), for inputs (B, I); both are kept for the way back."""
+        check_inputs(self.name, inputs.shape, self.W.shape)
+        self.inputs = inputs
+        self.outputs = self.activation(inputs @ self.W + self.b)
+        return self.outputs
+
+    def backward(self, gradient: Any, *, first: bool = False) -> Any:
+        """Return the loss's gradient by the inputs, (B, I), given that by the outputs, (B, O); keep those by W and b.
+
+        The first layer's inputs are the samples: nobody asks for the gradient by these.
+        """
+        gradient = self.activation_backward(gradient, self.outputs)  # (B, O)
+        self.gradients = [self.inputs.T @ gradient, gradient.sum(axis=0)]  # (I, O), (O,)
+        return None if first else gradient @ self.W.T
+
+    @property
+    def weights(self) -> list[Any]:
+        """W and b."""
+        return [self.W, self.b]
+
+
+class NaiveSequential:
+    """Layers, one after another."""
+
+    def __init__(self, layers: Sequence[NaiveDense]) -> None:
+        self.layers = layers
+
+    def __call__(self, inputs: Any) -> Any:
+        """Return the last layer's outputs, (B, O)."""
+        for layer in self.layers:
+            inputs = layer(inputs)
+        return inputs
+
+    def backward(self, gradient: Any) -> list[Any]:
+        """Return the loss's gradient by each weight, given that by the outputs: the chain rule, from the last layer back."""
+        for layer in reversed(self.layers):
+            gradient = layer.backward(gradient, first=layer is self.layers[0])
+        return [gradient for layer in self.layers for gradient in layer.gradients]
+
+    @property
+    def weights(self) -> list[Any]:
+        """The weights of all layers, one list."""
+        return [weight for layer in self.layers for weight in layer.weights]
+
+
+def cross_entropy(labels: Any, outputs: Any, loss_form: str) -> Any:
+    """Return each sample's loss, (B,), for labels (B,) and outputs (B, O): probabilities, or logits."""
+    chosen = outputs[np.arange(len(labels)), labels]  # (B,) the output of the right class
+    if loss_form == "logits":
+        largest = outputs.max(axis=1)
+        return np.log(np.exp(outputs - largest[:, None]).sum(axis=1)) + largest - chosen
+    return -np.log(np.clip(chosen, EPSILON, 1 - EPSILON))
+
+
+def cross_entropy_backward(labels: Any, outputs: Any, loss_form: str) -> Any:
+    """Return the mean loss's gradient by the outputs, (B, O)."""
+    rows = np.arange(len(labels))
+    if loss_form == "logits":
+        gradient = softmax(outputs)
+        gradient[rows, labels] -= 1
+        return gradient / np.float32(len(labels))
+    chosen = outputs[rows, labels]
+    gradient = np.zeros_like(outputs)
+    inside = (chosen > EPSILON) & (chosen < 1 - EPSILON)  # where the clip cuts, nothing flows back
+    gradient[rows, labels] = np.where(inside, -1 / np.maximum(chosen, EPSILON), 0) / np.float32(len(labels))
+    return gradient
+
+
+def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: Optimizer) -> None:
+    """Take one step of the optimizer: for SGD, w -= learning_rate * gradient."""
+    for weight, new in zip(weights, optimizer.updated(weights, gradients, np.sqrt), strict=True):
+        weight[...] = new
+
+
+def one_training_step(model: NaiveSequential, optimizer: Optimizer, images: Any, labels: Any, loss_form: str) -> tuple[Any, Any]:
+    """Update the model on one batch; return its mean loss and its outputs (B, O), both from before the update."""
+    outputs = model(images)
+    average_loss = cross_entropy(labels, outputs, loss_form).mean()
+    gradients = model.backward(cross_entropy_backward(labels, outputs, loss_form))
+    update_weights(gradients, model.weights, optimizer)
+    return average_loss, outputs
+
+
+def fit(
+    model: NaiveSequential,
+    optimizer: Optimizer,
+    images: Any,
+    labels: Any,
+    *,
+    epochs: int,
+    batch_size: int = 128,
+    loss_form: str = "probs",
+    report: Callable[[int, int, float], None] = lambda epoch, batch, loss: None,
+) -> tuple[float, float]:
+    """Train; report the loss of every hundredth batch; return the last epoch's mean loss and accuracy over its samples."""
+    loss_sum, n_correct = 0.0, 0
+    for epoch in range(epochs):
+        loss_sum, n_correct = 0.0, 0
+        generator = BatchGenerator(images, labels, batch_size)
+        for batch in range(generator.num_batches):
+            images_batch, labels_batch = generator.next()
+            loss, outputs = one_training_step(model, optimizer, images_batch, labels_batch, loss_form)
+            loss_sum += loss * len(labels_batch)
+            n_correct += int(np.count_nonzero(outputs.argmax(axis=1) == labels_batch))
+            if batch % 100 == 0:
+                report(epoch, batch, float(loss))
+    return float(loss_sum) / len(images), int(n_correct) / len(images)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A model, its optimizer, and how it is trained."""
+
+    model: NaiveSequential
+    optimizer: Optimizer
+    batch_size: int
+    loss_form: str
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One epoch's samples."""
+
+    x: Any  # (n, features) float32
+    y: Any  # (n,) uint8
+
+
+def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+    """Return the spec's model, holding those weights."""
+    sizes = [weights[f"{layer.name}/kernel"].shape for layer in spec.layers]
+    layers = [
+        NaiveDense(n_inputs, units, ACTIVATIONS[layer.activation], layer.name)
+        for (n_inputs, units), layer in zip(sizes, spec.layers, strict=True)
+    ]
+    model = NaiveSequential(layers)
+    check_weights(layers, list(weights.values()))
+    for own, given in zip(model.weights, weights.values(), strict=True):
+        own[...] = given
+    return State(model, Optimizer.start(spec.optimizer, model.weights, np.zeros_like), spec.batch_size, spec.loss_form)
+
+
+def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
+    """Return the samples as they are."""
+    return Samples(x, y)
+
+
+def epoch(state: State, data: Samples) -> tuple[State, float, float]:
+    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    loss, accuracy = fit(state.model, state.optimizer, data.x, data.y, epochs=1, batch_size=state.batch_size, loss_form=state.loss_form)
+    return state, loss, accuracy
+
+
+def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the model's output for each sample, (n, classes)."""
+    return state.model(x)  # type: ignore[no-any-return]
+
+
+def export(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return the weights by name, kernels (inputs, units), biases (units,)."""
+    return {
+        f"{layer.name}/{part}": weight.copy()
+        for layer in state.model.layers
+        for part, weight in zip(("kernel", "bias"), layer.weights, strict=True)
+    }
+
+
+def wait(state: State) -> None:
+    """Return once the device has finished every update."""
+    framework.wait(state.model.weights)
+
+
+def facts(state: State) -> dict[str, Any]:
+    """Return what only this arm knows."""
+    weights = state.model.weights
+    return {
+        "device": framework.where(weights[0]),
+        "n_parameters": int(sum(np.prod(weight.shape) for weight in weights)),
+        "n_updates": state.optimizer.step,
+        "n_compiles": 0,
+        "jit_requested": False,
+        "jit_effective": False,
+        "eager": True,
+        "precision": "float32",
+    }

@@ -1,0 +1,207 @@
+"""JAX's own idiom: pure functions, compiled.
+
+`equal`: a whole epoch is one compiled program, a scan over its full batches and the short one after them; optimizers in
+Keras's equations. `idiomatic`: a compiled step, optax with its defaults, and a Python loop over batches of NumPy arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from numpy.typing import NDArray
+
+from harness.worker.frameworks import jax as framework
+from harness.worker.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from harness.spec.config import Spec
+
+OPTIONS = {"flavour": ("equal", "idiomatic")}
+EXPRESSES = {"activations": ("linear", "relu")}  # of hidden layers
+ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {"linear": lambda z: z, "relu": jax.nn.relu}
+EPSILON = 1e-7  # as Keras clips probabilities
+Train = Callable[[Any, "Samples"], tuple[Any, Any, Any]]
+"""From what training carries on and an epoch's samples to what it carries on, the sum of losses and the number right."""
+
+
+@dataclass(slots=True)
+class State:
+    """What training carries on, and the functions that do it."""
+
+    carry: Any  # {"weights": [(I, O), (O,), ...], "optimizer": its state}
+    names: tuple[str, ...]
+    train: Train
+    predict: Callable[[Any, Any], Any]
+    batch_size: int
+    n_compiles: Callable[[], int]
+    n_updates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One epoch's samples, in NumPy's memory and on the device."""
+
+    host: tuple[NDArray[np.float32], NDArray[np.int32]]
+    device: tuple[Any, Any]  # (n, features) float32, (n,) int32
+
+
+def forward(weights: Any, images: Any, activations: tuple[str, ...]) -> Any:
+    """Return the logits, (B, O); `activations` are the hidden layers'."""
+    for index, activation in enumerate((*activations, "linear")):
+        images = ACTIVATIONS[activation](images @ weights[2 * index] + weights[2 * index + 1])
+    return images
+
+
+def mean_loss(weights: Any, images: Any, labels: Any, activations: tuple[str, ...], loss_form: str) -> tuple[Any, Any]:
+    """Return the mean loss, and how many of the batch are right."""
+    logits = forward(weights, images, activations)
+    n_correct = jnp.sum(jnp.argmax(logits, axis=1) == labels)
+    if loss_form == "logits":
+        return optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), n_correct
+    chosen = jnp.take_along_axis(jax.nn.softmax(logits), labels[:, None], axis=1)
+    return -jnp.log(jnp.clip(chosen, EPSILON, 1 - EPSILON)).mean(), n_correct
+
+
+def keras_update(settings: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any, Any], tuple[Any, Any]]]:
+    """Return (start, update) of the optimizer in Keras's equations, with all of the spec's settings."""
+
+    def start(weights: Any) -> Any:
+        return {"slots": Optimizer.start(settings, weights, jnp.zeros_like).slots, "step": jnp.float32(0)}
+
+    def update(weights: Any, gradients: Any, carried: Any) -> tuple[Any, Any]:
+        optimizer = Optimizer(settings, carried["slots"], carried["step"])
+        return optimizer.updated(weights, gradients, jnp.sqrt), {"slots": optimizer.slots, "step": optimizer.step}
+
+    return start, update
+
+
+def own_update(settings: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any, Any], tuple[Any, Any]]]:
+    """Return (start, update) of optax's optimizer of that name with its own defaults, at the spec's learning rate and momentum."""
+    known = {
+        "sgd": lambda: optax.sgd(settings.learning_rate, settings.momentum or None),
+        "rmsprop": lambda: optax.rmsprop(settings.learning_rate),
+        "adam": lambda: optax.adam(settings.learning_rate),
+    }
+    optimizer = known[settings.name]()
+
+    def update(weights: Any, gradients: Any, carried: Any) -> tuple[Any, Any]:
+        updates, carried = optimizer.update(gradients, carried, weights)
+        return optax.apply_updates(weights, updates), carried
+
+    return optimizer.init, update
+
+
+def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+    """Return what training begins with, holding those weights, and its compiled functions in the flavour asked for."""
+    idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
+    activations = tuple(layer.activation for layer in spec.layers[:-1])
+    loss = partial(mean_loss, activations=activations, loss_form="logits" if idiomatic else spec.loss_form)
+    start, update = (own_update if idiomatic else keras_update)(spec.optimizer)
+
+    def step(carry: Any, batch: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
+        images, labels = batch
+        (average_loss, n_correct), gradients = jax.value_and_grad(loss, has_aux=True)(carry["weights"], images, labels)
+        new, optimizer = update(carry["weights"], gradients, carry["optimizer"])
+        return {"weights": new, "optimizer": optimizer}, (average_loss * len(labels), n_correct)
+
+    def outputs(carried: Any, images: Any) -> Any:
+        logits = forward(carried, images, activations)
+        return jax.nn.softmax(logits) if spec.loss_form == "probs" else logits
+
+    first = [jnp.array(value) for value in weights.values()]
+    return State(
+        carry={"weights": first, "optimizer": start(first)},
+        names=tuple(weights),
+        train=(looped if idiomatic else scanned)(step, spec.batch_size),
+        predict=jax.jit(outputs),
+        batch_size=spec.batch_size,
+        n_compiles=framework.watch_compiles(None),
+    )
+
+
+def scanned(step: Callable[..., Any], batch_size: int) -> Train:
+    """Return an epoch as one compiled program; what it carries on is overwritten, not copied (donated)."""
+
+    @partial(jax.jit, donate_argnums=0)
+    def train(carry: Any, images: Any, labels: Any) -> tuple[Any, Any, Any]:
+        n_full = len(labels) // batch_size
+        cut = n_full * batch_size
+        batches = images[:cut].reshape(n_full, batch_size, -1), labels[:cut].reshape(n_full, batch_size)
+        carry, (losses, n_correct) = jax.lax.scan(step, carry, batches)
+        loss_sum, right = losses.sum(), n_correct.sum()
+        if cut < len(labels):  # the short batch
+            carry, (loss, more) = step(carry, (images[cut:], labels[cut:]))
+            loss_sum, right = loss_sum + loss, right + more
+        return carry, loss_sum, right
+
+    return lambda carry, data: train(carry, *data.device)
+
+
+def looped(step: Callable[..., Any], batch_size: int) -> Train:
+    """Return an epoch as a Python loop over a compiled step."""
+    compiled = jax.jit(step, donate_argnums=0)
+
+    def train(carry: Any, data: Samples) -> tuple[Any, Any, Any]:
+        loss_sum = right = 0
+        images, labels = data.host
+        for begin in range(0, len(labels), batch_size):
+            batch = slice(begin, begin + batch_size)
+            carry, (loss, n_correct) = compiled(carry, (images[batch], labels[batch]))
+            loss_sum, right = loss_sum + loss, right + n_correct
+        return carry, loss_sum, right
+
+    return train
+
+
+def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
+    """Return the samples, on the device too."""
+    host = x, y.astype(np.int32)
+    samples = Samples(host, jax.device_put(host))
+    framework.wait(samples.device)
+    return samples
+
+
+def epoch(state: State, data: Samples) -> tuple[State, float, float]:
+    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    state.carry, loss_sum, n_correct = state.train(state.carry, data)
+    n = len(data.host[1])
+    state.n_updates += -(-n // state.batch_size)
+    return state, float(loss_sum) / n, int(n_correct) / n
+
+
+def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the model's output for each sample, (n, classes): probabilities or logits, as the spec has it."""
+    return np.asarray(state.predict(state.carry["weights"], x))
+
+
+def export(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return the weights by name, kernels (inputs, units), biases (units,)."""
+    return {name: np.asarray(weight) for name, weight in zip(state.names, state.carry["weights"], strict=True)}
+
+
+def wait(state: State) -> None:
+    """Return once the device has finished every update."""
+    framework.wait(jax.tree.leaves(state.carry))
+
+
+def facts(state: State) -> dict[str, Any]:
+    """Return what only this arm knows."""
+    weights = state.carry["weights"]
+    return {
+        "device": framework.where(weights[0]),
+        "n_parameters": sum(weight.size for weight in weights),
+        "n_updates": state.n_updates,
+        "n_compiles": state.n_compiles(),
+        "jit_requested": True,
+        "jit_effective": True,
+        "eager": False,
+        "precision": "float32",
+    }

@@ -1,0 +1,200 @@
+"""TensorFlow's own idiom, without tf.keras: tf.Variable, tf.function, tf.GradientTape.
+
+`equal`: a whole epoch is one program compiled by XLA, a loop over its full batches and the short one after them; optimizers
+in Keras's equations. `idiomatic`: a traced step (tf.function), TensorFlow's own optimizers with their defaults, and tf.data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from harness.worker.frameworks import tensorflow as framework
+from harness.worker.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from harness.spec.config import Spec
+
+OPTIONS = {"flavour": ("equal", "idiomatic")}
+EXPRESSES = {"activations": ("linear", "relu")}  # of hidden layers
+ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {"linear": tf.identity, "relu": tf.nn.relu}
+PREDICT_BATCH = 1000
+Train = Callable[["Samples"], tuple[Any, Any]]
+"""From an epoch's samples to the sum of its losses and the number right; updates the variables on the way."""
+
+
+@dataclass(slots=True)
+class State:
+    """The variables, and the functions that train and use them."""
+
+    names: tuple[str, ...]
+    weights: list[Any]
+    train: Train
+    predict: Callable[[Any], Any]
+    batch_size: int
+    jit: bool
+    traces: list[str]
+    n_updates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One epoch's samples on the device."""
+
+    x: Any  # (n, features) float32
+    y: Any  # (n,) int32
+
+
+def forward(weights: Sequence[Any], images: Any, activations: tuple[str, ...]) -> Any:
+    """Return the logits, (B, O); `activations` are the hidden layers'."""
+    for index, activation in enumerate((*activations, "linear")):
+        images = ACTIVATIONS[activation](tf.matmul(images, weights[2 * index]) + weights[2 * index + 1])
+    return images
+
+
+def gradients_of(weights: Sequence[Any], images: Any, labels: Any, activations: tuple[str, ...]) -> tuple[Any, Any, Any]:
+    """Return the gradients of the mean loss, the sum of losses, and how many of the batch are right.
+
+    The loss is from logits in both forms: so it is in Keras on TensorFlow, which looks through a softmax before the loss.
+    """
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        logits = forward(weights, images, activations)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        mean = tf.reduce_mean(losses)
+    right = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == labels, tf.int32))
+    return tape.gradient(mean, weights), tf.reduce_sum(losses), right
+
+
+def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+    """Return variables that hold those weights, and their compiled functions in the flavour asked for."""
+    idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
+    activations = tuple(layer.activation for layer in spec.layers[:-1])
+    variables = [tf.Variable(value) for value in weights.values()]
+    traces: list[str] = []
+    train = (traced_steps if idiomatic else compiled_epoch)(spec, variables, activations, traces)
+
+    @tf.function
+    def predict(images: Any) -> Any:
+        logits = forward(variables, images, activations)
+        return tf.nn.softmax(logits) if spec.loss_form == "probs" else logits
+
+    return State(tuple(weights), variables, train, predict, spec.batch_size, not idiomatic, traces)
+
+
+def compiled_epoch(spec: Spec, variables: list[Any], activations: tuple[str, ...], traces: list[str]) -> Train:
+    """Return an epoch as one program compiled by XLA, which carries weights and slots as values and assigns them at its end."""
+    optimizer = Optimizer.start(spec.optimizer, variables, lambda weight: tf.Variable(tf.zeros_like(weight)))
+    slots, count = optimizer.slots, tf.Variable(np.float32(0))
+    size = spec.batch_size
+
+    def step(carried: tuple[Any, ...], images: Any, labels: Any) -> tuple[Any, ...]:
+        weights, memory, done, loss_sum, n_correct = carried
+        gradients, loss, right = gradients_of(weights, images, labels, activations)
+        working = Optimizer(spec.optimizer, memory, done)
+        weights = working.updated(weights, gradients, tf.sqrt)
+        return weights, working.slots, working.step, loss_sum + loss, n_correct + right
+
+    @tf.function(jit_compile=True, reduce_retracing=False)
+    def epoch(images: Any, labels: Any) -> tuple[Any, Any]:
+        traces.append("epoch")  # Python runs here only while TensorFlow traces
+        n_full = len(labels) // size
+        state = (
+            [variable.read_value() for variable in variables],
+            [tuple(slot.read_value() for slot in several) for several in slots],
+            count.read_value(),
+            tf.constant(0.0),
+            tf.constant(0),
+        )
+
+        def body(index: Any, carried: tuple[Any, ...]) -> tuple[Any, ...]:
+            # tf.slice, since its size is known to XLA; images[begin : begin + size] made an epoch hundreds of times longer.
+            batch = tf.slice(images, [index * size, 0], [size, images.shape[1]]), tf.slice(labels, [index * size], [size])
+            return index + 1, step(carried, *batch)
+
+        _, state = tf.while_loop(lambda index, carried: index < n_full, body, (tf.constant(0), state))
+        if n_full * size < len(labels):  # the short batch
+            state = step(state, images[n_full * size :], labels[n_full * size :])
+        for variable, value in zip(tf.nest.flatten((variables, slots, count)), tf.nest.flatten(state[:3]), strict=True):
+            variable.assign(value)
+        return state[3], state[4]
+
+    return lambda data: epoch(data.x, data.y)
+
+
+def traced_steps(spec: Spec, variables: list[Any], activations: tuple[str, ...], traces: list[str]) -> Train:
+    """Return an epoch as a loop over a tf.data pipeline, each batch one call of a traced step."""
+    rate = spec.optimizer.learning_rate
+    known = {
+        "sgd": lambda: tf.compat.v1.train.MomentumOptimizer(rate, getattr(spec.optimizer, "momentum", 0.0)),
+        "rmsprop": lambda: tf.compat.v1.train.RMSPropOptimizer(rate),
+        "adam": lambda: tf.compat.v1.train.AdamOptimizer(rate),
+    }
+    optimizer = known[spec.optimizer.name]()
+
+    @tf.function
+    def step(images: Any, labels: Any) -> tuple[Any, Any]:
+        traces.append("step")
+        gradients, loss, right = gradients_of(variables, images, labels, activations)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return loss, right
+
+    def train(data: Samples) -> tuple[Any, Any]:
+        loss_sum, n_correct = 0.0, 0
+        batches = tf.data.Dataset.from_tensor_slices((data.x, data.y)).batch(spec.batch_size).prefetch(tf.data.AUTOTUNE)
+        for images, labels in batches:
+            loss, right = step(images, labels)
+            loss_sum, n_correct = loss_sum + loss, n_correct + right
+        return loss_sum, n_correct
+
+    return train
+
+
+def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
+    """Return the samples as tensors on the device."""
+    samples = Samples(tf.convert_to_tensor(x), tf.convert_to_tensor(y.astype(np.int32)))
+    framework.wait([samples.x, samples.y])
+    return samples
+
+
+def epoch(state: State, data: Samples) -> tuple[State, float, float]:
+    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    loss_sum, n_correct = state.train(data)
+    state.n_updates += -(-len(data.y) // state.batch_size)
+    return state, float(loss_sum) / len(data.y), int(n_correct) / len(data.y)
+
+
+def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the model's output for each sample, (n, classes): probabilities or logits, as the spec has it."""
+    batches = range(0, len(x), PREDICT_BATCH)
+    return np.concatenate([state.predict(tf.convert_to_tensor(x[begin : begin + PREDICT_BATCH])).numpy() for begin in batches])
+
+
+def export(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return the weights by name, kernels (inputs, units), biases (units,)."""
+    return {name: weight.numpy() for name, weight in zip(state.names, state.weights, strict=True)}
+
+
+def wait(state: State) -> None:
+    """Return once the device has finished every update."""
+    framework.wait(state.weights)
+
+
+def facts(state: State) -> dict[str, Any]:
+    """Return what only this arm knows."""
+    return {
+        "device": framework.where(state.weights[0]),
+        "n_parameters": int(sum(np.prod(weight.shape) for weight in state.weights)),
+        "n_updates": state.n_updates,
+        "n_compiles": len(state.traces),
+        "jit_requested": state.jit,
+        "jit_effective": state.jit,
+        "eager": False,
+        "precision": "float32",
+    }

@@ -1,0 +1,226 @@
+"""PyTorch's own idiom: an nn.Module, a loss, an optimizer, and the loop over batches; eager.
+
+`equal`: batches are slices of tensors on the device, and RMSprop and Adam are Keras's, which torch.optim cannot express.
+`idiomatic`: CrossEntropyLoss on logits, torch.optim with its defaults, and a DataLoader, which collates sample by sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from harness.worker.frameworks import torch as framework
+
+if TYPE_CHECKING:
+    from harness.spec.config import Spec
+
+OPTIONS = {"flavour": ("equal", "idiomatic")}
+EXPRESSES = {"activations": ("linear", "relu")}  # of hidden layers
+ACTIVATIONS = {"linear": nn.Identity, "relu": nn.ReLU}
+DEVICE = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+EPSILON = 1e-7  # as Keras clips probabilities
+PREDICT_BATCH = 256
+
+
+class Network(nn.Module):
+    """A stack of Linear layers; its outputs are logits whatever the spec's last activation."""
+
+    def __init__(self, n_inputs: int, spec: Spec) -> None:
+        super().__init__()
+        sizes = [n_inputs, *(layer.units for layer in spec.layers)]
+        self.linear = nn.ModuleDict({layer.name: nn.Linear(size, layer.units) for size, layer in zip(sizes, spec.layers, strict=False)})
+        self.activations = nn.ModuleList([*(ACTIVATIONS[layer.activation]() for layer in spec.layers[:-1]), nn.Identity()])
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the logits, (B, O)."""
+        for linear, activation in zip(self.linear.values(), self.activations, strict=True):
+            inputs = activation(linear(inputs))
+        return inputs
+
+
+class KerasRMSprop(torch.optim.Optimizer):
+    """RMSprop in Keras's equations, see harness.worker.optimizers.rmsprop: epsilon inside the root."""
+
+    def __init__(self, parameters: Iterable[torch.Tensor], learning_rate: float, rho: float, epsilon: float) -> None:
+        super().__init__(parameters, {"learning_rate": learning_rate, "rho": rho, "epsilon": epsilon})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update all parameters, all of them in one call of each operation."""
+        for group in self.param_groups:
+            weights = group["params"]
+            gradients = [weight.grad for weight in weights]
+            squares = [self.state[weight].setdefault("square", torch.zeros_like(weight)) for weight in weights]
+            torch._foreach_mul_(squares, group["rho"])
+            torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["rho"])
+            roots = torch._foreach_add(squares, group["epsilon"])
+            torch._foreach_sqrt_(roots)
+            torch._foreach_addcdiv_(weights, gradients, roots, -group["learning_rate"])
+
+
+class KerasAdam(torch.optim.Optimizer):
+    """Adam in Keras's equations, see harness.worker.optimizers.adam: epsilon-hat."""
+
+    def __init__(self, parameters: Iterable[torch.Tensor], learning_rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
+        super().__init__(parameters, {"learning_rate": learning_rate, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "step": 0})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update all parameters, all of them in one call of each operation."""
+        for group in self.param_groups:
+            group["step"] += 1
+            beta_1, beta_2, step = np.float32(group["beta_1"]), np.float32(group["beta_2"]), np.float32(group["step"])
+            alpha = float(np.float32(group["learning_rate"]) * np.sqrt(1 - beta_2**step) / (1 - beta_1**step))
+            weights = group["params"]
+            gradients = [weight.grad for weight in weights]
+            means = [self.state[weight].setdefault("mean", torch.zeros_like(weight)) for weight in weights]
+            squares = [self.state[weight].setdefault("square", torch.zeros_like(weight)) for weight in weights]
+            torch._foreach_lerp_(means, gradients, 1 - group["beta_1"])
+            torch._foreach_mul_(squares, group["beta_2"])
+            torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["beta_2"])
+            roots = torch._foreach_sqrt(squares)
+            torch._foreach_add_(roots, group["epsilon"])
+            torch._foreach_addcdiv_(weights, means, roots, -alpha)
+
+
+@dataclass(slots=True)
+class State:
+    """A network with its loss and its optimizer, and how it is trained."""
+
+    network: Network
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    optimizer: torch.optim.Optimizer
+    batches: Callable[[Samples], Iterable[tuple[torch.Tensor, torch.Tensor]]]
+    probabilities: bool  # what predict returns
+    n_compiles: Callable[[], int]
+    n_updates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One epoch's samples, in the CPU's memory and on the device."""
+
+    dataset: TensorDataset
+    x: torch.Tensor  # (n, features) float32
+    y: torch.Tensor  # (n,) int64
+
+
+def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+    """Return the spec's network, holding those weights, its loss and its optimizer in the flavour asked for."""
+    network = Network(weights[f"{spec.layers[0].name}/kernel"].shape[0], spec)
+    with torch.no_grad():
+        for name, linear in network.linear.items():
+            linear.weight.copy_(torch.from_numpy(weights[f"{name}/kernel"].T))  # Linear keeps (units, inputs)
+            linear.bias.copy_(torch.from_numpy(weights[f"{name}/bias"]))
+    network.to(DEVICE)
+    idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
+    from_logits = idiomatic or spec.loss_form == "logits"
+    return State(
+        network,
+        nn.CrossEntropyLoss() if from_logits else clipped_cross_entropy,
+        (own_optimizer if idiomatic else keras_optimizer)(network.parameters(), spec.optimizer),
+        (lambda samples: loaded(samples, spec.batch_size)) if idiomatic else (lambda samples: sliced(samples, spec.batch_size)),
+        spec.loss_form == "probs",
+        framework.watch_compiles(network),
+    )
+
+
+def clipped_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the mean loss by way of probabilities clipped to [1e-7, 1 - 1e-7], as Keras on PyTorch has it."""
+    chosen = torch.softmax(logits, dim=1).gather(1, labels[:, None])
+    return -torch.log(torch.clamp(chosen, EPSILON, 1 - EPSILON)).mean()
+
+
+def keras_optimizer(parameters: Iterable[torch.Tensor], settings: Any) -> torch.optim.Optimizer:
+    """Return the optimizer in Keras's equations, with all of the spec's settings."""
+    if settings.name == "sgd":
+        return torch.optim.SGD(parameters, lr=settings.learning_rate, momentum=settings.momentum)
+    plain = {name: value for name, value in vars(settings).items() if name != "name"}
+    return {"rmsprop": KerasRMSprop, "adam": KerasAdam}[settings.name](parameters, **plain)
+
+
+def own_optimizer(parameters: Iterable[torch.Tensor], settings: Any) -> torch.optim.Optimizer:
+    """Return torch.optim's optimizer of that name with its own defaults, at the spec's learning rate and momentum."""
+    if settings.name == "sgd":
+        return torch.optim.SGD(parameters, lr=settings.learning_rate, momentum=settings.momentum)
+    return {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam}[settings.name](parameters, lr=settings.learning_rate)
+
+
+def sliced(samples: Samples, batch_size: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the batches as views of the samples on the device."""
+    return zip(samples.x.split(batch_size), samples.y.split(batch_size), strict=True)
+
+
+def loaded(samples: Samples, batch_size: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the batches of a DataLoader, each moved to the device. The samples come in their order: no shuffling here."""
+    return ((images.to(DEVICE), labels.to(DEVICE)) for images, labels in DataLoader(samples.dataset, batch_size=batch_size))
+
+
+def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
+    """Return the samples as tensors, on the device too."""
+    images, labels = torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
+    samples = Samples(TensorDataset(images, labels), images.to(DEVICE), labels.to(DEVICE))
+    framework.wait([samples.x, samples.y])
+    return samples
+
+
+def epoch(state: State, data: Samples) -> tuple[State, float, float]:
+    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    state.network.train()
+    loss_sum, n_correct = torch.zeros((), device=DEVICE), torch.zeros((), dtype=torch.int64, device=DEVICE)
+    for images, labels in state.batches(data):
+        state.optimizer.zero_grad()
+        logits = state.network(images)
+        loss = state.loss(logits, labels)
+        loss.backward()
+        state.optimizer.step()
+        state.n_updates += 1
+        loss_sum += loss.detach() * len(labels)
+        n_correct += (logits.detach().argmax(dim=1) == labels).sum()
+    return state, float(loss_sum) / len(data.y), int(n_correct) / len(data.y)
+
+
+@torch.no_grad()
+def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the model's output for each sample, (n, classes): probabilities or logits, as the spec has it."""
+    state.network.eval()
+    logits = torch.cat([state.network(images.to(DEVICE)) for images in torch.from_numpy(x).split(PREDICT_BATCH)])
+    outputs = torch.softmax(logits, dim=1) if state.probabilities else logits
+    return outputs.cpu().numpy()  # type: ignore[no-any-return]
+
+
+def export(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return the weights by name, kernels (inputs, units), biases (units,)."""
+    weights = {}
+    for name, linear in state.network.linear.items():
+        weights[f"{name}/kernel"] = np.ascontiguousarray(linear.weight.detach().cpu().numpy().T)
+        weights[f"{name}/bias"] = linear.bias.detach().cpu().numpy().copy()
+    return weights
+
+
+def wait(state: State) -> None:
+    """Return once the device has finished every update."""
+    framework.wait(list(state.network.parameters()))
+
+
+def facts(state: State) -> dict[str, Any]:
+    """Return what only this arm knows."""
+    weights = list(state.network.parameters())
+    return {
+        "device": framework.where(weights[0]),
+        "n_parameters": sum(weight.numel() for weight in weights),
+        "n_updates": state.n_updates,
+        "n_compiles": state.n_compiles(),
+        "jit_requested": False,
+        "jit_effective": False,
+        "eager": True,
+        "precision": "float32",
+    }

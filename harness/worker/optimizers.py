@@ -1,0 +1,107 @@
+"""Optimizers by hand, in Keras's equations, for the arrays of any framework: operators only, and the framework's own sqrt.
+
+Each rule takes one weight, its gradient, its slots (what the optimizer remembers of that weight, zeros at first), the
+number of this update (1 for the first, a float32 scalar) and the spec's settings, and returns new weight and new slots.
+Nothing is changed in place. Constants are rounded to float32 before they are combined, as Keras 3.15 does for Adam's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from harness.spec.config import SGD, Adam, RMSprop
+
+Array = Any
+Slots = tuple[Array, ...]
+Rule = Callable[[Array, Array, Slots, Any, Any, Callable[[Array], Array]], tuple[Array, Slots]]
+
+
+def sgd(weight: Array, gradient: Array, slots: Slots, step: Any, settings: SGD, sqrt: Callable[[Array], Array]) -> tuple[Array, Slots]:
+    """Return weight - learning_rate * gradient. Slots: none.
+
+    **Differs**: nowhere; Keras, torch.optim.SGD, optax.sgd and TensorFlow's own GradientDescent are this line.
+    """
+    return weight - gradient * settings.learning_rate, ()
+
+
+def momentum(weight: Array, gradient: Array, slots: Slots, step: Any, settings: SGD, sqrt: Callable[[Array], Array]) -> tuple[Array, Slots]:
+    """Return the weight after velocity = momentum * velocity - learning_rate * gradient; weight += velocity. Slots: velocity.
+
+    **Differs**: the learning rate is inside the velocity, as in Keras. torch.optim.SGD and optax.sgd leave it outside
+    (velocity = momentum * velocity + gradient; weight -= learning_rate * velocity): the same path while the learning rate
+    stands still, another one under a schedule.
+    """
+    (velocity,) = slots
+    velocity = velocity * settings.momentum - gradient * settings.learning_rate
+    return weight + velocity, (velocity,)
+
+
+def rmsprop(
+    weight: Array, gradient: Array, slots: Slots, step: Any, settings: RMSprop, sqrt: Callable[[Array], Array]
+) -> tuple[Array, Slots]:
+    """Return weight - learning_rate * gradient / sqrt(square + epsilon), square the running mean of gradient². Slots: square.
+
+    **Differs**: epsilon is inside the root in Keras and TensorFlow, and in optax by default (`eps_in_sqrt=True`);
+    torch.optim.RMSprop adds it outside. Defaults: Keras rho 0.9, epsilon 1e-7; torch alpha 0.99, eps 1e-8, learning rate
+    0.01; optax decay 0.9, eps 1e-8; tf.compat.v1.train decay 0.9, epsilon 1e-10.
+    """
+    (square,) = slots
+    square = square * settings.rho + gradient * gradient * (1 - settings.rho)
+    return weight - gradient * settings.learning_rate / sqrt(square + settings.epsilon), (square,)
+
+
+def adam(weight: Array, gradient: Array, slots: Slots, step: Any, settings: Adam, sqrt: Callable[[Array], Array]) -> tuple[Array, Slots]:
+    """Return weight - alpha * mean / (sqrt(square) + epsilon), alpha the bias-corrected learning rate. Slots: mean, square.
+
+    **Differs**: this is Keras's and TensorFlow's form, epsilon-hat in the paper: epsilon is added to the uncorrected root.
+    torch.optim.Adam and optax.adam correct mean and square first and add epsilon then, which weighs it by
+    1 / sqrt(1 - beta_2^step), 32 times as much in the first update. Defaults: epsilon 1e-7 in Keras, 1e-8 elsewhere.
+
+    Source: Kingma and Ba 2015, the note before section 2.1.
+    """
+    mean, square = slots
+    beta_1, beta_2 = np.float32(settings.beta_1), np.float32(settings.beta_2)
+    alpha = (1 - beta_2**step) ** 0.5 / (1 - beta_1**step) * np.float32(settings.learning_rate)
+    mean = mean + (gradient - mean) * (1 - settings.beta_1)
+    square = square + (gradient * gradient - square) * (1 - settings.beta_2)
+    return weight - mean * alpha / (sqrt(square) + settings.epsilon), (mean, square)
+
+
+def rule_of(settings: Any) -> tuple[Rule, int]:
+    """Return the rule that a spec's optimizer names, and how many slots it has for each weight."""
+    if settings.name == "sgd":
+        return (momentum, 1) if settings.momentum else (sgd, 0)
+    known: dict[str, tuple[Rule, int]] = {"rmsprop": (rmsprop, 1), "adam": (adam, 2)}
+    return known[settings.name]
+
+
+@dataclass(slots=True, eq=False)
+class Optimizer:
+    """An optimizer at work: a spec's settings, the slots of each weight, and how many updates it has done."""
+
+    settings: Any
+    slots: list[Slots]
+    step: Any = 0
+
+    @classmethod
+    def start(cls, settings: Any, weights: Iterable[Array], zeros_like: Callable[[Array], Array]) -> Optimizer:
+        """Return it before its first update: every slot is zeros."""
+        _, n_slots = rule_of(settings)
+        return cls(settings, [tuple(zeros_like(weight) for _ in range(n_slots)) for weight in weights])
+
+    def updated(self, weights: Iterable[Array], gradients: Iterable[Array], sqrt: Callable[[Array], Array]) -> list[Array]:
+        """Count an update, renew the slots, and return the new weights."""
+        rule, _ = rule_of(self.settings)
+        self.step += 1
+        step = np.float32(self.step) if isinstance(self.step, int) else self.step
+        pairs = [
+            rule(weight, gradient, slots, step, self.settings, sqrt)
+            for weight, gradient, slots in zip(weights, gradients, self.slots, strict=True)
+        ]
+        self.slots = [slots for _, slots in pairs]
+        return [weight for weight, _ in pairs]

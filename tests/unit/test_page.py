@@ -1,0 +1,17 @@
+"""The page for teachers holds the code that runs: taken from the files, not copied by hand."""
+
+from harness.textbook import page
+
+
+def test_the_committed_page_is_what_the_files_say_now():
+    assert page.PAGE.read_text(encoding="utf-8") == page.render()
+
+
+def test_every_framework_s_training_step_is_on_the_page_whole():
+    text = page.render()
+    for stem in page.FRAMEWORKS:
+        source = (page.WORKER / "naive" / f"{stem}.py").read_text(encoding="utf-8")
+        begin = source.index("def one_training_step(")
+        step = source[begin : source.index("\n\n\n", begin)]
+        assert step in text
+    assert text.count("class NaiveDense:") == 4
