@@ -28,12 +28,13 @@ class Key:
 
 
 class Arm(NamedTuple):
-    """Runs that are put together in one row: an implementation on a backend's version on a device."""
+    """Runs that are put together in one row: an implementation, as it was asked for, on a backend's version on a device."""
 
     backend: str
     implementation: str
     device: str
     framework_version: str
+    asked: str  # the module, and its options: a name in backends.toml can come to mean another implementation
 
 
 NATIVE = "native"
@@ -114,12 +115,10 @@ def compare(records: Iterable[Record], baseline: str | None = None, only: frozen
             groups[_key(record, record.measured.versions["keras"])].append(record)
         else:
             without_keras.append(record)
-    for (
-        record
-    ) in without_keras:  # it failed early, or there is none in its environment: with the table that ran last and matches in all else
-        matches = [key for key in groups if key == _key(record, key.keras)]
-        home = max(matches, key=lambda key: groups[key][-1].started_at) if matches else _key(record, "none")
-        groups[home].append(record)
+    newest = {key: members[-1].started_at for key, members in groups.items()}
+    for record in without_keras:  # failed early, or none in its environment: into the newest table that matches in all else
+        matches = [key for key in newest if key == _key(record, key.keras)]
+        groups[max(matches, key=newest.__getitem__) if matches else _key(record, "none")].append(record)
     if baseline is not None:
         known = dict.fromkeys(name for members in groups.values() for record in members for name in _names(record))
         if baseline not in known:
@@ -163,14 +162,21 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None) -> Table:
     arms: dict[Arm, list[Record]] = defaultdict(list)
     for record in members:
         version = record.measured.versions.get("framework_version", "") if record.measured else ""
-        arms[Arm(*record.arm, record.device, version)].append(record)
+        arms[Arm(*record.arm, record.device, version, f"{record.request.module} {record.request.options}")].append(record)
     _adopt_failures(arms)
     base = next((arm for arm, runs in arms.items() if baseline in (None, *_names(runs[0])) and _steady(runs)), None)
     base_s = statistics.median(_steady(arms[base])) if base else None
-    native_s = {arm: statistics.median(_steady(runs)) for arm, runs in arms.items() if arm.implementation == NATIVE and _steady(runs)}
-    rows = tuple(_row(arm, runs, base_s, native_s.get(arm._replace(implementation=NATIVE))) for arm, runs in arms.items())
+    native_s = {
+        _place(arm): statistics.median(_steady(runs)) for arm, runs in arms.items() if arm.implementation == NATIVE and _steady(runs)
+    }
+    rows = tuple(_row(arm, runs, base_s, native_s.get(_place(arm))) for arm, runs in arms.items())
     failures = tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok")
     return Table(key, rows, failures, f"{base.backend}/{base.implementation}" if base else "", _equal_inputs(arms), tuple(_remarks(arms)))
+
+
+def _place(arm: Arm) -> tuple[str, str, str]:
+    """Return where an arm ran, whatever it is: what it shares with the native arm that it is measured by."""
+    return arm.backend, arm.device, arm.framework_version
 
 
 def _adopt_failures(arms: dict[Arm, list[Record]]) -> None:
@@ -246,7 +252,7 @@ def _remarks(arms: Arms) -> Iterable[str]:
     if len(set(seeds.values())) > 1:
         said = "; ".join(f"{arm.backend}/{arm.implementation}: {', '.join(map(str, several))}" for arm, several in seeds.items())
         yield f"seeds differ, so mean accuracies are of different draws: {said}"
-    elif any(run.request.spec.inputs == "native" for run in members):
+    elif seeds and not _equal_inputs(arms) and members[0].request.spec.inputs == "native":
         yield "native inputs: each framework drew its own weights and order, as the spec asks, so accuracies are of different draws"
     elif seeds and not _equal_inputs(arms):
         yield "inputs differ: runs of one seed did not start from the same weights, or saw other samples or another order"
@@ -272,5 +278,5 @@ def _teardown_shares(arms: Arms) -> dict[str, float]:
         whole = sum(epoch.seconds for epoch in epochs)
         share = sum(epoch.teardown_s for epoch in epochs) / whole if whole else 0.0
         if share > 0.05:
-            shares[f"{arm.backend}/{arm.implementation}"] = share
+            shares[f"{arm.backend}/{arm.implementation} on {arm.device}"] = share
     return shares

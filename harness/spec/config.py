@@ -136,7 +136,7 @@ class Arm(Frozen):
 
     @model_validator(mode="after")
     def _options_are_the_module_s(self) -> Arm:
-        known = said_by(self.module, "OPTIONS")
+        known = said_by(self.module, "OPTIONS") if self.options else {}
         for name, value in self.options.items():
             if name not in known:
                 raise _fault(f"options: unknown key: {choice(known, name)}", "key")

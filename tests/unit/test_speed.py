@@ -277,11 +277,12 @@ def test_other_content_is_named_where_other_tables_differ_in_more():
     "change",
     [
         {"spec": SPEC.model_copy(update={"dataset": "digits"})},
+        {"spec": SPEC.model_copy(update={"epochs": 3})},
         {"time_limit_s": 60.0},
         {"asked_device": "cpu"},
         {"seed": 7, "weights_sha256": "7" * 64, "order_sha256": "8" * 64},
     ],
-    ids=["the spec's choice of a dataset", "the time limit", "how the device was asked for", "the seed"],
+    ids=["the spec's choice of a dataset", "who said how many epochs", "the time limit", "how the device was asked for", "the seed"],
 )
 def test_one_table_holds_runs_that_differ_only_in(change):
     assert len(compare([record(started_at=at(0)), record(backend="torch", started_at=at(1), **change)])) == 1
@@ -456,7 +457,7 @@ def teardown_remarks(*records):
 
 def test_more_than_a_twentieth_of_teardown_is_remarked_with_arm_and_share():
     slow = record(backend="tensorflow", started_at=at(1), epoch_s=(9.0, 1.0, 3.0), teardown_s=(0.0, 0.0, 0.24))
-    said = "tensorflow/keras: 6% of its epoch time is fit taking its input pipeline down (teardown_s in results/README.md)"
+    said = "tensorflow/keras on cpu: 6% of its epoch time is fit taking its input pipeline down (teardown_s in results/README.md)"
     assert only_table(record(started_at=at(0)), slow).remarks == (said,)
 
 
@@ -524,3 +525,15 @@ def test_a_diverged_run_counts_for_no_seed():
 def test_versions_of_the_harness_that_are_mixed_are_remarked():
     (shown,) = compare([record(), record(harness="0.2.0", started_at="2026-01-03T00:00:00+00:00")])
     assert shown.remarks == ("made by several versions of the harness (0.1.0, 0.2.0), which may not time alike",)
+
+
+def test_runs_without_keras_that_ran_first_stay_together():
+    runs = [record(seed=seed, started_at=at(seed), **NUMPY) for seed in (0, 1)]
+    tables = compare([*runs, record(started_at=at(2)), record(started_at=at(3), keras="3.16.0")])
+    assert {table.key.keras: len(table.rows) for table in tables} == {"3.16.0": 2, "3.15.1": 1}
+
+
+def test_an_arm_that_was_asked_for_something_else_has_a_row_of_its_own():
+    native = {"implementation": "native", "module": "native.jax"}
+    (table,) = compare([record(**native), record(**native, options={"flavour": "idiomatic"}, started_at=at(1))])
+    assert [row.status for row in table.rows] == ["1 ok", "1 ok"]
