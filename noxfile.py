@@ -1,6 +1,6 @@
 """The project's one interface: a person, CI and the README type the same commands. `nox -l` is the menu.
 
-One virtual environment for each backend, named after its session, and a fourth, "harness", without any framework: it
+One virtual environment for each backend, named after its session, and one more, "harness", without any framework: it
 holds the orchestrator, the tests and the reports.
 """
 

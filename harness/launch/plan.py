@@ -39,6 +39,10 @@ def plan(
         ConfigError: no backend has an implementation of that name, or the spec does not fit the dataset, or an arm.
     """
     _fits(spec_name, spec, dataset)
+    if device == "gpu":
+        backends = {name: backend for name, backend in backends.items() if backend.accelerators}
+        if not backends:
+            raise ConfigError("--device gpu: none of these backends can use an accelerator. --device cpu runs them")
     arms = _arms(backends, implementations, protocol.arms)
     for name, implementation in arms:
         _expressible(spec_name, spec, backends, name, implementation)

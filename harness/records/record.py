@@ -135,7 +135,21 @@ class Record(Frozen):
 
 
 COLUMNS = (
-    *("run_id", "status", "reason", "spec", "backend", "implementation", "optimizer", "loss_form", "dataset", "device", "seed"),
+    *(
+        "run_id",
+        "status",
+        "reason",
+        "spec",
+        "backend",
+        "implementation",
+        "options",
+        "optimizer",
+        "loss_form",
+        "inputs",
+        "dataset",
+        "device",
+        "seed",
+    ),
     *("epochs", "n_parameters", "n_updates", "test_accuracy", "test_loss", "train_accuracy", "epoch_s", "first_epoch_s", "spawn_s"),
     *(
         "import_s",
@@ -167,6 +181,8 @@ def row(record: Record) -> dict[str, Value]:
         "spec": request.spec_name,
         "backend": request.backend,
         "implementation": request.implementation,
+        "options": ", ".join(f"{name}={value}" for name, value in request.options.items()),
+        "inputs": request.spec.inputs,
         "optimizer": request.spec.optimizer.name,
         "loss_form": request.spec.loss_form,
         "dataset": request.data.name,

@@ -34,7 +34,7 @@ def checkup(host: Host, hardware: Hardware, seen: Mapping[str, dict[str, Any]], 
             name,
             backends[name].environment,
             versions["framework_version"],
-            versions["keras"],
+            versions.get("keras", "-"),
             versions["numpy"],
             versions["python"],
             ", ".join(answer["devices"]),
@@ -42,7 +42,7 @@ def checkup(host: Host, hardware: Hardware, seen: Mapping[str, dict[str, Any]], 
             settings,
         )
         grid.add_row(*map(Text, cells))
-    advised = {name: advice(hardware, answer, backends[name].environment) for name, answer in seen.items()}
+    advised = {name: advice(hardware, answer, backends[name].environment) for name, answer in seen.items() if backends[name].accelerators}
     return Group(
         sentence(f"machine: {host.machine}"),
         sentence(f"harness {__version__}, NumPy {np.__version__}, Python {platform.python_version()}, {platform.platform()}"),

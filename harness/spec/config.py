@@ -157,6 +157,7 @@ class Backend(Frozen):
 
     environment: Annotated[str, Field(pattern=r"^train-[a-z0-9-]+$")]  # also the nox session that makes it
     requirements: Requirements
+    accelerators: bool = True  # whether it can use one at all
     variables: dict[str, str] = {}
     cpu_variables: dict[str, str] = {}  # besides CUDA_VISIBLE_DEVICES, where the CPU is asked for
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]

@@ -12,10 +12,13 @@ INTRODUCTION = """\
 # One training step, four ways
 
 The network of the textbook, `Dense(512, relu)` and `Dense(10, softmax)`, from scratch on NumPy, TensorFlow, JAX and PyTorch:
-the same names, the same arguments, the same numbers. Below each Keras line stands what it does, four times; what differs
-between the four is the framework. All code is taken from the files in this folder, which `nox -s train-numpy` (and
-`train-tf`, `train-jax`, `train-torch`, with `-- --arm naive`) run on the whole of MNIST and tests hold to a float64 referee.
-`nox -s run -- textbook page --output harness/worker/naive/README.md` makes this page anew.
+the same names and the same numbers. Below each Keras line stands what it does, four times; what differs between the four is
+the framework. JAX has no variables, so there weights and random keys are arguments; NumPy has no gradients, so there each
+function has its way back beside it; on TensorFlow, loss and mean can be exchanged for those of keras.ops.
+
+All code is taken from the files in this folder, which `nox -s train-numpy` (and `train-tf`, `train-jax`, `train-torch`, with
+`-- --arm naive`) run on the whole of MNIST, and which tests hold to a float64 referee. To make this page anew:
+`nox -s run -- textbook page --output harness/worker/naive/README.md`.
 
 Shapes of a batch of B samples (128, and 96 in the last of an epoch's 469 batches):
 
@@ -31,7 +34,12 @@ Shapes of a batch of B samples (128, and 96 in the last of an epoch's 469 batche
 | gradients | as the weights | |
 """
 SECTIONS = (
-    ("A layer", 'keras.layers.Dense(512, activation="relu")', ("NaiveDense",), ""),
+    (
+        "A layer",
+        'keras.layers.Dense(512, activation="relu")',
+        ("relu", "relu_backward", "softmax", "softmax_backward", "NaiveDense"),
+        "",
+    ),
     (
         "A model",
         "keras.Sequential([...])",

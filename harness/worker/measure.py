@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,7 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
     say(phase="data")
     inputs, data_s = timed(lambda: _inputs(job, request, framework))
     say(phase="build")
+    _check_shapes(request, inputs.weights)
     state, build_s = timed(lambda: arm.build(request.spec, inputs.weights, request.options), arm.wait)
     weights_sha256 = weights_digest(arm.export(state))
     _check(weights_sha256 == weights_digest(inputs.weights), "the weights read back from the built model are not those set")
@@ -102,7 +103,8 @@ def _train(arm: ModuleType, state: Any, inputs: Inputs, say: Say, turns: str | N
                 return state, epochs, f"diverged: the loss became {loss} in epoch {index} of {n_epochs}"
             known = arm.facts(state)
             # A `fit` of many epochs makes its input pipeline once: making it is a part of feeding, not of each epoch.
-            setup_s, teardown_s = known.get("setup_s", 0.0), known.get("teardown_s", 0.0)
+            # The first time that is building and compiling too, which belongs to the first epoch, as the other arms' does.
+            setup_s, teardown_s = known.get("setup_s", 0.0) if index > 1 else 0.0, known.get("teardown_s", 0.0)
             times = {"feed_s": feed_s + setup_s, "seconds": seconds - setup_s, "teardown_s": teardown_s}
             epochs.append({**times, "loss": loss, "accuracy": accuracy, "n_compiles": known["n_compiles"] - before})
             say(epoch=index, epochs=n_epochs, loss=loss, accuracy=accuracy, **times)
@@ -164,6 +166,18 @@ def _check_device(request: Request, seen: list[str]) -> None:
         raise Refused(f"device gpu: {request.backend} computes on {', '.join(seen)}. `harness doctor` says why; --device cpu runs there")
     if request.device == "cpu" and seen != ["cpu"]:
         raise Refused(f"device cpu: {request.backend} computes on {', '.join(seen)}; its cpu_variables in backends.toml do not hide that")
+
+
+def _check_shapes(request: Request, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    """Refuse weights that are not the spec's, before an arm meets them: each framework would say it in its own words."""
+    n_inputs = request.data.n_inputs
+    expected: dict[str, tuple[int, ...]] = {}
+    for layer in request.spec.layers:
+        expected |= {f"{layer.name}/kernel": (n_inputs, layer.units), f"{layer.name}/bias": (layer.units,)}
+        n_inputs = layer.units
+    _check(list(weights) == list(expected), f"weights: expected {', '.join(expected)}; received {', '.join(weights)}")
+    for name, shape in expected.items():
+        _check(weights[name].shape == shape, f"{name}: expected shape {shape}; received {weights[name].shape}")
 
 
 def _check(holds: bool, otherwise: str) -> None:

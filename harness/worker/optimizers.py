@@ -2,7 +2,7 @@
 
 Each rule takes one weight, its gradient, its slots (what the optimizer remembers of that weight, zeros at first), the
 number of this update (1 for the first, a float32 scalar) and the spec's settings, and returns new weight and new slots.
-Nothing is changed in place. Constants are rounded to float32 before they are combined, as Keras 3.15 does for Adam's.
+Nothing is changed in place. Adam's powers of beta are taken in float32, as in Keras 3.15.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def rmsprop(
 
     **Differs**: epsilon is inside the root in Keras and TensorFlow, and in optax by default (`eps_in_sqrt=True`);
     torch.optim.RMSprop adds it outside. Defaults: Keras rho 0.9, epsilon 1e-7; torch alpha 0.99, eps 1e-8, learning rate
-    0.01; optax decay 0.9, eps 1e-8; tf.compat.v1.train decay 0.9, epsilon 1e-10.
+    0.01; optax decay 0.9, eps 1e-8; tf.compat.v1.train decay 0.9, epsilon 1e-10, and there alone the running mean begins at
+    ones, not zeros, so that its first updates are some three times as small.
     """
     (square,) = slots
     square = square * settings.rho + gradient * gradient * (1 - settings.rho)
@@ -60,7 +61,7 @@ def adam(weight: Array, gradient: Array, slots: Slots, step: Any, settings: Adam
 
     **Differs**: this is Keras's and TensorFlow's form, epsilon-hat in the paper: epsilon is added to the uncorrected root.
     torch.optim.Adam and optax.adam correct mean and square first and add epsilon then, which weighs it by
-    1 / sqrt(1 - beta_2^step), 32 times as much in the first update. Defaults: epsilon 1e-7 in Keras, 1e-8 elsewhere.
+    sqrt(1 - beta_2^step) of what it weighs here, a thirty-second in the first update. Defaults: epsilon 1e-7 in Keras, 1e-8 elsewhere.
 
     Source: Kingma and Ba 2015, the note before section 2.1.
     """

@@ -71,8 +71,3 @@ def test_the_idiomatic_flavour_has_other_defaults_and_so_another_first_update(pr
         assert found[f"{implementation}|{case}|loss"] == pytest.approx(loss, rel=1e-6)
     weights, _ = referee(cases.SPECS["sgd-logits"], slice(0, 128))
     assert distance(found[f"{implementation}|sgd-logits|hidden/kernel"], weights["hidden/kernel"]) <= 1e-6, "SGD is one thing everywhere"
-
-
-@pytest.mark.parametrize(("backend", "implementation"), [arm for arm in ARMS if arm[1].startswith("naive")])
-def test_a_weight_of_another_shape_is_refused_with_both_shapes_and_the_layer(probed, backend, implementation):
-    assert str(probed(backend)[f"{implementation}|shape"]) == "hidden b: expected (512,); received (513,)"

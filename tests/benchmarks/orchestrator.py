@@ -50,7 +50,7 @@ def cost(*arguments: str) -> tuple[float, float, float]:
 def waiting_share(backend: str) -> float:
     """Return the orchestrator's CPU seconds over its worker's, between the first epoch's end and the last one's."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [*HARNESS, "train", backend, "--epochs", "6", "--results", folder]
+        command = [*HARNESS, "train", backend, "--arm", "keras", "--epochs", "6", "--results", folder]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
             parent = psutil.Process(process.pid)
             spent = []

@@ -8,7 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-SPECS = "mnist-mlp, mnist-mlp-logits, mnist-mlp-adam, mnist-mlp-adam-logits"
+from harness.spec import config
+from tests.e2e.conftest import ROOT
+
+WHOLE = config.load(ROOT / "backends.toml")
+SPECS, KNOWN = ", ".join(WHOLE.specs), ", ".join(WHOLE.backends)
+ARMS = ", ".join(dict.fromkeys(arm for backend in WHOLE.backends.values() for arm in backend.arms))
 ONE = ("--dataset", "digits", "--epochs", "1")
 
 
@@ -203,9 +208,9 @@ def test_a_record_is_kept_elsewhere_when_the_results_folder_goes_away_during_the
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("jaxx",), "backend: expected one of tensorflow, jax, torch; received 'jaxx'. Did you mean 'jax'?"),
+        (("jaxx",), f"backend: expected one of {KNOWN}; received 'jaxx'. Did you mean 'jax'?"),
         (("--spec", "mnist-mpl"), f"--spec: expected one of {SPECS}; received 'mnist-mpl'. Did you mean 'mnist-mlp'?"),
-        (("--arm", "kera"), "--arm: expected one of keras; received 'kera'. Did you mean 'keras'?"),
+        (("--arm", "kera"), f"--arm: expected one of {ARMS}; received 'kera'. Did you mean 'keras'?"),
         (("--epochs", "0"), "--epochs: expected greater than 0; received 0"),
         (("--threads", "many"), "--threads: expected 'auto' or a number of cores from 1; received 'many'"),
         (("--config", "nowhere.toml"), "nowhere.toml: cannot be read (No such file or directory). Name another file: --config FILE"),

@@ -15,7 +15,7 @@ PROBS_LAYERS = """layers = [
 NAME = "expected to match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]*$'"
 OPTIMIZERS = "expected one of sgd, rmsprop, adam"
 MODULES = "keras_fit, naive.jax, naive.numpy, naive.tensorflow, naive.torch, native.jax, native.tensorflow, native.torch"
-BACKEND_KEYS = "expected one of environment, requirements, variables, cpu_variables, arms"
+BACKEND_KEYS = "expected one of environment, requirements, accelerators, variables, cpu_variables, arms"
 PROTOCOL_KEYS = "expected one of seeds, epochs, arms, threads, time_limit_s"
 SPEC_KEYS = "expected one of dataset, layers, optimizer, loss_form, batch_size, epochs, initializer, shuffle, inputs"
 CORES = "expected 'auto' or a number of cores from 1"

@@ -100,10 +100,10 @@ def times(monkeypatch):
     return train
 
 
-def test_making_the_input_pipeline_is_taken_from_an_epoch_s_seconds_and_put_into_its_feeding(times):
+def test_making_the_input_pipeline_is_feeding_but_in_the_first_epoch_which_builds_and_compiles_there(times):
     setup_s = {1: 2.0, 2: 0.5, 3: 0.25}
     found = times(lambda epoch: {"setup_s": setup_s.get(epoch, 0.0), "teardown_s": 0.0})
-    assert [(epoch["feed_s"], epoch["seconds"]) for epoch in found] == [(3.0, 6.0), (1.5, 7.5), (1.25, 7.75)]
+    assert [(epoch["feed_s"], epoch["seconds"]) for epoch in found] == [(1.0, 8.0), (1.5, 7.5), (1.25, 7.75)]
 
 
 def test_taking_the_input_pipeline_down_is_kept_for_each_epoch_and_stays_in_its_seconds(times):
@@ -428,3 +428,23 @@ def test_a_run_of_native_inputs_keeps_the_digests_of_what_was_drawn(run, job):
     weights, order = measure._native_draw(job.request, numpy_framework)
     kept = run()["measured"]
     assert (kept["weights_sha256"], kept["order_sha256"]) == (weights_digest(weights), sha256(order))
+
+
+SPEC = types.SimpleNamespace(layers=[types.SimpleNamespace(name="hidden", units=3), types.SimpleNamespace(name="output", units=2)])
+REQUEST = types.SimpleNamespace(spec=SPEC, data=types.SimpleNamespace(n_inputs=4))
+SHAPES = {"hidden/kernel": (4, 3), "hidden/bias": (3,), "output/kernel": (3, 2), "output/bias": (2,)}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"hidden/kernel": (5, 3)}, r"hidden/kernel: expected shape \(4, 3\); received \(5, 3\)"),
+        ({"output/kernel": (3, 3)}, r"output/kernel: expected shape \(3, 2\); received \(3, 3\)"),
+        ({"output/bias": (3,)}, r"output/bias: expected shape \(2,\); received \(3,\)"),
+        ({"more": (1,)}, "weights: expected hidden/kernel, hidden/bias, output/kernel, output/bias; received .*, more"),
+    ],
+)
+def test_weights_of_another_shape_are_refused_with_the_layer_and_both_shapes(changed, said):
+    measure._check_shapes(REQUEST, {name: np.zeros(shape) for name, shape in SHAPES.items()})
+    with pytest.raises(Refused, match=said):
+        measure._check_shapes(REQUEST, {name: np.zeros(shape) for name, shape in (SHAPES | changed).items()})

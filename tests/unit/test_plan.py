@@ -19,10 +19,10 @@ def _cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
 
 
-def planned(spec_name, *names, implementations=(), change=None, **protocol):
+def planned(spec_name, *names, implementations=(), change=None, device="auto", **protocol):
     spec = WHOLE.specs[spec_name].model_copy(update=change or {})
     whole = config.overridden(WHOLE.protocol, epochs=1, **protocol)
-    return plan(spec_name, spec, WHOLE.chosen_backends(names), whole, DATA, implementations=implementations)
+    return plan(spec_name, spec, WHOLE.chosen_backends(names), whole, DATA, device=device, implementations=implementations)
 
 
 def test_every_arm_of_every_backend_is_planned_with_what_is_asked_of_it():
@@ -55,15 +55,15 @@ def test_a_layer_that_an_arm_cannot_express_is_refused_naming_the_arm_what_it_ca
     first, last = WHOLE.specs["mnist-mlp"].layers
     change = {"layers": (first.model_copy(update={"activation": "softmax"}), last)}
     said = (
-        r"backends\.toml: \[specs\.mnist-mlp\] layers\[0\]\.activation: jax/naive can do linear, relu; received 'softmax'\. "
-        r"Choose an arm that can: --arm keras"
+        r"backends\.toml: \[specs\.mnist-mlp\] layers\[0\]\.activation: jax/native can do linear, relu; received 'softmax'\. "
+        r"Choose an arm that can: --arm keras --arm naive$"
     )
     with pytest.raises(ConfigError, match=said):
         planned("mnist-mlp", "jax", change=change)
-    assert len(planned("mnist-mlp", "jax", implementations=("keras",), change=change)) == 1
+    assert len(planned("mnist-mlp", "jax", implementations=("keras", "naive"), change=change)) == 2
 
 
-def test_a_softmax_before_the_last_layer_that_no_chosen_backend_can_do_says_so():
-    first, last = WHOLE.specs["mnist-mlp"].layers
-    with pytest.raises(ConfigError, match=r"numpy/naive can do linear, relu; received 'softmax'\. No arm of these backends can"):
-        planned("mnist-mlp", "numpy", change={"layers": (first.model_copy(update={"activation": "softmax"}), last)})
+def test_a_gpu_is_asked_only_of_backends_that_can_use_one():
+    assert {each.request.backend for each in planned("mnist-mlp", device="gpu")} == {"tensorflow", "jax", "torch"}
+    with pytest.raises(ConfigError, match="--device gpu: none of these backends can use an accelerator"):
+        planned("mnist-mlp", "numpy", device="gpu")

@@ -39,14 +39,3 @@ def check_inputs(layer: str, inputs: Sequence[int], kernel: Sequence[int]) -> No
     """Raise ValueError unless inputs (batch, features) fit a kernel (features, units)."""
     if len(inputs) != 2 or inputs[1] != kernel[0]:
         raise ValueError(f"{layer}: expected inputs (batch, {kernel[0]}) for its kernel {tuple(kernel)}; received {tuple(inputs)}")
-
-
-def check_weights(layers: Sequence[Any], weights: Sequence[Any]) -> None:
-    """Raise ValueError unless there is a kernel and a bias for each layer, in its shape."""
-    expected = [(f"{layer.name} {part}", tuple(own.shape)) for layer in layers for part, own in zip("Wb", layer.weights, strict=True)]
-    received = [tuple(value.shape) for value in weights]
-    if len(expected) != len(received):
-        raise ValueError(f"weights: expected {len(expected)}, a kernel and a bias for each layer; received {len(received)}")
-    for (name, shape), given in zip(expected, received, strict=True):
-        if shape != given:
-            raise ValueError(f"{name}: expected {shape}; received {given}")

@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.worker.frameworks import jax as framework
-from harness.worker.naive.batches import BatchGenerator, check_inputs, check_weights
+from harness.worker.naive.batches import BatchGenerator, check_inputs
 from harness.worker.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
 
-EXPRESSES = {"activations": ("linear", "relu")}  # of hidden layers
 ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {"linear": lambda z: z, "relu": jax.nn.relu, "softmax": jax.nn.softmax}
 EPSILON = 1e-7  # as Keras clips probabilities on JAX and PyTorch
 
@@ -41,10 +40,8 @@ class Settings(SimpleNamespace):
 class NaiveDense:
     """A fully connected layer: activation(x @ W + b), W uniform in [0, 0.1), b zeros."""
 
-    def __init__(
-        self, input_size: int, output_size: int, activation: Callable[[Any], Any], name: str = "NaiveDense", seed: int = 0
-    ) -> None:
-        self.W = jax.random.uniform(jax.random.key(seed), (input_size, output_size), minval=0, maxval=0.1)  # (I, O)
+    def __init__(self, input_size: int, output_size: int, activation: Callable[[Any], Any], name: str, key: Any) -> None:
+        self.W = jax.random.uniform(key, (input_size, output_size), minval=0, maxval=0.1)  # (I, O)
         self.b = jnp.zeros((output_size,))  # (O,)
         self.activation, self.name = activation, name
 
@@ -76,7 +73,7 @@ class NaiveSequential:
 
 def cross_entropy(labels: Any, outputs: Any, loss_form: str) -> Any:
     """Return each sample's loss, (B,), for labels (B,) and outputs (B, O): probabilities, or logits."""
-    chosen = jnp.take_along_axis(outputs, labels[:, None], axis=1)[:, 0]  # (B,) the output of the right class
+    chosen = jnp.sum(outputs * jax.nn.one_hot(labels, outputs.shape[1]), axis=1)  # (B,) the output of the right class
     if loss_form == "logits":
         return jax.nn.logsumexp(outputs, axis=1) - chosen
     return -jnp.log(jnp.clip(chosen, EPSILON, 1 - EPSILON))
@@ -160,12 +157,12 @@ class Samples:
 def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
     """Return the spec's model, holding those weights."""
     sizes = [weights[f"{layer.name}/kernel"].shape for layer in spec.layers]
+    keys = jax.random.split(jax.random.key(0), len(sizes))
     layers = [
-        NaiveDense(n_inputs, units, ACTIVATIONS[layer.activation], layer.name)
-        for (n_inputs, units), layer in zip(sizes, spec.layers, strict=True)
+        NaiveDense(n_inputs, units, ACTIVATIONS[layer.activation], layer.name, key)
+        for (n_inputs, units), layer, key in zip(sizes, spec.layers, keys, strict=True)
     ]
     model = NaiveSequential(layers)
-    check_weights(layers, list(weights.values()))
     model.weights = [jnp.asarray(given) for given in weights.values()]
     settings = Settings(**vars(spec.optimizer))
     return State(

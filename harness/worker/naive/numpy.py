@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.worker.frameworks import numpy as framework
-from harness.worker.naive.batches import BatchGenerator, check_inputs, check_weights
+from harness.worker.naive.batches import BatchGenerator, check_inputs
 from harness.worker.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
 
-EXPRESSES = {"activations": ("linear", "relu")}  # of hidden layers
 EPSILON = 1e-7  # as Keras clips probabilities on JAX and PyTorch
 
 
@@ -199,7 +198,6 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
         for (n_inputs, units), layer in zip(sizes, spec.layers, strict=True)
     ]
     model = NaiveSequential(layers)
-    check_weights(layers, list(weights.values()))
     for own, given in zip(model.weights, weights.values(), strict=True):
         own[...] = given
     return State(model, Optimizer.start(spec.optimizer, model.weights, np.zeros_like), spec.batch_size, spec.loss_form)

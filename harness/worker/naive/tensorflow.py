@@ -17,14 +17,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from harness.worker.frameworks import tensorflow as framework
-from harness.worker.naive.batches import BatchGenerator, check_inputs, check_weights
+from harness.worker.naive.batches import BatchGenerator, check_inputs
 from harness.worker.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
 
 OPTIONS = {"operations": ("tensorflow", "keras"), "update": ("by_hand", "keras")}
-EXPRESSES = {"activations": ("linear", "relu")}  # of hidden layers
 ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {"linear": tf.identity, "relu": tf.nn.relu, "softmax": tf.nn.softmax}
 KERAS_ACTIVATIONS = {"linear": lambda z: z, "relu": keras.ops.relu, "softmax": keras.ops.softmax}
 EPSILON = 1e-7  # as Keras clips probabilities on JAX and PyTorch; on TensorFlow it goes back to the logits
@@ -61,8 +60,9 @@ class NaiveKerasDense(NaiveDense):
 class NaiveSequential:
     """Layers, one after another."""
 
-    def __init__(self, layers: Sequence[NaiveDense], cross_entropy: Callable[[Any, Any, str], Any]) -> None:
-        self.layers, self.cross_entropy = layers, cross_entropy
+    def __init__(self, layers: Sequence[NaiveDense]) -> None:
+        self.layers = layers
+        self.cross_entropy, self.mean = cross_entropy, tf.reduce_mean  # or those of keras.ops
 
     def __call__(self, inputs: Any) -> Any:
         """Return the last layer's outputs, (B, O)."""
@@ -102,7 +102,7 @@ def one_training_step(model: NaiveSequential, optimizer: Any, images: Any, label
     """Update the model on one batch; return its mean loss and its outputs (B, O), both from before the update."""
     with tf.GradientTape() as tape:
         outputs = model(images)
-        average_loss = tf.reduce_mean(model.cross_entropy(labels, outputs, loss_form))
+        average_loss = model.mean(model.cross_entropy(labels, outputs, loss_form))
     gradients = tape.gradient(average_loss, model.weights)
     update_weights(gradients, model.weights, optimizer)
     return average_loss, outputs
@@ -128,7 +128,7 @@ def fit(
             images_batch, labels_batch = generator.next()
             loss, outputs = one_training_step(model, optimizer, images_batch, labels_batch, loss_form)
             loss_sum += loss * len(labels_batch)
-            n_correct += tf.math.count_nonzero(tf.argmax(outputs, axis=1, output_type=labels.dtype) == labels_batch)
+            n_correct += tf.reduce_sum(tf.cast(tf.argmax(outputs, axis=1) == labels_batch, tf.float32))
             if batch % 100 == 0:
                 report(epoch, batch, float(loss))
     return float(loss_sum) / len(images), int(n_correct) / len(images)
@@ -149,7 +149,7 @@ class Samples:
     """One epoch's samples on the device."""
 
     x: Any  # (n, features) float32
-    y: Any  # (n,) int32
+    y: Any  # (n,) int64
 
 
 def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
@@ -161,8 +161,9 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
         dense(n_inputs, units, activations[layer.activation], layer.name)
         for (n_inputs, units), layer in zip(sizes, spec.layers, strict=True)
     ]
-    model = NaiveSequential(layers, keras_cross_entropy if in_keras else cross_entropy)
-    check_weights(layers, list(weights.values()))
+    model = NaiveSequential(layers)
+    if in_keras:
+        model.cross_entropy, model.mean = keras_cross_entropy, keras.ops.mean
     for own, given in zip(model.weights, weights.values(), strict=True):
         own.assign(given)
     if getattr(options, "update", "by_hand") == "keras":
@@ -175,7 +176,7 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
 
 def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
     """Return the samples as tensors on the device."""
-    samples = Samples(tf.convert_to_tensor(x), tf.convert_to_tensor(y.astype(np.int32)))
+    samples = Samples(tf.convert_to_tensor(x), tf.convert_to_tensor(y.astype(np.int64)))
     framework.wait([samples.x, samples.y])
     return samples
 

@@ -12,13 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from harness.worker.frameworks import torch as framework
-from harness.worker.naive.batches import BatchGenerator, check_inputs, check_weights
+from harness.worker.naive.batches import BatchGenerator, check_inputs
 from harness.worker.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
 
-EXPRESSES = {"activations": ("linear", "relu")}  # of hidden layers
 ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {
     "linear": lambda z: z,
     "relu": torch.relu,
@@ -141,7 +140,6 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
         for (n_inputs, units), layer in zip(sizes, spec.layers, strict=True)
     ]
     model = NaiveSequential(layers)
-    check_weights(layers, list(weights.values()))
     for own, given in zip(model.weights, weights.values(), strict=True):
         own.data.copy_(torch.from_numpy(given))
     return State(model, Optimizer.start(spec.optimizer, model.weights, torch.zeros_like), spec.batch_size, spec.loss_form)

@@ -1,12 +1,12 @@
 """JAX's own idiom: pure functions, compiled.
 
-`equal`: a whole epoch is one compiled program, a scan over its full batches and the short one after them; optimizers in
+`equal`: a whole epoch is one compiled program, a loop over its full batches and the short one after them; optimizers in
 Keras's equations. `idiomatic`: a compiled step, optax with its defaults, and a Python loop over batches of NumPy arrays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -36,13 +36,11 @@ Train = Callable[[Any, "Samples"], tuple[Any, Any, Any]]
 class State:
     """What training carries on, and the functions that do it."""
 
-    carry: Any  # {"weights": [(I, O), (O,), ...], "optimizer": its state}
+    carry: Any  # {"weights": [(I, O), (O,), ...], "optimizer": its state, "n_updates": ()}
     names: tuple[str, ...]
     train: Train
     predict: Callable[[Any, Any], Any]
-    batch_size: int
     n_compiles: Callable[[], int]
-    n_updates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +58,21 @@ def forward(weights: Any, images: Any, activations: tuple[str, ...]) -> Any:
     return images
 
 
-def mean_loss(weights: Any, images: Any, labels: Any, activations: tuple[str, ...], loss_form: str) -> tuple[Any, Any]:
-    """Return the mean loss, and how many of the batch are right."""
-    logits = forward(weights, images, activations)
-    n_correct = jnp.sum(jnp.argmax(logits, axis=1) == labels)
-    if loss_form == "logits":
-        return optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), n_correct
-    chosen = jnp.take_along_axis(jax.nn.softmax(logits), labels[:, None], axis=1)
-    return -jnp.log(jnp.clip(chosen, EPSILON, 1 - EPSILON)).mean(), n_correct
+def loss_from_probabilities(logits: Any, labels: Any) -> Any:
+    """Return each sample's loss, (B,), by way of clipped probabilities, as Keras on JAX has it.
+
+    By a product with one-hot labels, in both of Keras's forms: picking by index would scatter on the way back.
+    """
+    logs = jnp.log(jnp.clip(jax.nn.softmax(logits), EPSILON, 1 - EPSILON))
+    return -jnp.sum(jax.nn.one_hot(labels, logits.shape[1]) * logs, axis=1)
+
+
+def loss_from_logits(logits: Any, labels: Any) -> Any:
+    """Return each sample's loss, (B,), as Keras on JAX has it."""
+    return -jnp.sum(jax.nn.one_hot(labels, logits.shape[1]) * jax.nn.log_softmax(logits), axis=1)
+
+
+LOSSES = {"probs": loss_from_probabilities, "logits": loss_from_logits}
 
 
 def keras_update(settings: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any, Any], tuple[Any, Any]]]:
@@ -103,14 +108,18 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     """Return what training begins with, holding those weights, and its compiled functions in the flavour asked for."""
     idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
     activations = tuple(layer.activation for layer in spec.layers[:-1])
-    loss = partial(mean_loss, activations=activations, loss_form="logits" if idiomatic else spec.loss_form)
+    losses = optax.losses.softmax_cross_entropy_with_integer_labels if idiomatic else LOSSES[spec.loss_form]
     start, update = (own_update if idiomatic else keras_update)(spec.optimizer)
+
+    def mean_loss(weights: Any, images: Any, labels: Any) -> tuple[Any, Any]:
+        logits = forward(weights, images, activations)
+        return losses(logits, labels).mean(), jnp.sum(jnp.argmax(logits, axis=1) == labels)
 
     def step(carry: Any, batch: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
         images, labels = batch
-        (average_loss, n_correct), gradients = jax.value_and_grad(loss, has_aux=True)(carry["weights"], images, labels)
+        (average_loss, n_correct), gradients = jax.value_and_grad(mean_loss, has_aux=True)(carry["weights"], images, labels)
         new, optimizer = update(carry["weights"], gradients, carry["optimizer"])
-        return {"weights": new, "optimizer": optimizer}, (average_loss * len(labels), n_correct)
+        return {"weights": new, "optimizer": optimizer, "n_updates": carry["n_updates"] + 1}, (average_loss * len(labels), n_correct)
 
     def outputs(carried: Any, images: Any) -> Any:
         logits = forward(carried, images, activations)
@@ -118,29 +127,37 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
 
     first = [jnp.array(value) for value in weights.values()]
     return State(
-        carry={"weights": first, "optimizer": start(first)},
+        carry={"weights": first, "optimizer": start(first), "n_updates": jnp.int32(0)},
         names=tuple(weights),
-        train=(looped if idiomatic else scanned)(step, spec.batch_size),
+        train=(looped if idiomatic else compiled_epoch)(step, spec.batch_size),
         predict=jax.jit(outputs),
-        batch_size=spec.batch_size,
         n_compiles=framework.watch_compiles(None),
     )
 
 
-def scanned(step: Callable[..., Any], batch_size: int) -> Train:
-    """Return an epoch as one compiled program; what it carries on is overwritten, not copied (donated)."""
+def compiled_epoch(step: Callable[..., Any], batch_size: int) -> Train:
+    """Return an epoch as one compiled program; what it carries on is overwritten, not copied (donated).
+
+    Batches are sliced out one by one: a scan over (batches, batch, features) would copy all samples into that shape first.
+    """
 
     @partial(jax.jit, donate_argnums=0)
     def train(carry: Any, images: Any, labels: Any) -> tuple[Any, Any, Any]:
         n_full = len(labels) // batch_size
-        cut = n_full * batch_size
-        batches = images[:cut].reshape(n_full, batch_size, -1), labels[:cut].reshape(n_full, batch_size)
-        carry, (losses, n_correct) = jax.lax.scan(step, carry, batches)
-        loss_sum, right = losses.sum(), n_correct.sum()
-        if cut < len(labels):  # the short batch
-            carry, (loss, more) = step(carry, (images[cut:], labels[cut:]))
-            loss_sum, right = loss_sum + loss, right + more
-        return carry, loss_sum, right
+
+        def body(index: Any, carried: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+            batch = [jax.lax.dynamic_slice_in_dim(array, index * batch_size, batch_size) for array in (images, labels)]
+            return added(carried, batch)
+
+        def added(carried: tuple[Any, Any, Any], batch: Sequence[Any]) -> tuple[Any, Any, Any]:
+            carry, loss_sum, right = carried
+            carry, (loss, more) = step(carry, batch)
+            return carry, loss_sum + loss, right + more
+
+        carried = jax.lax.fori_loop(0, n_full, body, (carry, jnp.float32(0), jnp.int32(0)))
+        if n_full * batch_size < len(labels):  # the short batch
+            carried = added(carried, (images[n_full * batch_size :], labels[n_full * batch_size :]))
+        return carried[0], carried[1], carried[2]
 
     return lambda carry, data: train(carry, *data.device)
 
@@ -173,7 +190,6 @@ def epoch(state: State, data: Samples) -> tuple[State, float, float]:
     """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
     state.carry, loss_sum, n_correct = state.train(state.carry, data)
     n = len(data.host[1])
-    state.n_updates += -(-n // state.batch_size)
     return state, float(loss_sum) / n, int(n_correct) / n
 
 
@@ -198,7 +214,7 @@ def facts(state: State) -> dict[str, Any]:
     return {
         "device": framework.where(weights[0]),
         "n_parameters": sum(weight.size for weight in weights),
-        "n_updates": state.n_updates,
+        "n_updates": int(state.carry["n_updates"]),
         "n_compiles": state.n_compiles(),
         "jit_requested": True,
         "jit_effective": True,

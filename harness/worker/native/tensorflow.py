@@ -6,8 +6,9 @@ in Keras's equations. `idiomatic`: a traced step (tf.function), TensorFlow's own
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,16 @@ Train = Callable[["Samples"], tuple[Any, Any]]
 
 
 @dataclass(slots=True)
+class Progress:
+    """What was done besides training: programs traced, updates counted, and a pipeline's seconds in the last epoch."""
+
+    n_updates: Any  # a variable: counted where the update is made
+    traces: list[str] = field(default_factory=list)
+    setup_s: float = 0.0
+    teardown_s: float = 0.0
+
+
+@dataclass(slots=True)
 class State:
     """The variables, and the functions that train and use them."""
 
@@ -37,18 +48,17 @@ class State:
     weights: list[Any]
     train: Train
     predict: Callable[[Any], Any]
-    batch_size: int
+    progress: Progress
     jit: bool
-    traces: list[str]
-    n_updates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """One epoch's samples on the device."""
+    """One epoch's samples on the device, and in the CPU's memory."""
 
     x: Any  # (n, features) float32
-    y: Any  # (n,) int32
+    y: Any  # (n,) int64: on an accelerator TensorFlow keeps int32 in the CPU's memory
+    host: tuple[Any, Any]
 
 
 def forward(weights: Sequence[Any], images: Any, activations: tuple[str, ...]) -> Any:
@@ -68,7 +78,7 @@ def gradients_of(weights: Sequence[Any], images: Any, labels: Any, activations: 
         logits = forward(weights, images, activations)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         mean = tf.reduce_mean(losses)
-    right = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == labels, tf.int32))
+    right = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32))
     return tape.gradient(mean, weights), tf.reduce_sum(losses), right
 
 
@@ -77,21 +87,22 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
     activations = tuple(layer.activation for layer in spec.layers[:-1])
     variables = [tf.Variable(value) for value in weights.values()]
-    traces: list[str] = []
-    train = (traced_steps if idiomatic else compiled_epoch)(spec, variables, activations, traces)
+    progress = Progress(tf.Variable(np.float32(0)))
+    train = (traced_steps if idiomatic else compiled_epoch)(spec, variables, activations, progress)
 
     @tf.function
     def predict(images: Any) -> Any:
+        progress.traces.append("predict")  # Python runs here only while TensorFlow traces
         logits = forward(variables, images, activations)
         return tf.nn.softmax(logits) if spec.loss_form == "probs" else logits
 
-    return State(tuple(weights), variables, train, predict, spec.batch_size, not idiomatic, traces)
+    return State(tuple(weights), variables, train, predict, progress, not idiomatic)
 
 
-def compiled_epoch(spec: Spec, variables: list[Any], activations: tuple[str, ...], traces: list[str]) -> Train:
+def compiled_epoch(spec: Spec, variables: list[Any], activations: tuple[str, ...], progress: Progress) -> Train:
     """Return an epoch as one program compiled by XLA, which carries weights and slots as values and assigns them at its end."""
     optimizer = Optimizer.start(spec.optimizer, variables, lambda weight: tf.Variable(tf.zeros_like(weight)))
-    slots, count = optimizer.slots, tf.Variable(np.float32(0))
+    slots, count = optimizer.slots, progress.n_updates
     size = spec.batch_size
 
     def step(carried: tuple[Any, ...], images: Any, labels: Any) -> tuple[Any, ...]:
@@ -103,14 +114,14 @@ def compiled_epoch(spec: Spec, variables: list[Any], activations: tuple[str, ...
 
     @tf.function(jit_compile=True, reduce_retracing=False)
     def epoch(images: Any, labels: Any) -> tuple[Any, Any]:
-        traces.append("epoch")  # Python runs here only while TensorFlow traces
+        progress.traces.append("epoch")
         n_full = len(labels) // size
         state = (
             [variable.read_value() for variable in variables],
             [tuple(slot.read_value() for slot in several) for several in slots],
             count.read_value(),
             tf.constant(0.0),
-            tf.constant(0),
+            tf.constant(0.0),
         )
 
         def body(index: Any, carried: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -128,11 +139,16 @@ def compiled_epoch(spec: Spec, variables: list[Any], activations: tuple[str, ...
     return lambda data: epoch(data.x, data.y)
 
 
-def traced_steps(spec: Spec, variables: list[Any], activations: tuple[str, ...], traces: list[str]) -> Train:
+def own_sgd(rate: float, momentum: float) -> Any:
+    """Return TensorFlow's own gradient descent, with momentum where there is any."""
+    return tf.compat.v1.train.MomentumOptimizer(rate, momentum) if momentum else tf.compat.v1.train.GradientDescentOptimizer(rate)
+
+
+def traced_steps(spec: Spec, variables: list[Any], activations: tuple[str, ...], progress: Progress) -> Train:
     """Return an epoch as a loop over a tf.data pipeline, each batch one call of a traced step."""
     rate = spec.optimizer.learning_rate
     known = {
-        "sgd": lambda: tf.compat.v1.train.MomentumOptimizer(rate, getattr(spec.optimizer, "momentum", 0.0)),
+        "sgd": lambda: own_sgd(rate, getattr(spec.optimizer, "momentum", 0.0)),
         "rmsprop": lambda: tf.compat.v1.train.RMSPropOptimizer(rate),
         "adam": lambda: tf.compat.v1.train.AdamOptimizer(rate),
     }
@@ -140,17 +156,23 @@ def traced_steps(spec: Spec, variables: list[Any], activations: tuple[str, ...],
 
     @tf.function
     def step(images: Any, labels: Any) -> tuple[Any, Any]:
-        traces.append("step")
+        progress.traces.append("step")
         gradients, loss, right = gradients_of(variables, images, labels, activations)
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        progress.n_updates.assign_add(1)
         return loss, right
 
     def train(data: Samples) -> tuple[Any, Any]:
-        loss_sum, n_correct = 0.0, 0
-        batches = tf.data.Dataset.from_tensor_slices((data.x, data.y)).batch(spec.batch_size).prefetch(tf.data.AUTOTUNE)
+        called = time.perf_counter()
+        with tf.device("cpu:0"):  # tf.data slices there; on an accelerator it would copy all samples back first
+            batches = iter(tf.data.Dataset.from_tensor_slices(data.host).batch(spec.batch_size).prefetch(tf.data.AUTOTUNE))
+        began, loss_sum, n_correct = time.perf_counter(), 0.0, 0.0
         for images, labels in batches:
             loss, right = step(images, labels)
             loss_sum, n_correct = loss_sum + loss, n_correct + right
+        n_correct, ended = float(n_correct), time.perf_counter()
+        del batches  # waits as Keras's fit does, see harness.worker.keras_fit.epoch
+        progress.setup_s, progress.teardown_s = began - called, time.perf_counter() - ended
         return loss_sum, n_correct
 
     return train
@@ -158,7 +180,9 @@ def traced_steps(spec: Spec, variables: list[Any], activations: tuple[str, ...],
 
 def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
     """Return the samples as tensors on the device."""
-    samples = Samples(tf.convert_to_tensor(x), tf.convert_to_tensor(y.astype(np.int32)))
+    with tf.device("cpu:0"):
+        host = tf.convert_to_tensor(x), tf.convert_to_tensor(y.astype(np.int64))
+    samples = Samples(tf.identity(host[0]), tf.identity(host[1]), host)
     framework.wait([samples.x, samples.y])
     return samples
 
@@ -166,8 +190,7 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
     """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
     loss_sum, n_correct = state.train(data)
-    state.n_updates += -(-len(data.y) // state.batch_size)
-    return state, float(loss_sum) / len(data.y), int(n_correct) / len(data.y)
+    return state, float(loss_sum) / len(data.y), float(n_correct) / len(data.y)
 
 
 def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -191,8 +214,10 @@ def facts(state: State) -> dict[str, Any]:
     return {
         "device": framework.where(state.weights[0]),
         "n_parameters": int(sum(np.prod(weight.shape) for weight in state.weights)),
-        "n_updates": state.n_updates,
-        "n_compiles": len(state.traces),
+        "n_updates": int(state.progress.n_updates),
+        "n_compiles": len(state.progress.traces),
+        "setup_s": state.progress.setup_s,
+        "teardown_s": state.progress.teardown_s,
         "jit_requested": state.jit,
         "jit_effective": state.jit,
         "eager": False,

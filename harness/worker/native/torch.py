@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -36,17 +36,28 @@ class Network(nn.Module):
     def __init__(self, n_inputs: int, spec: Spec) -> None:
         super().__init__()
         sizes = [n_inputs, *(layer.units for layer in spec.layers)]
-        self.linear = nn.ModuleDict({layer.name: nn.Linear(size, layer.units) for size, layer in zip(sizes, spec.layers, strict=False)})
+        self.names = [layer.name for layer in spec.layers]
+        self.linear = nn.ModuleList([nn.Linear(size, layer.units) for size, layer in zip(sizes, spec.layers, strict=False)])
         self.activations = nn.ModuleList([*(ACTIVATIONS[layer.activation]() for layer in spec.layers[:-1]), nn.Identity()])
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the logits, (B, O)."""
-        for linear, activation in zip(self.linear.values(), self.activations, strict=True):
+        for linear, activation in zip(self.linear, self.activations, strict=True):
             inputs = activation(linear(inputs))
         return inputs
 
 
-class KerasRMSprop(torch.optim.Optimizer):
+class KerasOptimizer(torch.optim.Optimizer):
+    """What Keras's optimizers share: slots that begin at zeros."""
+
+    def _slots(self, name: str, weights: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        for weight in weights:
+            if name not in self.state[weight]:
+                self.state[weight][name] = torch.zeros_like(weight)
+        return [self.state[weight][name] for weight in weights]
+
+
+class KerasRMSprop(KerasOptimizer):
     """RMSprop in Keras's equations, see harness.worker.optimizers.rmsprop: epsilon inside the root."""
 
     def __init__(self, parameters: Iterable[torch.Tensor], learning_rate: float, rho: float, epsilon: float) -> None:
@@ -58,7 +69,7 @@ class KerasRMSprop(torch.optim.Optimizer):
         for group in self.param_groups:
             weights = group["params"]
             gradients = [weight.grad for weight in weights]
-            squares = [self.state[weight].setdefault("square", torch.zeros_like(weight)) for weight in weights]
+            squares = self._slots("square", weights)
             torch._foreach_mul_(squares, group["rho"])
             torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["rho"])
             roots = torch._foreach_add(squares, group["epsilon"])
@@ -66,7 +77,7 @@ class KerasRMSprop(torch.optim.Optimizer):
             torch._foreach_addcdiv_(weights, gradients, roots, -group["learning_rate"])
 
 
-class KerasAdam(torch.optim.Optimizer):
+class KerasAdam(KerasOptimizer):
     """Adam in Keras's equations, see harness.worker.optimizers.adam: epsilon-hat."""
 
     def __init__(self, parameters: Iterable[torch.Tensor], learning_rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
@@ -81,8 +92,8 @@ class KerasAdam(torch.optim.Optimizer):
             alpha = float(np.float32(group["learning_rate"]) * np.sqrt(1 - beta_2**step) / (1 - beta_1**step))
             weights = group["params"]
             gradients = [weight.grad for weight in weights]
-            means = [self.state[weight].setdefault("mean", torch.zeros_like(weight)) for weight in weights]
-            squares = [self.state[weight].setdefault("square", torch.zeros_like(weight)) for weight in weights]
+            means = self._slots("mean", weights)
+            squares = self._slots("square", weights)
             torch._foreach_lerp_(means, gradients, 1 - group["beta_1"])
             torch._foreach_mul_(squares, group["beta_2"])
             torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["beta_2"])
@@ -117,7 +128,7 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     """Return the spec's network, holding those weights, its loss and its optimizer in the flavour asked for."""
     network = Network(weights[f"{spec.layers[0].name}/kernel"].shape[0], spec)
     with torch.no_grad():
-        for name, linear in network.linear.items():
+        for name, linear in zip(network.names, network.linear, strict=True):
             linear.weight.copy_(torch.from_numpy(weights[f"{name}/kernel"].T))  # Linear keeps (units, inputs)
             linear.bias.copy_(torch.from_numpy(weights[f"{name}/bias"]))
     network.to(DEVICE)
@@ -200,7 +211,7 @@ def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
 def export(state: State) -> dict[str, NDArray[np.float32]]:
     """Return the weights by name, kernels (inputs, units), biases (units,)."""
     weights = {}
-    for name, linear in state.network.linear.items():
+    for name, linear in zip(state.network.names, state.network.linear, strict=True):
         weights[f"{name}/kernel"] = np.ascontiguousarray(linear.weight.detach().cpu().numpy().T)
         weights[f"{name}/bias"] = linear.bias.detach().cpu().numpy().copy()
     return weights
