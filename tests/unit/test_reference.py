@@ -59,7 +59,7 @@ def test_s3_to_s5_reached_theirs_and_agree_from_equal_inputs(loaded):
 def test_s3_as_numpy_draws_it_is_the_published_reference(loaded):
     (numpy,) = (each for each in of(loaded, "mnist-naive-native") if each.request.backend == "numpy")
     assert round(numpy.measured.test_accuracy, 4) == 0.8158
-    assert 0.699 <= numpy.measured.test_loss <= 0.704
+    assert 0.699 <= round(numpy.measured.test_loss, 3) <= 0.704
 
 
 def test_s6_in_pytorch_s_own_idiom_reached_the_published_course(loaded):

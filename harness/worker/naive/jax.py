@@ -73,7 +73,7 @@ class NaiveSequential:
 
 def cross_entropy(labels: Any, outputs: Any, loss_form: str) -> Any:
     """Return each sample's loss, (B,), for labels (B,) and outputs (B, O): probabilities, or logits."""
-    chosen = jnp.sum(outputs * jax.nn.one_hot(labels, outputs.shape[1]), axis=1)  # (B,) the output of the right class
+    chosen = jnp.take_along_axis(outputs, labels[:, None], axis=1)[:, 0]  # (B,) the output of the right class
     if loss_form == "logits":
         return jax.nn.logsumexp(outputs, axis=1) - chosen
     return -jnp.log(jnp.clip(chosen, EPSILON, 1 - EPSILON))

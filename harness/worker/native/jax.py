@@ -59,10 +59,7 @@ def forward(weights: Any, images: Any, activations: tuple[str, ...]) -> Any:
 
 
 def loss_from_probabilities(logits: Any, labels: Any) -> Any:
-    """Return each sample's loss, (B,), by way of clipped probabilities, as Keras on JAX has it.
-
-    By a product with one-hot labels, in both of Keras's forms: picking by index would scatter on the way back.
-    """
+    """Return each sample's loss, (B,), by way of clipped probabilities and one-hot labels, as Keras on JAX has it."""
     logs = jnp.log(jnp.clip(jax.nn.softmax(logits), EPSILON, 1 - EPSILON))
     return -jnp.sum(jax.nn.one_hot(labels, logits.shape[1]) * logs, axis=1)
 
