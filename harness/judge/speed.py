@@ -164,6 +164,8 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None) -> Table:
         version = record.measured.versions.get("framework_version", "") if record.measured else ""
         arms[Arm(*record.arm, record.device, version, f"{record.request.module} {record.request.options}")].append(record)
     _adopt_failures(arms)
+    backends = list(dict.fromkeys(arm.backend for arm in arms))
+    arms = dict(sorted(arms.items(), key=lambda item: backends.index(item[0].backend)))  # a backend's arms together
     base = next((arm for arm, runs in arms.items() if baseline in (None, *_names(runs[0])) and _steady(runs)), None)
     base_s = statistics.median(_steady(arms[base])) if base else None
     native_s = {

@@ -537,3 +537,9 @@ def test_an_arm_that_was_asked_for_something_else_has_a_row_of_its_own():
     native = {"implementation": "native", "module": "native.jax"}
     (table,) = compare([record(**native), record(**native, options={"flavour": "idiomatic"}, started_at=at(1))])
     assert [row.status for row in table.rows] == ["1 ok", "1 ok"]
+
+
+def test_a_backend_s_arms_stand_together_in_whatever_order_they_ran():
+    runs = [("jax", "keras"), ("torch", "keras"), ("jax", "native"), ("torch", "native")]
+    (table,) = compare([record(backend=name, implementation=arm, started_at=at(number)) for number, (name, arm) in enumerate(runs)])
+    assert [row.name for row in table.rows] == ["jax/keras", "jax/native", "torch/keras", "torch/native"]
