@@ -26,10 +26,8 @@ PYTHON = ROOT / ".nox" / "harness" / "bin" / "python"
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 PATIENCE_S = 15.0  # after Ctrl-C: the harness ends its worker and keeps what is finished
 try:
-    BACKENDS = {
-        name: table.get("environment", f"train-{name}")
-        for name, table in tomllib.loads((ROOT / "backends.toml").read_text(encoding="utf-8")).get("backends", {}).items()
-    }
+    TABLES = tomllib.loads((ROOT / "backends.toml").read_text(encoding="utf-8")).get("backends", {})
+    BACKENDS = {name: table.get("environment", f"train-{name}") for name, table in TABLES.items()}
 except (tomllib.TOMLDecodeError, AttributeError) as error:
     sys.exit(f"backends.toml: not what it should be: {error}")
 
@@ -51,6 +49,8 @@ def train_session(backend: str) -> None:
     """Define the session that makes one backend's environment and trains in it."""
 
     def train(session: nox.Session) -> None:
+        if not able(backend, session.posargs):
+            session.skip(f"{backend} can do none of what is asked: {' '.join(session.posargs)}")
         wanted = requirements(session, backend)
         try:
             install(session, wanted)
@@ -61,6 +61,21 @@ def train_session(backend: str) -> None:
 
     train.__doc__ = f"Train the spec under {backend}; arguments after -- go to harness train."
     nox.session(name=BACKENDS[backend], requires=["harness"])(train)
+
+
+def able(backend: str, arguments: list[str]) -> bool:
+    """Say whether a backend can do any of what is asked of all: `nox -- --arm keras` reaches NumPy's session too."""
+    asked, table = options(arguments), TABLES[backend]
+    arms = [value for name, value in asked if name == "--arm"]
+    everywhere = {arm for other in TABLES.values() for arm in other.get("arms", {})}
+    if arms and everywhere.issuperset(arms) and not set(arms) & set(table.get("arms", {})):
+        return False
+    return ("--device", "gpu") not in asked or table.get("accelerators", True)
+
+
+def options(arguments: list[str]) -> list[tuple[str, str]]:
+    """Return the (option, value) pairs among a session's arguments, written with a space or with =."""
+    return list(pairwise(part for argument in arguments for part in argument.split("=", 1)))
 
 
 def install_harness(session: nox.Session, extras: str = "") -> None:
@@ -99,8 +114,7 @@ def install(session: nox.Session, wanted: list[str]) -> None:
 
 def device(arguments: list[str]) -> str:
     """Return what --device says among a session's arguments, "auto" where it says nothing."""
-    spread = [part for argument in arguments for part in argument.split("=", 1)]
-    return dict(pairwise(spread)).get("--device", "auto")
+    return dict(options(arguments)).get("--device", "auto")
 
 
 def orchestrator(session: nox.Session, *arguments: str, codes: tuple[int, ...] = (0,)) -> None:

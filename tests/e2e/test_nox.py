@@ -29,3 +29,22 @@ def test_a_fault_in_a_train_session_s_arguments_is_the_harness_s_own_sentence(tm
     assert done.returncode != 0
     assert "Did you mean 'mnist-mlp'?" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_backend_that_has_none_of_the_arms_asked_of_all_is_left_out_and_fails_nothing():
+    done = nox("-s", "train-numpy", "--", "--arm", "keras")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "numpy can do none of what is asked: --arm keras" in done.stdout + done.stderr
+    assert "harness train" not in done.stdout + done.stderr
+
+
+def test_an_accelerator_is_not_asked_of_a_backend_that_can_use_none():
+    done = nox("-s", "train-numpy", "--", "--device=gpu")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "numpy can do none of what is asked: --device=gpu" in done.stdout + done.stderr
+
+
+def test_an_arm_that_no_backend_has_is_still_refused_in_every_session(tmp_path):
+    done = nox("-s", "train-numpy", "--", "--arm", "naiv", "--results", str(tmp_path))
+    assert done.returncode != 0
+    assert "Did you mean 'naive'?" in done.stdout + done.stderr

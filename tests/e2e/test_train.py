@@ -89,6 +89,12 @@ def test_phases_are_apart_and_fit_into_the_whole(records, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_an_epoch_of_fit_says_how_much_of_it_came_after_its_last_update(records, backend):
+    epochs = records[backend]["measured"]["epochs"]
+    assert all(0 < epoch["teardown_s"] < epoch["seconds"] for epoch in epochs)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_record_names_versions_memory_and_where_the_weights_lay(records, backend):
     measured = records[backend]["measured"]
     assert measured["versions"].keys() == {"python", "numpy", "keras", "framework_version"}
