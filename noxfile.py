@@ -134,6 +134,13 @@ def compare(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
+def parity(session: nox.Session) -> None:
+    """Hold every arm to the referee: is it still the same model there? Arguments after -- go to harness parity."""
+    environments(session)
+    orchestrator(session, "parity", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
 def doctor(session: nox.Session) -> None:
     """Show what this machine has, what each backend sees, and what to type where they differ."""
     orchestrator(session, "doctor", *session.posargs)

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness import __version__, cli_textbook
+from harness import __version__, cli_parity, cli_textbook
+from harness.cli_shared import WIDTH, ConfigOption, DatasetOption, DeviceOption, ResultsOption, configured, console_of, dataset_of
 from harness.errors import ConfigError, HarnessError
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
-    from harness.inputs.datasets import Prepared
     from harness.launch.plan import Planned
     from harness.records.record import Record
     from harness.records.store import Loaded
-    from harness.spec.config import Config
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,10 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(cli_textbook.app, name="textbook")
-DeviceOption = Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="With gpu, a backend that sees none is an error.")]
-DatasetOption = Annotated[Literal["auto", "mnist", "digits"] | None, typer.Option(help="Instead of the spec's. auto: MNIST, else digits.")]
-ConfigOption = Annotated[Path | None, typer.Option(help="backends.toml; by default the nearest one, from here upwards.")]
-ResultsOption = Annotated[Path | None, typer.Option(help="By default results/ beside backends.toml.")]
+app.command()(cli_parity.parity)
 
 
 def main() -> None:
@@ -46,7 +42,7 @@ def main() -> None:
     try:
         app()
     except HarnessError as error:
-        _console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        console_of(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 
@@ -70,10 +66,10 @@ def doctor(config: ConfigOption = None) -> None:
     from harness.launch import ask, devices
     from harness.report.doctor import checkup
 
-    root, whole = _config(config)
+    root, whole = configured(config)
     hardware = devices.look()
     seen = {name: ask.look(name, backend, root) for name, backend in whole.backends.items()}
-    _console().print(checkup(devices.host(hardware), hardware, seen, whole.backends), crop=False)
+    console_of().print(checkup(devices.host(hardware), hardware, seen, whole.backends), crop=False)
     if any("refused" in answer for answer in seen.values()):
         raise typer.Exit(1)
 
@@ -99,7 +95,7 @@ def train(
     from harness.report import table
     from harness.spec.config import overridden
 
-    root, whole = _config(config)
+    root, whole = configured(config)
     spec_name, wanted = whole.spec(spec)
     chosen = whole.chosen_backends(backends or ())
     cores = int(threads) if threads and threads.isdecimal() else threads
@@ -112,13 +108,14 @@ def train(
     )
     results = results or root / "results"
     store.ready(results)
-    prepared = _dataset(dataset or wanted.dataset)
+    prepared = dataset_of(dataset or wanted.dataset)
     planned = plan(spec_name, wanted, chosen, protocol, prepared, device=device, implementations=tuple(arm or ()))
     records = _run_all(planned, root, results)
     ran = {record.run_id: record for record in records}  # one that had to be kept elsewhere is no less a result
-    known = {record.run_id: record for record in _loaded(results).records}
-    tables = speed.compare((known | ran).values(), only=frozenset(ran))
-    _console().print(table.terminal(tables), crop=False)
+    loaded = _loaded(results)
+    known = {record.run_id: record for record in loaded.records}
+    tables = speed.compare((known | ran).values(), only=frozenset(ran), parities=loaded.parities)
+    console_of().print(table.terminal(tables), crop=False)
     if any(record.status != "ok" for record in records):
         raise typer.Exit(1)
 
@@ -136,14 +133,14 @@ def compare(
     from harness.judge import speed
     from harness.report import table
 
-    folder = results or _config(config)[0] / "results"
+    folder = results or configured(config)[0] / "results"
     loaded = _loaded(folder)
     if not loaded.records:
         left_out = "".join(f"\nleft out: {entry.file.name}: {entry.reason}" for entry in loaded.rejected)
         raise StoreError(f"{folder}: no record to compare. Run: nox, or harness train{left_out}")
-    tables = speed.compare(loaded.records, baseline)
+    tables = speed.compare(loaded.records, baseline, parities=loaded.parities)
     if format == "terminal" and output is None:
-        _console().print(table.terminal(tables, loaded.rejected), crop=False)
+        console_of().print(table.terminal(tables, loaded.rejected), crop=False)
         return
     text = {
         "terminal": lambda: _as_text(table.terminal(tables, loaded.rejected)),
@@ -175,13 +172,13 @@ def data(
 
     with suppress(ConfigError):  # the dataset can be looked at from anywhere
         results = results or config.find(Path.cwd()).parent / "results"
-    prepared = _dataset(dataset or "auto")
+    prepared = dataset_of(dataset or "auto")
     parts = load_dataset(prepared.folder)
     predicted = first_predictions(store.load_all(results).records if results else (), prepared.sha256)
-    _console().print(overview(parts, sample, prepared.name, predicted), crop=False)
+    console_of().print(overview(parts, sample, prepared.name, predicted), crop=False)
     if png:
         write_sheet(parts, png)
-        _console().print(f"written: {png}", markup=False, highlight=False)
+        console_of().print(f"written: {png}", markup=False, highlight=False)
 
 
 @app.command(hidden=True)
@@ -189,29 +186,9 @@ def requirements(backend: str, device: DeviceOption = "auto", config: ConfigOpti
     """Print what a backend's environment needs on this machine, one requirement a line under "# cpu" or "# gpu"; nox asks this."""
     from harness.launch import devices
 
-    chosen = _config(config)[1].chosen_backends([backend])[backend]
+    chosen = configured(config)[1].chosen_backends([backend])[backend]
     kind = devices.build_for(device, devices.look())
     print("\n".join([f"# {kind}", *getattr(chosen.requirements, kind)]))
-
-
-def _config(file: Path | None) -> tuple[Path, Config]:
-    """Return the project's folder and its configuration."""
-    from harness.spec import config
-
-    found = file or config.find(Path.cwd())
-    return found.resolve().parent, config.load(found)
-
-
-def _dataset(name: str) -> Prepared:
-    """Return the dataset, saying in one line which one it is and why."""
-    from harness.inputs import datasets
-    from harness.report.progress import download_bar
-
-    console = _console()
-    with download_bar(console) as show:
-        prepared = datasets.prepare(name, show)
-    console.print(f"dataset: {prepared.name}, {prepared.origin}", markup=False, highlight=False, soft_wrap=True)
-    return prepared
 
 
 def _run_all(planned: tuple[Planned, ...], root: Path, results: Path) -> list[Record]:
@@ -220,7 +197,7 @@ def _run_all(planned: tuple[Planned, ...], root: Path, results: Path) -> list[Re
     from harness.records import store
     from harness.report.progress import line, run_bar
 
-    console = _console()
+    console = console_of()
     hardware = devices.look()
     records = []
     for number, each in enumerate(planned, start=1):
@@ -271,7 +248,7 @@ def _loaded(results: Path) -> Loaded:
     try:
         return store.project(results)
     except StoreError as error:
-        _console(stderr=True).print(f"! {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console_of(stderr=True).print(f"! {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
         return store.load_all(results)
 
 
@@ -282,14 +259,3 @@ def _as_text(shown: RenderableType) -> str:
     with console.capture() as capture:
         console.print(shown, crop=False)
     return capture.get()
-
-
-def _console(stderr: bool = False) -> Console:
-    """Return where to print. A pipe has no width: the table gets the room it needs, rather than 80 columns."""
-    from rich.console import Console
-
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=WIDTH)
-
-
-WIDTH = 150

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli_shared import ConfigOption, configured, console_of
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from harness.spec.config import Config
-
-WIDTH = 150  # of a pipe, which has none
-ConfigOption = Annotated[Path | None, typer.Option(help="backends.toml; by default the nearest one, from here upwards.")]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +34,7 @@ def summary(
     from harness.report import textbook
     from harness.textbook.summary import summary as rows_of
 
-    name, wanted = _config(config)[1].spec(spec)
+    name, wanted = configured(config)[1].spec(spec)
     n_inputs = math.prod(SHAPES["x_train"][1:])
     rows = rows_of(n_inputs, [(layer.name, layer.units, layer.activation) for layer in wanted.layers])
     _show(textbook.summary(name, n_inputs, rows))
@@ -62,7 +60,7 @@ def gradients(config: ConfigOption = None) -> None:
     from harness.spec.config import WORKER
     from harness.textbook.gradients import faults
 
-    root, whole = _config(config)
+    root, whole = configured(config)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}
     answers = {name: ask.gradients(name, backend, root) for name, backend in whole.backends.items() if name in able}
     _show(textbook.gradients(answers))
@@ -94,17 +92,6 @@ def page(output: Annotated[Path | None, typer.Option(help="Write there instead o
         raise StoreError(f"--output: {output}: cannot be written ({error.strerror})") from None
 
 
-def _config(file: Path | None) -> tuple[Path, Config]:
-    """Return the project's folder and its configuration."""
-    from harness.spec import config
-
-    found = file or config.find(Path.cwd())
-    return found.resolve().parent, config.load(found)
-
-
 def _show(shown: RenderableType) -> None:
     """Print to the terminal, or to a pipe with room for the widest table."""
-    from rich.console import Console
-
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(shown, crop=False)
+    console_of().print(shown, crop=False)

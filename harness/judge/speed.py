@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from harness.errors import ConfigError, choice
+from harness.judge.remarks import Arm, equal_inputs, remarks
+from harness.records.parity import Parity, Verdicts, verdict_on, verdicts_of
 from harness.records.record import Record
 
 
@@ -27,18 +27,7 @@ class Key:
     machine: str
 
 
-class Arm(NamedTuple):
-    """Runs that are put together in one row: an implementation, as it was asked for, on a backend's version on a device."""
-
-    backend: str
-    implementation: str
-    device: str
-    framework_version: str
-    asked: str  # the module, and its options: a name in backends.toml can come to mean another implementation
-
-
 NATIVE = "native"
-Arms = Mapping[Arm, Sequence[Record]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +47,7 @@ class ArmRow:
     implementation: str
     device: str
     framework_version: str
+    parity: str  # agrees, departs, failed, not checked: the worst of its runs
     status: str  # "3 ok", "2 ok, 1 failed"
     n_seeds: int
     test_accuracy: Spread | None  # over seeds; each seed counts once, however often it ran
@@ -97,13 +87,16 @@ class Table:
     remarks: tuple[str, ...]
 
 
-def compare(records: Iterable[Record], baseline: str | None = None, only: frozenset[str] | None = None) -> tuple[Table, ...]:
+def compare(
+    records: Iterable[Record], baseline: str | None = None, only: frozenset[str] | None = None, parities: Iterable[Parity] = ()
+) -> tuple[Table, ...]:
     """Return the tables that the records make, the newest run's first.
 
     Args:
         records: in any order.
         baseline: the arm "backend/implementation", or the backend, whose epoch time is 1.00; by default a table's first.
         only: run ids; only tables that hold one of these runs.
+        parities: checks that say which arms compute the same model.
 
     Raises:
         ConfigError: no record is of that arm.
@@ -126,7 +119,8 @@ def compare(records: Iterable[Record], baseline: str | None = None, only: frozen
     if only is not None:
         groups = {key: members for key, members in groups.items() if any(record.run_id in only for record in members)}
     newest_first = sorted(groups.items(), key=lambda item: max(record.started_at for record in item[1]), reverse=True)
-    return tuple(_table(key, members, baseline) for key, members in newest_first)
+    verdicts = verdicts_of(parities)
+    return tuple(_table(key, members, baseline, verdicts) for key, members in newest_first)
 
 
 def differences(tables: Sequence[Table]) -> tuple[str, ...]:
@@ -158,7 +152,7 @@ def _names(record: Record) -> tuple[str, str]:
     return f"{record.request.backend}/{record.request.implementation}", record.request.backend
 
 
-def _table(key: Key, members: Sequence[Record], baseline: str | None) -> Table:
+def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: Verdicts) -> Table:
     arms: dict[Arm, list[Record]] = defaultdict(list)
     for record in members:
         version = record.measured.versions.get("framework_version", "") if record.measured else ""
@@ -171,9 +165,16 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None) -> Table:
     native_s = {
         _place(arm): statistics.median(_steady(runs)) for arm, runs in arms.items() if arm.implementation == NATIVE and _steady(runs)
     }
-    rows = tuple(_row(arm, runs, base_s, native_s.get(_place(arm))) for arm, runs in arms.items())
+    rows = tuple(_row(arm, runs, base_s, native_s.get(_place(arm)), _worst(runs, verdicts)) for arm, runs in arms.items())
     failures = tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok")
-    return Table(key, rows, failures, f"{base.backend}/{base.implementation}" if base else "", _equal_inputs(arms), tuple(_remarks(arms)))
+    return Table(
+        key,
+        rows,
+        failures,
+        f"{base.backend}/{base.implementation}" if base else "",
+        equal_inputs(arms),
+        (*_departed(rows), *remarks(arms)),
+    )
 
 
 def _place(arm: Arm) -> tuple[str, str, str]:
@@ -199,7 +200,7 @@ def _steady(runs: Sequence[Record]) -> list[float]:
     return [seconds for run in runs if run.status == "ok" for seconds in run.steady_s]
 
 
-def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float | None) -> ArmRow:
+def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float | None, parity: str) -> ArmRow:
     by_seed: dict[int, list[float]] = defaultdict(list)
     finished = [(run, run.measured) for run in runs if run.status == "ok" and run.measured]
     for run, measured in finished:
@@ -213,6 +214,7 @@ def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float
         implementation=arm.implementation,
         device=arm.device,
         framework_version=arm.framework_version,
+        parity=parity,
         status=", ".join(f"{n} {status}" for status in ("ok", "diverged", "failed") if (n := sum(run.status == status for run in runs))),
         n_seeds=len(by_seed),
         test_accuracy=Spread(min(accuracies), statistics.fmean(accuracies), max(accuracies)) if accuracies else None,
@@ -227,58 +229,19 @@ def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float
     )
 
 
+def _worst(runs: Sequence[Record], verdicts: Verdicts) -> str:
+    """Return the parity of an arm's finished runs: one that departs is not hidden by others."""
+    found = {verdict_on(run, verdicts) for run in runs if run.status == "ok"}
+    return next((verdict for verdict in ("departs", "failed", "not checked") if verdict in found), "agrees" if found else "not checked")
+
+
+def _departed(rows: Sequence[ArmRow]) -> Iterable[str]:
+    """Say which times are of other numbers."""
+    names = [row.name for row in rows if row.parity == "departs"]
+    if names:
+        yield f"{', '.join(names)}: departs from the referee (harness parity says where), and a time for other numbers is no comparison"
+
+
 def _median(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
-
-
-def _equal_inputs(arms: Arms) -> bool:
-    """Say whether every arm finished the same seeds, and for each seed all had the same inputs, byte for byte."""
-    digests: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
-    for run in itertools.chain.from_iterable(arms.values()):
-        if run.measured:
-            digests[run.request.seed].add((run.measured.weights_sha256, run.measured.order_sha256, run.measured.data_sha256))
-    return len(set(_seeds(arms).values())) == 1 and all(len(several) == 1 for several in digests.values())
-
-
-def _seeds(arms: Arms) -> dict[Arm, tuple[int, ...]]:
-    """Return the seeds of each arm's accuracy."""
-    seeds = {arm: tuple(sorted({run.request.seed for run in runs if run.status == "ok"})) for arm, runs in arms.items()}
-    return {arm: several for arm, several in seeds.items() if several}
-
-
-def _remarks(arms: Arms) -> Iterable[str]:
-    """Say what would make the rows less comparable than the table looks."""
-    members = list(itertools.chain.from_iterable(arms.values()))
-    seeds = _seeds(arms)
-    if len(set(seeds.values())) > 1:
-        said = "; ".join(f"{arm.backend}/{arm.implementation}: {', '.join(map(str, several))}" for arm, several in seeds.items())
-        yield f"seeds differ, so mean accuracies are of different draws: {said}"
-    elif seeds and not _equal_inputs(arms) and members[0].request.spec.inputs == "native":
-        yield "native inputs: each framework drew its own weights and order, as the spec asks, so accuracies are of different draws"
-    elif seeds and not _equal_inputs(arms):
-        yield "inputs differ: runs of one seed did not start from the same weights, or saw other samples or another order"
-    versions = sorted({run.harness for run in members})
-    if len(versions) > 1:
-        yield f"made by several versions of the harness ({', '.join(versions)}), which may not time alike"
-    for name in ("tf32", "precision"):
-        values = {str(run.measured.settings.get(name)) for run in members if run.measured}
-        if len(values) > 1:
-            yield f"{name} differs ({', '.join(sorted(values))}): these rows are not of one arithmetic"
-    for name, share in _teardown_shares(arms).items():
-        yield f"{name}: {share:.0%} of its epoch time is fit taking its input pipeline down (teardown_s in results/README.md)"
-    recompiled = {"/".join(run.arm) for run in members if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])}
-    if recompiled:
-        yield f"compiled after the first epoch, so its epoch time holds compilation: {', '.join(sorted(recompiled))}"
-
-
-def _teardown_shares(arms: Arms) -> dict[str, float]:
-    """Return, for each arm where it is more than a twentieth, the share of epoch time that lies after the last update."""
-    shares = {}
-    for arm, runs in arms.items():
-        epochs = [epoch for run in runs if run.status == "ok" and run.measured for epoch in run.measured.epochs[1:]]
-        whole = sum(epoch.seconds for epoch in epochs)
-        share = sum(epoch.teardown_s for epoch in epochs) / whole if whole else 0.0
-        if share > 0.05:
-            shares[f"{arm.backend}/{arm.implementation} on {arm.device}"] = share
-    return shares

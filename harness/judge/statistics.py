@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -52,3 +53,47 @@ def _critical_rank(n: int, confidence: float) -> int:
     for rank in range(1, n + 1):
         ways[rank:] += ways[:-rank].copy()
     return int(np.searchsorted(np.cumsum(ways) / 2.0**n, (1 - confidence) / 2, side="right"))
+
+
+@dataclass(frozen=True, slots=True)
+class Equivalence:
+    """Whether paired differences are known to be small."""
+
+    mean: Interval  # of the difference, 90 %: the one that the two one-sided tests at 5 % look at
+    p: float  # the larger of the two one-sided tests'
+    n: int
+    verdict: Literal["equivalent", "different", "inconclusive"]
+
+
+def tost(differences: Sequence[float], margin: float, level: float = 0.05) -> Equivalence:
+    """Return whether the mean of paired differences is shown to lie within ±margin: two one-sided t tests.
+
+    Args:
+        differences: (n,), one for each pair; n from 2.
+        margin: in their unit; differences smaller than this are of no consequence.
+        level: of each one-sided test.
+
+    Returns:
+        "equivalent" where both tests reject, "different" where the 90 % interval lies outside the margin altogether,
+        else "inconclusive", which is no pass: too few pairs, or too much noise.
+
+    Source: Schuirmann 1987; the t tests are SciPy's.
+    """
+    from scipy import stats
+
+    x = np.asarray(differences, np.float64)
+    if len(x) < 2:
+        only = float(x[0]) if len(x) else float("nan")
+        return Equivalence(Interval(-np.inf, only, np.inf), 1.0, len(x), "inconclusive")
+    mean, error = float(x.mean()), float(x.std(ddof=1) / np.sqrt(len(x)))
+    if error == 0:  # the same difference in every pair: nothing to estimate it by but itself
+        inside = abs(mean) < margin
+        return Equivalence(Interval(mean, mean, mean), 0.0 if inside else 1.0, len(x), "equivalent" if inside else "different")
+    p = max(
+        float(stats.ttest_1samp(x, -margin, alternative="greater").pvalue),
+        float(stats.ttest_1samp(x, margin, alternative="less").pvalue),
+    )
+    half = float(stats.t.ppf(1 - level, len(x) - 1)) * error
+    interval = Interval(mean - half, mean, mean + half)
+    outside = interval.low > margin or interval.high < -margin
+    return Equivalence(interval, p, len(x), "equivalent" if p < level else "different" if outside else "inconclusive")

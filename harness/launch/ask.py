@@ -108,22 +108,34 @@ def job(planned: Planned) -> dict[str, Any]:
 
 def look(name: str, backend: Backend, root: Path, limit_s: float = 120.0) -> dict[str, Any]:
     """Return what a backend sees in its own environment: versions, devices, settings; or {"refused": why}."""
-    return _answer("look", name, backend, root, limit_s)
+    return work({"task": "look"}, name, backend, root, limit_s=limit_s)
 
 
 def gradients(name: str, backend: Backend, root: Path, limit_s: float = 120.0) -> dict[str, Any]:
     """Return the textbook's gradients as a backend derives them, see `harness.worker.gradients`; or {"refused": why}."""
-    return _answer("gradients", name, backend, root, limit_s)
+    return work({"task": "gradients"}, name, backend, root, limit_s=limit_s)
 
 
-def _answer(task: str, name: str, backend: Backend, root: Path, limit_s: float) -> dict[str, Any]:
-    """Return what a worker answers to a task that asks its backend only, in a fresh process."""
+def work(
+    task: Mapping[str, Any],
+    name: str,
+    backend: Backend,
+    root: Path,
+    *,
+    device: str = "auto",
+    threads: int | str = "auto",
+    limit_s: float,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> dict[str, Any]:
+    """Return what a worker of that backend answers to a task, in a fresh process; or {"refused": why}."""
     try:
-        variables = environment(backend, name, "auto", "auto")
-        ended = process(python_of(backend, root), {"task": task, "backend": name}, variables, limit_s=limit_s)
+        variables = environment(backend, name, device, threads)
+        ended = process(python_of(backend, root), {**task, "backend": name, "threads": threads}, variables, on_event, limit_s=limit_s)
     except EnvironmentMissing as error:
         return {"refused": _unstarted(error, backend)}
-    return ended.result or {"refused": _failure(ended, backend, limit_s)}
+    if ended.result is None or ended.timed_out or ended.returncode != 0:
+        return {"refused": _failure(ended, backend, limit_s)}
+    return ended.result
 
 
 def environment(backend: Backend, name: str, device: str, threads: int | str) -> dict[str, str]:

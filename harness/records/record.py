@@ -167,11 +167,11 @@ COLUMNS = (
     *("jit_requested", "jit_effective", "eager", "precision", "tf32", "onednn", "threads", "affinity", "threads_requested"),
     *("weights_sha256",),
     *("order_sha256", "data_sha256", "final_weights_sha256", "keras", "framework_version", "numpy", "python", "machine"),
-    *("load_1m", "harness", "started_at"),
+    *("parity", "load_1m", "harness", "started_at"),
 )
 
 
-def row(record: Record) -> dict[str, Value]:
+def row(record: Record, parity: str = "not checked") -> dict[str, Value]:
     """Return the record as one row of results.csv; results/README.md says what each column means."""
     request = record.request
     asked: dict[str, Value] = {
@@ -195,6 +195,7 @@ def row(record: Record) -> dict[str, Value]:
         "data_sha256": request.data.sha256,
         "total_s": record.total_s,
         "machine": record.host.machine,
+        "parity": parity,
         "load_1m": record.host.load_1m,
         "harness": record.harness,
         "started_at": record.started_at,

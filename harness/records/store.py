@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock
 from platformdirs import user_state_path
@@ -26,11 +27,15 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from harness.errors import StoreError
+from harness.records import parity
+from harness.records.parity import Parity, verdict_on, verdicts_of
 from harness.records.record import FORMAT, Record, row
 from harness.spec.faults import sentences
 
 NAME = re.compile(r"^(?P<run_id>.+)\.(?P<digest>[0-9a-f]{12})\.json$")
 STALE_S = 3600.0
+FORMATS: dict[type[Record | Parity], int] = {Record: FORMAT, Parity: parity.FORMAT}
+Kept = TypeVar("Kept", Record, Parity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Loaded:
 
     records: tuple[Record, ...]
     rejected: tuple[Rejected, ...]
+    parities: tuple[Parity, ...] = ()
 
 
 def ready(results: Path) -> None:
@@ -68,7 +74,7 @@ def ready(results: Path) -> None:
         raise StoreError(f"{results}: results cannot be written there ({error.strerror}). Name another folder: --results FOLDER") from None
 
 
-def add(results: Path, record: Record) -> Path:
+def add(results: Path, record: Record | Parity) -> Path:
     """Write a record, whole and synced, and return its file; `project` then brings results.csv up to date.
 
     Where the folder has become unwritable since the run started, the record goes to the user's state folder instead,
@@ -77,12 +83,15 @@ def add(results: Path, record: Record) -> Path:
     Raises:
         StoreError: neither folder can be written.
     """
+    room = "runs" if isinstance(record, Record) else "parity"
     content = record.model_dump_json(indent=1).encode()
     name = f"{record.run_id}.{hashlib.sha256(content).hexdigest()[:12]}.json"
     try:
-        return _write(results / "runs" / name, content)
+        if room == "parity":
+            (results / room).mkdir(exist_ok=True)  # `ready` has made runs
+        return _write(results / room / name, content)
     except OSError as first:
-        elsewhere = user_state_path("keras-backend-harness") / "runs"
+        elsewhere = user_state_path("keras-backend-harness") / room
         try:
             elsewhere.mkdir(parents=True, exist_ok=True)
             return _write(elsewhere / name, content)
@@ -93,24 +102,31 @@ def add(results: Path, record: Record) -> Path:
 
 
 def load_all(results: Path) -> Loaded:
-    """Return every record of a results folder, and every file beside them that is none."""
-    records: list[Record] = []
-    rejected: list[Rejected] = []
-    try:
-        files = sorted(entry.name for entry in os.scandir(results / "runs") if not entry.name.startswith("."))
-    except FileNotFoundError:
-        return Loaded((), ())
-    except OSError as error:
-        raise StoreError(f"{results}: cannot be read ({error.strerror}). Name another folder: --results FOLDER") from None
+    """Return every record of a results folder, runs and parity checks, and every file beside them that is none."""
     with _no_collection():
-        for name in files:
-            read = _read(results / "runs" / name)
-            if isinstance(read, Record):
-                records.append(read)
-            else:
-                rejected.append(Rejected(results / "runs" / name, read))
-    records.sort(key=lambda record: record.started_at)
-    return Loaded(tuple(records), tuple(rejected))
+        records, rejected = _load(results / "runs", Record)
+        parities, more = _load(results / "parity", Parity)
+    by_start = sorted(records, key=lambda record: record.started_at)
+    return Loaded(tuple(by_start), (*rejected, *more), tuple(sorted(parities, key=lambda parity: parity.started_at)))
+
+
+def _load(folder: Path, kind: type[Kept]) -> tuple[list[Kept], list[Rejected]]:
+    """Return the records of that kind in a folder, and the files there that are none."""
+    try:
+        files = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        raise StoreError(f"{folder.parent}: cannot be read ({error.strerror}). Name another folder: --results FOLDER") from None
+    found: list[Kept] = []
+    rejected: list[Rejected] = []
+    for name in files:
+        read = _read(folder / name, kind)
+        if isinstance(read, str):
+            rejected.append(Rejected(folder / name, read))
+        else:
+            found.append(read)
+    return found, rejected
 
 
 def project(results: Path) -> Loaded:
@@ -120,7 +136,8 @@ def project(results: Path) -> Loaded:
     try:
         with FileLock(results / ".lock"):  # two harnesses: the later one has loaded the records of both
             loaded = load_all(results)
-            content = as_csv(map(row, loaded.records)).encode()
+            verdicts = verdicts_of(loaded.parities)
+            content = as_csv(row(record, verdict_on(record, verdicts)) for record in loaded.records).encode()
             target = results / "results.csv"
             if not target.is_file() or target.read_bytes() != content:
                 _write(target, content)
@@ -156,7 +173,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read(file: Path) -> Record | str:
+def _read(file: Path, kind: type[Kept]) -> Kept | str:
     """Return the record in a file, or the reason why it holds none."""
     name = NAME.match(file.name)
     if name is None:
@@ -165,24 +182,24 @@ def _read(file: Path) -> Record | str:
         content = file.read_bytes()
         if hashlib.sha256(content).hexdigest()[:12] != name["digest"]:
             return "torn or edited: its content is not what was written (the digest in its name differs)"
-        record = Record.model_validate_json(content)
+        record = kind.model_validate_json(content)
         return record if record.run_id == name["run_id"] else f"renamed: it holds the run {record.run_id}"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     except ValidationError as error:
-        return _misfit(content, error)
+        return _misfit(content, error, kind)
 
 
-def _misfit(content: bytes, error: ValidationError) -> str:
+def _misfit(content: bytes, error: ValidationError, kind: type[Record | Parity]) -> str:
     """Say why well-kept bytes are no record of this version."""
     try:
         written = from_json(content)
     except ValueError as fault:
         return f"not JSON: {fault}"
     version = written.get("format") if isinstance(written, dict) else None
-    if isinstance(version, int) and version > FORMAT:
-        return f"format {version}, written by a newer harness; this one reads up to {FORMAT}. Update the harness"
-    return f"not a record: {sentences(error, Record)[0]}"
+    if isinstance(version, int) and version > FORMATS[kind]:
+        return f"format {version}, written by a newer harness; this one reads up to {FORMATS[kind]}. Update the harness"
+    return f"not a record: {sentences(error, kind)[0]}"
 
 
 def _write(target: Path, content: bytes) -> Path:

@@ -6,6 +6,7 @@ Drawn only when a worker reports, at the boundary of an epoch: a bar that moves 
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -67,3 +68,20 @@ def line(record: Record) -> str:
 
 def _epoch(event: Event) -> str:
     return f"epoch {event['epoch']}/{event['epochs']}, loss {event['loss']:.4f}, accuracy {event['accuracy']:.4f}, {event['seconds']:.2f} s"
+
+
+@contextmanager
+def steps_line(console: Console) -> Iterator[Callable[[str], None]]:
+    """Give a function that shows what is being done, with the seconds so far: one line that changes, or plain lines."""
+    began = time.monotonic()
+    if not console.is_terminal:
+        yield lambda what: console.out(f"{time.monotonic() - began:5.1f} s: {what}")
+        return
+    with Progress(TextColumn("{task.description}"), console=console, auto_refresh=False, transient=True) as bar:
+        task = bar.add_task("")
+
+        def show(what: str) -> None:
+            bar.update(task, description=f"{time.monotonic() - began:5.1f} s: {what}")
+            bar.refresh()
+
+        yield show

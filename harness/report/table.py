@@ -15,9 +15,23 @@ from rich.text import Text
 from harness.judge.speed import ArmRow, Failed, Spread, Table, differences
 from harness.records.store import Rejected, as_csv
 
-HEADER = ("arm", "version", "device", "test accuracy", "epoch s", "ratio", "to native", "first epoch s", "total s", "peak MiB", "runs")
+HEADER = (
+    "arm",
+    "version",
+    "device",
+    "parity",
+    "test accuracy",
+    "epoch s",
+    "ratio",
+    "to native",
+    "first epoch s",
+    "total s",
+    "peak MiB",
+    "runs",
+)
 EQUAL_INPUTS = "equal inputs: in every run of a seed the same initial weights, sample order and data, byte for byte (SHA-256)"
 LEGEND = (
+    "parity: whether each update is the float64 referee's (harness parity). "
     "test accuracy: mean ± sd over seeds. epoch s: median (lowest-highest) of all epochs after the first. "
     "ratio: median epoch to the baseline's (1.00); to native: to that of the same backend's native arm, which does the same sums "
     "without Keras. Runs follow one another, so a ratio holds the machine's drift."
@@ -30,10 +44,11 @@ def cells(row: ArmRow) -> tuple[str, ...]:
         row.name,
         row.framework_version or "-",
         row.device,
+        row.parity,
         _accuracy(row),
-        _seconds(row.epoch_s),
-        _number(row.ratio, 2),
-        _number(row.to_native, 2),
+        _marked(row, _seconds(row.epoch_s)),
+        _marked(row, _number(row.ratio, 2)),
+        _marked(row, _number(row.to_native, 2)),
         _number(row.first_epoch_s, 2),
         _number(row.total_s, 1),
         _number(row.peak_rss_bytes / 2**20 if row.peak_rss_bytes else None, 0),
@@ -62,7 +77,7 @@ def terminal(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> Rend
     for table in tables:
         grid = Grid(box=box.SIMPLE_HEAD, title=heading(table), title_justify="left", title_style="bold", pad_edge=False)
         for index, name in enumerate(HEADER):
-            grid.add_column(name, justify="left" if index in (0, 1, 2, len(HEADER) - 1) else "right", overflow="fold")
+            grid.add_column(name, justify="left" if index in (0, 1, 2, 3, len(HEADER) - 1) else "right", overflow="fold")
         for row in table.rows:
             grid.add_row(*(Text(cell) for cell in cells(row)))
         shown.append(grid)
@@ -82,7 +97,7 @@ def markdown(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
     """Return the tables as GitHub-flavoured Markdown."""
     lines: list[str] = []
     for table in tables:
-        lines += [f"**{heading(table)}**", "", _bar(HEADER), _bar(["---"] * 3 + ["---:"] * (len(HEADER) - 4) + ["---"])]
+        lines += [f"**{heading(table)}**", "", _bar(HEADER), _bar(["---"] * 4 + ["---:"] * (len(HEADER) - 5) + ["---"])]
         lines += [_bar(cells(row)) for row in table.rows]
         lines += ["", *([f"- {EQUAL_INPUTS}"] if table.equal_inputs and len(table.rows) > 1 else [])]
         lines += [*(f"- {_failure(failed)}" for failed in table.failures), *(f"- {remark}" for remark in table.remarks), ""]
@@ -111,6 +126,11 @@ def _accuracy(row: ArmRow) -> str:
 
 def _seconds(spread: Spread | None) -> str:
     return f"{spread.mid:.2f} ({spread.low:.2f}-{spread.high:.2f})" if spread else "-"
+
+
+def _marked(row: ArmRow, figure: str) -> str:
+    """Mark a figure of an arm that departs: it is the time of other numbers."""
+    return f"{figure} !" if row.parity == "departs" and figure != "-" else figure
 
 
 def _number(value: float | None, digits: int) -> str:

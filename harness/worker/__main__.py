@@ -35,13 +35,7 @@ def main(job_file: str, progress: str, spawned_at: str) -> None:
         pipe.write(json.dumps(event) + "\n")
 
     try:
-        if job.task == "look":
-            result = _look(job.backend)
-        elif job.task == "gradients":
-            result = _gradients(job.backend)
-        else:
-            _pin(job.request.threads)
-            result = _measure(job, STARTED_AT - float(spawned_at), say)
+        result = TASKS[job.task](job, STARTED_AT - float(spawned_at), say)
     except Refused as error:
         result = {"refused": str(error)}
     partial = Path(f"{job.result}.partial")
@@ -68,23 +62,73 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def _look(backend: str) -> dict[str, Any]:
+def _look(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
     from harness.worker import facts
 
-    return facts.look(backend)
+    return facts.look(job.backend)
 
 
-def _gradients(backend: str) -> dict[str, Any]:
+def _gradients(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
     import importlib
 
-    worked: dict[str, Any] = importlib.import_module(f"harness.worker.gradients.{backend}").worked()
+    worked: dict[str, Any] = importlib.import_module(f"harness.worker.gradients.{job.backend}").worked()
     return worked
 
 
 def _measure(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
+    _pin(job.request.threads)
     from harness.worker import measure
 
     return measure.measure(job, spawn_s, say)
+
+
+def _trace(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
+    _pin(job.threads)
+    from harness.worker import trace
+
+    return trace.trace(job, say)
+
+
+def _free_runs(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
+    _pin(job.threads)
+    from harness.worker import free_run
+
+    return free_run.free_runs(job, say)
+
+
+def _save(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
+    _pin(job.threads)
+    from harness.worker import round_trip
+
+    return round_trip.save(job, say)
+
+
+def _load(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
+    _pin(job.threads)
+    from harness.worker import round_trip
+
+    return round_trip.load(job, say)
+
+
+def _model(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
+    _pin(job.threads)
+    # Before a framework is imported: on a GPU two of them round the factors of a product to TF32, and the third does not.
+    os.environ |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
+    from harness.worker import user_model
+
+    return user_model.check(job, say)
+
+
+TASKS = {
+    "look": _look,
+    "gradients": _gradients,
+    "measure": _measure,
+    "trace": _trace,
+    "free runs": _free_runs,
+    "save": _save,
+    "load": _load,
+    "model": _model,
+}
 
 
 if __name__ == "__main__":

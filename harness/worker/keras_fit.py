@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.worker import keras_optimizer
 from harness.worker.facts import framework_of
 
 if TYPE_CHECKING:  # the request comes as plain attributes: this environment holds no validation library
@@ -40,6 +41,7 @@ class State:
     """A compiled model, and the count of what its backend compiled since it was built."""
 
     model: Any
+    settings: Any  # of its optimizer
     batch_size: int
     n_compiles: Callable[[], int]
     setup_s: float = 0.0  # of the last `fit`: from its call to its epoch's begin
@@ -62,13 +64,12 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     for layer in layers:
         layer.kernel.assign(weights[f"{layer.name}/kernel"])
         layer.bias.assign(weights[f"{layer.name}/bias"])
-    settings = dict(vars(spec.optimizer))
     model.compile(
-        optimizer=keras.optimizers.get({"class_name": settings.pop("name"), "config": settings}),
+        optimizer=keras_optimizer.of(spec.optimizer),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=spec.loss_form == "logits"),
         metrics=["accuracy"],
     )
-    return State(model, spec.batch_size, FRAMEWORK.watch_compiles(model))
+    return State(model, spec.optimizer, spec.batch_size, FRAMEWORK.watch_compiles(model))
 
 
 def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Batches:
@@ -101,6 +102,20 @@ def export(state: State) -> dict[str, NDArray[np.float32]]:
         for layer in state.model.layers
         for part in ("kernel", "bias")
     }
+
+
+def slots(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight."""
+    return keras_optimizer.slots(state.model.optimizer, state.settings, export(state)) if state.model.optimizer.built else {}
+
+
+def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+    """Return the state as training had left it after n_updates: those weights, those slots."""
+    for layer in state.model.layers:
+        layer.kernel.assign(weights[f"{layer.name}/kernel"])
+        layer.bias.assign(weights[f"{layer.name}/bias"])
+    keras_optimizer.resume(state.model.optimizer, state.settings, state.model.trainable_variables, weights, slots, n_updates)
+    return state
 
 
 def wait(state: State) -> None:

@@ -7,11 +7,12 @@ Nothing is changed in place. Adam's powers of beta are taken in float32, as in K
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from harness.spec.config import SGD, Adam, RMSprop
@@ -73,11 +74,11 @@ def adam(weight: Array, gradient: Array, slots: Slots, step: Any, settings: Adam
     return weight - mean * alpha / (sqrt(square) + settings.epsilon), (mean, square)
 
 
-def rule_of(settings: Any) -> tuple[Rule, int]:
-    """Return the rule that a spec's optimizer names, and how many slots it has for each weight."""
+def rule_of(settings: Any) -> tuple[Rule, tuple[str, ...]]:
+    """Return the rule that a spec's optimizer names, and the names of its slots for each weight."""
     if settings.name == "sgd":
-        return (momentum, 1) if settings.momentum else (sgd, 0)
-    known: dict[str, tuple[Rule, int]] = {"rmsprop": (rmsprop, 1), "adam": (adam, 2)}
+        return (momentum, ("velocity",)) if settings.momentum else (sgd, ())
+    known: dict[str, tuple[Rule, tuple[str, ...]]] = {"rmsprop": (rmsprop, ("square",)), "adam": (adam, ("mean", "square"))}
     return known[settings.name]
 
 
@@ -92,8 +93,8 @@ class Optimizer:
     @classmethod
     def start(cls, settings: Any, weights: Iterable[Array], zeros_like: Callable[[Array], Array]) -> Optimizer:
         """Return it before its first update: every slot is zeros."""
-        _, n_slots = rule_of(settings)
-        return cls(settings, [tuple(zeros_like(weight) for _ in range(n_slots)) for weight in weights])
+        _, names = rule_of(settings)
+        return cls(settings, [tuple(zeros_like(weight) for _ in names) for weight in weights])
 
     def updated(self, weights: Iterable[Array], gradients: Iterable[Array], sqrt: Callable[[Array], Array]) -> list[Array]:
         """Count an update, renew the slots, and return the new weights."""
@@ -106,3 +107,16 @@ class Optimizer:
         ]
         self.slots = [slots for _, slots in pairs]
         return [weight for weight, _ in pairs]
+
+    def named_slots(self, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+        """Return what is remembered of each weight, "WEIGHT/SLOT", for their names in order."""
+        kinds = rule_of(self.settings)[1]
+        pairs = zip(names, self.slots, strict=True)
+        return {f"{name}/{kind}": np.array(slot) for name, several in pairs for kind, slot in zip(kinds, several, strict=True)}
+
+    def resume(
+        self, names: Iterable[str], slots: Mapping[str, NDArray[np.float32]], step: Any, array: Callable[[NDArray[np.float32]], Array]
+    ) -> None:
+        """Go to where it was after that many updates, with those slots; `array` makes one of the framework's."""
+        kinds = rule_of(self.settings)[1]
+        self.slots, self.step = [tuple(array(slots[f"{name}/{kind}"]) for kind in kinds) for name in names], step

@@ -52,18 +52,18 @@ def textbook_script(backend: str, whole: config.Config, dataset: datasets.Prepar
                 script.kill()
 
 
-def generation(backend: str, whole: config.Config, dataset: datasets.Prepared, n_blocks: int, first: int) -> list[float]:
-    """Return ln(harness / textbook) of each block of one fresh pair of processes."""
+def generation(backend: str, whole: config.Config, dataset: datasets.Prepared, n_blocks: int, first: int) -> list[tuple[float, float]]:
+    """Return the epoch seconds of harness and textbook in each block of one fresh pair of processes."""
     n_epochs = N_EPOCHS * n_blocks + 1
     with harness_worker(backend, "keras", whole, dataset, n_epochs) as mine, textbook_script(backend, whole, dataset, n_blocks) as theirs:
         mine(1), theirs(1)  # the first epoch compiles
-        logs = []
+        pairs = []
         for block in range(n_blocks):
             times = {}
             for turn in (mine, theirs) if (block + first) % 2 == 0 else (theirs, mine):
                 times[turn] = min(turn(N_EPOCHS))
-            logs.append(float(np.log(times[mine] / times[theirs])))
-        return logs
+            pairs.append((times[mine], times[theirs]))
+        return pairs
 
 
 def main() -> int:
@@ -83,9 +83,11 @@ def main() -> int:
     for backend in [name for name, there in whole.chosen_backends(arguments.backends).items() if "keras" in there.arms]:
         medians = []
         for number in range(arguments.generations):
-            logs = generation(backend, whole, dataset, arguments.blocks, number)
-            medians.append(float(np.median(logs)))
-            console.print(f"{backend}, generation {number + 1}/{arguments.generations}: {np.exp(medians[-1]):.3f}", highlight=False)
+            pairs = generation(backend, whole, dataset, arguments.blocks, number)
+            medians.append(float(np.median([np.log(mine / theirs) for mine, theirs in pairs])))
+            seconds = ", ".join(f"{mine:.2f} / {theirs:.2f}" for mine, theirs in pairs)
+            said = f"{backend}, generation {number + 1}/{arguments.generations}: {np.exp(medians[-1]):.3f} ({seconds} s)"
+            console.print(said, highlight=False)
         estimate: Interval = hodges_lehmann(medians)
         mid, high = np.exp(estimate.mid), np.exp(estimate.high)
         within = mid <= LIMIT_MID and high <= LIMIT_HIGH

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import cli
+from harness import cli, cli_shared
 
 
 @pytest.fixture
@@ -54,5 +54,5 @@ def test_a_signal_that_was_ignored_stays_ignored():
 def test_a_table_in_a_pipe_is_not_squeezed_into_80_columns(capsys, monkeypatch):
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
-    cli._console().print("x" * 120)
+    cli_shared.console_of().print("x" * 120)
     assert capsys.readouterr().out == "x" * 120 + "\n"

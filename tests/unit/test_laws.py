@@ -13,9 +13,9 @@ WORKER = HARNESS / "worker"
 FRAMEWORKS = {"keras", "tensorflow", "jax", "torch", "optax"}
 FILES = sorted(HARNESS.rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
-FLOORS = "errors; spec inputs textbook; records; launch; judge; report; cli_textbook; cli; __main__"  # a room imports lower ones
+FLOORS = "errors; spec inputs textbook; records; launch; judge; report; cli_shared testing; cli_model; cli_textbook cli_parity; cli; __main__"  # a room imports lower ones
 ROOMS = {room: number for number, floor in enumerate(FLOORS.split(";")) for room in floor.split()}
-DOORS = (HARNESS / "cli.py", HARNESS / "cli_textbook.py")
+DOORS = (HARNESS / "cli.py", HARNESS / "cli_model.py", HARNESS / "cli_parity.py", HARNESS / "cli_textbook.py")
 WORKER_MAY = {"harness.errors", "harness.inputs.arrays", "harness.inputs.initializers", "harness.worker", "numpy"}
 ARM = {
     "build": ["spec", "weights", "options"],
@@ -25,6 +25,8 @@ ARM = {
     "export": ["state"],
     "wait": ["state"],
     "facts": ["state"],
+    "slots": ["state"],
+    "resume": ["state", "weights", "slots", "n_updates"],
 }
 COMPANIONS = {"jax": {"optax"}}
 NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side by side

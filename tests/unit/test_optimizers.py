@@ -14,8 +14,8 @@ INPUTS = cases.inputs()
 def twenty(settings, rule=None):
     """The weight after 20 updates by hand, in float32."""
     weight = INPUTS["start_kernel"]
-    own, n_slots = optimizers.rule_of(settings)
-    slots = tuple(np.zeros_like(weight) for _ in range(n_slots))
+    own, names = optimizers.rule_of(settings)
+    slots = tuple(np.zeros_like(weight) for _ in names)
     for step, gradient in enumerate(INPUTS["gradient_kernel"], start=1):
         weight, slots = (rule or own)(weight, gradient, slots, np.float32(step), settings, np.sqrt)
     return weight
@@ -25,7 +25,7 @@ def apart(weight, optimizer):
     spec, start = cases.spec(optimizer, "logits"), INPUTS["start_kernel"].astype(np.float64)
     exact, slots = start, oracle.start(spec, {"hidden/kernel": INPUTS["start_kernel"]}).slots["hidden/kernel"]
     for step, gradient in enumerate(INPUTS["gradient_kernel"], start=1):
-        exact, slots = oracle._updated(spec, exact, slots, gradient.astype(np.float64), step)
+        exact, slots = oracle.updated_weight(spec, exact, slots, gradient.astype(np.float64), step)
     return np.max(np.abs(weight - exact)) / np.max(np.abs(exact - start))
 
 

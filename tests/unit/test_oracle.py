@@ -66,7 +66,7 @@ def test_an_update_is_the_published_equation_worked_out_by_hand(optimizer, moves
     whole = spec("logits", optimizer)
     weight, slots = np.zeros(1), oracle.start(whole, {"hidden/kernel": np.zeros(1, np.float32)}).slots["hidden/kernel"]
     for n_updates, move in enumerate(moves, start=1):  # the gradient is 2 each time
-        new, slots = oracle._updated(whole, weight, slots, np.array([2.0]), n_updates)
+        new, slots = oracle.updated_weight(whole, weight, slots, np.array([2.0]), n_updates)
         if move is not None:
             assert new[0] - weight[0] == pytest.approx(move)
         weight = new

@@ -197,6 +197,18 @@ def export(state: State) -> dict[str, NDArray[np.float32]]:
     }
 
 
+def slots(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight."""
+    return state.optimizer.named_slots(export(state))
+
+
+def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+    """Return the state as training had left it after n_updates: those weights, those slots."""
+    state.model.weights = [jnp.asarray(given) for given in weights.values()]
+    state.optimizer.resume(weights, slots, n_updates, jnp.asarray)
+    return state
+
+
 def wait(state: State) -> None:
     """Return once the device has finished every update."""
     framework.wait(state.model.weights)

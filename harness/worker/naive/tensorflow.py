@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from harness.worker import keras_optimizer
 from harness.worker.frameworks import tensorflow as framework
 from harness.worker.naive.batches import BatchGenerator, check_inputs
 from harness.worker.optimizers import Optimizer
@@ -140,6 +141,7 @@ class State:
 
     model: NaiveSequential
     optimizer: Any
+    settings: Any  # the optimizer's
     batch_size: int
     loss_form: str
 
@@ -167,11 +169,10 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     for own, given in zip(model.weights, weights.values(), strict=True):
         own.assign(given)
     if getattr(options, "update", "by_hand") == "keras":
-        settings = dict(vars(spec.optimizer))
-        optimizer = keras.optimizers.get({"class_name": settings.pop("name"), "config": settings})
+        optimizer = keras_optimizer.of(spec.optimizer)
     else:
         optimizer = Optimizer.start(spec.optimizer, model.weights, tf.zeros_like)
-    return State(model, optimizer, spec.batch_size, spec.loss_form)
+    return State(model, optimizer, spec.optimizer, spec.batch_size, spec.loss_form)
 
 
 def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
@@ -199,6 +200,25 @@ def export(state: State) -> dict[str, NDArray[np.float32]]:
         for layer in state.model.layers
         for part, weight in zip(("kernel", "bias"), layer.weights, strict=True)
     }
+
+
+def slots(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight."""
+    if isinstance(state.optimizer, Optimizer):
+        return state.optimizer.named_slots(export(state))
+    return keras_optimizer.slots(state.optimizer, state.settings, export(state))
+
+
+def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+    """Return the state as training had left it after n_updates: those weights, those slots."""
+    variables = state.model.weights
+    for own, given in zip(variables, weights.values(), strict=True):
+        own.assign(given)
+    if isinstance(state.optimizer, Optimizer):
+        state.optimizer.resume(weights, slots, n_updates, tf.convert_to_tensor)
+    else:
+        keras_optimizer.resume(state.optimizer, state.settings, variables, weights, slots, n_updates)
+    return state
 
 
 def wait(state: State) -> None:

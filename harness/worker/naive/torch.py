@@ -173,6 +173,19 @@ def export(state: State) -> dict[str, NDArray[np.float32]]:
     }
 
 
+def slots(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight."""
+    return state.optimizer.named_slots(export(state))
+
+
+def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+    """Return the state as training had left it after n_updates: those weights, those slots."""
+    for own, given in zip(state.model.weights, weights.values(), strict=True):
+        own.data.copy_(torch.from_numpy(given))
+    state.optimizer.resume(weights, slots, n_updates, lambda value: torch.from_numpy(value).to(DEVICE))
+    return state
+
+
 def wait(state: State) -> None:
     """Return once the device has finished every update."""
     framework.wait(state.model.weights)

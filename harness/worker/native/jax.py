@@ -18,6 +18,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
+from harness.errors import Refused
 from harness.worker.frameworks import jax as framework
 from harness.worker.optimizers import Optimizer
 
@@ -38,6 +39,8 @@ class State:
 
     carry: Any  # {"weights": [(I, O), (O,), ...], "optimizer": its state, "n_updates": ()}
     names: tuple[str, ...]
+    settings: Any  # the optimizer's; None in the idiomatic flavour, whose memory is optax's own
+    start: Callable[[Any], Any]  # from weights to the optimizer's state before its first update
     train: Train
     predict: Callable[[Any, Any], Any]
     n_compiles: Callable[[], int]
@@ -126,6 +129,8 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     return State(
         carry={"weights": first, "optimizer": start(first), "n_updates": jnp.int32(0)},
         names=tuple(weights),
+        settings=None if idiomatic else spec.optimizer,
+        start=start,
         train=(looped if idiomatic else compiled_epoch)(step, spec.batch_size),
         predict=jax.jit(outputs),
         n_compiles=framework.watch_compiles(None),
@@ -151,7 +156,9 @@ def compiled_epoch(step: Callable[..., Any], batch_size: int) -> Train:
             carry, (loss, more) = step(carry, batch)
             return carry, loss_sum + loss, right + more
 
-        carried = jax.lax.fori_loop(0, n_full, body, (carry, jnp.float32(0), jnp.int32(0)))
+        carried = carry, jnp.float32(0), jnp.int32(0)
+        if n_full:
+            carried = jax.lax.fori_loop(0, n_full, body, carried)
         if n_full * batch_size < len(labels):  # the short batch
             carried = added(carried, (images[n_full * batch_size :], labels[n_full * batch_size :]))
         return carried[0], carried[1], carried[2]
@@ -198,6 +205,25 @@ def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
 def export(state: State) -> dict[str, NDArray[np.float32]]:
     """Return the weights by name, kernels (inputs, units), biases (units,)."""
     return {name: np.asarray(weight) for name, weight in zip(state.names, state.carry["weights"], strict=True)}
+
+
+def slots(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight; nothing in the idiomatic flavour."""
+    return Optimizer(state.settings, state.carry["optimizer"]["slots"]).named_slots(state.names) if state.settings else {}
+
+
+def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+    """Return the state as training had left it after n_updates: those weights, those slots."""
+    if n_updates and not state.settings:
+        raise Refused("the idiomatic flavour keeps optax's own memory: it begins anew, and is not resumed")
+    first = [jnp.array(value) for value in weights.values()]
+    optimizer = state.start(first)
+    if state.settings:
+        there = Optimizer(state.settings, [])
+        there.resume(state.names, slots, jnp.float32(n_updates), jnp.array)
+        optimizer = {"slots": there.slots, "step": there.step}
+    state.carry = {"weights": first, "optimizer": optimizer, "n_updates": jnp.int32(n_updates)}
+    return state
 
 
 def wait(state: State) -> None:

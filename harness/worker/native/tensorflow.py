@@ -16,8 +16,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from harness.errors import Refused
 from harness.worker.frameworks import tensorflow as framework
-from harness.worker.optimizers import Optimizer
+from harness.worker.optimizers import Optimizer, rule_of
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
@@ -46,10 +47,11 @@ class State:
 
     names: tuple[str, ...]
     weights: list[Any]
+    optimizer: Optimizer | None  # None in the idiomatic flavour, whose memory is TensorFlow's own
+    start: Callable[[], Train]  # makes `train`, with a memory that begins anew in the idiomatic flavour
     train: Train
     predict: Callable[[Any], Any]
     progress: Progress
-    jit: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,12 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     activations = tuple(layer.activation for layer in spec.layers[:-1])
     variables = [tf.Variable(value) for value in weights.values()]
     progress = Progress(tf.Variable(np.float32(0)))
-    train = (traced_steps if idiomatic else compiled_epoch)(spec, variables, activations, progress)
+    optimizer = None if idiomatic else Optimizer.start(spec.optimizer, variables, lambda weight: tf.Variable(tf.zeros_like(weight)))
+
+    def start() -> Train:
+        if optimizer:
+            return compiled_epoch(spec, variables, optimizer, activations, progress)
+        return traced_steps(spec, variables, activations, progress)
 
     @tf.function
     def predict(images: Any) -> Any:
@@ -96,12 +103,11 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
         logits = forward(variables, images, activations)
         return tf.nn.softmax(logits) if spec.loss_form == "probs" else logits
 
-    return State(tuple(weights), variables, train, predict, progress, not idiomatic)
+    return State(tuple(weights), variables, optimizer, start, start(), predict, progress)
 
 
-def compiled_epoch(spec: Spec, variables: list[Any], activations: tuple[str, ...], progress: Progress) -> Train:
+def compiled_epoch(spec: Spec, variables: list[Any], optimizer: Optimizer, activations: tuple[str, ...], progress: Progress) -> Train:
     """Return an epoch as one program compiled by XLA, which carries weights and slots as values and assigns them at its end."""
-    optimizer = Optimizer.start(spec.optimizer, variables, lambda weight: tf.Variable(tf.zeros_like(weight)))
     slots, count = optimizer.slots, progress.n_updates
     size = spec.batch_size
 
@@ -129,7 +135,8 @@ def compiled_epoch(spec: Spec, variables: list[Any], activations: tuple[str, ...
             batch = tf.slice(images, [index * size, 0], [size, images.shape[1]]), tf.slice(labels, [index * size], [size])
             return index + 1, step(carried, *batch)
 
-        _, state = tf.while_loop(lambda index, carried: index < n_full, body, (tf.constant(0), state))
+        if n_full:
+            _, state = tf.while_loop(lambda index, carried: index < n_full, body, (tf.constant(0), state))
         if n_full * size < len(labels):  # the short batch
             state = step(state, images[n_full * size :], labels[n_full * size :])
         for variable, value in zip(tf.nest.flatten((variables, slots, count)), tf.nest.flatten(state[:3]), strict=True):
@@ -204,6 +211,27 @@ def export(state: State) -> dict[str, NDArray[np.float32]]:
     return {name: weight.numpy() for name, weight in zip(state.names, state.weights, strict=True)}
 
 
+def slots(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight; nothing in the idiomatic flavour."""
+    return state.optimizer.named_slots(state.names) if state.optimizer else {}
+
+
+def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+    """Return the state as training had left it after n_updates: those weights, those slots."""
+    if n_updates and not state.optimizer:
+        raise Refused("the idiomatic flavour keeps TensorFlow's own memory: it begins anew, and is not resumed")
+    for variable, value in zip(state.weights, weights.values(), strict=True):
+        variable.assign(value)
+    if state.optimizer:
+        for name, several in zip(weights, state.optimizer.slots, strict=True):
+            for kind, variable in zip(rule_of(state.optimizer.settings)[1], several, strict=True):
+                variable.assign(slots[f"{name}/{kind}"])
+    state.progress.n_updates.assign(n_updates)
+    if not state.optimizer:
+        state.train = state.start()
+    return state
+
+
 def wait(state: State) -> None:
     """Return once the device has finished every update."""
     framework.wait(state.weights)
@@ -218,8 +246,8 @@ def facts(state: State) -> dict[str, Any]:
         "n_compiles": len(state.progress.traces),
         "setup_s": state.progress.setup_s,
         "teardown_s": state.progress.teardown_s,
-        "jit_requested": state.jit,
-        "jit_effective": state.jit,
+        "jit_requested": state.optimizer is not None,
+        "jit_effective": state.optimizer is not None,
         "eager": False,
         "precision": "float32",
     }

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from harness.errors import Refused
 from harness.worker.frameworks import torch as framework
+from harness.worker.optimizers import rule_of
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
@@ -111,6 +113,7 @@ class State:
     optimizer: torch.optim.Optimizer
     batches: Callable[[Samples], Iterable[tuple[torch.Tensor, torch.Tensor]]]
     probabilities: bool  # what predict returns
+    settings: Any  # the optimizer's; None in the idiomatic flavour, whose memory is torch.optim's own
     n_compiles: Callable[[], int]
     n_updates: int = 0
 
@@ -128,9 +131,8 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     """Return the spec's network, holding those weights, its loss and its optimizer in the flavour asked for."""
     network = Network(weights[f"{spec.layers[0].name}/kernel"].shape[0], spec)
     with torch.no_grad():
-        for name, linear in zip(network.names, network.linear, strict=True):
-            linear.weight.copy_(torch.from_numpy(weights[f"{name}/kernel"].T))  # Linear keeps (units, inputs)
-            linear.bias.copy_(torch.from_numpy(weights[f"{name}/bias"]))
+        for name, weight in _parameters(network).items():
+            weight.copy_(_tensor(name, weights[name]))
     network.to(DEVICE)
     idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
     from_logits = idiomatic or spec.loss_form == "logits"
@@ -140,6 +142,7 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
         (own_optimizer if idiomatic else keras_optimizer)(network.parameters(), spec.optimizer),
         (lambda samples: loaded(samples, spec.batch_size)) if idiomatic else (lambda samples: sliced(samples, spec.batch_size)),
         spec.loss_form == "probs",
+        None if idiomatic else spec.optimizer,
         framework.watch_compiles(network),
     )
 
@@ -210,11 +213,54 @@ def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def export(state: State) -> dict[str, NDArray[np.float32]]:
     """Return the weights by name, kernels (inputs, units), biases (units,)."""
-    weights = {}
-    for name, linear in zip(state.network.names, state.network.linear, strict=True):
-        weights[f"{name}/kernel"] = np.ascontiguousarray(linear.weight.detach().cpu().numpy().T)
-        weights[f"{name}/bias"] = linear.bias.detach().cpu().numpy().copy()
-    return weights
+    return {name: _array(name, weight) for name, weight in _parameters(state.network).items()}
+
+
+def slots(state: State) -> dict[str, NDArray[np.float32]]:
+    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight; nothing in the idiomatic flavour."""
+    found = {}
+    for name, weight in _parameters(state.network).items() if state.settings else ():
+        known = state.optimizer.state[weight]
+        for kind in rule_of(state.settings)[1]:
+            # torch.optim.SGD leaves the learning rate outside of its velocity.
+            value = known[kind] if kind != "velocity" else known["momentum_buffer"] * -state.settings.learning_rate
+            found[f"{name}/{kind}"] = _array(name, value)
+    return found
+
+
+def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+    """Return the state as training had left it after n_updates: those weights, those slots."""
+    if n_updates and not state.settings:
+        raise Refused("the idiomatic flavour keeps torch.optim's own memory: it begins anew, and is not resumed")
+    state.optimizer.state.clear()
+    for name, weight in _parameters(state.network).items():
+        with torch.no_grad():
+            weight.copy_(_tensor(name, weights[name]))
+        for kind in rule_of(state.settings)[1] if state.settings else ():
+            value = _tensor(name, slots[f"{name}/{kind}"]).to(DEVICE)
+            known = {kind: value} if kind != "velocity" else {"momentum_buffer": value / -state.settings.learning_rate}
+            state.optimizer.state[weight].update(known)
+    for group in state.optimizer.param_groups:
+        group["step"] = n_updates
+    state.n_updates = n_updates
+    return state
+
+
+def _parameters(network: Network) -> dict[str, torch.Tensor]:
+    """Return the weights by name, as Linear keeps them: kernels (units, inputs)."""
+    pairs = zip(network.names, network.linear, strict=True)
+    return {f"{name}/{part}": weight for name, linear in pairs for part, weight in (("kernel", linear.weight), ("bias", linear.bias))}
+
+
+def _array(name: str, tensor: torch.Tensor) -> NDArray[np.float32]:
+    """Return a weight, or what is remembered of it, as Keras has it."""
+    value = tensor.detach().cpu().numpy()
+    return np.ascontiguousarray(value.T) if name.endswith("/kernel") else value.copy()
+
+
+def _tensor(name: str, value: NDArray[np.float32]) -> torch.Tensor:
+    """Return a weight of Keras's, or what is remembered of it, as Linear has it."""
+    return torch.from_numpy(np.ascontiguousarray(value.T) if name.endswith("/kernel") else value.copy())
 
 
 def wait(state: State) -> None:

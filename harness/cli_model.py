@@ -1,0 +1,60 @@
+"""`harness parity --model FILE:FUNCTION`: a user's own model, held to what the other backends make of it.
+
+Exit 0 where all agree, 1 where one departs or fails, 3 where no majority says who is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from harness.cli_shared import console_of
+from harness.errors import ConfigError, StoreError
+
+MINE = ("model", "batch", "backends", "seed", "threads", "time_limit", "device", "json", "junit", "config")
+CODES = {"agrees": 0, "departs": 1, "failed": 1, "no majority": 3}
+
+
+def checked(given: Mapping[str, Any]) -> None:
+    """Check the model, show what came of it, and exit with what that means.
+
+    Args:
+        given: every argument of `harness parity`, by name; those that say what else to compare have no meaning here.
+    """
+    from harness.judge.parity import user_model, user_target
+    from harness.report import user_model as report
+    from harness.report.progress import steps_line
+
+    for name, value in given.items():
+        if value and name not in MINE:
+            raise ConfigError(f"--{name.replace('_', '-')}: has no meaning with --model, whose file says what is compared. Leave it out")
+    if not given["model"]:
+        raise ConfigError("--batch: expected --model FILE:FUNCTION beside it, the model that it is for")
+    (seed,) = given["seed"] if given["seed"] and len(given["seed"]) == 1 else (0,)
+    if given["seed"] and len(given["seed"]) > 1:
+        raise ConfigError(f"--seed: expected one with --model; received {', '.join(map(str, given['seed']))}")
+    threads = int(given["threads"]) if given["threads"] and given["threads"].isdecimal() else given["threads"]
+    what = user_target.wanted(
+        given["model"],
+        given["batch"],
+        tuple(given["backends"] or ()),
+        given["config"],
+        seed=seed,
+        device=given["device"],
+        threads=threads,
+        time_limit_s=given["time_limit"],
+    )
+    console = console_of()
+    with steps_line(console) as say:
+        found = user_model.check(what, say)
+    console.print(report.terminal(found), crop=False)
+    for option, text in (("json", found.model_dump_json(indent=1)), ("junit", report.junit(found))):
+        if given[option]:
+            try:
+                given[option].write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise StoreError(f"--{option}: {given[option]}: cannot be written ({error.strerror})") from None
+    if CODES[found.verdict]:
+        raise typer.Exit(CODES[found.verdict])

@@ -1,0 +1,134 @@
+"""The gate: the same updates by every arm and by the referee -> one record of who agrees."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import harness
+from harness.errors import ConfigError, choice
+from harness.inputs.arrays import load_dataset, load_weights
+from harness.judge.parity import differences, fixtures
+from harness.judge.parity.gather import Heard, traces
+from harness.judge.parity.ground import Ground, ground
+from harness.judge.parity.verdict import noise_of, suspect, verdict
+from harness.launch.plan import Planned
+from harness.records.parity import ArmParity, Parity, Whole
+from harness.records.record import Host
+
+Say = Callable[[str], None]
+"""Told what is being done."""
+
+
+def check(planned: tuple[Planned, ...], root: Path, host: Host, only: tuple[str, ...] = (), say: Say = lambda what: None) -> Parity:
+    """Hold arms to the referee, update by update, and return the record of it.
+
+    Args:
+        planned: one run for each arm, all of one spec, seed and dataset.
+        root: the folder that holds .nox.
+        host: this machine.
+        only: names of points; all where empty.
+        say: told what is being done.
+
+    Raises:
+        ConfigError: there is nothing to compare, or the spec has no equal inputs.
+    """
+    weights, order = _drawn(planned, only)
+    request, spec = planned[0].request, planned[0].request.spec
+    started, began = datetime.now(UTC), time.monotonic()
+    losses = {differences.loss_of(spec, each.request.backend, each.request.module, each.request.options) for each in planned}
+    say("referee")
+    bed = ground(spec, weights, order, load_dataset(planned[0].dataset), losses, only)
+    arms = {f"{each.request.backend}/{each.request.implementation}": each for each in planned}
+    heard: dict[str, Heard] = {}
+    for backend in dict.fromkeys(each.request.backend for each in planned):
+        mine = {each.request.implementation: each for each in planned if each.request.backend == backend}
+        any_of = next(iter(mine.values()))
+        heard |= {f"{backend}/{name}": each for name, each in traces(any_of, mine, bed, root, request.time_limit_s, say).items()}
+    noise, twins = noise_of(bed, heard, arms)
+    verdicts = {name: verdict(bed, heard[name], arms[name], noise) for name in arms}
+    return Parity(
+        harness=harness.__version__,
+        run_id=f"{started:%Y%m%dT%H%M%SZ}-parity-{request.spec_name}-s{request.seed}-{secrets.token_hex(3)}",
+        spec_name=request.spec_name,
+        spec=spec,
+        seed=request.seed,
+        data=request.data,
+        device=request.device,
+        threads=request.threads,
+        host=host,
+        started_at=started.isoformat(timespec="milliseconds"),
+        total_s=time.monotonic() - began,
+        verdict=_whole(list(verdicts.values()), suspected=suspect(heard, verdicts)),
+        arms=tuple(verdicts.values()),
+        documented=tuple(documented(bed, heard, arms)),
+        floors=dict(floors(bed, noise)),
+        twins={name: dict(mine) for name, mine in twins.items()},
+    )
+
+
+def _drawn(planned: tuple[Planned, ...], only: tuple[str, ...]) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
+    """Return the weights and the order that all arms begin from, if they can be compared at all."""
+    if not planned:
+        raise ConfigError("parity: no arm to check. `harness train --help` says how arms are named")
+    first = planned[0]
+    if first.weights is None or first.order is None:
+        raise ConfigError(
+            f'parity: [specs.{first.request.spec_name}] inputs is "native": each framework draws its own, and nothing can be equal'
+        )
+    for name in only:
+        if name not in fixtures.NAMES:
+            raise ConfigError(f"--point: {choice(fixtures.NAMES, name)}")
+    return load_weights(first.weights), np.load(first.order, allow_pickle=False)
+
+
+def _whole(verdicts: list[ArmParity], *, suspected: bool) -> Whole:
+    if any(each.verdict == "failed" for each in verdicts):
+        return "failed"
+    if suspected:
+        return "oracle suspect"
+    return "departs" if any(each.verdict == "departs" for each in verdicts) else "agrees"
+
+
+def floors(bed: Ground, noise: dict[tuple[str, str, str], float]) -> dict[str, float]:
+    """Return the noise floor of each quantity and measure: the largest over points, of the float32 twins and the real backends."""
+    largest: dict[str, float] = {}
+    for (point, _), of_point in bed.floors.items():
+        for (quantity, measure), floor in of_point.items():
+            key = f"{quantity} {measure}"
+            largest[key] = max(largest.get(key, 0.0), floor, noise.get((point, quantity, measure), 0.0))
+    return largest
+
+
+def documented(bed: Ground, heard: dict[str, Heard], arms: dict[str, Planned]) -> list[str]:
+    """Return a sentence for each difference that is expected, with the figures that show it."""
+    if bed.spec.loss_form != "probs":
+        return []
+    step = {loss: bed.steps["adversarial", loss] for loss in ("probs", "unclipped") if ("adversarial", loss) in bed.steps}
+    if len(step) < 2:
+        return []
+    apart = np.abs(step["probs"].quantities["losses"] - step["unclipped"].quantities["losses"])
+    row = int(np.argmax(apart))
+    through = [
+        name
+        for name, arm in arms.items()
+        if differences.loss_of(bed.spec, arm.request.backend, arm.request.module, arm.request.options) == "unclipped"
+    ]
+    seen = {
+        name: float(trace.quantities["losses"][row])
+        for name in arms
+        for trace in heard[name].traces
+        if (trace.program, trace.point) == ("instrumented", "adversarial") and "losses" in trace.quantities
+    }
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in seen.items())
+    gap = step["unclipped"].quantities["losses"][row]
+    return [
+        f"loss from probabilities: {', '.join(through)} look through the softmax to the logits and never clip. A wrong sample with a "
+        f'logit gap of {gap:.0f} has the loss {figures}. A spec with loss_form = "logits" has no such difference'
+    ]

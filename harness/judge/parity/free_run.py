@@ -1,0 +1,207 @@
+"""Trainings left to themselves: weights against the referee while rounding lets them be compared, functions after that."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError
+from harness.inputs.arrays import load_dataset, load_weights, network_input
+from harness.judge.parity import functions, oracle
+from harness.judge.parity.gather import Say
+from harness.judge.statistics import tost
+from harness.launch import ask
+from harness.launch.plan import Planned
+from harness.records.parity import FreeRun, Pair, Parity
+from harness.spec.config import Spec
+
+Arrays = Mapping[str, NDArray[Any]]
+CAPS = (1e-6, 1e-5, 1e-4)  # of the drift after 1 update, 10 updates, one epoch; more where float32 alone drifts more
+CHAOS = 1e-2  # of the float32 runs' own drift: from there on weights are not compared
+N_FLOAT32 = 3
+MARGIN_POINTS = 0.25  # of test accuracy: closer than this is the same
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The referee's kernels after a few updates, and how far float32 runs of the same mathematics are from them by then."""
+
+    kernels: dict[int, Arrays]
+    envelope: dict[int, float]
+
+
+def with_free_runs(parity: Parity, planned: Sequence[Planned], root: Path, say: Say) -> Parity:
+    """Return the record with every arm's trainings in it, and the verdict that they leave; see `free_runs`."""
+    began = time.monotonic()
+    runs, pairs = free_runs(planned, root, say)
+    verdict = parity.verdict
+    if verdict == "agrees":
+        if any(pair.verdict == "different" for pair in pairs):
+            verdict = "departs"
+        elif any(run.verdict == "departs" for run in runs):
+            verdict = "chaotic"
+        elif any(pair.verdict == "inconclusive" for pair in pairs):
+            verdict = "inconclusive"
+    total_s = parity.total_s + time.monotonic() - began
+    return parity.model_copy(update={"free_runs": runs, "pairs": pairs, "verdict": verdict, "total_s": total_s})
+
+
+def free_runs(planned: Sequence[Planned], root: Path, say: Say) -> tuple[tuple[FreeRun, ...], tuple[Pair, ...]]:
+    """Train every arm for every seed, and return each run against the referee and each two arms as functions.
+
+    Args:
+        planned: one run for each arm and seed, all of one spec and dataset.
+        root: the folder that holds .nox.
+        say: told what is being done.
+
+    Raises:
+        HarnessError: a backend's worker ended without its runs.
+    """
+    spec, parts = planned[0].request.spec, load_dataset(planned[0].dataset)
+    x_test, y_test = network_input(parts["x_test"]), np.asarray(parts["y_test"])
+    by_seed = {each.request.seed: each for each in planned}
+    ends: dict[tuple[str, int], Arrays] = {}
+    updates = _updates(spec, planned[0].request.data.n_train)
+    for backend in dict.fromkeys(each.request.backend for each in planned):
+        mine = [each for each in planned if each.request.backend == backend]
+        ends |= _trained(mine, by_seed, updates, root, say)
+    runs = []
+    for seed, any_of in by_seed.items():
+        say(f"referee, seed {seed}")
+        course = referee(any_of, parts, updates)
+        for (name, of_seed), end in ends.items():
+            if of_seed == seed:
+                runs.append(_judged(name, seed, end, course, functions.accuracy(end["outputs"], y_test)))
+    names = list(dict.fromkeys(name for name, _ in ends))
+    pairs = []
+    for one, other in itertools.combinations(names, 2):
+        say(f"{one} and {other}")
+        pairs.append(pair(spec, one, other, {seed: (ends[one, seed], ends[other, seed]) for seed in by_seed}, x_test, y_test))
+    return tuple(runs), tuple(pairs)
+
+
+def _updates(spec: Spec, n_train: int) -> list[int]:
+    return [1, 10, -(-n_train // spec.batch_size)]
+
+
+def _trained(
+    mine: Sequence[Planned], by_seed: Mapping[int, Planned], updates: list[int], root: Path, say: Say
+) -> dict[tuple[str, int], Arrays]:
+    """Return what one backend's worker hands back of its arms, by arm and seed."""
+    request = mine[0].request
+    arms = {each.request.implementation: {"module": each.request.module, "options": each.request.options} for each in mine}
+    with tempfile.TemporaryDirectory(prefix="harness-free-") as folder:
+        task = {
+            "task": "free runs",
+            "spec": request.spec.model_dump(mode="json"),
+            "arms": arms,
+            "dataset": str(mine[0].dataset),
+            "seeds": {str(seed): {"weights": str(each.weights), "order": str(each.order)} for seed, each in by_seed.items()},
+            "updates": updates,
+            "folder": folder,
+        }
+        answer = ask.work(
+            task,
+            request.backend,
+            mine[0].backend,
+            root,
+            device=request.device,
+            threads=request.threads,
+            limit_s=request.time_limit_s * len(mine),
+            on_event=lambda event: say(f"{request.backend}: {event['phase']}"),
+        )
+        if "refused" in answer:
+            raise HarnessError(f"parity --full: {request.backend}: {answer['refused']}")
+        found: dict[tuple[str, int], Arrays] = {}
+        for name, seed in itertools.product(arms, by_seed):
+            with np.load(Path(folder) / f"{name}-{seed}.npz", allow_pickle=False) as archive:
+                found[f"{request.backend}/{name}", seed] = dict(archive)
+        return found
+
+
+def referee(planned: Planned, parts: Arrays, updates: list[int]) -> Course:
+    """Return the referee's first epoch, and that of float32 runs whose samples stand in another order inside their batches."""
+    spec = planned.request.spec
+    if planned.weights is None or planned.order is None:
+        raise HarnessError("parity --full: this spec draws its own inputs on each framework")
+    weights, samples = load_weights(planned.weights), np.load(planned.order, allow_pickle=False)[0]
+    exact = oracle.start(spec, weights)
+    rounded = [oracle.in_float32(exact) for _ in range(N_FLOAT32)]
+    random = np.random.default_rng([planned.request.seed, 4])
+    kernels: dict[int, Arrays] = {}
+    envelope: dict[int, float] = {}
+    for number in range(1, updates[-1] + 1):
+        rows = samples[(number - 1) * spec.batch_size : number * spec.batch_size]
+        x, y = network_input(parts["x_train"][rows]), parts["y_train"][rows]
+        exact, _ = oracle.step(spec, exact, x, y)
+        for index in range(N_FLOAT32):
+            there = random.permutation(len(rows)) if index else np.arange(len(rows))
+            rounded[index], _ = oracle.step(spec, rounded[index], x[there], y[there])
+        if number in updates:
+            kernels[number] = {name: weight for name, weight in exact.weights.items() if name.endswith("/kernel")}
+            envelope[number] = max(drift(kernels[number], each.weights) for each in rounded)
+    return Course(kernels, envelope)
+
+
+def drift(exact: Arrays, received: Arrays) -> float:
+    """Return the relative Frobenius norm of the difference of the kernel that is farthest off."""
+    return max(float(np.linalg.norm(received[name] - kernel) / np.linalg.norm(kernel)) for name, kernel in exact.items())
+
+
+def _judged(name: str, seed: int, end: Arrays, course: Course, accuracy: float) -> FreeRun:
+    """Return one run held to the referee's path."""
+    found: dict[str, float] = {}
+    limits: dict[str, float | None] = {}
+    for (number, kernels), cap in zip(course.kernels.items(), CAPS, strict=True):
+        received = {key: end[f"at-{number}/{key}"].astype(np.float64) for key in kernels}
+        found[str(number)] = drift(kernels, received)
+        limits[str(number)] = max(cap, 4 * course.envelope[number]) if course.envelope[number] <= CHAOS else None
+    inside = all(limit is None or found[key] <= limit for key, limit in limits.items())  # a NaN is not
+    backend, _, implementation = name.partition("/")
+    return FreeRun(
+        backend=backend,
+        implementation=implementation,
+        seed=seed,
+        test_accuracy=accuracy,
+        drift=dict(found),
+        gates=limits,
+        verdict="agrees" if inside else "departs",
+    )
+
+
+def pair(spec: Spec, one: str, other: str, ends: Mapping[int, tuple[Arrays, Arrays]], x: NDArray[Any], y: NDArray[Any]) -> Pair:
+    """Return two arms' trained models compared as functions, one entry a seed."""
+    outputs = {seed: (a["outputs"], b["outputs"]) for seed, (a, b) in ends.items()}
+    weights = {seed: tuple(_final(end) for end in both) for seed, both in ends.items()}
+    points = tuple(100 * (functions.accuracy(a, y) - functions.accuracy(b, y)) for a, b in outputs.values())
+    equivalence = tost(points, MARGIN_POINTS)
+    known = np.isfinite([equivalence.mean.low, equivalence.mean.high]).all()
+    return Pair(
+        one=one,
+        other=other,
+        seeds=tuple(ends),
+        flips=tuple(functions.flips(a, b) for a, b in outputs.values()),
+        n_d_class=tuple(int(np.count_nonzero(functions.d_class(a, b, y) >= functions.THRESHOLD)) for a, b in outputs.values()),
+        d_mad=tuple(functions.d_mad(_probabilities(spec, a), _probabilities(spec, b), y) for a, b in outputs.values()),
+        barrier=tuple(functions.barrier(spec, a, b, x, y) for a, b in weights.values()),
+        difference_points=points,
+        interval_points=(equivalence.mean.low, equivalence.mean.high) if known else None,
+        p=equivalence.p,
+        verdict=equivalence.verdict,
+    )
+
+
+def _final(end: Arrays) -> dict[str, NDArray[Any]]:
+    return {key.removeprefix("final/"): value for key, value in end.items() if key.startswith("final/")}
+
+
+def _probabilities(spec: Spec, outputs: NDArray[Any]) -> NDArray[Any]:
+    return outputs if spec.loss_form == "probs" else oracle.activated("softmax", outputs)

@@ -1,0 +1,193 @@
+"""How far each quantity may lie from the referee's, and whether a trace stays inside.
+
+A gate is max(4 max(E of the float32 twin, noise floor), 2u), and never more than the quantity's cap, so that tolerances
+cannot creep: u = 2^-24, E as the cap's measure says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.judge.parity.oracle import UNIT, Step
+from harness.spec.config import Spec
+
+Array = NDArray[Any]
+Quantities = Mapping[str, Array]
+SLACKENED = ("gradient", "slot", "update", "weight")
+Measure = Literal["relative", "column", "scale", "absolute", "scaled", "exact"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One measure of a quantity's error, and the most that it may ever be."""
+
+    measure: Measure
+    cap: float
+    least: float = 2  # of the gate, in units of UNIT; of one number, a handful of runs may all round alike, and tell no floor
+
+
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "z": (Check("relative", 2e-6),),
+    "a": (Check("relative", 2e-6),),
+    "probabilities": (Check("absolute", 2e-6),),
+    "losses": (Check("scaled", 8e-6),),
+    "loss": (Check("scaled", 1e-6, least=8),),
+    "gradient": (Check("relative", 5e-6), Check("column", 1e-4), Check("scale", 2e-6, least=8)),
+    "slot": (Check("relative", 1e-5), Check("scale", 4e-6, least=8)),
+    "update": (Check("relative", 2e-5), Check("scale", 2e-6, least=8)),
+    "weight": (Check("absolute", 2e-6),),
+}
+
+
+def kind_of(spec: Spec, quantity: str) -> str:
+    """Return which of CHECKS a quantity has: the last softmax's output has probabilities', other layers' z and a."""
+    first, _, last = quantity.partition("/")
+    if quantity in CHECKS or first in SLACKENED:
+        return first
+    return "probabilities" if last == "a" and first == spec.layers[-1].name and spec.layers[-1].activation == "softmax" else last
+
+
+def error(measure: Measure, received: Array, exact: Array, slack: Array | None = None) -> float:
+    """Return how far an array lies from the exact one.
+
+    Args:
+        measure: "relative", the Frobenius norm of the difference to that of the exact array; "column", the same for the
+            worst column, to the largest column's norm where the exact one is next to nothing; "scale", how far the best
+            single factor between them is from 1; "absolute", the largest difference; "scaled", the largest difference to
+            max(1, |exact|).
+        received: any shape.
+        exact: the same shape, float64.
+        slack: by how much each element's difference counts less.
+
+    Returns:
+        Infinity where the exact array is zeros and the received one is not.
+    """
+    difference = received.astype(np.float64) - exact
+    if slack is not None:
+        difference = np.sign(difference) * np.maximum(np.abs(difference) - slack, 0)
+    return MEASURES[measure](difference, np.asarray(exact, np.float64))
+
+
+def _relative(difference: Array, exact: Array) -> float:
+    return _ratio(float(np.linalg.norm(difference)), float(np.linalg.norm(exact)))
+
+
+def _column(difference: Array, exact: Array) -> float:
+    if exact.ndim < 2:
+        return _relative(difference, exact)
+    lengths = np.linalg.norm(exact, axis=0)
+    floor = 1e-2 * float(lengths.max(initial=0))  # of a column that is next to nothing, rounding is not: its terms cancelled
+    errors = np.linalg.norm(difference, axis=0)
+    return max((_ratio(float(one), max(float(length), floor)) for one, length in zip(errors, lengths, strict=True)), default=0.0)
+
+
+def _scale(difference: Array, exact: Array) -> float:
+    return _ratio(abs(float(np.sum(difference * exact))), float(np.sum(exact * exact)))
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else (0.0 if part == 0 else float("inf"))
+
+
+MEASURES: dict[str, Callable[[Array, Array], float]] = {
+    "relative": _relative,
+    "column": _column,
+    "scale": _scale,
+    "absolute": lambda difference, exact: float(np.abs(difference).max(initial=0)),
+    "scaled": lambda difference, exact: float((np.abs(difference) / np.maximum(1, np.abs(exact))).max(initial=0)),
+    "exact": lambda difference, exact: float(np.count_nonzero(difference)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One measure of one quantity against its gate."""
+
+    quantity: str
+    measure: Measure
+    error: float
+    gate: float
+    n_compared: int
+    said: str = ""  # where something else than a number is wrong: missing, not finite, of another shape
+
+    @property
+    def inside(self) -> bool:
+        """Whether it is within its gate; what cannot be measured is not."""
+        return not self.said and self.error <= self.gate
+
+    @property
+    def margin(self) -> float:
+        """How many times the error would fit into the gate; infinite where there is none."""
+        return self.gate / self.error if self.error else float("inf")
+
+
+Floors = Mapping[tuple[str, str], float]
+"""Noise floor by quantity and measure."""
+
+
+def floors_of(spec: Spec, reference: Quantities, others: Sequence[Quantities], slack: Quantities) -> dict[tuple[str, str], float]:
+    """Return the largest error of several float32 runs of the same mathematics: by quantity and measure."""
+    found: dict[tuple[str, str], float] = {}
+    for quantity, exact in reference.items():
+        for check in CHECKS[kind_of(spec, quantity)]:
+            errors = [error(check.measure, other[quantity], exact, slack.get(quantity)) for other in others if quantity in other]
+            found[quantity, check.measure] = max(errors, default=0.0)
+    return found
+
+
+def examine(spec: Spec, step: Step, received: Quantities, floors: Floors, expected: tuple[str, ...]) -> tuple[Finding, ...]:
+    """Return one finding for each measure of each quantity that a trace must hold, in the order of a step.
+
+    Args:
+        spec: what was trained.
+        step: the referee's, from the same point.
+        received: the trace, float32.
+        floors: see `floors_of`.
+        expected: the quantities that this trace must hold; one that is missing, or that it holds besides, is a finding.
+    """
+    found: list[Finding] = []
+    for quantity in expected:
+        exact = step.quantities[quantity]
+        fault = _fault(quantity, received.get(quantity), exact)
+        if fault:
+            found.append(Finding(quantity, "exact", float("inf"), 0.0, 0, fault))
+            continue
+        for check in CHECKS[kind_of(spec, quantity)]:
+            value = error(check.measure, received[quantity], exact, step.slack.get(quantity))
+            most = check.cap + _of_storing(check.measure, quantity, step)
+            gate = min(max(4 * floors.get((quantity, check.measure), 0.0), check.least * UNIT), most)
+            found.append(Finding(quantity, check.measure, value, gate, int(exact.size)))
+    besides = [quantity for quantity in received if quantity not in expected]
+    said = f"unexpected: expected only {', '.join(expected)}"
+    return (*found, *(Finding(quantity, "exact", float("inf"), 0.0, 0, said) for quantity in besides))
+
+
+def _of_storing(measure: Measure, quantity: str, step: Step) -> float:
+    """Return what an update's error gains where the new weight is rounded to float32: most under SGD, whose updates are small."""
+    kind, _, name = quantity.partition("/")
+    if kind != "update":
+        return 0.0
+    update, weight = step.quantities[quantity], step.quantities[f"weight/{name}"]
+    if measure == "scale":  # roundings are of either sign, and add up as the root of their number
+        return _ratio(4 * UNIT * float(np.linalg.norm(weight * update)), float(np.sum(update * update)))
+    return _ratio(UNIT * float(np.linalg.norm(weight)), float(np.linalg.norm(update)))
+
+
+def _fault(quantity: str, received: Array | None, exact: Array) -> str:
+    """Say what is wrong with an array before its numbers can be: absent, another shape or dtype, not finite."""
+    if received is None:
+        return "missing from the trace"
+    if received.shape != exact.shape:
+        return f"expected shape {exact.shape}; received {received.shape}"
+    worked_out = quantity == "loss" or quantity.startswith("update/")  # a Python float; a difference of weights
+    if received.dtype != (np.float64 if worked_out else np.float32):
+        return f"expected {'float64' if worked_out else 'float32'}; received {received.dtype}"
+    n_bad = int(np.count_nonzero(~np.isfinite(received)))
+    if n_bad:
+        return f"{n_bad} of {received.size} elements are not finite"
+    return "" if np.isfinite(exact).all() else "the referee's own value is not finite"

@@ -1,0 +1,126 @@
+"""One worker for each backend: points in, traces out, both files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.judge.parity import differences
+from harness.judge.parity.fixtures import Point
+from harness.judge.parity.gates import Quantities
+from harness.judge.parity.ground import Ground
+from harness.judge.parity.trace import Arrays, Trace, read
+from harness.launch import ask
+from harness.launch.plan import Planned
+
+Say = Callable[[str], None]
+"""Told what is being done."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What one arm's worker handed back."""
+
+    traces: list[Trace] = field(default_factory=list)
+    twins: dict[tuple[str, str], list[Quantities]] = field(default_factory=lambda: defaultdict(list))
+    loops: dict[str, Arrays] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)
+    failure: str = ""
+
+
+def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Path, limit_s: float, say: Say) -> dict[str, Heard]:
+    """Return what one backend's worker hands back of each of its arms; a failure is a failure of every arm that it leaves out.
+
+    Args:
+        planned: any of the backend's runs: where and on what it computes.
+        arms: by implementation.
+        bed: points and loops.
+        root: where environments are.
+        limit_s: for the worker.
+        say: told what is being done.
+    """
+    request, heard = planned.request, {name: Heard() for name in arms}
+    points = dict(bed.points)
+    for name, twins in bed.twins.items():
+        points |= {(permuted := twin.of(points[name], number)).name: permuted for number, twin in enumerate(twins)}
+    with tempfile.TemporaryDirectory(prefix="harness-parity-") as folder:
+        task = _task(Path(folder), points, bed, request.spec.model_dump(mode="json"), arms)
+
+        def hear(event: ask.Event) -> None:
+            say(f"{request.backend}: {event['phase']}")
+
+        answer = ask.work(
+            task, request.backend, planned.backend, root, device=request.device, threads=request.threads, limit_s=limit_s, on_event=hear
+        )
+        for arm in heard.values():
+            arm.failure = answer.get("refused", "")
+            arm.known = {key: answer.get(key) for key in ("versions", "device", "settings")}
+        if "refused" not in answer and answer.get("backend") != request.backend:
+            for arm in heard.values():
+                arm.failure = f"the worker says that it is {answer.get('backend')!r}, and was asked to be {request.backend!r}"
+        for entry in answer.get("traces", ()):
+            _hear(heard.get(entry["arm"]), entry, Path(folder), points, bed, f"{request.backend}/{entry['arm']}")
+    return heard
+
+
+def _task(folder: Path, points: Mapping[str, Point], bed: Ground, spec: Mapping[str, Any], arms: Mapping[str, Planned]) -> dict[str, Any]:
+    """Write what a worker reads, and return its job."""
+    for name, point in points.items():
+        np.savez(folder / f"point-{name}.npz", **point.arrays())  # type: ignore[arg-type]
+    several: dict[str, list[str]] = {}
+    for name, epochs in bed.loops.items():
+        several[name] = [str(folder / f"loop-{name}-{number}.npz") for number in range(len(epochs))]
+        for file, (x, y) in zip(several[name], epochs, strict=True):
+            np.savez(file, x=x, y=y)
+    return {
+        "task": "trace",
+        "spec": spec,
+        "arms": {
+            name: {
+                "module": arm.request.module,
+                "options": arm.request.options,
+                "anew": differences.begins_anew(arm.request.options),
+            }
+            for name, arm in arms.items()
+        },
+        "points": {name: str(folder / f"point-{name}.npz") for name in points},
+        "several": several,
+        "instrumented": True,
+        "folder": str(folder),
+    }
+
+
+def _hear(heard: Heard | None, entry: Mapping[str, Any], folder: Path, points: Mapping[str, Point], bed: Ground, arm: str) -> None:
+    """Take one of a worker's files: a trace, a twin's or a loop's; one made from other points is a failure of the arm."""
+    if heard is None:
+        return
+    if "failed" in entry:
+        heard.failure = entry["failed"]
+        return
+    if entry["point"] not in points:
+        heard.failure = f"it handed back an update from {entry['point']!r}, which was not asked for"
+        return
+    point = points[entry["point"]]
+    if entry["read"] != point.sha256:
+        heard.failure = f"its trace {entry['program']} {entry['point']} is of other inputs than were given: stale or foreign"
+        return
+    try:
+        with np.load(folder / entry["file"], allow_pickle=False) as archive:
+            found = dict(archive)
+    except (OSError, ValueError) as error:
+        heard.failure = f"its trace {entry['program']} {entry['point']} cannot be read ({error})"
+        return
+    name, twin, number = point.name.partition("~")
+    if entry["program"] == "loop":
+        heard.loops[name] = found
+    elif twin:
+        trace = read(bed.spec, point, arm, entry["program"], found)
+        heard.twins[entry["program"], name].append(bed.twins[name][int(number)].undone(trace.quantities))
+    else:
+        heard.traces.append(read(bed.spec, point, arm, entry["program"], found))

@@ -1,0 +1,96 @@
+"""What every arm is held to: points, the referee's updates from them, and what rounding alone does there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.inputs.arrays import network_input
+from harness.judge.parity import fixtures, gates, oracle
+from harness.judge.parity.fixtures import Point, Twin
+from harness.judge.parity.gates import Quantities
+from harness.judge.parity.loop import N_LOOP, Course, course
+from harness.judge.parity.oracle import Loss, Step
+from harness.spec.config import Spec
+
+N_TWINS = 8  # that real backends compute
+N_FLOOR = 16  # that the float32 referee computes
+TWINNED = ("init", "adversarial")  # points whose twins real backends compute too
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every arm is held to: points, the referee's updates from them, and what rounding alone does there."""
+
+    spec: Spec
+    points: dict[str, Point]
+    twins: dict[str, list[Twin]]
+    loops: dict[str, list[tuple[NDArray[np.float32], NDArray[np.int64]]]]
+    courses: dict[tuple[str, Loss], Course]
+    steps: dict[tuple[str, Loss], Step]
+    floors: dict[tuple[str, Loss], dict[tuple[str, str], float]]
+
+
+def ground(
+    spec: Spec,
+    weights: Mapping[str, NDArray[np.float32]],
+    order: NDArray[np.int32],
+    parts: Mapping[str, Any],
+    losses: set[Loss],
+    only: tuple[str, ...] = (),
+) -> Ground:
+    """Train the referee through the points and work out its updates and floors there.
+
+    Args:
+        spec: what is trained.
+        weights: initial ones.
+        order: of the samples, (epochs, n).
+        parts: the dataset's four arrays.
+        losses: forms of cross-entropy that some arm is documented to compute.
+        only: names of points; all where empty.
+    """
+
+    def batches() -> Iterator[tuple[NDArray[np.float32], NDArray[Any]]]:
+        for samples in order:
+            for begin in range(0, len(samples), spec.batch_size):
+                rows = samples[begin : begin + spec.batch_size]
+                yield network_input(parts["x_train"][rows]), parts["y_train"][rows]
+
+    n_updates = len(order) * -(-order.shape[1] // spec.batch_size)
+    updates = [1, *(number for number in fixtures.RESYNC if number <= n_updates and (not only or f"resync-{number}" in only))]
+    points = {point.name: point for point, _ in fixtures.along_training(spec, weights, batches(), updates)}
+    rows = order[0][: spec.batch_size]
+    hard = fixtures.adversarial(spec, weights, network_input(parts["x_train"][rows]), parts["y_train"][rows])
+    points = {"init": points["init"], "adversarial": hard, **points}
+    points = {name: point for name, point in points.items() if not only or name in only}
+    n_loop = int(N_LOOP * spec.batch_size)
+    chosen = [order[0][:n_loop], order[0][:n_loop][::-1]]
+    loops = {} if only and "init" not in only else {"init": [_epoch(spec, parts, rows) for rows in chosen]}
+    courses = {(name, loss): course(spec, points[name], epochs, loss) for name, epochs in loops.items() for loss in losses}
+    steps, floors = {}, {}
+    twins = {name: fixtures.twins(spec, point, N_FLOOR) for name, point in points.items()}
+    for name, point in points.items():
+        for loss in losses:
+            steps[name, loss] = step = oracle.traced(spec, point.trained(), point.x, point.y, loss)
+            floors[name, loss] = gates.floors_of(spec, step.quantities, _float32(spec, point, twins[name], loss), step.slack)
+    return Ground(spec, points, {name: twins[name][:N_TWINS] for name in TWINNED if name in points}, loops, courses, steps, floors)
+
+
+def _epoch(spec: Spec, parts: Mapping[str, Any], rows: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return an epoch's samples, its short last batch under wrong labels: an average over batches then is not that over samples."""
+    y, short = parts["y_train"][rows].astype(np.int64), len(rows) // spec.batch_size * spec.batch_size
+    y[short:] = (y[short:] + 1) % spec.layers[-1].units
+    return network_input(parts["x_train"][rows]), y
+
+
+def _float32(spec: Spec, point: Point, twins: Iterable[Twin], loss: Loss) -> list[Quantities]:
+    """Return the update as an ordinary float32 implementation makes it, and as its permutation twins do."""
+    found: list[Quantities] = [oracle.traced(spec, point.trained(np.float32), point.x, point.y, loss, kinks=False).quantities]
+    for number, twin in enumerate(twins):
+        permuted = twin.of(point, number)
+        found.append(twin.undone(oracle.traced(spec, permuted.trained(np.float32), permuted.x, permuted.y, loss, kinks=False).quantities))
+    return found

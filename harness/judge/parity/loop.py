@@ -1,0 +1,90 @@
+"""Whole epochs in small: the loop over batches, its short last one, another order in the next epoch, what is reported of them.
+
+One unit at its kink can move a few updates by some 5e-3, so this is held loosely; what one update does is held tightly
+elsewhere. What a loop gets wrong shows here as a tenth and more: a batch dropped, an order not followed, slots lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.judge.parity import oracle
+from harness.judge.parity.fixtures import Point
+from harness.judge.parity.gates import Array, Finding, error
+from harness.judge.parity.oracle import Loss
+from harness.records.parity import Departure
+from harness.spec.config import Spec
+
+N_LOOP = 2.75  # batches of one epoch: two full ones and a short one
+CAPS = {"loss": 1e-3, "accuracy": 0.0, "slot": 2e-2, "update": 2e-2}
+NEAR = 2e-4  # of the two largest outputs: which of them is larger, rounding may decide
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What the referee makes of some epochs."""
+
+    quantities: dict[str, Array]
+    n_updates: int
+    undecided: float  # the largest share of an epoch's samples whose class rounding may decide
+    start: Point
+
+
+def course(spec: Spec, point: Point, epochs: Sequence[tuple[Array, Array]], loss: Loss) -> Course:
+    """Return the referee's training over epochs of samples from a point, with each epoch's mean loss and accuracy as it reports them."""
+    state, losses, accuracies, undecided = point.trained(), [], [], 0.0
+    for x, y in epochs:
+        loss_sum, n_right, n_near = 0.0, 0, 0
+        for begin in range(0, len(x), spec.batch_size):
+            rows = slice(begin, begin + spec.batch_size)
+            out = np.sort(oracle.outputs(spec, state.weights, x[rows]), axis=1)
+            n_near += int(np.count_nonzero(out[:, -1] - out[:, -2] < NEAR))
+            n_right += int(np.count_nonzero(oracle.outputs(spec, state.weights, x[rows]).argmax(axis=1) == y[rows]))
+            state, mean = oracle.step(spec, state, x[rows], y[rows], loss)
+            loss_sum += mean * len(x[rows])
+        losses.append(loss_sum / len(x))
+        accuracies.append(n_right / len(x))
+        undecided = max(undecided, n_near / len(x))
+    found = {"loss": np.array(losses), "accuracy": np.array(accuracies)}
+    for name, slots in state.slots.items():
+        found |= {f"slot/{name}/{kind}": slot for kind, slot in zip(oracle.slot_names(spec.optimizer), slots, strict=True)}
+    found |= {f"update/{name}": weight - point.weights[name] for name, weight in state.weights.items()}
+    return Course(found, state.n_updates, undecided, point)
+
+
+def examine_loop(course: Course, found: Mapping[str, Array], point: str) -> tuple[Departure | None, tuple[Finding, ...]]:
+    """Return the first departure of an arm's epochs from the referee's, if there is one, and a finding for each quantity."""
+    received = {name: value for name, value in found.items() if name in course.quantities}
+    received |= {
+        f"update/{name}": found[f"weight/{name}"].astype(np.float64) - weight
+        for name, weight in course.start.weights.items()
+        if f"weight/{name}" in found
+    }
+    n_updates = int(found["n_updates"]) if "n_updates" in found else -1
+    if n_updates != course.n_updates:
+        said = f"expected {course.n_updates}; received {n_updates}"
+        departure = Departure(program="loop", point=point, quantity="n_updates", measure="exact", error=float("inf"), gate=0, fit=said)
+        return departure, (Finding("n_updates", "exact", float("inf"), 0, 1, said),)
+    findings = tuple(_finding(name, exact, received.get(name), course.undecided) for name, exact in course.quantities.items())
+    first = next((finding for finding in findings if not finding.inside), None)
+    if first is None:
+        return None, findings
+    whole = Departure(
+        program="loop", point=point, quantity=first.quantity, measure=first.measure, error=first.error, gate=first.gate, fit=first.said
+    )
+    return whole, findings
+
+
+def _finding(name: str, exact: Array, received: Array | None, undecided: float) -> Finding:
+    kind = name.partition("/")[0]
+    gate = undecided + 1e-6 if kind == "accuracy" else CAPS[kind]
+    measure = {"loss": "scaled", "accuracy": "absolute"}.get(kind, "relative")
+    if received is None or received.shape != exact.shape:
+        said = "missing" if received is None else f"expected shape {exact.shape}; received {received.shape}"
+        return Finding(name, "exact", float("inf"), 0.0, 0, said)
+    if not np.isfinite(received).all():
+        return Finding(name, "exact", float("inf"), 0.0, 0, f"{int(np.count_nonzero(~np.isfinite(received)))} elements are not finite")
+    return Finding(name, measure, error(measure, received, exact), gate, int(exact.size))  # type: ignore[arg-type]

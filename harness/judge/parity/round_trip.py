@@ -1,0 +1,227 @@
+"""The Keras model saved under each backend and loaded under each: equal to the bit, or the name of what is not.
+
+Equal to what was given to the backend that saved, never to what that backend says it holds.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import ConfigError
+from harness.inputs.arrays import load_dataset, load_weights, network_input
+from harness.judge.parity import differences, fixtures
+from harness.judge.parity.gather import Say
+from harness.launch import ask
+from harness.launch.plan import Planned
+from harness.records.parity import FORMS, Parity, RoundTrip, Whole
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What one backend saved, or why it did not."""
+
+    files: Mapping[str, str] = field(default_factory=dict)  # form -> path
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    failure: str = ""
+
+
+def with_round_trips(parity: Parity, planned: tuple[Planned, ...], root: Path, say: Say = lambda what: None) -> Parity:
+    """Return the record with round trips in it, and its verdict over them too. See `round_trips` for the arguments."""
+    began = time.monotonic()
+    trips = round_trips(planned, root, say)
+    total_s = parity.total_s + time.monotonic() - began
+    found = {"round_trips": trips, "verdict": whole(parity.verdict, trips), "documented": (*parity.documented, *documented(trips))}
+    return parity.model_copy(update={**found, "total_s": total_s})
+
+
+def documented(trips: Iterable[RoundTrip]) -> list[str]:
+    """Return a sentence for the difference that is expected, with the round trips that show it."""
+    names = [trip.name for trip in trips if trip.alone]
+    said = "a compiled .keras file of PyTorch's names an optimizer that cannot be imported without PyTorch"
+    told = "load_model fails, and restores all of it when told custom_objects={CLASS: keras.optimizers.CLASS}. A .weights.h5 file loads"
+    return [f"round trip {', '.join(names)}: {said}: {told}"] if names else []
+
+
+def whole(verdict: Whole, trips: Iterable[RoundTrip]) -> Whole:
+    """Return the verdict on everything, from that on the arms and the round trips: the worst of them."""
+    found = {trip.verdict for trip in trips}
+    if "failed" in found:
+        return "failed"
+    return "departs" if verdict == "agrees" and "departs" in found else verdict
+
+
+def savers(planned: tuple[Planned, ...]) -> dict[str, Planned]:
+    """Return by backend the arm that is a compiled Keras model.
+
+    Raises:
+        ConfigError: there is none. Asked before anything runs.
+    """
+    found: dict[str, Planned] = {}
+    for each in planned:
+        if each.request.module == "keras_fit":
+            found.setdefault(each.request.backend, each)
+    if not found:
+        raise ConfigError("--round-trips: no arm here saves a Keras model. Name one that does: --arm keras")
+    return found
+
+
+def round_trips(planned: tuple[Planned, ...], root: Path, say: Say = lambda what: None) -> tuple[RoundTrip, ...]:
+    """Save under each backend that has a Keras model, load under each, and return a verdict for each pair and form.
+
+    The model saved is the adversarial point: no slot of it is zero, and it has done 468 updates. Its learning rate is the
+    spec's divided by 2, 4, 8 for the backends in turn: a model built anew does not hold it by chance, nor one saved by another.
+
+    Args:
+        planned: one run for each arm, all of one spec, seed and dataset.
+        root: the folder that holds .nox.
+        say: told what is being done.
+
+    Raises:
+        ConfigError: see `savers`; or the spec has no equal inputs.
+    """
+    arms = savers(planned)
+    point = _adversarial(planned[0])
+    rates = {name: planned[0].request.spec.optimizer.learning_rate / 2**number for number, name in enumerate(arms, start=1)}
+    expected = {name: given(point, rate) for name, rate in rates.items()}
+    found: list[RoundTrip] = []
+    with tempfile.TemporaryDirectory(prefix="harness-round-trip-") as name:
+        folder = Path(name)
+        np.savez(folder / "point.npz", **point.arrays())  # type: ignore[arg-type]
+        saved: dict[str, Saved] = {}
+        for backend, arm in arms.items():
+            task = {"task": "save", "point": str(folder / "point.npz"), "learning_rate": rates[backend]}
+            saved[backend] = said_saved(_work(task, folder / f"by-{backend}", arm, root, say), backend, expected[backend])
+        files = [{"saved_by": backend, "form": form, "file": file} for backend, each in saved.items() for form, file in each.files.items()]
+        for backend, arm in arms.items():
+            task = {"task": "load", "n_inputs": arm.request.data.n_inputs, "files": files}
+            answer = _work(task, folder / f"under-{backend}", arm, root, say) if files else {}
+            found += [trip for saved_by, each in saved.items() for trip in said_loaded(answer, saved_by, each, backend, expected[saved_by])]
+    return tuple(found)
+
+
+def given(point: fixtures.Point, learning_rate: float) -> dict[str, NDArray[Any]]:
+    """Return what a model resumed at that point, at that learning rate, must hold."""
+    arrays = {name: value for name, value in point.arrays().items() if name not in ("x", "y")}
+    return arrays | {"learning_rate": np.asarray(learning_rate, np.float32)}
+
+
+def faults(expected: Arrays, received: Arrays) -> list[str]:
+    """Return a sentence for each array that is not, to the bit, what it should be; none where all are.
+
+    **Differs**: n_updates alone is compared as a number: TensorFlow counts in int64, JAX and PyTorch in int32.
+    """
+    found = [f"{name}: unexpected" for name in received if name not in expected]
+    for name, value in expected.items():
+        held = received.get(name)
+        if held is None:
+            found.append(f"{name}: missing")
+        elif held.shape != value.shape or (name != "n_updates" and held.dtype != value.dtype):
+            found.append(f"{name}: expected {value.dtype} {value.shape}; received {held.dtype} {held.shape}")
+        elif not np.isfinite(held).all():
+            found.append(f"{name}: {int(np.count_nonzero(~np.isfinite(held)))} of {held.size} elements are not finite")
+        elif held.ndim == 0 and held != value:
+            found.append(f"{name}: expected {value}; received {held}")
+        elif held.ndim and held.tobytes() != value.tobytes():
+            bits = held.view(f"u{held.itemsize}") != value.view(f"u{value.itemsize}")
+            found.append(f"{name}: {int(np.count_nonzero(bits))} of {value.size} elements differ")
+    return found
+
+
+def said_saved(answer: Mapping[str, Any], backend: str, expected: Arrays) -> Saved:
+    """Return what a backend saved by its worker's answer, or the first reason why nothing of it may be loaded."""
+    failure = _foreign(answer, backend)
+    files = answer.get("files", {})
+    if not failure and (missing := [form for form in FORMS if form not in files]):
+        failure = f"no {' and no '.join(missing)} came of it"
+    if not failure and (wrong := _compared(expected, answer.get("held", ""))):
+        failure = f"it does not hold what was given to it: {_some(wrong)}"
+    if not failure:
+        failure = "; ".join(_warned(answer))
+    if failure:
+        return Saved(failure=f"save under {backend}: {failure}")
+    return Saved(files, answer["configuration"])
+
+
+def said_loaded(answer: Mapping[str, Any], saved_by: str, saved: Saved, backend: str, expected: Arrays) -> Iterator[RoundTrip]:
+    """Yield the verdict on each form of what one backend saved, by the answer of the worker of the backend that loaded it."""
+    failure = saved.failure or _foreign(answer, backend)
+    entries = {} if failure else {(each["saved_by"], each["form"]): each for each in answer.get("loaded", ())}
+    for form in FORMS:
+        trip = RoundTrip(saved_by=saved_by, loaded_by=backend, form=form, verdict="failed", reason=failure)
+        entry = entries.get((saved_by, form))
+        if failure or entry is None:
+            yield trip if failure else trip.model_copy(update={"reason": "the worker handed nothing back of it"})
+            continue
+        if entry["failure"]:
+            yield trip.model_copy(update={"reason": "; ".join([entry["failure"], *_warned(entry)])})
+            continue
+        wrong = _compared(expected, entry.get("held", ""))
+        if entry.get("alone"):
+            known = differences.unportable(saved_by, backend, form, entry["alone"])
+            trip = trip.model_copy(update={"alone": entry["alone"] if known else ""})
+            wrong += [] if known else [f"load_model needs to be told the optimizer's class ({entry['alone']})"]
+        wrong += [f"{name}: other settings" for name in _apart(saved.configuration, entry.get("configuration", {}))]
+        reasons = [*([_some(wrong)] if wrong else []), *_warned(entry)]
+        n_compared = sum(value.size for value in expected.values())
+        verdict = "departs" if reasons else "agrees"
+        yield trip.model_copy(update={"verdict": verdict, "reason": "; ".join(reasons), "n_compared": n_compared})
+
+
+def _adversarial(planned: Planned) -> fixtures.Point:
+    if planned.weights is None or planned.order is None:
+        raise ConfigError(f'parity: [specs.{planned.request.spec_name}] inputs is "native": each framework draws its own weights')
+    spec, parts = planned.request.spec, load_dataset(planned.dataset)
+    rows = np.load(planned.order, mmap_mode="r", allow_pickle=False)[0][: spec.batch_size]
+    return fixtures.adversarial(spec, load_weights(planned.weights), network_input(parts["x_train"][rows]), parts["y_train"][rows])
+
+
+def _work(task: Mapping[str, Any], folder: Path, arm: Planned, root: Path, say: Say) -> dict[str, Any]:
+    """Return what a worker of that arm's backend answers; its files lie in the folder, which is new."""
+    request = arm.request
+    folder.mkdir()
+    whole = {**task, "spec": request.spec.model_dump(mode="json"), "folder": str(folder)}
+
+    def hear(event: ask.Event) -> None:
+        say(f"{request.backend}: {event['phase']}")
+
+    limits: dict[str, Any] = {"device": request.device, "threads": request.threads, "limit_s": request.time_limit_s}
+    return ask.work(whole, request.backend, arm.backend, root, on_event=hear, **limits)
+
+
+def _foreign(answer: Mapping[str, Any], backend: str) -> str:
+    """Return why an answer cannot be used: its worker failed, or was another backend's; empty where it can."""
+    if "refused" in answer:
+        return str(answer["refused"])
+    if answer.get("backend") != backend:
+        return f"the worker says that it is {answer.get('backend')!r}, and was asked to be {backend!r}"
+    return ""
+
+
+def _compared(expected: Arrays, file: str) -> list[str]:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return faults(expected, dict(archive))
+    except (OSError, ValueError) as error:
+        return [f"what was read back cannot be read ({error})"]
+
+
+def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    return [name for name in dict.fromkeys([*one, *other]) if name not in one or name not in other or one[name] != other[name]]
+
+
+def _warned(entry: Mapping[str, Any]) -> list[str]:
+    return [f"warned: {each}" for each in entry.get("warned", ())]
+
+
+def _some(several: list[str]) -> str:
+    return ", ".join(several[:3]) + (f" and {len(several) - 3} more" if len(several) > 3 else "")

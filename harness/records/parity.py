@@ -1,0 +1,178 @@
+"""The record of one parity check: which arms compute the same model, with what margin, and where one departs.
+
+History of the format:
+1   first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from harness.records.record import Count, Data, Host, Record, Seconds, Share
+from harness.spec.config import Frozen, Option, Spec
+
+FORMAT = 1
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Figure = Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_finite)]
+"""A number, or None where there is none: JSON knows no infinity."""
+Verdict = Literal["agrees", "departs", "failed"]
+Whole = Literal["agrees", "departs", "failed", "oracle suspect", "chaotic", "inconclusive"]
+"""Of all arms. Chaotic: every update agrees, and only trainings left to themselves part; inconclusive: too few seeds to tell."""
+FORMS: tuple[Literal[".keras", ".weights.h5"], ...] = (".keras", ".weights.h5")
+"""What Keras saves: a whole compiled model; and what it has learned alone, its optimizer's memory included."""
+
+
+class Departure(Frozen):
+    """The first quantity of an update that is wrong in itself."""
+
+    program: str
+    point: str
+    quantity: str
+    measure: str
+    error: Figure
+    gate: Figure
+    fit: str = ""  # what explains it: a scale, a shift, zeros
+    where: str = ""  # in which rows or columns
+    explained: tuple[str, ...] = ()  # later departures that follow from it
+    unexplained: tuple[str, ...] = ()  # later ones that do not
+
+
+class ArmParity(Frozen):
+    """One arm's verdict."""
+
+    backend: str
+    implementation: str
+    module: str
+    options: dict[str, Option] = {}
+    device: str = ""
+    versions: dict[str, str] = {}
+    verdict: Verdict
+    reason: str = ""  # of a failure, or in one sentence the departure
+    margin: Figure = None  # of the tightest gate: how many times its error would fit
+    tightest: str = ""  # that gate: program, point, quantity, measure
+    n_compared: Count = 0  # elements
+    n_gates: Count = 0
+    departures: tuple[Departure, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As in the table: "jax/keras"."""
+        return f"{self.backend}/{self.implementation}"
+
+
+class FreeRun(Frozen):
+    """One whole training of an arm, and how far its kernels had drifted from the referee's on the way."""
+
+    backend: str
+    implementation: str
+    seed: Count
+    test_accuracy: Share
+    drift: dict[str, Figure]  # after so many updates: relative Frobenius norm, of the kernel that is farthest off
+    gates: dict[str, Figure]  # None: float32 alone has drifted so far there that weights say nothing
+    verdict: Literal["agrees", "departs"]
+
+    @property
+    def name(self) -> str:
+        """As in the table: "jax/keras"."""
+        return f"{self.backend}/{self.implementation}"
+
+
+class Pair(Frozen):
+    """Two arms' trained models as functions, seed by seed."""
+
+    one: str
+    other: str
+    seeds: tuple[Count, ...]
+    flips: tuple[Count, ...]  # of the test images' classes
+    n_d_class: tuple[Count, ...]  # test images with D_CLASS of 8 and more
+    d_mad: tuple[float, ...]
+    barrier: tuple[float, ...]  # of the loss, on the line between the two
+    difference_points: tuple[float, ...]  # of test accuracy, one less the other
+    interval_points: tuple[float, float] | None = None  # 90 %, of the mean difference
+    p: Figure = None
+    verdict: Literal["equivalent", "different", "inconclusive"]
+
+
+class RoundTrip(Frozen):
+    """The Keras model saved under one backend and loaded under another: weights, slots, count of updates and learning rate."""
+
+    saved_by: str
+    loaded_by: str
+    form: Literal[".keras", ".weights.h5"]
+    verdict: Verdict  # agrees: 0 ulp, and Keras warned of nothing
+    reason: str = ""  # of a failure, or what departs and what Keras warned of
+    alone: str = ""  # why `load_model` had to be told the optimizer's class, where that is documented
+    n_compared: Count = 0  # elements
+
+    @property
+    def name(self) -> str:
+        """As it is shown: "jax -> torch .keras"."""
+        return f"{self.saved_by} -> {self.loaded_by} {self.form}"
+
+
+class Parity(Frozen):
+    """One parity check, whatever came of it; never changed after it is written."""
+
+    format: Literal[1] = 1
+    harness: str
+    run_id: str
+    spec_name: str
+    spec: Spec
+    seed: Count
+    data: Data
+    device: str  # as asked for
+    threads: int | str
+    host: Host
+    started_at: str  # UTC, ISO 8601
+    total_s: Seconds
+    verdict: Whole
+    arms: tuple[ArmParity, ...]
+    documented: tuple[str, ...] = ()  # differences that were expected, and were there
+    remarks: tuple[str, ...] = ()
+    free_runs: tuple[FreeRun, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    round_trips: tuple[RoundTrip, ...] = ()  # empty where they were not asked for
+    floors: dict[str, Figure] = {}  # noise floor of each quantity and measure, the largest over points and backends
+    twins: dict[str, dict[str, Figure]] = {}  # noise floor of each arm's own twins
+
+
+Verdicts = dict[tuple[str, ...], str]
+"""Verdicts by what they hold for: see `verdicts_of`."""
+
+
+def verdicts_of(parities: Iterable[Parity]) -> Verdicts:
+    """Return the newest verdict on each arm, by all that a verdict depends on: spec, arm, versions, device, machine."""
+    verdicts: Verdicts = {}
+    for parity in sorted(parities, key=lambda parity: parity.started_at):
+        for arm in parity.arms:
+            asked = f"{arm.module} {arm.options}"
+            place = (arm.device, parity.host.machine, parity.harness)
+            verdicts[_content(parity.spec), arm.backend, arm.implementation, asked, *_versions(arm.versions), *place] = arm.verdict
+    return verdicts
+
+
+def verdict_on(record: Record, verdicts: Verdicts) -> str:
+    """Return what is known of the arm that made a record: agrees, departs, failed, or not checked."""
+    if not record.measured:
+        return "not checked"
+    request = record.request
+    arm = (request.backend, request.implementation, f"{request.module} {request.options}")
+    place = (record.measured.device, record.host.machine, record.harness)
+    return verdicts.get((_content(request.spec), *arm, *_versions(record.measured.versions), *place), "not checked")
+
+
+def _content(spec: Spec) -> str:
+    return spec.model_dump_json(exclude={"dataset", "epochs"})
+
+
+def _versions(versions: dict[str, str]) -> tuple[str, str, str]:
+    return versions.get("framework_version", ""), versions.get("keras", ""), versions.get("numpy", "")

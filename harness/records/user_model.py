@@ -1,0 +1,68 @@
+"""The record of one check of a user's own model: which backends compute the same, and from where on one does not.
+
+History of the format:
+1   first.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.records.parity import Figure
+from harness.records.record import Count, Seconds, Sha256
+from harness.spec.config import Device, Frozen
+
+Verdict = Literal["agrees", "departs", "failed", "no majority"]
+
+
+class Compared(Frozen):
+    """One quantity, as all backends have it."""
+
+    quantity: str
+    layer: str = ""  # its class, of an output
+    state: Literal["agree", "depart", "no majority", "undecided", "not finite"]
+    error: Figure  # the largest relative difference between two that agree, or between any two
+    gate: Figure
+    n_compared: Count
+    apart: tuple[str, ...] = ()
+    said: str = ""
+
+
+class BackendParity(Frozen):
+    """One backend's verdict."""
+
+    backend: str
+    device: str = ""
+    versions: dict[str, str] = {}
+    verdict: Verdict
+    reason: str = ""  # of all but agreement
+
+
+class ModelParity(Frozen):
+    """One check of a model, whatever came of it."""
+
+    format: Literal[1] = 1
+    kind: Literal["model"] = "model"
+    harness: str
+    model: str  # FILE:FUNCTION
+    batch: str | None  # FILE:FUNCTION; None where it was drawn from the seed
+    seed: Count
+    n_samples: Count = 0
+    n_parameters: Count = 0
+    inputs_sha256: Sha256 | None = None  # of weights and batch, the same for every backend
+    device: Device
+    threads: int | str
+    started_at: str  # UTC, ISO 8601
+    total_s: Seconds
+    verdict: Verdict
+    reason: str = ""
+    margin: Figure = None  # of the tightest gate: how many times its error would fit
+    tightest: str = ""
+    backends: tuple[BackendParity, ...]
+    compared: tuple[Compared, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def n_compared(self) -> int:
+        """How many numbers of each backend were compared."""
+        return sum(each.n_compared for each in self.compared)

@@ -1,0 +1,165 @@
+"""Parity -> terminal, JSON, JUnit XML."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from harness.records.parity import ArmParity, Departure, Parity
+from harness.report.table import sentence
+
+FREE_HEADER = ("trained freely", "verdict", "drift from the referee, largest over seeds, after so many updates", "test accuracy, by seed")
+PAIR_HEADER = ("pair", "accuracy, points (90 %)", "TOST ±0.25", "flips", "D_CLASS ≥ 8", "D_MAD", "barrier")
+FULL_LEGEND = (
+    "drift without a gate: float32 alone has drifted past 1e-2 there, and weights say nothing. TOST: inconclusive is no pass. flips, "
+    "D_CLASS: of the test images, by seed. D_MAD, barrier (of the loss on the line between two ends): the largest over seeds."
+)
+STYLES = {"agrees": "green", "departs": "red", "failed": "red"}
+HEADER = ("arm", "verdict", "margin", "tightest gate", "gates", "values")
+LEGEND = (
+    "agrees: from every given state one update of the arm is the float64 referee's, to what float32 rounding costs. margin: how many times "
+    "the error fits into the gate, at the gate where it fits least. values: numbers compared."
+)
+
+
+def terminal(parity: Parity) -> RenderableType:
+    """Return what a terminal shows: the verdict of each arm, and of one that departs where, by how much and why."""
+    title = f"parity of {parity.spec_name}, {parity.data.name} ({parity.data.sha256[:8]}), seed {parity.seed}"
+    grid = Grid(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for index, name in enumerate(HEADER):
+        grid.add_column(name, justify="right" if index in (2, 4, 5) else "left", overflow="fold")
+    for arm in parity.arms:
+        grid.add_row(arm.name, Text(arm.verdict.upper(), style=STYLES[arm.verdict]), *_figures(arm))
+    shown: list[RenderableType] = [grid]
+    for arm in parity.arms:
+        shown += [sentence(f"{arm.name}: {line}", "red") for line in said(arm)]
+    shown += _round_trips(parity)
+    shown += _free_runs(parity)
+    if parity.verdict == "oracle suspect":
+        shown.append(sentence("! all arms depart from the referee alike, and agree with each other: suspect the referee", "yellow"))
+    shown += [sentence(f"documented: {line}", "dim") for line in parity.documented]
+    shown += [sentence(f"! {line}", "yellow") for line in parity.remarks]
+    return Group(*shown, sentence(LEGEND, "dim"), *([sentence(FULL_LEGEND, "dim")] if parity.pairs else []))
+
+
+def _free_runs(parity: Parity) -> list[RenderableType]:
+    """Return the trainings left to themselves, and each two arms as functions."""
+    if not parity.free_runs:
+        return []
+    runs, pairs = Grid(*FREE_HEADER, box=box.SIMPLE_HEAD, pad_edge=False), Grid(*PAIR_HEADER, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in free_rows(parity):
+        runs.add_row(*row)
+    for row in pair_rows(parity):
+        pairs.add_row(*row)
+    return [runs, pairs]
+
+
+def free_rows(parity: Parity) -> list[tuple[str, ...]]:
+    """Return one row an arm of its trainings: drift from the referee, largest over seeds, and accuracy seed by seed."""
+    rows: list[tuple[str, ...]] = []
+    for name in dict.fromkeys(run.name for run in parity.free_runs):
+        runs = [run for run in parity.free_runs if run.name == name]
+        drifts = []
+        for update in runs[0].drift:
+            worst = max(run.drift[update] or 0.0 for run in runs)
+            gates = [run.gates[update] for run in runs]
+            drifts.append(f"{update}: {worst:.1e}" + ("" if None in gates else f" (gate {min(gate for gate in gates if gate):.0e})"))
+        accuracies = " ".join(f"{run.test_accuracy:.4f}" for run in runs)
+        verdict = "departs" if any(run.verdict == "departs" for run in runs) else "agrees"
+        rows.append((name, verdict, ", ".join(drifts), accuracies))
+    return rows
+
+
+def pair_rows(parity: Parity) -> list[tuple[str, ...]]:
+    """Return one row for each two arms: how alike their trained models answer, seed by seed."""
+    rows: list[tuple[str, ...]] = []
+    for pair in parity.pairs:
+        mean = sum(pair.difference_points) / len(pair.difference_points)
+        interval = f"{mean:+.3f}" + (f" ({pair.interval_points[0]:+.3f} to {pair.interval_points[1]:+.3f})" if pair.interval_points else "")
+        figures = (pair.flips, pair.n_d_class)
+        several = [" ".join(map(str, values)) for values in figures]
+        rest = (f"{max(pair.d_mad):.4f}", f"{max(pair.barrier):+.4f}")
+        rows.append((f"{pair.one} - {pair.other}", interval, pair.verdict, *several, *rest))
+    return rows
+
+
+def said(arm: ArmParity) -> Iterable[str]:
+    """Return the sentences on an arm that does not agree: its failure, or its first departures, one a quantity."""
+    if arm.verdict == "failed":
+        return [arm.reason]
+    first: dict[tuple[str, str], Departure] = {}
+    for departure in arm.departures:
+        first.setdefault((departure.program, departure.quantity), departure)
+    return [whole(departure) for departure in first.values()]
+
+
+def whole(departure: Departure) -> str:
+    """Return one departure with what follows from it and what does not."""
+    parts = [f"departs at {departure.program} {departure.point}, {departure.quantity}"]
+    if departure.error is not None and departure.gate is not None:
+        parts[0] += f": {departure.error:.2g} {departure.measure}, gate {departure.gate:.2g}"
+    parts += [part for part in (departure.fit, departure.where and f"in {departure.where}") if part]
+    if departure.explained:
+        parts.append(f"explains {_some(departure.explained)}")
+    if departure.unexplained:
+        parts.append(f"does not explain {_some(departure.unexplained)}: a second fault")
+    return "; ".join(parts)
+
+
+def junit(parity: Parity) -> str:
+    """Return JUnit XML: a test case an arm and a round trip, for a CI that shows it."""
+    cases = [(arm.name, arm.verdict, list(said(arm)) or [arm.reason]) for arm in parity.arms]
+    cases += [(f"round trip {trip.name}", trip.verdict, [trip.reason]) for trip in parity.round_trips]
+    n_bad = sum(verdict != "agrees" for _, verdict, _ in cases)
+    suite = ET.Element(
+        "testsuite",
+        name=f"parity {parity.spec_name}",
+        tests=str(len(cases)),
+        failures=str(sum(verdict == "departs" for _, verdict, _ in cases)),
+        errors=str(sum(verdict == "failed" for _, verdict, _ in cases)),
+        time=f"{parity.total_s:.3f}",
+        timestamp=parity.started_at,
+    )
+    for name, verdict, lines in cases:
+        case = ET.SubElement(suite, "testcase", classname=f"parity.{parity.spec_name}", name=name)
+        if verdict != "agrees":
+            ET.SubElement(case, "error" if verdict == "failed" else "failure", message=lines[0]).text = "\n".join(lines)
+    whole_file = ET.Element("testsuites", tests=str(len(cases)), failures=str(n_bad))
+    whole_file.append(suite)
+    ET.indent(whole_file)
+    return ET.tostring(whole_file, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _round_trips(parity: Parity) -> list[RenderableType]:
+    """Return one line where the model came back from every file to the bit, and one more for each reason why it did not."""
+    trips = parity.round_trips
+    if not trips:
+        return []
+    n_equal = sum(trip.verdict == "agrees" for trip in trips)
+    n_told = sum(bool(trip.alone) for trip in trips)
+    line = f"round trips: {n_equal} of {len(trips)} bitwise equal: weights, slots, count of updates, learning rate"
+    line += f"; {n_told} as documented below" if n_told else ""
+    reasons: dict[str, list[str]] = {}
+    for trip in trips:
+        if trip.verdict != "agrees":
+            reasons.setdefault(trip.reason, []).append(trip.name)
+    return [
+        sentence(line, "green" if n_equal == len(trips) else "red"),
+        *(sentence(f"round trip {_some(names)}: {reason}", "red") for reason, names in reasons.items()),
+    ]
+
+
+def _figures(arm: ArmParity) -> tuple[str, ...]:
+    if arm.margin is None:
+        return ("-", "-", "-", "-")
+    return (f"{arm.margin:.1f}", arm.tightest, str(arm.n_gates), f"{arm.n_compared:,}")
+
+
+def _some(names: Iterable[str]) -> str:
+    several = list(names)
+    return ", ".join(several[:3]) + (f" and {len(several) - 3} more" if len(several) > 3 else "")

@@ -1,0 +1,75 @@
+"""Proof -> terminal: what was planted and where it was caught, what must not matter and did not, how small an error is seen."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from harness.judge.parity.proof import Kill, Proof, least
+from harness.report.table import sentence
+
+LEGEND = (
+    "caught at: the first quantity that departs by its own making, of a program laid open; loop: over two epochs in small. "
+    "production: the same where a program hands back its outputs, loss and new state only."
+)
+
+
+def terminal(proof: Proof) -> RenderableType:
+    """Return what a terminal shows: the kill matrix, the null changes, the smallest errors that are seen."""
+    caught = sum(bool(kill.stage) for kill in proof.kills)
+    title = f"planted defects: {caught} of {len(proof.kills)} caught, {sum(kill.as_told for kill in proof.kills)} where they must be"
+    matrix = _grid(title, ("planted", "caught at", "error", "gate", "said", "production", "why there"))
+    for kill in proof.kills:
+        matrix.add_row(kill.defect.name, *_caught(kill), kill.defect.why)
+    curve = _grid("smallest relative error that is seen", ("off by a part of itself", "seen from", "must be", "stage"))
+    for seen in proof.curve:
+        curve.add_row(seen.target.name, _power(seen.smallest), _power(seen.target.promised), Text(seen.stage, style=_style(ok=seen.kept)))
+    return Group(matrix, *_nulls(proof), curve, *_verdict(proof), sentence(LEGEND, "dim"))
+
+
+def _caught(kill: Kill) -> tuple[Text | str, ...]:
+    if not kill.departures:
+        return (Text("SURVIVED", style="red"), "-", "-", "", "-")
+    first = kill.departures[0]
+    stage = Text(kill.stage if kill.as_told else f"{kill.stage}, expected {kill.defect.at}", style=_style(ok=kill.as_told))
+    return (stage, _number(first.error), _number(first.gate), first.fit, kill.production)
+
+
+def _nulls(proof: Proof) -> list[RenderableType]:
+    """Return the sentences on what must not matter, with the tightest gates."""
+    alarms = [(null, departure) for null in proof.nulls for departure in null.alarms]
+    compared, specs = sum(null.n_comparisons for null in proof.nulls), dict.fromkeys(null.spec_name for null in proof.nulls)
+    names = dict.fromkeys(null.name for null in proof.nulls)
+    tightest = [f"{kind} {measure} {margin:.1f}" for (kind, measure), margin in list(least(proof.nulls).items())[:5]]
+    return [
+        sentence(f"null changes: {compared} comparisons, {len(alarms)} alarms; {', '.join(names)}; under {', '.join(specs)}"),
+        sentence(f"how many times their error fits into the gate, at least: {', '.join(tightest)}"),
+        *(sentence(f"alarm: {null.spec_name}, {null.name}: {each.program} {each.point}, {each.quantity}", "red") for null, each in alarms),
+        Text(),
+    ]
+
+
+def _verdict(proof: Proof) -> list[RenderableType]:
+    said = "the gate fails where it must, and only there" if proof.holds else "the gate is not what it should be: see what is red"
+    return [sentence(f"{said} ({proof.total_s:.1f} s)", _style(ok=proof.holds))]
+
+
+def _grid(title: str, header: tuple[str, ...]) -> Grid:
+    grid = Grid(*header, box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for column in grid.columns:
+        column.overflow = "fold"
+    return grid
+
+
+def _style(*, ok: bool) -> str:
+    return "green" if ok else "red"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
+
+
+def _power(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0e}"

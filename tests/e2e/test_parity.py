@@ -1,0 +1,218 @@
+"""The gate on real backends: it agrees with what is right, and it fails on defects planted in a copy of the workers' own code."""
+
+import json
+import re
+import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from harness.records.parity import Parity
+from tests.e2e.conftest import BACKENDS, ROOT
+
+QUICK = ("--point", "init", "--point", "adversarial")
+ARMS = ("--arm", "keras", "--arm", "naive", "--arm", "native")
+NAMES = [f"{backend}/{arm}" for backend in BACKENDS for arm in ("keras", "naive", "native")] + ["numpy/naive"]
+
+
+def record_of(project) -> Parity:
+    (file,) = (project.results / "parity").glob("*.json")
+    return Parity.model_validate_json(file.read_bytes())
+
+
+def junit_of(project) -> ET.Element:
+    return ET.parse(project.root / "parity.xml").getroot().find("testsuite")  # noqa: S314
+
+
+@pytest.fixture(scope="module")
+def checked(make_project):
+    """A project whose arms were trained for an epoch and then held to the referee."""
+    project = make_project()
+    project.run("train", "jax", "--epochs", "1")
+    done = project.run("parity", *ARMS, *QUICK, "--json", "parity.json", "--junit", "parity.xml")
+    return project, done
+
+
+def test_every_arm_of_every_backend_agrees_with_the_referee(checked):
+    project, done = checked
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = record_of(project)
+    assert found.verdict == "agrees"
+    assert [arm.name for arm in found.arms] == NAMES
+    for arm in found.arms:
+        assert arm.verdict == "agrees", arm
+        assert arm.margin >= 3, arm.tightest
+        assert arm.n_compared > 5 * 407_050
+    assert re.search(r"tensorflow/keras 2\d\.\d+, jax/keras 16\.1181, torch/keras 16\.1181", found.documented[0])
+
+
+def test_the_noise_of_each_real_backend_is_in_the_record(checked):
+    found = record_of(checked[0])
+    for arm in found.arms:
+        noise = found.twins[arm.name]
+        assert 0 < noise["gradient/hidden/kernel relative"] < 5e-6, arm.name
+        assert noise["gradient/hidden/kernel relative"] <= found.floors["gradient/hidden/kernel relative"]
+
+
+def test_json_and_junit_hold_the_same_verdicts(checked):
+    project, _ = checked
+    assert Parity.model_validate_json((project.root / "parity.json").read_bytes()) == record_of(project)
+    suite = junit_of(project)
+    assert [case.get("name") for case in suite] == NAMES
+    assert suite.get("failures") == suite.get("errors") == "0"
+
+
+def test_the_table_and_the_csv_say_which_arm_was_checked(checked):
+    project, _ = checked
+    shown = json.loads(project.run("compare", "--format", "json").stdout)
+    assert [row["parity"] for table in shown["tables"] for row in table["rows"]] == ["agrees"]
+    assert ",agrees," in (project.results / "results.csv").read_text()
+
+
+@pytest.fixture
+def copy_of_harness(tmp_path):
+    """A copy of the package, in which a defect can be planted: the workers run what lies beside the command."""
+    shutil.copytree(ROOT / "harness", tmp_path / "copy" / "harness", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "copy"
+
+
+RETURN = "    return State(model, spec.optimizer"
+INTO_KERAS = "worker/keras_fit.py"
+UPDATE = """
+    rule = model.optimizer.update_step
+    model.optimizer.update_step = lambda gradient, variable, rate: rule(gradient, variable, {})
+"""
+LOSS = """
+    class Lossy(keras.losses.Loss):
+        def call(self, labels, outputs):
+            chosen = keras.ops.sum(outputs * keras.ops.one_hot(keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32"), 10), axis=-1)
+            return {}
+    model.compile(optimizer=model.optimizer, loss=Lossy(), metrics=["accuracy"])
+"""
+CALL = """
+    layer, forward = layers[0], layers[0].call
+    layer.call = lambda inputs, **more: {}
+"""
+APPLY = """
+    apply = model.optimizer.apply
+    model.optimizer.apply = lambda gradients, *rest, **more: apply({}, *rest, **more)
+"""
+DEFECTS = {
+    # name: (backend, arm, spec, file, text there, what takes its place, quantity that must be found to depart)
+    "epsilon": ("torch", "keras", "mnist-mlp", INTO_KERAS, RETURN, "    model.optimizer.epsilon = 1e-8\n" + RETURN, "update/"),
+    "rho": ("jax", "keras", "mnist-mlp", INTO_KERAS, RETURN, "    model.optimizer.rho = 0.9001\n" + RETURN, "slot/"),
+    "learning rate off by 1e-5": ("jax", "keras", "mnist-mlp", INTO_KERAS, RETURN, UPDATE.format("rate * 1.00001") + RETURN, "update/"),
+    "loss without its clip": (
+        "jax",
+        "keras",
+        "mnist-mlp",
+        INTO_KERAS,
+        RETURN,
+        LOSS.format("-keras.ops.log(chosen + 1e-12)") + RETURN,
+        "loss",
+    ),
+    "a mean over 128 of 96": (
+        *("torch", "keras", "mnist-mlp", INTO_KERAS, RETURN),
+        LOSS.format("-keras.ops.log(keras.ops.clip(chosen, 1e-7, 1 - 1e-7)) * 0.75") + RETURN,
+        "loss",
+    ),
+    "a hidden unit dead": (
+        *("tensorflow", "keras", "mnist-mlp-logits", INTO_KERAS, RETURN),
+        CALL.format("forward(inputs) * (np.arange(512) != 7).astype('float32')") + RETURN,
+        "hidden/a",
+    ),
+    "bfloat16 inputs": (
+        *("tensorflow", "keras", "mnist-mlp-logits", INTO_KERAS, RETURN),
+        CALL.format("forward(keras.ops.cast(keras.ops.cast(inputs, 'bfloat16'), 'float32'))") + RETURN,
+        "hidden/a",
+    ),
+    "a bias that is not trained": (
+        *("torch", "keras", "mnist-mlp-logits", INTO_KERAS, RETURN),
+        APPLY.format("[*gradients[:3], gradients[3] * 0]") + RETURN,
+        "slot/output/bias",
+    ),
+    "a bias left out": (
+        "jax",
+        "naive",
+        "mnist-mlp",
+        "worker/naive/jax.py",
+        "jnp.matmul(inputs, W) + b",
+        "jnp.matmul(inputs, W)",
+        "output/a",
+    ),
+    "a sum for a mean": ("torch", "naive", "mnist-mlp", "worker/naive/torch.py", "loss_form).mean()", "loss_form).sum()", "loss"),
+    "a slot one step stale": (
+        *("tensorflow", "native", "mnist-mlp", "worker/optimizers.py"),
+        "    square = square * settings.rho + gradient * gradient * (1 - settings.rho)\n"
+        "    return weight - gradient * settings.learning_rate / sqrt(square + settings.epsilon), (square,)",
+        "    new = square * settings.rho + gradient * gradient * (1 - settings.rho)\n"
+        "    return weight - gradient * settings.learning_rate / sqrt(square + settings.epsilon), (new,)",
+        "update/",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_in_a_real_backend_is_caught_where_it_is(project, copy_of_harness, name):
+    backend, arm, spec, file, old, new, quantity = DEFECTS[name]
+    planted = copy_of_harness / "harness" / file
+    text = planted.read_text()
+    assert text.count(old) == 1
+    planted.write_text(text.replace(old, new))
+    done = project.run("parity", backend, "--arm", arm, "--spec", spec, "--point", "adversarial", PYTHONPATH=str(copy_of_harness))
+    assert done.returncode == 1, done.stdout + done.stderr
+    (verdict,) = record_of(project).arms
+    assert verdict.verdict == "departs", verdict
+    assert verdict.departures[0].quantity.startswith(quantity), verdict.departures
+    assert f"{backend}/{arm}: departs at" in done.stdout
+
+
+def test_the_copy_without_a_defect_agrees(project, copy_of_harness):
+    done = project.run("parity", "jax", "--arm", "naive", "--point", "adversarial", PYTHONPATH=str(copy_of_harness))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_worker_that_dies_midway_is_a_failure_of_its_arms_and_of_no_other(project):
+    project.wrap("train-numpy", 'case "$3" in *job.json) kill -9 $$;; esac; exec "$REAL" "$@"')
+    done = project.run("parity", "jax", "numpy", "--arm", "naive", "--point", "init", "--junit", "parity.xml")
+    assert done.returncode == 1
+    verdicts = {arm.name: arm for arm in record_of(project).arms}
+    assert verdicts["jax/naive"].verdict == "agrees"
+    assert verdicts["numpy/naive"].verdict == "failed"
+    assert "SIGKILL" in verdicts["numpy/naive"].reason
+    assert junit_of(project).get("errors") == "1"
+
+
+def test_a_backend_that_labels_itself_falsely_is_refused(project):
+    """An environment whose Keras computes with another backend than its name says."""
+    project.wrap("train-tf", 'export KERAS_BACKEND=jax; exec "$REAL" "$@"', real=ROOT / ".nox" / "train-jax" / "bin" / "python")
+    done = project.run("parity", "tensorflow", "--arm", "keras", "--point", "init")
+    assert done.returncode == 1
+    (verdict,) = record_of(project).arms
+    assert verdict.verdict == "failed"
+    assert verdict.reason
+
+
+def test_a_missing_environment_is_a_failure_with_what_to_type(project):
+    (project.root / ".nox" / "train-jax").unlink()
+    done = project.run("parity", "jax", "--arm", "naive", "--point", "init")
+    assert done.returncode == 1
+    assert "nox -s train-jax" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--point", "resinc-10"), "--point: expected one of"),
+        (("--spec", "mnist-naive-native"), "each framework draws its own"),
+        (("--arm", "kears"), "Did you mean 'keras'"),
+        (("jaxx",), "Did you mean 'jax'"),
+    ],
+)
+def test_a_check_that_would_compare_nothing_is_a_usage_error(project, arguments, said):
+    done = project.run("parity", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not Path(project.results / "parity").exists()
