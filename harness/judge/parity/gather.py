@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -111,9 +112,9 @@ def _hear(heard: Heard | None, entry: Mapping[str, Any], folder: Path, points: M
         heard.failure = f"its trace {entry['program']} {entry['point']} is of other inputs than were given: stale or foreign"
         return
     try:
-        with np.load(folder / entry["file"], allow_pickle=False) as archive:
+        with (folder / entry["file"]).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             found = dict(archive)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         heard.failure = f"its trace {entry['program']} {entry['point']} cannot be read ({error})"
         return
     name, twin, number = point.name.partition("~")

@@ -56,20 +56,23 @@ class Finding:
         return kind_of(self.quantity) not in ("slot", "update", "weight")
 
 
-def judged(heard: Mapping[str, Arrays], floors: Mapping[str, Floors]) -> tuple[Finding, ...]:
+def judged(heard: Mapping[str, Arrays], floors: Mapping[str, Floors], n_samples: int = 1) -> tuple[Finding, ...]:
     """Return a finding for each quantity, in the order of a step.
 
     Args:
         heard: by backend, quantities in that order: outputs of layers, loss, gradients, slots, updates, weights; those of the
             production program, "production loss" and so on, after them.
         floors: by backend and quantity, how far a twin came to lie, as a Frobenius norm.
+        n_samples: of the batch; a sum where a mean is due is this many times as large.
     """
     names = list(dict.fromkeys(name for arrays in heard.values() for name in arrays))
     scales = _scales(heard, names)
     found = []
     for name in names:
         floor = max((of.get(_measured(name), 0.0) for of in floors.values()), default=0.0)
-        found.append(_finding(name, {backend: arrays.get(name) for backend, arrays in heard.items()}, floor, scales[name]))
+        if kind_of(name) == "update":  # it is read off two weights, each rounded, on TensorFlow once for each use of an embedding's row
+            floor = max(floor, UNIT * statistics.median(_norms(heard, f"weight/{name.removeprefix('update/')}")))
+        found.append(_finding(name, {backend: arrays.get(name) for backend, arrays in heard.items()}, floor, scales[name], n_samples))
     return tuple(found)
 
 
@@ -114,7 +117,7 @@ def _measured(quantity: str) -> str:
     return quantity.removeprefix("production ")
 
 
-def _finding(name: str, values: Mapping[str, NDArray[Any] | None], floor: float, scale: float) -> Finding:
+def _finding(name: str, values: Mapping[str, NDArray[Any] | None], floor: float, scale: float, n_samples: int = 1) -> Finding:
     n_compared = max((value.size for value in values.values() if value is not None), default=0)
     relative = floor / scale if scale else (0.0 if floor == 0 else float("inf"))
     gate, cap = max(TIMES * relative, FEW), CAPS[kind_of(name)]
@@ -135,12 +138,12 @@ def _finding(name: str, values: Mapping[str, NDArray[Any] | None], floor: float,
         backend for backend in others if all(error > gate for pair, error in errors.items() if _between(pair, backend, together))
     )
     if len(together) * 2 > len(values) and departing:
-        return finding("depart", inside, departing, _how(values, departing[0], together, errors))
+        return finding("depart", inside, departing, _how(values, departing[0], together, errors, n_samples))
     worst = max(errors, key=lambda pair: errors[pair])
     if errors[worst] <= gate:
         said = f"rounding alone moves it by {relative:.2g} of its size; {worst[0]} and {worst[1]} are {errors[worst]:.2g} apart"
         return finding("undecided", errors[worst], (), said)
-    return finding("no majority", errors[worst], tuple(values), _how(values, worst[1], (worst[0],), errors))
+    return finding("no majority", errors[worst], tuple(values), _how(values, worst[1], (worst[0],), errors, n_samples))
 
 
 def _between(pair: tuple[str, str], backend: str, together: tuple[str, ...]) -> bool:
@@ -168,7 +171,11 @@ def _error(one: NDArray[Any] | None, other: NDArray[Any] | None, scale: float) -
 
 
 def _how(
-    values: Mapping[str, NDArray[Any] | None], backend: str, together: tuple[str, ...], errors: Mapping[tuple[str, str], float]
+    values: Mapping[str, NDArray[Any] | None],
+    backend: str,
+    together: tuple[str, ...],
+    errors: Mapping[tuple[str, str], float],
+    n_samples: int,
 ) -> str:
     """Say how one backend's value differs from the others'."""
     others = " and ".join(together)
@@ -180,7 +187,7 @@ def _how(
     exact = np.mean([kept.astype(np.float64) for kept in known], axis=0)
     received = value.astype(np.float64)
     error = max(errors[pair] for pair in errors if _between(pair, backend, together) and backend in pair)
-    parts = [f"{error:.2g} of its size from {others}", locate.fit(received, exact, len(exact) if exact.ndim else 1, 0)]
+    parts = [f"{backend} is {error:.2g} of its size away from {others}", locate.fit(received, exact, n_samples, n_samples)]
     in_part = locate.where(received - exact, np.abs(exact))
     return "; ".join(part for part in (*parts, f"in {in_part}" if in_part else "") if part)
 

@@ -76,7 +76,7 @@ def check(what: Wanted, say: Say = lambda doing: None) -> ModelParity:
             remarks.append("the model mixes its samples: another order of them is another result, and no measure of rounding here")
             kinds = {backend: {kind: of for kind, of in floors.items() if kind != "sample"} for backend, floors in kinds.items()}
         floors = {backend: majority.largest(each) for backend, each in kinds.items()}
-        found = majority.judged(arrays, floors)
+        found = majority.judged(arrays, floors, max(each.known["n_samples"] for each in sound.values()))
         found += tuple(one for backend in sound for one in majority.programs_apart(backend, arrays[backend], floors[backend]))
     known = {backend: each.known for backend, each in heard.items()}
     failures = {backend: each.failure for backend, each in heard.items() if each.failure}
