@@ -35,6 +35,26 @@ def written(parity: Parity, json: Path | None, junit: Path | None) -> None:
                 raise StoreError(f"{option}: {file}: cannot be written ({error.strerror})") from None
 
 
+def _proved(asked: bool) -> None:
+    """Show that planted defects are caught and null changes are not; exit 1 where it is otherwise."""
+    if not asked:
+        return
+    from harness.judge.parity.proof import prove
+    from harness.report import proof as report
+    from harness.report.progress import steps_line
+
+    console = console_of()
+    with steps_line(console) as say:
+        found = prove(say)
+    console.print(report.terminal(found), crop=False)
+    raise typer.Exit(0 if found.holds else 1)
+
+
+ProofOption = Annotated[
+    bool, typer.Option("--proof", callback=_proved, is_eager=True, help="Only show, on NumPy, that the gate can fail: planted defects.")
+]
+
+
 def parity(
     context: typer.Context,
     backends: Annotated[list[str] | None, typer.Argument(help="As in backends.toml; all where none is named.")] = None,
@@ -52,7 +72,7 @@ def parity(
     threads: Annotated[str | None, typer.Option(help="auto, or the number of cores for every backend.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds for one backend's worker.")] = None,
     round_trips: Annotated[bool, typer.Option("--round-trips", help="Also save under each backend and load under each.")] = False,
-    proof: Annotated[bool, typer.Option("--proof", help="Only show, on NumPy, that the gate can fail: planted defects.")] = False,
+    proof: ProofOption = False,
     json: Annotated[Path | None, typer.Option(help="Also write the whole record there.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm.")] = None,
     dataset: DatasetOption = None,
@@ -61,9 +81,6 @@ def parity(
     config: ConfigOption = None,
 ) -> None:
     """Hold every arm to a float64 referee, update by update: agrees, or where it departs, by how much and why."""
-    if proof:
-        _proved()
-        return
     if model or batch:
         cli_model.checked(context.params)
         return
@@ -113,17 +130,3 @@ def _shown(found: Parity, file: Path) -> None:
     console = console_of()
     console.print(report.terminal(found), crop=False)
     console.print(f"record: {file}", style="dim", markup=False, highlight=False, soft_wrap=True)
-
-
-def _proved() -> None:
-    """Show that planted defects are caught and null changes are not; exit 1 where it is otherwise."""
-    from harness.judge.parity.proof import prove
-    from harness.report import proof as report
-    from harness.report.progress import steps_line
-
-    console = console_of()
-    with steps_line(console) as say:
-        found = prove(say)
-    console.print(report.terminal(found), crop=False)
-    if not found.holds:
-        raise typer.Exit(1)

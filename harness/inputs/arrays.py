@@ -17,6 +17,15 @@ def sha256(array: NDArray[np.generic]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
+def distance(one: NDArray[np.generic] | None, other: NDArray[np.generic] | None) -> float:
+    """Return the Frobenius norm of the difference, worked out in float64; infinity where there is none."""
+    if one is None or other is None or one.shape != other.shape:
+        return float("inf")
+    with np.errstate(invalid="ignore", over="ignore"):
+        norm = float(np.linalg.norm((one.astype(np.float64) - other.astype(np.float64)).ravel()))
+    return norm if np.isfinite(norm) else float("inf")
+
+
 def dataset_digest(parts: Mapping[str, NDArray[np.generic]]) -> str:
     """Return one digest of a dataset's four arrays: the SHA-256 of their own digests, in the order of PARTS."""
     return hashlib.sha256("".join(sha256(parts[name]) for name in PARTS).encode()).hexdigest()

@@ -56,7 +56,7 @@ def terminal(parity: ModelParity) -> RenderableType:
     shown: list[RenderableType] = [sentence(title, "bold"), grid, sentence(said[0], STYLES[parity.verdict])]
     shown += [sentence(text, "red") for text in said[1:]]
     shown += [sentence(f"! {remark}", "yellow") for remark in parity.remarks]
-    return Group(*shown, sentence(LEGEND, "dim"))
+    return Group(*shown, *([sentence(LEGEND, "dim")] if parity.verdict == "agrees" else []))
 
 
 def junit(parity: ModelParity) -> str:

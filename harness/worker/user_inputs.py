@@ -35,13 +35,14 @@ class Unusable(Refused):
     """What the user named cannot be compared on any backend: something to mend and type again."""
 
 
-def model_of(target: Any) -> Any:
-    """Return the compiled model that the user's function builds.
+def model_of(target: Any, seed: int) -> Any:
+    """Return the compiled model that the user's function builds, its own draws from the seed: the same check twice is the same.
 
     Raises:
         Unusable: it returns something else.
         Refused: it raises.
     """
+    keras.utils.set_random_seed(seed)
     model = called(target)
     if not isinstance(model, keras.Model):
         raise Unusable(f"--model: {target.name}: expected a keras.Model; received {type(model).__name__}")
@@ -81,7 +82,10 @@ def said(error: BaseException, file: str) -> str:
     place = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
     lines = NO_ANSI.sub("", str(error)).partition("Arguments received")[0].split()
     said = " ".join(lines)
-    hint = ". Add it to the backend's requirements in backends.toml" if isinstance(error, ModuleNotFoundError) else ""
+    hint = ""
+    if isinstance(error, ModuleNotFoundError):
+        foreign = error.name in ("tensorflow", "jax", "torch")
+        hint = ". A model that needs it is one backend's alone" if foreign else ". Add it to this backend's requirements in backends.toml"
     return f"raised {type(error).__name__}: {said[:400]}{place}{hint}"
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
-from harness.inputs.arrays import weights_digest
+from harness.inputs.arrays import distance, weights_digest
 from harness.worker import facts
 from harness.worker.user_inputs import Unusable, batch_of, drawn, model_of, nested, said
 from harness.worker.user_program import Program, laid_open, leaves, program_of, update
@@ -58,7 +58,7 @@ def check(job: Any, say: Callable[..., None]) -> dict[str, Any]:
         raise Refused(f"this process was asked to be {job.backend}, and Keras computes with {keras.backend.backend()}")
     try:
         say(phase="build")
-        model = model_of(job.model)
+        model = model_of(job.model, job.seed)
         batch = _loaded(job.inputs, "x", "y") if job.given else batch_of(job.batch) if job.batch else drawn(model, job.seed)
         if not model.built or not model.weights:
             with _blamed("the first call", job.model.file):
@@ -107,7 +107,7 @@ def _computed(
         say(phase=f"{kind} twin {number + 1}")
         other = _twin(program, given, batch, kind, np.random.default_rng([job.seed, number]))
         of = floors.setdefault(kind, {})
-        of |= {name: max(of.get(name, 0.0), apart(other.get(name), value)) for name, value in found.items()}
+        of |= {name: max(of.get(name, 0.0), distance(other.get(name), value)) for name, value in found.items()}
     return {**found, **production}, floors
 
 
@@ -118,13 +118,6 @@ def _twin(program: Program, given: Arrays, batch: Arrays, kind: str, random: np.
     order = random.permutation(len(next(iter(batch.values()))))
     found = laid_open(program, given, {name: value[order] for name, value in batch.items()})
     return {name: _undone(value, order) if name in program.by_sample else value for name, value in found.items()}
-
-
-def apart(other: NDArray[Any] | None, value: NDArray[Any]) -> float:
-    """Return the Frobenius norm of the difference; infinity where there is none."""
-    if other is None or other.shape != value.shape:
-        return float("inf")
-    return float(np.linalg.norm((other.astype(np.float64) - value.astype(np.float64)).ravel()))
 
 
 def _nudged(random: np.random.Generator, arrays: Mapping[str, NDArray[Any]], only: str = "") -> Arrays:

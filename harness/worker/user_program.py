@@ -18,6 +18,7 @@ from harness.errors import Refused
 from harness.worker.user_inputs import Unusable, nested
 
 Arrays = dict[str, NDArray[Any]]
+SOME = 3  # of many names, said in full
 
 
 class Program:
@@ -65,9 +66,9 @@ class Program:
         own = {name: f"{name} {tuple(variable.shape)}" for name, variable in self.variables.items()}
         theirs = {name: f"{name} {value.shape}" for name, value in given.items()}
         if own != theirs:
-            besides = ", ".join(said for said in own.values() if said not in theirs.values()) or "none of its own"
-            missing = ", ".join(said for said in theirs.values() if said not in own.values()) or "none"
-            raise Refused(f"weights: another set than was given: it has {besides}, and was given {missing}")
+            lists = [[said for said in one.values() if said not in other.values()] for one, other in ((own, theirs), (theirs, own))]
+            mine, others = (", ".join(one[:SOME]) + (f" and {len(one) - SOME} more" if len(one) > SOME else "") for one in lists)
+            raise Refused(f"weights: not those of the backend before it: expected {others or 'none but those'}; received {mine or 'none'}")
         self.set(given)
         for name, value in self.weights().items():
             if value.dtype != given[name].dtype or value.tobytes() != given[name].tobytes():

@@ -173,6 +173,18 @@ def test_the_copy_without_a_defect_agrees(project, copy_of_harness):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_referee_that_is_wrong_itself_is_suspected_and_not_two_backends(project, copy_of_harness):
+    planted = copy_of_harness / "harness" / "judge" / "parity" / "oracle.py"
+    text = planted.read_text()
+    right = "_rounded(optimizer.rho) * slots[0] + _rounded(1 - optimizer.rho) * gradient**2"
+    assert text.count(right) == 1
+    planted.write_text(text.replace(right, "0.91 * slots[0] + 0.09 * gradient**2"))
+    done = project.run("parity", "jax", "numpy", "--arm", "naive", "--point", "adversarial", PYTHONPATH=str(copy_of_harness))
+    assert done.returncode == 1
+    assert record_of(project).verdict == "oracle suspect"
+    assert "suspect the referee" in done.stdout
+
+
 def test_a_worker_that_dies_midway_is_a_failure_of_its_arms_and_of_no_other(project):
     project.wrap("train-numpy", 'case "$3" in *job.json) kill -9 $$;; esac; exec "$REAL" "$@"')
     done = project.run("parity", "jax", "numpy", "--arm", "naive", "--point", "init", "--junit", "parity.xml")

@@ -13,7 +13,9 @@ WORKER = HARNESS / "worker"
 FRAMEWORKS = {"keras", "tensorflow", "jax", "torch", "optax"}
 FILES = sorted(HARNESS.rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
-FLOORS = "errors; spec inputs textbook; records; launch; judge; report; cli_shared testing; cli_model; cli_textbook cli_parity; cli; __main__"  # a room imports lower ones
+FLOORS = (  # a room imports lower ones
+    "errors; spec inputs textbook; records; launch; judge; report; cli_shared testing; cli_model; cli_textbook cli_parity; cli; __main__"
+)
 ROOMS = {room: number for number, floor in enumerate(FLOORS.split(";")) for room in floor.split()}
 DOORS = (HARNESS / "cli.py", HARNESS / "cli_model.py", HARNESS / "cli_parity.py", HARNESS / "cli_textbook.py")
 WORKER_MAY = {"harness.errors", "harness.inputs.arrays", "harness.inputs.initializers", "harness.worker", "numpy"}

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.inputs.arrays import distance
 from harness.judge.parity import locate
 from harness.judge.parity.oracle import UNIT
 
@@ -143,7 +144,8 @@ def _finding(name: str, values: Mapping[str, NDArray[Any] | None], floor: float,
     if errors[worst] <= gate:
         said = f"rounding alone moves it by {relative:.2g} of its size; {worst[0]} and {worst[1]} are {errors[worst]:.2g} apart"
         return finding("undecided", errors[worst], (), said)
-    return finding("no majority", errors[worst], tuple(values), _how(values, worst[1], (worst[0],), errors, n_samples))
+    said = f"{worst[1]}: {_how(values, worst[1], (worst[0],), errors, n_samples)}"
+    return finding("no majority", errors[worst], tuple(values), said)
 
 
 def _between(pair: tuple[str, str], backend: str, together: tuple[str, ...]) -> bool:
@@ -164,9 +166,7 @@ def _together(backends: tuple[str, ...], errors: Mapping[tuple[str, str], float]
 
 
 def _error(one: NDArray[Any] | None, other: NDArray[Any] | None, scale: float) -> float:
-    if one is None or other is None or one.shape != other.shape:
-        return float("inf")
-    difference = float(np.linalg.norm((one.astype(np.float64) - other.astype(np.float64)).ravel()))
+    difference = distance(one, other) if one is not None or other is not None else 0.0
     return difference / scale if scale else (0.0 if difference == 0 else float("inf"))
 
 
@@ -180,14 +180,16 @@ def _how(
     """Say how one backend's value differs from the others'."""
     others = " and ".join(together)
     value, known = values[backend], [kept for other in together if (kept := values[other]) is not None]
-    if value is None or not known:
-        return f"only {others} has it" if known else f"{others}: missing"
+    if value is None:
+        return f"missing, and there on {others}"
+    if not known:
+        return f"there, and missing on {others}"
     if value.shape != known[0].shape:
         return f"expected shape {known[0].shape}, as of {others}; received {value.shape}"
     exact = np.mean([kept.astype(np.float64) for kept in known], axis=0)
     received = value.astype(np.float64)
     error = max(errors[pair] for pair in errors if _between(pair, backend, together) and backend in pair)
-    parts = [f"{backend} is {error:.2g} of its size away from {others}", locate.fit(received, exact, n_samples, n_samples)]
+    parts = [f"{error:.2g} of its size away from {others}", locate.fit(received, exact, n_samples, n_samples)]
     in_part = locate.where(received - exact, np.abs(exact))
     return "; ".join(part for part in (*parts, f"in {in_part}" if in_part else "") if part)
 

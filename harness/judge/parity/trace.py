@@ -56,8 +56,13 @@ def read(spec: Spec, point: Point, arm: str, program: str, found: Arrays) -> Tra
             quantities[name] = plain.pop(name)
         elif name.startswith("update/") and f"weight/{name.removeprefix('update/')}" in found:
             weight = name.removeprefix("update/")
-            quantities[name] = found[f"weight/{weight}"].astype(np.float64) - point.weights[weight]
+            quantities[name] = moved(found[f"weight/{weight}"], point.weights[weight])
     return Trace(arm, program, point.name, quantities | plain, tuple(faults), None if accuracy is None else float(accuracy), found)
+
+
+def moved(after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
+    """Return by how much a weight has moved; one of another shape as it is, for the gate to name."""
+    return after.astype(np.float64) - before if after.shape == before.shape else after
 
 
 def output_of(spec: Spec) -> str:

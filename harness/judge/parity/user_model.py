@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ConfigError
-from harness.inputs.arrays import weights_digest
+from harness.inputs.arrays import distance, weights_digest
 from harness.judge.parity import majority
 from harness.judge.parity.majority import Finding
 from harness.judge.parity.user_target import Target, Wanted
@@ -103,14 +103,7 @@ def _thread_twin(what: Wanted, backend: str, base: Heard, inputs: Path, say: Say
     if twin.failure or "usage" in twin.known:
         base.failure = f"on one core: {twin.failure or twin.known['usage']}"
         return
-    pairs = {name: (base.arrays.get(name), value) for name, value in twin.arrays.items()}
-    base.floors["thread"] = {
-        name: float(np.linalg.norm((one.astype(np.float64) - other.astype(np.float64)).ravel()))
-        if one.shape == other.shape
-        else float("inf")
-        for name, (one, other) in pairs.items()
-        if one is not None
-    }
+    base.floors["thread"] = {name: distance(base.arrays[name], value) for name, value in twin.arrays.items() if name in base.arrays}
 
 
 def _heard(what: Wanted, backend: str, inputs: Path, task: Mapping[str, Any], threads: int | str, say: Say) -> Heard:

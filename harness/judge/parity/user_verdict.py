@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import harness
-from harness.judge.parity.majority import Finding
+from harness.judge.parity.majority import CAPS, Finding, kind_of
 from harness.judge.parity.user_target import Wanted
 from harness.records.user_model import BackendParity, Compared, ModelParity, Verdict
 
@@ -37,7 +37,9 @@ def record(
     layers: dict[str, str] = next((each["layers"] for each in known.values() if "layers" in each), {})
     verdicts = _verdicts(tuple(what.backends), failures, found, layers)
     sound = [each for name, each in known.items() if name not in failures]
-    tightest = min((one for one in found if one.state == "agree"), key=lambda one: one.margin, default=None)
+    # of a quantity that rounding takes to its cap, the margin says nothing
+    measured = [one for one in found if one.state == "agree" and one.gate < CAPS[kind_of(one.quantity)]]
+    tightest = min(measured, key=lambda one: one.margin, default=None)
     whole = _whole(verdicts)
     said = dict.fromkeys(remark for each in sound for remark in each.get("remarks", ()))
     return ModelParity(

@@ -91,12 +91,10 @@ def _judged(
 ) -> tuple[tuple[Finding, ...], Departure | None]:
     """Return a trace's findings, and the first departure among them with what explains it."""
     point, step = bed.points[trace.point], bed.steps[trace.point, loss]
-    floors = {
-        (quantity, measure): max(floor, noise.get((trace.point, quantity, measure), 0.0))
-        for (quantity, measure), floor in bed.floors[trace.point, loss].items()
-    }
+    floors = bed.floors[trace.point, loss]
+    of_backends = {key: noise.get((trace.point, *key), 0.0) for key in floors}
     wanted = tuple(name for name in expected(bed.spec, trace.program) if not (anew and name.startswith("slot/")))
-    findings = gates.examine(bed.spec, step, trace.quantities, floors, wanted)
+    findings = gates.examine(bed.spec, step, trace.quantities, floors, wanted, of_backends)
     if trace.exact:
         return findings, Departure(
             program=trace.program, point=trace.point, quantity="inputs", measure="exact", error=float("inf"), gate=0, fit=trace.exact[0]
@@ -149,7 +147,7 @@ def noise_of(
             floors = gates.floors_of(bed.spec, kinds, known, bed.steps[point, loss].slack)
             for (quantity, measure), floor in floors.items():
                 cap = next(check.cap for check in gates.CHECKS[gates.kind_of(bed.spec, quantity)] if check.measure == measure)
-                if floor <= cap / 4:
+                if floor <= cap / gates.FACTOR:
                     largest[point, quantity, measure] = max(floor, largest.get((point, quantity, measure), 0.0))
                 mine = by_arm.setdefault(name, {})
                 mine[f"{quantity} {measure}"] = max(floor, mine.get(f"{quantity} {measure}", 0.0))
