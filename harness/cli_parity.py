@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.records.parity import Parity
 
 
-def written(parity: Parity, json: Path | None, junit: Path | None) -> None:
+def written(parity: Parity, json: Path | None, junit: Path | None, markdown: Path | None) -> None:
     """Write the record where a CI wants it.
 
     Raises:
@@ -27,7 +27,9 @@ def written(parity: Parity, json: Path | None, junit: Path | None) -> None:
     from harness.errors import StoreError
     from harness.report import parity as report
 
-    for option, file, text in (("--json", json, parity.model_dump_json(indent=1)), ("--junit", junit, report.junit(parity))):
+    texts = {"--json": (json, parity.model_dump_json(indent=1)), "--junit": (junit, report.junit(parity))}
+    texts["--markdown"] = markdown, report.markdown(parity)
+    for option, (file, text) in texts.items():
         if file:
             try:
                 file.write_text(text, encoding="utf-8")
@@ -75,6 +77,7 @@ def parity(
     proof: ProofOption = False,
     json: Annotated[Path | None, typer.Option(help="Also write the whole record there.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the tables there, as for a CI's summary.")] = None,
     dataset: DatasetOption = None,
     device: DeviceOption = "auto",
     results: ResultsOption = None,
@@ -101,7 +104,7 @@ def parity(
     found = _held(planned, root, tuple(point or ()), round_trips=round_trips, full=full)
     file = store.add(results, found)
     _shown(found, file)
-    written(found, json, junit)
+    written(found, json, junit, markdown)
     if found.verdict != "agrees":
         raise typer.Exit(3 if found.verdict in ("chaotic", "inconclusive") else 1)
 

@@ -1,9 +1,9 @@
-"""Parity -> terminal, JSON, JUnit XML."""
+"""Parity -> terminal, Markdown, JUnit XML."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.records.parity import ArmParity, Departure, Parity
-from harness.report.table import sentence
+from harness.report.table import bar, sentence
 
 FREE_HEADER = ("trained freely", "verdict", "drift from the referee, largest over seeds, after so many updates", "test accuracy, by seed")
 PAIR_HEADER = ("pair", "accuracy, points (90 %)", "TOST ±0.25", "flips", "D_CLASS ≥ 8", "D_MAD", "barrier")
@@ -29,22 +29,46 @@ LEGEND = (
 
 def terminal(parity: Parity) -> RenderableType:
     """Return what a terminal shows: the verdict of each arm, and of one that departs where, by how much and why."""
-    title = f"parity of {parity.spec_name}, {parity.data.name} ({parity.data.sha256[:8]}), seed {parity.seed}"
-    grid = Grid(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    grid = Grid(box=box.SIMPLE_HEAD, title=heading(parity), title_justify="left", title_style="bold", pad_edge=False)
     for index, name in enumerate(HEADER):
         grid.add_column(name, justify="right" if index in (2, 4, 5) else "left", overflow="fold")
     for arm in parity.arms:
         grid.add_row(arm.name, Text(arm.verdict.upper(), style=STYLES[arm.verdict]), *_figures(arm))
-    shown: list[RenderableType] = [grid]
-    for arm in parity.arms:
-        shown += [sentence(f"{arm.name}: {line}", "red") for line in said(arm)]
-    shown += _round_trips(parity)
-    shown += _free_runs(parity)
+    sentences = [sentence(line, style) for line, style in lines(parity)]
+    return Group(grid, *_free_runs(parity), *sentences, *(sentence(legend, "dim") for legend in legends(parity)))
+
+
+def heading(parity: Parity) -> str:
+    """Return what was checked, in one line."""
+    return f"parity of {parity.spec_name}, {parity.data.name} ({parity.data.sha256[:8]}), seed {parity.seed}"
+
+
+def lines(parity: Parity) -> list[tuple[str, str]]:
+    """Return the sentences under the table, each with its colour: departures, round trips, documented differences, remarks."""
+    found = [(f"{arm.name}: {line}", "red") for arm in parity.arms for line in said(arm)]
+    found += _round_trips(parity)
     if parity.verdict == "oracle suspect":
-        shown.append(sentence("! all arms depart from the referee alike, and agree with each other: suspect the referee", "yellow"))
-    shown += [sentence(f"documented: {line}", "dim") for line in parity.documented]
-    shown += [sentence(f"! {line}", "yellow") for line in parity.remarks]
-    return Group(*shown, sentence(LEGEND, "dim"), *([sentence(FULL_LEGEND, "dim")] if parity.pairs else []))
+        found.append(("! all arms depart from the referee alike, and agree with each other: suspect the referee", "yellow"))
+    found += [(f"documented: {line}", "dim") for line in parity.documented]
+    return found + [(f"! {line}", "yellow") for line in parity.remarks]
+
+
+def legends(parity: Parity) -> tuple[str, ...]:
+    """Return what the columns mean."""
+    return (LEGEND, FULL_LEGEND) if parity.pairs else (LEGEND,)
+
+
+def markdown(parity: Parity) -> str:
+    """Return the same as GitHub-flavoured Markdown."""
+    tables: list[tuple[Sequence[str], Sequence[tuple[str, ...]]]] = [
+        (HEADER, [(arm.name, arm.verdict.upper(), *_figures(arm)) for arm in parity.arms])
+    ]
+    if parity.free_runs:
+        tables += [(FREE_HEADER, free_rows(parity)), (PAIR_HEADER, pair_rows(parity))]
+    text = [f"**{heading(parity)}**", ""]
+    for header, rows in tables:
+        text += [bar(header), bar(["---"] * len(header)), *(bar(row) for row in rows), ""]
+    return "\n".join([*text, *(f"- {line}" for line, _ in lines(parity)), "", *legends(parity), ""])
 
 
 def _free_runs(parity: Parity) -> list[RenderableType]:
@@ -135,7 +159,7 @@ def junit(parity: Parity) -> str:
     return ET.tostring(whole_file, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _round_trips(parity: Parity) -> list[RenderableType]:
+def _round_trips(parity: Parity) -> list[tuple[str, str]]:
     """Return one line where the model came back from every file to the bit, and one more for each reason why it did not."""
     trips = parity.round_trips
     if not trips:
@@ -148,10 +172,8 @@ def _round_trips(parity: Parity) -> list[RenderableType]:
     for trip in trips:
         if trip.verdict != "agrees":
             reasons.setdefault(trip.reason, []).append(trip.name)
-    return [
-        sentence(line, "green" if n_equal == len(trips) else "red"),
-        *(sentence(f"round trip {_some(names)}: {reason}", "red") for reason, names in reasons.items()),
-    ]
+    said = [(f"round trip {_some(names)}: {reason}", "red") for reason, names in reasons.items()]
+    return [(line, "green" if n_equal == len(trips) else "red"), *said]
 
 
 def _figures(arm: ArmParity) -> tuple[str, ...]:

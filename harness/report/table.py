@@ -97,8 +97,8 @@ def markdown(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
     """Return the tables as GitHub-flavoured Markdown."""
     lines: list[str] = []
     for table in tables:
-        lines += [f"**{heading(table)}**", "", _bar(HEADER), _bar(["---"] * 4 + ["---:"] * (len(HEADER) - 5) + ["---"])]
-        lines += [_bar(cells(row)) for row in table.rows]
+        lines += [f"**{heading(table)}**", "", bar(HEADER), bar(["---"] * 4 + ["---:"] * (len(HEADER) - 5) + ["---"])]
+        lines += [bar(cells(row)) for row in table.rows]
         lines += ["", *([f"- {EQUAL_INPUTS}"] if table.equal_inputs and len(table.rows) > 1 else [])]
         lines += [*(f"- {_failure(failed)}" for failed in table.failures), *(f"- {remark}" for remark in table.remarks), ""]
     lines += [f"- {note}" for note in notes(tables, rejected)]
@@ -141,7 +141,8 @@ def _failure(failed: Failed) -> str:
     return f"{failed.status}: {failed.run_id}: {failed.reason}"
 
 
-def _bar(values: Sequence[str]) -> str:
+def bar(values: Sequence[str]) -> str:
+    """Return a row of a Markdown table."""
     return f"| {' | '.join(value.replace('|', '&#124;') for value in values)} |"
 
 

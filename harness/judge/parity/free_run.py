@@ -20,7 +20,7 @@ from harness.judge.parity.gather import Say
 from harness.judge.statistics import tost
 from harness.launch import ask
 from harness.launch.plan import Planned
-from harness.records.parity import FreeRun, Pair, Parity
+from harness.records.parity import FreeRun, Pair, Parity, Whole
 from harness.spec.config import Spec
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -42,16 +42,20 @@ def with_free_runs(parity: Parity, planned: Sequence[Planned], root: Path, say: 
     """Return the record with every arm's trainings in it, and the verdict that they leave; see `free_runs`."""
     began = time.monotonic()
     runs, pairs = free_runs(planned, root, say)
-    verdict = parity.verdict
-    if verdict == "agrees":
-        if any(pair.verdict == "different" for pair in pairs):
-            verdict = "departs"
-        elif any(run.verdict == "departs" for run in runs):
-            verdict = "chaotic"
-        elif any(pair.verdict == "inconclusive" for pair in pairs):
-            verdict = "inconclusive"
     total_s = parity.total_s + time.monotonic() - began
+    verdict = whole(parity.verdict, runs, pairs)
     return parity.model_copy(update={"free_runs": runs, "pairs": pairs, "verdict": verdict, "total_s": total_s})
+
+
+def whole(verdict: Whole, runs: Sequence[FreeRun], pairs: Sequence[Pair]) -> Whole:
+    """Return the verdict on updates and trainings together: what updates say goes first, and what is not shown is no pass."""
+    if verdict != "agrees":
+        return verdict
+    if any(pair.verdict == "different" for pair in pairs):
+        return "departs"
+    if any(run.verdict == "departs" for run in runs):
+        return "chaotic"
+    return "inconclusive" if any(pair.verdict == "inconclusive" for pair in pairs) else "agrees"
 
 
 def free_runs(planned: Sequence[Planned], root: Path, say: Say) -> tuple[tuple[FreeRun, ...], tuple[Pair, ...]]:
