@@ -23,7 +23,8 @@ def checked(given: Mapping[str, Any]) -> None:
     Args:
         given: every argument of `harness parity`, by name; those that say what else to compare have no meaning here.
     """
-    from harness.judge.parity import user_model, user_target
+    from harness.judge.user_model import target
+    from harness.judge.user_model.check import check
     from harness.report import user_model as report
     from harness.report.progress import steps_line
 
@@ -36,7 +37,7 @@ def checked(given: Mapping[str, Any]) -> None:
     if given["seed"] and len(given["seed"]) > 1:
         raise ConfigError(f"--seed: expected one with --model; received {', '.join(map(str, given['seed']))}")
     threads = int(given["threads"]) if given["threads"] and given["threads"].isdecimal() else given["threads"]
-    what = user_target.wanted(
+    what = target.wanted(
         given["model"],
         given["batch"],
         tuple(given["backends"] or ()),
@@ -48,7 +49,7 @@ def checked(given: Mapping[str, Any]) -> None:
     )
     console = console_of()
     with steps_line(console) as say:
-        found = user_model.check(what, say)
+        found = check(what, say)
     console.print(report.terminal(found), crop=False)
     for option, text in (("json", found.model_dump_json(indent=1)), ("junit", report.junit(found))):
         if given[option]:

@@ -41,7 +41,7 @@ def _proved(asked: bool) -> None:
     """Show that planted defects are caught and null changes are not; exit 1 where it is otherwise."""
     if not asked:
         return
-    from harness.judge.parity.proof import prove
+    from harness.judge.proof.prove import prove
     from harness.report import proof as report
     from harness.report.progress import steps_line
 

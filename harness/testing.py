@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.judge.parity import user_model, user_target
+from harness.judge.user_model import target
+from harness.judge.user_model.check import check
 from harness.records.user_model import ModelParity
 from harness.report.user_model import sentences
 
@@ -49,8 +50,8 @@ def assert_backends_agree(
     __tracebackhide__ = True  # pytest shows the caller's line
     chosen = (backends,) if isinstance(backends, str) else tuple(backends)
     file = Path(config) if config else None
-    what = user_target.wanted(model, batch, chosen, file, seed=seed, thread_twins=thread_twins, time_limit_s=time_limit_s)
-    parity = user_model.check(what)
+    what = target.wanted(model, batch, chosen, file, seed=seed, thread_twins=thread_twins, time_limit_s=time_limit_s)
+    parity = check(what)
     if parity.verdict != "agrees":
         raise AssertionError("\n".join([*sentences(parity), *(f"! {remark}" for remark in parity.remarks)]))
     return parity

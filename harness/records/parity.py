@@ -43,7 +43,8 @@ class Departure(Frozen):
     fit: str = ""  # what explains it: a scale, a shift, zeros
     where: str = ""  # in which rows or columns
     explained: tuple[str, ...] = ()  # later departures that follow from it
-    unexplained: tuple[str, ...] = ()  # later ones that do not
+    likewise: tuple[str, ...] = ()  # the same quantity of other weights or layers
+    unexplained: tuple[str, ...] = ()  # later ones that are none of this
 
 
 class ArmParity(Frozen):

@@ -130,6 +130,8 @@ def whole(departure: Departure) -> str:
     parts += [part for part in (departure.fit, departure.where and f"in {departure.where}") if part]
     if departure.explained:
         parts.append(f"explains {_some(departure.explained)}")
+    if departure.likewise:
+        parts.append(f"likewise {_some(departure.likewise)}")
     if departure.unexplained:
         parts.append(f"does not explain {_some(departure.unexplained)}: a second fault")
     return "; ".join(parts)

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from harness.judge.parity.proof import Kill, Proof, least
+from harness.judge.proof.prove import Kill, Proof, least
 from harness.report.table import sentence
 
 LEGEND = (

@@ -13,7 +13,7 @@ There is no referee for a model that nobody knows, so rounding is measured on th
 - **sample twins**: the samples in another order, and the results put back. Sums over the batch (loss, gradients, the moments
   of batch normalisation) are the same in mathematics and are added up in another order.
 
-A third kind, on one core only, is another process: see `harness.judge.parity.user_model`.
+A third kind, on one core only, is another process: see `harness.judge.user_model.check`.
 """
 
 from __future__ import annotations

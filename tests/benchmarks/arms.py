@@ -1,6 +1,7 @@
 """Epoch times of a backend's arms as ratios to one of them, all of them alive in one run and taking turns.
 
-`python -m tests.benchmarks.arms BACKEND [--against keras] [--arm native] [--generations 6]`. A turn is three epochs on end
+`python -m tests.benchmarks.arms BACKEND [--against textbook] [--arm native] [--generations 6]`. Beside the arms there is
+`textbook`: the book's own program, whose `fit` shuffles, as it does by default, inside its epochs. A turn is three epochs on end
 and gives their mean seconds, all that a user waits for; the order of turns is drawn anew for each block. A generation is a
 fresh set of processes and gives one number an arm: the median over its blocks of ln(arm / baseline). Over the generations:
 the Hodges-Lehmann estimate and the exact Wilcoxon signed-rank interval.
@@ -19,6 +20,7 @@ from rich.table import Table
 from harness.inputs import datasets
 from harness.judge.statistics import hodges_lehmann
 from harness.spec import config
+from tests.benchmarks.overhead import textbook_script
 from tests.benchmarks.turns import ROOT, harness_worker
 
 N_EPOCHS = 3  # of a turn
@@ -30,7 +32,14 @@ def generation(
     """Return the median of ln(arm / baseline) of each arm, from one fresh set of processes."""
     random = np.random.default_rng(number)
     with ExitStack() as stack:
-        turns = {arm: stack.enter_context(harness_worker(backend, arm, whole, dataset, N_EPOCHS * n_blocks + 1)) for arm in arms}
+        turns = {
+            arm: stack.enter_context(
+                textbook_script(backend, whole, dataset, n_blocks, N_EPOCHS, "shuffled")
+                if arm == "textbook"
+                else harness_worker(backend, arm, whole, dataset, N_EPOCHS * n_blocks + 1)
+            )
+            for arm in arms
+        }
         for turn in turns.values():
             turn(1)  # the first epoch compiles
         logs: dict[str, list[float]] = {arm: [] for arm in arms}

@@ -38,14 +38,16 @@ N_EPOCHS = 5  # of a turn
 
 
 @contextmanager
-def textbook_script(backend: str, whole: config.Config, dataset: datasets.Prepared, n_turns: int) -> Iterator[Turn]:
+def textbook_script(
+    backend: str, whole: config.Config, dataset: datasets.Prepared, n_turns: int, n_epochs: int = N_EPOCHS, order: str = "fixed"
+) -> Iterator[Turn]:
     """Give the turns of the bare script, in the same environment, with the same variables."""
     there = whole.backends[backend]
     command = [str(ask.python_of(there, ROOT)), str(TEXTBOOK), str(dataset.folder)]
     with fifo_of() as fifo, tempfile.TemporaryDirectory() as home:
         variables = ask.environment(there, backend, "auto", "auto") | {"KERAS_HOME": home}
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-        with subprocess.Popen([*command, fifo.path, str(n_turns), str(N_EPOCHS)], env=variables, **output) as script:
+        with subprocess.Popen([*command, fifo.path, str(n_turns), str(n_epochs), order], env=variables, **output) as script:
             try:
                 yield lambda n: take(fifo, n, lambda: float(script.stdout.readline() or "nan"), f"the {backend} script")
             finally:

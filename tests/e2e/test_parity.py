@@ -228,3 +228,22 @@ def test_a_check_that_would_compare_nothing_is_a_usage_error(project, arguments,
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not Path(project.results / "parity").exists()
+
+
+def test_trainings_left_to_themselves_are_compared_as_weights_and_as_functions(project):
+    done = project.run(
+        *("parity", "jax", "numpy", "--arm", "naive", "--point", "init", "--full", "--seed", "0", "--seed", "1", "--dataset", "digits"),
+        *("--markdown", "parity.md"),
+    )
+    found = record_of(project)
+    assert done.returncode == (0 if found.verdict == "agrees" else 3), done.stdout + done.stderr
+    assert found.verdict in ("agrees", "inconclusive")  # two seeds may be too few to show equivalence, and that is no pass
+    assert [(run.name, run.seed) for run in found.free_runs] == [(f"{name}/naive", seed) for name in ("jax", "numpy") for seed in (0, 1)]
+    for run in found.free_runs:
+        assert run.verdict == "agrees"
+        assert run.drift["1"] < run.gates["1"] <= 1e-5
+        assert run.test_accuracy > 0.9
+    (pair,) = found.pairs
+    assert len(pair.flips) == len(pair.barrier) == len(pair.difference_points) == 2
+    assert all(0 < flips < 500 for flips in pair.flips), "two runs that are not one"
+    assert "| jax/naive - numpy/naive |" in (project.root / "parity.md").read_text()

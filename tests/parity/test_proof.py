@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from harness.inputs.initializers import initial_weights
-from harness.judge.parity import gates, proof, sensitivity
+from harness.judge.parity import gates
 from harness.judge.parity.ground import ground
-from harness.judge.parity.mutants import DEFECTS, ORDERS, specs
-from harness.judge.parity.student import Student
+from harness.judge.proof import prove as proof
+from harness.judge.proof import sensitivity
+from harness.judge.proof.mutants import DEFECTS, ORDERS, specs
+from harness.judge.proof.student import Student
 
 SPECS = specs()
 N_SEEDS = 2

@@ -6,7 +6,9 @@ import pytest
 
 from harness.judge import speed
 from harness.records import store
+from harness.records.parity import verdict_on, verdicts_of
 from harness.records.record import row
+from harness.report import parity as report
 from harness.report import table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +26,8 @@ def test_every_reference_record_is_readable_by_this_version(loaded):
 
 
 def test_the_reference_csv_is_the_view_of_its_records(loaded):
-    assert (REFERENCE / "results.csv").read_text() == store.as_csv(map(row, loaded.records))
+    verdicts = verdicts_of(loaded.parities)
+    assert (REFERENCE / "results.csv").read_text() == store.as_csv(row(each, verdict_on(each, verdicts)) for each in loaded.records)
 
 
 def of(loaded, *specs):
@@ -32,11 +35,47 @@ def of(loaded, *specs):
 
 
 def test_the_readme_shows_the_reference_table_of_the_default_spec_as_compare_prints_it(loaded):
-    assert table.markdown(speed.compare(of(loaded, "mnist-mlp"))).strip() in (ROOT / "README.md").read_text()
+    assert table.markdown(speed.compare(of(loaded, "mnist-mlp"), parities=loaded.parities)).strip() in (ROOT / "README.md").read_text()
 
 
 def test_the_reference_set_s_own_page_shows_all_tables_as_compare_prints_them(loaded):
-    assert table.markdown(speed.compare(loaded.records)).strip() in (REFERENCE / "README.md").read_text()
+    assert table.markdown(speed.compare(loaded.records, parities=loaded.parities)).strip() in (REFERENCE / "README.md").read_text()
+    for parity in loaded.parities:
+        assert report.markdown(parity).strip() in (REFERENCE / "README.md").read_text()
+
+
+def test_the_readme_shows_the_reference_parity_of_every_arm_and_a_departure(loaded):
+    text = (ROOT / "README.md").read_text()
+    whole = next(each for each in loaded.parities if each.spec_name == "mnist-mlp" and len(each.arms) == 10)
+    assert report.markdown(whole).strip() in text
+    departing = next(each for each in loaded.parities if each.verdict == "departs")
+    assert report.lines(departing)[0][0] in text
+
+
+def test_every_arm_in_keras_s_equations_agrees_and_every_idiomatic_one_departs_at_its_own_update(loaded):
+    verdicts = {arm.name: arm for each in loaded.parities if each.spec_name == "mnist-mlp" for arm in each.arms}
+    equal = {f"{backend}/{arm}" for backend in ("tensorflow", "jax", "torch") for arm in ("keras", "naive", "native")} | {"numpy/naive"}
+    for name in equal:
+        assert verdicts[name].verdict == "agrees"
+        assert verdicts[name].margin >= 3
+    for name in (f"{backend}/native-idiomatic" for backend in ("tensorflow", "jax", "torch")):
+        assert verdicts[name].departures[0].quantity.startswith("update/")
+
+
+@pytest.mark.parametrize("spec", ["mnist-mlp", "mnist-naive"])
+def test_three_seeds_trained_to_the_end_agree_as_weights_and_as_functions(loaded, spec):
+    (full,) = (each for each in loaded.parities if each.spec_name == spec and each.free_runs)
+    assert {run.seed for run in full.free_runs} == {0, 1, 2}
+    assert {run.name for run in full.free_runs} == {"tensorflow/keras", "jax/keras", "torch/keras"}
+    assert all(run.verdict == "agrees" for run in full.free_runs)
+    assert len(full.pairs) == 3
+    assert all(pair.verdict != "different" for pair in full.pairs)
+
+
+def test_saved_models_came_back_to_the_bit(loaded):
+    (trips,) = (each.round_trips for each in loaded.parities if each.round_trips)
+    assert len(trips) == 18
+    assert all(trip.verdict == "agrees" for trip in trips)
 
 
 def test_s1_and_s2_reached_their_accuracy_on_every_arm_from_equal_inputs(loaded):

@@ -116,7 +116,7 @@ def grid_lines(text):
 
 
 def test_the_terminal_shows_each_row_s_figures(tables):
-    rows = [tuple(re.split(r" {2,}", line.strip())) for line in grid_lines(shown(table.terminal(tables), width=170))]
+    rows = [tuple(re.split(r" {2,}", line.strip())) for line in grid_lines(shown(table.terminal(tables), width=190))]
     assert rows == ROWS
 
 

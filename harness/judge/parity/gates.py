@@ -41,7 +41,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "probabilities": (Check("absolute", 1e-5),),
     "losses": (Check("scaled", 2e-5),),
     "loss": (Check("scaled", 1e-6, least=8),),
-    "gradient": (Check("relative", 1e-5), Check("column", 8e-5), Check("scale", 4e-6, least=8)),
+    "gradient": (Check("relative", 1e-5), Check("column", 2.5e-5), Check("scale", 4e-6, least=8)),
     "slot": (Check("relative", 1e-5), Check("scale", 4e-6, least=8)),
     "update": (Check("relative", 2e-5), Check("scale", 2e-6, least=8)),
     "weight": (Check("absolute", 2e-6),),

@@ -33,6 +33,7 @@ class Heard:
     loops: dict[str, Arrays] = field(default_factory=dict)
     known: dict[str, Any] = field(default_factory=dict)
     failure: str = ""
+    anew: bool = False  # it has an optimizer of its own, whose memory cannot be set
 
 
 def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Path, limit_s: float, say: Say) -> dict[str, Heard]:
@@ -46,7 +47,7 @@ def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Pat
         limit_s: for the worker.
         say: told what is being done.
     """
-    request, heard = planned.request, {name: Heard() for name in arms}
+    request, heard = planned.request, {name: Heard(anew=differences.begins_anew(each.request.options)) for name, each in arms.items()}
     points = dict(bed.points)
     for name, twins in bed.twins.items():
         points |= {(permuted := twin.of(points[name], number)).name: permuted for number, twin in enumerate(twins)}
@@ -121,7 +122,7 @@ def _hear(heard: Heard | None, entry: Mapping[str, Any], folder: Path, points: M
     if entry["program"] == "loop":
         heard.loops[name] = found
     elif twin:
-        trace = read(bed.spec, point, arm, entry["program"], found)
+        trace = read(bed.spec, point, arm, entry["program"], found, anew=heard.anew)
         heard.twins[entry["program"], name].append(bed.twins[name][int(number)].undone(trace.quantities))
     else:
-        heard.traces.append(read(bed.spec, point, arm, entry["program"], found))
+        heard.traces.append(read(bed.spec, point, arm, entry["program"], found, anew=heard.anew))

@@ -30,9 +30,10 @@ class Culprit:
     error: float  # of its own making
     gate: float
     fit: str  # what would explain it
-    where: str  # in which rows or columns, where it is not everywhere
-    explained: tuple[str, ...]  # later departures that follow from it
-    unexplained: tuple[str, ...]  # later ones that do not: a second fault
+    where: str = ""  # in which rows or columns, where it is not everywhere
+    explained: tuple[str, ...] = ()  # later departures that follow from it
+    likewise: tuple[str, ...] = ()  # the same quantity of other weights or layers: none follows from another, all may have one cause
+    unexplained: tuple[str, ...] = ()  # later ones that are none of this: a second fault
 
 
 def culprit(spec: Spec, point: Point, step: Step, trace: Trace, findings: tuple[Finding, ...], loss: Loss) -> Culprit | None:
@@ -52,27 +53,19 @@ def culprit(spec: Spec, point: Point, step: Step, trace: Trace, findings: tuple[
     faulty = [finding for finding in outside if finding.said]
     if faulty:
         first = faulty[0]
-        return Culprit(first.quantity, first.measure, first.error, first.gate, first.said, "", (), ())
+        return Culprit(first.quantity, first.measure, first.error, first.gate, first.said)
     own = from_own_values(spec, point, trace, loss)
-    guilty: list[tuple[Finding, float]] = []
-    explained: list[str] = []
-    for finding in outside:
-        base = own.get(finding.quantity)
-        value = finding.error
-        if base is not None:
-            slack = step.slack.get(finding.quantity) if finding.quantity.startswith("gradient/") else None
-            value = error(finding.measure, trace.quantities[finding.quantity], base, slack)
-        if value > finding.gate:
-            guilty.append((finding, value))
-        else:
-            explained.append(finding.quantity)
+    errors = [(finding, _of_its_own(finding, own, step, trace)) for finding in outside]
+    guilty = [(finding, value) for finding, value in errors if value > finding.gate]
+    explained = [finding.quantity for finding, value in errors if value <= finding.gate]
     if not guilty:  # each within its gate given the one before: errors that add up, none of them large by itself
         first = max(outside, key=lambda finding: finding.error / finding.gate if finding.gate else np.inf)
-        return Culprit(first.quantity, first.measure, first.error, first.gate, "rounding that adds up over several quantities", "", (), ())
+        return Culprit(first.quantity, first.measure, first.error, first.gate, "rounding that adds up over several quantities")
     first, value = guilty[0]
     exact, received = own.get(first.quantity, step.quantities[first.quantity]), trace.quantities[first.quantity]
-    later = [finding.quantity for finding, _ in guilty[1:]]
-    follows = [quantity for quantity in later if quantity not in own or quantity == first.quantity]
+    later = [finding.quantity for finding, _ in guilty[1:] if finding.quantity != first.quantity]
+    follows = [quantity for quantity in later if quantity not in own]
+    likewise = [quantity for quantity in later if quantity in own and _kind(quantity) == _kind(first.quantity)]
     return Culprit(
         first.quantity,
         first.measure,
@@ -80,9 +73,25 @@ def culprit(spec: Spec, point: Point, step: Step, trace: Trace, findings: tuple[
         first.gate,
         fit(received.astype(np.float64), exact, len(point.x), spec.batch_size),
         where(received.astype(np.float64) - exact, first.gate * np.abs(exact)),
-        tuple(dict.fromkeys([*explained, *follows])),
-        tuple(dict.fromkeys(quantity for quantity in later if quantity not in follows)),
+        tuple(dict.fromkeys(quantity for quantity in [*explained, *follows] if quantity != first.quantity)),
+        tuple(dict.fromkeys(likewise)),
+        tuple(dict.fromkeys(quantity for quantity in later if quantity not in (*follows, *likewise))),
     )
+
+
+def _of_its_own(finding: Finding, own: Mapping[str, Array], step: Step, trace: Trace) -> float:
+    """Return a finding's error given the values before it; the whole error, where the trace does not hold them."""
+    base = own.get(finding.quantity)
+    if base is None:
+        return finding.error
+    slack = step.slack.get(finding.quantity) if finding.quantity.startswith("gradient/") else None
+    return error(finding.measure, trace.quantities[finding.quantity], base, slack)
+
+
+def _kind(quantity: str) -> str:
+    """Return what is the same in one layer or weight as in another: z, a, gradient, slot, update, weight."""
+    first, _, last = quantity.partition("/")
+    return last if last in ("z", "a") else first
 
 
 def from_own_values(spec: Spec, point: Point, trace: Trace, loss: Loss) -> dict[str, Array]:
@@ -110,6 +119,8 @@ def from_own_values(spec: Spec, point: Point, trace: Trace, loss: Loss) -> dict[
             new, slots = oracle.updated_weight(spec, weight, start.slots[name], gradient, point.n_updates + 1)
             found |= {f"slot/{name}/{kind}": slot for kind, slot in zip(oracle.slot_names(spec.optimizer), slots, strict=True)}
             found |= {f"update/{name}": new - weight, f"weight/{name}": new}
+        if f"update/{name}" in seen:
+            found[f"weight/{name}"] = weight + seen[f"update/{name}"]
     return found
 
 

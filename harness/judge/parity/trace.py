@@ -29,14 +29,14 @@ class Trace:
     raw: Arrays = field(default_factory=dict)
 
 
-def read(spec: Spec, point: Point, arm: str, program: str, found: Arrays) -> Trace:
+def read(spec: Spec, point: Point, arm: str, program: str, found: Arrays, *, anew: bool = False) -> Trace:
     """Return a worker's arrays as a trace.
 
     The bytes of weights and slots as they were set and read back, the count of updates and the learning rate are
     compared here, to the bit; everything else is left to the gates.
     """
     quantities: Arrays = {}
-    faults = list(_set_as_given(point, found))
+    faults = _set_as_given(point.weights if anew else {**point.weights, **point.slots}, found)
     n_updates = found.get("n_updates")
     if n_updates is None or int(n_updates) != point.n_updates + 1:
         faults.append(f"n_updates: expected {point.n_updates + 1}; received {n_updates}")
@@ -82,9 +82,9 @@ def expected(spec: Spec, program: str) -> tuple[str, ...]:
     return (*forward, *backward, *slots, *updates)
 
 
-def _set_as_given(point: Point, found: Mapping[str, NDArray[Any]]) -> list[str]:
+def _set_as_given(state: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]) -> list[str]:
     """Return a fault for each weight and slot that does not read back as the bytes that were set."""
-    given = {f"set/{name}": value for name, value in {**point.weights, **point.slots}.items()}
+    given = {f"set/{name}": value for name, value in state.items()}
     faults = [f"{name}: unexpected" for name in found if name.startswith("set/") and name not in given]
     for name, value in given.items():
         received = found.get(name)

@@ -112,6 +112,7 @@ def _judged(
         fit=found.fit,
         where=found.where,
         explained=found.explained,
+        likewise=found.likewise,
         unexplained=found.unexplained,
     )
 

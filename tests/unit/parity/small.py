@@ -8,8 +8,8 @@ import numpy as np
 
 from harness.inputs.initializers import initial_weights
 from harness.judge.parity.ground import ground
-from harness.judge.parity.proof import heard
-from harness.judge.parity.student import Student
+from harness.judge.proof.prove import heard
+from harness.judge.proof.student import Student
 from harness.launch.plan import Planned
 from harness.spec import config
 from harness.spec.config import Adam, Dense, RMSprop, Spec

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from harness.judge.parity import majority
 from harness.judge.parity.oracle import UNIT
-from harness.judge.parity.user_target import Wanted, target_of, wanted
-from harness.judge.parity.user_verdict import record
+from harness.judge.user_model import majority
+from harness.judge.user_model.target import Wanted, target_of, wanted
+from harness.judge.user_model.verdict import record
 from harness.report.user_model import junit, sentences
 from tests.unit.parity.user_models import CONFIG, NOW
 

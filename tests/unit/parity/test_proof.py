@@ -8,10 +8,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.judge.parity import proof, sensitivity
-from harness.judge.parity.mutants import DEFECTS, Defect
-from harness.judge.parity.proof import Proof
-from harness.judge.parity.sensitivity import Seen, Target
+from harness.judge.proof import prove as proof
+from harness.judge.proof import sensitivity
+from harness.judge.proof.mutants import DEFECTS, Defect
+from harness.judge.proof.prove import Proof
+from harness.judge.proof.sensitivity import Seen, Target
 from harness.report import proof as report
 from tests.unit.parity.small import bed
 

@@ -1,0 +1,203 @@
+"""The proof that the gate can fail, on NumPy: planted defects are caught, and changes that must not matter are not.
+
+The samples are made up, so that it needs no dataset, no backend's environment and no network.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.inputs.initializers import initial_weights
+from harness.judge.parity import fixtures
+from harness.judge.parity.fixtures import Twin
+from harness.judge.parity.gates import Finding, kind_of
+from harness.judge.parity.gather import Heard
+from harness.judge.parity.ground import Ground, ground
+from harness.judge.parity.loop import N_LOOP
+from harness.judge.parity.oracle import Loss
+from harness.judge.parity.trace import Trace, read
+from harness.judge.parity.verdict import judged
+from harness.judge.proof.mutants import DEFECTS, ORDERS, Defect, specs
+from harness.judge.proof.sensitivity import Parts, Seen, curve
+from harness.judge.proof.student import Student
+from harness.records.parity import Departure
+from harness.spec.config import Spec
+
+POINTS = ("init", "adversarial")
+UNITS = 64  # of the hidden layer: the tests have the same with all 512
+N_TWINS = 3  # of each point, none of them among those that set the floors
+SIDE, BORDER = 28, 3  # pixels of an image, and of its black border
+Margins = dict[tuple[str, str], float]
+"""By kind of quantity and measure: how many times the error fits into the gate, where it fits least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """What became of a planted defect."""
+
+    defect: Defect
+    departures: tuple[Departure, ...]
+
+    @property
+    def stage(self) -> str:
+        """Where it departs first; "" where it survived."""
+        return stage_of(self.departures[0]) if self.departures else ""
+
+    @property
+    def production(self) -> str:
+        """The same, were nothing laid open: what a program shows first that hands back outputs, loss and new state only."""
+        return next((stage_of(each) for each in self.departures if each.program != "instrumented"), "")
+
+    @property
+    def as_told(self) -> bool:
+        """Whether it was caught where it must be."""
+        return self.stage == self.defect.at
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """What became of a change that must not matter."""
+
+    name: str
+    spec_name: str
+    seed: int
+    n_comparisons: int  # traces and loops that were judged
+    alarms: tuple[Departure, ...]
+    margins: Margins
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whether the gate fails where it must, and only there."""
+
+    kills: tuple[Kill, ...]
+    nulls: tuple[Null, ...]
+    curve: tuple[Seen, ...]
+    total_s: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every defect is caught, no null change is an alarm, and every error that must be seen is seen."""
+        return (
+            all(kill.stage for kill in self.kills) and not any(null.alarms for null in self.nulls) and all(seen.kept for seen in self.curve)
+        )
+
+
+def prove(say: Callable[[str], None] = lambda what: None) -> Proof:
+    """Return the proof: every defect, null changes under every spec, the smallest errors that are seen.
+
+    Args:
+        say: told what is being done.
+    """
+    began = time.monotonic()
+    kills: dict[str, Kill] = {}
+    found: list[Null] = []
+    seen: tuple[Seen, ...] = ()
+    for name, spec in specs(UNITS).items():
+        mine = [defect for defect in DEFECTS if defect.spec == name]
+        say(f"{name}: referee")
+        bed = bed_of(spec, {spec.loss_form, *(defect.loss for defect in mine)})
+        say(f"{name}: {len(mine)} defects")
+        kills |= {defect.name: kill(bed, defect) for defect in mine}
+        say(f"{name}: null changes")
+        found += nulls(name, bed, seed=0)
+        if not seen:
+            say(f"{name}: sensitivity")
+            seen = curve(partial(stage_at, bed))
+    return Proof(tuple(kills[defect.name] for defect in DEFECTS), tuple(found), seen, time.monotonic() - began)
+
+
+def bed_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
+    """Return what the student is held to: points, referee and floors, from weights and samples of that seed."""
+    random = np.random.default_rng([seed, 7])
+    n = int(N_LOOP * spec.batch_size)
+    weights = initial_weights(random.uniform, SIDE**2, [(layer.name, layer.units) for layer in spec.layers], spec.initializer)
+    return ground(spec, weights, random.permutation(n)[None].astype(np.int32), samples(n, random), set(losses), POINTS)
+
+
+def samples(n: int, random: np.random.Generator) -> dict[str, NDArray[np.uint8]]:
+    """Return n images like digits, and their labels: ten shapes, each image one of them with noise, a black border around."""
+    shapes = random.random((10, SIDE, SIDE)) * (random.random((10, SIDE, SIDE)) < 0.3)
+    labels = random.integers(0, 10, n).astype(np.uint8)
+    images = shapes[labels] * random.uniform(0.5, 1, (n, SIDE, SIDE)) + 0.4 * (random.random((n, SIDE, SIDE)) < 0.03)
+    images[:, :BORDER], images[:, -BORDER:], images[:, :, :BORDER], images[:, :, -BORDER:] = 0, 0, 0, 0
+    return {"x_train": np.round(255 * np.clip(images, 0, 1)).astype(np.uint8), "y_train": labels}
+
+
+def heard(bed: Ground, loss: Loss, student: Student, *, loops: bool = True) -> Heard:
+    """Return what the student hands back, as if a worker had: its update from each point, by program, and its epochs."""
+    found = Heard()
+    for name, point in bed.points.items():
+        of_point = student.trace(bed.spec, loss, point)
+        found.traces += [read(bed.spec, point, "numpy/student", program, arrays) for program, arrays in of_point.items()]
+        if loops and name in bed.loops:
+            found.loops[name] = student.loop(bed.spec, loss, point, bed.loops[name])
+    return found
+
+
+def heard_of_twin(bed: Ground, loss: Loss, twins: Mapping[str, Twin], number: int) -> Heard:
+    """Return the plain student's update from each point permuted, in the original order again."""
+    traces: list[Trace] = []
+    for name, point in bed.points.items():
+        permuted = twins[name].of(point, number)
+        trace = read(bed.spec, permuted, "numpy/student", "instrumented", Student().trace(bed.spec, loss, permuted)["instrumented"])
+        traces.append(replace(trace, point=name, quantities=twins[name].undone(trace.quantities)))
+    return Heard(traces)
+
+
+def kill(bed: Ground, defect: Defect) -> Kill:
+    """Plant a defect and return where it is caught."""
+    return Kill(defect, tuple(judged(bed, heard(bed, defect.loss, defect.student), defect.loss, {})[1]))
+
+
+def stage_at(bed: Ground, parts: Parts) -> str:
+    """Return the stage at which one update of a student with those parts departs; "" where it does not."""
+    found = heard(bed, bed.spec.loss_form, replace(Student(), **parts), loops=False)
+    laid_open = Heard([trace for trace in found.traces if trace.program == "instrumented"])
+    _, departures = judged(bed, laid_open, bed.spec.loss_form, {})
+    return stage_of(departures[0]) if departures else ""
+
+
+def stage_of(departure: Departure) -> str:
+    """Return the quantity that departs; of whole epochs with "loop" before it."""
+    return f"loop {departure.quantity}" if departure.program == "loop" else departure.quantity
+
+
+def nulls(spec_name: str, bed: Ground, seed: int, n_twins: int = N_TWINS) -> Iterable[Null]:
+    """Yield what becomes of each null change: sums in another order, then permutation twins that set no floor."""
+    loss = bed.spec.loss_form
+    for name, parts in ORDERS.items():
+        yield _null(name, spec_name, bed, seed, heard(bed, loss, replace(Student(), **parts)))
+    twins = {name: fixtures.twins(bed.spec, point, n_twins, seed=1000 + seed) for name, point in bed.points.items()}
+    for number in range(n_twins):
+        one = {name: several[number] for name, several in twins.items()}
+        yield _null(f"permutation twin {number}", spec_name, bed, seed, heard_of_twin(bed, loss, one, number))
+
+
+def _null(name: str, spec_name: str, bed: Ground, seed: int, found: Heard) -> Null:
+    findings, departures = judged(bed, found, bed.spec.loss_form, {})
+    return Null(name, spec_name, seed, len(found.traces) + len(found.loops), tuple(departures), margins(bed.spec, findings))
+
+
+def margins(spec: Spec, findings: Iterable[tuple[str, Finding]]) -> Margins:
+    """Return the least margin of each gate: by kind of quantity, of epochs "loop KIND", and measure."""
+    found: Margins = {}
+    for where, finding in findings:
+        looped = where.startswith("loop ")
+        kind = f"loop {finding.quantity.partition('/')[0]}" if looped else kind_of(spec, finding.quantity)
+        found[kind, finding.measure] = min(finding.margin, found.get((kind, finding.measure), float("inf")))
+    return found
+
+
+def least(several: Iterable[Null]) -> Margins:
+    """Return the least margin of each gate over null changes, the tightest gate first."""
+    found: Margins = {}
+    for null in several:
+        found |= {gate: min(margin, found.get(gate, float("inf"))) for gate, margin in null.margins.items()}
+    return dict(sorted(found.items(), key=lambda pair: pair[1]))
