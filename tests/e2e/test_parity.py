@@ -230,6 +230,37 @@ def test_a_check_that_would_compare_nothing_is_a_usage_error(project, arguments,
     assert not Path(project.results / "parity").exists()
 
 
+NULL_CHANGES = {
+    # name: (backend, arms, environment variables that backends.toml gives it, arguments)
+    "one thread": ("tensorflow", "native", {}, ("--threads", "1")),
+    "oneDNN off": ("tensorflow", "naive", {"TF_ENABLE_ONEDNN_OPTS": "0"}, ()),
+    "jit off": ("jax", "naive", {"JAX_DISABLE_JIT": "1"}, ()),
+}
+
+
+@pytest.mark.parametrize("name", NULL_CHANGES)
+def test_what_must_not_matter_is_no_departure_on_a_real_backend(project, name):
+    backend, arm, variables, arguments = NULL_CHANGES[name]
+    file = project.root / "backends.toml"
+    given = "".join(f'variables.{key} = "{value}"\n' for key, value in variables.items())
+    text = re.sub(r"^variables = .*\n", "", file.read_text(), flags=re.MULTILINE)
+    file.write_text(text.replace(f"[backends.{backend}]\n", f"[backends.{backend}]\n{given}"))
+    done = project.run("parity", backend, "--arm", arm, *QUICK, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_same_check_again_finds_the_same_to_the_bit(project):
+    found = []
+    for results in ("one", "two"):
+        done = project.run("parity", "jax", "--arm", "naive", "--point", "adversarial", "--results", results)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (file,) = (project.root / results / "parity").glob("*.json")
+        found.append(Parity.model_validate_json(file.read_bytes()))
+    assert found[0].arms == found[1].arms
+    assert found[0].floors == found[1].floors
+    assert found[0].twins == found[1].twins
+
+
 def test_trainings_left_to_themselves_are_compared_as_weights_and_as_functions(project):
     done = project.run(
         *("parity", "jax", "numpy", "--arm", "naive", "--point", "init", "--full", "--seed", "0", "--seed", "1", "--dataset", "digits"),
@@ -238,7 +269,7 @@ def test_trainings_left_to_themselves_are_compared_as_weights_and_as_functions(p
     found = record_of(project)
     assert done.returncode == (0 if found.verdict == "agrees" else 3), done.stdout + done.stderr
     assert found.verdict in ("agrees", "inconclusive")  # two seeds may be too few to show equivalence, and that is no pass
-    assert [(run.name, run.seed) for run in found.free_runs] == [(f"{name}/naive", seed) for name in ("jax", "numpy") for seed in (0, 1)]
+    assert {(run.name, run.seed) for run in found.free_runs} == {(f"{name}/naive", seed) for name in ("jax", "numpy") for seed in (0, 1)}
     for run in found.free_runs:
         assert run.verdict == "agrees"
         assert run.drift["1"] < run.gates["1"] <= 1e-5
