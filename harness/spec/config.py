@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,13 +41,18 @@ def _threads(value: object) -> object:
 
 def _arm_module(value: object) -> object:
     """Return the name of a module that has an arm's verbs; misspelt, it would look like a broken environment."""
-    known = [file for file in sorted(WORKER.rglob("*.py")) if "\ndef epoch(" in file.read_text(encoding="utf-8")]
-    names = [".".join(file.relative_to(WORKER).with_suffix("").parts) for file in known]
-    if value in names:
+    if value in _arm_modules():
         return value
-    raise _fault(choice(names, value))
+    raise _fault(choice(_arm_modules(), value))
 
 
+@cache
+def _arm_modules() -> tuple[str, ...]:
+    known = [file for file in sorted(WORKER.rglob("*.py")) if "\ndef epoch(" in file.read_text(encoding="utf-8")]
+    return tuple(".".join(file.relative_to(WORKER).with_suffix("").parts) for file in known)
+
+
+@cache
 def said_by(module: str, name: str) -> dict[str, tuple[Any, ...]]:
     """Return a literal that an arm's module declares, read from its source: here no framework can be imported.
 

@@ -82,53 +82,25 @@ def _measure(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, An
     return measure.measure(job, spawn_s, say)
 
 
-def _trace(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
+def _compared(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
+    """Do a job whose numbers are compared, not timed: in whole float32, where TensorFlow and JAX on a GPU round factors to TF32."""
+    import importlib
+
     _pin(job.threads)
-    from harness.worker import trace
-
-    return trace.trace(job, say)
-
-
-def _free_runs(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
-    _pin(job.threads)
-    from harness.worker import free_run
-
-    return free_run.free_runs(job, say)
+    os.environ |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}  # read when a framework is imported
+    module, function = COMPARED[job.task]
+    result: dict[str, Any] = getattr(importlib.import_module(f"harness.worker.{module}"), function)(job, say)
+    return result
 
 
-def _save(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
-    _pin(job.threads)
-    from harness.worker import round_trip
-
-    return round_trip.save(job, say)
-
-
-def _load(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
-    _pin(job.threads)
-    from harness.worker import round_trip
-
-    return round_trip.load(job, say)
-
-
-def _model(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
-    _pin(job.threads)
-    # Before a framework is imported: on a GPU two of them round the factors of a product to TF32, and the third does not.
-    os.environ |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
-    from harness.worker import user_model
-
-    return user_model.check(job, say)
-
-
-TASKS = {
-    "look": _look,
-    "gradients": _gradients,
-    "measure": _measure,
-    "trace": _trace,
-    "free runs": _free_runs,
-    "save": _save,
-    "load": _load,
-    "model": _model,
+COMPARED = {
+    "trace": ("trace", "trace"),
+    "free runs": ("free_run", "free_runs"),
+    "save": ("round_trip", "save"),
+    "load": ("round_trip", "load"),
+    "model": ("user_model", "check"),
 }
+TASKS = {"look": _look, "gradients": _gradients, "measure": _measure, **dict.fromkeys(COMPARED, _compared)}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from harness.records import store
+from harness.records.record import Record
 from tests.e2e.conftest import ROOT
 from tests.unit.records import record
 
@@ -93,4 +94,4 @@ print(store.add(Path(sys.argv[1]), record()))
     assert str(results) not in done.stdout
     assert list((results / "runs").iterdir()) == []
     kept = done.stdout.strip()
-    assert store._read(type(results)(kept)) == record()
+    assert store._read(type(results)(kept), Record) == record()

@@ -3,6 +3,7 @@
 import ast
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ FRAMEWORK = {
 }
 
 
+@cache
 def tree(file):
     return ast.parse(file.read_text())
 

@@ -3,5 +3,5 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-CONFIG = Path(__file__).resolve().parents[3] / "backends.toml"
+CONFIG = Path(__file__).resolve().parents[2] / "backends.toml"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from harness.judge.user_model import majority
 from harness.judge.user_model.target import Wanted, target_of, wanted
 from harness.judge.user_model.verdict import record
 from harness.report.user_model import junit, sentences
-from tests.unit.parity.user_models import CONFIG, NOW
+from tests.parity.user_models import CONFIG, NOW
 
 RANDOM = np.random.default_rng(8)
 PLAIN = {

@@ -18,7 +18,7 @@ from harness.report import parity as report
 from harness.spec import config
 from tests.unit.records import record
 
-WHOLE = config.load(Path(__file__).resolve().parents[3] / "backends.toml")
+WHOLE = config.load(Path(__file__).resolve().parents[2] / "backends.toml")
 SETTINGS = {"hidden": {"units": 3}, "optimizer": {"rho": 0.9}}
 KERNEL, BIAS = np.arange(6, dtype=np.float32).reshape(2, 3), np.full(3, 0.5, np.float32)
 POINT = Point("adversarial", {"a/kernel": KERNEL, "a/bias": BIAS}, {"a/kernel/square": KERNEL + 1}, 468, np.zeros((1, 2)), np.zeros(1, int))

@@ -13,7 +13,7 @@ from harness.judge.parity.loop import examine_loop
 from harness.judge.parity.trace import expected, read
 from harness.judge.parity.verdict import judged, verdict
 from harness.launch import ask
-from tests.unit.parity.small import SPECS, bed, handed_back, planned
+from tests.parity.small import SPECS, bed, handed_back, planned
 
 FORMS = ("probs", "logits")
 QUANTITIES = [(form, quantity) for form in FORMS for quantity in expected(SPECS[form], "instrumented")]

@@ -15,7 +15,7 @@ from harness.spec import config
 from harness.spec.config import Adam, Dense, RMSprop, Spec
 from tests.unit.records import record
 
-BACKENDS = config.load(Path(__file__).resolve().parents[3] / "backends.toml").backends
+BACKENDS = config.load(Path(__file__).resolve().parents[2] / "backends.toml").backends
 N = 88  # two full batches of 32 and a short one
 HIDDEN = Dense(name="hidden", units=8, activation="relu")
 SPECS = {
