@@ -167,6 +167,8 @@ def examine(
         for check in CHECKS[kind_of(spec, quantity)]:
             value = error(check.measure, received[quantity], exact, step.slack.get(quantity))
             of_float32 = max(FACTOR * floors.get((quantity, check.measure), 0.0), _of_update(spec, check.measure, quantity, step))
+            if check.measure == "scale":  # one number, near 0 by luck where few samples make the gradient; never more than "relative"
+                of_float32 = max(of_float32, floors.get((quantity, "relative"), 0.0))
             of_backends = min(FACTOR * noise.get((quantity, check.measure), 0.0), check.cap)
             gate = max(check.least * UNIT, of_float32, of_backends)
             found.append(Finding(quantity, check.measure, value, gate, int(exact.size)))

@@ -14,7 +14,7 @@ from harness.judge.parity import fixtures, gates, oracle
 from harness.judge.parity.fixtures import Point, Twin
 from harness.judge.parity.gates import Quantities
 from harness.judge.parity.loop import N_LOOP, Course, course
-from harness.judge.parity.oracle import Loss, Step
+from harness.judge.parity.oracle import UNIT, Loss, Step
 from harness.spec.config import Spec
 
 N_TWINS = 8  # that real backends compute
@@ -88,8 +88,15 @@ def _epoch(spec: Spec, parts: Mapping[str, Any], rows: NDArray[np.int32]) -> tup
 
 
 def _float32(spec: Spec, point: Point, twins: Iterable[Twin], loss: Loss) -> list[Quantities]:
-    """Return the update as an ordinary float32 implementation makes it, and as its permutation twins do."""
-    found: list[Quantities] = [oracle.traced(spec, point.trained(np.float32), point.x, point.y, loss, kinks=False).quantities]
+    """Return the update as ordinary float32 implementations make it, and as permutation twins do.
+
+    Of the former there are three: one whose softmax is exact to rounding, and two whose probabilities are all a unit in
+    the last place too large, or too small. Once samples are learnt, p - 1 is little more than that, and it does not average out.
+    """
+    plain = point.trained(np.float32)
+    found: list[Quantities] = [
+        oracle.traced(spec, plain, point.x, point.y, loss, kinks=False, off=off).quantities for off in (0, 2 * UNIT, -2 * UNIT)
+    ]
     for number, twin in enumerate(twins):
         permuted = twin.of(point, number)
         found.append(twin.undone(oracle.traced(spec, permuted.trained(np.float32), permuted.x, permuted.y, loss, kinks=False).quantities))

@@ -82,11 +82,14 @@ def step(spec: Spec, network: Trained, x: Array, y: NDArray[np.integer], loss: L
     return after, mean
 
 
-def traced(spec: Spec, network: Trained, x: Array, y: NDArray[np.integer], loss: Loss | None = None, *, kinks: bool = True) -> Step:
+def traced(
+    spec: Spec, network: Trained, x: Array, y: NDArray[np.integer], loss: Loss | None = None, *, kinks: bool = True, off: float = 0.0
+) -> Step:
     """Return one update with every quantity on its way.
 
     The quantities: NAME/z and NAME/a of each layer (a linear layer has no a), losses, loss, gradient/WEIGHT from the last
     layer back, then slot/WEIGHT/SLOT, update/WEIGHT and weight/WEIGHT. See `step` for the arguments; without kinks the slack is zeros.
+    Off by that part of itself is each probability on the way back: softmax is an approximation of each framework's own.
     """
     dtype = next(iter(network.weights.values())).dtype
     passed = forward(spec, network.weights, x.astype(dtype))
@@ -96,6 +99,9 @@ def traced(spec: Spec, network: Trained, x: Array, y: NDArray[np.integer], loss:
         if layer.activation != "linear":
             found[f"{layer.name}/a"] = a
     losses, flowing = losses_and_gradient(loss or spec.loss_form, *passed[-1], y)
+    if off:
+        kept = flowing.any(axis=1, keepdims=True)  # nothing flows back from where a clip cuts
+        flowing = flowing + kept * activated("softmax", passed[-1][0]) * dtype.type(off / len(y))
     found |= {"losses": losses, "loss": np.asarray(losses.mean())}
     gradients, slack = backward(spec, network.weights, passed, flowing, kinks=kinks)
     found |= {f"gradient/{name}": gradient for name, gradient in gradients.items()}
