@@ -76,7 +76,7 @@ def parity(
     round_trips: Annotated[bool, typer.Option("--round-trips", help="Also save under each backend and load under each.")] = False,
     proof: ProofOption = False,
     json: Annotated[Path | None, typer.Option(help="Also write the whole record there.")] = None,
-    junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm and a round trip.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write the tables there, as for a CI's summary.")] = None,
     dataset: DatasetOption = None,
     device: DeviceOption = "auto",
