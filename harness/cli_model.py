@@ -10,8 +10,8 @@ from typing import Any
 
 import typer
 
-from harness.cli_shared import console_of
-from harness.errors import ConfigError, StoreError
+from harness.cli_shared import console_of, written
+from harness.errors import ConfigError
 
 MINE = ("model", "batch", "backends", "seed", "threads", "time_limit", "device", "json", "junit", "config")
 CODES = {"agrees": 0, "departs": 1, "failed": 1, "no majority": 3}
@@ -51,11 +51,6 @@ def checked(given: Mapping[str, Any]) -> None:
     with steps_line(console) as say:
         found = check(what, say)
     console.print(report.terminal(found), crop=False)
-    for option, text in (("json", found.model_dump_json(indent=1)), ("junit", report.junit(found))):
-        if given[option]:
-            try:
-                given[option].write_text(text, encoding="utf-8")
-            except OSError as error:
-                raise StoreError(f"--{option}: {given[option]}: cannot be written ({error.strerror})") from None
+    written({"--json": (given["json"], found.model_dump_json(indent=1)), "--junit": (given["junit"], report.junit(found))})
     if CODES[found.verdict]:
         raise typer.Exit(CODES[found.verdict])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import cli_model
-from harness.cli_shared import ConfigOption, DatasetOption, DeviceOption, ResultsOption, configured, console_of, dataset_of
+from harness.cli_shared import ConfigOption, DatasetOption, DeviceOption, ResultsOption, configured, console_of, dataset_of, written
 
 FULL_SEEDS = (0, 1, 2)
 N_EPOCHS = 5  # of the course that resync points lie on: 2,345 updates of MNIST
@@ -16,25 +16,6 @@ N_EPOCHS = 5  # of the course that resync points lie on: 2,345 updates of MNIST
 if TYPE_CHECKING:
     from harness.launch.plan import Planned
     from harness.records.parity import Parity
-
-
-def written(parity: Parity, json: Path | None, junit: Path | None, markdown: Path | None) -> None:
-    """Write the record where a CI wants it.
-
-    Raises:
-        StoreError: a file cannot be written.
-    """
-    from harness.errors import StoreError
-    from harness.report import parity as report
-
-    texts = {"--json": (json, parity.model_dump_json(indent=1)), "--junit": (junit, report.junit(parity))}
-    texts["--markdown"] = markdown, report.markdown(parity)
-    for option, (file, text) in texts.items():
-        if file:
-            try:
-                file.write_text(text, encoding="utf-8")
-            except OSError as error:
-                raise StoreError(f"{option}: {file}: cannot be written ({error.strerror})") from None
 
 
 def _proved(asked: bool) -> None:
@@ -103,8 +84,7 @@ def parity(
     planned = plan(spec_name, wanted, chosen, protocol, prepared, device=device, implementations=tuple(arm or ()))
     found = _held(planned, root, tuple(point or ()), round_trips=round_trips, full=full)
     file = store.add(results, found)
-    _shown(found, file)
-    written(found, json, junit, markdown)
+    _shown(found, file, json, junit, markdown)
     if found.verdict != "agrees":
         raise typer.Exit(3 if found.verdict in ("chaotic", "inconclusive") else 1)
 
@@ -127,9 +107,12 @@ def _held(planned: tuple[Planned, ...], root: Path, points: tuple[str, ...], *, 
         return with_free_runs(found, planned, root, say) if full else found
 
 
-def _shown(found: Parity, file: Path) -> None:
+def _shown(found: Parity, file: Path, json: Path | None, junit: Path | None, markdown: Path | None) -> None:
+    """Print what was found, and write it where a CI wants it."""
     from harness.report import parity as report
 
     console = console_of()
     console.print(report.terminal(found), crop=False)
     console.print(f"record: {file}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    texts = {"--json": (json, found.model_dump_json(indent=1)), "--junit": (junit, report.junit(found))}
+    written(texts | {"--markdown": (markdown, report.markdown(found))})

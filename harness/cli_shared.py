@@ -5,6 +5,7 @@ Modules are imported inside, so that `harness --help` answers at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -49,3 +50,19 @@ def console_of(stderr: bool = False) -> Console:
 
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=WIDTH)
+
+
+def written(texts: Mapping[str, tuple[Path | None, str]]) -> None:
+    """Write each text to its file, where its option names one.
+
+    Raises:
+        StoreError: a file cannot be written; names the option.
+    """
+    from harness.errors import StoreError
+
+    for option, (file, text) in texts.items():
+        if file:
+            try:
+                file.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise StoreError(f"{option}: {file}: cannot be written ({error.strerror})") from None

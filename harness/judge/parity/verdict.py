@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 
@@ -102,19 +103,7 @@ def _judged(
     found = locate.culprit(bed.spec, point, step, trace, findings, loss)
     if found is None:
         return findings, None
-    return findings, Departure(
-        program=trace.program,
-        point=trace.point,
-        quantity=found.quantity,
-        measure=found.measure,
-        error=found.error,
-        gate=found.gate,
-        fit=found.fit,
-        where=found.where,
-        explained=found.explained,
-        likewise=found.likewise,
-        unexplained=found.unexplained,
-    )
+    return findings, Departure(program=trace.program, point=trace.point, **asdict(found))
 
 
 def sentence(departure: Departure) -> str:
