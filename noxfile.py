@@ -141,6 +141,13 @@ def parity(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
+def bench(session: nox.Session) -> None:
+    """Time every arm against the others, live processes taking turns; arguments after -- go to harness bench."""
+    environments(session)
+    orchestrator(session, "bench", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
 def doctor(session: nox.Session) -> None:
     """Show what this machine has, what each backend sees, and what to type where they differ."""
     orchestrator(session, "doctor", *session.posargs)

@@ -1,4 +1,4 @@
-"""The front door: verbs, and nothing else. With cli_textbook, all that prints or exits, or hands a console to what draws on it.
+"""The front door: verbs, and nothing else. With its siblings cli_*, all that prints or exits, or hands a console to what draws on it.
 
 Modules are imported inside the verbs, so that `harness --help` answers at once.
 """
@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness import __version__, cli_parity, cli_textbook
-from harness.cli_shared import WIDTH, ConfigOption, DatasetOption, DeviceOption, ResultsOption, configured, console_of, dataset_of
+from harness import __version__, cli_bench, cli_gate, cli_parity, cli_textbook
+from harness.cli_shared import (
+    WIDTH,
+    ConfigOption,
+    DatasetOption,
+    DeviceOption,
+    ResultsOption,
+    configured,
+    console_of,
+    dataset_of,
+    polite_signals,
+    uninterrupted,
+)
 from harness.errors import ConfigError, HarnessError
 
 if TYPE_CHECKING:
@@ -33,11 +43,13 @@ app = typer.Typer(
 )
 app.add_typer(cli_textbook.app, name="textbook")
 app.command()(cli_parity.parity)
+app.command()(cli_bench.bench)
+app.command()(cli_gate.gate)
 
 
 def main() -> None:
     """Run the command line: 0 fine, 1 a run failed, 2 usage or configuration, 130 interrupted."""
-    for polite in _polite():
+    for polite in polite_signals():
         signal.signal(polite, signal.default_int_handler)  # each ends the children as Ctrl-C does
     try:
         app()
@@ -205,7 +217,7 @@ def _run_all(planned: tuple[Planned, ...], root: Path, results: Path) -> list[Re
         with run_bar(console, title, each.request.epochs) as show:
             record = ask.run(each, root, devices.host(hardware), show)
         records.append(record)
-        with _uninterrupted():
+        with uninterrupted():
             file = store.add(results, record)
         console.print(f"[{number}/{len(planned)}] {line(record)}", markup=False, highlight=False, soft_wrap=True)
         if results not in file.parents:
@@ -215,29 +227,6 @@ def _run_all(planned: tuple[Planned, ...], root: Path, results: Path) -> list[Re
         else:
             _loaded(results)
     return records
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Put an interrupt off until what is being written is written: a run of minutes is not lost to a Ctrl-C.
-
-    Handlers are exchanged, not signals masked: a mask holds for one thread, and the kernel would choose another.
-    """
-    came: list[int] = []
-    before = {polite: signal.signal(polite, lambda number, frame: came.append(number)) for polite in _polite()}
-    try:
-        yield
-    finally:
-        for polite, handler in before.items():
-            signal.signal(polite, handler)
-    if came:
-        raise KeyboardInterrupt
-
-
-def _polite() -> list[signal.Signals]:
-    """Return the signals that ask to stop, less those that whoever started this process had ignored, as nohup does."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    return [each for each in signals if signal.getsignal(each) is not signal.SIG_IGN]
 
 
 def _loaded(results: Path) -> Loaded:

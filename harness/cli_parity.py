@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import cli_model
-from harness.cli_shared import ConfigOption, DatasetOption, DeviceOption, ResultsOption, configured, console_of, dataset_of, written
+from harness.cli_shared import (
+    ConfigOption,
+    DatasetOption,
+    DeviceOption,
+    ResultsOption,
+    configured,
+    console_of,
+    dataset_of,
+    summarised,
+    written,
+)
 
 FULL_SEEDS = (0, 1, 2)
 N_EPOCHS = 5  # of the course that resync points lie on: 2,345 updates of MNIST
@@ -114,5 +124,7 @@ def _shown(found: Parity, file: Path, json: Path | None, junit: Path | None, mar
     console = console_of()
     console.print(report.terminal(found), crop=False)
     console.print(f"record: {file}", style="dim", markup=False, highlight=False, soft_wrap=True)
-    texts = {"--json": (json, found.model_dump_json(indent=1)), "--junit": (junit, report.junit(found))}
-    written(texts | {"--markdown": (markdown, report.markdown(found))})
+    text = report.markdown(found)
+    texts = {"--json": (json, found.model_dump_json(indent=1)), "--junit": (junit, report.junit(found)), "--markdown": (markdown, text)}
+    written(texts)
+    summarised(text)

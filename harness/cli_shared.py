@@ -5,7 +5,10 @@ Modules are imported inside, so that `harness --help` answers at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -32,15 +35,16 @@ def configured(file: Path | None) -> tuple[Path, Config]:
     return found.resolve().parent, config.load(found)
 
 
-def dataset_of(name: str) -> Prepared:
-    """Return the dataset, saying in one line which one it is and why."""
+def dataset_of(name: str, *, said: bool = True) -> Prepared:
+    """Return the dataset, saying in one line which one it is and why, unless that is said elsewhere."""
     from harness.inputs import datasets
     from harness.report.progress import download_bar
 
     console = console_of()
     with download_bar(console) as show:
         prepared = datasets.prepare(name, show)
-    console.print(f"dataset: {prepared.name}, {prepared.origin}", markup=False, highlight=False, soft_wrap=True)
+    if said:
+        console.print(f"dataset: {prepared.name}, {prepared.origin}", markup=False, highlight=False, soft_wrap=True)
     return prepared
 
 
@@ -66,3 +70,42 @@ def written(texts: Mapping[str, tuple[Path | None, str]]) -> None:
                 file.write_text(text, encoding="utf-8")
             except OSError as error:
                 raise StoreError(f"{option}: {file}: cannot be written ({error.strerror})") from None
+
+
+def summarised(markdown: str) -> None:
+    """Append text to the summary that GitHub shows of a workflow's step, where this runs in one.
+
+    A summary that cannot be written is said on stderr, and fails nothing: the same text has been printed.
+    """
+    file = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not file:
+        return
+    try:
+        with Path(file).open("a", encoding="utf-8") as summary:
+            summary.write(f"{markdown.rstrip()}\n\n")
+    except OSError as error:
+        said = f"! GITHUB_STEP_SUMMARY: {file}: cannot be written ({error.strerror}); the summary is left out"
+        console_of(stderr=True).print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put an interrupt off until what is being written is written: a run of minutes is not lost to a Ctrl-C.
+
+    Handlers are exchanged, not signals masked: a mask holds for one thread, and the kernel would choose another.
+    """
+    came: list[int] = []
+    before = {polite: signal.signal(polite, lambda number, frame: came.append(number)) for polite in polite_signals()}
+    try:
+        yield
+    finally:
+        for polite, handler in before.items():
+            signal.signal(polite, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+def polite_signals() -> list[signal.Signals]:
+    """Return the signals that ask to stop, less those that whoever started this process had ignored, as nohup does."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    return [each for each in signals if signal.getsignal(each) is not signal.SIG_IGN]

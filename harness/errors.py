@@ -5,6 +5,7 @@ HarnessError                 2   something to mend and type again; shown as one 
 ├── DataError                2   the dataset is not there, or is not what its name says
 ├── EnvironmentMissing       2   a backend's virtual environment is not there, or its Python does not start
 ├── StoreError               2   the results folder cannot be read or written
+├── NotComparable            4   results of another machine, Keras, dataset or spec
 └── Refused                      inside a worker: the run cannot be what was asked for; becomes the reason of a failed record
 
 Anything else that escapes is a defect of this program and shows its traceback. A run that failed is no exception
@@ -37,6 +38,12 @@ class EnvironmentMissing(HarnessError):
 
 class StoreError(HarnessError):
     """The results folder cannot be read or written."""
+
+
+class NotComparable(HarnessError):
+    """Results of another machine, Keras, dataset or spec: a number made of both would mean nothing."""
+
+    exit_code = 4
 
 
 class Refused(HarnessError):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from harness.records.record import Record
+from harness.records.bench import Turn
+from harness.records.record import Epoch, Record, Value
 
 
 class Arm(NamedTuple):
@@ -52,24 +53,38 @@ def remarks(arms: Arms) -> Iterable[str]:
     versions = sorted({run.harness for run in members})
     if len(versions) > 1:
         yield f"made by several versions of the harness ({', '.join(versions)}), which may not time alike"
-    for name in ("tf32", "precision"):
-        values = {str(run.measured.settings.get(name)) for run in members if run.measured}
-        if len(values) > 1:
-            yield f"{name} differs ({', '.join(sorted(values))}): these rows are not of one arithmetic"
-    for name, share in _teardown_shares(arms).items():
-        yield f"{name}: {share:.0%} of its epoch time is fit taking its input pipeline down (teardown_s in results/README.md)"
-    recompiled = {"/".join(run.arm) for run in members if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])}
-    if recompiled:
-        yield f"compiled after the first epoch, so its epoch time holds compilation: {', '.join(sorted(recompiled))}"
-
-
-def _teardown_shares(arms: Arms) -> dict[str, float]:
-    """Return, for each arm where it is more than a twentieth, the share of epoch time that lies after the last update."""
-    shares = {}
+    yield from arithmetic([run.measured.settings for run in members if run.measured])
     for arm, runs in arms.items():
         epochs = [epoch for run in runs if run.status == "ok" and run.measured for epoch in run.measured.epochs[1:]]
-        whole = sum(epoch.seconds for epoch in epochs)
-        share = sum(epoch.teardown_s for epoch in epochs) / whole if whole else 0.0
-        if share > 0.05:
-            shares[f"{arm.backend}/{arm.implementation} on {arm.device}"] = share
-    return shares
+        yield from taken_down(f"{arm.backend}/{arm.implementation} on {arm.device}", epochs)
+    yield from recompiled(
+        {"/".join(run.arm) for run in members if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])}
+    )
+
+
+def departed(names: Collection[str]) -> Iterable[str]:
+    """Say which times are of other numbers."""
+    if names:
+        yield f"{', '.join(names)}: departs from the referee (harness parity says where), and a time for other numbers is no comparison"
+
+
+def arithmetic(settings: Collection[Mapping[str, Value]]) -> Iterable[str]:
+    """Say where processes computed in different precisions."""
+    for name in ("tf32", "precision"):
+        values = {str(each.get(name)) for each in settings}
+        if len(values) > 1:
+            yield f"{name} differs ({', '.join(sorted(values))}): these rows are not of one arithmetic"
+
+
+def taken_down(name: str, epochs: Collection[Epoch | Turn]) -> Iterable[str]:
+    """Say which share of an arm's epoch time lies after its last update, where that is more than a twentieth."""
+    whole = sum(epoch.seconds for epoch in epochs)
+    share = sum(epoch.teardown_s for epoch in epochs) / whole if whole else 0.0
+    if share > 0.05:
+        yield f"{name}: {share:.0%} of its epoch time is fit taking its input pipeline down (teardown_s in results/README.md)"
+
+
+def recompiled(names: Collection[str]) -> Iterable[str]:
+    """Say whose epochs compiled though they were not the first."""
+    if names:
+        yield f"compiled after the first epoch, so its epoch time holds compilation: {', '.join(sorted(names))}"

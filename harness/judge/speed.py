@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import ConfigError, choice
-from harness.judge.remarks import Arm, equal_inputs, remarks
-from harness.records.parity import Parity, Verdicts, verdict_on, verdicts_of
+from harness.judge.remarks import Arm, departed, equal_inputs, remarks
+from harness.records.parity import Parity, Verdicts, verdict_on, verdicts_of, worst
 from harness.records.record import Record
 
 
@@ -173,7 +173,7 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
         failures,
         f"{base.backend}/{base.implementation}" if base else "",
         equal_inputs(arms),
-        (*_departed(rows), *remarks(arms)),
+        (*departed([row.name for row in rows if row.parity == "departs"]), *remarks(arms)),
     )
 
 
@@ -230,16 +230,8 @@ def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float
 
 
 def _worst(runs: Sequence[Record], verdicts: Verdicts) -> str:
-    """Return the parity of an arm's finished runs: one that departs is not hidden by others."""
-    found = {verdict_on(run, verdicts) for run in runs if run.status == "ok"}
-    return next((verdict for verdict in ("departs", "failed", "not checked") if verdict in found), "agrees" if found else "not checked")
-
-
-def _departed(rows: Sequence[ArmRow]) -> Iterable[str]:
-    """Say which times are of other numbers."""
-    names = [row.name for row in rows if row.parity == "departs"]
-    if names:
-        yield f"{', '.join(names)}: departs from the referee (harness parity says where), and a time for other numbers is no comparison"
+    """Return the parity of an arm's finished runs."""
+    return worst({verdict_on(run, verdicts) for run in runs if run.status == "ok"})
 
 
 def _median(values: Iterable[float | None]) -> float | None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +41,63 @@ def hodges_lehmann(values: Sequence[float], confidence: float = 0.95) -> Interva
 
     Source: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd ed., 3.1-3.3.
     """
+    averages = _walsh_averages(values)
+    ways = _rank_sums(len(values)).sum(axis=0)
+    return _between(averages, ways, confidence, f"{len(values)} values")
+
+
+def pseudomedian(values: Sequence[float]) -> float:
+    """Return the Hodges-Lehmann estimate alone, of however few values: the median of their Walsh averages."""
+    return float(np.median(_walsh_averages(values)))
+
+
+def hodges_lehmann_shift(values: Sequence[float], others: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Return by how much `others` lie above `values`, two independent samples, with the exact distribution-free interval.
+
+    Args:
+        values: (m,), independent.
+        others: (n,), independent, of the same shape but for the shift; 4 and 4 are the fewest for 95 %.
+        confidence: least probability that the interval holds the shift.
+
+    Returns:
+        The median of the m n differences, and the k-th smallest and largest of them, with k from the null distribution of
+        the Mann-Whitney statistic. Ties make the interval wider than it need be, never narrower.
+
+    Raises:
+        ValueError: too few values for that confidence.
+
+    Source: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd ed., 4.1-4.3.
+    """
+    x, y = np.asarray(values, np.float64), np.asarray(others, np.float64)
+    m, n = len(x), len(y)
+    ways = _rank_sums(m + n)[m, m * (m + 1) // 2 :][: m * n + 1]
+    return _between(np.sort((y - x[:, None]).ravel()), ways, confidence, f"{m} and {n} values")
+
+
+def _walsh_averages(values: Sequence[float]) -> Floats:
     x = np.asarray(values, np.float64)
-    averages = np.sort(((x[:, None] + x) / 2)[np.triu_indices(len(x))])
-    rank = _critical_rank(len(x), confidence)
-    if rank < 1:
-        raise ValueError(f"a {confidence:.0%} interval needs more than {len(x)} values")
-    return Interval(float(averages[rank - 1]), float(np.median(averages)), float(averages[-rank]))
+    return np.sort(((x[:, None] + x) / 2)[np.triu_indices(len(x))])
 
 
-def _critical_rank(n: int, confidence: float) -> int:
-    """Return the largest k with P(W < k) <= (1 - confidence) / 2 for the signed-rank statistic W of n values, 0 if none."""
-    ways = np.zeros(n * (n + 1) // 2 + 1)  # ways[w]: subsets of {1..n} with sum w
-    ways[0] = 1
+def _rank_sums(n: int) -> Floats:
+    """Return how many subsets of {1..n} have so many members (rows) and such a sum (columns)."""
+    ways = np.zeros((n + 1, n * (n + 1) // 2 + 1))
+    ways[0, 0] = 1
     for rank in range(1, n + 1):
-        ways[rank:] += ways[:-rank].copy()
-    return int(np.searchsorted(np.cumsum(ways) / 2.0**n, (1 - confidence) / 2, side="right"))
+        ways[1:, rank:] += ways[:-1, :-rank].copy()
+    return ways
+
+
+def _between(ordered: Floats, ways: Floats, confidence: float, received: str) -> Interval:
+    """Return the median of ordered estimates, and the k-th from either end.
+
+    k is the largest with P(statistic < k) <= (1 - confidence) / 2, where the statistic, the number of estimates below the
+    true value, takes each of its values in so many equally likely `ways`.
+    """
+    rank = int(np.searchsorted(np.cumsum(ways) / ways.sum(), (1 - confidence) / 2, side="right"))
+    if rank < 1:
+        raise ValueError(f"a {confidence:.0%} interval needs more than {received}")
+    return Interval(float(ordered[rank - 1]), float(np.median(ordered)), float(ordered[-rank]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +142,21 @@ def tost(differences: Sequence[float], margin: float, level: float = 0.05) -> Eq
     interval = Interval(mean - half, mean, mean + half)
     outside = interval.low > margin or interval.high < -margin
     return Equivalence(interval, p, len(x), "equivalent" if p < level else "different" if outside else "inconclusive")
+
+
+def mcnemar(n_first_only: int, n_second_only: int) -> float:
+    """Return the exact two-sided p of McNemar's test: that two classifiers are right equally often on the same images.
+
+    Args:
+        n_first_only: images that only the first has right.
+        n_second_only: images that only the second has right.
+
+    Returns:
+        The probability of a split at least as uneven, if each of these images is a fair coin's; 1 where there are none.
+
+    Source: McNemar 1947, in its exact binomial form; the binomial test is SciPy's.
+    """
+    from scipy import stats
+
+    n = n_first_only + n_second_only
+    return float(stats.binomtest(n_first_only, n, 0.5).pvalue) if n else 1.0

@@ -67,6 +67,28 @@ def _nvidia() -> Hardware:
         pynvml.nvmlShutdown()
 
 
+def process_memory(pid: int) -> int | None:
+    """Return the bytes that a process holds on all NVIDIA GPUs, its context and its allocator's reserve inside.
+
+    None where no driver answers, where it holds none, and where the driver does not say (a container that hides pids, WSL).
+    """
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        running = [process for handle in handles for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)]
+    except pynvml.NVMLError:
+        return None
+    finally:
+        pynvml.nvmlShutdown()
+    held = [process.usedGpuMemory for process in running if process.pid == pid and process.usedGpuMemory is not None]
+    return sum(held) if held else None
+
+
 def _nvidia_on_the_bus(bus: Path = Path("/sys/bus/pci/devices")) -> bool:
     """Say whether a display or 3D controller (class 0x03....) of NVIDIA (vendor 0x10de) is plugged in. Linux only."""
     for device in bus.glob("*"):

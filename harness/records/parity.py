@@ -7,11 +7,12 @@ History of the format:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from harness.records.bench import Entrant, Session, Start
 from harness.records.record import Count, Data, Host, Record, Seconds, Share
 from harness.spec.config import Frozen, Option, Spec
 
@@ -156,7 +157,7 @@ def verdicts_of(parities: Iterable[Parity]) -> Verdicts:
     for parity in sorted(parities, key=lambda parity: parity.started_at):
         for arm in parity.arms:
             asked = f"{arm.module} {arm.options}"
-            place = (arm.device, parity.host.machine, parity.harness)
+            place = _place(arm.device, parity)
             verdicts[_content(parity.spec), arm.backend, arm.implementation, asked, *_versions(arm.versions), *place] = arm.verdict
     return verdicts
 
@@ -167,8 +168,28 @@ def verdict_on(record: Record, verdicts: Verdicts) -> str:
         return "not checked"
     request = record.request
     arm = (request.backend, request.implementation, f"{request.module} {request.options}")
-    place = (record.measured.device, record.host.machine, record.harness)
+    place = _place(record.measured.device, record)
     return verdicts.get((_content(request.spec), *arm, *_versions(record.measured.versions), *place), "not checked")
+
+
+def verdict_in(session: Session, entrant: Entrant, starts: Iterable[Start], verdicts: Verdicts) -> str:
+    """Return what is known of an entrant of a bench session, as `verdict_on` says it: the worst over its processes."""
+    arm = (entrant.backend, entrant.implementation, f"{entrant.module} {entrant.options}")
+    found = {
+        verdicts.get((_content(session.spec), *arm, *_versions(start.versions), *_place(start.device, session)), "not checked")
+        for start in starts
+        if start.status == "ok"
+    }
+    return worst(found)
+
+
+def worst(found: Collection[str]) -> str:
+    """Return the verdict that stands for several runs of one arm: one that departs is not hidden by others."""
+    return next((verdict for verdict in ("departs", "failed", "not checked", "agrees") if verdict in found), "not checked")
+
+
+def _place(device: str, made: Session | Parity | Record) -> tuple[str, str, str]:
+    return device, made.host.machine, made.harness
 
 
 def _content(spec: Spec) -> str:

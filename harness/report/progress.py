@@ -12,8 +12,9 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
-from harness.launch.ask import Event
+from harness.launch.process import Event
 from harness.records.record import Record
 
 PHASES = {"import": "importing", "data": "loading the data", "build": "building", "evaluate": "evaluating"}
@@ -85,3 +86,35 @@ def steps_line(console: Console) -> Iterator[Callable[[str], None]]:
             bar.refresh()
 
         yield show
+
+
+@contextmanager
+def bench_progress(console: Console) -> Iterator[Callable[[str, float | None, bool], None]]:
+    """Give a function that shows what a bench session is at, with the time left: one line that changes, or a line a generation.
+
+    Its arguments: what is being done, the seconds that are left or None, and whether a generation is over.
+    """
+    if not console.is_terminal:
+        yield lambda what, left_s, done: console.out(_with_left(what, left_s), highlight=False) if done else None
+        return
+    column = TextColumn("{task.description}", markup=False, table_column=Column())  # one that wraps: the time left is never cut
+    with Progress(column, console=console, auto_refresh=False, transient=True) as bar:
+        task = bar.add_task("")
+
+        def show(what: str, left_s: float | None, done: bool) -> None:
+            bar.update(task, description=_with_left(what, left_s))
+            bar.refresh()
+
+        yield show
+
+
+def _with_left(what: str, left_s: float | None) -> str:
+    return what if left_s is None else f"{what}; {duration(left_s)} left"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them: "40 s", "6 min", "1 h 5 min"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -13,7 +13,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.judge.speed import ArmRow, Failed, Spread, Table, differences
-from harness.records.store import Rejected, as_csv
+from harness.records.files import Rejected
+from harness.records.store import as_csv
 
 HEADER = (
     "arm",

@@ -146,7 +146,7 @@ class Arm(Frozen):
         for name, value in self.options.items():
             if name not in known:
                 raise _fault(f"options: unknown key: {choice(known, name)}", "key")
-            if value not in known[name]:
+            if (type(value), value) not in [(type(each), each) for each in known[name]]:  # to `in`, true is 1
                 raise _fault(f"options.{name}: {choice(known[name], value)}", "key")
         return self
 
@@ -166,6 +166,7 @@ class Backend(Frozen):
     accelerators: bool = True  # whether it can use one at all
     variables: dict[str, str] = {}
     cpu_variables: dict[str, str] = {}  # besides CUDA_VISIBLE_DEVICES, where the CPU is asked for
+    shared_variables: dict[str, str] = {}  # where several processes live at once, as in a bench: none may take a GPU's whole memory
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
 
 
@@ -179,10 +180,21 @@ class Protocol(Frozen):
     time_limit_s: Annotated[float, Field(gt=0, le=1e6)] = 1800.0
 
 
+class Experiment(Frozen):
+    """How a bench session is laid out; arguments of `harness bench` go before these."""
+
+    arms: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] = ("keras",)
+    baseline: str | None = None  # "jax/keras": the arm whose epoch is 1.00 and whose code runs twice; else the first that takes part
+    generations: Annotated[int, Field(gt=0, le=99)] = 8  # fresh sets of processes; a 95 % interval needs 6
+    blocks: Annotated[int, Field(gt=0, le=99)] = 5  # turns of each process, after its first epoch
+    budget_s: Annotated[float, Field(gt=0, le=1e6)] = 840.0  # no generation begins that would end later
+
+
 class Config(Frozen):
     """The whole of backends.toml. The first spec is the default one."""
 
     protocol: Protocol = Protocol()
+    bench: Experiment = Experiment()
     specs: Annotated[dict[Name, Spec], Field(min_length=1)]
     backends: Annotated[dict[Name, Backend], Field(min_length=1)]
 
@@ -190,15 +202,19 @@ class Config(Frozen):
     def _names_are_known_and_homes_apart(self) -> Config:
         frameworks = sorted(file.stem for file in (WORKER / "frameworks").glob("[a-z]*.py"))
         arms = dict.fromkeys(arm for backend in self.backends.values() for arm in backend.arms)
-        for arm in self.protocol.arms:
-            if arm not in arms:
-                raise _fault(f"[protocol] arms: {choice(arms, arm)}")
+        for table, named in (("protocol", self.protocol.arms), ("bench", self.bench.arms)):
+            for arm in named:
+                if arm not in arms:
+                    raise _fault(f"[{table}] arms: {choice(arms, arm)}")
         homes = [backend.environment for backend in self.backends.values()]
         for name, backend in self.backends.items():
             if name not in frameworks:
                 raise _fault(f"[backends.{name}]: {choice(frameworks, name)}")
             if homes.count(backend.environment) > 1:
                 raise _fault(f"[backends.{name}] environment: expected one of its own; received {backend.environment!r} twice")
+        whole = [f"{name}/{arm}" for name, backend in self.backends.items() for arm in backend.arms]
+        if self.bench.baseline not in (None, *whole):
+            raise _fault(f"[bench] baseline: {choice(whole, self.bench.baseline)}")
         return self
 
     def spec(self, name: str | None) -> tuple[str, Spec]:

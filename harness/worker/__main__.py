@@ -68,6 +68,12 @@ def _look(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
     return facts.look(job.backend)
 
 
+def _self_check(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
+    from harness.worker import facts, self_check
+
+    return self_check.wait_is_effective(facts.framework_of(job.backend))
+
+
 def _gradients(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
     import importlib
 
@@ -80,6 +86,22 @@ def _measure(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, An
     from harness.worker import measure
 
     return measure.measure(job, spawn_s, say)
+
+
+def _live(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
+    _keep_to(job.cores) if job.cores else _pin(job.request.threads)
+    from harness.worker import live
+
+    return live.live(job, spawn_s, say)
+
+
+def _keep_to(cores: list[int]) -> None:
+    """Keep this process to those cores."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    missing = sorted(set(cores) - allowed)
+    if missing:
+        raise Refused(f"--pin: core {missing[0]} is none that this process may use: {', '.join(map(str, sorted(allowed))) or 'none'}")
+    os.sched_setaffinity(0, cores)
 
 
 def _compared(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
@@ -100,7 +122,14 @@ COMPARED = {
     "load": ("round_trip", "load"),
     "model": ("user_model", "check"),
 }
-TASKS = {"look": _look, "gradients": _gradients, "measure": _measure, **dict.fromkeys(COMPARED, _compared)}
+TASKS = {
+    "look": _look,
+    "self check": _self_check,
+    "gradients": _gradients,
+    "measure": _measure,
+    "live": _live,
+    **dict.fromkeys(COMPARED, _compared),
+}
 
 
 if __name__ == "__main__":

@@ -51,6 +51,15 @@ def affinity() -> int | None:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def memory_bytes(framework: ModuleType) -> dict[str, int]:
+    """Return what this process took at most, each figure by its label: they count different things, and none is a part of another.
+
+    "peak RSS": resident in the machine's memory. On an accelerator also "allocator peak", handed out to arrays, and
+    "allocator reserved", held for them. "NVML used" is the driver's own count, which the parent asks for.
+    """
+    return {"peak RSS": peak_rss_bytes(), **framework.memory()}
+
+
 def peak_rss_bytes() -> int:
     """Return this process's own peak of resident memory, in bytes.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,17 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker import keras_optimizer
-from harness.worker.facts import framework_of
+from harness.worker import keras_model
+from harness.worker.keras_model import export, predict, resume, slots, wait
 
-if TYPE_CHECKING:  # the request comes as plain attributes: this environment holds no validation library
+if TYPE_CHECKING:
     from harness.spec.config import Spec
 
-FRAMEWORK = framework_of(keras.backend.backend())
-PREDICT_BATCH = 1000  # divides the 10,000 test images: one shape to compile
+__all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "slots", "wait"]
+
+# Of `compile`; what each does on a backend is said there: https://keras.io/api/models/model_training_apis
+OPTIONS = {"jit_compile": ("auto", True, False), "steps_per_execution": (1, 7, 67, 469)}
+FRAMEWORK = keras_model.FRAMEWORK
 
 
 class EpochClock(keras.callbacks.Callback):
@@ -44,6 +47,8 @@ class State:
     settings: Any  # of its optimizer
     batch_size: int
     n_compiles: Callable[[], int]
+    asked: Mapping[str, Any] = field(default_factory=dict)  # of `compile`
+    n_steps: int = 0  # of the last `fit`
     setup_s: float = 0.0  # of the last `fit`: from its call to its epoch's begin
     teardown_s: float = 0.0  # from its epoch's end to its return
 
@@ -57,19 +62,13 @@ class Batches:
 
 
 def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
-    """Return the spec's model, compiled as in the textbook, holding those weights."""
-    n_inputs = weights[f"{spec.layers[0].name}/kernel"].shape[0]
-    layers = [keras.layers.Dense(layer.units, activation=layer.activation, name=layer.name) for layer in spec.layers]
-    model = keras.Sequential([keras.Input((n_inputs,)), *layers])
-    for layer in layers:
-        layer.kernel.assign(weights[f"{layer.name}/kernel"])
-        layer.bias.assign(weights[f"{layer.name}/bias"])
-    model.compile(
-        optimizer=keras_optimizer.of(spec.optimizer),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=spec.loss_form == "logits"),
-        metrics=["accuracy"],
-    )
-    return State(model, spec.optimizer, spec.batch_size, FRAMEWORK.watch_compiles(model))
+    """Return the spec's model, compiled as in the textbook or with the options asked for, holding those weights.
+
+    **Differs**: `steps_per_execution` puts so many updates into one program on TensorFlow and JAX; PyTorch raises above 1.
+    """
+    asked = {name: getattr(options, name, known[0]) for name, known in OPTIONS.items()}
+    model = keras_model.compiled(spec, weights, **asked)
+    return State(model, spec.optimizer, spec.batch_size, FRAMEWORK.watch_compiles(model), asked)
 
 
 def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Batches:
@@ -86,55 +85,22 @@ def epoch(state: State, data: Batches) -> tuple[State, float, float]:
     """
     clock, called = EpochClock(), time.perf_counter()
     history = state.model.fit(data.x, data.y, batch_size=state.batch_size, shuffle=False, verbose=0, callbacks=[clock]).history
+    state.n_steps = -(-len(data.y) // state.batch_size)
     state.setup_s, state.teardown_s = clock.began - called, time.perf_counter() - clock.ended
     return state, history["loss"][0], history["accuracy"][0]
-
-
-def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the model's output for each sample, (n, classes): probabilities or logits, as its last layer has it."""
-    return np.asarray(state.model.predict(x, batch_size=PREDICT_BATCH, verbose=0))
-
-
-def export(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return the weights by name, kernels (inputs, units), biases (units,)."""
-    return {
-        f"{layer.name}/{part}": keras.ops.convert_to_numpy(getattr(layer, part))
-        for layer in state.model.layers
-        for part in ("kernel", "bias")
-    }
-
-
-def slots(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight."""
-    return keras_optimizer.slots(state.model.optimizer, state.settings, export(state)) if state.model.optimizer.built else {}
-
-
-def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
-    """Return the state as training had left it after n_updates: those weights, those slots."""
-    for layer in state.model.layers:
-        layer.kernel.assign(weights[f"{layer.name}/kernel"])
-        layer.bias.assign(weights[f"{layer.name}/bias"])
-    keras_optimizer.resume(state.model.optimizer, state.settings, state.model.trainable_variables, weights, slots, n_updates)
-    return state
-
-
-def wait(state: State) -> None:
-    """Return once the device has finished every update."""
-    FRAMEWORK.wait([variable.value for variable in state.model.variables])
 
 
 def facts(state: State) -> dict[str, Any]:
     """Return what only this arm knows: device, counts, what was asked of the compiler and what took effect."""
     model = state.model
-    return {
-        "device": FRAMEWORK.where(model.trainable_variables[0].value),
-        "n_parameters": int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),
-        "n_updates": int(keras.ops.convert_to_numpy(model.optimizer.iterations)),
+    return keras_model.known(model) | {
         "n_compiles": state.n_compiles(),
+        "n_dispatches": -(-state.n_steps // model.steps_per_execution),
         "setup_s": state.setup_s,
         "teardown_s": state.teardown_s,
-        "jit_requested": "auto",
+        "jit_requested": state.asked.get("jit_compile", "auto"),
         "jit_effective": bool(model.jit_compile),
+        "steps_per_execution_requested": state.asked.get("steps_per_execution", 1),
+        "steps_per_execution": int(model.steps_per_execution),
         "eager": bool(model.run_eagerly),
-        "precision": keras.config.dtype_policy().name,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -37,8 +36,44 @@ class Inputs:
     order_sha256: str
 
 
+@dataclass(slots=True)
+class Run:
+    """A run on its way: its arm, what that was given, the state of its training, and the seconds of what came before."""
+
+    request: Request
+    arm: ModuleType
+    framework: ModuleType
+    inputs: Inputs
+    state: Any
+    weights_sha256: str  # read back from the built model
+    phases: dict[str, float]
+
+
+class Diverged(Exception):
+    """Training cannot go on: why."""
+
+
 def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
     """Train and evaluate what the job asks for, and return {"diverged": reason or "", "measured": Measurement's fields}.
+
+    Raises:
+        Refused: the inputs, the backend or the device are not those of the request.
+    """
+    run = begin(job, spawn_s, say)
+    epochs, diverged = train_all(run, say)
+    say(phase="evaluate")
+    evaluation = evaluate(run)
+    if evaluation["test_accuracy"] is None:
+        diverged = diverged or "diverged: the trained model's outputs are not finite"
+    if diverged:
+        evaluation |= {"test_accuracy": None, "test_loss": None}
+    phases = run.phases | {"evaluate_s": evaluation.pop("evaluate_s")}
+    measured = identity(run) | evaluation | {"phases": phases, "epochs": epochs, "peak_rss_bytes": facts.peak_rss_bytes()}
+    return {"diverged": diverged, "measured": measured}
+
+
+def begin(job: Any, spawn_s: float, say: Say) -> Run:
+    """Import, read and build what the job asks for, and check that it is that.
 
     Raises:
         Refused: the inputs, the backend or the device are not those of the request.
@@ -55,60 +90,71 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
     weights_sha256 = weights_digest(arm.export(state))
     _check(weights_sha256 == weights_digest(inputs.weights), "the weights read back from the built model are not those set")
     _check_device(request, [arm.facts(state)["device"]])
-    state, epochs, diverged = _train(arm, state, inputs, say, getattr(job, "turns", None))
-    say(phase="evaluate")
-    test_inputs = network_input(inputs.parts["x_test"])
-    outputs, evaluate_s = timed(lambda: arm.predict(state, test_inputs))
-    if not diverged and not np.isfinite(outputs).all():
-        diverged = "diverged: the trained model's outputs are not finite"
-    accuracy, loss = (None, None) if diverged else score(outputs, inputs.parts["y_test"], request.spec.loss_form)
-    known = arm.facts(state)
-    device = known.pop("device")
-    known = {name: value for name, value in known.items() if name not in ("setup_s", "teardown_s")}  # each epoch has its own
-    measured = {
-        "phases": {"spawn_s": spawn_s, "import_s": import_s, "data_s": data_s, "build_s": build_s, "evaluate_s": evaluate_s},
-        "epochs": epochs,
-        "n_parameters": known.pop("n_parameters"),
-        "n_updates": known.pop("n_updates"),
-        "n_compiles": known.pop("n_compiles"),
+    phases = {"spawn_s": spawn_s, "import_s": import_s, "data_s": data_s, "build_s": build_s}
+    return Run(request, arm, framework, inputs, state, weights_sha256, phases)
+
+
+def train_all(run: Run, say: Say) -> tuple[list[dict[str, Any]], str]:
+    """Return one entry for each epoch, and why training stopped early, if it did."""
+    epochs: list[dict[str, Any]] = []
+    try:
+        for index in range(run.request.epochs):
+            epochs.append(train(run, index))
+            seen = {name: value for name, value in epochs[-1].items() if name != "n_compiles"}
+            say(epoch=index + 1, epochs=run.request.epochs, **seen)
+    except Diverged as why:
+        return epochs, str(why)
+    return epochs, ""
+
+
+def train(run: Run, index: int) -> dict[str, Any]:
+    """Train the epoch of that index, from 0, and return the fields of `harness.records.record.Epoch`.
+
+    Raises:
+        Diverged: the loss is not finite.
+    """
+    arm, parts, samples = run.arm, run.inputs.parts, run.inputs.order[index % len(run.inputs.order)]
+    data, feed_s = timed(lambda: arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples]))
+    before = arm.facts(run.state)["n_compiles"]
+    (run.state, loss, accuracy), seconds = timed(lambda: arm.epoch(run.state, data), lambda result: arm.wait(result[0]))
+    if not math.isfinite(loss):
+        raise Diverged(f"diverged: the loss became {loss} in epoch {index + 1} of {run.request.epochs}")
+    known = arm.facts(run.state)
+    # A `fit` of many epochs makes its input pipeline once: making it is a part of feeding, not of each epoch.
+    # The first time that is building and compiling too, which belongs to the first epoch, as the other arms' does.
+    setup_s, teardown_s = known.get("setup_s", 0.0) if index else 0.0, known.get("teardown_s", 0.0)
+    times = {"feed_s": feed_s + setup_s, "seconds": seconds - setup_s, "teardown_s": teardown_s}
+    return {**times, "loss": loss, "accuracy": accuracy, "n_compiles": known["n_compiles"] - before}
+
+
+def evaluate(run: Run) -> dict[str, Any]:
+    """Return what the model makes of the test images: accuracy and loss, None where an output is not finite."""
+    test_inputs = network_input(run.inputs.parts["x_test"])
+    outputs, evaluate_s = timed(lambda: run.arm.predict(run.state, test_inputs))
+    finite = bool(np.isfinite(outputs).all())
+    accuracy, loss = score(outputs, run.inputs.parts["y_test"], run.request.spec.loss_form) if finite else (None, None)
+    return {
+        "evaluate_s": evaluate_s,
         "test_accuracy": accuracy,
         "test_loss": loss,
         "first_predictions": outputs[:10].argmax(axis=1).tolist(),
-        "data_sha256": inputs.data_sha256,
-        "weights_sha256": weights_sha256,
-        "order_sha256": inputs.order_sha256,
-        "final_weights_sha256": weights_digest(arm.export(state)),
-        "device": device,
-        "peak_rss_bytes": facts.peak_rss_bytes(),
-        "settings": {**known, **framework.settings(), "affinity": facts.affinity()},
-        "versions": facts.versions(framework),
+        "final_weights_sha256": weights_digest(run.arm.export(run.state)),
     }
-    return {"diverged": diverged, "measured": measured}
 
 
-def _train(arm: ModuleType, state: Any, inputs: Inputs, say: Say, turns: str | None) -> tuple[Any, list[dict[str, Any]], str]:
-    """Return the trained state, one entry for each epoch, and why training stopped early, if it did."""
-    epochs: list[dict[str, Any]] = []
-    parts, n_epochs = inputs.parts, len(inputs.order)
-    data = None
-    with Path(turns).open() if turns else nullcontext() as gate:  # a FIFO: of several live workers, each waits here for its turn
-        for index, samples in enumerate(inputs.order, start=1):
-            if gate:
-                gate.readline()
-            data = None  # the last epoch's samples go before the next ones come: two sets at once would count as the arm's memory
-            data, feed_s = timed(lambda: arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples]))  # noqa: B023
-            before = arm.facts(state)["n_compiles"]
-            (state, loss, accuracy), seconds = timed(lambda: arm.epoch(state, data), lambda result: arm.wait(result[0]))  # noqa: B023
-            if not math.isfinite(loss):
-                return state, epochs, f"diverged: the loss became {loss} in epoch {index} of {n_epochs}"
-            known = arm.facts(state)
-            # A `fit` of many epochs makes its input pipeline once: making it is a part of feeding, not of each epoch.
-            # The first time that is building and compiling too, which belongs to the first epoch, as the other arms' does.
-            setup_s, teardown_s = known.get("setup_s", 0.0) if index > 1 else 0.0, known.get("teardown_s", 0.0)
-            times = {"feed_s": feed_s + setup_s, "seconds": seconds - setup_s, "teardown_s": teardown_s}
-            epochs.append({**times, "loss": loss, "accuracy": accuracy, "n_compiles": known["n_compiles"] - before})
-            say(epoch=index, epochs=n_epochs, loss=loss, accuracy=accuracy, **times)
-    return state, epochs, ""
+def identity(run: Run) -> dict[str, Any]:
+    """Return what the run was, and on what: device, counts, settings, versions, digests."""
+    known = run.arm.facts(run.state)
+    counts = {name: known.pop(name) for name in ("device", "n_parameters", "n_updates", "n_compiles")}
+    own = {name: value for name, value in known.items() if name not in ("setup_s", "teardown_s", "n_dispatches")}  # each epoch has its own
+    return {
+        **counts,
+        "data_sha256": run.inputs.data_sha256,
+        "weights_sha256": run.weights_sha256,
+        "order_sha256": run.inputs.order_sha256,
+        "settings": {**own, **run.framework.settings(), "affinity": facts.affinity()},
+        "versions": facts.versions(run.framework),
+    }
 
 
 def score(outputs: NDArray[np.float32], labels: NDArray[np.uint8], loss_form: str) -> tuple[float, float]:

@@ -34,14 +34,10 @@ def generation(
     with ExitStack() as stack:
         turns = {
             arm: stack.enter_context(
-                textbook_script(backend, whole, dataset, n_blocks, N_EPOCHS, "shuffled")
-                if arm == "textbook"
-                else harness_worker(backend, arm, whole, dataset, N_EPOCHS * n_blocks + 1)
+                textbook_script(backend, whole, dataset, "shuffled") if arm == "textbook" else harness_worker(backend, arm, whole, dataset)
             )
             for arm in arms
         }
-        for turn in turns.values():
-            turn(1)  # the first epoch compiles
         logs: dict[str, list[float]] = {arm: [] for arm in arms}
         for _ in range(n_blocks):
             seconds = {arm: float(np.mean(turns[arm](N_EPOCHS))) for arm in random.permutation(arms)}

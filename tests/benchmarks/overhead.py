@@ -30,7 +30,7 @@ from harness.inputs import datasets
 from harness.judge.statistics import Interval, hodges_lehmann
 from harness.launch import ask
 from harness.spec import config
-from tests.benchmarks.turns import ROOT, Turn, fifo_of, harness_worker, take
+from tests.benchmarks.turns import ROOT, Turn, harness_worker
 
 TEXTBOOK = Path(__file__).with_name("textbook.py")
 LIMIT_MID, LIMIT_HIGH = 1.02, 1.05
@@ -38,27 +38,32 @@ N_EPOCHS = 5  # of a turn
 
 
 @contextmanager
-def textbook_script(
-    backend: str, whole: config.Config, dataset: datasets.Prepared, n_turns: int, n_epochs: int = N_EPOCHS, order: str = "fixed"
-) -> Iterator[Turn]:
+def textbook_script(backend: str, whole: config.Config, dataset: datasets.Prepared, order: str = "fixed") -> Iterator[Turn]:
     """Give the turns of the bare script, in the same environment, with the same variables."""
     there = whole.backends[backend]
-    command = [str(ask.python_of(there, ROOT)), str(TEXTBOOK), str(dataset.folder)]
-    with fifo_of() as fifo, tempfile.TemporaryDirectory() as home:
+    command = [str(ask.python_of(there, ROOT)), str(TEXTBOOK), str(dataset.folder), order]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with tempfile.TemporaryDirectory() as home:
         variables = ask.environment(there, backend, "auto", "auto") | {"KERAS_HOME": home}
-        output = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-        with subprocess.Popen([*command, fifo.path, str(n_turns), str(n_epochs), order], env=variables, **output) as script:
+        with subprocess.Popen(command, env=variables, bufsize=1, **pipes) as script:
+
+            def turn(n_epochs: int) -> list[float]:
+                script.stdin.write(f"{n_epochs}\n")
+                lines = [script.stdout.readline() for _ in range(n_epochs)]
+                if not all(lines):
+                    raise SystemExit(f"the {backend} script ended before its turn was over")
+                return [float(line) for line in lines]
+
             try:
-                yield lambda n: take(fifo, n, lambda: float(script.stdout.readline() or "nan"), f"the {backend} script")
+                turn(1)  # compiles
+                yield turn
             finally:
                 script.kill()
 
 
 def generation(backend: str, whole: config.Config, dataset: datasets.Prepared, n_blocks: int, first: int) -> list[tuple[float, float]]:
     """Return the epoch seconds of harness and textbook in each block of one fresh pair of processes."""
-    n_epochs = N_EPOCHS * n_blocks + 1
-    with harness_worker(backend, "keras", whole, dataset, n_epochs) as mine, textbook_script(backend, whole, dataset, n_blocks) as theirs:
-        mine(1), theirs(1)  # the first epoch compiles
+    with harness_worker(backend, "keras", whole, dataset) as mine, textbook_script(backend, whole, dataset) as theirs:
         pairs = []
         for block in range(n_blocks):
             times = {}

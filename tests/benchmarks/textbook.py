@@ -1,8 +1,8 @@
 """The bare textbook program, as a reader of the book would type it; it only waits for its turn before each `fit`.
 
-`python textbook.py DATASET_FOLDER TURNS_FIFO TURNS EPOCHS ORDER`: a `fit` of one epoch, then TURNS of EPOCHS; prints the
-seconds of each epoch. ORDER "shuffled" is the book's, `fit`'s default; "fixed" keeps the samples in their order, as the
-harness does, which puts them in order before its clock starts. Nothing of the harness is imported.
+`python textbook.py DATASET_FOLDER ORDER`: for each line of its input a `fit` of so many epochs; prints the seconds of
+each. ORDER "shuffled" is the book's, `fit`'s default; "fixed" keeps the samples in their order, as the harness does, which
+puts them in order before its clock starts. Nothing of the harness is imported.
 """
 
 import sys
@@ -11,7 +11,7 @@ import time
 import keras
 import numpy as np
 
-folder, fifo, turns, epochs, order = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+folder, order = sys.argv[1:]
 train_images, train_labels = (np.load(f"{folder}/{name}.npy") for name in ("x_train", "y_train"))
 train_images = train_images.reshape((60000, 28 * 28)).astype("float32") / 255
 
@@ -29,9 +29,6 @@ class Clock(keras.callbacks.Callback):
         print(time.perf_counter() - self.start, flush=True)
 
 
-with open(fifo) as gate:
-    for n_epochs in [1, *[epochs] * turns]:
-        for _ in range(n_epochs):
-            gate.readline()
-        shuffle = order == "shuffled"
-        model.fit(train_images, train_labels, epochs=n_epochs, batch_size=128, shuffle=shuffle, verbose=0, callbacks=[Clock()])
+for line in sys.stdin:
+    shuffle = order == "shuffled"
+    model.fit(train_images, train_labels, epochs=int(line), batch_size=128, shuffle=shuffle, verbose=0, callbacks=[Clock()])

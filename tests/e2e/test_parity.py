@@ -77,8 +77,8 @@ def copy_of_harness(tmp_path):
     return tmp_path / "copy"
 
 
-RETURN = "    return State(model, spec.optimizer"
-INTO_KERAS = "worker/keras_fit.py"
+RETURN = "    return model\n"
+INTO_KERAS = "worker/keras_model.py"
 UPDATE = """
     rule = model.optimizer.update_step
     model.optimizer.update_step = lambda gradient, variable, rate: rule(gradient, variable, {})

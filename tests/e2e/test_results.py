@@ -80,14 +80,14 @@ def test_a_record_that_no_longer_fits_on_the_disk_is_kept_elsewhere_and_nothing_
 import resource, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from harness.records import store
+from harness.records import files, store
 from tests.unit.records import record
-real = store._write
+real = files.write
 def write(target, content):
     small = str(sys.argv[1]) in str(target)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000 if small else resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     return real(target, content)
-store._write = write
+files.write = write
 print(store.add(Path(sys.argv[1]), record()))
 """
     done = subprocess.run([sys.executable, "-c", limited, str(results)], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import cli, cli_shared
+from harness import cli_shared
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_an_interrupt_while_a_record_is_written_waits_until_it_is_written():
     written = []
 
     def write_through_an_interrupt():
-        with cli._uninterrupted():
+        with cli_shared.uninterrupted():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.02)
             written.append("whole")
@@ -44,8 +44,8 @@ def test_an_interrupt_while_a_record_is_written_waits_until_it_is_written():
 def test_a_signal_that_was_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        assert signal.SIGHUP not in cli._polite()
-        with cli._uninterrupted():
+        assert signal.SIGHUP not in cli_shared.polite_signals()
+        with cli_shared.uninterrupted():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)

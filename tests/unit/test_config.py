@@ -14,8 +14,11 @@ PROBS_LAYERS = """layers = [
 ]"""
 NAME = "expected to match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]*$'"
 OPTIMIZERS = "expected one of sgd, rmsprop, adam"
-MODULES = "keras_fit, naive.jax, naive.numpy, naive.tensorflow, naive.torch, native.jax, native.tensorflow, native.torch"
-BACKEND_KEYS = "expected one of environment, requirements, accelerators, variables, cpu_variables, arms"
+MODULES = (
+    "compiled.jax, compiled.tensorflow, compiled.torch, keras_fit, "
+    "naive.jax, naive.numpy, naive.tensorflow, naive.torch, native.jax, native.tensorflow, native.torch"
+)
+BACKEND_KEYS = "expected one of environment, requirements, accelerators, variables, cpu_variables, shared_variables, arms"
 PROTOCOL_KEYS = "expected one of seeds, epochs, arms, threads, time_limit_s"
 SPEC_KEYS = "expected one of dataset, layers, optimizer, loss_form, batch_size, epochs, initializer, shuffle, inputs"
 CORES = "expected 'auto' or a number of cores from 1"
@@ -45,7 +48,7 @@ BAD = {
     "a table misspelt": (
         "[protocol]",
         "[protocl]",
-        "unknown key: expected one of protocol, specs, backends; received 'protocl'. Did you mean 'protocol'?",
+        "unknown key: expected one of protocol, bench, specs, backends; received 'protocl'. Did you mean 'protocol'?",
     ),
     "a protocol key misspelt": (
         "epochs = 5",
@@ -205,9 +208,19 @@ BAD = {
         "Did you mean 'idiomatic'?",
     ),
     "an option for an arm that has none": (
-        'keras = { module = "keras_fit" }',
-        'keras = { module = "keras_fit", options = { fast = true } }',
-        "[backends.tensorflow] arms.keras options: unknown key: expected none; received 'fast'",
+        'compiled = { module = "compiled.jax" }',
+        'compiled = { module = "compiled.jax", options = { fast = true } }',
+        "[backends.jax] arms.compiled options: unknown key: expected none; received 'fast'",
+    ),
+    "a truth value for an option that is a number": (
+        "steps_per_execution = 7 ",
+        "steps_per_execution = true ",
+        "[backends.jax] arms.keras-tuned options.steps_per_execution: expected one of 1, 7, 67, 469; received True.",
+    ),
+    "a number for an option that is a truth value": (
+        "jit_compile = true",
+        "jit_compile = 1",
+        "[backends.tensorflow] arms.keras-tuned options.jit_compile: expected one of auto, True, False; received 1.",
     ),
     "an initializer misspelt": (
         'initializer = "uniform"',
@@ -372,9 +385,9 @@ def test_the_real_file_has_seven_specs_the_default_first(real):
 
 def test_the_real_file_has_four_backends_each_with_its_arms(real):
     assert {name: list(backend.arms) for name, backend in real.backends.items()} == {
-        "tensorflow": ["keras", "naive", "naive-optimizer", "naive-ops", "native", "native-idiomatic"],
-        "jax": ["keras", "naive", "native", "native-idiomatic"],
-        "torch": ["keras", "naive", "native", "native-idiomatic"],
+        "tensorflow": ["keras", "keras-tuned", "compiled", "naive", "naive-optimizer", "naive-ops", "native", "native-idiomatic"],
+        "jax": ["keras", "keras-tuned", "compiled", "naive", "native", "native-idiomatic"],
+        "torch": ["keras", "lean", "compiled", "naive", "native", "native-idiomatic"],
         "numpy": ["naive"],
     }
 
@@ -394,7 +407,7 @@ def test_what_an_arm_s_module_says_of_itself_is_read_with_its_default_first():
 
 
 def test_a_module_that_says_nothing_of_itself_has_nothing_to_ask_for():
-    assert config.said_by("keras_fit", "OPTIONS") == {}
+    assert config.said_by("compiled.jax", "OPTIONS") == {}
 
 
 def test_the_spec_is_the_first_where_none_is_named(real):

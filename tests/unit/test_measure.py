@@ -1,6 +1,5 @@
 """What a worker does with an arm, by a stand-in that keeps what it is given: order, feeding, clock, score. NumPy only."""
 
-import contextlib
 import gc
 import json
 import math
@@ -52,9 +51,15 @@ def arm(loss=lambda epoch: 0.5, log=None, known=lambda epoch: {}, spend=lambda s
     )
 
 
+def trained(arm, say=lambda **event: None):
+    """Train all epochs of an arm; return their entries, and why it stopped early."""
+    request = types.SimpleNamespace(epochs=len(ORDER))
+    return measure.train_all(measure.Run(request, arm, numpy_framework, INPUTS, 0, "", {}), say)
+
+
 def test_each_epoch_gets_every_sample_scaled_in_its_own_order():
     log = []
-    measure._train(arm(log=log), 0, INPUTS, lambda **event: None, None)
+    trained(arm(log=log))
     placed = [entry[1:] for entry in log if entry[0] == "place"]
     assert len(placed) == 3
     for samples, (x, y) in zip(ORDER, placed, strict=True):
@@ -65,7 +70,7 @@ def test_each_epoch_gets_every_sample_scaled_in_its_own_order():
 
 def test_an_epoch_trains_on_what_was_placed_and_is_waited_for():
     log = []
-    measure._train(arm(log=log), 0, INPUTS, lambda **event: None, None)
+    trained(arm(log=log))
     assert [entry[0] for entry in log] == ["place", "epoch", "wait"] * 3
     assert [entry[1] for entry in log if entry[0] == "wait"] == [1, 2, 3], "what is waited for is the state after the epoch"
     assert all(trained[1][0] is placed[1] for placed, trained in zip(log[::3], log[1::3], strict=True))
@@ -73,7 +78,7 @@ def test_an_epoch_trains_on_what_was_placed_and_is_waited_for():
 
 def test_epochs_are_told_and_kept_alike_and_compiles_fall_where_they_happened():
     events = []
-    _, epochs, diverged = measure._train(arm(loss=lambda epoch: 1 / epoch), 0, INPUTS, lambda **event: events.append(event), None)
+    epochs, diverged = trained(arm(loss=lambda epoch: 1 / epoch), lambda **event: events.append(event))
     assert diverged == ""
     assert [event["epoch"] for event in events] == [1, 2, 3]
     told = ("loss", "accuracy", "feed_s", "seconds", "teardown_s")
@@ -94,7 +99,7 @@ def times(monkeypatch):
         now[0] += seconds
 
     def train(known):
-        _, epochs, _ = measure._train(arm(known=known, spend=spend), 0, INPUTS, lambda **event: None, None)
+        epochs, _ = trained(arm(known=known, spend=spend))
         return [{name: epoch[name] for name in ("feed_s", "seconds", "teardown_s")} for epoch in epochs]
 
     return train
@@ -118,17 +123,9 @@ def test_an_arm_without_an_input_pipeline_keeps_the_clock_s_own_times(times):
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_training_and_enters_no_epoch(bad):
-    _, epochs, diverged = measure._train(arm(loss=lambda epoch: bad if epoch == 2 else 0.5), 0, INPUTS, lambda **event: None, None)
+    epochs, diverged = trained(arm(loss=lambda epoch: bad if epoch == 2 else 0.5))
     assert (len(epochs), diverged) == (1, f"diverged: the loss became {bad} in epoch 2 of 3")
     json.dumps(epochs, allow_nan=False)
-
-
-def test_a_worker_with_turns_feeds_and_trains_only_in_its_turn(monkeypatch):
-    log = []
-    gate = types.SimpleNamespace(readline=lambda: log.append(("turn",)))
-    monkeypatch.setattr(measure.Path, "open", lambda path: contextlib.nullcontext(gate))
-    measure._train(arm(log=log), 0, INPUTS, lambda **event: log.append(("said",)), "a FIFO")
-    assert [entry[0] for entry in log] == ["turn", "place", "epoch", "wait", "said"] * 3
 
 
 def test_the_clock_stops_only_after_the_wait(monkeypatch):

@@ -56,7 +56,7 @@ def test_a_layer_that_an_arm_cannot_express_is_refused_naming_the_arm_what_it_ca
     change = {"layers": (first.model_copy(update={"activation": "softmax"}), last)}
     said = (
         r"backends\.toml: \[specs\.mnist-mlp\] layers\[0\]\.activation: jax/native can do linear, relu; received 'softmax'\. "
-        r"Choose an arm that can: --arm keras --arm naive$"
+        r"Choose an arm that can: --arm keras --arm keras-tuned --arm compiled --arm naive$"
     )
     with pytest.raises(ConfigError, match=said):
         planned("mnist-mlp", "jax", change=change)

@@ -14,8 +14,8 @@ from rich.console import Console
 from harness.errors import ConfigError, DataError
 from harness.judge.speed import compare
 from harness.launch.devices import Accelerator, Hardware, advice, build_for
+from harness.records.files import Rejected
 from harness.records.record import Host
-from harness.records.store import Rejected
 from harness.report import dataset, doctor, progress, table
 from harness.spec import config
 from tests.unit.records import record

@@ -1,12 +1,12 @@
 """Estimators against brute force and a published value."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from harness.judge.statistics import Interval, hodges_lehmann
+from harness.judge.statistics import Interval, hodges_lehmann, hodges_lehmann_shift, mcnemar, pseudomedian
 
 
 def test_published_depression_scores_give_the_published_estimate_and_interval():
@@ -41,3 +41,68 @@ def test_fewer_than_six_values_are_refused_at_95_percent():
 def test_an_interval_excludes_what_lies_outside_and_not_its_ends():
     interval = Interval(1.0, 2.0, 3.0)
     assert [interval.excludes(value) for value in (0.9, 1.0, 2.0, 3.0, 3.1)] == [True, False, False, False, True]
+
+
+# Hollander, Wolfe, Chicken, table 4.1: permeability of the chorioamnion at term, and at 12 to 26 weeks.
+AT_TERM = [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46]
+EARLIER = [1.15, 0.88, 0.90, 0.74, 1.21]
+
+
+def test_published_permeability_constants_give_the_published_shift_and_interval():
+    # Examples 4.2 and 4.3: estimate -0.305; 96 % interval (-0.76, 0.15).
+    found = hodges_lehmann_shift(AT_TERM, EARLIER)
+    assert (found.low, found.mid, found.high) == pytest.approx((-0.76, -0.305, 0.15), abs=5e-4)
+
+
+def test_the_shift_s_interval_holds_exactly_the_shifts_that_the_mann_whitney_test_does_not_reject():
+    random = np.random.default_rng(4)
+    values, others = random.normal(0.0, 1.0, 7), random.normal(0.5, 1.0, 8)
+    found = hodges_lehmann_shift(values, others)
+
+    def p(shift):
+        return stats.mannwhitneyu(others - shift, values, method="exact").pvalue
+
+    assert all(p(shift) > 0.05 for shift in np.linspace(found.low + 1e-9, found.high - 1e-9, 7))
+    assert all(p(shift) <= 0.05 for shift in (found.low - 1e-9, found.high + 1e-9))
+
+
+@pytest.mark.parametrize("m", [4, 5, 6])
+def test_the_shift_s_coverage_is_at_least_the_confidence_under_every_split(m):
+    # Where nothing was shifted every split of the same values is equally likely: counting them is the exact coverage.
+    values = np.arange(10.0) ** 1.5
+    held = []
+    for chosen in combinations(range(10), m):
+        rest = np.delete(values, chosen)
+        held.append(not hodges_lehmann_shift(values[list(chosen)], rest).excludes(0.0))
+    assert 0.95 <= np.mean(held) < 0.98
+
+
+def test_the_shift_changes_its_sign_with_the_samples_places():
+    there, back = hodges_lehmann_shift(AT_TERM, EARLIER), hodges_lehmann_shift(EARLIER, AT_TERM)
+    assert (back.low, back.mid, back.high) == pytest.approx((-there.high, -there.mid, -there.low))
+
+
+def test_three_values_against_four_are_refused_at_95_percent():
+    with pytest.raises(ValueError, match="needs more than 3 and 4 values"):
+        hodges_lehmann_shift([1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0])
+    assert hodges_lehmann_shift([1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.5]).low == 1.0
+
+
+def test_the_estimate_alone_needs_no_more_than_one_value():
+    assert [pseudomedian(values) for values in ([2.0], [1.0, 4.0], [1.0, 2.0, 9.0])] == [2.0, 2.5, 3.5]
+
+
+def test_published_pairs_of_classifications_give_the_published_exact_p():
+    # Fagerland, Lydersen, Laake 2013, BMC Med Res Methodol 13:91, table 1 (airway hyper-responsiveness): 1 and 7; p = 0.070.
+    assert mcnemar(1, 7) == pytest.approx(0.0703, abs=5e-5)
+
+
+def test_mcnemar_s_p_is_that_of_counting_all_tosses():
+    tosses = [sum(toss) for toss in product((0, 1), repeat=9)]
+    for first in range(10):
+        as_uneven = [abs(2 * n - 9) >= abs(2 * first - 9) for n in tosses]
+        assert mcnemar(first, 9 - first) == pytest.approx(np.mean(as_uneven))
+
+
+def test_classifiers_that_never_differ_have_a_p_of_1():
+    assert mcnemar(0, 0) == 1.0

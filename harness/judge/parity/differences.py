@@ -10,6 +10,7 @@ from harness.spec.config import Option, Spec
 LOOKS_THROUGH_SOFTMAX = {
     # Keras 3.15, backend/tensorflow/nn.py: from a softmax's output it goes back to the logits, and never clips.
     ("tensorflow", "keras_fit"),
+    ("tensorflow", "compiled.tensorflow"),
     ("tensorflow", "native.tensorflow"),
 }
 TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers"  # Keras 3.15, torch_optimizer.py: what its optimizers are there, and are filed as

@@ -19,6 +19,7 @@ from harness.judge.parity.ground import Ground
 from harness.judge.parity.trace import Arrays, Trace, read
 from harness.launch import ask
 from harness.launch.plan import Planned
+from harness.launch.process import Event
 
 Say = Callable[[str], None]
 """Told what is being done."""
@@ -54,7 +55,7 @@ def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Pat
     with tempfile.TemporaryDirectory(prefix="harness-parity-") as folder:
         task = _task(Path(folder), points, bed, request.spec.model_dump(mode="json"), arms)
 
-        def hear(event: ask.Event) -> None:
+        def hear(event: Event) -> None:
             say(f"{request.backend}: {event['phase']}")
 
         answer = ask.work(

@@ -21,6 +21,7 @@ from harness.judge.parity import differences, fixtures
 from harness.judge.parity.gather import Say
 from harness.launch import ask
 from harness.launch.plan import Planned
+from harness.launch.process import Event
 from harness.records.parity import FORMS, Parity, RoundTrip, Whole
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -191,7 +192,7 @@ def _work(task: Mapping[str, Any], folder: Path, arm: Planned, root: Path, say: 
     folder.mkdir()
     whole = {**task, "spec": request.spec.model_dump(mode="json"), "folder": str(folder)}
 
-    def hear(event: ask.Event) -> None:
+    def hear(event: Event) -> None:
         say(f"{request.backend}: {event['phase']}")
 
     limits: dict[str, Any] = {"device": request.device, "threads": request.threads, "limit_s": request.time_limit_s}

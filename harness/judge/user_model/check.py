@@ -31,6 +31,7 @@ from harness.judge.user_model.majority import Finding
 from harness.judge.user_model.target import Target, Wanted
 from harness.judge.user_model.verdict import record
 from harness.launch import ask
+from harness.launch.process import Event
 from harness.records.user_model import ModelParity
 
 Arrays = dict[str, NDArray[Any]]
@@ -111,7 +112,7 @@ def _heard(what: Wanted, backend: str, inputs: Path, task: Mapping[str, Any], th
     files = {"inputs": str(inputs), "given": inputs.is_file(), "output": str(output)}
     targets = {"model": _named(what.model), "batch": _named(what.batch) if what.batch else None}
 
-    def hear(event: ask.Event) -> None:
+    def hear(event: Event) -> None:
         say(f"{backend}: {event['phase']}")
 
     answer = ask.work(

@@ -69,6 +69,55 @@ def wait(tensors: Sequence[Any]) -> None:
     jax.block_until_ready(tensors)
 
 
+def read(tensor: Any) -> NDArray[Any]:
+    """Return an array as NumPy has it, once the device has computed it."""
+    return np.asarray(tensor)
+
+
+def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[Callable[[int], Any], ...]:
+    """Return the ways to multiply two matrices so many times: in one program.
+
+    XLA takes what does not change out of a loop; the barrier says that the factors might.
+    """
+    summed = (((0 if form[0] == "t" else 1,), (1 if form[1] == "t" else 0,)), ((), ()))
+
+    def body(index: Any, carried: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        left, right, _ = jax.lax.optimization_barrier(carried)
+        return left, right, jax.lax.dot_general(left, right, summed)
+
+    placed = jax.device_put((a, b))
+    program = jax.jit(lambda rounds, *carried: jax.lax.fori_loop(0, rounds, body, carried)[2])
+    result = jax.lax.dot_general(*placed, summed)
+    return (lambda rounds: program(rounds, *placed, result),)
+
+
+def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
+    """Return the ways to add one array of n floats to another so many times: in one program, in place."""
+    weights, change = jax.device_put((np.zeros(n, np.float32), np.full(n, 1e-6, np.float32)))
+    program = jax.jit(lambda rounds, start, change: jax.lax.fori_loop(0, rounds, lambda index, carried: carried + change, start))
+    return (lambda rounds: program(rounds, weights, change),)
+
+
+def smallest() -> tuple[Callable[[int], Any], ...]:
+    """Return the ways to add 1 to a number so many times, a call each."""
+    add, zero = jax.jit(lambda number: number + 1), jax.device_put(np.zeros(1, np.float32))
+
+    def count(rounds: int) -> Any:
+        number = zero
+        for _ in range(rounds):
+            number = add(number)
+        return number
+
+    return (count,)
+
+
+def memory() -> dict[str, int]:
+    """Return what the accelerator's allocator handed out at most, and held; nothing on a CPU, which has no such count."""
+    counted = jax.devices()[0].memory_stats() or {}
+    labels = {"peak_bytes_in_use": "allocator peak", "peak_pool_bytes": "allocator reserved"}
+    return {label: int(counted[name]) for name, label in labels.items() if name in counted}
+
+
 def watch_compiles(model: Any) -> Callable[[], int]:
     """Return a function that says how many XLA programs were compiled since."""
     seen: list[str] = []

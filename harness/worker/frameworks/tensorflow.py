@@ -70,6 +70,71 @@ def wait(tensors: Sequence[Any]) -> None:
     tf.test.experimental.sync_devices()
 
 
+def read(tensor: Any) -> NDArray[Any]:
+    """Return a tensor as NumPy has it, once the device has computed it."""
+    return np.asarray(tensor)
+
+
+def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[Callable[[int], Any], ...]:
+    """Return the ways to multiply two matrices so many times: a loop of TensorFlow's own operations, and one compiled by XLA.
+
+    XLA takes what does not change out of a loop, and TensorFlow offers no barrier: one number of a factor comes from the
+    last round. Without that, 200 rounds took as long as 20.
+    """
+    left, right = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
+    transposed = {"transpose_a": form[0] == "t", "transpose_b": form[1] == "t"}
+
+    def plain(index: Any, right: Any, result: Any) -> tuple[Any, Any, Any]:
+        return index + 1, right, tf.matmul(left, right, **transposed)
+
+    def changing(index: Any, right: Any, result: Any) -> tuple[Any, Any, Any]:
+        right = tf.tensor_scatter_nd_update(right, [[0, 0]], [result[0, 0] * 1e-20])
+        return index + 1, right, tf.matmul(left, right, **transposed)
+
+    start = right, tf.matmul(left, right, **transposed)
+    return _loop(plain, start, compiled=False), _loop(changing, start, compiled=True)
+
+
+def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
+    """Return the ways to add one array of n floats to another so many times: the same two loops."""
+    change = tf.fill([n], 1e-6)
+
+    def add(index: Any, weights: Any) -> tuple[Any, Any]:
+        return index + 1, weights + change
+
+    return tuple(_loop(add, (tf.zeros([n]),), compiled=compiled) for compiled in (False, True))
+
+
+def smallest() -> tuple[Callable[[int], Any], ...]:
+    """Return the ways to add 1 to a number so many times, a call each. **Differs**: `number + 1` takes twice as long as this."""
+    zero, one = tf.zeros([1]), tf.ones([1])
+
+    def count(rounds: int) -> Any:
+        number = zero
+        for _ in range(rounds):
+            number = tf.raw_ops.AddV2(x=number, y=one)
+        return number
+
+    return (count,)
+
+
+def _loop(body: Callable[..., Any], start: tuple[Any, ...], *, compiled: bool) -> Callable[[int], Any]:
+    """Return a function that does so many rounds of a loop's body in one call."""
+
+    @tf.function(jit_compile=compiled, autograph=False)
+    def program(rounds: Any, *start: Any) -> Any:
+        return tf.while_loop(lambda index, *carried: index < rounds, body, (tf.constant(0), *start))[-1]
+
+    return lambda rounds: program(tf.constant(rounds), *start)
+
+
+def memory() -> dict[str, int]:
+    """Return what the GPU's allocator handed out at most; nothing on a CPU, which has no such count."""
+    if not tf.config.get_visible_devices("GPU"):
+        return {}
+    return {"allocator peak": int(tf.config.experimental.get_memory_info("GPU:0")["peak"])}
+
+
 def watch_compiles(model: Any) -> Callable[[], int]:
     """Return a function that says how often a step of a Keras model was traced since.
 

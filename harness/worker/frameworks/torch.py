@@ -64,12 +64,60 @@ def wait(tensors: Sequence[Any]) -> None:
         torch.accelerator.synchronize()
 
 
+def read(tensor: Any) -> NDArray[Any]:
+    """Return a tensor as NumPy has it, once the device has computed it."""
+    return np.asarray(tensor.detach().cpu())
+
+
+def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[Callable[[int], Any], ...]:
+    """Return the ways to multiply two matrices so many times: its BLAS library, into a matrix that is there."""
+    left, right = (_placed(matrix).T if how == "t" else _placed(matrix) for matrix, how in zip((a, b), form, strict=True))
+    result = torch.empty(left.shape[0], right.shape[1], device=left.device)
+
+    def multiply(rounds: int) -> Any:
+        for _ in range(rounds):
+            torch.mm(left, right, out=result)
+        return result
+
+    return (multiply,)
+
+
+def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
+    """Return the ways to add one array of n floats to another so many times: in place."""
+    weights, change = _placed(np.zeros(n, np.float32)), _placed(np.full(n, 1e-6, np.float32))
+
+    def add(rounds: int) -> Any:
+        for _ in range(rounds):
+            torch.add(weights, change, out=weights)
+        return weights
+
+    return (add,)
+
+
+def smallest() -> tuple[Callable[[int], Any], ...]:
+    """Return the ways to add one number to another so many times. **Differs**: into a given result is half of `add_(1)`."""
+    return sweep(1)
+
+
+def memory() -> dict[str, int]:
+    """Return what CUDA's allocator handed out at most, and held at most; nothing on a CPU, where the system allocates."""
+    if not torch.cuda.is_available():
+        return {}
+    return {"allocator peak": torch.cuda.max_memory_allocated(), "allocator reserved": torch.cuda.max_memory_reserved()}
+
+
 def watch_compiles(model: Any) -> Callable[[], int]:
     """Return a function that says how many graphs torch.compile made since; eager work makes none."""
     from torch._dynamo.utils import counters
 
     before = counters["stats"]["unique_graphs"]
     return lambda: int(counters["stats"]["unique_graphs"] - before)
+
+
+def _placed(array: NDArray[np.float32]) -> Any:
+    """Return an array on the device that training would use."""
+    kind = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+    return torch.from_numpy(array).to(kind)
 
 
 def _name(device: Any) -> str:

@@ -6,9 +6,8 @@ Keras's equations. `idiomatic`: a compiled step, optax with its defaults, and a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import optax
 from numpy.typing import NDArray
 
 from harness.errors import Refused
+from harness.worker.epochs.jax import compiled_epoch
 from harness.worker.frameworks import jax as framework
 from harness.worker.optimizers import Optimizer
 
@@ -131,38 +131,15 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
         names=tuple(weights),
         settings=None if idiomatic else spec.optimizer,
         start=start,
-        train=(looped if idiomatic else compiled_epoch)(step, spec.batch_size),
+        train=(looped if idiomatic else whole)(step, spec.batch_size),
         predict=jax.jit(outputs),
         n_compiles=framework.watch_compiles(None),
     )
 
 
-def compiled_epoch(step: Callable[..., Any], batch_size: int) -> Train:
-    """Return an epoch as one compiled program; what it carries on is overwritten, not copied (donated).
-
-    Batches are sliced out one by one: a scan over (batches, batch, features) would copy all samples into that shape first.
-    """
-
-    @partial(jax.jit, donate_argnums=0)
-    def train(carry: Any, images: Any, labels: Any) -> tuple[Any, Any, Any]:
-        n_full = len(labels) // batch_size
-
-        def body(index: Any, carried: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-            batch = [jax.lax.dynamic_slice_in_dim(array, index * batch_size, batch_size) for array in (images, labels)]
-            return added(carried, batch)
-
-        def added(carried: tuple[Any, Any, Any], batch: Sequence[Any]) -> tuple[Any, Any, Any]:
-            carry, loss_sum, right = carried
-            carry, (loss, more) = step(carry, batch)
-            return carry, loss_sum + loss, right + more
-
-        carried = carry, jnp.float32(0), jnp.int32(0)
-        if n_full:
-            carried = jax.lax.fori_loop(0, n_full, body, carried)
-        if n_full * batch_size < len(labels):  # the short batch
-            carried = added(carried, (images[n_full * batch_size :], labels[n_full * batch_size :]))
-        return carried[0], carried[1], carried[2]
-
+def whole(step: Callable[..., Any], batch_size: int) -> Train:
+    """Return an epoch as one compiled program."""
+    train = compiled_epoch(step, batch_size)
     return lambda carry, data: train(carry, *data.device)
 
 
@@ -239,6 +216,7 @@ def facts(state: State) -> dict[str, Any]:
         "n_parameters": sum(weight.size for weight in weights),
         "n_updates": int(state.carry["n_updates"]),
         "n_compiles": state.n_compiles(),
+        **({"n_dispatches": 1} if state.settings else {}),
         "jit_requested": True,
         "jit_effective": True,
         "eager": False,

@@ -17,6 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from harness.errors import Refused
+from harness.worker.epochs.tensorflow import over_batches
 from harness.worker.frameworks import tensorflow as framework
 from harness.worker.optimizers import Optimizer, rule_of
 
@@ -109,7 +110,6 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
 def compiled_epoch(spec: Spec, variables: list[Any], optimizer: Optimizer, activations: tuple[str, ...], progress: Progress) -> Train:
     """Return an epoch as one program compiled by XLA, which carries weights and slots as values and assigns them at its end."""
     slots, count = optimizer.slots, progress.n_updates
-    size = spec.batch_size
 
     def step(carried: tuple[Any, ...], images: Any, labels: Any) -> tuple[Any, ...]:
         weights, memory, done, loss_sum, n_correct = carried
@@ -121,7 +121,6 @@ def compiled_epoch(spec: Spec, variables: list[Any], optimizer: Optimizer, activ
     @tf.function(jit_compile=True, reduce_retracing=False)
     def epoch(images: Any, labels: Any) -> tuple[Any, Any]:
         progress.traces.append("epoch")
-        n_full = len(labels) // size
         state = (
             [variable.read_value() for variable in variables],
             [tuple(slot.read_value() for slot in several) for several in slots],
@@ -129,16 +128,7 @@ def compiled_epoch(spec: Spec, variables: list[Any], optimizer: Optimizer, activ
             tf.constant(0.0),
             tf.constant(0.0),
         )
-
-        def body(index: Any, carried: tuple[Any, ...]) -> tuple[Any, ...]:
-            # tf.slice, since its size is known to XLA; images[begin : begin + size] made an epoch hundreds of times longer.
-            batch = tf.slice(images, [index * size, 0], [size, images.shape[1]]), tf.slice(labels, [index * size], [size])
-            return index + 1, step(carried, *batch)
-
-        if n_full:
-            _, state = tf.while_loop(lambda index, carried: index < n_full, body, (tf.constant(0), state))
-        if n_full * size < len(labels):  # the short batch
-            state = step(state, images[n_full * size :], labels[n_full * size :])
+        state = over_batches(step, state, images, labels, spec.batch_size)
         for variable, value in zip(tf.nest.flatten((variables, slots, count)), tf.nest.flatten(state[:3]), strict=True):
             variable.assign(value)
         return state[3], state[4]
@@ -244,6 +234,7 @@ def facts(state: State) -> dict[str, Any]:
         "n_parameters": int(sum(np.prod(weight.shape) for weight in state.weights)),
         "n_updates": int(state.progress.n_updates),
         "n_compiles": len(state.progress.traces),
+        **({"n_dispatches": 1} if state.optimizer else {}),
         "setup_s": state.progress.setup_s,
         "teardown_s": state.progress.teardown_s,
         "jit_requested": state.optimizer is not None,

@@ -1,0 +1,138 @@
+"""`harness bench`: which backend, by how much, how sure? Exit 0 where the session is complete, 3 where it says nothing sure yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli_session import Wanted, begun, sat
+from harness.cli_shared import (
+    ConfigOption,
+    DatasetOption,
+    DeviceOption,
+    ResultsOption,
+    configured,
+    console_of,
+    summarised,
+    written,
+)
+from harness.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from harness.records.bench import Bench
+    from harness.spec.config import Config, Device
+
+
+def bench(
+    arms: Annotated[
+        list[str] | None,
+        typer.Option(help="An arm (jax/compiled), a backend or an implementation; may be repeated. By default [bench] arms."),
+    ] = None,
+    spec: Annotated[str | None, typer.Option(help="As in backends.toml; its first where none is named.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="The arm whose epoch is 1.00, and whose code runs twice; by default the first.")
+    ] = None,
+    generations: Annotated[int | None, typer.Option(min=1, max=99, help="Fresh sets of processes; a 95 % interval needs 6.")] = None,
+    blocks: Annotated[int | None, typer.Option(min=1, max=99, help="Turns of each process, after its first epoch.")] = None,
+    budget: Annotated[str | None, typer.Option(help="No generation begins that would end later: 10m, 90s, 1h.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest session that is not complete.")] = False,
+    stop_after: Annotated[int | None, typer.Option(min=1, help="End after so many generations; --resume goes on.")] = None,
+    pin: Annotated[str | None, typer.Option(help="Keep every worker to these cores, as 0,1.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Measure nothing: only show the newest session.")] = False,
+    self_check: Annotated[
+        bool, typer.Option("--self-check", help="Measure nothing: check what the figures stand on, the newest session's noise among it.")
+    ] = False,
+    json: Annotated[Path | None, typer.Option(help="Also write everything there.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the table there, a row an arm.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the table there, as for a CI's summary.")] = None,
+    threads: Annotated[str | None, typer.Option(help="auto, or the number of cores for every backend.")] = None,
+    dataset: DatasetOption = None,
+    device: DeviceOption = "auto",
+    results: ResultsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Time every arm against the others, live processes taking turns: the table, who wins for how many epochs, and how sure."""
+    from harness.records import bench_store
+
+    root, whole = configured(config)
+    results = results or root / "results"
+    if self_check:
+        _checked(whole, root, results, device)
+        return
+    if show:
+        known = bench_store.sessions(results)
+        if not known:
+            raise StoreError(f"{results}: no bench session to show. Run: nox -s bench")
+        found, interrupted = known[0], False
+    else:
+        budget_s = _seconds(budget) if budget else whole.bench.budget_s
+        wanted = Wanted(arms, spec, baseline, generations, blocks, _cores(pin), threads, dataset, device)
+        began = begun(wanted, whole, results, resume=resume)
+        found, interrupted = sat(began, whole, root, results, budget_s, stop_after)
+    settled = _shown(found, results, json, csv, markdown)
+    if interrupted or not settled:
+        raise typer.Exit(130 if interrupted else 3)
+
+
+def _checked(whole: Config, root: Path, results: Path, device: Device) -> None:
+    """Check what a bench stands on; exit 1 where something fails, 3 where something cannot be told."""
+    from harness.judge import self_check as checks
+    from harness.launch import ask
+    from harness.records import bench_store
+    from harness.report import self_check as report
+    from harness.report.progress import steps_line
+
+    known = bench_store.sessions(results)
+    answers = {}
+    with steps_line(console_of()) as say:
+        for name, backend in whole.backends.items():
+            say(f"{name}: does its clock wait?")
+            answers[name] = ask.work({"task": "self check"}, name, backend, root, device=device, limit_s=whole.protocol.time_limit_s)
+        found = checks.waits(answers)
+        if known:
+            say("errors and power of its verdicts, simulated")
+            found += [*checks.of_session(known[0]), *checks.of_verdicts(known[0])]
+    console_of().print(report.terminal(found, known[0].session.run_id if known else ""), crop=False)
+    if not known:
+        raise StoreError(f"{results}: no bench session whose noise could be looked at. Run: nox -s bench")
+    if not all(check.holds for check in found):
+        raise typer.Exit(1 if any(check.holds is False for check in found) else 3)
+
+
+def _shown(bench: Bench, results: Path, json: Path | None, csv: Path | None, markdown: Path | None) -> bool:
+    """Print what a session says, write it where it is wanted, and return whether it says anything sure."""
+    from harness.judge.bench import standing
+    from harness.records import store
+    from harness.report import bench as report
+
+    found = standing(bench, store.load_all(results).parities, own_cost=bench.own_cost)
+    console_of().print(report.terminal(found, bench), crop=False)
+    text = report.markdown(found, bench)
+    written({"--json": (json, report.as_json(found, bench)), "--csv": (csv, report.csv(found, bench)), "--markdown": (markdown, text)})
+    summarised(text)
+    return any(arm.verdict in ("faster", "slower", "same") for arm in found.arms)
+
+
+def _cores(text: str | None) -> tuple[int, ...] | None:
+    """Return the cores that --pin names."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"--pin: expected numbers of cores, as 0 or 0,1; received {text!r}")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds that 90s, 10m or 1h say."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], text[-1]) if text and text[-1] in units else (text, "s")
+    try:
+        seconds = float(number) * units[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 1e6:
+        raise ConfigError(f"--budget: expected seconds, minutes or hours, as 90s, 10m or 1h; received {text!r}")
+    return seconds

@@ -1,0 +1,145 @@
+"""`harness gate`: has an arm become slower since an earlier session? Exit 0 where none has, 1 where one has.
+
+Exit 3 where it cannot be told, 4 where the sessions must not be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli_session import Wanted, begun, sat
+from harness.cli_shared import ConfigOption, ResultsOption, configured, console_of, summarised, written
+from harness.errors import NotComparable, StoreError
+
+if TYPE_CHECKING:
+    from harness.judge.gate import Gate
+    from harness.records.bench import Bench
+    from harness.records.bench_store import Loaded
+
+CODES = {"passed": 0, "regressed": 1, "inconclusive": 3}
+TRACKED = Path("results/reference")  # what a revision has of results
+
+
+def gate(
+    against: Annotated[str, typer.Option(help="A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0.")],
+    path: Annotated[Path, typer.Option(help="With a revision: the results folder that it tracks.")] = TRACKED,
+    confirm: Annotated[
+        bool,
+        typer.Option("--confirm/--no-confirm", help="Measure arms that look slower again, in fresh blocks; unconfirmed is exit 3."),
+    ] = True,
+    json: Annotated[Path | None, typer.Option(help="Also write what has become of each arm there.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the table there, as for a CI's summary.")] = None,
+    results: ResultsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Hold the newest complete bench session against an earlier one: which arms have become slower, and how sure?"""
+    from harness.judge.gate import gated
+    from harness.records import bench_store
+
+    known = results is not None and Path(against).is_dir()  # then nothing of backends.toml is needed
+    root = Path() if known else configured(config)[0]
+    results = results or root / "results"
+    loaded = bench_store.load_all(results)
+    head = _newest(loaded, str(results))
+    with _folder(against, root, path) as folder:
+        earlier = bench_store.load_all(folder)
+    for entry in (*loaded.rejected, *earlier.rejected):
+        _said(f"! left out: {entry.file.name}: {entry.reason}", stderr=True)
+    base = _comparable(head, earlier, f"--against {against}")
+    found = gated(head, base)
+    if found.suspects and confirm:
+        _said(f"{', '.join(found.suspects)}: may have regressed; measured again, in fresh blocks")
+        found = gated(head, base, _confirmed(found.suspects, head, config, results))
+    _shown(found, json, junit, markdown)
+    if CODES[found.outcome]:
+        raise typer.Exit(CODES[found.outcome])
+
+
+def _confirmed(suspects: tuple[str, ...], head: Bench, config: Path | None, results: Path) -> Bench | None:
+    """Return a fresh session of the suspects and head's baseline, of the code that is here, in results/confirm; None where it was ended.
+
+    Not in results itself: there it would be the newest session, and the next gate's head.
+    """
+    root, whole = configured(config)
+    there = head.session
+    wanted = Wanted(
+        arms=[there.baseline, *suspects],
+        spec=there.spec_name,
+        baseline=there.baseline,
+        n_generations=there.n_generations,
+        n_blocks=there.n_blocks,
+        cores=there.cores,
+        threads=str(there.threads),
+        dataset=there.data.name,
+        device=there.device,
+    )
+    fresh = begun(wanted, whole, results / "confirm", resume=False)
+    found, interrupted = sat(fresh, whole, root, results / "confirm", budget_s=None, stop_after=None)
+    return None if interrupted else found
+
+
+def _newest(loaded: Loaded, where: str, but: str = "") -> Bench:
+    """Return the newest complete session, `but` left out."""
+    complete = _complete(loaded, but)
+    if complete:
+        return complete[0]
+    left = next((bench for bench in loaded.sessions if bench.session.run_id != but), None)
+    hint = f"session {left.session.run_id} is not complete. Run: harness bench --resume" if left else "Run: harness bench"
+    raise StoreError(f"{where}: no complete bench session to compare; {hint}")
+
+
+def _complete(loaded: Loaded, but: str = "") -> list[Bench]:
+    from harness.launch.bench import unfinished
+
+    return [bench for bench in loaded.sessions if bench.session.run_id != but and not unfinished(bench)]
+
+
+def _comparable(head: Bench, earlier: Loaded, where: str) -> Bench:
+    """Return the newest session that head may be compared with.
+
+    Raises:
+        StoreError: there is no complete session but head itself.
+        NotComparable: there are, and all differ in what must be equal; says in what the newest one does.
+    """
+    from harness.judge.regression import incomparable, regressions, remarks
+
+    newest = _newest(earlier, where, but=head.session.run_id)
+    for bench in _complete(earlier, but=head.session.run_id):
+        if not incomparable(head, bench) and regressions(head, bench):
+            return bench
+    differences = incomparable(head, newest) or ("no arm is in both", *remarks(head, newest))
+    said = [f"{where}: session {newest.session.run_id} must not be compared with {head.session.run_id}:", *differences]
+    summarised("\n".join([f"**gate: not comparable**: {said[0]}", "", *(f"- {difference}" for difference in differences)]))
+    raise NotComparable("\n  ".join(said))
+
+
+@contextmanager
+def _folder(against: str, root: Path, path: Path) -> Iterator[Path]:
+    """Give the results folder to compare with: one that is there, or that of a revision."""
+    from harness.records.revision import at_revision
+
+    if Path(against).is_dir():
+        yield Path(against)
+        return
+    with at_revision(root, against, path) as folder:
+        yield folder
+
+
+def _shown(found: Gate, json: Path | None, junit: Path | None, markdown: Path | None) -> None:
+    """Print what was found, and write it where a CI wants it."""
+    from harness.report import gate as report
+
+    console_of().print(report.terminal(found), crop=False)
+    text = report.markdown(found)
+    written({"--json": (json, report.as_json(found)), "--junit": (junit, report.junit(found)), "--markdown": (markdown, text)})
+    summarised(text)
+
+
+def _said(text: str, *, stderr: bool = False) -> None:
+    console_of(stderr=stderr).print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)

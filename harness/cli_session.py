@@ -1,0 +1,134 @@
+"""What `harness bench` and `harness gate` share: a bench session begun or gone on with, and carried out under the user's eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli_shared import console_of, dataset_of, uninterrupted
+
+if TYPE_CHECKING:
+    from harness.records.bench import Bench, Session
+    from harness.spec.config import Config, Device
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a session is asked to be; None where nothing is said."""
+
+    arms: list[str] | None = None
+    spec: str | None = None
+    baseline: str | None = None
+    n_generations: int | None = None
+    n_blocks: int | None = None
+    cores: tuple[int, ...] | None = None
+    threads: str | None = None
+    dataset: str | None = None
+    device: Device = "auto"
+
+
+def begun(wanted: Wanted, whole: Config, results: Path, *, resume: bool) -> Bench:
+    """Return the session to go on with: the newest unfinished one where that is asked for and there is one, else a new one."""
+    from harness.launch import session as sessions
+    from harness.launch.bench import unfinished
+    from harness.records import bench_store
+
+    arms = sessions.chosen(whole, wanted.arms or ())
+    known = next((each for each in bench_store.sessions(results) if unfinished(each)), None) if resume else None
+    if known:
+        there = known.session
+        names = {"/".join(pair) for pair in arms} if wanted.arms else None
+        sessions.planned_otherwise(
+            there,
+            {
+                "--arms": (names, {entrant.name for entrant in there.entrants} - {there.again}),
+                "--spec": (wanted.spec, there.spec_name),
+                "--baseline": (wanted.baseline, there.baseline),
+                "--generations": (wanted.n_generations, there.n_generations),
+                "--blocks": (wanted.n_blocks, there.n_blocks),
+                "--pin": (wanted.cores, there.cores),
+                "--threads": (wanted.threads, str(there.threads)),
+            },
+        )
+        console_of().print(f"going on with session {there.run_id}", highlight=False)
+        return known
+    return new(wanted, whole, results, arms)
+
+
+def new(wanted: Wanted, whole: Config, results: Path, arms: list[tuple[str, str]]) -> Bench:
+    """Return a new session, planned and kept."""
+    from harness.launch import devices
+    from harness.launch import session as sessions
+    from harness.records import bench_store
+    from harness.records.bench import Bench
+    from harness.spec.config import overridden
+
+    cores = int(wanted.threads) if wanted.threads and wanted.threads.isdecimal() else wanted.threads
+    whole = whole.model_copy(update={"protocol": overridden(whole.protocol, threads=cores)})
+    spec_name, spec = whole.spec(wanted.spec)
+    session = sessions.laid_out(
+        whole,
+        spec_name,
+        dataset_of(wanted.dataset or spec.dataset, said=False),
+        devices.host(devices.look()),
+        arms=arms,
+        baseline=wanted.baseline,
+        device=wanted.device,
+        cores=wanted.cores or (),
+        n_generations=wanted.n_generations or whole.bench.generations,
+        n_blocks=wanted.n_blocks or whole.bench.blocks,
+    )
+    folder = bench_store.folder_of(results, session)
+    bench_store.ready(folder)
+    bench_store.add(folder, session)
+    return Bench(session=session)
+
+
+def sat(bench: Bench, whole: Config, root: Path, results: Path, budget_s: float | None, stop_after: int | None) -> tuple[Bench, bool]:
+    """Return the session with what it lacked, and whether an interrupt ended that: what there is by then is shown."""
+    from harness.launch import devices
+    from harness.launch import session as sessions
+    from harness.launch.bench import Room, sit
+    from harness.records import bench_store
+    from harness.records.bench import Part
+    from harness.report.progress import bench_progress
+
+    session = bench.session
+    folder = bench_store.folder_of(results, session)
+    planned = sessions.requests(session, whole, dataset_of(session.data.name), devices.host(devices.look()))
+    console = console_of()
+
+    def keep(part: Part) -> None:
+        with uninterrupted():
+            bench_store.add(folder, part)
+
+    console.print(_plan_of(session), highlight=False, soft_wrap=True)
+    with _alone(folder), bench_progress(console) as show:
+        found, outcome = sit(bench, Room(root, planned, keep, show), budget_s=budget_s, stop_after=stop_after)
+    if outcome != "complete":
+        said = {"budget": "the budget is spent", "stopped": "stopped as asked", "interrupted": "interrupted"}[outcome]
+        console.print(f"{said}: the session is not complete. Go on with it: harness bench --resume", style="yellow", soft_wrap=True)
+    return found, outcome == "interrupted"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the session: two at once would disturb each other, and measure the same blocks."""
+    from filelock import FileLock, Timeout
+
+    from harness.errors import StoreError
+
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise StoreError(f"{folder}: another harness is measuring this session. Wait for it, or begin one without --resume") from None
+
+
+def _plan_of(session: Session) -> str:
+    """Return a session's plan in one line."""
+    names = ", ".join(entrant.name for entrant in session.entrants)
+    return f"session {session.run_id}: {names}; {session.n_generations} generations of fresh processes, {session.n_blocks} blocks each"

@@ -1,0 +1,111 @@
+"""What a reader of a bench session must be told: what makes it less sure, or its arms less comparable, than they look."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+from harness.judge.effect import known, unsound
+from harness.judge.paired import Counted
+from harness.judge.remarks import arithmetic, departed, recompiled, taken_down
+from harness.judge.statistics import Interval
+from harness.records.bench import Bench, End, Start
+
+FIGURE = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
+
+
+def why_invalid(bench: Bench) -> Counter[str]:
+    """Return the limits that blocks broke, each with the number of blocks: without the entrant, and without the first figure."""
+    reasons: Counter[str] = Counter()
+    for block in bench.blocks:
+        said = (reason.partition(": ") for reason in block.invalid.split("; ") if reason)
+        reasons.update({FIGURE.sub("…", after or before, count=1) for before, _, after in said})
+    return reasons
+
+
+def remarks(bench: Bench, count: Counted, floor: Interval | None, parities: Mapping[str, str]) -> Iterable[str]:
+    """Say what would make a session less sure, or its arms less comparable, than they look.
+
+    Args:
+        bench: the session.
+        count: what counts of it.
+        floor: the ratio of its pair of identical arms.
+        parities: what is known of each arm.
+    """
+    yield from departed([name for name, parity in parities.items() if parity == "departs"])
+    yield from _identical_code(bench, floor)
+    yield from _processes(bench)
+    yield from _lost(bench, count)
+    starts = [start for start in bench.starts if start.status == "ok"]
+    yield from _inputs(bench, starts)
+    yield from _surroundings(starts)
+    yield from arithmetic([start.settings for start in starts])
+    turns = {entrant.name: [turn for several in count.of(entrant.name).values() for turn in several] for entrant in bench.session.entrants}
+    for name in parities:
+        yield from taken_down(name, turns[name])
+    yield from recompiled([name for name, several in turns.items() if any(turn.n_compiles for turn in several)])
+
+
+def _identical_code(bench: Bench, floor: Interval | None) -> Iterable[str]:
+    """Say that nothing, or something bad, is known of how far identical code differs here."""
+    again = bench.session.again
+    if not again:
+        yield "no arm is in it twice, so nothing says how far identical code differs here, and no arm is called faster or slower"
+    elif again in bench.set_aside:
+        yield f"{again} was set aside, and with it what says how far identical code differs: {bench.set_aside[again]}"
+    elif known(floor) and (why := unsound(floor)):
+        yield f"{why}; look for what disturbs it, and run it again"
+
+
+def _processes(bench: Bench) -> Iterable[str]:
+    """Say whose processes failed, and were started again."""
+    failed: dict[str, list[str]] = defaultdict(list)
+    processes: tuple[Start | End, ...] = (*bench.starts, *bench.ends)
+    for each in processes:
+        if each.status == "failed" and each.name not in bench.set_aside:
+            failed[each.name].append(each.reason)
+    for name, reasons in failed.items():
+        yield f"{name}: {len(reasons)} {'process' if len(reasons) == 1 else 'processes'} failed and began anew: {reasons[-1]}"
+
+
+def _lost(bench: Bench, count: Counted) -> Iterable[str]:
+    """Say which generations do not count, though they were begun and are over."""
+    begun = {block.generation for block in bench.blocks if block.block == bench.session.n_blocks}
+    lost = [generation for generation in sorted(begun) if len(count.turns.get(generation, ())) < count.n_least]
+    if lost:
+        which = f"generation {lost[0]} does" if len(lost) == 1 else f"generations {', '.join(map(str, lost))} do"
+        yield f"{which} not count: fewer than half of {bench.session.n_blocks} blocks are valid; a quiet machine would give more"
+
+
+def _inputs(bench: Bench, starts: Iterable[Start]) -> Iterable[str]:
+    """Say that processes of one generation did not train the same model on the same samples in the same order."""
+    digests: dict[int, set[tuple[str | None, ...]]] = defaultdict(set)
+    for start in starts:
+        digests[start.generation].add((start.data_sha256, start.weights_sha256, start.order_sha256))
+    if all(len(several) == 1 for several in digests.values()):
+        return
+    if bench.session.spec.inputs == "native":
+        yield "native inputs: each framework drew its own weights and order, as the spec asks, so accuracies are of different draws"
+    else:
+        yield "inputs differ: processes of one generation did not start from the same weights, or saw other samples or another order"
+
+
+def _surroundings(starts: Iterable[Start]) -> Iterable[str]:
+    """Say that arms ran on different devices, or one of them under different versions."""
+    devices: dict[str, set[str]] = defaultdict(set)
+    versions: dict[str, set[tuple[tuple[str, str], ...]]] = defaultdict(set)
+    keras: set[str] = set()
+    for start in starts:
+        devices[start.device].add(start.name)
+        versions[start.name].add(tuple(sorted(start.versions.items())))
+        keras |= {start.versions["keras"]} if "keras" in start.versions else set()
+    if len(devices) > 1:
+        said = "; ".join(f"{device}: {', '.join(sorted(names))}" for device, names in sorted(devices.items()))
+        yield f"devices differ, so arms are compared with what they ran on: {said}"
+    if len(keras) > 1:
+        yield f"Keras differs between environments ({', '.join(sorted(keras))})"
+    for name, several in versions.items():
+        if len(several) > 1:
+            differing = sorted({key for one in several for key, _ in set(one) ^ set(next(iter(several)))})
+            yield f"{name}: its processes ran under different versions of {', '.join(differing)}: its generations are not of one arm"

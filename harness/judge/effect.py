@@ -1,0 +1,95 @@
+"""From what each generation says to an interval and a verdict: faster, slower, same, or inconclusive and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import Literal, TypeGuard
+
+from harness.judge.statistics import Interval, hodges_lehmann, pseudomedian
+
+THRESHOLD = 0.02  # a smaller difference is of no consequence
+MIN_GENERATIONS = 6  # for a 95 % interval
+Finding = Literal["faster", "slower", "same", "inconclusive"]
+SETTLED = math.log1p(THRESHOLD)  # as |ln ratio|: A to B and B to A are held to the same
+
+
+def over_generations(logs: Collection[float]) -> Interval | None:
+    """Return the ratio whose logarithms are given, one for each generation, with its exact 95 % interval.
+
+    The Hodges-Lehmann estimate and Wilcoxon's signed-rank interval, taken back from logarithms. The ends are nan with fewer
+    than MIN_GENERATIONS generations, and all is None without any.
+    """
+    if not logs:
+        return None
+    if len(logs) < MIN_GENERATIONS:
+        return Interval(math.nan, math.exp(pseudomedian(list(logs))), math.nan)
+    found = hodges_lehmann(list(logs))
+    return Interval(math.exp(found.low), math.exp(found.mid), math.exp(found.high))
+
+
+def from_positive(values: Collection[float]) -> Interval | None:
+    """Return the same of figures that are not logarithms yet: seconds, or shares."""
+    return over_generations([math.log(value) for value in values])
+
+
+def known(interval: Interval | None) -> TypeGuard[Interval]:
+    """Say whether an interval has its ends."""
+    return interval is not None and not math.isnan(interval.low)
+
+
+def too_few(n_generations: int) -> str:
+    """Return why so many generations decide nothing, "" where they are enough."""
+    if n_generations >= MIN_GENERATIONS:
+        return ""
+    return f"{n_generations} {'generation' if n_generations == 1 else 'generations'}; a 95 % interval needs {MIN_GENERATIONS}"
+
+
+def unsound(floor: Interval | None) -> str:
+    """Return why a session may not call anything faster or slower, "" where it may: by its pair of identical arms.
+
+    Where its whole interval lies beyond the threshold, identical code is surely called different, and other code may be too;
+    and without the pair nobody would know.
+    """
+    if not known(floor):
+        return f"identical code was not measured side by side in {MIN_GENERATIONS} generations, so nothing says what a difference means"
+    if min(math.log(floor.high), -math.log(floor.low)) < -SETTLED:
+        return f"identical code differed by {percent(floor.mid)} ({span(floor)}): this session is not sound"
+    return ""
+
+
+def judged(ratio: Interval | None, n_generations: int, floor: Interval | None) -> tuple[Finding, str]:
+    """Return what a ratio of two epoch times says of the first, and of "inconclusive" why.
+
+    Args:
+        ratio: as `over_generations` gives it.
+        n_generations: that it was taken over.
+        floor: the same of the session's pair of identical arms.
+    """
+    if not known(ratio):
+        return "inconclusive", too_few(n_generations)
+    if why := unsound(floor):
+        return "inconclusive", why
+    effect, least = abs(math.log(ratio.mid)), abs(math.log(floor.mid)) if floor else math.inf
+    if max(abs(math.log(ratio.low)), abs(math.log(ratio.high))) <= SETTLED:
+        return "same", ""
+    if not ratio.excludes(1.0):
+        return "inconclusive", f"the interval {span(ratio)} holds 1, and is not within {percent(1 + THRESHOLD)} of it"
+    if effect <= SETTLED:
+        return (
+            "inconclusive",
+            f"{percent(ratio.mid)} is below the threshold of {percent(1 + THRESHOLD)}, and the interval {span(ratio)} is not",
+        )
+    if effect <= least:
+        return "inconclusive", f"{percent(ratio.mid)} is no more than identical code differed by, {percent(floor.mid if floor else 1.0)}"
+    return ("faster" if ratio.mid < 1 else "slower"), ""
+
+
+def percent(ratio: float) -> str:
+    """Return by how much a ratio differs from 1, without a sign: "1.5 %"."""
+    return f"{abs(ratio - 1):.1%}".replace("%", " %")
+
+
+def span(interval: Interval) -> str:
+    """Return an interval's ends: "0.971-1.041"."""
+    return f"{interval.low:.3f}-{interval.high:.3f}"

@@ -1,0 +1,58 @@
+"""What one epoch costs at the least: its floating-point operations, its optimizer's traffic and its calls, at measured rates."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from harness.records.bench import Rates
+from harness.spec.config import SGD, Adam, RMSprop, Spec
+
+FLOAT_BYTES = 4
+
+
+def forward_flops(spec: Spec, n_inputs: int) -> int:
+    """Return the FLOPs of one sample's outputs: 2 D H for each kernel (D, H). Biases and activations are left out."""
+    return 2 * sum(_kernels(spec, n_inputs))
+
+
+def training_flops(spec: Spec, n_inputs: int) -> int:
+    """Return the FLOPs of one sample's step: outputs, gradients of kernels, and of inputs but for the first layer's."""
+    kernels = _kernels(spec, n_inputs)
+    return 2 * (3 * sum(kernels) - kernels[0])
+
+
+def n_parameters(spec: Spec, n_inputs: int) -> int:
+    """Return the number of weights, biases among them."""
+    return sum(_kernels(spec, n_inputs)) + sum(layer.units for layer in spec.layers)
+
+
+def optimizer_bytes(spec: Spec, n_inputs: int, n_train: int) -> int:
+    """Return the bytes that the updates of one epoch read and write where each weight, gradient and slot moves once."""
+    n_updates = -(-n_train // spec.batch_size)
+    return FLOAT_BYTES * n_parameters(spec, n_inputs) * _moves(spec.optimizer) * n_updates
+
+
+def limit_s(spec: Spec, n_inputs: int, n_train: int, rates: Rates) -> float:
+    """Return the seconds of one epoch in which nothing but its products, its optimizer's traffic and its calls takes time.
+
+    The three follow one another here; where a framework overlaps them, an epoch can be shorter.
+    """
+    products_s = training_flops(spec, n_inputs) * n_train / rates.gemm_flops_per_s
+    traffic_s = optimizer_bytes(spec, n_inputs, n_train) / rates.bandwidth_bytes_per_s
+    return products_s + traffic_s + rates.n_dispatches * rates.dispatch_s
+
+
+def _kernels(spec: Spec, n_inputs: int) -> list[int]:
+    """Return each kernel's number of elements."""
+    return [inputs * units for inputs, units in pairwise([n_inputs, *(layer.units for layer in spec.layers)])]
+
+
+def _moves(optimizer: SGD | RMSprop | Adam) -> int:
+    """Return how many floats an update reads and writes for each weight: itself, its gradient and its slots."""
+    match optimizer:
+        case SGD(momentum=0):
+            return 3  # reads weight and gradient, writes the weight
+        case SGD() | RMSprop():
+            return 5  # and reads and writes one slot
+        case Adam():
+            return 7  # two slots

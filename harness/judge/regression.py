@@ -1,0 +1,142 @@
+"""Two bench sessions -> which arms have become slower or faster since: the change of each arm's ratio to the baseline."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.judge.effect import MIN_GENERATIONS, Finding, judged, over_generations, unsound
+from harness.judge.paired import Counted, counted
+from harness.judge.statistics import Interval, hodges_lehmann_shift
+from harness.records.bench import Bench, Entrant
+
+Trend = Literal["regressed", "improved", "unchanged", "inconclusive"]
+TRENDS: Mapping[Finding, Trend] = {"slower": "regressed", "faster": "improved", "same": "unchanged", "inconclusive": "inconclusive"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What has become of one arm from the session `base` to the session `head`. Intervals are 95 %, over generations."""
+
+    name: str
+    trend: Trend
+    reason: str  # of "inconclusive"
+    base: Interval | None  # its epoch to the baseline's, then; as in `ArmStanding.ratio`
+    head: Interval | None  # the same, now
+    change: Interval | None  # of the ratio, now to then; low and high are nan with too few generations in either
+    n_generations: tuple[int, int]  # then and now
+
+
+def regressions(head: Bench, base: Bench) -> tuple[Change, ...]:
+    """Return what has become of each arm that is in both sessions under the same name, with the same module and options.
+
+    An arm is compared with its session's baseline, which shared the machine with it: seconds of two days are not comparable.
+    So where the baseline itself has become slower, all others look faster; let it be an arm that does not change.
+
+    Args:
+        head: the session in question.
+        base: an earlier one, with nothing that `incomparable` names.
+    """
+    now, then = counted(head), counted(base)
+    floor = _floor(head, now, base, then)
+    names = [name for name in _arms(base) if _arms(head).get(name) == _arms(base)[name] and name != head.session.baseline]
+    return tuple(_change(name, (head, now), (base, then), floor) for name in names)
+
+
+def _change(name: str, head: tuple[Bench, Counted], base: tuple[Bench, Counted], floor: Interval | None) -> Change:
+    logs, before = ([*count.log_ratios(name, bench.session.baseline).values()] for bench, count in (head, base))
+    n = min(len(logs), len(before))
+    change = _shift(before, logs) if n else None
+    finding, reason = judged(change, n, floor)
+    if aside := head[0].set_aside.get(name):
+        finding, reason = "inconclusive", f"set aside: {aside}"
+    return Change(name, TRENDS[finding], reason, over_generations(before), over_generations(logs), change, (len(before), len(logs)))
+
+
+def _shift(before: list[float], logs: list[float]) -> Interval:
+    if min(len(before), len(logs)) < MIN_GENERATIONS:
+        return Interval(math.nan, math.exp(statistics.median(now - then for now in logs for then in before)), math.nan)
+    found = hodges_lehmann_shift(before, logs)
+    return Interval(math.exp(found.low), math.exp(found.mid), math.exp(found.high))
+
+
+def _floor(head: Bench, now: Counted, base: Bench, then: Counted) -> Interval | None:
+    """Return the A/A ratio of the session where identical code differed more; that of an unsound one, where one is."""
+    floors = [
+        over_generations(count.log_ratios(bench.session.again, bench.session.original).values())
+        for bench, count in ((head, now), (base, then))
+    ]
+    return max(floors, key=lambda floor: (bool(unsound(floor)), abs(math.log(floor.mid)) if floor else math.inf))
+
+
+def incomparable(head: Bench, base: Bench) -> tuple[str, ...]:
+    """Return why two sessions must not be compared, a sentence for each thing in which they differ; empty where they may."""
+    here, there = _ground(head), _ground(base)
+    return tuple(_differs(here, there))
+
+
+def remarks(head: Bench, base: Bench) -> tuple[str, ...]:
+    """Return in what two sessions differ that may be compared: what a change can come from, and what was left out."""
+    here, there = _circumstances(head), _circumstances(base)
+    both = here.keys() & there.keys()  # a framework of one session only is an arm of one session only
+    here, there = ({what: each[what] for what in each if what in both} for each in (here, there))
+    return (*_differs(here, there), *_left_out(head, base))
+
+
+def _differs(here: Mapping[str, str], there: Mapping[str, str]) -> Iterable[str]:
+    for what in dict.fromkeys((*there, *here)):
+        if here.get(what) != there.get(what):
+            yield f"{what}: {there.get(what) or 'none'} there, {here.get(what) or 'none'} here"
+
+
+def _ground(bench: Bench) -> dict[str, str]:
+    """Return what two sessions must share, in words."""
+    session = bench.session
+    spec = session.spec.model_dump(mode="json", exclude={"dataset", "epochs"})
+    data = f"{session.data.name} ({session.data.sha256[:8]}), {session.data.n_train} samples"
+    arm = _arms(bench).get(session.baseline)
+    return {
+        "machine": session.host.machine,
+        "keras": _versions(bench).get("keras", ""),
+        "dataset": data,
+        **{f"spec {key}": str(value) for key, value in spec.items()},
+        "device": session.device,
+        "threads": str(session.threads),
+        "cores": ", ".join(map(str, session.cores)) or "as threads has it",
+        "baseline": f"{session.baseline} ({arm.module} {arm.options or ''})".replace(" )", ")") if arm else session.baseline,
+    }
+
+
+def _circumstances(bench: Bench) -> dict[str, str]:
+    """Return what may differ, and says where a change can come from."""
+    session, versions = bench.session, _versions(bench)
+    plain = {"harness": session.harness, "driver": session.host.driver or "", "blocks of a generation": str(session.n_blocks)}
+    return plain | {name: version for name, version in versions.items() if name != "keras"}
+
+
+def _versions(bench: Bench) -> dict[str, str]:
+    """Return each version that was used: of a framework under its backend's name."""
+    backends = {entrant.name: entrant.backend for entrant in bench.session.entrants}
+    found: dict[str, dict[str, None]] = {}
+    for start in bench.starts:
+        for key, version in start.versions.items() if start.status == "ok" else ():
+            found.setdefault(backends[start.name] if key == "framework_version" else key, {})[version] = None
+    return {name: " and ".join(sorted(several)) for name, several in found.items()}
+
+
+def _left_out(head: Bench, base: Bench) -> Iterable[str]:
+    here, there = _arms(head), _arms(base)
+    for name in dict.fromkeys((*there, *here)):
+        if name not in here or name not in there:
+            yield f"{name}: only {'here' if name in here else 'there'}, so nothing is said of it"
+        elif here[name] != there[name]:
+            asked = (f"{each.module} {each.options}" for each in (there[name], here[name]))
+            yield f"{name}: {' there, '.join(asked)} here, so it is another arm"
+
+
+def _arms(bench: Bench) -> dict[str, Entrant]:
+    """Return a session's arms by name, the duplicate left out."""
+    return {entrant.name: entrant for entrant in bench.session.entrants if entrant.name != bench.session.again}

@@ -1,0 +1,264 @@
+"""A bench session, carried out: generations of fresh workers that take turns, every part kept as soon as it is there.
+
+A sitting is one call's work on a session. What is still to be done follows from the session's plan and the parts there are,
+so a sitting that was killed is followed by one that goes on with the same generations and blocks, in fresh processes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.errors import NotComparable
+from harness.launch import covariates, devices, schedule
+from harness.launch.forecast import Forecast
+from harness.launch.live import Gone, Live, live
+from harness.launch.plan import Planned
+from harness.records.bench import Bench, Block, End, Part, Session, Sitting, Start, Turn
+
+Outcome = Literal["complete", "budget", "stopped", "interrupted"]
+Show = Callable[[str, float | None, bool], None]
+"""What is being done, the seconds that are left, and whether a generation is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a sitting is given besides the session."""
+
+    root: Path  # whose .nox holds the environments
+    planned: Callable[[str, int], Planned]  # of an entrant, in a generation
+    keep: Callable[[Part], object]
+    show: Show = lambda what, left_s, done: None
+
+
+@dataclass(slots=True)
+class Process:
+    """A live worker of this generation, and what is known of it."""
+
+    name: str
+    number: int
+    alive: Live
+    n_cores: int
+    n_epochs: int = 1
+    evaluated: Mapping[str, Any] | None = None
+
+    def ids(self, generation: int) -> dict[str, Any]:
+        """Return what names it among the parts of a session."""
+        return {"generation": generation, "process": self.number, "name": self.name}
+
+
+def sit(bench: Bench, room: Room, *, budget_s: float | None = None, stop_after: int | None = None) -> tuple[Bench, Outcome]:
+    """Measure what a session still lacks, and return it with what was added.
+
+    Args:
+        bench: the session, and what there is of it.
+        room: where it runs, and where its parts go.
+        budget_s: no generation begins that would end after so many seconds, as long as the longest so far.
+        stop_after: end after so many generations; the session can go on later.
+    """
+    work = Work(bench, room, budget_s)
+    outcome = work.sit(stop_after)
+    if len(work.bench.starts) > len(bench.starts):
+        times = {"total_s": work.forecast.elapsed_s, "busy_s": work.forecast.busy_s}
+        work.kept(Sitting(number=len(bench.sittings) + 1, outcome=outcome, **times))
+    return work.bench, outcome
+
+
+def unfinished(bench: Bench) -> list[int]:
+    """Return the generations that lack a block, in order; none once every entrant is set aside."""
+    session = bench.session
+    if len(bench.set_aside) == len(session.entrants):
+        return []
+    return [number for number in range(1, session.n_generations + 1) if missing(bench, number)]
+
+
+def missing(bench: Bench, generation: int) -> list[int]:
+    """Return the blocks of a generation that are neither valid nor given up."""
+    limit = bench.session.limits.n_attempts + sum(each.generation == generation and each.status == "failed" for each in bench.ends)
+    found = []
+    for number in range(1, bench.session.n_blocks + 1):
+        attempts = [each for each in bench.blocks if (each.generation, each.block) == (generation, number)]
+        if all(each.invalid for each in attempts) and len(attempts) < limit:
+            found.append(number)
+    return found
+
+
+class Work:
+    """A sitting under way: the session as far as it is measured, and the live processes of the present generation."""
+
+    def __init__(self, bench: Bench, room: Room, budget_s: float | None) -> None:
+        self.bench, self.room = bench, room
+        self.session: Session = bench.session
+        self.forecast = Forecast(budget_s)
+        self.processes: dict[str, Process] = {}
+
+    def kept(self, part: Part) -> None:
+        """Keep a part, here and on disk."""
+        self.bench = self.bench.with_part(part)  # first: an interrupt comes once the part is written
+        self.room.keep(part)
+
+    def say(self, generation: int, what: str, *, done: bool = False) -> None:
+        """Show what is being done."""
+        left_s = self.forecast.left_s(self._steps_left(generation, here=not done))
+        self.room.show(f"generation {generation}/{self.session.n_generations}, {what}", left_s, done)
+
+    def sit(self, stop_after: int | None) -> Outcome:
+        """Measure one generation after another, and return why that ended."""
+        longest_s, n_done = 0.0, 0
+        for number in unfinished(self.bench):
+            if n_done == stop_after:
+                return "stopped"
+            began_s = self.forecast.elapsed_s
+            if n_done and self.forecast.budget_s is not None and began_s + longest_s > self.forecast.budget_s:
+                return "budget"
+            try:
+                self.generation(number)
+            except KeyboardInterrupt:
+                return "interrupted"
+            longest_s, n_done = max(longest_s, self.forecast.elapsed_s - began_s), n_done + 1
+        return "stopped" if unfinished(self.bench) else "complete"
+
+    def generation(self, number: int) -> None:
+        """Start a fresh process for each entrant, have them take their turns, and end them."""
+        names = [entrant.name for entrant in self.session.entrants]
+        with ExitStack() as stack:
+            self.processes = {}
+            for name in schedule.starts(names, self.session.seed, number):
+                self._start(name, number, stack)
+            for block in missing(self.bench, number):
+                self._block(number, block, stack)
+            for process in self.processes.values():
+                self._end(number, process)
+        self.say(number, "done", done=True)
+
+    def _start(self, name: str, generation: int, stack: ExitStack) -> None:
+        """Start an entrant's process, again where it fails, until it lives or is set aside."""
+        while name not in self.bench.set_aside:
+            self.say(generation, f"{name} starts")
+            number = 1 + sum((each.generation, each.name) == (generation, name) for each in self.bench.starts)
+            ids = {"generation": generation, "process": number, "name": name}
+            which = [entrant.name for entrant in self.session.entrants].index(name)
+            began = time.monotonic()
+            try:
+                with self.forecast.step("start", name):
+                    variables = schedule.surroundings(self.session.seed, generation, which, number)
+                    planned = self.room.planned(name, generation)
+                    alive, told = stack.enter_context(live(planned, self.room.root, variables, self.session.cores))
+                    start = Start.model_validate(ids | told)
+            except Gone as gone:
+                total_s = time.monotonic() - began
+                failed = {"status": "failed", "reason": gone.reason, "log_tail": gone.log, "total_s": total_s}
+                self.kept(Start.model_validate(ids | failed))
+                continue
+            self._same_versions(start)
+            self.kept(start)
+            self.processes[name] = Process(name, number, alive, len(covariates.before(alive.pid).cores))
+            return
+
+    def _same_versions(self, start: Start) -> None:
+        """Raise NotComparable where an environment has changed since the session began."""
+        for other in self.bench.starts:
+            if other.name == start.name and other.status == "ok" and (other.versions, other.device) != (start.versions, start.device):
+                was, now = (f"{each.versions} on {each.device}" for each in (other, start))
+                raise NotComparable(f"session {self.session.run_id}: {start.name}: it began with {was}; here is {now}. Begin a new one")
+
+    def _block(self, generation: int, block: int, stack: ExitStack) -> None:
+        """Take a block's turns, again where it is not valid, until it is, or is given up."""
+        names = [entrant.name for entrant in self.session.entrants]
+        index = (generation - 1) * self.session.n_blocks + block - 1
+        while block in missing(self.bench, generation) and self.processes:
+            attempt = 1 + sum((each.generation, each.block) == (generation, block) for each in self.bench.blocks)
+            order = tuple(name for name in schedule.turns(names, self.session.seed, index) if name in self.processes)
+            ids = {"generation": generation, "block": block, "attempt": attempt, "started_at": _now(), "order": order}
+            part, crash = self._turns(ids, order)
+            self.kept(part)
+            if crash:
+                process, gone = crash
+                del self.processes[process.name]
+                self._ended(generation, process, gone)
+                self._start(process.name, generation, stack)
+            self._evaluate_those_due(generation, stack)
+
+    def _turns(self, ids: Mapping[str, Any], order: tuple[str, ...]) -> tuple[Block, tuple[Process, Gone] | None]:
+        """Return a block with its turns, and the process that crashed in it, if one did; there it ends, invalid."""
+        turns: dict[str, Turn] = {}
+        said: dict[str, str] = {}
+        crash: tuple[Process, Gone] | None = None
+        for name in order:
+            process = self.processes[name]
+            last = f", {next(reversed(turns.values())).seconds:.2f} s" if turns else ""
+            self.say(ids["generation"], f"block {ids['block']}/{self.session.n_blocks}, {name}{last}")
+            try:
+                with self.forecast.step("turn", name):
+                    turns[name] = _turn(process)
+            except Gone as gone:
+                said[name], crash = f"it ended: {gone.reason}", (process, gone)
+                break
+            if reason := covariates.invalid(turns[name], self.session.limits, process.n_cores):
+                said[name] = reason
+        processes = {name: self.processes[name].number for name in turns}
+        invalid = "; ".join(f"{name}: {reason}" for name, reason in said.items())
+        return Block.model_validate({**ids, "turns": turns, "processes": processes, "invalid": invalid}), crash
+
+    def _evaluate_those_due(self, generation: int, stack: ExitStack) -> None:
+        """Evaluate each process that has trained as many epochs as the plan has: later it may train more."""
+        for process in list(self.processes.values()):
+            if process.evaluated is None and process.n_epochs == 1 + self.session.n_blocks:
+                try:
+                    with self.forecast.step("evaluate", process.name):
+                        process.evaluated = process.alive.tell("evaluate")
+                except Gone as gone:
+                    del self.processes[process.name]
+                    self._ended(generation, process, gone)
+                    if missing(self.bench, generation):
+                        self._start(process.name, generation, stack)
+
+    def _end(self, generation: int, process: Process) -> None:
+        """Have a process say what it came to, and end it."""
+        try:
+            with self.forecast.step("end", process.name):
+                if process.evaluated is None:
+                    process.evaluated = process.alive.tell("evaluate")
+                on_device = devices.process_memory(process.alive.pid)
+                told = process.alive.tell("rates")
+                process.alive.close()
+        except Gone as gone:
+            self._ended(generation, process, gone)
+            return
+        memory_bytes = told["memory_bytes"] | ({} if on_device is None else {"NVML used": on_device})
+        found = {**process.evaluated, "memory_bytes": memory_bytes, "rates": told["rates"]}
+        self.kept(End.model_validate(process.ids(generation) | found))
+
+    def _ended(self, generation: int, process: Process, gone: Gone) -> None:
+        failed = {"status": "failed", "reason": gone.reason, "log_tail": gone.log, "n_epochs": process.n_epochs}
+        self.kept(End.model_validate(process.ids(generation) | failed))
+
+    def _steps_left(self, generation: int, *, here: bool) -> Iterable[tuple[str, str, int]]:
+        """Yield what is still to be done, as (kind, entrant, how often); `here`: this generation is not over."""
+        session = self.session
+        open_blocks = {number: len(missing(self.bench, number)) for number in range(1, session.n_generations + 1)}
+        later = sum(number > generation and n > 0 for number, n in open_blocks.items())
+        for entrant in session.entrants:
+            if entrant.name not in self.bench.set_aside:
+                yield "start", entrant.name, later + (here and entrant.name not in self.processes)
+                yield "turn", entrant.name, sum(open_blocks.values())
+                yield "evaluate", entrant.name, later + here
+                yield "end", entrant.name, later + here
+
+
+def _turn(process: Process) -> Turn:
+    """Have a process take its turn, and return what it says of it and what happened beside it."""
+    before = covariates.before(process.alive.pid)
+    told = process.alive.tell("turn")
+    beside = covariates.since(before, told)
+    process.n_epochs += 1
+    return Turn(**told, **beside)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,109 @@
+"""A worker that stays alive: told what to do next, one thing at a time, while all others sleep."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.errors import EnvironmentMissing
+from harness.launch import ask
+from harness.launch.plan import Planned
+from harness.launch.process import Worker, failure, started, unstarted
+
+
+class Gone(Exception):
+    """A live worker is no more, or never was: why, and the end of its log."""
+
+    def __init__(self, reason: str, log: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.log = reason, log
+
+
+class Live:
+    """A live worker: it does what it is told, and sleeps in a read between."""
+
+    def __init__(self, worker: Worker, planned: Planned, limit_s: float) -> None:
+        self.worker, self.planned, self.limit_s = worker, planned, limit_s
+        self.pid = worker.popen.pid
+        self._unread, self._last = b"", "starting"
+
+    def tell(self, verb: str) -> dict[str, Any]:
+        """Tell the worker to do one thing, "turn", "evaluate" or "rates", and return what it says of it.
+
+        Raises:
+            Gone: it ended instead, or took longer than its limit.
+        """
+        stdin = self.worker.popen.stdin
+        try:
+            if stdin:
+                stdin.write(json.dumps({"do": verb}).encode() + b"\n")
+                stdin.flush()
+        except BrokenPipeError:
+            raise self._gone(timed_out=False) from None
+        return self.hear()
+
+    def hear(self) -> dict[str, Any]:
+        """Sleep until the worker has done what it was told to, or started, and return what it says of it."""
+        while True:
+            event: dict[str, Any] = json.loads(self._line())
+            if "done" in event:
+                self._last = event.pop("done")
+                return event
+            self._last = event["phase"]
+
+    def close(self) -> None:
+        """Let the worker end by itself."""
+        if self.worker.popen.stdin:
+            self.worker.popen.stdin.close()
+        self.worker.popen.wait()
+
+    def _line(self) -> bytes:
+        while b"\n" not in self._unread:
+            ready, _, _ = select.select([self.worker.events], [], [], self.limit_s)
+            more = os.read(self.worker.events, 65536) if ready else b""
+            if not more:
+                raise self._gone(timed_out=not ready)
+            self._unread += more
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _gone(self, *, timed_out: bool) -> Gone:
+        if timed_out:
+            self.worker.kill()
+        ended = self.worker.ended(self._last, timed_out=timed_out)
+        if ended.result and "refused" in ended.result:
+            return Gone(str(ended.result["refused"]), ended.log)
+        return Gone(failure(ended, self.planned.backend, self.limit_s), ended.log)
+
+
+@contextmanager
+def live(planned: Planned, root: Path, variables: Mapping[str, str], cores: tuple[int, ...] = ()) -> Iterator[tuple[Live, dict[str, Any]]]:
+    """Start a live worker and give it with what it says of its start, its first epoch inside; it never outlives this context.
+
+    Args:
+        planned: what it is to train.
+        root: the folder whose .nox holds its environment.
+        variables: beside those that every worker of its backend has.
+        cores: that it is kept to; those of the request where none are named.
+
+    Raises:
+        Gone: it did not come so far.
+    """
+    request, backend = planned.request, planned.backend
+    try:
+        python = ask.python_of(backend, root)
+        whole = ask.environment(backend, request.backend, request.device, request.threads) | backend.shared_variables | dict(variables)
+        task = ask.job(planned) | {"task": "live", "cores": cores}
+        with started(python, task, whole, subprocess.PIPE) as worker:
+            alive = Live(worker, planned, request.time_limit_s)
+            told = alive.hear()
+            yield alive, told | {"total_s": time.monotonic() - worker.began}
+    except EnvironmentMissing as error:
+        raise Gone(unstarted(error, backend)) from None

@@ -1,0 +1,197 @@
+"""A worker process: its folder, its start, its events, and how it ended.
+
+The parent sleeps in a read of the worker's progress pipe, and in `wait` after it: it never polls, so it takes no core
+from the process it measures. The worker prints where it likes: its stdout and stderr go to a log that nobody parses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.errors import EnvironmentMissing
+from harness.spec.config import Backend
+
+TAIL_BYTES = 4000
+OUT_OF_MEMORY = (  # as frameworks and the system say it, in lower case
+    *("memoryerror", "bad_alloc", "out of memory", "resource_exhausted", "oom when allocating"),
+    *("can't allocate memory", "cannot allocate memory", "failed to map segment"),
+)
+
+Event = Mapping[str, Any]
+"""What a worker says at a boundary: phase; or epoch, epochs (in all), loss, accuracy, seconds, feed_s; or done, and its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a worker process ended."""
+
+    result: dict[str, Any] | None  # what it wrote, if that is whole
+    returncode: int
+    timed_out: bool
+    total_s: float
+    log: str
+    last: str  # what it was doing when last heard of
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that was started, and where it speaks and writes."""
+
+    popen: subprocess.Popen[bytes]
+    events: int  # descriptor to read them from
+    result: Path
+    log: Path
+    began: float  # time.monotonic()
+
+    def ended(self, last: str, *, timed_out: bool) -> Ended:
+        """Wait for its end, and return how that was."""
+        self.popen.wait()
+        total_s = time.monotonic() - self.began
+        return Ended(_json(self.result), self.popen.returncode, timed_out, total_s, _tail(self.log), last)
+
+    def kill(self) -> None:
+        """Kill the worker and whatever it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers the latter for a group of zombies
+            os.killpg(self.popen.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str], stdin: int = subprocess.DEVNULL) -> Iterator[Worker]:
+    """Start a worker on a job; it never outlives this context.
+
+    Raises:
+        EnvironmentMissing: that Python does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="harness-") as name:
+        folder = Path(name)
+        result, log = folder / "result.json", folder / "log"
+        (folder / "job.json").write_text(json.dumps({**task, "result": str(result)}))
+        # The worker's code is this program's own, on a path that holds nothing else: its environment needs no install.
+        (folder / "path").mkdir()
+        (folder / "path" / "harness").symlink_to(Path(harness.__file__).parent)
+        home = {"PYTHONPATH": str(folder / "path"), "KERAS_HOME": str(folder / "keras")}
+        receiver, sender = os.pipe()
+        began = time.monotonic()
+        command = [str(python), "-m", "harness.worker", str(folder / "job.json"), str(sender), repr(began)]
+        try:
+            with log.open("wb") as output:
+                popen = subprocess.Popen(
+                    command,
+                    env={**variables, **home},
+                    stdin=stdin,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(sender,),
+                    start_new_session=True,  # its own group: ended whole, and deaf to the terminal's Ctrl-C
+                )
+        except OSError as error:
+            os.close(receiver)
+            raise EnvironmentMissing(f"its Python does not start ({error.strerror})") from None
+        finally:
+            os.close(sender)
+        worker = Worker(popen, receiver, result, log, began)
+        try:
+            yield worker
+        finally:  # Ctrl-C passes here too
+            worker.kill()
+            popen.wait()
+            if popen.stdin:
+                with contextlib.suppress(BrokenPipeError):
+                    popen.stdin.close()
+            os.close(receiver)
+
+
+def process(
+    python: Path,
+    task: Mapping[str, Any],
+    variables: Mapping[str, str],
+    on_event: Callable[[Event], None] = lambda event: None,
+    *,
+    limit_s: float,
+) -> Ended:
+    """Start a worker on a job, hear its events, and return how it ended. It never outlives this call.
+
+    Raises:
+        EnvironmentMissing: that Python does not start.
+    """
+    with started(python, task, variables) as worker:
+        last, timed_out = _heard(worker, on_event, limit_s)
+        return worker.ended(last, timed_out=timed_out)
+
+
+def _heard(worker: Worker, on_event: Callable[[Event], None], limit_s: float) -> tuple[str, bool]:
+    """Pass a worker's events on until it ends; return what it did last, and whether its time ran out."""
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        worker.kill()
+
+    timer = threading.Timer(limit_s, expire)
+    timer.daemon = True
+    last = "starting"
+    try:
+        timer.start()
+        with open(worker.events, closefd=False) as events:
+            for line in events:
+                event = json.loads(line)
+                last = event["phase"] if "phase" in event else f"after epoch {event['epoch']} of {event['epochs']}"
+                on_event(event)
+        worker.popen.wait()
+    finally:
+        timer.cancel()
+    return last, expired.is_set()
+
+
+def unstarted(error: EnvironmentMissing, backend: Backend) -> str:
+    """Return one sentence on an environment that does not start, with what to type."""
+    said = str(error)
+    if said.startswith(backend.environment):
+        return said
+    return f"{backend.environment}: environment broken ({said}). Build it anew: nox -s {backend.environment} --reuse-venv=never"
+
+
+def failure(ended: Ended, backend: Backend, limit_s: float) -> str:
+    """Return one sentence on a worker that ended without a result."""
+    lines = [line.strip() for line in ended.log.splitlines() if line.strip()]
+    final = lines[-1] if lines else "it printed nothing"
+    if ended.timed_out:
+        return f"no result within its time limit of {limit_s:g} s; last heard of: {ended.last}"
+    if any(said in ended.log.lower() for said in OUT_OF_MEMORY):
+        return f"out of memory; last heard of: {ended.last}; {final}"
+    if ended.returncode == -signal.SIGKILL:
+        return f"killed by SIGKILL, from outside or by a system out of memory; last heard of: {ended.last}"
+    if ended.returncode < 0:
+        return f"ended by {signal.Signals(-ended.returncode).name}; last heard of: {ended.last}; {final}"
+    if ended.returncode == 0:
+        return f"ended without a result, exit status 0; last heard of: {ended.last}; {final}"
+    if ended.last in ("starting", "import"):
+        rebuild = f"nox -s {backend.environment} --reuse-venv=never"
+        return f"{backend.environment}: environment broken ({final}). Build it anew: {rebuild}"
+    return f"exit status {ended.returncode}; last heard of: {ended.last}; {final}"
+
+
+def _json(file: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        return file.read().decode(errors="replace")

@@ -1,0 +1,153 @@
+"""Arms as they are asked for -> the plan of a bench session, and from it the requests of each generation."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import harness
+from harness.errors import ConfigError, NotComparable, choice
+from harness.inputs.datasets import Prepared
+from harness.launch.plan import Planned, plan
+from harness.records.bench import Entrant, Session
+from harness.records.record import Data, Host
+from harness.spec.config import Config, Device, overridden
+
+AGAIN = " again"  # after the name of the arm whose code runs twice
+
+
+def chosen(whole: Config, asked: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (backend, implementation) of each arm asked for; those of [bench] arms, of every backend, where none is.
+
+    Args:
+        whole: backends.toml.
+        asked: each "jax/compiled", a backend (its arms among those of [bench]), or an implementation (of every backend).
+
+    Raises:
+        ConfigError: one names no arm.
+    """
+    everywhere = [(name, arm) for name, backend in whole.backends.items() for arm in backend.arms]
+    usual = [pair for pair in everywhere if pair[1] in whole.bench.arms]
+    if not asked:
+        return usual
+    known = dict.fromkeys((*("/".join(pair) for pair in everywhere), *whole.backends, *(arm for _, arm in everywhere)))
+    found: dict[tuple[str, str], None] = {}
+    for name in (part.strip() for each in asked for part in each.split(",")):
+        if name not in known:
+            raise ConfigError(f"--arms: {choice(known, name)}")
+        pairs = [pair for pair in everywhere if name in ("/".join(pair), pair[1])] or [pair for pair in usual if pair[0] == name]
+        if not pairs:
+            raise ConfigError(f"--arms: {name} has none of [bench] arms: {', '.join(whole.bench.arms)}. Name one: {name}/IMPLEMENTATION")
+        found |= dict.fromkeys(pairs)
+    return list(found)
+
+
+def laid_out(
+    whole: Config,
+    spec_name: str,
+    dataset: Prepared,
+    host: Host,
+    *,
+    arms: Sequence[tuple[str, str]],
+    baseline: str | None,
+    device: Device,
+    cores: tuple[int, ...],
+    n_generations: int,
+    n_blocks: int,
+) -> Session:
+    """Return the plan of a new session.
+
+    Args:
+        whole: backends.toml.
+        spec_name: what every arm trains, on that dataset and that host.
+        arms: (backend, implementation) of each.
+        baseline: the arm whose epoch is 1.00, and whose code runs twice; by default that of [bench], or else the first.
+        device: as for `plan`.
+        cores: that every worker is kept to; empty: as the protocol's threads have it.
+        n_generations: fresh sets of processes.
+        n_blocks: turns of each process.
+
+    Raises:
+        ConfigError: the baseline is none of the arms.
+    """
+    first = _baseline(["/".join(pair) for pair in arms], baseline, whole.bench.baseline)
+    twin = _entrant(whole, *first.split("/")).model_copy(update={"name": first + AGAIN})
+    now = datetime.now(UTC)
+    return Session(
+        harness=harness.__version__,
+        run_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        started_at=now.isoformat(timespec="milliseconds"),
+        host=host,
+        spec_name=spec_name,
+        spec=whole.specs[spec_name],
+        data=Data(name=dataset.name, sha256=dataset.sha256, n_train=dataset.n_train, n_inputs=dataset.n_inputs),
+        device=device,
+        threads=whole.protocol.threads,
+        cores=cores,
+        entrants=(*(_entrant(whole, *pair) for pair in arms), twin),
+        baseline=first,
+        again=twin.name,
+        n_generations=n_generations,
+        n_blocks=n_blocks,
+        time_limit_s=whole.protocol.time_limit_s,
+    )
+
+
+def _baseline(names: Sequence[str], asked: str | None, usual: str | None) -> str:
+    """Return the arm asked for as the baseline, else the usual one where it takes part, else the first."""
+    if asked is not None and asked not in names:
+        raise ConfigError(f"--baseline: {choice(names, asked)}")
+    return asked or (usual if usual in names else None) or names[0]
+
+
+def requests(session: Session, whole: Config, dataset: Prepared, host: Host) -> Callable[[str, int], Planned]:
+    """Return a function that gives an entrant's request in a generation: weights and order are those of the generation's seed.
+
+    Raises:
+        NotComparable: backends.toml, the machine, the dataset or the harness is not what the session was planned for.
+    """
+    _same(session, whole, dataset, host)
+    seeds, n_epochs = tuple(range(session.n_generations)), 1 + session.n_blocks
+    limits = {"threads": session.threads, "time_limit_s": session.time_limit_s}
+    protocol = overridden(whole.protocol, seeds=seeds, epochs=n_epochs, **limits)
+    backends = {entrant.backend: whole.backends[entrant.backend] for entrant in session.entrants}
+    implementations = tuple(dict.fromkeys(entrant.implementation for entrant in session.entrants))
+    every = plan(session.spec_name, session.spec, backends, protocol, dataset, device=session.device, implementations=implementations)
+    planned = {(each.request.backend, each.request.implementation, each.request.seed): each for each in every}
+    arms = {entrant.name: (entrant.backend, entrant.implementation) for entrant in session.entrants}
+    return lambda name, generation: planned[*arms[name], generation - 1]
+
+
+def planned_otherwise(session: Session, given: Mapping[str, tuple[object, object]]) -> None:
+    """Raise ConfigError where an argument that is given is not what the session was planned with: (given or None, planned) by option."""
+    for option, (here, there) in given.items():
+        if here is not None and here != there:
+            raise ConfigError(f"{option}: session {session.run_id} was planned with {there}; received {here}. Leave it out, or --resume")
+
+
+def _entrant(whole: Config, backend: str, implementation: str) -> Entrant:
+    arm = whole.backends[backend].arms[implementation]
+    return Entrant(
+        name=f"{backend}/{implementation}", backend=backend, implementation=implementation, module=arm.module, options=arm.options
+    )
+
+
+def _same(session: Session, whole: Config, dataset: Prepared, host: Host) -> None:
+    """Raise NotComparable where what is here now is not what the session began with."""
+    now: dict[str, tuple[Any, Any]] = {
+        "machine": (session.host.machine, host.machine),
+        "harness": (session.harness, harness.__version__),
+        "dataset": (f"{session.data.name} {session.data.sha256[:8]}", f"{dataset.name} {dataset.sha256[:8]}"),
+        f"spec {session.spec_name}": (session.spec, whole.specs.get(session.spec_name)),
+    }
+    for entrant in session.entrants:
+        backend = whole.backends.get(entrant.backend)
+        arm = backend.arms.get(entrant.implementation) if backend else None
+        now[entrant.name] = ((entrant.module, entrant.options), (arm.module, arm.options) if arm else None)
+    for what, (there, here) in now.items():
+        if there != here:
+            raise NotComparable(
+                f"session {session.run_id}: {what}: it began with {there}; here is {here}. Begin a new one, without --resume"
+            )

@@ -1,0 +1,234 @@
+"""The records of one bench session: what was planned, and what each process and each block of turns gave.
+
+A session is a folder, results/bench/SESSION/, of files that never change: the plan; for each fresh process its start and
+its end; for each block the turns of all its entrants. Whatever is killed, what was measured before stays, and the ids of
+what is still to be measured follow from the plan.
+
+History of the format:
+1   first.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from harness.records.record import Count, Data, Host, Seconds, Sha256, Share, Value
+from harness.spec.config import Device, Frozen, Option, Spec
+
+FORMAT = 1
+Joules = Annotated[float, Field(ge=0)] | None
+"""None where the machine has no counter that this process may read."""
+
+
+class Limits(Frozen):
+    """What a block may meet at most, declared before the session begins; beyond it the block is invalid and run again whole."""
+
+    others: Share = 0.10  # CPU seconds of all other processes, of what all cores had to give during one turn
+    steal: Share = 0.05  # of the same: what the hypervisor gave to other machines
+    throttled: Share = 0.05  # of a turn's seconds: the control group's quota was spent
+    clock_s: Seconds = 0.25  # by which two clocks may disagree on a turn: a jump, or a machine that slept
+    n_attempts: Count = 3  # at one block; then it stays invalid, and counts in no estimate
+    n_crashes: Count = 3  # of one entrant in the session; then it is set aside
+
+
+class Entrant(Frozen):
+    """One arm in the experiment; an arm that is there twice has two entrants."""
+
+    name: str  # "jax/keras"; of the second one "jax/keras again"
+    backend: str
+    implementation: str
+    module: str
+    options: dict[str, Option] = {}
+
+
+class Session(Frozen):
+    """The plan: with it all ids and all orders are given."""
+
+    format: Literal[1] = 1
+    harness: str  # version
+    run_id: str
+    started_at: str  # UTC, ISO 8601
+    host: Host
+    spec_name: str
+    spec: Spec
+    data: Data
+    device: Device
+    threads: int | str
+    cores: tuple[Count, ...] = ()  # that every worker is kept to; empty: as `threads` has it
+    entrants: tuple[Entrant, ...]
+    baseline: str  # an entrant's name
+    again: str = ""  # the name of the entrant that is another one's duplicate: the A/A arm
+    n_generations: Count
+    n_blocks: Count  # of each generation, after the first epoch
+    seed: Count = 0  # of the orders; weights and samples of generation g (from 1) are those of seed g - 1
+    limits: Limits = Limits()
+    time_limit_s: Seconds = 1800.0  # for one event of a worker
+
+    @property
+    def original(self) -> str:
+        """The name of the entrant that `again` repeats."""
+        return self.again.removesuffix(" again")
+
+
+class Start(Frozen):
+    """One fresh process, from the call that starts it to the end of its first epoch; or why it did not get there."""
+
+    generation: Count  # from 1
+    process: Count  # from 1: the n-th of its entrant in this generation
+    name: str  # the entrant's
+    status: Literal["ok", "failed"] = "ok"
+    reason: str = ""
+    log_tail: str = ""
+    total_s: Seconds  # whole, as the parent saw it
+    spawn_s: Seconds = 0.0
+    import_s: Seconds = 0.0
+    data_s: Seconds = 0.0
+    build_s: Seconds = 0.0
+    feed_s: Seconds = 0.0  # of the first epoch
+    first_epoch_s: Seconds = 0.0  # compiling inside
+    n_compiles: Count = 0
+    n_parameters: Count = 0
+    device: str = ""
+    settings: dict[str, Value] = {}
+    versions: dict[str, str] = {}
+    data_sha256: Sha256 | None = None
+    weights_sha256: Sha256 | None = None
+    order_sha256: Sha256 | None = None
+
+
+class Turn(Frozen):
+    """One epoch of one live process while the others sleep, and what happened beside it."""
+
+    seconds: Seconds
+    feed_s: Seconds
+    teardown_s: Seconds = 0.0  # those of `seconds` after the last update
+    loss: float
+    accuracy: Share
+    n_compiles: Count  # 0, or the turn held compilation
+    user_s: Seconds  # CPU seconds of the process itself
+    system_s: Seconds
+    n_involuntary: Count  # switches: the scheduler gave its core to another
+    around_s: Seconds  # the turn as the parent saw it, feeding inside
+    parent_s: Seconds  # CPU seconds of the parent meanwhile
+    others_s: Seconds | None = None  # CPU seconds of all other processes meanwhile; None where the system does not say
+    steal_s: Seconds | None = None
+    throttled_s: Seconds | None = None
+    pressure_s: Seconds | None = None  # in which some process of the machine waited for a core
+    load_1m: Annotated[float, Field(ge=0)]
+    clock_s: Seconds  # by which the clocks disagreed
+    n_cores: Count  # that this process could use
+    energy_j: Joules = None
+
+
+class Block(Frozen):
+    """Every live entrant's turn once, in a balanced order; the n-th attempt at it."""
+
+    generation: Count
+    block: Count  # from 1 in each generation
+    attempt: Count  # from 1
+    started_at: str
+    order: tuple[str, ...]
+    processes: dict[str, Count]  # which process of each entrant took its turn
+    turns: dict[str, Turn]
+    invalid: str = ""  # why, by the limits; its turns are kept, and count in no estimate
+
+
+class Rates(Frozen):
+    """What the process that trained can do at most, measured in it after its last turn."""
+
+    gemm_flops_per_s: Annotated[float, Field(gt=0)]  # over the products of one step, on its shapes
+    bandwidth_bytes_per_s: Annotated[float, Field(gt=0)]
+    dispatch_s: Seconds  # the smallest call that the framework can make
+    n_dispatches: Count  # of an epoch, at the least, in the way that this arm runs
+
+
+class End(Frozen):
+    """The end of one process: what its model came to, and its memory; or why it ended early."""
+
+    generation: Count
+    process: Count
+    name: str
+    status: Literal["ok", "failed"] = "ok"
+    reason: str = ""
+    log_tail: str = ""
+    test_accuracy: Share | None = None  # after as many epochs as the plan has: 1 + n_blocks
+    test_loss: float | None = None
+    evaluate_s: Seconds = 0.0
+    n_epochs: Count = 0  # trained in all, blocks that were run again inside
+    memory_bytes: dict[str, Count] = {}  # each by its label: "peak RSS", "allocator peak", "NVML used"
+    rates: Rates | None = None
+    final_weights_sha256: Sha256 | None = None
+
+
+class Sitting(Frozen):
+    """One call's work on the session, where it was not killed: what it cost in all, and how much of that its workers took."""
+
+    number: Count  # from 1
+    outcome: Literal["complete", "budget", "stopped", "interrupted"]
+    total_s: Seconds
+    busy_s: Seconds  # starts, turns, evaluations and ends of workers; the rest is the harness's own cost
+
+
+Part = Session | Start | Block | End | Sitting
+"""What a session's folder holds, a file each."""
+
+
+def name_of(part: Part) -> str:
+    """Return what a part's file is called, before its digest: the same for the same part of the same session."""
+    match part:
+        case Session():
+            return "session"
+        case Block():
+            return f"g{part.generation:02d}.b{part.block:02d}.{part.attempt}"
+        case Start():
+            return f"g{part.generation:02d}.start.{_file_name(part.name)}.{part.process}"
+        case End():
+            return f"g{part.generation:02d}.end.{_file_name(part.name)}.{part.process}"
+        case Sitting():
+            return f"sitting.{part.number}"
+
+
+def _file_name(entrant: str) -> str:
+    return entrant.replace("/", "-").replace(" ", "-")
+
+
+class Bench(Frozen):
+    """A session and all that it has measured so far, in the order of the plan."""
+
+    session: Session
+    starts: tuple[Start, ...] = ()
+    blocks: tuple[Block, ...] = ()  # invalid ones too
+    ends: tuple[End, ...] = ()
+    sittings: tuple[Sitting, ...] = ()
+
+    def with_part(self, part: Part) -> Bench:
+        """Return the session with one more part."""
+        match part:
+            case Session():
+                return self
+            case Start():
+                return self.model_copy(update={"starts": (*self.starts, part)})
+            case Block():
+                return self.model_copy(update={"blocks": (*self.blocks, part)})
+            case End():
+                return self.model_copy(update={"ends": (*self.ends, part)})
+            case Sitting():
+                return self.model_copy(update={"sittings": (*self.sittings, part)})
+
+    @property
+    def own_cost(self) -> float | None:
+        """Share of the sittings' seconds that was neither a worker's start, turn, evaluation nor end; None where none was finished."""
+        whole = sum(sitting.total_s for sitting in self.sittings)
+        return 1 - sum(sitting.busy_s for sitting in self.sittings) / whole if whole else None
+
+    @property
+    def set_aside(self) -> dict[str, str]:
+        """Entrants that crashed as often as the limits allow, each with the reason of the last time."""
+        processes: tuple[Start | End, ...] = (*self.starts, *self.ends)
+        reasons: dict[str, list[str]] = {}
+        for each in processes:
+            if each.status == "failed":
+                reasons.setdefault(each.name, []).append(each.reason)
+        return {name: said[-1] for name, said in reasons.items() if len(said) >= self.session.limits.n_crashes}

@@ -1,0 +1,132 @@
+"""Files that hold one record each: written whole or not at all, and named after their content.
+
+A file is called STEM.DIGEST.json, where DIGEST begins the SHA-256 of its bytes: a torn copy or an edit by hand is seen at
+once, without a second file and whatever the reader's version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_state_path
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from harness.errors import StoreError
+from harness.spec.faults import sentences
+
+NAME = re.compile(r"^(?P<stem>.+)\.(?P<digest>[0-9a-f]{12})\.json$")
+STALE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A file among records that is none, and why."""
+
+    file: Path
+    reason: str
+
+
+def prepare(folder: Path, results: Path) -> None:
+    """Return if records can be written to the folder; it is made where it is missing, and what a killed harness left half is removed.
+
+    Args:
+        folder: where the files go.
+        results: as the user named it, for the message.
+
+    Raises:
+        StoreError: it cannot be written. Asked before the first run starts, so that no result is lost.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x" * 65536)  # a record is smaller: a full disk is said now
+            probe.flush()
+            os.fsync(probe.fileno())
+        for left in folder.glob(".partial-*"):
+            if time.time() - left.stat().st_mtime > STALE_S:
+                left.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{results}: results cannot be written there ({error.strerror}). Name another folder: --results FOLDER") from None
+
+
+def keep(folder: Path, room: str, stem: str, content: bytes) -> Path:
+    """Write a record to a folder, whole and synced, and return its file.
+
+    Where the folder has become unwritable since the run started, it goes to the same room of the user's state folder,
+    and the path returned is there: a measurement is never lost to a full disk.
+
+    Raises:
+        StoreError: neither folder can be written.
+    """
+    name = f"{stem}.{hashlib.sha256(content).hexdigest()[:12]}.json"
+    try:
+        return write(folder / name, content)
+    except OSError as first:
+        elsewhere = user_state_path("keras-backend-harness") / room
+        try:
+            elsewhere.mkdir(parents=True, exist_ok=True)
+            return write(elsewhere / name, content)
+        except OSError:
+            raise StoreError(
+                f"{folder}: the record {name} cannot be written ({first.strerror}), nor can it be kept in {elsewhere}"
+            ) from None
+
+
+def content_of(file: Path) -> bytes | str:
+    """Return the bytes of a file that `keep` wrote, or the reason why they are not those."""
+    name = NAME.match(file.name)
+    if name is None:
+        return "not a record: expected a name RUN_ID.DIGEST.json"
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if hashlib.sha256(content).hexdigest()[:12] != name["digest"]:
+        return "torn or edited: its content is not what was written (the digest in its name differs)"
+    return content
+
+
+def stem_of(file: Path) -> str:
+    """Return a file's name before its digest, the whole name where it has none."""
+    name = NAME.match(file.name)
+    return name["stem"] if name else file.name
+
+
+def misfit(content: bytes, error: ValidationError, kind: type[BaseModel], newest: int) -> str:
+    """Say why well-kept bytes are no record of this version, which reads formats up to `newest`."""
+    try:
+        written = from_json(content)
+    except ValueError as fault:
+        return f"not JSON: {fault}"
+    version = written.get("format") if isinstance(written, dict) else None
+    if isinstance(version, int) and version > newest:
+        return f"format {version}, written by a newer harness; this one reads up to {newest}. Update the harness"
+    return f"not a record: {sentences(error, kind)[0]}"
+
+
+def write(target: Path, content: bytes) -> Path:
+    """Write a file whole: synced under a hidden name, then renamed, the folder synced too."""
+    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).chmod(0o644)
+        Path(partial).replace(target)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return target

@@ -1,0 +1,222 @@
+"""Standing -> terminal, Markdown, CSV, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+
+from harness.judge.bench import ArmStanding, Standing
+from harness.judge.statistics import Interval
+from harness.records.bench import Bench
+from harness.records.store import as_csv
+from harness.report.fitting import NONE, Column, Fitting, Sentence, number, span
+from harness.report.table import bar
+
+STYLES = {"faster": "green", "slower": "red", "same": "cyan", "inconclusive": "yellow", "set aside": "red", "baseline": "bold"}
+NO_ENERGY = "energy: unavailable (no counter that this process may read)"
+LEGEND = (
+    "Intervals are 95 %, over generations: fresh processes of every arm, which then take turns, an epoch each. epoch s: a steady epoch, "
+    "the first one left out. ratio: to the baseline's, in pairs; to fit: to that of the same backend's keras arm. faster, slower: the "
+    "interval excludes 1, by more than the threshold and than identical code differs by; same: within the threshold. compile s: the first "
+    "epoch less a steady one. break-even: epochs from which on it is never behind the baseline, starts included. start s: "
+    "from nothing to the end of the first epoch. of limit: the share that an epoch at the machine's own rates would take. accuracy: "
+    "mean ± sd over generations, and whether it is the baseline's within 0.25 points (TOST). blocks: valid ones in so many generations. "
+    "!: the time of other numbers than the referee's."
+)
+
+
+def terminal(standing: Standing, bench: Bench) -> RenderableType:
+    """Return what a terminal shows: who wins, the arms, and what makes it less sure than it looks."""
+    return Group(
+        Sentence(heading(bench), "bold"),
+        Sentence(standing.sentence, "bold"),
+        Fitting(columns(standing), tuple(cells(arm, standing) for arm in standing.arms), STYLES),
+        *(Sentence(text, style) for text, style in lines(standing, bench)),
+        Sentence(LEGEND, "dim"),
+    )
+
+
+def markdown(standing: Standing, bench: Bench) -> str:
+    """Return the same as GitHub-flavoured Markdown."""
+    header = columns(standing)
+    text = [f"**{heading(bench)}**", "", standing.sentence, "", bar([column.name for column in header])]
+    text += [bar(["---:" if column.right else "---" for column in header])]
+    text += [*(bar(cells(arm, standing)) for arm in standing.arms), ""]
+    return "\n".join([*text, *(f"- {line.removeprefix('! ')}" for line, _ in lines(standing, bench)), "", LEGEND, ""])
+
+
+def heading(bench: Bench) -> str:
+    """Return what all arms of a session share, in one line."""
+    session = bench.session
+    n_done = len({block.generation for block in bench.blocks if not block.invalid})
+    parts = [
+        f"bench of {session.spec_name}, {session.data.name} ({session.data.sha256[:8]})",
+        *([f"Keras {keras}"] if (keras := " and ".join(_known(bench, "keras"))) else []),
+        session.host.machine,
+        *([f"threads {session.threads}"] if session.threads != "auto" else []),
+        f"{n_done} of {session.n_generations} generations of {session.n_blocks} {'block' if session.n_blocks == 1 else 'blocks'}",
+        f"session {session.run_id}",
+    ]
+    return ", ".join(parts)
+
+
+def columns(standing: Standing) -> tuple[Column, ...]:
+    """Return the columns: one for each kind of memory that is known, and one for energy where any is."""
+    words = ("arm", "verdict", "parity", "accuracy", "blocks")
+    names = ["arm", "verdict", "epoch s", "ratio", "to fit", "parity", "compile s", "break-even", "start s", "of limit"]
+    names += [f"{label} MiB" for label in _labels(standing)] + (["energy J"] if _has_energy(standing) else [])
+    return tuple(Column(name, right=name not in words) for name in (*names, "accuracy", "blocks"))
+
+
+def cells(arm: ArmStanding, standing: Standing) -> tuple[str, ...]:
+    """Return an arm's row as text, in the order of `columns`; a dash where there is no figure."""
+    return (
+        arm.name,
+        arm.verdict,
+        _marked(arm, _interval(arm.epoch_s)),
+        _marked(arm, _ratio(arm.ratio)),
+        _marked(arm, _ratio(arm.to_fit)),
+        arm.parity,
+        number(arm.compile_s),
+        _epochs(arm.break_even),
+        number(arm.start_s),
+        _share(arm.share_of_limit),
+        *(number(arm.memory_bytes[label] / 2**20, 0) if label in arm.memory_bytes else NONE for label in _labels(standing)),
+        *([number(arm.energy_j)] if _has_energy(standing) else []),
+        _accuracy(arm),
+        f"{arm.n_blocks} in {arm.n_generations}",
+    )
+
+
+def lines(standing: Standing, bench: Bench) -> list[tuple[str, str]]:
+    """Return the sentences under the table, each with its colour."""
+    said = [(_floor(standing, bench), "cyan")]
+    said += [(f"{arm.name}: {arm.verdict}: {arm.reason}", STYLES[arm.verdict]) for arm in standing.arms if arm.reason]
+    if standing.n_invalid:
+        blocks = "1 block was" if standing.n_invalid == 1 else f"{standing.n_invalid} blocks were"
+        said.append((f"! {blocks} run again or given up, by limits set beforehand: {'; '.join(standing.why_invalid)}", "yellow"))
+    said += [(f"! {remark}", "yellow") for remark in standing.remarks]
+    said += [] if _has_energy(standing) else [(NO_ENERGY, "dim")]
+    if standing.own_cost is not None:
+        said.append((f"the harness itself took {standing.own_cost:.1%} of the session's time".replace("%", " %"), "dim"))
+    return [*said, (f"versions: {_versions(standing)}", "dim")]
+
+
+def csv(standing: Standing, bench: Bench) -> str:
+    """Return one row an arm, in front what all share."""
+    session = bench.session
+    shared = {
+        "session": session.run_id,
+        "started_at": session.started_at,
+        "spec": session.spec_name,
+        "dataset": session.data.name,
+        "data_sha256": session.data.sha256,
+        "machine": session.host.machine,
+        "threads": session.threads,
+        "baseline": standing.baseline,
+        **_ends("floor", standing.floor),
+    }
+    return as_csv(shared | _row(arm, standing) for arm in standing.arms)
+
+
+def as_json(standing: Standing, bench: Bench) -> str:
+    """Return everything but the single turns: the plan and the standing. A break-even that never comes is "never"."""
+    said = plain(asdict(standing))
+    for arm, row in zip(standing.arms, said["arms"], strict=True):
+        row["break_even"] = _never(arm.break_even)
+    return json.dumps({"session": bench.session.model_dump(mode="json"), "standing": said}, indent=1, allow_nan=False) + "\n"
+
+
+def _row(arm: ArmStanding, standing: Standing) -> dict[str, object]:
+    """Return an arm under names that all arms of the session have."""
+    mean, sd = arm.test_accuracy or (None, None)
+    row: dict[str, object] = {"arm": arm.name, "device": arm.device, "verdict": arm.verdict, "reason": arm.reason, "parity": arm.parity}
+    row |= {"n_generations": arm.n_generations, "n_blocks": arm.n_blocks, "n_compiles_steady": arm.n_compiles_steady}
+    for name in ("epoch_s", "ratio", "to_fit", "share_of_limit"):
+        row |= _ends(name, getattr(arm, name))
+    row |= {"start_s": arm.start_s, "compile_s": arm.compile_s, "break_even": _never(arm.break_even), "energy_j": arm.energy_j}
+    row |= {f"memory_{label.lower().replace(' ', '_')}_bytes": arm.memory_bytes.get(label) for label in _labels(standing)}
+    row |= {"test_accuracy": mean, "test_accuracy_sd": plain(sd)}
+    row |= _ends("accuracy_difference", arm.accuracy.mean if arm.accuracy else None)
+    row |= {"accuracy_verdict": arm.accuracy.verdict if arm.accuracy else None}
+    return row | {name: arm.versions.get(name) for name in ("framework_version", "keras", "numpy", "python")}
+
+
+def _ends(name: str, interval: Interval | None) -> dict[str, object]:
+    values = (interval.low, interval.mid, interval.high) if interval else (None, None, None)
+    return {f"{name}_{end}": plain(value) for end, value in zip(("low", "mid", "high"), values, strict=True)}
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can say: nothing where a number is not known, or is not finite."""
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _never(epochs: float | None) -> float | str | None:
+    return "never" if epochs is not None and math.isinf(epochs) else epochs
+
+
+def _floor(standing: Standing, bench: Bench) -> str:
+    """Return what identical code differed by."""
+    if standing.floor is None:
+        return "A/A: identical code was not measured side by side, so nothing says what this session would call a difference without one"
+    return f"A/A: {bench.session.original} against itself, identical code: {_ratio(standing.floor)}; a smaller difference is noise"
+
+
+def _versions(standing: Standing) -> str:
+    """Return each backend's version and device once."""
+    said = [f"{arm.name.split('/')[0]} {arm.versions.get('framework_version', '?')} on {arm.device or '?'}" for arm in standing.arms]
+    return ", ".join(dict.fromkeys(said))
+
+
+def _known(bench: Bench, package: str) -> list[str]:
+    return sorted({start.versions[package] for start in bench.starts if package in start.versions})
+
+
+def _labels(standing: Standing) -> list[str]:
+    return list(dict.fromkeys(label for arm in standing.arms for label in arm.memory_bytes))
+
+
+def _has_energy(standing: Standing) -> bool:
+    return any(arm.energy_j is not None for arm in standing.arms)
+
+
+def _marked(arm: ArmStanding, figure: str) -> str:
+    """Mark a figure of an arm that departs: it is the time of other numbers."""
+    return f"{figure} !" if arm.parity == "departs" and figure != NONE else figure
+
+
+def _interval(interval: Interval | None) -> str:
+    return span(interval.low, interval.mid, interval.high) if interval else NONE
+
+
+def _ratio(interval: Interval | None) -> str:
+    return span(interval.low, interval.mid, interval.high, 3 if interval.mid < 10 else 1) if interval else NONE
+
+
+def _share(interval: Interval | None) -> str:
+    if interval is None:
+        return NONE
+    return span(100 * interval.low, 100 * interval.mid, 100 * interval.high, 0 if interval.mid >= 0.1 else 1, " %")
+
+
+def _epochs(value: float | None) -> str:
+    if value is None:
+        return NONE
+    return "never" if math.isinf(value) else str(math.ceil(value))
+
+
+def _accuracy(arm: ArmStanding) -> str:
+    if arm.test_accuracy is None:
+        return NONE
+    mean, sd = arm.test_accuracy
+    spread = "" if math.isnan(sd) else f" ± {sd:.4f}"
+    return f"{mean:.4f}{spread}" + (f" ({arm.accuracy.verdict})" if arm.accuracy else "")

@@ -1,0 +1,120 @@
+"""What this process can do at most, in its framework, with its threads, on the spec's shapes: a limit to lay beside its epochs.
+
+A limit is only one if nothing beats it. So each product of a training step is measured by itself, its operands where the
+last round left them, in the form in which a step has it and in the transposed one, in every way the framework has to
+repeat it; the fastest counts. No epoch has that luck with all of its products. What a framework's compiler would hoist
+out of a loop, since its operands do not change, is kept inside: see `product` in harness.worker.frameworks.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from harness.spec.config import Spec
+
+Way = Callable[[int], Any]
+"""Begins so many rounds of one thing and returns the last one's result, which may be a promise."""
+Product = tuple[int, int, int, str]
+"""(m, k, n) of an (m, k) by a (k, n) matrix, and how the two lie in memory, as BLAS says it: "n" as it is, "t" transposed."""
+
+REPETITION_S = 0.01
+N_REPETITIONS = 3
+HOPELESS = 1.3  # times the best one so far: a way that needs as long is not repeated
+
+
+def rates(framework: ModuleType, spec: Spec, n_inputs: int, n_dispatches: int) -> dict[str, Any]:
+    """Return the fields of `harness.records.bench.Rates`, in about a second, most of which is compiling.
+
+    Args:
+        framework: a module of harness.worker.frameworks.
+        spec: its layers and its batch size give the shapes; float32.
+        n_inputs: features of a sample.
+        n_dispatches: calls that an epoch of this arm makes at the least.
+
+    Returns:
+        gemm_flops_per_s: FLOPs of all products of one step over the sum of their least seconds.
+        bandwidth_bytes_per_s: two arrays of as many floats as the model has are read and one is written over, again and
+            again. What is as small as this model (1.6 MB) stays in a cache: it is the rate of the model's own size, which
+            is what an optimizer's update is bound by, and not that of the machine's memory.
+        dispatch_s: the least seconds of the smallest call that the framework can make, waited for after many.
+        n_dispatches: as given.
+    """
+    step = tuple(products(spec, n_inputs))
+    n_parameters, random = _n_parameters(spec, n_inputs), np.random.default_rng(0)
+    return {
+        "gemm_flops_per_s": sum(flops(product) for product in step) / sum(_product_s(framework, product, random) for product in step),
+        "bandwidth_bytes_per_s": 3 * 4 * n_parameters / least_s(framework, framework.sweep(n_parameters)),
+        "dispatch_s": least_s(framework, framework.smallest()),
+        "n_dispatches": n_dispatches,
+    }
+
+
+def products(spec: Spec, n_inputs: int) -> Iterator[Product]:
+    """Return the matrix products of one training step: forward, and of each layer its gradients; the first one's inputs need none."""
+    for index, layer in enumerate(spec.layers):
+        yield spec.batch_size, n_inputs, layer.units, "nn"  # x @ kernel
+        yield n_inputs, spec.batch_size, layer.units, "tn"  # x.T @ gradient of z, of the kernel
+        if index:
+            yield spec.batch_size, layer.units, n_inputs, "nt"  # gradient of z @ kernel.T, of x
+        n_inputs = layer.units
+
+
+def flops(product: Product) -> int:
+    """Return the floating-point operations of a product: a multiplication and an addition for each pair."""
+    m, k, n, _ = product
+    return 2 * m * k * n
+
+
+def least_s(framework: ModuleType, ways: Sequence[Way]) -> float:
+    """Return the least seconds of one round in any of these ways, each warmed up and repeated some 10 ms long.
+
+    Not by `harness.worker.clock.timed`: collecting garbage before each repetition takes longer than the repetition.
+    """
+    best = math.inf
+    for way in ways:
+        framework.wait([way(1)])  # compiles
+        rounds = 1
+        while (spent := _spent_s(framework, way, rounds)) < REPETITION_S / 4:
+            rounds *= 2 if spent > REPETITION_S / 100 else 16
+        rounds = max(1, round(rounds * REPETITION_S / spent))
+        for _ in range(N_REPETITIONS):
+            round_s = _spent_s(framework, way, rounds) / rounds
+            best = min(best, round_s)
+            if round_s > HOPELESS * best:
+                break
+    return best
+
+
+def _spent_s(framework: ModuleType, way: Way, rounds: int) -> float:
+    start = time.perf_counter()
+    framework.wait([way(rounds)])
+    return time.perf_counter() - start
+
+
+def _product_s(framework: ModuleType, product: Product, random: np.random.Generator) -> float:
+    """Return the least seconds of a product or of its transpose: the same numbers, and whoever needs them may choose."""
+    m, k, n, form = product
+    return min(
+        least_s(framework, framework.product(*_factors(m, k, n, form, random), form)),
+        least_s(framework, framework.product(*_factors(n, k, m, "nn", random), "nn")),
+    )
+
+
+def _factors(m: int, k: int, n: int, form: str, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the two factors as they lie in memory; neither zeros nor denormals, which some processors multiply at another speed."""
+    left, right = ((k, m) if form[0] == "t" else (m, k)), ((n, k) if form[1] == "t" else (k, n))
+    return random.random(left, np.float32) + np.float32(0.5), random.random(right, np.float32) + np.float32(0.5)
+
+
+def _n_parameters(spec: Spec, n_inputs: int) -> int:
+    widths = (n_inputs, *(layer.units for layer in spec.layers))
+    return sum((before + 1) * units for before, units in pairwise(widths))

@@ -1,0 +1,66 @@
+"""What this worker's own measuring stands on, checked: that the clock is read only when the work is done."""
+
+from __future__ import annotations
+
+import time
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from harness.worker.clock import timed
+
+WORK_S = 0.3
+LEFT = 0.05  # of the timed seconds: what may be left to do after them
+SIDE = 2048  # of a matrix: on a GPU its product outlasts its launch many times, on a CPU it takes no second
+
+
+def wait_is_effective(framework: ModuleType) -> dict[str, Any]:
+    """Return whether `framework.wait` inside `timed` really waits: afterwards the result is fetched, and must be there at once.
+
+    Args:
+        framework: a module of harness.worker.frameworks.
+
+    Returns:
+        holds: `left_s` is less than a twentieth of `timed_s`.
+        timed_s: of some 0.3 s of matrix products, as an epoch is timed.
+        left_s: from then on until the result is a NumPy array.
+        call_s: until the framework's call came back, which is before it is waited for.
+        asynchronous: whether there was something to wait for. **Differs**: JAX is on every device, and the others on an
+            accelerator only; on a CPU they do the work inside the call, and this check then says nothing about `wait`.
+    """
+    factor = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
+    way = framework.product(factor, factor, "nn")[0]
+    rounds = _enough(framework, way)
+    called: list[float] = []
+
+    def work() -> Any:
+        start = time.perf_counter()
+        result = way(rounds)
+        called.append(time.perf_counter() - start)
+        return result
+
+    result, timed_s = timed(work, lambda result: framework.wait([result]))
+    start = time.perf_counter()
+    framework.read(result)
+    left_s = time.perf_counter() - start
+    whole_s = timed_s + left_s
+    return {
+        "holds": left_s < LEFT * timed_s,
+        "timed_s": timed_s,
+        "left_s": left_s,
+        "call_s": called[0],
+        "asynchronous": whole_s - called[0] > LEFT * whole_s,
+    }
+
+
+def _enough(framework: ModuleType, way: Any) -> int:
+    """Return how many rounds take about WORK_S, found by fetching results: what `wait` does is not known yet."""
+    framework.read(way(1))  # compiles
+    rounds, spent_s = 1, 0.0
+    while spent_s < WORK_S / 4:
+        rounds = rounds * 2 if spent_s else 1
+        start = time.perf_counter()
+        framework.read(way(rounds))
+        spent_s = time.perf_counter() - start
+    return max(1, round(rounds * WORK_S / spent_s))

@@ -1,0 +1,125 @@
+"""From what is asked for to a session's plan, and what may not change while it lasts; and how long what is left will take."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ConfigError, NotComparable
+from harness.launch import session as sessions
+from harness.launch.forecast import Forecast
+from harness.records.record import Host
+from harness.spec import config
+
+ROOT = Path(__file__).resolve().parents[2]
+WHOLE = config.load(ROOT / "backends.toml")
+HOST = Host(machine="A processor, 2 cores", n_cores=2, memory_bytes=8 << 30, accelerators=(), driver=None, load_1m=0.0)
+
+
+class Dataset:
+    """As much of a prepared dataset as a plan needs."""
+
+    name, sha256, n_train, n_inputs, folder = "mnist", "d" * 64, 60_000, 784, Path("nowhere")
+
+
+def laid_out(arms=(("jax", "keras"), ("jax", "native"), ("torch", "keras")), **changes):
+    given = {"arms": list(arms), "baseline": None, "device": "auto", "cores": (), "n_generations": 6, "n_blocks": 2} | changes
+    return sessions.laid_out(WHOLE, "mnist-mlp", Dataset, HOST, **given)
+
+
+def test_by_default_the_bench_table_s_arms_of_every_backend_take_part():
+    found = sessions.chosen(WHOLE, ())
+    assert {arm for _, arm in found} == set(WHOLE.bench.arms)
+    assert {("tensorflow", "keras"), ("jax", "keras"), ("torch", "keras")} <= set(found)
+
+
+def test_arms_are_named_whole_or_by_implementation_or_by_backend_once_each_in_that_order():
+    assert sessions.chosen(WHOLE, ["torch/native", "native,jax"])[:3] == [
+        ("torch", "native"),
+        ("tensorflow", "native"),
+        ("jax", "native"),
+    ]
+    assert ("jax", "keras") in sessions.chosen(WHOLE, ["torch/native", "native,jax"])
+    assert sessions.chosen(WHOLE, ["numpy/naive", "naive"]).count(("numpy", "naive")) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"), [("jax/kears", "Did you mean 'jax/keras'"), ("nativ", "'native'"), ("numpy", r"numpy has none of \[bench\] arms")]
+)
+def test_an_arm_that_there_is_not_is_refused_by_its_name(asked, said):
+    with pytest.raises(ConfigError, match=said):
+        sessions.chosen(WHOLE, [asked])
+
+
+def test_the_baseline_is_the_first_arm_or_the_one_named_and_its_code_runs_twice():
+    first, named = laid_out(), laid_out(baseline="torch/keras")
+    assert (first.baseline, first.again, first.original) == ("jax/keras", "jax/keras again", "jax/keras")
+    assert [entrant.name for entrant in named.entrants] == ["jax/keras", "jax/native", "torch/keras", "torch/keras again"]
+    twin, again = (next(each for each in named.entrants if each.name == name) for name in ("torch/keras", "torch/keras again"))
+    assert twin.model_copy(update={"name": again.name}) == again
+    with pytest.raises(ConfigError, match=r"--baseline: expected one of jax/keras, jax/native, torch/keras; received 'tensorflow/keras'"):
+        laid_out(baseline="tensorflow/keras")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"host": HOST.model_copy(update={"machine": "Another"})}, "machine: it began with A processor, 2 cores; here is Another"),
+        ({"dataset": type("Digits", (Dataset,), {"name": "digits"})}, "dataset: it began with mnist dddddddd; here is digits"),
+        ({"harness": "0.0.1"}, "harness: it began with 0.0.1"),
+        ({"spec": "mnist-mlp-adam"}, "spec mnist-mlp"),
+        ({"module": "naive.jax"}, "jax/keras: it began with"),
+    ],
+)
+def test_a_session_goes_on_only_with_what_it_began_with(changes, said):
+    session = laid_out(arms=[("jax", "keras")])
+    if "harness" in changes:
+        session = session.model_copy(update={"harness": changes["harness"]})
+    if "spec" in changes:
+        session = session.model_copy(update={"spec": WHOLE.specs[changes["spec"]]})
+    if "module" in changes:
+        entrants = tuple(entrant.model_copy(update={"module": changes["module"]}) for entrant in session.entrants)
+        session = session.model_copy(update={"entrants": entrants})
+    with pytest.raises(NotComparable, match=said) as refused:
+        sessions.requests(session, WHOLE, changes.get("dataset", Dataset), changes.get("host", HOST))
+    assert refused.value.exit_code == 4
+
+
+def test_an_argument_that_contradicts_the_plan_is_refused_and_one_that_repeats_it_is_not():
+    session = laid_out()
+    sessions.planned_otherwise(session, {"--blocks": (2, session.n_blocks), "--spec": (None, session.spec_name)})
+    with pytest.raises(ConfigError, match=rf"--blocks: session {session.run_id} was planned with 2; received 3"):
+        sessions.planned_otherwise(session, {"--blocks": (3, session.n_blocks)})
+
+
+# How long it will take
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [50.0]
+    monkeypatch.setattr("harness.launch.forecast.time.monotonic", lambda: now[0])
+    return now
+
+
+def spend(forecast, clock, kind, who, seconds):
+    with forecast.step(kind, who):
+        clock[0] += seconds
+
+
+def test_what_is_left_is_told_from_the_same_step_of_the_same_arm_or_else_of_the_others(clock):
+    forecast = Forecast()
+    assert forecast.left_s([("turn", "a", 3)]) is None, "before anything was done nothing is known"
+    for seconds in (1.0, 2.0, 9.0):
+        spend(forecast, clock, "turn", "a", seconds)
+    spend(forecast, clock, "start", "b", 5.0)
+    assert forecast.left_s([("turn", "a", 3)]) == 6.0
+    assert forecast.left_s([("turn", "b", 1), ("start", "b", 2)]) == 2.0 + 10.0
+    assert forecast.left_s([("end", "a", 1)]) == 3.5, "of a kind that has not been seen: the median of all"
+
+
+def test_no_more_is_left_than_the_budget_leaves_and_only_steps_are_busy(clock):
+    forecast = Forecast(budget_s=20.0)
+    spend(forecast, clock, "turn", "a", 6.0)
+    clock[0] += 4.0
+    assert (forecast.elapsed_s, forecast.busy_s) == (10.0, 6.0)
+    assert forecast.left_s([("turn", "a", 100)]) == 10.0
