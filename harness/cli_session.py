@@ -67,7 +67,9 @@ def new(wanted: Wanted, whole: Config, results: Path, arms: list[tuple[str, str]
     from harness.spec.config import overridden
 
     cores = int(wanted.threads) if wanted.threads and wanted.threads.isdecimal() else wanted.threads
-    whole = whole.model_copy(update={"protocol": overridden(whole.protocol, threads=cores)})
+    size = {"generations": wanted.n_generations or whole.bench.generations, "blocks": wanted.n_blocks or whole.bench.blocks}
+    update = {"protocol": overridden(whole.protocol, threads=cores), "bench": whole.bench.model_copy(update=size)}
+    whole = whole.model_copy(update=update)
     spec_name, spec = whole.spec(wanted.spec)
     session = sessions.laid_out(
         whole,
@@ -78,8 +80,6 @@ def new(wanted: Wanted, whole: Config, results: Path, arms: list[tuple[str, str]
         baseline=wanted.baseline,
         device=wanted.device,
         cores=wanted.cores or (),
-        n_generations=wanted.n_generations or whole.bench.generations,
-        n_blocks=wanted.n_blocks or whole.bench.blocks,
     )
     folder = bench_store.folder_of(results, session)
     bench_store.ready(folder)

@@ -15,7 +15,7 @@ from harness.judge.lead import Line, Rival, break_even, reigns, sentence
 from harness.judge.limit import limit_s
 from harness.judge.paired import Counted, counted
 from harness.judge.statistics import Equivalence, Interval, tost
-from harness.records.bench import Bench, End, Entrant
+from harness.records.bench import Bench, End, Entrant, Rates
 from harness.records.parity import Parity, Verdicts, verdict_in, verdicts_of
 
 FIT = "keras"  # the implementation
@@ -129,7 +129,7 @@ def _arm(bench: Bench, count: Counted, entrant: Entrant, floor: Interval | None,
         start_s=_median(start.total_s for start in starts),
         compile_s=max(0.0, first_s - epoch_s.mid) if first_s is not None and epoch_s else None,
         break_even=break_even(line, base) if line and base and name != baseline else None,
-        share_of_limit=_share_of_limit(bench, steady_s, ends),
+        share_of_limit=_share_of_limit(bench, name, steady_s),
         memory_bytes=_largest(ends),
         energy_j=_median(turn.energy_j for turn in each if turn.energy_j is not None),
         test_accuracy=_mean_and_sd(list(accuracies.values())),
@@ -151,12 +151,29 @@ def _to_fit(bench: Bench, count: Counted, entrant: Entrant) -> Interval | None:
     return over_generations(count.log_ratios(entrant.name, names[0]).values()) if names else None
 
 
-def _share_of_limit(bench: Bench, steady_s: Mapping[int, float], ends: Sequence[End]) -> Interval | None:
-    """Return the share of an arm's epoch that the machine's own rates would take, those that its own processes measured."""
-    session = bench.session
-    rates = {end.generation: end.rates for end in ends if end.rates}
-    limits = {generation: limit_s(session.spec, session.data.n_inputs, session.data.n_train, each) for generation, each in rates.items()}
-    return from_positive([limits[generation] / seconds for generation, seconds in steady_s.items() if generation in limits])
+def _share_of_limit(bench: Bench, name: str, steady_s: Mapping[int, float]) -> Interval | None:
+    """Return the share of an arm's epoch that the machine's own rates would take."""
+    session, shares = bench.session, []
+    for generation, seconds in steady_s.items():
+        if rates := _rates(bench, name, generation):
+            shares.append(limit_s(session.spec, session.data.n_inputs, session.data.n_train, rates) / seconds)
+    return from_positive(shares)
+
+
+def _rates(bench: Bench, name: str, generation: int) -> Rates | None:
+    """Return what an arm's backend reached at best in any of its processes of a generation: a rate that was disturbed is no limit."""
+    backends = {entrant.name: entrant.backend for entrant in bench.session.entrants}
+    found = [end for end in bench.ends if end.generation == generation and end.rates and backends[end.name] == backends[name]]
+    own = [end.rates.n_dispatches for end in found if end.rates and end.name == name]
+    if not own:
+        return None
+    rates = [end.rates for end in found if end.rates]
+    return Rates(
+        gemm_flops_per_s=max(each.gemm_flops_per_s for each in rates),
+        bandwidth_bytes_per_s=max(each.bandwidth_bytes_per_s for each in rates),
+        dispatch_s=min(each.dispatch_s for each in rates),
+        n_dispatches=own[-1],
+    )
 
 
 def _line(bench: Bench, count: Counted, name: str) -> Line | None:

@@ -54,20 +54,18 @@ def laid_out(
     baseline: str | None,
     device: Device,
     cores: tuple[int, ...],
-    n_generations: int,
-    n_blocks: int,
 ) -> Session:
     """Return the plan of a new session.
 
     Args:
-        whole: backends.toml.
-        spec_name: what every arm trains, on that dataset and that host.
+        whole: backends.toml; its [bench] says how many generations and blocks.
+        spec_name: what every arm trains.
+        dataset: prepared.
+        host: the machine.
         arms: (backend, implementation) of each.
         baseline: the arm whose epoch is 1.00, and whose code runs twice; by default that of [bench], or else the first.
         device: as for `plan`.
         cores: that every worker is kept to; empty: as the protocol's threads have it.
-        n_generations: fresh sets of processes.
-        n_blocks: turns of each process.
 
     Raises:
         ConfigError: the baseline is none of the arms.
@@ -89,8 +87,8 @@ def laid_out(
         entrants=(*(_entrant(whole, *pair) for pair in arms), twin),
         baseline=first,
         again=twin.name,
-        n_generations=n_generations,
-        n_blocks=n_blocks,
+        n_generations=whole.bench.generations,
+        n_blocks=whole.bench.blocks,
         time_limit_s=whole.protocol.time_limit_s,
     )
 

@@ -429,3 +429,10 @@ def test_a_duplicate_that_is_set_aside_is_remarked():
 def test_the_builder_s_plan_has_its_names():
     assert session(THREE).again == AGAIN
     assert entrant(AGAIN).backend == "tensorflow"
+
+
+def test_a_rate_that_was_disturbed_in_one_process_does_not_lower_its_backend_s_limit():
+    names = {"jax/keras": 1.0, "jax/compiled": 0.5, "jax/keras again": 1.0}
+    slow = {"rates": RATES.model_copy(update={"gemm_flops_per_s": 1e9, "bandwidth_bytes_per_s": 1e8, "dispatch_s": 1.0})}
+    quiet, disturbed = (standing(bench(names, ends=ends)).arms[1].share_of_limit for ends in ({}, {"jax/compiled": slow}))
+    assert quiet == disturbed

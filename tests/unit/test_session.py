@@ -22,8 +22,9 @@ class Dataset:
 
 
 def laid_out(arms=(("jax", "keras"), ("jax", "native"), ("torch", "keras")), **changes):
-    given = {"arms": list(arms), "baseline": None, "device": "auto", "cores": (), "n_generations": 6, "n_blocks": 2} | changes
-    return sessions.laid_out(WHOLE, "mnist-mlp", Dataset, HOST, **given)
+    whole = WHOLE.model_copy(update={"bench": WHOLE.bench.model_copy(update={"generations": 6, "blocks": 2})})
+    given = {"arms": list(arms), "baseline": None, "device": "auto", "cores": ()} | changes
+    return sessions.laid_out(whole, "mnist-mlp", Dataset, HOST, **given)
 
 
 def test_by_default_the_bench_table_s_arms_of_every_backend_take_part():
