@@ -164,7 +164,7 @@ def tests(session: nox.Session) -> None:
     """Run all tests; arguments after -- go to pytest, and `-- tests/unit tests/parity` needs no backend."""
     install_harness(session, "[dev]")
     paths = [argument for argument in session.posargs if argument.startswith("tests")]
-    if not paths or not all(path.startswith(("tests/unit", "tests/parity")) for path in paths):
+    if not paths or not all(path.startswith(("tests/unit", "tests/parity", "tests/simulation")) for path in paths):
         environments(session)
     session.run(str(PYTHON), "-m", "pytest", *session.posargs, external=True)
 

@@ -185,8 +185,8 @@ class Experiment(Frozen):
 
     arms: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] = ("keras",)
     baseline: str | None = None  # "jax/keras": the arm whose epoch is 1.00 and whose code runs twice; else the first that takes part
-    generations: Annotated[int, Field(gt=0, le=99)] = 8  # fresh sets of processes; a 95 % interval needs 6
-    blocks: Annotated[int, Field(gt=0, le=99)] = 5  # turns of each process, after its first epoch
+    generations: Annotated[int, Field(gt=0, le=99)] = 10  # fresh sets of processes; a 95 % interval needs 6
+    blocks: Annotated[int, Field(gt=0, le=99)] = 4  # turns of each process, after its first epoch
     budget_s: Annotated[float, Field(gt=0, le=1e6)] = 840.0  # no generation begins that would end later
 
 

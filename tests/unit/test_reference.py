@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 
 from harness.judge import speed
-from harness.records import store
+from harness.judge.bench import standing
+from harness.judge.self_check import of_session, of_verdicts
+from harness.records import bench_store, store
 from harness.records.parity import verdict_on, verdicts_of
 from harness.records.record import row
+from harness.report import bench as bench_report
 from harness.report import parity as report
 from harness.report import table
 
@@ -109,3 +112,52 @@ def test_s6_in_pytorch_s_own_idiom_reached_the_published_course(loaded):
         assert abs(loss - published) < 0.15 * published
     assert abs(run.measured.epochs[0].accuracy - 0.9379) < 0.005
     assert abs(run.measured.epochs[-1].accuracy - 0.9910) < 0.002
+
+
+# Speed
+
+
+@pytest.fixture(scope="module")
+def benches():
+    found = bench_store.load_all(REFERENCE)
+    assert found.rejected == ()
+    return found.sessions
+
+
+def standing_of(bench, loaded):
+    return standing(bench, loaded.parities, own_cost=bench.own_cost)
+
+
+def default(benches):
+    """The session that `nox -s bench` makes."""
+    return next(bench for bench in benches if len(bench.session.entrants) == 7)
+
+
+def test_the_readme_and_the_reference_set_s_page_show_the_sessions_as_bench_prints_them(benches, loaded):
+    page = (REFERENCE / "README.md").read_text()
+    for bench in benches:
+        assert bench_report.markdown(standing_of(bench, loaded), bench).strip() in page
+    bench = default(benches)
+    assert bench_report.markdown(standing_of(bench, loaded), bench).strip() in (ROOT / "README.md").read_text()
+
+
+def test_every_arm_of_the_default_session_was_checked_to_compute_the_same_model(benches, loaded):
+    found = standing_of(default(benches), loaded)
+    assert {arm.parity for arm in found.arms} == {"agrees"}
+    assert all(arm.accuracy is None or arm.accuracy.verdict != "different" for arm in found.arms)
+
+
+def test_compiled_arms_reached_their_share_of_fit_s_epoch(benches, loaded):
+    limits = {"tensorflow/compiled": 0.36, "jax/compiled": 0.75, "torch/compiled": 0.46}
+    reached = {arm.name: arm.to_fit.mid for arm in standing_of(default(benches), loaded).arms if arm.to_fit}
+    assert all(reached[name] <= limit for name, limit in limits.items()), reached
+
+
+def test_the_default_session_ended_in_time_at_little_cost_of_its_own_and_compiled_nothing_in_its_turns(benches):
+    bench = default(benches)
+    assert sum(sitting.total_s for sitting in bench.sittings) <= 15 * 60
+    assert all(check.holds for check in of_session(bench))
+
+
+def test_its_noise_allows_the_error_rate_and_the_power_that_are_promised(benches):
+    assert [check.holds for check in of_verdicts(default(benches), n_sessions=100)] == [True, True]

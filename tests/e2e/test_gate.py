@@ -1,0 +1,61 @@
+"""`harness gate` with real processes: an arm made slower is measured again and fails the gate, and one that is not passes."""
+
+import os
+import shutil
+
+import pytest
+
+from tests.e2e.conftest import ROOT
+
+SLOWED = '''"""The network from scratch, each epoch longer by a share of itself."""
+import time
+from harness.worker.naive import numpy as plain
+from harness.worker.naive.numpy import build, place, predict, export, slots, resume, wait, facts
+
+
+def epoch(state, data):
+    began = time.perf_counter()
+    trained = plain.epoch(state, data)
+    until = time.perf_counter() + SHARE * (time.perf_counter() - began)
+    while time.perf_counter() < until:
+        pass
+    return trained
+'''
+ARMS = ("--arms", "numpy/naive,numpy/other", "--baseline", "numpy/naive")
+MEASURE = ("bench", *ARMS, "--generations", "6", "--blocks", "2", "--dataset", "digits")
+
+
+@pytest.fixture
+def measured(project, tmp_path):
+    """A project whose base was measured; and a function that makes its other arm slower by a share, in its own copy of the code."""
+    shutil.copytree(ROOT / "harness", tmp_path / "copy" / "harness", ignore=shutil.ignore_patterns("__pycache__"))
+    whole = (project.root / "backends.toml").read_text()
+    whole = whole.replace('{ name = "hidden", units = 512, activation = "relu" }', '{ name = "hidden", units = 16, activation = "relu" }')
+    whole = whole.replace("[backends.numpy.arms]\n", '[backends.numpy.arms]\nother = { module = "slowed" }\n')
+    (project.root / "backends.toml").write_text(whole)
+
+    def run(*arguments, share):
+        (tmp_path / "copy" / "harness" / "worker" / "slowed.py").write_text(SLOWED.replace("SHARE", repr(share)))
+        return project.run(*arguments, PYTHONPATH=str(tmp_path / "copy"))
+
+    assert run(*MEASURE, "--results", "base", share=0.0).returncode in (0, 3)
+    return run
+
+
+def test_an_arm_made_slower_is_measured_again_and_fails_the_gate_unless_the_code_is_as_it_was(measured, project, tmp_path):
+    assert measured(*MEASURE, share=0.6).returncode in (0, 3)
+    summary = tmp_path / "summary"
+    os.environ["GITHUB_STEP_SUMMARY"] = str(summary)
+    try:
+        slower = measured("gate", "--against", "base", share=0.6)
+        alone = measured("gate", "--against", "base", "--no-confirm", share=0.6)
+        mended = measured("gate", "--against", "base", share=0.0)
+    finally:
+        del os.environ["GITHUB_STEP_SUMMARY"]
+    assert slower.returncode == 1, slower.stdout + slower.stderr
+    assert "numpy/other: may have regressed; measured again, in fresh blocks" in slower.stdout
+    assert len(list((project.results / "confirm" / "bench").iterdir())) == 2, "a session of its own for each time it looked again"
+    assert len(list((project.results / "bench").iterdir())) == 1, "and none that the next gate would take for a head"
+    assert alone.returncode == 3, "unconfirmed, nothing is called a regression"
+    assert mended.returncode in (0, 3), "the head's sessions say slower, fresh blocks of the mended code do not"
+    assert "numpy/other" in summary.read_text()
