@@ -1,4 +1,4 @@
-"""`harness bench`: which backend, by how much, how sure? Exit 0 where the session is complete, 3 where it says nothing sure yet."""
+"""`harness bench`: which backend, by how much, how sure? Exit 0 where it can say, 1 where an arm was set aside, 3 where nothing is sure."""
 
 from __future__ import annotations
 
@@ -25,25 +25,33 @@ if TYPE_CHECKING:
     from harness.spec.config import Config, Device
 
 
+ArmsOption = Annotated[
+    list[str] | None,
+    typer.Option(help="An arm (jax/compiled), a backend or an implementation; several with commas, or repeated. By default [bench] arms."),
+]
+BaselineOption = Annotated[
+    str | None, typer.Option(help="The arm whose epoch is 1.00, and whose code runs twice; by default that of [bench].")
+]
+BudgetOption = Annotated[
+    str | None, typer.Option(help="After the first, no generation begins that would end later: 10m, 90s, 1h; by default that of [bench].")
+]
+SelfCheckOption = Annotated[
+    bool, typer.Option("--self-check", help="Train nothing: check what the figures stand on, the newest session's noise among it.")
+]
+
+
 def bench(
-    arms: Annotated[
-        list[str] | None,
-        typer.Option(help="An arm (jax/compiled), a backend or an implementation; may be repeated. By default [bench] arms."),
-    ] = None,
+    arms: ArmsOption = None,
     spec: Annotated[str | None, typer.Option(help="As in backends.toml; its first where none is named.")] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="The arm whose epoch is 1.00, and whose code runs twice; by default the first.")
-    ] = None,
+    baseline: BaselineOption = None,
     generations: Annotated[int | None, typer.Option(min=1, max=99, help="Fresh sets of processes; a 95 % interval needs 6.")] = None,
     blocks: Annotated[int | None, typer.Option(min=1, max=99, help="Turns of each process, after its first epoch.")] = None,
-    budget: Annotated[str | None, typer.Option(help="No generation begins that would end later: 10m, 90s, 1h.")] = None,
+    budget: BudgetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest session that is not complete.")] = False,
     stop_after: Annotated[int | None, typer.Option(min=1, help="End after so many generations; --resume goes on.")] = None,
     pin: Annotated[str | None, typer.Option(help="Keep every worker to these cores, as 0,1.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Measure nothing: only show the newest session.")] = False,
-    self_check: Annotated[
-        bool, typer.Option("--self-check", help="Measure nothing: check what the figures stand on, the newest session's noise among it.")
-    ] = False,
+    self_check: SelfCheckOption = False,
     json: Annotated[Path | None, typer.Option(help="Also write everything there.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write the table there, a row an arm.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write the table there, as for a CI's summary.")] = None,
@@ -58,6 +66,8 @@ def bench(
 
     root, whole = configured(config)
     results = results or root / "results"
+    if show and self_check:
+        raise ConfigError("--show: it measures nothing, and --self-check asks every backend. Choose one")
     if self_check:
         _checked(whole, root, results, device)
         return
@@ -69,11 +79,12 @@ def bench(
     else:
         budget_s = _seconds(budget) if budget else whole.bench.budget_s
         wanted = Wanted(arms, spec, baseline, generations, blocks, _cores(pin), threads, dataset, device)
-        began = begun(wanted, whole, results, resume=resume)
+        began = begun(wanted, whole, root, results, resume=resume)
         found, interrupted = sat(began, whole, root, results, budget_s, stop_after)
     settled = _shown(found, results, json, csv, markdown)
-    if interrupted or not settled:
-        raise typer.Exit(130 if interrupted else 3)
+    code = 130 if interrupted else 1 if found.set_aside else 0 if settled else 3
+    if code:
+        raise typer.Exit(code)
 
 
 def _checked(whole: Config, root: Path, results: Path, device: Device) -> None:

@@ -32,6 +32,9 @@ def gate(
         bool,
         typer.Option("--confirm/--no-confirm", help="Measure arms that look slower again, in fresh blocks; unconfirmed is exit 3."),
     ] = True,
+    tolerance: Annotated[
+        float, typer.Option(min=0.02, max=1.0, help="The slowdown that must be excluded for an arm to pass: 0.05 is 5 %.")
+    ] = 0.05,
     json: Annotated[Path | None, typer.Option(help="Also write what has become of each arm there.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write the table there, as for a CI's summary.")] = None,
@@ -49,20 +52,25 @@ def gate(
     head = _newest(loaded, str(results))
     with _folder(against, root, path) as folder:
         earlier = bench_store.load_all(folder)
+    if loaded.sessions[0] is not head:
+        _said(f"! session {loaded.sessions[0].session.run_id} is newer and not complete: left out. To finish it: harness bench --resume")
     for entry in (*loaded.rejected, *earlier.rejected):
         _said(f"! left out: {entry.file.name}: {entry.reason}", stderr=True)
     base = _comparable(head, earlier, f"--against {against}")
-    found = gated(head, base)
+    found = gated(head, base, tolerance=tolerance)
+    interrupted = False
     if found.suspects and confirm:
         _said(f"{', '.join(found.suspects)}: may have regressed; measured again, in fresh blocks")
-        found = gated(head, base, _confirmed(found.suspects, head, config, results))
+        again, interrupted = _confirmed(found.suspects, head, config, results)
+        _same_ground(again, base)
+        found = gated(head, base, again, tolerance)
     _shown(found, json, junit, markdown)
-    if CODES[found.outcome]:
-        raise typer.Exit(CODES[found.outcome])
+    if interrupted or CODES[found.outcome]:
+        raise typer.Exit(130 if interrupted else CODES[found.outcome])
 
 
-def _confirmed(suspects: tuple[str, ...], head: Bench, config: Path | None, results: Path) -> Bench | None:
-    """Return a fresh session of the suspects and head's baseline, of the code that is here, in results/confirm; None where it was ended.
+def _confirmed(suspects: tuple[str, ...], head: Bench, config: Path | None, results: Path) -> tuple[Bench, bool]:
+    """Return a fresh session of the suspects and head's baseline, of the code that is here, in results/confirm; and if it was interrupted.
 
     Not in results itself: there it would be the newest session, and the next gate's head.
     """
@@ -79,9 +87,17 @@ def _confirmed(suspects: tuple[str, ...], head: Bench, config: Path | None, resu
         dataset=there.data.name,
         device=there.device,
     )
-    fresh = begun(wanted, whole, results / "confirm", resume=False)
-    found, interrupted = sat(fresh, whole, root, results / "confirm", budget_s=None, stop_after=None)
-    return None if interrupted else found
+    fresh = begun(wanted, whole, root, results / "confirm", resume=False)
+    return sat(fresh, whole, root, results / "confirm", budget_s=None, stop_after=None)
+
+
+def _same_ground(again: Bench, base: Bench) -> None:
+    """Raise NotComparable where the session that was to confirm is not of base's machine, Keras, dataset and spec."""
+    from harness.judge.regression import incomparable
+
+    if again.blocks and (differences := incomparable(again, base)):
+        said = f"session {again.session.run_id}, which was to confirm, must not be compared with {base.session.run_id}:"
+        raise NotComparable("\n  ".join([said, *differences]))
 
 
 def _newest(loaded: Loaded, where: str, but: str = "") -> Bench:
@@ -89,6 +105,9 @@ def _newest(loaded: Loaded, where: str, but: str = "") -> Bench:
     complete = _complete(loaded, but)
     if complete:
         return complete[0]
+    if but in {bench.session.run_id for bench in loaded.sessions}:
+        hint = "Measure again, into another folder: harness bench --results FOLDER"
+        raise StoreError(f"{where}: its only complete session, {but}, is the one that is judged. {hint}")
     left = next((bench for bench in loaded.sessions if bench.session.run_id != but), None)
     hint = f"session {left.session.run_id} is not complete. Run: harness bench --resume" if left else "Run: harness bench"
     raise StoreError(f"{where}: no complete bench session to compare; {hint}")
@@ -97,7 +116,7 @@ def _newest(loaded: Loaded, where: str, but: str = "") -> Bench:
 def _complete(loaded: Loaded, but: str = "") -> list[Bench]:
     from harness.launch.bench import unfinished
 
-    return [bench for bench in loaded.sessions if bench.session.run_id != but and not unfinished(bench)]
+    return [bench for bench in loaded.sessions if bench.session.run_id != but and bench.blocks and not unfinished(bench)]
 
 
 def _comparable(head: Bench, earlier: Loaded, where: str) -> Bench:

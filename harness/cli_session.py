@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli_shared import console_of, dataset_of, uninterrupted
+from harness.errors import StoreError
 
 if TYPE_CHECKING:
     from harness.records.bench import Bench, Session
@@ -30,7 +31,7 @@ class Wanted:
     device: Device = "auto"
 
 
-def begun(wanted: Wanted, whole: Config, results: Path, *, resume: bool) -> Bench:
+def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: bool) -> Bench:
     """Return the session to go on with: the newest unfinished one where that is asked for and there is one, else a new one."""
     from harness.launch import session as sessions
     from harness.launch.bench import unfinished
@@ -51,14 +52,18 @@ def begun(wanted: Wanted, whole: Config, results: Path, *, resume: bool) -> Benc
                 "--blocks": (wanted.n_blocks, there.n_blocks),
                 "--pin": (wanted.cores, there.cores),
                 "--threads": (wanted.threads, str(there.threads)),
+                "--dataset": (None if wanted.dataset == "auto" else wanted.dataset, there.data.name),
+                "--device": (None if wanted.device == "auto" else wanted.device, there.device),
             },
         )
         console_of().print(f"going on with session {there.run_id}", highlight=False)
         return known
-    return new(wanted, whole, results, arms)
+    if resume:
+        console_of().print(f"{results}: no session to go on with; a new one begins", highlight=False, soft_wrap=True)
+    return new(wanted, whole, root, results, arms)
 
 
-def new(wanted: Wanted, whole: Config, results: Path, arms: list[tuple[str, str]]) -> Bench:
+def new(wanted: Wanted, whole: Config, root: Path, results: Path, arms: list[tuple[str, str]]) -> Bench:
     """Return a new session, planned and kept."""
     from harness.launch import devices
     from harness.launch import session as sessions
@@ -71,16 +76,19 @@ def new(wanted: Wanted, whole: Config, results: Path, arms: list[tuple[str, str]
     update = {"protocol": overridden(whole.protocol, threads=cores), "bench": whole.bench.model_copy(update=size)}
     whole = whole.model_copy(update=update)
     spec_name, spec = whole.spec(wanted.spec)
+    dataset, host = dataset_of(wanted.dataset or spec.dataset, said=False), devices.host(devices.look())
     session = sessions.laid_out(
         whole,
         spec_name,
-        dataset_of(wanted.dataset or spec.dataset, said=False),
-        devices.host(devices.look()),
+        dataset,
+        host,
         arms=arms,
         baseline=wanted.baseline,
         device=wanted.device,
         cores=wanted.cores or (),
     )
+    sessions.requests(session, whole, dataset, host)  # or a refusal, before anything is kept
+    sessions.possible(session, whole, root)
     folder = bench_store.folder_of(results, session)
     bench_store.ready(folder)
     bench_store.add(folder, session)
@@ -98,16 +106,24 @@ def sat(bench: Bench, whole: Config, root: Path, results: Path, budget_s: float 
 
     session = bench.session
     folder = bench_store.folder_of(results, session)
+    bench_store.ready(folder)
     planned = sessions.requests(session, whole, dataset_of(session.data.name), devices.host(devices.look()))
     console = console_of()
+    elsewhere: list[Path] = []
 
     def keep(part: Part) -> None:
         with uninterrupted():
-            bench_store.add(folder, part)
+            file = bench_store.add(folder, part)
+        if folder not in file.parents and not elsewhere:
+            console.print(f"! {folder}: cannot be written any more; parts are kept in {file.parent}", style="red", soft_wrap=True)
+            elsewhere.append(file)
 
     console.print(_plan_of(session), highlight=False, soft_wrap=True)
     with _alone(folder), bench_progress(console) as show:
-        found, outcome = sit(bench, Room(root, planned, keep, show), budget_s=budget_s, stop_after=stop_after)
+        known = bench_store.load(folder)  # another harness may have gone on with it since
+        if isinstance(known, str):
+            raise StoreError(f"{folder}: {known}")
+        found, outcome = sit(known, Room(root, planned, keep, show), budget_s=budget_s, stop_after=stop_after)
     if outcome != "complete":
         said = {"budget": "the budget is spent", "stopped": "stopped as asked", "interrupted": "interrupted"}[outcome]
         console.print(f"{said}: the session is not complete. Go on with it: harness bench --resume", style="yellow", soft_wrap=True)
@@ -118,8 +134,6 @@ def sat(bench: Bench, whole: Config, root: Path, results: Path, budget_s: float 
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the session: two at once would disturb each other, and measure the same blocks."""
     from filelock import FileLock, Timeout
-
-    from harness.errors import StoreError
 
     try:
         with FileLock(folder / ".lock", timeout=0):

@@ -11,7 +11,7 @@ from typing import Literal
 
 from harness.judge.bench_remarks import remarks, why_invalid
 from harness.judge.effect import from_positive, judged, over_generations, too_few, unsound
-from harness.judge.lead import Line, Rival, break_even, reigns, sentence
+from harness.judge.lead import Line, Rival, break_even, reigns, sentence, with_fit
 from harness.judge.limit import limit_s
 from harness.judge.paired import Counted, counted
 from harness.judge.statistics import Equivalence, Interval, tost
@@ -192,8 +192,18 @@ def _first(count: Counted, bench: Bench, arms: Sequence[ArmStanding], floor: Int
     leader = next((arm for arm in arms if reign and arm.name == reign[-1][0]), None)
     rivals = sorted((_rival(count, name, leader.name, floor) for name in lines if name != leader.name), key=_distance) if leader else []
     undecided = (too_few(leader.n_generations) or unsound(floor)) if leader else ""
-    said = sentence(reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided)
-    return tuple(Reign(*each) for each in reign), said
+    said = [] if undecided else [_with_fit(count, bench, lines, floor)]
+    said += [sentence(reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided)]
+    return tuple(Reign(*each) for each in reign), " ".join(each for each in said if each)
+
+
+def _with_fit(count: Counted, bench: Bench, lines: Mapping[str, Line], floor: Interval | None) -> str:
+    """Return what the session says to those who train by `fit`; nothing where there is no other arm to take it for."""
+    fits = {each.name for each in bench.session.entrants if each.implementation == FIT} & lines.keys()
+    if not fits or fits == lines.keys():
+        return ""
+    first = min(fits, key=lambda name: lines[name].epoch_s)
+    return with_fit(first, sorted((_rival(count, name, first, floor) for name in fits - {first}), key=_distance))
 
 
 def _rival(count: Counted, name: str, leader: str, floor: Interval | None) -> Rival:

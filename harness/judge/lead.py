@@ -87,7 +87,25 @@ def sentence(
         return f"{which} is the only arm that can be judged: there is nothing to compare it with."
     if undecided:
         return f"Inconclusive: {undecided}. So far {which} is ahead {when}{times}.{tail} Run more generations, on a quiet machine."
-    return f"{which} trains this model first {when}{times}; {_certainty(rivals)}.{tail}"
+    close = [rival for rival in rivals if rival.finding != "slower"]
+    if close:
+        told = "; ".join(f"{rival.name}: {_told(rival)}" for rival in close)
+        names = " and ".join([", ".join([which, *(rival.name for rival in close[:-1])]), close[-1].name])
+        return f"{names} cannot be told apart by their epochs ({told}); by medians {which} trains this model first {when}{times}.{tail}"
+    return f"{which} trains this model first {when}{times}; {_lead(rivals[0])}.{tail}"
+
+
+def with_fit(leader: str, rivals: Sequence[Rival]) -> str:
+    """Return in one sentence which backend's `fit` has the shortest epoch, "" where there is nothing to compare it with."""
+    if not rivals:
+        return ""
+    said = []
+    for rival in rivals:
+        if rival.finding == "slower" and rival.ratio:
+            said.append(f"{rival.name} takes {rival.ratio.mid:.2f} ({rival.ratio.low:.2f}-{rival.ratio.high:.2f}) times its epoch")
+        else:
+            said.append(f"{rival.name} cannot be told from it ({_told(rival)})")
+    return f"With compile and fit: {leader}; {', '.join(said)}."
 
 
 def _sure(ratio: Interval) -> str:
@@ -100,15 +118,10 @@ def _epochs(first: int, last: int | None) -> str:
     return f"for {first} epochs" if first == last else f"for {first} to {last} epochs"
 
 
-def _certainty(rivals: Sequence[Rival]) -> str:
-    """Return how sure the last leader's lead is, over the nearest arm or over those that cannot be told from it."""
-    close = [rival for rival in rivals if rival.finding != "slower"]
-    if not close:
-        nearest = rivals[0]
-        by = f"{nearest.ratio.mid:.2f} times as long ({nearest.ratio.low:.2f}-{nearest.ratio.high:.2f})" if nearest.ratio else "longer"
-        return f"{nearest.name}, the next, takes {by}, a lead that is certain beyond the A/A floor"
-    said = [f"{rival.name} ({_told(rival)})" for rival in close]
-    return f"it is too close to call with {' and '.join(said)}; more generations on a quiet machine may tell"
+def _lead(nearest: Rival) -> str:
+    """Return by how much the leader's epoch is ahead of the nearest arm's."""
+    by = f"{nearest.ratio.mid:.2f} times as long ({nearest.ratio.low:.2f}-{nearest.ratio.high:.2f})" if nearest.ratio else "longer"
+    return f"an epoch of {nearest.name}, the next, takes {by}, a lead that is certain beyond the A/A floor"
 
 
 def _told(rival: Rival) -> str:

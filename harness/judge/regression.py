@@ -28,6 +28,7 @@ class Change:
     head: Interval | None  # the same, now
     change: Interval | None  # of the ratio, now to then; low and high are nan with too few generations in either
     n_generations: tuple[int, int]  # then and now
+    unsound: bool = False  # identical code differed by too much in one of the sessions
 
 
 def regressions(head: Bench, base: Bench) -> tuple[Change, ...]:
@@ -53,7 +54,16 @@ def _change(name: str, head: tuple[Bench, Counted], base: tuple[Bench, Counted],
     finding, reason = judged(change, n, floor)
     if aside := head[0].set_aside.get(name):
         finding, reason = "inconclusive", f"set aside: {aside}"
-    return Change(name, TRENDS[finding], reason, over_generations(before), over_generations(logs), change, (len(before), len(logs)))
+    return Change(
+        name,
+        TRENDS[finding],
+        reason,
+        over_generations(before),
+        over_generations(logs),
+        change,
+        (len(before), len(logs)),
+        bool(unsound(floor)),
+    )
 
 
 def _shift(before: list[float], logs: list[float]) -> Interval:

@@ -68,13 +68,16 @@ def of_verdicts(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]:
     """
     session = bench.session
     alarms = f"identical code is called faster or slower in at most {FALSE_ALARMS:.0%} of sessions"
-    power = f"code slower by {SLOWDOWN - 1:.0%} is called slower in at least {POWER:.0%}"
+    power = f"{session.original or 'code'} slower by {SLOWDOWN - 1:.0%} is called slower in at least {POWER:.0%}"
     n_paired = len(counted(bench).log_ratios(session.again, session.original)) if session.again else 0
     if n_paired < MIN_GENERATIONS:
         said = f"the A/A pair took turns in {n_paired} generations, {MIN_GENERATIONS} are needed. Run: nox -s bench"
         return [Check(alarms, said, None), Check(power, said, None)]
     random = np.random.default_rng(0)
-    null, slower = (error_rates(bench, random, n_sessions=n_sessions, slowdown=slowdown) for slowdown in (1.0, SLOWDOWN))
+    null, slower = (
+        error_rates(bench, random, n_sessions=n_sessions, slowdown=slowdown, n_generations=session.n_generations)
+        for slowdown in (1.0, SLOWDOWN)
+    )
     found = f"{{:.1%}} of {n_sessions} simulated from the noise recorded in {n_paired} generations"
     return [
         Check(alarms, found.format(null.different), null.different <= FALSE_ALARMS),

@@ -7,12 +7,15 @@ so a sitting that was killed is followed by one that goes on with the same gener
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
 
 from harness.errors import NotComparable
 from harness.launch import covariates, devices, schedule
@@ -20,7 +23,9 @@ from harness.launch.forecast import Forecast
 from harness.launch.live import Gone, Live, live
 from harness.launch.plan import Planned
 from harness.records.bench import Bench, Block, End, Part, Session, Sitting, Start, Turn
+from harness.spec.faults import sentences
 
+Said = TypeVar("Said", Start, Turn, End)
 Outcome = Literal["complete", "budget", "stopped", "interrupted"]
 Show = Callable[[str, float | None, bool], None]
 """What is being done, the seconds that are left, and whether a generation is over."""
@@ -70,22 +75,32 @@ def sit(bench: Bench, room: Room, *, budget_s: float | None = None, stop_after: 
 
 
 def unfinished(bench: Bench) -> list[int]:
-    """Return the generations that lack a block, in order; none once every entrant is set aside."""
+    """Return the generations that lack a block or a process's end, in order; none once every entrant is set aside."""
     session = bench.session
     if len(bench.set_aside) == len(session.entrants):
         return []
-    return [number for number in range(1, session.n_generations + 1) if missing(bench, number)]
+    done = closed(bench)
+    numbers, blocks = range(1, session.n_generations + 1), range(1, session.n_blocks + 1)
+    return [number for number in numbers if any((number, block) not in done for block in blocks) or unended(bench, number)]
 
 
 def missing(bench: Bench, generation: int) -> list[int]:
     """Return the blocks of a generation that are neither valid nor given up."""
-    limit = bench.session.limits.n_attempts + sum(each.generation == generation and each.status == "failed" for each in bench.ends)
-    found = []
-    for number in range(1, bench.session.n_blocks + 1):
-        attempts = [each for each in bench.blocks if (each.generation, each.block) == (generation, number)]
-        if all(each.invalid for each in attempts) and len(attempts) < limit:
-            found.append(number)
-    return found
+    done = closed(bench)
+    return [number for number in range(1, bench.session.n_blocks + 1) if (generation, number) not in done]
+
+
+def closed(bench: Bench) -> set[tuple[int, int]]:
+    """Return the blocks that are valid, or given up: disturbed as often as the limits allow. One that a crash cut short is no attempt."""
+    disturbed = Counter((each.generation, each.block) for each in bench.blocks if each.invalid and len(each.turns) == len(each.order))
+    valid = {(each.generation, each.block) for each in bench.blocks if not each.invalid}
+    return valid | {block for block, times in disturbed.items() if times >= bench.session.limits.n_attempts}
+
+
+def unended(bench: Bench, generation: int) -> list[str]:
+    """Return the entrants of which a generation has no end: nobody knows yet what their models came to."""
+    ended = {end.name for end in bench.ends if end.generation == generation}
+    return [entrant.name for entrant in bench.session.entrants if entrant.name not in ended and entrant.name not in bench.set_aside]
 
 
 class Work:
@@ -120,16 +135,19 @@ class Work:
                 self.generation(number)
             except KeyboardInterrupt:
                 return "interrupted"
+            finally:
+                self.processes = {}
             longest_s, n_done = max(longest_s, self.forecast.elapsed_s - began_s), n_done + 1
         return "stopped" if unfinished(self.bench) else "complete"
 
     def generation(self, number: int) -> None:
         """Start a fresh process for each entrant, have them take their turns, and end them."""
         names = [entrant.name for entrant in self.session.entrants]
+        wanted = names if missing(self.bench, number) else unended(self.bench, number)
         with ExitStack() as stack:
-            self.processes = {}
             for name in schedule.starts(names, self.session.seed, number):
-                self._start(name, number, stack)
+                if name in wanted:
+                    self._start(name, number, stack)
             for block in missing(self.bench, number):
                 self._block(number, block, stack)
             for process in self.processes.values():
@@ -149,7 +167,7 @@ class Work:
                     variables = schedule.surroundings(self.session.seed, generation, which, number)
                     planned = self.room.planned(name, generation)
                     alive, told = stack.enter_context(live(planned, self.room.root, variables, self.session.cores))
-                    start = Start.model_validate(ids | told)
+                    start = _said(Start, ids | told)
             except Gone as gone:
                 total_s = time.monotonic() - began
                 failed = {"status": "failed", "reason": gone.reason, "log_tail": gone.log, "total_s": total_s}
@@ -222,17 +240,24 @@ class Work:
         """Have a process say what it came to, and end it."""
         try:
             with self.forecast.step("end", process.name):
-                if process.evaluated is None:
-                    process.evaluated = process.alive.tell("evaluate")
+                found = process.evaluated or process.alive.tell("evaluate")
                 on_device = devices.process_memory(process.alive.pid)
-                told = process.alive.tell("rates")
-                process.alive.close()
+                memory_bytes = found["memory_bytes"] | ({} if on_device is None else {"NVML used": on_device})
+                rates = self._rates(process)
+                end = _said(End, process.ids(generation) | {**found, "memory_bytes": memory_bytes, "rates": rates})
         except Gone as gone:
             self._ended(generation, process, gone)
             return
-        memory_bytes = told["memory_bytes"] | ({} if on_device is None else {"NVML used": on_device})
-        found = {**process.evaluated, "memory_bytes": memory_bytes, "rates": told["rates"]}
-        self.kept(End.model_validate(process.ids(generation) | found))
+        self.kept(end)
+
+    def _rates(self, process: Process) -> dict[str, Any] | None:
+        """Return what a process can do at most, and end it; None where it cannot say: what it trained counts all the same."""
+        try:
+            rates = process.alive.tell("rates")
+            process.alive.close()
+        except Gone:
+            return None
+        return rates
 
     def _ended(self, generation: int, process: Process, gone: Gone) -> None:
         failed = {"status": "failed", "reason": gone.reason, "log_tail": gone.log, "n_epochs": process.n_epochs}
@@ -240,13 +265,14 @@ class Work:
 
     def _steps_left(self, generation: int, *, here: bool) -> Iterable[tuple[str, str, int]]:
         """Yield what is still to be done, as (kind, entrant, how often); `here`: this generation is not over."""
-        session = self.session
-        open_blocks = {number: len(missing(self.bench, number)) for number in range(1, session.n_generations + 1)}
-        later = sum(number > generation and n > 0 for number, n in open_blocks.items())
+        session, done = self.session, closed(self.bench)
+        blocks = range(1, session.n_blocks + 1)
+        n_open = [sum((number, block) not in done for block in blocks) for number in range(1, session.n_generations + 1)]
+        later = sum(n > 0 for n in n_open[generation:])
         for entrant in session.entrants:
             if entrant.name not in self.bench.set_aside:
                 yield "start", entrant.name, later + (here and entrant.name not in self.processes)
-                yield "turn", entrant.name, sum(open_blocks.values())
+                yield "turn", entrant.name, sum(n_open)
                 yield "evaluate", entrant.name, later + here
                 yield "end", entrant.name, later + here
 
@@ -257,7 +283,15 @@ def _turn(process: Process) -> Turn:
     told = process.alive.tell("turn")
     beside = covariates.since(before, told)
     process.n_epochs += 1
-    return Turn(**told, **beside)
+    return _said(Turn, told | beside)
+
+
+def _said(kind: type[Said], fields: dict[str, Any]) -> Said:
+    """Return what a worker said of itself as a part of the session; what is none counts as its end."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise Gone(f"what it said is no {kind.__name__}: {sentences(error, kind)[0]}") from None
 
 
 def _now() -> str:

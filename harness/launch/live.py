@@ -62,7 +62,7 @@ class Live:
         """Let the worker end by itself."""
         if self.worker.popen.stdin:
             self.worker.popen.stdin.close()
-        self.worker.popen.wait()
+        self.worker.wait()
 
     def _line(self) -> bytes:
         while b"\n" not in self._unread:

@@ -24,6 +24,7 @@ from harness.errors import EnvironmentMissing
 from harness.spec.config import Backend
 
 TAIL_BYTES = 4000
+GRACE_S = 30.0  # for a worker that has said its last to be gone: a framework's way down can hang
 OUT_OF_MEMORY = (  # as frameworks and the system say it, in lower case
     *("memoryerror", "bad_alloc", "out of memory", "resource_exhausted", "oom when allocating"),
     *("can't allocate memory", "cannot allocate memory", "failed to map segment"),
@@ -57,9 +58,17 @@ class Worker:
 
     def ended(self, last: str, *, timed_out: bool) -> Ended:
         """Wait for its end, and return how that was."""
-        self.popen.wait()
+        self.wait()
         total_s = time.monotonic() - self.began
         return Ended(_json(self.result), self.popen.returncode, timed_out, total_s, _tail(self.log), last)
+
+    def wait(self) -> None:
+        """Return once it is gone; it is killed where that takes too long."""
+        try:
+            self.popen.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self.popen.wait()
 
     def kill(self) -> None:
         """Kill the worker and whatever it started."""

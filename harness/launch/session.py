@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import harness
 from harness.errors import ConfigError, NotComparable, choice
 from harness.inputs.datasets import Prepared
+from harness.launch import ask
 from harness.launch.plan import Planned, plan
 from harness.records.bench import Entrant, Session
 from harness.records.record import Data, Host
@@ -105,17 +109,42 @@ def requests(session: Session, whole: Config, dataset: Prepared, host: Host) -> 
 
     Raises:
         NotComparable: backends.toml, the machine, the dataset or the harness is not what the session was planned for.
+        ConfigError: an arm cannot do what is asked of it.
     """
     _same(session, whole, dataset, host)
-    seeds, n_epochs = tuple(range(session.n_generations)), 1 + session.n_blocks
-    limits = {"threads": session.threads, "time_limit_s": session.time_limit_s}
-    protocol = overridden(whole.protocol, seeds=seeds, epochs=n_epochs, **limits)
-    backends = {entrant.backend: whole.backends[entrant.backend] for entrant in session.entrants}
-    implementations = tuple(dict.fromkeys(entrant.implementation for entrant in session.entrants))
-    every = plan(session.spec_name, session.spec, backends, protocol, dataset, device=session.device, implementations=implementations)
-    planned = {(each.request.backend, each.request.implementation, each.request.seed): each for each in every}
-    arms = {entrant.name: (entrant.backend, entrant.implementation) for entrant in session.entrants}
-    return lambda name, generation: planned[*arms[name], generation - 1]
+    entrants = {entrant.name: entrant for entrant in session.entrants}
+    limits = {"threads": session.threads, "time_limit_s": session.time_limit_s, "epochs": 1 + session.n_blocks}
+
+    @cache
+    def planned(backend: str, generation: int) -> dict[str, Planned]:
+        protocol = overridden(whole.protocol, seeds=(generation - 1,), **limits)
+        arms = tuple(dict.fromkeys(entrant.implementation for entrant in entrants.values() if entrant.backend == backend))
+        backends = {backend: whole.backends[backend]}
+        found = plan(session.spec_name, session.spec, backends, protocol, dataset, device=session.device, implementations=arms)
+        return {each.request.implementation: each for each in found}
+
+    for entrant in session.entrants:  # what cannot be is said now, not by a worker
+        planned(entrant.backend, 1)
+    return lambda name, generation: planned(entrants[name].backend, generation)[entrants[name].implementation]
+
+
+def possible(session: Session, whole: Config, root: Path) -> None:
+    """Return if every worker of a session can start and be kept to its cores.
+
+    Raises:
+        ConfigError: the cores, or as many of them, are not this process's.
+        EnvironmentMissing: a backend's environment is not there.
+    """
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    if session.cores and allowed is None:
+        raise ConfigError("--pin: this system cannot keep a process to some of its cores. Leave it out")
+    strange = [str(core) for core in session.cores if core not in (allowed or ())]
+    if strange:
+        raise ConfigError(f"--pin: expected some of {', '.join(map(str, allowed or ()))}; received {', '.join(strange)}")
+    if isinstance(session.threads, int) and session.threads > len(allowed or ()):
+        raise ConfigError(f"--threads: expected at most {len(allowed or ())}, the cores of this process; received {session.threads}")
+    for name in dict.fromkeys(entrant.backend for entrant in session.entrants):
+        ask.python_of(whole.backends[name], root)
 
 
 def planned_otherwise(session: Session, given: Mapping[str, tuple[object, object]]) -> None:

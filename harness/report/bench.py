@@ -19,12 +19,14 @@ from harness.report.table import bar
 STYLES = {"faster": "green", "slower": "red", "same": "cyan", "inconclusive": "yellow", "set aside": "red", "baseline": "bold"}
 NO_ENERGY = "energy: unavailable (no counter that this process may read)"
 LEGEND = (
-    "Intervals are 95 %, over generations: fresh processes of every arm, which then take turns, an epoch each. epoch s: a steady epoch, "
-    "the first one left out. ratio: to the baseline's, in pairs; to fit: to that of the same backend's keras arm. faster, slower: the "
-    "interval excludes 1, by more than the threshold and than identical code differs by; same: within the threshold. compile s: the first "
-    "epoch less a steady one. break-even: epochs from which on it is never behind the baseline, starts included. start s: "
-    "from nothing to the end of the first epoch. of limit: the share that an epoch at the machine's own rates would take. accuracy: "
-    "mean ± sd over generations, and whether it is the baseline's within 0.25 points (TOST). blocks: valid ones in so many generations. "
+    "Intervals are 95 %, over generations: fresh processes of every arm, which then take turns, an epoch each. keras: compile and fit; "
+    "compiled: the same model and optimizer in a loop of the harness's own. epoch s: a steady epoch, the first one left out. ratio: to the "
+    "baseline's, the median of pairs of one block, so not the quotient of two medians; to fit: to that of the same backend's keras arm. "
+    "faster, slower: the interval excludes 1, by more than the threshold and than identical code differs by; same: within the threshold. "
+    "compile s: the first epoch less a steady one, 0.00 where it is no longer. break-even: epochs from which on it is never behind the "
+    "baseline, starts included. start s: from nothing to the end of the first epoch. of limit: the share that the epoch's arithmetic "
+    "would take at the rates that this framework reaches. accuracy: after 1 + blocks epochs, mean ± sd over generations, and whether it "
+    "is the baseline's within 0.25 points (TOST). blocks: valid ones in so many generations. "
     "!: the time of other numbers than the referee's."
 )
 
@@ -81,7 +83,7 @@ def cells(arm: ArmStanding, standing: Standing) -> tuple[str, ...]:
         _marked(arm, _ratio(arm.ratio)),
         _marked(arm, _ratio(arm.to_fit)),
         arm.parity,
-        number(arm.compile_s),
+        NONE if arm.compile_s is None else f"{arm.compile_s:.2f}",
         _epochs(arm.break_even),
         number(arm.start_s),
         _share(arm.share_of_limit),
@@ -98,8 +100,8 @@ def lines(standing: Standing, bench: Bench) -> list[tuple[str, str]]:
     said += [(f"{arm.name}: {arm.verdict}: {arm.reason}", STYLES[arm.verdict]) for arm in standing.arms if arm.reason]
     if standing.n_invalid:
         blocks = "1 block was" if standing.n_invalid == 1 else f"{standing.n_invalid} blocks were"
-        said.append((f"! {blocks} run again or given up, by limits set beforehand: {'; '.join(standing.why_invalid)}", "yellow"))
-    said += [(f"! {remark}", "yellow") for remark in standing.remarks]
+        said.append((f"note: {blocks} run again or given up, by limits set beforehand: {'; '.join(standing.why_invalid)}", "yellow"))
+    said += [(f"note: {remark}", "yellow") for remark in standing.remarks]
     said += [] if _has_energy(standing) else [(NO_ENERGY, "dim")]
     if standing.own_cost is not None:
         said.append((f"the harness itself took {standing.own_cost:.1%} of the session's time".replace("%", " %"), "dim"))

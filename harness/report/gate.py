@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import xml.etree.ElementTree as ET
 from dataclasses import asdict
 from typing import Any
@@ -16,14 +17,15 @@ from harness.report.bench import plain
 from harness.report.fitting import NONE, Column, Fitting, Sentence, span
 from harness.report.table import bar
 
-STYLES = {"regressed": "red", "suspected": "yellow", "inconclusive": "yellow", "improved": "green", "unchanged": "cyan"}
+STYLES = {"regressed": "red", "failed": "red", "suspected": "yellow", "inconclusive": "yellow", "improved": "green", "unchanged": "cyan"}
 OUTCOMES = {"passed": "green", "regressed": "red", "inconclusive": "yellow"}
 WORDS = ("arm", "verdict")
 HEADER = ("arm", "verdict", "change", "ratio then", "ratio now", "change again", "generations")
 LEGEND = (
     "ratio: an arm's epoch to the baseline's, in pairs; change: the ratio now to the ratio then, with 95 % intervals over generations. "
     "regressed: the interval excludes 1, by more than the threshold and than identical code differed by in either session, and does so "
-    "again in fresh blocks (change again); not confirmed: there it does not. generations: then and now."
+    "again in fresh blocks (change again); not confirmed: there it does not. unchanged: a slowdown by more than the tolerance is excluded. "
+    "generations: then and now."
 )
 
 
@@ -54,6 +56,9 @@ def heading(gate: Gate) -> str:
 def verdict(gate: Gate) -> str:
     """Return what the gate comes to, in one sentence; where something is left to do, what to type."""
     named = {finding: [change for change in gate.changes if gate.finding(change) == finding] for finding in ("regressed", "suspected")}
+    failed = [f"{change.name} no longer trains: {change.reason}" for change in gate.changes if gate.finding(change) == "failed"]
+    if failed:
+        return f"FAILED: {'; '.join(failed)}"
     if gate.outcome == "regressed":
         said = [f"{change.name} takes {_interval(change.change)} times what it took" for change in named["regressed"]]
         return f"REGRESSED, confirmed in fresh blocks: {'; '.join(said)}"
@@ -61,21 +66,29 @@ def verdict(gate: Gate) -> str:
         names = ", ".join(change.name for change in named["suspected"])
         return f"INCONCLUSIVE: {names} may have regressed, which fresh blocks have not confirmed. Run harness gate without --no-confirm"
     if gate.outcome == "inconclusive":
-        names = ", ".join(change.name for change in gate.changes if gate.finding(change) == "inconclusive")
-        return f"INCONCLUSIVE: nothing is known to have regressed, but {names} cannot be told"
-    return f"PASSED: none of {len(gate.changes)} arms has regressed" if len(gate.changes) > 1 else "PASSED: the arm has not regressed"
+        names = ", ".join(_could(change) for change in gate.changes if gate.finding(change) == "inconclusive")
+        return f"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of {gate.tolerance:.0%} is not excluded for {names}"
+    what = f"none of {len(gate.changes)} arms is" if len(gate.changes) > 1 else "the arm is not"
+    return f"PASSED: {what} slower by more than {gate.tolerance:.0%}, with 95 % confidence each"
+
+
+def _could(change: Change) -> str:
+    """Return an arm with the least slowdown that its two sessions exclude."""
+    known = change.change is not None and math.isfinite(change.change.high)
+    return f"{change.name} (one of {change.change.high - 1:.0%} is)" if change.change and known else change.name
 
 
 def lines(gate: Gate) -> list[str]:
     """Return the sentences under the table: why arms are inconclusive, then remarks."""
-    said = [f"{change.name}: {gate.finding(change)}: {reason}" for change in gate.changes if (reason := _reason(gate, change))]
-    return [*said, *(f"! {remark}" for remark in gate.remarks)]
+    unclear = [change for change in gate.changes if gate.finding(change) != "unchanged"]
+    said = [f"{change.name}: {gate.finding(change)}: {reason}" for change in unclear if (reason := _reason(gate, change))]
+    return [*said, *(f"note: {remark}" for remark in gate.remarks)]
 
 
 def junit(gate: Gate) -> str:
     """Return JUnit XML: a test case an arm, skipped where nothing sure can be said of it."""
     found = [(change, gate.finding(change)) for change in gate.changes]
-    n_failures = sum(finding == "regressed" for _, finding in found)
+    n_failures = sum(finding in ("regressed", "failed") for _, finding in found)
     n_skipped = sum(finding in ("inconclusive", "suspected") for _, finding in found)
     counts = {"tests": str(len(found)), "failures": str(n_failures), "errors": "0", "skipped": str(n_skipped)}
     whole = ET.Element("testsuites", counts)
@@ -84,8 +97,8 @@ def junit(gate: Gate) -> str:
     for change, finding in found:
         case = ET.SubElement(suite, "testcase", classname=f"gate.{session.spec_name}", name=change.name)
         message = f"{finding}: {_interval(change.change)} times what it took" + (f"; {reason}" if (reason := _reason(gate, change)) else "")
-        if finding in ("regressed", "inconclusive", "suspected"):
-            ET.SubElement(case, "failure" if finding == "regressed" else "skipped", message=message)
+        if finding in ("regressed", "failed", "inconclusive", "suspected"):
+            ET.SubElement(case, "failure" if finding in ("regressed", "failed") else "skipped", message=message)
     ET.indent(whole)
     return ET.tostring(whole, encoding="unicode", xml_declaration=True) + "\n"
 

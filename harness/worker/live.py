@@ -14,7 +14,6 @@ from typing import Any
 
 from harness.errors import Refused
 from harness.worker import facts, measure
-from harness.worker.clock import timed
 
 Fields = dict[str, Any]
 
@@ -66,20 +65,24 @@ class Trainer:
         }
 
     def evaluate(self) -> Fields:
-        """Return what the model comes to after as many epochs as were asked for; those that are missing are trained first."""
+        """Return what the model comes to after as many epochs as were asked for, missing ones trained first, and the memory so far.
+
+        Raises:
+            Refused: an output is not finite.
+        """
         while self.n_epochs < self.run.request.epochs:
             self.train()
         found = measure.evaluate(self.run)
+        if found["test_accuracy"] is None:
+            raise Refused("diverged: the trained model's outputs are not finite")
         kept = ("evaluate_s", "test_accuracy", "test_loss", "final_weights_sha256")
-        return {name: found[name] for name in kept} | {"n_epochs": self.n_epochs}
+        return {name: found[name] for name in kept} | {"n_epochs": self.n_epochs, "memory_bytes": facts.memory_bytes(self.run.framework)}
 
     def rates(self) -> Fields:
-        """Return what this process can do at most, and the memory that it took at most before that was measured."""
+        """Return what this process can do at most."""
         from harness.worker import limit
 
         run = self.run
-        memory_bytes = facts.memory_bytes(run.framework)
         spec, known = run.request.spec, run.arm.facts(run.state)
         n_dispatches = known.get("n_dispatches", -(-run.request.data.n_train // spec.batch_size))
-        found, rates_s = timed(lambda: limit.rates(run.framework, spec, run.request.data.n_inputs, n_dispatches))
-        return {"memory_bytes": memory_bytes, "rates": found, "rates_s": rates_s}
+        return limit.rates(run.framework, spec, run.request.data.n_inputs, n_dispatches)

@@ -6,6 +6,7 @@ A backend whose environment is not there fails its tests: nothing is skipped.
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,7 +62,8 @@ class Project:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory):
-    """A cache of the tests' own, shared by all of them: the embedded dataset is made once. And no colours."""
+    """A cache of the tests' own, shared by all of them: the embedded dataset is made once. No colours, and Ctrl-C as a user has it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored, and hands that on
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         os.environ.pop(name, None)
     os.environ["HARNESS_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))

@@ -215,8 +215,8 @@ def test_under_the_table_stand_the_floor_the_reasons_the_blocks_and_the_cost():
     assert [line for line, _ in report.lines(STANDING, BENCH)] == [
         "A/A: jax/keras against itself, identical code: 1.004 (0.991-1.012); a smaller difference is noise",
         "torch/keras: inconclusive: 3 generations; a 95 % interval needs 6",
-        "! 2 blocks were run again or given up, by limits set beforehand: jax/keras: other processes took 14 % of the cores (2)",
-        "! seeds differ",
+        "note: 2 blocks were run again or given up, by limits set beforehand: jax/keras: other processes took 14 % of the cores (2)",
+        "note: seeds differ",
         report.NO_ENERGY,
         "the harness itself took 0.8 % of the session's time",
         "versions: jax 0.10.2 on cpu, tensorflow 2.21.0 on cpu, torch 2.13.0+cpu on cpu",

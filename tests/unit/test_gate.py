@@ -93,6 +93,22 @@ def test_one_regressed_arm_is_not_hidden_by_an_inconclusive_one():
     assert doubtful.outcome == "regressed"
 
 
+def test_an_arm_that_no_longer_trains_has_failed_and_fails_the_gate():
+    crashes = tuple(benches.start("jax/keras", process=number, status="failed", reason="it is gone") for number in (1, 2, 3))
+    broken = SAME.model_copy(update={"starts": crashes})
+    found = gated(broken, BASE)
+    assert (found.outcome, findings(found)["jax/keras"]) == ("regressed", "failed")
+    assert report.verdict(found) == "FAILED: jax/keras no longer trains: set aside: it is gone"
+    assert ET.fromstring(report.junit(found))[0].get("failures") == "1"  # noqa: S314 - written here
+
+
+@pytest.mark.parametrize(("tolerance", "jax"), [(0.02, "inconclusive"), (0.9, "unchanged")])
+def test_an_arm_passes_where_a_slowdown_beyond_the_tolerance_is_excluded_and_only_there(tolerance, jax):
+    wide = bench("wide", noise=0.05, draw=9)
+    assert gated(wide, BASE).changes[0].trend == "inconclusive"
+    assert findings(gated(wide, BASE, tolerance=tolerance))["jax/keras"] == jax
+
+
 # What is shown
 
 
@@ -117,10 +133,13 @@ def test_a_window_of_any_width_shows_every_figure_whole(width):
 @pytest.mark.parametrize(
     ("gate", "said"),
     [
-        (gated(SAME, BASE), r"PASSED: none of 2 arms has regressed"),
-        (gated(SLOWER, BASE), r"INCONCLUSIVE: jax/keras may have regressed, .+ not confirmed\. Run harness gate without --no-confirm"),
+        (gated(SAME, BASE), r"PASSED: none of 2 arms is slower by more than 5%, with 95 % confidence each"),
+        (
+            gated(SLOWER, BASE),
+            r"INCONCLUSIVE: jax/keras may have regressed, .+ not confirmed\. Run harness gate without --no-confirm",
+        ),
         (CONFIRMED, r"REGRESSED, confirmed in fresh blocks: jax/keras takes 1\.\d+ \(1\.\d+-1\.\d+\) times what it took"),
-        (gated(NOISY, BASE), r"INCONCLUSIVE: nothing is known to have regressed, but .+ cannot be told"),
+        (gated(NOISY, BASE), r"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of 5% is not excluded for .+"),
     ],
 )
 def test_the_first_sentence_says_what_it_comes_to(gate, said):
@@ -165,7 +184,7 @@ def gate(tmp_path, *more):
     [
         (bench("again", jax=1.2, draw=4), (), 1, "REGRESSED"),
         (bench("again", draw=4), (), 0, "PASSED"),
-        (None, (), 3, "INCONCLUSIVE"),
+        (bench("again", jax=1.2, noise=0.3, draw=4), (), 3, "INCONCLUSIVE"),
         (bench("again", jax=1.2, draw=4), ("--no-confirm",), 3, "INCONCLUSIVE"),
     ],
 )
@@ -176,7 +195,7 @@ def test_a_suspect_is_measured_again_unless_that_is_not_wanted(tmp_path, monkeyp
 
     def confirmed(suspects, head, config, results):
         asked.append((suspects, head.session.run_id))
-        return again
+        return again, False
 
     monkeypatch.setattr(cli_gate, "_confirmed", confirmed)
     output, found = gate(tmp_path, *more)
@@ -240,8 +259,37 @@ def test_without_a_complete_session_to_compare_the_error_says_what_to_type(tmp_p
 def test_a_session_is_not_held_against_itself(tmp_path):
     kept(tmp_path / "base", BASE)
     kept(tmp_path / "head", BASE)
-    with pytest.raises(StoreError, match="no complete bench session to compare"):
+    with pytest.raises(StoreError, match="its only complete session, base, is the one that is judged"):
         gate(tmp_path)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("changes", [{"host": benches.HOST.model_copy(update={"machine": "A laptop"})}, {"threads": 1}])
+def test_a_confirmation_made_elsewhere_confirms_nothing(tmp_path, monkeypatch, changes):
+    kept(tmp_path / "base", BASE)
+    kept(tmp_path / "head", SLOWER)
+    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest: (bench("again", jax=1.2, draw=4, **changes), False))
+    with pytest.raises(NotComparable, match="session again, which was to confirm, must not be compared with base"):
+        gate(tmp_path)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_interrupted_confirmation_is_no_verdict(tmp_path, monkeypatch):
+    kept(tmp_path / "base", BASE)
+    kept(tmp_path / "head", SLOWER)
+    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest: (bench("again", jax=1.2, draw=4, n_generations=1), True))
+    assert gate(tmp_path)[1] == 130
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_newer_session_that_is_not_complete_is_named(tmp_path):
+    kept(tmp_path / "base", BASE)
+    kept(tmp_path / "head", SAME)
+    newer = bench("newer", draw=3, started_at="2027-01-01T00:00:00.000+00:00")
+    kept(tmp_path / "head", newer.model_copy(update={"blocks": newer.blocks[:-1]}))
+    output, code = gate(tmp_path)
+    assert code == 0
+    assert "! session newer is newer and not complete: left out" in output
 
 
 @pytest.mark.usefixtures("quick")

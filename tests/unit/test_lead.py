@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.judge.lead import Line, Rival, break_even, reigns, sentence
+from harness.judge.lead import Line, Rival, break_even, reigns, sentence, with_fit
 from harness.judge.statistics import Interval
 
 NAN = math.nan
@@ -69,7 +69,7 @@ def said(reign=REIGN, ratio=RATIO, rivals=(NEXT,), undecided="", baseline="tenso
 def test_a_sure_winner_is_named_with_how_sure_and_with_who_leads_before():
     assert said() == (
         "jax/compiled trains this model first from 3 epochs on, at 0.33 times tensorflow/keras's epoch (0.31-0.35 with 95 % confidence); "
-        "tensorflow/compiled, the next, takes 1.21 times as long (1.15-1.27), a lead that is certain beyond the A/A floor. "
+        "an epoch of tensorflow/compiled, the next, takes 1.21 times as long (1.15-1.27), a lead that is certain beyond the A/A floor. "
         "Up to 2 epochs it is jax/keras."
     )
 
@@ -77,14 +77,29 @@ def test_a_sure_winner_is_named_with_how_sure_and_with_who_leads_before():
 def test_arms_that_cannot_be_told_from_the_winner_are_named_and_no_lead_is_called_certain():
     near = Rival("torch/compiled", Interval(0.985, 1.011, 1.043), "inconclusive", "the interval 0.985-1.043 holds 1")
     text = said(rivals=(near, NEXT))
-    assert "it is too close to call with torch/compiled (1.1 % longer, 0.985-1.043); more generations" in text
+    assert text.startswith(
+        "jax/compiled and torch/compiled cannot be told apart by their epochs (torch/compiled: 1.1 % longer, 0.985-1.043); "
+        "by medians jax/compiled trains this model first from 3 epochs on"
+    )
     assert "certain" not in text
     assert "tensorflow/compiled" not in text
 
 
 def test_the_same_speed_is_too_close_to_call_too():
     same = Rival("torch/compiled", Interval(0.995, 1.001, 1.008), "same", "")
-    assert "too close to call with torch/compiled" in said(rivals=(same,))
+    assert "jax/compiled and torch/compiled cannot be told apart" in said(rivals=(same,))
+    both = said(rivals=(same, same._replace(name="jax/native")))
+    assert both.startswith("jax/compiled, torch/compiled and jax/native cannot be told apart")
+
+
+def test_those_who_train_by_fit_are_told_which_backend_s_is_shortest_and_which_cannot_be_told_from_it():
+    slower = Rival("torch/keras", Interval(2.4, 2.64, 2.8), "slower", "")
+    close = Rival("tensorflow/keras", Interval(0.99, 1.01, 1.03), "inconclusive", "")
+    assert with_fit("jax/keras", (close, slower)) == (
+        "With compile and fit: jax/keras; tensorflow/keras cannot be told from it (1.0 % longer, 0.990-1.030), "
+        "torch/keras takes 2.64 (2.40-2.80) times its epoch."
+    )
+    assert with_fit("jax/keras", ()) == ""
 
 
 def test_without_enough_generations_the_sentence_says_so_and_what_to_do():
