@@ -281,7 +281,7 @@ def _turn(process: Process) -> Turn:
     """Have a process take its turn, and return what it says of it and what happened beside it."""
     before = covariates.before(process.alive.pid)
     told = process.alive.tell("turn")
-    beside = covariates.since(before, told)
+    beside = covariates.since(before, {"seconds": 0.0, "user_s": 0.0, "system_s": 0.0} | told)  # what lacks them is refused below
     process.n_epochs += 1
     return _said(Turn, told | beside)
 

@@ -1,0 +1,184 @@
+"""A sitting under every fault that real processes show only now and then; its workers are scripted. Real ones are in tests/e2e/test_bench.py."""
+
+import os
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+from harness.errors import NotComparable
+from harness.launch import bench as launch
+from harness.launch.bench import Room, closed, missing, sit, unfinished
+from harness.launch.live import Gone
+from harness.records.bench import Bench
+from tests.unit import benches
+
+NAMES = ("numpy/naive", "jax/naive", "numpy/naive again")
+START = {"total_s": 1.0, "first_epoch_s": 0.5, "device": "cpu", "versions": {"numpy": "2.4.6"}}
+TURN = {"seconds": 0.1, "feed_s": 0.0, "loss": 0.5, "accuracy": 0.9, "n_compiles": 0, "user_s": 9.0, "system_s": 0.0, "n_involuntary": 0}
+RATES = {"gemm_flops_per_s": 1e9, "bandwidth_bytes_per_s": 1e9, "dispatch_s": 1e-6, "n_dispatches": 1}
+
+
+@dataclass
+class Script:
+    """What workers do: `asked` is called with each request before it is answered, and may raise or return another answer."""
+
+    asked: object = lambda name, verb, n: None
+    started: object = lambda name, generation: START
+    log: list = field(default_factory=list)  # (entrant, verb)
+    parts: list = field(default_factory=list)
+    last_s: float = 0.0
+
+    def room(self):
+        return Room(None, lambda name, generation: (name, generation), self.parts.append)
+
+    @contextmanager
+    def live(self, planned, root, variables, cores):
+        name, generation = planned
+        self.log.append((name, "start"))
+        n_epochs = [1]
+
+        def tell(verb):
+            self.log.append((name, verb))
+            answer = self.asked(name, verb, Counter(self.log)[name, verb])
+            if verb == "turn":
+                n_epochs[0] += 1
+            evaluated = {"test_accuracy": n_epochs[0] / 100, "n_epochs": n_epochs[0], "memory_bytes": {"peak RSS": 1}}
+            return answer or {"turn": TURN, "evaluate": evaluated, "rates": RATES}[verb]
+
+        yield SimpleNamespace(pid=os.getpid(), tell=tell, close=lambda: None), self.started(name, generation)
+
+
+@pytest.fixture
+def run(monkeypatch):
+    def run(script, bench=None, **options):
+        monkeypatch.setattr(launch, "live", script.live)
+        bench = bench or Bench(session=benches.session(NAMES, n_generations=2, n_blocks=2))
+        return sit(bench, script.room(), **options)
+
+    return run
+
+
+def at(name, verb, number, raised):
+    """Raise something at the n-th time that an entrant is told to do something."""
+
+    def asked(who, what, n):
+        if (who, what, n) == (name, verb, number):
+            raise raised
+
+    return asked
+
+
+def assert_whole(bench):
+    """Every block valid once, every process ended, nothing twice."""
+    valid = [(block.generation, block.block) for block in bench.blocks if not block.invalid]
+    assert sorted(valid) == [(generation, block) for generation in (1, 2) for block in (1, 2)]
+    assert unfinished(bench) == []
+    assert {(end.generation, end.name) for end in bench.ends if end.status == "ok"} == {(g, name) for g in (1, 2) for name in NAMES}
+
+
+def test_a_quiet_sitting_measures_the_plan_and_keeps_every_part(run):
+    script = Script()
+    bench, outcome = run(script)
+    assert outcome == "complete"
+    assert_whole(bench)
+    assert len(script.parts) == 6 + 4 + 6 + 1
+    assert {end.test_accuracy for end in bench.ends} == {0.03}, "evaluated after 1 + n_blocks epochs"
+
+
+@pytest.mark.parametrize("verb", ["turn", "evaluate", "rates"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_interrupted_at_any_request_and_gone_on_with_the_session_is_whole(run, verb, number):
+    bench, outcome = run(Script(asked=at("jax/naive", verb, number, KeyboardInterrupt())))
+    assert outcome == "interrupted"
+    assert unfinished(bench)
+    whole, outcome = run(Script(), bench)
+    assert outcome == "complete"
+    assert_whole(whole)
+    assert whole.blocks[: len(bench.blocks)] == bench.blocks
+
+
+@pytest.mark.parametrize("verb", ["turn", "evaluate"])
+def test_a_worker_that_dies_is_replaced_and_its_block_taken_again(run, verb):
+    bench, outcome = run(Script(asked=at("jax/naive", verb, 2 if verb == "turn" else 1, Gone("it died"))))
+    assert outcome == "complete"
+    assert sum(end.status == "failed" for end in bench.ends) == 1
+    assert sum(bool(block.invalid) for block in bench.blocks) == (verb == "turn")
+    assert unfinished(bench) == []
+
+
+def test_rates_that_cannot_be_measured_cost_neither_the_accuracy_nor_the_arm(run):
+    bench, _ = run(Script(asked=at("jax/naive", "rates", 1, Gone("out of memory"))))
+    assert_whole(bench)
+    assert [end.rates is None for end in bench.ends if end.name == "jax/naive"] == [True, False]
+    assert not bench.set_aside
+
+
+@pytest.mark.parametrize("said", [TURN | {"seconds": float("nan")}, TURN | {"accuracy": 2.0}, {"nonsense": 1}])
+def test_what_is_no_turn_ends_its_worker_not_the_session(run, said):
+    bench, outcome = run(Script(asked=lambda name, verb, n: said if (name, verb, n) == ("jax/naive", "turn", 2) else None))
+    assert outcome == "complete"
+    assert ["what it said is no Turn" in end.reason for end in bench.ends if end.status == "failed"] == [True]
+
+
+def test_an_arm_that_never_starts_is_set_aside_and_one_whose_worker_dies_three_times_too(run):
+    def started(name, generation):
+        if name == "jax/naive":
+            raise Gone("no such instruction")
+        return START
+
+    for script in (
+        Script(started=started),
+        Script(asked=lambda *said: (_ for _ in ()).throw(Gone("x")) if said[0] == "jax/naive" else None),
+    ):
+        bench, outcome = run(script)
+        assert outcome == "complete"
+        assert list(bench.set_aside) == ["jax/naive"]
+        assert all(set(block.turns) == {NAMES[0], NAMES[2]} for block in bench.blocks if not block.invalid)
+
+
+def test_disturbed_three_times_a_block_is_given_up_and_a_later_crash_does_not_open_it_again(run, monkeypatch):
+    disturbed = iter([True] * 3 * 3)
+    monkeypatch.setattr(launch.covariates, "invalid", lambda *rest: "a core was taken away" if next(disturbed, False) else "")
+    bench, outcome = run(Script(asked=at("jax/naive", "evaluate", 1, Gone("it died"))))
+    assert outcome == "complete"
+    assert (1, 1) in closed(bench)
+    attempts = [block.attempt for block in bench.blocks if (block.generation, block.block) == (1, 1) and block.invalid]
+    assert attempts == [1, 2, 3]
+    assert missing(bench, 1) == []
+
+
+def test_a_retaken_block_does_not_lengthen_the_training_that_is_evaluated(run, monkeypatch):
+    disturbed = iter([True])
+    monkeypatch.setattr(launch.covariates, "invalid", lambda *rest: "the clocks disagree" if next(disturbed, False) else "")
+    bench, _ = run(Script())
+    assert {end.test_accuracy for end in bench.ends} == {0.03}
+    assert Counter(block.generation for block in bench.blocks) == {1: 3, 2: 2}
+
+
+def test_no_generation_begins_that_would_end_after_the_budget_but_the_first(run, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("harness.launch.forecast.time.monotonic", lambda: now[0])
+
+    def asked(name, verb, n):
+        now[0] += 1.0
+
+    plan = Bench(session=benches.session(NAMES, n_generations=4, n_blocks=2))
+    for budget_s, n_done in ((1.0, 1), (30.0, 2), (1000.0, 4)):  # 12 s each
+        bench, outcome = run(Script(asked=asked), plan, budget_s=budget_s)
+        assert {block.generation for block in bench.blocks} == set(range(1, n_done + 1))
+        assert outcome == ("complete" if n_done == 4 else "budget")
+        assert bench.sittings[0].busy_s == pytest.approx(bench.sittings[0].total_s)
+
+
+def test_it_stops_after_as_many_generations_as_asked(run):
+    bench, outcome = run(Script(), stop_after=1)
+    assert (outcome, unfinished(bench)) == ("stopped", [2])
+
+
+def test_an_environment_that_changed_since_the_session_began_is_refused(run):
+    bench, _ = run(Script(), stop_after=1)
+    with pytest.raises(NotComparable, match=r"numpy/naive.*2\.4\.6.*here is .*3\.0"):
+        run(Script(started=lambda *rest: START | {"versions": {"numpy": "3.0"}}), bench)
