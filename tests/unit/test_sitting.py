@@ -1,4 +1,4 @@
-"""A sitting under every fault that real processes show only now and then; its workers are scripted. Real ones are in tests/e2e/test_bench.py."""
+"""A sitting under every fault that real processes show only now and then: its workers are scripted. Real ones: tests/e2e/test_bench.py."""
 
 import os
 from collections import Counter
