@@ -115,9 +115,11 @@ def _checked(whole: Config, root: Path, results: Path, device: Device) -> None:
 def _shown(bench: Bench, results: Path, json: Path | None, csv: Path | None, markdown: Path | None) -> bool:
     """Print what a session says, write it where it is wanted, and return whether it says anything sure."""
     from harness.judge.bench import standing
-    from harness.records import store
+    from harness.records import bench_store, store
     from harness.report import bench as report
 
+    for entry in bench_store.left_out(bench_store.folder_of(results, bench.session)):
+        console_of(stderr=True).print(f"! left out: {entry.file.name}: {entry.reason}", style="yellow", markup=False, soft_wrap=True)
     found = standing(bench, store.load_all(results).parities, own_cost=bench.own_cost)
     console_of().print(report.terminal(found, bench), crop=False)
     text = report.markdown(found, bench)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 def turns(names: Sequence[str], seed: int, block: int) -> tuple[str, ...]:
     """Return the order of a block's turns.
 
-    The first blocks of a session go through a Williams square, its rows and its labels shuffled: each name stands once at
-    each place, and follows each other name equally often. After its last row, each block is shuffled by itself.
+    The first blocks of a session go through a Williams square, its rows and its labels shuffled: each name stands equally
+    often at each place, and equally often after each other. After its last row, each block is shuffled by itself.
 
     Args:
         names: who takes a turn in each block.

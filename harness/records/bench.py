@@ -25,7 +25,7 @@ Joules = Annotated[float, Field(ge=0)] | None
 class Limits(Frozen):
     """What a block may meet at most, declared before the session begins; beyond it the block is invalid and run again whole."""
 
-    others: Share = 0.10  # CPU seconds of all other processes, of what all cores had to give during one turn
+    others: Share = 0.10  # CPU seconds of all other processes, of what the cores that a worker may use had to give in one turn
     steal: Share = 0.05  # of the same: what the hypervisor gave to other machines
     throttled: Share = 0.05  # of a turn's seconds: the control group's quota was spent
     clock_s: Seconds = 0.25  # by which two clocks may disagree on a turn: a jump, or a machine that slept
@@ -156,7 +156,7 @@ class End(Frozen):
     test_accuracy: Share | None = None  # after as many epochs as the plan has: 1 + n_blocks
     test_loss: float | None = None
     evaluate_s: Seconds = 0.0
-    n_epochs: Count = 0  # trained in all, blocks that were run again inside
+    n_epochs: Count = 0  # trained by then
     memory_bytes: dict[str, Count] = {}  # each by its label: "peak RSS", "allocator peak", "NVML used"
     rates: Rates | None = None
     final_weights_sha256: Sha256 | None = None
