@@ -216,7 +216,8 @@ def test_under_full_load_from_outside_nothing_is_called_faster_or_slower(small):
             process.wait()
     bench = only(small)
     assert bench.blocks
-    assert all("other processes used" in block.invalid for block in bench.blocks)
+    assert all(block.invalid for block in bench.blocks)
+    assert any("other processes used" in block.invalid for block in bench.blocks)
     assert {arm.verdict for arm in standing(bench).arms} <= {"baseline", "inconclusive"}
     assert ended.returncode == 3
     assert "other processes used" in ended.stdout
