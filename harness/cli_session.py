@@ -56,6 +56,7 @@ def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: b
                 "--device": (None if wanted.device == "auto" else wanted.device, there.device),
             },
         )
+        sessions.possible(there, whole, root)
         console_of().print(f"going on with session {there.run_id}", highlight=False)
         return known
     if resume:
