@@ -24,6 +24,7 @@ from harness.cli_shared import (
     console_of,
     dataset_of,
     polite_signals,
+    say,
     uninterrupted,
 )
 from harness.errors import ConfigError, HarnessError
@@ -54,7 +55,7 @@ def main() -> None:
     try:
         app()
     except HarnessError as error:
-        console_of(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        say(str(error), "red", stderr=True)
         sys.exit(error.exit_code)
 
 
@@ -148,8 +149,8 @@ def compare(
     folder = results or configured(config)[0] / "results"
     loaded = _loaded(folder)
     if not loaded.records:
-        left_out = "".join(f"\nleft out: {entry.file.name}: {entry.reason}" for entry in loaded.rejected)
-        raise StoreError(f"{folder}: no record to compare. Run: nox, or harness train{left_out}")
+        said = "".join(f"\n{table.left_out(entry)}" for entry in loaded.rejected)
+        raise StoreError(f"{folder}: no record to compare. Run: nox, or harness train{said}")
     tables = speed.compare(loaded.records, baseline, parities=loaded.parities)
     if format == "terminal" and output is None:
         console_of().print(table.terminal(tables, loaded.rejected), crop=False)
@@ -190,7 +191,7 @@ def data(
     console_of().print(overview(parts, sample, prepared.name, predicted), crop=False)
     if png:
         write_sheet(parts, png)
-        console_of().print(f"written: {png}", markup=False, highlight=False)
+        say(f"written: {png}")
 
 
 @app.command(hidden=True)
@@ -219,11 +220,9 @@ def _run_all(planned: tuple[Planned, ...], root: Path, results: Path) -> list[Re
         records.append(record)
         with uninterrupted():
             file = store.add(results, record)
-        console.print(f"[{number}/{len(planned)}] {line(record)}", markup=False, highlight=False, soft_wrap=True)
+        say(f"[{number}/{len(planned)}] {line(record)}")
         if results not in file.parents:
-            console.print(
-                f"! {results}: cannot be written any more; the record is kept in {file}", style="red", markup=False, soft_wrap=True
-            )
+            say(f"! {results}: cannot be written any more; the record is kept in {file}", "red")
         else:
             _loaded(results)
     return records
@@ -237,7 +236,7 @@ def _loaded(results: Path) -> Loaded:
     try:
         return store.project(results)
     except StoreError as error:
-        console_of(stderr=True).print(f"! {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        say(f"! {error}", "yellow", stderr=True)
         return store.load_all(results)
 
 

@@ -15,6 +15,7 @@ from harness.cli_shared import (
     ResultsOption,
     configured,
     console_of,
+    say,
     summarised,
     written,
 )
@@ -117,9 +118,10 @@ def _shown(bench: Bench, results: Path, json: Path | None, csv: Path | None, mar
     from harness.judge.bench import standing
     from harness.records import bench_store, store
     from harness.report import bench as report
+    from harness.report.table import left_out
 
     for entry in bench_store.left_out(bench_store.folder_of(results, bench.session)):
-        console_of(stderr=True).print(f"! left out: {entry.file.name}: {entry.reason}", style="yellow", markup=False, soft_wrap=True)
+        say(f"! {left_out(entry)}", "yellow", stderr=True)
     found = standing(bench, store.load_all(results).parities, own_cost=bench.own_cost)
     console_of().print(report.terminal(found, bench), crop=False)
     text = report.markdown(found, bench)

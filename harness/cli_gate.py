@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli_session import Wanted, begun, sat
-from harness.cli_shared import ConfigOption, ResultsOption, configured, console_of, summarised, written
+from harness.cli_shared import ConfigOption, ResultsOption, configured, console_of, say, summarised, written
 from harness.errors import NotComparable, StoreError
+from harness.safe import for_markdown
 
 if TYPE_CHECKING:
     from harness.judge.gate import Gate
@@ -44,6 +45,7 @@ def gate(
     """Hold the newest complete bench session against an earlier one: which arms have become slower, and how sure?"""
     from harness.judge.gate import gated
     from harness.records import bench_store
+    from harness.report.table import left_out
 
     known = results is not None and Path(against).is_dir()  # then nothing of backends.toml is needed
     root = Path() if known else configured(config)[0]
@@ -53,14 +55,15 @@ def gate(
     with _folder(against, root, path) as folder:
         earlier = bench_store.load_all(folder)
     if loaded.sessions[0] is not head:
-        _said(f"! session {loaded.sessions[0].session.run_id} is newer and not complete: left out. To finish it: harness bench --resume")
+        newer = loaded.sessions[0].session.run_id
+        say(f"! session {newer} is newer and not complete: left out. To finish it: harness bench --resume", "yellow")
     for entry in (*loaded.rejected, *earlier.rejected):
-        _said(f"! left out: {entry.file.name}: {entry.reason}", stderr=True)
+        say(f"! {left_out(entry)}", "yellow", stderr=True)
     base = _comparable(head, earlier, f"--against {against}")
     found = gated(head, base, tolerance=tolerance)
     interrupted = False
     if found.suspects and confirm:
-        _said(f"{', '.join(found.suspects)}: may have regressed; measured again, in fresh blocks")
+        say(f"{', '.join(found.suspects)}: may have regressed; measured again, in fresh blocks", "yellow")
         again, interrupted = _confirmed(found.suspects, head, config, results)
         _same_ground(again, base)
         found = gated(head, base, again, tolerance)
@@ -134,7 +137,8 @@ def _comparable(head: Bench, earlier: Loaded, where: str) -> Bench:
             return bench
     differences = incomparable(head, newest) or ("no arm is in both", *remarks(head, newest))
     said = [f"{where}: session {newest.session.run_id} must not be compared with {head.session.run_id}:", *differences]
-    summarised("\n".join([f"**gate: not comparable**: {said[0]}", "", *(f"- {difference}" for difference in differences)]))
+    listed = (f"- {for_markdown(difference)}" for difference in differences)
+    summarised("\n".join([f"**gate: not comparable**: {for_markdown(said[0])}", "", *listed]))
     raise NotComparable("\n  ".join(said))
 
 
@@ -158,7 +162,3 @@ def _shown(found: Gate, json: Path | None, junit: Path | None, markdown: Path | 
     text = report.markdown(found)
     written({"--json": (json, report.as_json(found)), "--junit": (junit, report.junit(found)), "--markdown": (markdown, text)})
     summarised(text)
-
-
-def _said(text: str, *, stderr: bool = False) -> None:
-    console_of(stderr=stderr).print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)

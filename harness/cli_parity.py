@@ -16,6 +16,7 @@ from harness.cli_shared import (
     configured,
     console_of,
     dataset_of,
+    say,
     summarised,
     written,
 )
@@ -121,9 +122,8 @@ def _shown(found: Parity, file: Path, json: Path | None, junit: Path | None, mar
     """Print what was found, and write it where a CI wants it."""
     from harness.report import parity as report
 
-    console = console_of()
-    console.print(report.terminal(found), crop=False)
-    console.print(f"record: {file}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    console_of().print(report.terminal(found), crop=False)
+    say(f"record: {file}", "dim")
     text = report.markdown(found)
     texts = {"--json": (json, found.model_dump_json(indent=1)), "--junit": (junit, report.junit(found)), "--markdown": (markdown, text)}
     written(texts)

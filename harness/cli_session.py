@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli_shared import console_of, dataset_of, uninterrupted
+from harness.cli_shared import console_of, dataset_of, say, uninterrupted
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: b
             },
         )
         sessions.possible(there, whole, root)
-        console_of().print(f"going on with session {there.run_id}", highlight=False)
+        say(f"going on with session {there.run_id}")
         return known
     if resume:
-        console_of().print(f"{results}: no session to go on with; a new one begins", highlight=False, soft_wrap=True)
+        say(f"{results}: no session to go on with; a new one begins")
     return new(wanted, whole, root, results, arms)
 
 
@@ -116,18 +116,18 @@ def sat(bench: Bench, whole: Config, root: Path, results: Path, budget_s: float 
         with uninterrupted():
             file = bench_store.add(folder, part)
         if folder not in file.parents and not elsewhere:
-            console.print(f"! {folder}: cannot be written any more; parts are kept in {file.parent}", style="red", soft_wrap=True)
+            say(f"! {folder}: cannot be written any more; parts are kept in {file.parent}", "red")
             elsewhere.append(file)
 
-    console.print(_plan_of(session), highlight=False, soft_wrap=True)
+    say(_plan_of(session))
     with _alone(folder), bench_progress(console) as show:
         known = bench_store.load(folder)  # another harness may have gone on with it since
         if isinstance(known, str):
             raise StoreError(f"{folder}: {known}")
         found, outcome = sit(known, Room(root, planned, keep, show), budget_s=budget_s, stop_after=stop_after)
     if outcome != "complete":
-        said = {"budget": "the budget is spent", "stopped": "stopped as asked", "interrupted": "interrupted"}[outcome]
-        console.print(f"{said}: the session is not complete. Go on with it: harness bench --resume", style="yellow", soft_wrap=True)
+        why = {"budget": "the budget is spent", "stopped": "stopped as asked", "interrupted": "interrupted"}[outcome]
+        say(f"{why}: the session is not complete. Go on with it: harness bench --resume", "yellow")
     return found, outcome == "interrupted"
 
 

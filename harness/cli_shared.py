@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from harness.safe import for_terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -44,7 +46,7 @@ def dataset_of(name: str, *, said: bool = True) -> Prepared:
     with download_bar(console) as show:
         prepared = datasets.prepare(name, show)
     if said:
-        console.print(f"dataset: {prepared.name}, {prepared.origin}", markup=False, highlight=False, soft_wrap=True)
+        say(f"dataset: {prepared.name}, {prepared.origin}")
     return prepared
 
 
@@ -54,6 +56,11 @@ def console_of(stderr: bool = False) -> Console:
 
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=WIDTH)
+
+
+def say(text: str, style: str = "", *, stderr: bool = False) -> None:
+    """Print lines as they are: nothing in them is markup, or moves the cursor, and no line is broken."""
+    console_of(stderr).print(for_terminal(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def written(texts: Mapping[str, tuple[Path | None, str]]) -> None:
@@ -85,7 +92,7 @@ def summarised(markdown: str) -> None:
             summary.write(f"{markdown.rstrip()}\n\n")
     except OSError as error:
         said = f"! GITHUB_STEP_SUMMARY: {file}: cannot be written ({error.strerror}); the summary is left out"
-        console_of(stderr=True).print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        say(said, "yellow", stderr=True)
 
 
 @contextmanager

@@ -5,45 +5,63 @@ its end; for each block the turns of all its entrants. Whatever is killed, what 
 what is still to be measured follow from the plan.
 
 History of the format:
-1   first.
+1   first. Since 0.5 numbers and texts have bounds, and a plan's names must fit together; every session written before does.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from harness.records.record import Count, Data, Host, Seconds, Sha256, Share, Value
-from harness.spec.config import Device, Frozen, Option, Spec
+from harness.records.record import (
+    Asked,
+    Count,
+    Data,
+    Host,
+    Kept,
+    Loss,
+    Said,
+    Seconds,
+    Sha256,
+    Share,
+    Threads,
+    Took,
+    Value,
+)
+from harness.safe import short
+from harness.spec.config import Device, Frozen, Spec
 
 FORMAT = 1
-Joules = Annotated[float, Field(ge=0)] | None
+Number = Annotated[int, Field(ge=0, le=99)]  # of a generation or a block: as many as `harness bench` takes
+Speed = Annotated[float, Field(gt=0, le=1e21)]
+Joules = Annotated[float, Field(ge=0, le=1e12)] | None
 """None where the machine has no counter that this process may read."""
 
 
-class Limits(Frozen):
+class Limits(Kept):
     """What a block may meet at most, declared before the session begins; beyond it the block is invalid and run again whole."""
 
     others: Share = 0.10  # CPU seconds of all other processes, of what the cores that a worker may use had to give in one turn
     steal: Share = 0.05  # of the same: what the hypervisor gave to other machines
     throttled: Share = 0.05  # of a turn's seconds: the control group's quota was spent
     clock_s: Seconds = 0.25  # by which two clocks may disagree on a turn: a jump, or a machine that slept
-    n_attempts: Count = 3  # at one block; then it stays invalid, and counts in no estimate
-    n_crashes: Count = 3  # of one entrant in the session; then it is set aside
+    n_attempts: Number = 3  # at one block; then it stays invalid, and counts in no estimate
+    n_crashes: Number = 3  # of one entrant in the session; then it is set aside
 
 
-class Entrant(Frozen):
+class Entrant(Kept):
     """One arm in the experiment; an arm that is there twice has two entrants."""
 
     name: str  # "jax/keras"; of the second one "jax/keras again"
     backend: str
     implementation: str
     module: str
-    options: dict[str, Option] = {}
+    options: Asked = {}
 
 
-class Session(Frozen):
+class Session(Kept):
     """The plan: with it all ids and all orders are given."""
 
     format: Literal[1] = 1
@@ -55,16 +73,26 @@ class Session(Frozen):
     spec: Spec
     data: Data
     device: Device
-    threads: int | str
+    threads: Threads
     cores: tuple[Count, ...] = ()  # that every worker is kept to; empty: as `threads` has it
-    entrants: tuple[Entrant, ...]
+    entrants: Annotated[tuple[Entrant, ...], Field(min_length=1)]
     baseline: str  # an entrant's name
     again: str = ""  # the name of the entrant that is another one's duplicate: the A/A arm
-    n_generations: Count
-    n_blocks: Count  # of each generation, after the first epoch
+    n_generations: Number
+    n_blocks: Number  # of each generation, after the first epoch
     seed: Count = 0  # of the orders; weights and samples of generation g (from 1) are those of seed g - 1
     limits: Limits = Limits()
     time_limit_s: Seconds = 1800.0  # for one event of a worker
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Session:
+        """Refuse a plan that speaks of entrants it does not have."""
+        names = [entrant.name for entrant in self.entrants]
+        if len(set(names)) < len(names):
+            raise PydanticCustomError("sentence", "entrants: expected each name once")
+        if strange := {self.baseline, self.again or names[0], self.original or names[0]}.difference(names):
+            raise PydanticCustomError("sentence", "entrants: no {name!r} among them", {"name": short(min(strange))})
+        return self
 
     @property
     def original(self) -> str:
@@ -72,15 +100,15 @@ class Session(Frozen):
         return self.again.removesuffix(" again")
 
 
-class Start(Frozen):
+class Start(Kept):
     """One fresh process, from the call that starts it to the end of its first epoch; or why it did not get there."""
 
-    generation: Count  # from 1
+    generation: Number  # from 1
     process: Count  # from 1: the n-th of its entrant in this generation
     name: str  # the entrant's
     status: Literal["ok", "failed"] = "ok"
-    reason: str = ""
-    log_tail: str = ""
+    reason: Said = ""
+    log_tail: Said = ""
     total_s: Seconds  # whole, as the parent saw it
     spawn_s: Seconds = 0.0
     import_s: Seconds = 0.0
@@ -98,13 +126,13 @@ class Start(Frozen):
     order_sha256: Sha256 | None = None
 
 
-class Turn(Frozen):
+class Turn(Kept):
     """One epoch of one live process while the others sleep, and what happened beside it."""
 
-    seconds: Seconds
+    seconds: Took
     feed_s: Seconds
     teardown_s: Seconds = 0.0  # those of `seconds` after the last update
-    loss: float
+    loss: Loss
     accuracy: Share
     n_compiles: Count  # 0, or the turn held compilation
     user_s: Seconds  # CPU seconds of the process itself
@@ -116,45 +144,45 @@ class Turn(Frozen):
     steal_s: Seconds | None = None
     throttled_s: Seconds | None = None
     pressure_s: Seconds | None = None  # in which some process of the machine waited for a core
-    load_1m: Annotated[float, Field(ge=0)]
+    load_1m: Annotated[float, Field(ge=0, le=1e9)]
     clock_s: Seconds  # by which the clocks disagreed
     n_cores: Count  # that this process could use
     energy_j: Joules = None
 
 
-class Block(Frozen):
+class Block(Kept):
     """Every live entrant's turn once, in a balanced order; the n-th attempt at it."""
 
-    generation: Count
-    block: Count  # from 1 in each generation
+    generation: Number
+    block: Number  # from 1 in each generation
     attempt: Count  # from 1
     started_at: str
     order: tuple[str, ...]
     processes: dict[str, Count]  # which process of each entrant took its turn
     turns: dict[str, Turn]
-    invalid: str = ""  # why, by the limits; its turns are kept, and count in no estimate
+    invalid: Said = ""  # why, by the limits; its turns are kept, and count in no estimate
 
 
-class Rates(Frozen):
+class Rates(Kept):
     """What the process that trained can do at most, measured in it after its last turn."""
 
-    gemm_flops_per_s: Annotated[float, Field(gt=0)]  # over the products of one step, on its shapes
-    bandwidth_bytes_per_s: Annotated[float, Field(gt=0)]
+    gemm_flops_per_s: Speed  # over the products of one step, on its shapes
+    bandwidth_bytes_per_s: Speed
     dispatch_s: Seconds  # the smallest call that the framework can make
     n_dispatches: Count  # of an epoch, at the least, in the way that this arm runs
 
 
-class End(Frozen):
+class End(Kept):
     """The end of one process: what its model came to, and its memory; or why it ended early."""
 
-    generation: Count
+    generation: Number
     process: Count
     name: str
     status: Literal["ok", "failed"] = "ok"
-    reason: str = ""
-    log_tail: str = ""
+    reason: Said = ""
+    log_tail: Said = ""
     test_accuracy: Share | None = None  # after as many epochs as the plan has: 1 + n_blocks
-    test_loss: float | None = None
+    test_loss: Loss | None = None
     evaluate_s: Seconds = 0.0
     n_epochs: Count = 0  # trained by then
     memory_bytes: dict[str, Count] = {}  # each by its label: "peak RSS", "allocator peak", "NVML used"
@@ -162,7 +190,7 @@ class End(Frozen):
     final_weights_sha256: Sha256 | None = None
 
 
-class Sitting(Frozen):
+class Sitting(Kept):
     """One call's work on the session, where it was not killed: what it cost in all, and how much of that its workers took."""
 
     number: Count  # from 1

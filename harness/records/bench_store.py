@@ -5,9 +5,9 @@ What a killed harness leaves is a session that goes on: its parts are whole, and
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -87,7 +87,7 @@ def load_all(results: Path) -> Loaded:
     found: list[Bench] = []
     rejected: list[Rejected] = []
     for entry in _entries(results / ROOM):
-        bench, more = _load(entry) if entry.is_dir() else ("no session: expected a folder", ())
+        bench, more = _session(entry)
         rejected += more
         if isinstance(bench, Bench) and bench.session.run_id != entry.name:  # a copy would count as a second measurement
             bench = f"renamed: it holds the session {bench.session.run_id}"
@@ -97,6 +97,14 @@ def load_all(results: Path) -> Loaded:
             found.append(bench)
     newest_first = sorted(found, key=lambda bench: (bench.session.started_at, bench.session.run_id), reverse=True)
     return Loaded(tuple(newest_first), tuple(rejected))
+
+
+def _session(entry: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
+    """Return what `_load` does of a folder; of anything else, and of one that is closed, the reason."""
+    try:
+        return _load(entry) if entry.is_dir() else ("no session: expected a folder", ())
+    except (OSError, StoreError) as error:
+        return f"no session: {error.strerror if isinstance(error, OSError) else error}", ()
 
 
 def _load(folder: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
@@ -175,14 +183,11 @@ def _part(file: Path) -> Part | str:
 
 def _entries(folder: Path) -> list[Path]:
     """Return what lies in a folder, hidden files left out; nothing where there is no folder."""
-    try:
-        return sorted(folder / entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be read ({error.strerror}). Name another folder: --results FOLDER") from None
+    return [folder / name for name in files.names_in(folder)]
 
 
 def _age(file: Path) -> tuple[int, str]:
     """Return when a file was written, then its name: of two files for one part the first written counts, on any system."""
-    return file.stat().st_mtime_ns, file.name
+    with suppress(OSError):  # what cannot be looked at cannot be read either, and says so
+        return file.stat().st_mtime_ns, file.name
+    return 0, file.name

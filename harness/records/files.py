@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +21,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from harness.errors import StoreError
+from harness.safe import short
 from harness.spec.faults import sentences
 
 NAME = re.compile(r"^(?P<stem>.+)\.(?P<digest>[0-9a-f]{12})\.json$")
 STALE_S = 3600.0
+LIMIT_BYTES = 8 << 20  # of one record; a parity check of many arms comes to 34 kB
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,9 @@ def prepare(folder: Path, results: Path) -> None:
             probe.flush()
             os.fsync(probe.fileno())
         for left in folder.glob(".partial-*"):
-            if time.time() - left.stat().st_mtime > STALE_S:
-                left.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another harness has just renamed it to its record
+                if time.time() - left.stat().st_mtime > STALE_S:
+                    left.unlink()
     except OSError as error:
         raise StoreError(f"{results}: results cannot be written there ({error.strerror}). Name another folder: --results FOLDER") from None
 
@@ -84,13 +89,47 @@ def content_of(file: Path) -> bytes | str:
     name = NAME.match(file.name)
     if name is None:
         return "not a record: expected a name RUN_ID.DIGEST.json"
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
+    content = read(file)
+    if isinstance(content, str):
+        return content
     if hashlib.sha256(content).hexdigest()[:12] != name["digest"]:
         return "torn or edited: its content is not what was written (the digest in its name differs)"
     return content
+
+
+def read(file: Path, limit_bytes: int = LIMIT_BYTES) -> bytes | str:
+    """Return the bytes of a regular file of at most so many, or the reason why they cannot be had.
+
+    A link to such a file counts as that file. A FIFO, a socket, a device or a folder is never opened: that could wait for
+    ever, or never end. The open file is looked at again, since another may have taken its place.
+    """
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            return "not a regular file"
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                return "not a regular file"
+            content = opened.read(limit_bytes + 1)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    too_large = len(content) > limit_bytes
+    return f"larger than {limit_bytes >> 20} MiB, which no record is" if too_large else content
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of what lies in a folder, hidden files left out; none where there is no folder.
+
+    Raises:
+        StoreError: there is something of that name, and it cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if not entry.name.startswith("."))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        hint = "Name another folder: --results FOLDER"
+        raise StoreError(f"{folder}: cannot be read ({error.strerror}). {hint}") from None
 
 
 def stem_of(file: Path) -> str:
@@ -107,8 +146,9 @@ def misfit(content: bytes, error: ValidationError, kind: type[BaseModel], newest
         return f"not JSON: {fault}"
     version = written.get("format") if isinstance(written, dict) else None
     if isinstance(version, int) and version > newest:
-        return f"format {version}, written by a newer harness; this one reads up to {newest}. Update the harness"
-    return f"not a record: {sentences(error, kind)[0]}"
+        newer = f"format {short(version, 20)}, written by a newer harness"
+        return f"{newer}; this one reads up to {newest}. Update the harness"
+    return short(f"not a record: {sentences(error, kind)[0]}")
 
 
 def write(target: Path, content: bytes) -> Path:

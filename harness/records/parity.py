@@ -1,7 +1,7 @@
 """The record of one parity check: which arms compute the same model, with what margin, and where one departs.
 
 History of the format:
-1   first.
+1   first. Since 0.5 numbers and texts have bounds, which every check written before keeps.
 """
 
 from __future__ import annotations
@@ -13,8 +13,20 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from harness.records.bench import Entrant, Session, Start
-from harness.records.record import Count, Data, Host, Record, Seconds, Share
-from harness.spec.config import Frozen, Option, Spec
+from harness.records.record import (
+    Asked,
+    Count,
+    Data,
+    Host,
+    Kept,
+    Loss,
+    Record,
+    Said,
+    Seconds,
+    Share,
+    Threads,
+)
+from harness.spec.config import Spec
 
 FORMAT = 1
 
@@ -23,8 +35,9 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-Figure = Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_finite)]
+Figure = Annotated[Annotated[float, Field(ge=0, le=1e300)] | None, BeforeValidator(_finite)]
 """A number, or None where there is none: JSON knows no infinity."""
+Several = Annotated[tuple[Loss, ...], Field(min_length=1)]
 Verdict = Literal["agrees", "departs", "failed"]
 Whole = Literal["agrees", "departs", "failed", "oracle suspect", "chaotic", "inconclusive"]
 """Of all arms. Chaotic: every update agrees, and only trainings left to themselves part; inconclusive: too few seeds to tell."""
@@ -32,7 +45,7 @@ FORMS: tuple[Literal[".keras", ".weights.h5"], ...] = (".keras", ".weights.h5")
 """What Keras saves: a whole compiled model; and what it has learned alone, its optimizer's memory included."""
 
 
-class Departure(Frozen):
+class Departure(Kept):
     """The first quantity of an update that is wrong in itself."""
 
     program: str
@@ -48,17 +61,17 @@ class Departure(Frozen):
     unexplained: tuple[str, ...] = ()  # later ones that are none of this
 
 
-class ArmParity(Frozen):
+class ArmParity(Kept):
     """One arm's verdict."""
 
     backend: str
     implementation: str
     module: str
-    options: dict[str, Option] = {}
+    options: Asked = {}
     device: str = ""
     versions: dict[str, str] = {}
     verdict: Verdict
-    reason: str = ""  # of a failure, or in one sentence the departure
+    reason: Said = ""  # of a failure, or in one sentence the departure
     margin: Figure = None  # of the tightest gate: how many times its error would fit
     tightest: str = ""  # that gate: program, point, quantity, measure
     n_compared: Count = 0  # elements
@@ -71,7 +84,7 @@ class ArmParity(Frozen):
         return f"{self.backend}/{self.implementation}"
 
 
-class FreeRun(Frozen):
+class FreeRun(Kept):
     """One whole training of an arm, and how far its kernels had drifted from the referee's on the way."""
 
     backend: str
@@ -88,30 +101,30 @@ class FreeRun(Frozen):
         return f"{self.backend}/{self.implementation}"
 
 
-class Pair(Frozen):
+class Pair(Kept):
     """Two arms' trained models as functions, seed by seed."""
 
     one: str
     other: str
-    seeds: tuple[Count, ...]
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
     flips: tuple[Count, ...]  # of the test images' classes
     n_d_class: tuple[Count, ...]  # test images with D_CLASS of 8 and more
-    d_mad: tuple[float, ...]
-    barrier: tuple[float, ...]  # of the loss, on the line between the two
-    difference_points: tuple[float, ...]  # of test accuracy, one less the other
-    interval_points: tuple[float, float] | None = None  # 90 %, of the mean difference
+    d_mad: Several
+    barrier: Several  # of the loss, on the line between the two
+    difference_points: Several  # of test accuracy, one less the other
+    interval_points: tuple[Loss, Loss] | None = None  # 90 %, of the mean difference
     p: Figure = None
     verdict: Literal["equivalent", "different", "inconclusive"]
 
 
-class RoundTrip(Frozen):
+class RoundTrip(Kept):
     """The Keras model saved under one backend and loaded under another: weights, slots, count of updates and learning rate."""
 
     saved_by: str
     loaded_by: str
     form: Literal[".keras", ".weights.h5"]
     verdict: Verdict  # agrees: 0 ulp, and Keras warned of nothing
-    reason: str = ""  # of a failure, or what departs and what Keras warned of
+    reason: Said = ""  # of a failure, or what departs and what Keras warned of
     alone: str = ""  # why `load_model` had to be told the optimizer's class, where that is documented
     n_compared: Count = 0  # elements
 
@@ -121,7 +134,7 @@ class RoundTrip(Frozen):
         return f"{self.saved_by} -> {self.loaded_by} {self.form}"
 
 
-class Parity(Frozen):
+class Parity(Kept):
     """One parity check, whatever came of it; never changed after it is written."""
 
     format: Literal[1] = 1
@@ -132,14 +145,14 @@ class Parity(Frozen):
     seed: Count
     data: Data
     device: str  # as asked for
-    threads: int | str
+    threads: Threads
     host: Host
     started_at: str  # UTC, ISO 8601
     total_s: Seconds
     verdict: Whole
     arms: tuple[ArmParity, ...]
-    documented: tuple[str, ...] = ()  # differences that were expected, and were there
-    remarks: tuple[str, ...] = ()
+    documented: tuple[Said, ...] = ()  # differences that were expected, and were there
+    remarks: tuple[Said, ...] = ()
     free_runs: tuple[FreeRun, ...] = ()
     pairs: tuple[Pair, ...] = ()
     round_trips: tuple[RoundTrip, ...] = ()  # empty where they were not asked for

@@ -3,6 +3,7 @@
 History of the format (a reader of this version reads every format up to FORMAT):
 1   first.
 2   an epoch's teardown_s; a spec's epochs, initializer, shuffle and inputs; an arm's options; first_predictions.
+    Since 0.5 numbers and texts have bounds, which every record written before keeps.
 """
 
 from __future__ import annotations
@@ -10,19 +11,50 @@ from __future__ import annotations
 import statistics
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from harness.spec.config import Device, Frozen, Option, Spec
+from harness.spec.config import Device, Frozen, Spec
 
 FORMAT = 2
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Seconds = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Value = str | int | float | bool | None
+Loss = Annotated[float, Field(ge=-1e39, le=1e39)]  # float32 goes no further
+Word = Annotated[str, Field(max_length=1000)]
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Value = Word | Whole | float | bool | None
+Threads = Annotated[int, Field(ge=0, le=2**20)] | Word
+Asked = dict[str, Word | Whole | float | bool]
+"""An arm's options, as `harness.spec.config` has them."""
+LONGEST = 10_000  # characters of a reason or a log: what comes after them is cut off
 
 
-class Data(Frozen):
+def _cut(text: object) -> object:
+    """Return text that can be written as JSON: nothing measured is lost for what an error's message holds."""
+    return text[:LONGEST].encode("utf-8", "replace").decode() if isinstance(text, str) else text
+
+
+def _measurable(seconds: float) -> float:
+    if 0 < seconds < 1e-9:
+        raise PydanticCustomError("sentence", "expected 0, or what a clock can tell: a nanosecond and more")
+    return seconds
+
+
+Took = Annotated[Seconds, AfterValidator(_measurable)]
+"""Seconds that are divided by, and whose logarithm is taken; 0 where a clock stood still."""
+Said = Annotated[str, BeforeValidator(_cut), Field(max_length=LONGEST)]
+"""Text that a worker, a library or a system wrote."""
+
+
+class Kept(Frozen):
+    """A part of a record: its texts are names, unless a field says otherwise."""
+
+    model_config = ConfigDict(str_max_length=1000)
+
+
+class Data(Kept):
     """Which dataset, by name and by content."""
 
     name: str
@@ -31,7 +63,7 @@ class Data(Frozen):
     n_inputs: Count
 
 
-class Request(Frozen):
+class Request(Kept):
     """One run: everything that decides its numbers, and no path."""
 
     spec_name: str
@@ -39,18 +71,18 @@ class Request(Frozen):
     backend: str
     implementation: str
     module: str
-    options: dict[str, Option] = {}
+    options: Asked = {}
     seed: Count
     epochs: Count
     device: Device
-    threads: int | str
+    threads: Threads
     time_limit_s: Seconds
     data: Data
     weights_sha256: Sha256 | None  # None: the framework draws its own
     order_sha256: Sha256 | None
 
 
-class Host(Frozen):
+class Host(Kept):
     """The machine, as far as a time depends on it."""
 
     machine: str  # one line that names processor, cores, memory, accelerators and system: equal lines may be compared
@@ -58,10 +90,10 @@ class Host(Frozen):
     memory_bytes: Count
     accelerators: tuple[str, ...]
     driver: str | None  # of the accelerators
-    load_1m: Annotated[float, Field(ge=0)]  # when the run began, the run before it counted in
+    load_1m: Annotated[float, Field(ge=0, le=1e9)]  # when the run began, the run before it counted in
 
 
-class Phases(Frozen):
+class Phases(Kept):
     """Seconds of a run outside its epochs."""
 
     spawn_s: Seconds  # from the parent's call to the worker's first line
@@ -71,18 +103,18 @@ class Phases(Frozen):
     evaluate_s: Seconds  # predict the test images; compilation inside
 
 
-class Epoch(Frozen):
+class Epoch(Kept):
     """One epoch as the arm saw it. Loss and accuracy are means over the epoch's batches, each before its update."""
 
     feed_s: Seconds  # order, scale and place the samples, make the input pipeline; before the clock of `seconds` starts
-    seconds: Seconds
+    seconds: Took
     teardown_s: Seconds = 0.0  # those of `seconds` after the last update: `fit` takes its input pipeline down
-    loss: float
+    loss: Loss
     accuracy: Share
     n_compiles: Count
 
 
-class Measurement(Frozen):
+class Measurement(Kept):
     """What a worker writes: only what it saw itself."""
 
     phases: Phases
@@ -91,7 +123,7 @@ class Measurement(Frozen):
     n_updates: Count  # the optimizer's own count
     n_compiles: Count  # from build to the end, prediction included
     test_accuracy: Share | None  # None where training diverged
-    test_loss: float | None
+    test_loss: Loss | None
     first_predictions: tuple[Count, ...] = ()  # the classes predicted for the first ten test images
     data_sha256: Sha256
     weights_sha256: Sha256  # read back from the built model, before its first update
@@ -103,7 +135,7 @@ class Measurement(Frozen):
     versions: dict[str, str]
 
 
-class Record(Frozen):
+class Record(Kept):
     """One run, finished or failed; never changed after it is written."""
 
     format: Literal[1, 2] = 2
@@ -114,8 +146,8 @@ class Record(Frozen):
     started_at: str  # UTC, ISO 8601
     total_s: Seconds  # from the parent's call until the worker was gone
     status: Literal["ok", "diverged", "failed"]
-    reason: str = ""
-    log_tail: str = ""
+    reason: Said = ""
+    log_tail: Said = ""
     measured: Measurement | None = None
 
     @property

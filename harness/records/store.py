@@ -9,14 +9,13 @@ from __future__ import annotations
 import csv
 import gc
 import io
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from harness.errors import StoreError
@@ -24,8 +23,10 @@ from harness.records import files, parity
 from harness.records.files import Rejected
 from harness.records.parity import Parity, verdict_on, verdicts_of
 from harness.records.record import FORMAT, Record, row
+from harness.safe import for_csv
 
 FORMATS: dict[type[Record | Parity], int] = {Record: FORMAT, Parity: parity.FORMAT}
+PATIENCE_S = 5.0  # with another harness that writes results.csv
 Kept = TypeVar("Kept", Record, Parity)
 
 
@@ -74,19 +75,17 @@ def load_all(results: Path) -> Loaded:
 
 def _load(folder: Path, kind: type[Kept]) -> tuple[list[Kept], list[Rejected]]:
     """Return the records of that kind in a folder, and the files there that are none."""
-    try:
-        names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
-    except FileNotFoundError:
-        return [], []
-    except OSError as error:
-        raise StoreError(f"{folder.parent}: cannot be read ({error.strerror}). Name another folder: --results FOLDER") from None
     found: list[Kept] = []
     rejected: list[Rejected] = []
-    for name in names:
+    first: dict[str, str] = {}  # the file of each run id
+    for name in files.names_in(folder):
         read = _read(folder / name, kind)
+        if not isinstance(read, str) and read.run_id in first:
+            read = f"a second file of one run: {first[read.run_id]} counts"
         if isinstance(read, str):
             rejected.append(Rejected(folder / name, read))
         else:
+            first[read.run_id] = name
             found.append(read)
     return found, rejected
 
@@ -96,26 +95,29 @@ def project(results: Path) -> Loaded:
     if not (results / "runs").is_dir():
         return Loaded((), ())
     try:
-        with FileLock(results / ".lock"):  # two harnesses: the later one has loaded the records of both
+        with FileLock(results / ".lock", timeout=PATIENCE_S):  # two harnesses: the later one has loaded the records of both
             loaded = load_all(results)
             verdicts = verdicts_of(loaded.parities)
             content = as_csv(row(record, verdict_on(record, verdicts)) for record in loaded.records).encode()
             target = results / "results.csv"
-            if not target.is_file() or target.read_bytes() != content:
+            if files.read(target, len(content)) != content:
                 files.write(target, content)
+    except Timeout:
+        said = f"another harness has held {results / '.lock'} for {PATIENCE_S:g} s"
+        raise StoreError(f"{results}: results.csv is as it was: {said}. When it is done: harness compare") from None
     except OSError as error:
         raise StoreError(f"{results}: results.csv cannot be written ({error.strerror}). Mend the folder, then: harness compare") from None
     return loaded
 
 
 def as_csv(rows: Iterable[Mapping[str, object]]) -> str:
-    """Return rows as CSV under the first one's keys, which all have; empty where there are none."""
+    """Return rows as CSV under the first one's keys, which all have; empty where there are none. Text is safe for a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for number, values in enumerate(rows):
         if number == 0:
-            writer.writerow(values)
-        writer.writerow(values.values())
+            writer.writerow(map(for_csv, values))
+        writer.writerow(map(for_csv, values.values()))
     return text.getvalue()
 
 

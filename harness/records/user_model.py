@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.records.parity import Figure
-from harness.records.record import Count, Seconds, Sha256
-from harness.spec.config import Device, Frozen
+from harness.records.record import Count, Kept, Said, Seconds, Sha256, Threads
+from harness.spec.config import Device
 
 Verdict = Literal["agrees", "departs", "failed", "no majority"]
 
 
-class Compared(Frozen):
+class Compared(Kept):
     """One quantity, as all backends have it."""
 
     quantity: str
@@ -25,20 +25,20 @@ class Compared(Frozen):
     gate: Figure
     n_compared: Count
     apart: tuple[str, ...] = ()
-    said: str = ""
+    said: Said = ""
 
 
-class BackendParity(Frozen):
+class BackendParity(Kept):
     """One backend's verdict."""
 
     backend: str
     device: str = ""
     versions: dict[str, str] = {}
     verdict: Verdict
-    reason: str = ""  # of all but agreement
+    reason: Said = ""  # of all but agreement
 
 
-class ModelParity(Frozen):
+class ModelParity(Kept):
     """One check of a model, whatever came of it."""
 
     format: Literal[1] = 1
@@ -51,16 +51,16 @@ class ModelParity(Frozen):
     n_parameters: Count = 0
     inputs_sha256: Sha256 | None = None  # of weights and batch, the same for every backend
     device: Device
-    threads: int | str
+    threads: Threads
     started_at: str  # UTC, ISO 8601
     total_s: Seconds
     verdict: Verdict
-    reason: str = ""
+    reason: Said = ""
     margin: Figure = None  # of the tightest gate: how many times its error would fit
     tightest: str = ""
     backends: tuple[BackendParity, ...]
     compared: tuple[Compared, ...] = ()
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Said, ...] = ()
 
     @property
     def n_compared(self) -> int:

@@ -15,6 +15,7 @@ from harness.records.bench import Bench
 from harness.records.store import as_csv
 from harness.report.fitting import NONE, Column, Fitting, Sentence, number, span
 from harness.report.table import bar
+from harness.safe import for_markdown, short
 
 STYLES = {"faster": "green", "slower": "red", "same": "cyan", "inconclusive": "yellow", "set aside": "red", "baseline": "bold"}
 NO_ENERGY = "energy: unavailable (no counter that this process may read)"
@@ -45,10 +46,11 @@ def terminal(standing: Standing, bench: Bench) -> RenderableType:
 def markdown(standing: Standing, bench: Bench) -> str:
     """Return the same as GitHub-flavoured Markdown."""
     header = columns(standing)
-    text = [f"**{heading(bench)}**", "", standing.sentence, "", bar([column.name for column in header])]
+    text = [f"**{for_markdown(heading(bench))}**", "", for_markdown(standing.sentence), "", bar([column.name for column in header])]
     text += [bar(["---:" if column.right else "---" for column in header])]
     text += [*(bar(cells(arm, standing)) for arm in standing.arms), ""]
-    return "\n".join([*text, *(f"- {line.removeprefix('! ')}" for line, _ in lines(standing, bench)), "", LEGEND, ""])
+    said = (line.removeprefix("! ") for line, _ in lines(standing, bench))
+    return "\n".join([*text, *(f"- {for_markdown(line)}" for line in said), "", LEGEND, ""])
 
 
 def heading(bench: Bench) -> str:
@@ -63,7 +65,7 @@ def heading(bench: Bench) -> str:
         f"{n_done} of {session.n_generations} generations of {session.n_blocks} {'block' if session.n_blocks == 1 else 'blocks'}",
         f"session {session.run_id}",
     ]
-    return ", ".join(parts)
+    return ", ".join(map(short, parts))
 
 
 def columns(standing: Standing) -> tuple[Column, ...]:
@@ -97,10 +99,11 @@ def cells(arm: ArmStanding, standing: Standing) -> tuple[str, ...]:
 def lines(standing: Standing, bench: Bench) -> list[tuple[str, str]]:
     """Return the sentences under the table, each with its colour."""
     said = [(_floor(standing, bench), "cyan")]
-    said += [(f"{arm.name}: {arm.verdict}: {arm.reason}", STYLES[arm.verdict]) for arm in standing.arms if arm.reason]
+    said += [(f"{arm.name}: {arm.verdict}: {short(arm.reason)}", STYLES[arm.verdict]) for arm in standing.arms if arm.reason]
     if standing.n_invalid:
         blocks = "1 block was" if standing.n_invalid == 1 else f"{standing.n_invalid} blocks were"
-        said.append((f"note: {blocks} run again or given up, by limits set beforehand: {'; '.join(standing.why_invalid)}", "yellow"))
+        why = "; ".join(map(short, standing.why_invalid))
+        said.append((f"note: {blocks} run again or given up, by limits set beforehand: {why}", "yellow"))
     said += [(f"note: {remark}", "yellow") for remark in standing.remarks]
     said += [] if _has_energy(standing) else [(NO_ENERGY, "dim")]
     if standing.own_cost is not None:

@@ -17,7 +17,7 @@ from harness.errors import DataError
 from harness.inputs.arrays import PARTS
 from harness.inputs.datasets import N_CLASSES
 from harness.records.record import Record
-from harness.report.table import sentence
+from harness.report.table import cell, sentence
 
 SHADES = " ░▒▓█"
 BATCH, NTH = 128, 3
@@ -128,7 +128,7 @@ def _firsts(labels: list[int], name: str, predicted: Predicted) -> RenderableTyp
     grid.add_row(Text(f"test_labels[:{N_FIRST}]"), "", " ".join(map(str, labels)), "")
     for arm, classes in predicted.items():
         first = f"{classes[0]} == {labels[0]}: {classes[0] == labels[0]}"
-        grid.add_row(Text(f"predictions.argmax(1)[:{N_FIRST}]"), Text(arm), " ".join(map(str, classes)), first)
+        grid.add_row(Text(f"predictions.argmax(1)[:{N_FIRST}]"), cell(arm), cell(" ".join(map(str, classes))), first)
     if predicted:
         return grid
     return Group(grid, sentence(f"! no finished run on {name} keeps its predictions. Run: harness train --dataset {name}", "yellow"))

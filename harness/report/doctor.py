@@ -10,12 +10,11 @@ import numpy as np
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
-from rich.text import Text
 
 from harness import __version__
 from harness.launch.devices import Accelerator, Hardware, advice
 from harness.records.record import Host
-from harness.report.table import sentence
+from harness.report.table import cell, sentence
 from harness.spec.config import Backend
 
 
@@ -26,7 +25,7 @@ def checkup(host: Host, hardware: Hardware, seen: Mapping[str, dict[str, Any]], 
         grid.add_column(name, overflow="fold")
     for name, answer in seen.items():
         if "refused" in answer:
-            grid.add_row(Text(name), Text(backends[name].environment), *["-"] * 7)
+            grid.add_row(cell(name), cell(backends[name].environment), *["-"] * 7)
             continue
         versions = answer["versions"]
         settings = ", ".join(f"{key} {_said(value)}" for key, value in answer["settings"].items() if value is not None)
@@ -41,7 +40,7 @@ def checkup(host: Host, hardware: Hardware, seen: Mapping[str, dict[str, Any]], 
             answer["cuda"] or "-",
             settings,
         )
-        grid.add_row(*map(Text, cells))
+        grid.add_row(*map(cell, cells))
     advised = {name: advice(hardware, answer, backends[name].environment) for name, answer in seen.items() if backends[name].accelerators}
     return Group(
         sentence(f"machine: {host.machine}"),

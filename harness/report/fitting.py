@@ -17,6 +17,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as Grid
 from rich.text import Text
 
+from harness.safe import one_line, short
+
 ENDLESS = 100_000
 MOST = 3  # tables one below the other; then a paragraph a row is easier to read
 NONE = "-"  # where there is no figure
@@ -60,15 +62,16 @@ class Fitting:
         """Return the table of the first column and these."""
         grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
         for index in (0, *indices):
-            grid.add_column(self.columns[index].name, justify="right" if self.columns[index].right else "left", no_wrap=True)
+            grid.add_column(Text(short(self.columns[index].name)), justify="right" if self.columns[index].right else "left", no_wrap=True)
         for row in self.rows:
-            grid.add_row(*(Text(row[index], self.styles.get(row[1], "") if index == 1 else "") for index in (0, *indices)))
+            grid.add_row(*(Text(short(row[index]), self.styles.get(row[1], "") if index == 1 else "") for index in (0, *indices)))
         return grid
 
     def _paragraph(self, row: tuple[str, ...], room: int) -> Text:
         """Return a row as a sentence: each figure after its column's name, and never parted from it."""
+        row = tuple(map(short, row))
         pairs = zip(self.columns[2:], row[2:], strict=True)
-        figures = [f"{row[0]}: {row[1]}", *(f"{column.name} {cell}" for column, cell in pairs if cell != NONE)]
+        figures = [f"{row[0]}: {row[1]}", *(f"{short(column.name)} {cell}" for column, cell in pairs if cell != NONE)]
         whole = ", ".join(figure.replace(" ", HARD) if len(figure) < room - 2 else figure for figure in figures)
         text = Text(_wrapped(whole, room, "  "), no_wrap=True, overflow="ignore")
         text.stylize(self.styles.get(row[1], ""), len(row[0]) + 2, len(row[0]) + 2 + len(row[1]))
@@ -84,7 +87,8 @@ class Sentence:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
-        text = _wrapped(JOINED.sub(HARD, self.text), options.max_width) if options.is_terminal else self.text
+        line = one_line(self.text)
+        text = _wrapped(JOINED.sub(HARD, line), options.max_width) if options.is_terminal else line
         yield Text(text, self.style, no_wrap=True, overflow="ignore")
 
 

@@ -16,6 +16,7 @@ from harness.judge.statistics import Interval
 from harness.report.bench import plain
 from harness.report.fitting import NONE, Column, Fitting, Sentence, span
 from harness.report.table import bar
+from harness.safe import attributes, for_markdown, short
 
 STYLES = {"regressed": "red", "failed": "red", "suspected": "yellow", "inconclusive": "yellow", "improved": "green", "unchanged": "cyan"}
 OUTCOMES = {"passed": "green", "regressed": "red", "inconclusive": "yellow"}
@@ -42,9 +43,11 @@ def terminal(gate: Gate) -> RenderableType:
 
 def markdown(gate: Gate) -> str:
     """Return the same as GitHub-flavoured Markdown."""
-    text = [f"**{heading(gate)}**", "", verdict(gate), "", bar(HEADER), bar(["---" if name in WORDS else "---:" for name in HEADER])]
+    text = [f"**{for_markdown(heading(gate))}**", "", for_markdown(verdict(gate)), "", bar(HEADER)]
+    text += [bar(["---" if name in WORDS else "---:" for name in HEADER])]
     text += [*(bar(_row(gate, change)) for change in gate.changes), ""]
-    return "\n".join([*text, *(f"- {line.removeprefix('! ')}" for line in lines(gate)), "", LEGEND, ""])
+    said = (line.removeprefix("! ") for line in lines(gate))
+    return "\n".join([*text, *(f"- {for_markdown(line)}" for line in said), "", LEGEND, ""])
 
 
 def heading(gate: Gate) -> str:
@@ -56,7 +59,7 @@ def heading(gate: Gate) -> str:
 def verdict(gate: Gate) -> str:
     """Return what the gate comes to, in one sentence; where something is left to do, what to type."""
     named = {finding: [change for change in gate.changes if gate.finding(change) == finding] for finding in ("regressed", "suspected")}
-    failed = [f"{change.name} no longer trains: {change.reason}" for change in gate.changes if gate.finding(change) == "failed"]
+    failed = [f"{change.name} no longer trains: {short(change.reason)}" for change in gate.changes if gate.finding(change) == "failed"]
     if failed:
         return f"FAILED: {'; '.join(failed)}"
     if gate.outcome == "regressed":
@@ -93,12 +96,14 @@ def junit(gate: Gate) -> str:
     counts = {"tests": str(len(found)), "failures": str(n_failures), "errors": "0", "skipped": str(n_skipped)}
     whole = ET.Element("testsuites", counts)
     session = gate.head.session
-    suite = ET.SubElement(whole, "testsuite", {"name": f"gate {session.spec_name}", "timestamp": session.started_at, **counts})
+    about = attributes({"name": f"gate {session.spec_name}", "timestamp": session.started_at})
+    suite = ET.SubElement(whole, "testsuite", {**about, **counts})
     for change, finding in found:
-        case = ET.SubElement(suite, "testcase", classname=f"gate.{session.spec_name}", name=change.name)
+        named = {"classname": f"gate.{session.spec_name}", "name": change.name}
+        case = ET.SubElement(suite, "testcase", attributes(named))
         message = f"{finding}: {_interval(change.change)} times what it took" + (f"; {reason}" if (reason := _reason(gate, change)) else "")
         if finding in ("regressed", "failed", "inconclusive", "suspected"):
-            ET.SubElement(case, "failure" if finding in ("regressed", "failed") else "skipped", message=message)
+            ET.SubElement(case, "failure" if finding in ("regressed", "failed") else "skipped", attributes({"message": message}))
     ET.indent(whole)
     return ET.tostring(whole, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -130,7 +135,7 @@ def _row(gate: Gate, change: Change) -> tuple[str, ...]:
 def _reason(gate: Gate, change: Change) -> str:
     """Return why nothing sure is said of an arm: in the first look, or in the second."""
     second = gate.again.get(change.name) if change.name in gate.suspects else None
-    return second.reason if second else change.reason
+    return short(second.reason if second else change.reason)
 
 
 def _interval(interval: Interval | None) -> str:

@@ -11,7 +11,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.records.parity import ArmParity, Departure, Parity
-from harness.report.table import bar, sentence
+from harness.report.table import bar, cell, sentence, title
+from harness.safe import attributes, for_markdown, for_xml, short
 
 FREE_HEADER = ("trained freely", "verdict", "drift from the referee, largest over seeds, after so many updates", "test accuracy, by seed")
 PAIR_HEADER = ("pair", "accuracy, points (90 %)", "TOST ±0.25", "flips", "D_CLASS ≥ 8", "D_MAD", "barrier")
@@ -19,6 +20,7 @@ FULL_LEGEND = (
     "drift without a gate: float32 alone has drifted past 1e-2 there, and weights say nothing. TOST: inconclusive is no pass. flips, "
     "D_CLASS: of the test images, by seed. D_MAD, barrier (of the loss on the line between two ends): the largest over seeds."
 )
+LONGEST = 1000  # characters of a sentence that the check itself has made
 STYLES = {"agrees": "green", "departs": "red", "failed": "red"}
 HEADER = ("arm", "verdict", "margin", "tightest gate", "gates", "values")
 LEGEND = (
@@ -29,11 +31,12 @@ LEGEND = (
 
 def terminal(parity: Parity) -> RenderableType:
     """Return what a terminal shows: the verdict of each arm, and of one that departs where, by how much and why."""
-    grid = Grid(box=box.SIMPLE_HEAD, title=heading(parity), title_justify="left", title_style="bold", pad_edge=False)
+    grid = Grid(box=box.SIMPLE_HEAD, title=title(heading(parity)), title_justify="left", pad_edge=False)
     for index, name in enumerate(HEADER):
         grid.add_column(name, justify="right" if index in (2, 4, 5) else "left", overflow="fold")
     for arm in parity.arms:
-        grid.add_row(arm.name, Text(arm.verdict.upper(), style=STYLES[arm.verdict]), *_figures(arm))
+        verdict = Text(arm.verdict.upper(), style=STYLES[arm.verdict])
+        grid.add_row(cell(arm.name), verdict, *map(cell, _figures(arm)))
     sentences = [sentence(line, style) for line, style in lines(parity)]
     return Group(grid, *_free_runs(parity), *sentences, *(sentence(legend, "dim") for legend in legends(parity)))
 
@@ -49,8 +52,8 @@ def lines(parity: Parity) -> list[tuple[str, str]]:
     found += _round_trips(parity)
     if parity.verdict == "oracle suspect":
         found.append(("! all arms depart from the referee alike, and agree with each other: suspect the referee", "yellow"))
-    found += [(f"documented: {line}", "dim") for line in parity.documented]
-    return found + [(f"! {line}", "yellow") for line in parity.remarks]
+    found += [(f"documented: {short(line, LONGEST)}", "dim") for line in parity.documented]
+    return found + [(f"! {short(line, LONGEST)}", "yellow") for line in parity.remarks]
 
 
 def legends(parity: Parity) -> tuple[str, ...]:
@@ -65,10 +68,10 @@ def markdown(parity: Parity) -> str:
     ]
     if parity.free_runs:
         tables += [(FREE_HEADER, free_rows(parity)), (PAIR_HEADER, pair_rows(parity))]
-    text = [f"**{heading(parity)}**", ""]
+    text = [f"**{for_markdown(heading(parity))}**", ""]
     for header, rows in tables:
         text += [bar(header), bar(["---"] * len(header)), *(bar(row) for row in rows), ""]
-    return "\n".join([*text, *(f"- {line}" for line, _ in lines(parity)), "", *legends(parity), ""])
+    return "\n".join([*text, *(f"- {for_markdown(line)}" for line, _ in lines(parity)), "", *legends(parity), ""])
 
 
 def _free_runs(parity: Parity) -> list[RenderableType]:
@@ -77,9 +80,9 @@ def _free_runs(parity: Parity) -> list[RenderableType]:
         return []
     runs, pairs = Grid(*FREE_HEADER, box=box.SIMPLE_HEAD, pad_edge=False), Grid(*PAIR_HEADER, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in free_rows(parity):
-        runs.add_row(*row)
+        runs.add_row(*map(cell, row))
     for row in pair_rows(parity):
-        pairs.add_row(*row)
+        pairs.add_row(*map(cell, row))
     return [runs, pairs]
 
 
@@ -115,7 +118,7 @@ def pair_rows(parity: Parity) -> list[tuple[str, ...]]:
 def said(arm: ArmParity) -> Iterable[str]:
     """Return the sentences on an arm that does not agree: its failure, or its first departures, one a quantity."""
     if arm.verdict == "failed":
-        return [arm.reason]
+        return [short(arm.reason)]
     first: dict[tuple[str, str], Departure] = {}
     for departure in arm.departures:
         first.setdefault((departure.program, departure.quantity), departure)
@@ -144,17 +147,19 @@ def junit(parity: Parity) -> str:
     n_bad = sum(verdict != "agrees" for _, verdict, _ in cases)
     suite = ET.Element(
         "testsuite",
-        name=f"parity {parity.spec_name}",
+        attributes({"name": f"parity {parity.spec_name}", "timestamp": parity.started_at}),
         tests=str(len(cases)),
         failures=str(sum(verdict == "departs" for _, verdict, _ in cases)),
         errors=str(sum(verdict == "failed" for _, verdict, _ in cases)),
         time=f"{parity.total_s:.3f}",
-        timestamp=parity.started_at,
     )
     for name, verdict, lines in cases:
-        case = ET.SubElement(suite, "testcase", classname=f"parity.{parity.spec_name}", name=name)
+        named = {"classname": f"parity.{parity.spec_name}", "name": name}
+        case = ET.SubElement(suite, "testcase", attributes(named))
         if verdict != "agrees":
-            ET.SubElement(case, "error" if verdict == "failed" else "failure", message=lines[0]).text = "\n".join(lines)
+            tag = "error" if verdict == "failed" else "failure"
+            message = attributes({"message": lines[0]})
+            ET.SubElement(case, tag, message).text = for_xml("\n".join(lines))
     whole_file = ET.Element("testsuites", tests=str(len(cases)), failures=str(n_bad))
     whole_file.append(suite)
     ET.indent(whole_file)
@@ -174,7 +179,7 @@ def _round_trips(parity: Parity) -> list[tuple[str, str]]:
     for trip in trips:
         if trip.verdict != "agrees":
             reasons.setdefault(trip.reason, []).append(trip.name)
-    said = [(f"round trip {_some(names)}: {reason}", "red") for reason, names in reasons.items()]
+    said = [(f"round trip {_some(names)}: {short(reason)}", "red") for reason, names in reasons.items()]
     return [(line, "green" if n_equal == len(trips) else "red"), *said]
 
 

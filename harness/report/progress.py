@@ -16,6 +16,7 @@ from rich.table import Column
 
 from harness.launch.process import Event
 from harness.records.record import Record
+from harness.safe import one_line, short
 
 PHASES = {"import": "importing", "data": "loading the data", "build": "building", "evaluate": "evaluating"}
 
@@ -24,11 +25,12 @@ PHASES = {"import": "importing", "data": "loading the data", "build": "building"
 def run_bar(console: Console, title: str, n_epochs: int) -> Iterator[Callable[[Event], None]]:
     """Give a function that shows a worker's events while a run lasts."""
     if not console.is_terminal:
-        yield lambda event: console.out(f"{title}: {_epoch(event)}") if "epoch" in event else None
+        yield lambda event: console.out(f"{one_line(title)}: {_epoch(event)}") if "epoch" in event else None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[said]}"))
+    text, said = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[said]"))
+    columns = (text, BarColumn(bar_width=20), said)
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
-        task = bar.add_task(title, total=n_epochs, said="starting")
+        task = bar.add_task(one_line(title), total=n_epochs, said="starting")
         spent: list[float] = []
 
         def show(event: Event) -> None:
@@ -37,7 +39,7 @@ def run_bar(console: Console, title: str, n_epochs: int) -> Iterator[Callable[[E
                 left = statistics.median(spent[1:] or spent) * (event["epochs"] - event["epoch"])  # the first one compiled
                 bar.update(task, completed=event["epoch"], said=f"{_epoch(event)}, {left:.0f} s left")
             else:
-                bar.update(task, said=PHASES.get(event["phase"], event["phase"]))
+                bar.update(task, said=short(PHASES.get(event["phase"], event["phase"])))
             bar.refresh()
 
         yield show
@@ -62,7 +64,7 @@ def line(record: Record) -> str:
     """Return a finished run in one line."""
     title = f"{record.request.backend}/{record.request.implementation}, seed {record.request.seed}"
     if record.status != "ok" or record.measured is None:
-        return f"{title}: {record.status}: {record.reason}"
+        return f"{title}: {record.status}: {short(record.reason)}"
     steady = f", epoch {min(record.steady_s):.2f}-{max(record.steady_s):.2f} s" if record.steady_s else ""
     return f"{title}: test accuracy {record.measured.test_accuracy:.4f}{steady}, {record.total_s:.1f} s in all, on {record.measured.device}"
 
@@ -76,13 +78,13 @@ def steps_line(console: Console) -> Iterator[Callable[[str], None]]:
     """Give a function that shows what is being done, with the seconds so far: one line that changes, or plain lines."""
     began = time.monotonic()
     if not console.is_terminal:
-        yield lambda what: console.out(f"{time.monotonic() - began:5.1f} s: {what}")
+        yield lambda what: console.out(f"{time.monotonic() - began:5.1f} s: {one_line(what)}")
         return
-    with Progress(TextColumn("{task.description}"), console=console, auto_refresh=False, transient=True) as bar:
+    with Progress(TextColumn("{task.description}", markup=False), console=console, auto_refresh=False, transient=True) as bar:
         task = bar.add_task("")
 
         def show(what: str) -> None:
-            bar.update(task, description=f"{time.monotonic() - began:5.1f} s: {what}")
+            bar.update(task, description=f"{time.monotonic() - began:5.1f} s: {one_line(what)}")
             bar.refresh()
 
         yield show
@@ -109,7 +111,8 @@ def bench_progress(console: Console) -> Iterator[Callable[[str, float | None, bo
 
 
 def _with_left(what: str, left_s: float | None) -> str:
-    return what if left_s is None else f"{what}; {duration(left_s)} left"
+    line = one_line(what)
+    return line if left_s is None else f"{line}; {duration(left_s)} left"
 
 
 def duration(seconds: float) -> str:

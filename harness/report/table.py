@@ -15,6 +15,7 @@ from rich.text import Text
 from harness.judge.speed import ArmRow, Failed, Spread, Table, differences
 from harness.records.files import Rejected
 from harness.records.store import as_csv
+from harness.safe import for_markdown, one_line, short
 
 HEADER = (
     "arm",
@@ -61,7 +62,7 @@ def heading(table: Table) -> str:
     """Return what the rows of a table share, in one line."""
     key = table.key
     parts = [key.spec, f"{key.dataset} ({key.data_sha256[:8]})", f"{key.epochs} epochs", f"Keras {key.keras}", key.machine]
-    return ", ".join(parts + ([f"threads {key.threads}"] if key.threads != "auto" else []))
+    return ", ".join(map(short, parts + ([f"threads {key.threads}"] if key.threads != "auto" else [])))
 
 
 def notes(tables: Sequence[Table], rejected: Sequence[Rejected]) -> list[str]:
@@ -69,18 +70,23 @@ def notes(tables: Sequence[Table], rejected: Sequence[Rejected]) -> list[str]:
     said = []
     if len(tables) > 1:
         said.append(f"{len(tables)} tables, since runs differ in: {', '.join(differences(tables))}. Do not compare across them.")
-    return said + [f"left out: {entry.file.name}: {entry.reason}" for entry in rejected]
+    return said + [left_out(entry) for entry in rejected]
+
+
+def left_out(entry: Rejected) -> str:
+    """Return the sentence on a file among records that is none."""
+    return f"left out: {short(entry.file.name)}: {short(entry.reason)}"
 
 
 def terminal(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> RenderableType:
     """Return what a terminal shows: it wraps where the window is narrow."""
     shown: list[RenderableType] = []
     for table in tables:
-        grid = Grid(box=box.SIMPLE_HEAD, title=heading(table), title_justify="left", title_style="bold", pad_edge=False)
+        grid = Grid(box=box.SIMPLE_HEAD, title=title(heading(table)), title_justify="left", pad_edge=False)
         for index, name in enumerate(HEADER):
             grid.add_column(name, justify="left" if index in (0, 1, 2, 3, len(HEADER) - 1) else "right", overflow="fold")
         for row in table.rows:
-            grid.add_row(*(Text(cell) for cell in cells(row)))
+            grid.add_row(*map(cell, cells(row)))
         shown.append(grid)
         shown += [sentence(EQUAL_INPUTS, "green")] if table.equal_inputs and len(table.rows) > 1 else []
         shown += [sentence(_failure(failed), "red") for failed in table.failures]
@@ -91,18 +97,29 @@ def terminal(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> Rend
 
 def sentence(text: str, style: str = "") -> Text:
     """Return a line that is never broken, so that a command in it can be copied; print it with crop=False."""
-    return Text(text, style=style, no_wrap=True, overflow="ignore")
+    return Text(one_line(text), style=style, no_wrap=True, overflow="ignore")
+
+
+def title(text: str) -> Text:
+    """Return what stands above a table."""
+    return Text(one_line(text), style="bold")
+
+
+def cell(value: object, style: str = "") -> Text:
+    """Return a cell of a table: text, never markup, and of no more than a reader can take in."""
+    return Text(short(value), style)
 
 
 def markdown(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
     """Return the tables as GitHub-flavoured Markdown."""
     lines: list[str] = []
     for table in tables:
-        lines += [f"**{heading(table)}**", "", bar(HEADER), bar(["---"] * 4 + ["---:"] * (len(HEADER) - 5) + ["---"])]
+        lines += [f"**{for_markdown(heading(table))}**", "", bar(HEADER), bar(["---"] * 4 + ["---:"] * (len(HEADER) - 5) + ["---"])]
         lines += [bar(cells(row)) for row in table.rows]
         lines += ["", *([f"- {EQUAL_INPUTS}"] if table.equal_inputs and len(table.rows) > 1 else [])]
-        lines += [*(f"- {_failure(failed)}" for failed in table.failures), *(f"- {remark}" for remark in table.remarks), ""]
-    lines += [f"- {note}" for note in notes(tables, rejected)]
+        said = (*map(_failure, table.failures), *table.remarks)
+        lines += [*(f"- {for_markdown(line)}" for line in said), ""]
+    lines += [f"- {for_markdown(note)}" for note in notes(tables, rejected)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join([*lines, "", LEGEND, ""]))
 
 
@@ -139,12 +156,12 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _failure(failed: Failed) -> str:
-    return f"{failed.status}: {failed.run_id}: {failed.reason}"
+    return f"{failed.status}: {failed.run_id}: {short(failed.reason)}"
 
 
 def bar(values: Sequence[str]) -> str:
     """Return a row of a Markdown table."""
-    return f"| {' | '.join(value.replace('|', '&#124;') for value in values)} |"
+    return f"| {' | '.join(for_markdown(short(value)) for value in values)} |"
 
 
 def _flat(values: dict[str, object]) -> dict[str, object]:

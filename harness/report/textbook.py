@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from harness.report.table import sentence
+from harness.report.table import cell, sentence
+from harness.safe import short
 from harness.textbook.gradients import GIVEN, QUANTITIES, faults
 from harness.textbook.loops import PUBLISHED_NAIVE_S, PUBLISHED_ROUNDS, PUBLISHED_VECTORISED_S, Timing
 from harness.textbook.momentum import GLOBAL, LOCAL, TOP
@@ -30,7 +31,7 @@ def summary(spec_name: str, n_inputs: int, rows: Sequence[Row]) -> RenderableTyp
     """Return a model layer by layer, with the total of its parameters."""
     grid = _grid("layer", "type", "output shape", "parameters", right=("parameters",))
     for row in rows:
-        grid.add_row(*map(Text, (row.name, row.type, str(row.output_shape), f"{row.n_parameters:,}")))
+        grid.add_row(*map(cell, (row.name, row.type, str(row.output_shape), f"{row.n_parameters:,}")))
     total = sum(row.n_parameters for row in rows)
     return Group(sentence(f"{spec_name}, on {n_inputs} inputs"), grid, sentence(f"parameters: {total:,}, all of them trainable"))
 
@@ -54,10 +55,10 @@ def gradients(answers: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     """Return each quantity as it must be and as each backend derives it, then a sentence on all that is amiss."""
     grid = _grid("quantity", "expected", *answers)
     for key, (meaning, expected) in QUANTITIES.items():
-        cells = [answer.get(key, "-") for answer in answers.values()]
-        shown = [Text(str(cell), style="" if cell == expected else "red") for cell in cells]
+        answered = [answer.get(key, "-") for answer in answers.values()]
+        shown = [cell(derived, "" if derived == expected else "red") for derived in answered]
         grid.add_row(Text(meaning), Text(str(expected)), *shown)
-    amiss = [f"! {name}: {fault}" for name, answer in answers.items() for fault in faults(answer)]
+    amiss = [f"! {name}: {short(fault)}" for name, answer in answers.items() for fault in faults(answer)]
     verdict = [sentence(fault, "red") for fault in amiss] or [sentence("every gradient is exact", "green")]
     return Group(grid, sentence(GIVEN, "dim"), *verdict)
 
@@ -103,5 +104,5 @@ def _valley(w: float) -> str:
 def _grid(*header: str, right: Sequence[str] = ()) -> Grid:
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in header:
-        grid.add_column(Text(name), justify="right" if name in right else "left", overflow="fold")
+        grid.add_column(cell(name), justify="right" if name in right else "left", overflow="fold")
     return grid

@@ -10,7 +10,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.records.user_model import BackendParity, ModelParity
-from harness.report.table import sentence
+from harness.report.table import cell, sentence
+from harness.safe import attributes, for_xml, short
 
 STYLES = {"agrees": "green", "departs": "red", "failed": "red", "no majority": "yellow"}
 LEGEND = (
@@ -29,17 +30,17 @@ def sentences(parity: ModelParity) -> list[str]:
     bad = [each for each in parity.backends if each.verdict not in ("agrees", "no majority")]
     said = [f"{parity.model}: {parity.verdict.upper()}, of {names}"]
     if not bad:  # then all of them say the same
-        return [*said, f"{names}: {parity.backends[0].reason}"]
+        return [*said, f"{names}: {short(parity.backends[0].reason)}"]
     agreeing = [each.backend for each in parity.backends if each.verdict == "agrees"]
     undecided = [each for each in parity.backends if each.verdict == "no majority"]
     said += [f"{each.backend} {line(each)}" for each in bad]
-    said += [f"{' and '.join(each.backend for each in undecided)}: no majority: {undecided[0].reason}"] if undecided else []
+    said += [f"{' and '.join(each.backend for each in undecided)}: no majority: {short(undecided[0].reason)}"] if undecided else []
     return [*said, *([f"{' and '.join(agreeing)} agree"] if len(agreeing) > 1 else [])]
 
 
 def line(each: BackendParity) -> str:
     """Return what is said of one backend that does not agree."""
-    return {"failed": "failed: ", "departs": "departs first at ", "no majority": "no majority: "}.get(each.verdict, "") + each.reason
+    return {"failed": "failed: ", "departs": "departs first at ", "no majority": "no majority: "}.get(each.verdict, "") + short(each.reason)
 
 
 def terminal(parity: ModelParity) -> RenderableType:
@@ -51,11 +52,12 @@ def terminal(parity: ModelParity) -> RenderableType:
         grid.add_column(name)
     for each in parity.backends:
         versions = each.versions.get("framework_version", "-"), each.versions.get("keras", "-")
-        grid.add_row(each.backend, *versions, each.device or "-", Text(each.verdict.upper(), style=STYLES[each.verdict]))
+        verdict = Text(each.verdict.upper(), style=STYLES[each.verdict])
+        grid.add_row(*map(cell, (each.backend, *versions, each.device or "-")), verdict)
     said = sentences(parity)
     shown: list[RenderableType] = [sentence(title, "bold"), grid, sentence(said[0], STYLES[parity.verdict])]
     shown += [sentence(text, "red") for text in said[1:]]
-    shown += [sentence(f"! {remark}", "yellow") for remark in parity.remarks]
+    shown += [sentence(f"! {short(remark)}", "yellow") for remark in parity.remarks]
     return Group(*shown, *([sentence(LEGEND, "dim")] if parity.verdict == "agrees" else []))
 
 
@@ -66,11 +68,13 @@ def junit(parity: ModelParity) -> str:
     counts = {"tests": str(len(parity.backends)), "failures": str(n_failures), "errors": str(n_errors)}
     whole = ET.Element("testsuites", counts)
     more = {"name": f"parity {parity.model}", "time": f"{parity.total_s:.3f}", "timestamp": parity.started_at}
-    suite = ET.SubElement(whole, "testsuite", {**more, **counts})
+    suite = ET.SubElement(whole, "testsuite", {**attributes(more), **counts})
     for each in parity.backends:
-        case = ET.SubElement(suite, "testcase", classname=f"parity.{parity.model}", name=each.backend)
+        named = {"classname": f"parity.{parity.model}", "name": each.backend}
+        case = ET.SubElement(suite, "testcase", attributes(named))
         if each.verdict != "agrees":
             tag = "error" if each.verdict == "failed" else "failure"
-            ET.SubElement(case, tag, message=line(each)).text = "\n".join(sentences(parity))
+            message = attributes({"message": line(each)})
+            ET.SubElement(case, tag, message).text = for_xml("\n".join(sentences(parity)))
     ET.indent(whole)
     return ET.tostring(whole, encoding="unicode", xml_declaration=True) + "\n"

@@ -21,7 +21,7 @@ from harness.spec.faults import expectation, sentences
 WORKER = Path(__file__).parents[1] / "worker"
 Dataset = Literal["auto", "mnist", "digits"]
 Device = Literal["auto", "cpu", "gpu"]
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=2**31)]
 Rate = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Option = str | int | float | bool

@@ -1,0 +1,70 @@
+"""Text from elsewhere made safe for what it goes into: a terminal, CSV, Markdown, XML.
+
+Names, reasons and versions come from records, file names, configuration, workers and servers. Each may hold what a
+terminal, a spreadsheet, a web page or an XML reader takes for a command. Every renderer sends such text through here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+MOST = 300  # characters of one value that are shown
+UNKNOWN = "\ufffd"  # in place of a character that is a command
+FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"  # a spreadsheet takes text that begins so for a formula
+# What Markdown takes for HTML, a cell's end, code or emphasis; a link; a quotation, a fence, a heading or a list.
+MARKDOWN = re.compile(r"[<|`*\\]|\](?=[(\[:])|^[>~]|^[#+=-](?=[#+=-]* )")
+
+
+def one_line(text: str) -> str:
+    """Return text as one line: white space as spaces; control, format and surrogate characters as U+FFFD."""
+    return "".join(map(_plain, text)) if not (text.isascii() and text.isprintable()) else text
+
+
+def _plain(mark: str) -> str:
+    if mark.isspace():
+        return " "
+    return UNKNOWN if unicodedata.category(mark) in ("Cc", "Cf", "Cs") else mark
+
+
+def short(value: object, most: int = MOST) -> str:
+    """Return a value as one line of at most so many characters; its end stays, where a message says what to type."""
+    text = str(value)
+    if len(text) > most:
+        tail = most // 3
+        text = f"{text[: most - tail - 3]} … {text[-tail:]}"
+    return one_line(text)
+
+
+def for_terminal(text: str) -> str:
+    """Return lines that cannot move a terminal's cursor, colour it or turn its text round.
+
+    All lines but the first are indented, so that none of them looks like one of this program's own.
+    """
+    first, *others = text.split("\n")
+    return "\n".join([short(first, 10 * MOST), *(f"  {short(line.strip(), 10 * MOST)}" for line in others)])
+
+
+def for_csv(value: object) -> object:
+    """Return a cell that no spreadsheet calculates; what is not text stays as it is."""
+    if not isinstance(value, str):
+        return value
+    line = one_line(value)
+    return f"'{line}" if line.lstrip().startswith(tuple(FORMULA)) else line
+
+
+def for_markdown(text: str) -> str:
+    """Return text that stays text in GitHub-flavoured Markdown, in a table's cell, a list or a line of its own."""
+    return MARKDOWN.sub(lambda mark: f"&#{ord(mark[0])};", one_line(text))
+
+
+def for_xml(text: str) -> str:
+    """Return lines of characters that XML 1.0 allows; the writer escapes its own marks."""
+    lines = (one_line(line) for line in text.split("\n"))
+    return "\n".join(lines).replace("\ufffe", UNKNOWN).replace("\uffff", UNKNOWN)
+
+
+def attributes(values: Mapping[str, str]) -> dict[str, str]:
+    """Return an XML element's attributes, each safe."""
+    return {name: one_line(for_xml(value)) for name, value in values.items()}
