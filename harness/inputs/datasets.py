@@ -7,10 +7,10 @@ name or checksum proves nothing, the arrays' SHA-256 does.
 
 from __future__ import annotations
 
-import gzip
 import os
 import struct
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from harness.errors import DataError
-from harness.inputs import digits
+from harness.inputs import containers, digits
 from harness.inputs.arrays import PARTS, dataset_digest, load_dataset, sha256
-from harness.inputs.download import Progress, fetch
+from harness.inputs.download import LIMIT_BYTES, Progress, fetch
+from harness.safe import short
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 N_CLASSES = 10
@@ -138,55 +139,43 @@ def read_folder(folder: Path) -> Parts:
     missing = [IDX[part] for part, file in files.items() if file is None]
     if missing:
         raise DataError(f"HARNESS_DATA_DIR: {folder}: expected mnist.npz, or four IDX files (plain or .gz); missing {', '.join(missing)}")
-    return {part: _checked(part, read_idx(file), str(file)) for part, file in files.items() if file}
+    return {part: read_idx(file, part) for part, file in files.items() if file}
 
 
 def read_npz(file: Path, shown: str | None = None) -> Parts:
     """Return MNIST's arrays from an .npz, each proved by its digest; nothing is unpickled."""
     where = shown or str(file)
     try:
-        with file.open("rb") as content, np.load(content, allow_pickle=False) as archive:
-            missing = [part for part in PARTS if part not in archive.files]
-            if missing:
-                raise DataError(f"{where}: expected the arrays {', '.join(PARTS)}; missing {', '.join(missing)}")
-            return {part: _checked(part, archive[part], where) for part in PARTS}
-    except DataError:
-        raise
-    except Exception as error:  # a damaged file makes NumPy's readers raise almost anything, MemoryError too
+        parts = containers.read_npz(file, SHAPES)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    except Exception as error:  # a damaged file makes its readers raise almost anything, MemoryError too
+        said = f"a file that cannot be read ({short(error)})"
         if str(error).startswith("Object arrays"):
             said = "Python objects, which are never unpickled"
-        elif "pickle" in str(error):  # NumPy's guess for whatever is neither .npz nor .npy
+        elif isinstance(error, zipfile.BadZipFile) and "not a zip" in str(error):
             said = "a file that cannot be read (it is no zip archive)"
-        else:
-            said = f"a file that cannot be read ({error})"
         raise DataError(f"{where}: expected a whole .npz of plain arrays; received {said}") from None
+    return {part: _checked(part, array, where) for part, array in parts.items()}
 
 
-def read_idx(file: Path) -> NDArray[np.uint8]:
-    """Return the array of an IDX file, plain or gzipped.
-
-    Source: the format's own description, http://yann.lecun.com/exdb/mnist: two zero bytes, the type (8 is uint8), the
-    rank, each dimension as a big-endian uint32, the data.
-    """
+def read_idx(file: Path, part: str) -> NDArray[np.uint8]:
+    """Return one of MNIST's arrays from an IDX file, plain or gzipped, proved by its digest."""
     try:
-        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-        zeros, kind, rank = struct.unpack_from(">HBB", content)
-        shape = struct.unpack_from(f">{rank}I", content, 4)
-        if (zeros, kind) != (0, 8):
-            raise ValueError(f"its first bytes are {content[:4].hex()}, not 000008..")
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+        array = containers.read_idx(file, part, SHAPES[part])
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from None
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
-        raise DataError(f"{file}: expected a whole IDX file of uint8; {error}") from None
+        raise DataError(f"{file}: expected a whole IDX file of uint8; {short(error)}") from None
+    return _checked(part, array, str(file))
 
 
-def _checked(part: str, array: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
+def _checked(part: str, array: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:
     """Return the array if it is MNIST's, to the bit."""
-    if array.dtype != np.uint8 or array.shape != SHAPES[part]:
-        raise DataError(f"{where}: {part}: expected uint8 {SHAPES[part]}; received {array.dtype} {array.shape}")
     digest = sha256(array)
     if digest != MNIST[part]:
         raise DataError(f"{where}: {part}: expected MNIST, SHA-256 {MNIST[part][:12]}…; received other content, {digest[:12]}…")
-    return array.astype(np.uint8, copy=False)
+    return array
 
 
 def _folder(name: str) -> Path:
@@ -195,7 +184,10 @@ def _folder(name: str) -> Path:
 
 def _whole(name: str) -> bool:
     """Say whether a prepared dataset lies in the cache with every byte in place."""
+    files = [_folder(name) / f"{part}.npy" for part in PARTS]
     try:
+        if not all(file.is_file() and file.stat().st_size <= LIMIT_BYTES for file in files):
+            return False
         return dataset_digest(load_dataset(_folder(name))) == DIGESTS[name]
     except (OSError, ValueError, EOFError):
         return False

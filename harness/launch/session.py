@@ -17,6 +17,7 @@ from harness.launch import ask
 from harness.launch.plan import Planned, plan
 from harness.records.bench import Entrant, Session
 from harness.records.record import Data, Host
+from harness.safe import short
 from harness.spec.config import Config, Device, overridden
 
 AGAIN = " again"  # after the name of the arm whose code runs twice
@@ -132,9 +133,11 @@ def possible(session: Session, whole: Config, root: Path) -> None:
     """Return if every worker of a session can start and be kept to its cores.
 
     Raises:
+        NotComparable: backends.toml has an entrant no longer, or another one of its name.
         ConfigError: the cores, or as many of them, are not this process's.
         EnvironmentMissing: a backend's environment is not there.
     """
+    _unchanged(session, _entrants_now(session, whole))
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     if session.cores and allowed is None:
         raise ConfigError("--pin: this system cannot keep a process to some of its cores. Leave it out")
@@ -169,12 +172,23 @@ def _same(session: Session, whole: Config, dataset: Prepared, host: Host) -> Non
         "dataset": (f"{session.data.name} {session.data.sha256[:8]}", f"{dataset.name} {dataset.sha256[:8]}"),
         f"spec {session.spec_name}": (session.spec, whole.specs.get(session.spec_name)),
     }
+    _unchanged(session, now | _entrants_now(session, whole))
+
+
+def _entrants_now(session: Session, whole: Config) -> dict[str, tuple[Any, Any]]:
+    """Return what each entrant was planned as, and what backends.toml makes of it now; None where it has no such arm."""
+    now: dict[str, tuple[Any, Any]] = {}
     for entrant in session.entrants:
         backend = whole.backends.get(entrant.backend)
         arm = backend.arms.get(entrant.implementation) if backend else None
         now[entrant.name] = ((entrant.module, entrant.options), (arm.module, arm.options) if arm else None)
+    return now
+
+
+def _unchanged(session: Session, now: Mapping[str, tuple[Any, Any]]) -> None:
+    """Raise NotComparable for the first thing that is not what it was: (then, now) by name."""
     for what, (there, here) in now.items():
         if there != here:
             raise NotComparable(
-                f"session {session.run_id}: {what}: it began with {there}; here is {here}. Begin a new one, without --resume"
+                f"session {session.run_id}: {what}: it began with {short(there)}; here is {short(here)}. Begin a new one, without --resume"
             )

@@ -85,6 +85,18 @@ def test_a_session_goes_on_only_with_what_it_began_with(changes, said):
     assert refused.value.exit_code == 4
 
 
+@pytest.mark.parametrize("gone", ["backend", "arm"])
+def test_a_session_whose_backend_or_arm_has_left_backends_toml_does_not_go_on(gone):
+    session = laid_out(arms=[("jax", "keras"), ("torch", "native")])
+    arms = {name: arm for name, arm in WHOLE.backends["torch"].arms.items() if name != "native"}
+    backends = {name: backend for name, backend in WHOLE.backends.items() if name != "torch"}
+    if gone == "arm":
+        backends["torch"] = WHOLE.backends["torch"].model_copy(update={"arms": arms})
+    with pytest.raises(NotComparable, match=r"torch/native: it began with .+; here is None\. Begin a new one") as refused:
+        sessions.possible(session, WHOLE.model_copy(update={"backends": backends}), ROOT)
+    assert refused.value.exit_code == 4
+
+
 def test_an_argument_that_contradicts_the_plan_is_refused_and_one_that_repeats_it_is_not():
     session = laid_out()
     sessions.planned_otherwise(session, {"--blocks": (2, session.n_blocks), "--spec": (None, session.spec_name)})
