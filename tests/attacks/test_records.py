@@ -1,0 +1,181 @@
+"""Records changed at random: each is shown or named and left out, all others are shown, and nothing else happens."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import HarnessError
+from harness.judge import speed
+from harness.judge.bench import standing
+from harness.judge.gate import gated
+from harness.judge.regression import incomparable
+from harness.launch.bench import unfinished
+from harness.records import bench_store, store
+from harness.report import bench as bench_report
+from harness.report import gate as gate_report
+from harness.report import parity as parity_report
+from harness.report import table
+from tests.attacks.hostile import REFERENCE, cases, file_name, harmed, stem_for, within, written
+from tests.attacks.parsing import assert_sound_csv, assert_sound_markdown, assert_sound_xml, shown
+
+SESSION = sorted((REFERENCE / "bench").iterdir())[0].name
+ROOMS = ("runs", "parity")
+PARTS = ("session", "g01.b01.1", "g02.start.jax-keras.1", "g03.end.torch-keras.1", "sitting.1")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("attacked") / "results"
+    for room in ROOMS:
+        shutil.copytree(REFERENCE / room, folder / room)
+    shutil.copytree(REFERENCE / "bench" / SESSION, folder / "bench" / SESSION)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sound(results):
+    """All that is whole, before anything is changed: records and sessions."""
+    return store.load_all(results), bench_store.load_all(REFERENCE).sessions
+
+
+def victims(results, room):
+    return sorted((results / room).iterdir())
+
+
+@st.composite
+def changes(draw, files):
+    """Return a file of these, and what takes its place."""
+    file = draw(st.sampled_from(files))
+    return file, draw(harmed(json.loads(file.read_bytes())))
+
+
+def show_runs(loaded, before):
+    """Show all records, and the checks that were not there before, in every format."""
+    tables = speed.compare(loaded.records, parities=loaded.parities)
+    shown(table.terminal(tables, loaded.rejected))
+    assert_sound_markdown(table.markdown(tables, loaded.rejected))
+    assert_sound_csv(table.csv(tables))
+    json.loads(table.as_json(tables, loaded.rejected))
+    for parity in [each for each in loaded.parities if each not in before.parities]:
+        shown(parity_report.terminal(parity))
+        assert_sound_markdown(parity_report.markdown(parity))
+        assert_sound_xml(parity_report.junit(parity))
+
+
+def show_session(bench, parities, others):
+    found = standing(bench, parities, own_cost=bench.own_cost)
+    unfinished(bench)
+    shown(bench_report.terminal(found, bench))
+    assert_sound_markdown(bench_report.markdown(found, bench))
+    assert_sound_csv(bench_report.csv(found, bench))
+    json.loads(bench_report.as_json(found, bench))
+    for other in others[:1]:
+        for head, base in ((bench, other), (other, bench)):
+            incomparable(head, base)
+            gate = gated(head, base, head)
+            shown(gate_report.terminal(gate))
+            assert_sound_markdown(gate_report.markdown(gate))
+            assert_sound_xml(gate_report.junit(gate))
+            json.loads(gate_report.as_json(gate))
+
+
+def attack_a_record(results, sound, room, change, *, beside):
+    """Put a changed record beside the one it was made from, or in its place, and show everything."""
+    before, _ = sound
+    file, value = change
+    content = written(value)
+    strange = file.parent / file_name(stem_for(value, file.name.rsplit(".", 2)[0]), content)
+    aside = file.with_name(f".{file.name}")
+    if not beside:
+        file.rename(aside)
+    try:
+        strange.write_bytes(content)
+        with within(10):
+            loaded = store.project(results)
+            show_runs(loaded, before)
+        kept, were = (loaded.records, before.records) if room == "runs" else (loaded.parities, before.parities)
+        others = {each.run_id for each in were} - {file.name.rsplit(".", 2)[0]}
+        assert others <= {each.run_id for each in kept} | {strange.name.rsplit(".", 2)[0]}
+        assert len({each.run_id for each in kept}) == len(kept), "one run counts once"
+        said = [entry.file.name for entry in loaded.rejected]
+        assert len(kept) + len(said) == len(were) + beside, said
+        assert_sound_csv((results / "results.csv").read_text(encoding="utf-8"))
+    finally:
+        strange.unlink()
+        if not beside:
+            aside.rename(file)
+        else:
+            assert file.is_file()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_changed_record_is_shown_or_named_and_all_others_are_shown(results, sound, room, beside):
+    @cases(200)
+    @given(changes(victims(results, room)))
+    def attack(change):
+        attack_a_record(results, sound, room, change, beside=beside)
+
+    attack()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_changed_part_of_a_session_is_shown_or_named_and_the_rest_goes_on(results, sound, part):
+    before, sessions = sound
+    folder = results / "bench" / SESSION
+    (file,) = folder.glob(f"{part}.*.json")
+
+    @cases(120)
+    @given(changes([file]))
+    def attack(change):
+        _, value = change
+        content = written(value)
+        strange = folder / file_name(part, content)
+        aside = file.with_name(f".{file.name}")
+        file.rename(aside)
+        try:
+            strange.write_bytes(content)
+            with within(10):
+                loaded = bench_store.load_all(results)
+                for bench in loaded.sessions:
+                    show_session(bench, before.parities, sessions)
+            assert loaded.sessions or part == "session"
+            if loaded.sessions:
+                (bench,) = loaded.sessions
+                n_parts = sum(map(len, (bench.starts, bench.blocks, bench.ends, bench.sittings))) + 1
+                assert n_parts + len(loaded.rejected) == len([each for each in folder.iterdir() if not each.name.startswith(".")])
+        finally:
+            strange.unlink()
+            aside.rename(file)
+
+    attack()
+
+
+def test_the_command_line_says_what_it_leaves_out_and_never_fails_otherwise(results, sound, capsys, monkeypatch):
+    from harness import cli
+
+    @cases(60)
+    @given(changes(victims(results, "runs")), st.sampled_from(["terminal", "markdown", "csv", "json"]))
+    def attack(change, form):
+        file, value = change
+        content = written(value)
+        strange = file.parent / file_name("strange", content)
+        strange.write_bytes(content)
+        monkeypatch.setattr("sys.argv", ["harness"])
+        try:
+            with within(10):
+                cli.app(["compare", "--results", str(results), "--format", form], standalone_mode=False)
+        except HarnessError:
+            pytest.fail("one strange file takes no report down")
+        finally:
+            strange.unlink()
+        out = capsys.readouterr().out
+        if form in ("terminal", "markdown"):
+            assert "left out: strange." in out
+
+    attack()
+    assert Path(results / "results.csv").is_file()
