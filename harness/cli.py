@@ -42,10 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(cli_textbook.app, name="textbook")
-app.command()(cli_parity.parity)
-app.command()(cli_bench.bench)
-app.command()(cli_gate.gate)
 
 
 def main() -> None:
@@ -73,7 +69,6 @@ def options(version: VersionOption = False) -> None:
     """Which backend should train my Keras model, and is it still the same model there?"""
 
 
-@app.command()
 def doctor(config: ConfigOption = None) -> None:
     """Show this machine's hardware, what each backend sees of it, and what to type where they differ."""
     from harness.launch import ask, devices
@@ -87,7 +82,6 @@ def doctor(config: ConfigOption = None) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
 def train(
     backends: Annotated[list[str] | None, typer.Argument(help="As in backends.toml; all where none is named.")] = None,
     spec: Annotated[str | None, typer.Option(help="As in backends.toml; its first where none is named.")] = None,
@@ -133,7 +127,6 @@ def train(
         raise typer.Exit(1)
 
 
-@app.command()
 def compare(
     baseline: Annotated[str | None, typer.Option(help="The arm whose epoch time is 1.00: backend/implementation, or a backend.")] = None,
     format: Annotated[Literal["terminal", "markdown", "csv", "json"], typer.Option(help="How to print.")] = "terminal",
@@ -170,7 +163,6 @@ def compare(
         raise StoreError(f"--output: {output}: cannot be written ({error.strerror})") from None
 
 
-@app.command()
 def data(
     dataset: DatasetOption = None,
     sample: Annotated[int, typer.Option(help="The training sample to show as a picture.")] = 4,
@@ -194,7 +186,6 @@ def data(
         say(f"written: {png}")
 
 
-@app.command(hidden=True)
 def requirements(backend: str, device: DeviceOption = "auto", config: ConfigOption = None) -> None:
     """Print what a backend's environment needs on this machine, one requirement a line under "# cpu" or "# gpu"; nox asks this."""
     from harness.launch import devices
@@ -247,3 +238,9 @@ def _as_text(shown: RenderableType) -> str:
     with console.capture() as capture:
         console.print(shown, crop=False)
     return capture.get()
+
+
+for verb in (train, compare, cli_parity.parity, cli_bench.bench, cli_gate.gate, doctor, data):  # as --help lists them: a user's day
+    app.command()(verb)
+app.add_typer(cli_textbook.app, name="textbook")
+app.command(hidden=True)(requirements)

@@ -1,7 +1,10 @@
 """The front door, as far as it needs no process of its own; the verbs are tested end to end in tests/e2e."""
 
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -56,3 +59,10 @@ def test_a_table_in_a_pipe_is_not_squeezed_into_80_columns(capsys, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     cli_shared.console_of().print("x" * 120)
     assert capsys.readouterr().out == "x" * 120 + "\n"
+
+
+def test_help_lists_the_verbs_in_the_order_of_a_user_s_day():
+    command = [sys.executable, "-m", "harness", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    verbs = re.findall(r"^  ([a-z]+) ", shown.partition("Commands:\n")[2], flags=re.MULTILINE)
+    assert verbs == ["train", "compare", "parity", "bench", "gate", "doctor", "data", "textbook"]
