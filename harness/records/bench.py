@@ -6,6 +6,7 @@ what is still to be measured follow from the plan.
 
 History of the format:
 1   first.
+2   a start's environment_sha256; a host's identity, boot and quota.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import Field
 from harness.records.record import Count, Data, Host, Seconds, Sha256, Share, Value
 from harness.spec.config import Device, Frozen, Option, Spec
 
-FORMAT = 1
+FORMAT = 2
 Joules = Annotated[float, Field(ge=0)] | None
 """None where the machine has no counter that this process may read."""
 
@@ -46,7 +47,7 @@ class Entrant(Frozen):
 class Session(Frozen):
     """The plan: with it all ids and all orders are given."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     harness: str  # version
     run_id: str
     started_at: str  # UTC, ISO 8601
@@ -96,6 +97,7 @@ class Start(Frozen):
     data_sha256: Sha256 | None = None
     weights_sha256: Sha256 | None = None
     order_sha256: Sha256 | None = None
+    environment_sha256: Sha256 | None = None  # all that its Python could import; None where nobody looked
 
 
 class Turn(Frozen):
