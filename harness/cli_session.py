@@ -108,8 +108,10 @@ def sat(bench: Bench, whole: Config, root: Path, results: Path, budget_s: float 
     session = bench.session
     folder = bench_store.folder_of(results, session)
     bench_store.ready(folder)
-    planned = sessions.requests(session, whole, dataset_of(session.data.name), devices.host(devices.look()))
-    console = console_of()
+    host, console = devices.host(devices.look()), console_of()
+    planned = sessions.requests(session, whole, dataset_of(session.data.name), host)
+    if bench.starts and session.host.same_as(host) is None:
+        console.print("! only its description says that this is the machine on which the session began", style="yellow", soft_wrap=True)
     elsewhere: list[Path] = []
 
     def keep(part: Part) -> None:

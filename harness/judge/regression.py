@@ -12,6 +12,7 @@ from harness.judge.effect import MIN_GENERATIONS, Finding, judged, over_generati
 from harness.judge.paired import Counted, counted
 from harness.judge.statistics import Interval, hodges_lehmann_shift
 from harness.records.bench import Bench, Entrant
+from harness.spec.config import identify_arm
 
 Trend = Literal["regressed", "improved", "unchanged", "inconclusive"]
 TRENDS: Mapping[Finding, Trend] = {"slower": "regressed", "faster": "improved", "same": "unchanged", "inconclusive": "inconclusive"}
@@ -93,7 +94,16 @@ def remarks(head: Bench, base: Bench) -> tuple[str, ...]:
     here, there = _circumstances(head), _circumstances(base)
     both = here.keys() & there.keys()  # a framework of one session only is an arm of one session only
     here, there = ({what: each[what] for what in each if what in both} for each in (here, there))
-    return (*_differs(here, there), *_left_out(head, base))
+    return (*_machines(head, base), *_differs(here, there), *_left_out(head, base))
+
+
+def _machines(head: Bench, base: Bench) -> Iterable[str]:
+    """Say that two sessions of machines with one description may be of two machines."""
+    same = head.session.host.same_as(base.session.host)
+    if same is False:
+        yield "machine: not the same one there and here, only its description agrees"
+    elif same is None:
+        yield "machine: only its description is known to agree: a session says nothing else of it"
 
 
 def _differs(here: Mapping[str, str], there: Mapping[str, str]) -> Iterable[str]:
@@ -108,6 +118,7 @@ def _ground(bench: Bench) -> dict[str, str]:
     spec = session.spec.model_dump(mode="json", exclude={"dataset", "epochs"})
     data = f"{session.data.name} ({session.data.sha256[:8]}), {session.data.n_train} samples"
     arm = _arms(bench).get(session.baseline)
+    asked = f" ({identify_arm(arm.module, arm.options).removesuffix(' {}')})" if arm else ""
     return {
         "machine": session.host.machine,
         "keras": _versions(bench).get("keras", ""),
@@ -116,7 +127,7 @@ def _ground(bench: Bench) -> dict[str, str]:
         "device": session.device,
         "threads": str(session.threads),
         "cores": ", ".join(map(str, session.cores)) or "as threads has it",
-        "baseline": f"{session.baseline} ({arm.module} {arm.options or ''})".replace(" )", ")") if arm else session.baseline,
+        "baseline": f"{session.baseline}{asked}",
     }
 
 
@@ -124,7 +135,7 @@ def _circumstances(bench: Bench) -> dict[str, str]:
     """Return what may differ, and says where a change can come from."""
     session, versions = bench.session, _versions(bench)
     plain = {"harness": session.harness, "driver": session.host.driver or "", "blocks of a generation": str(session.n_blocks)}
-    return plain | {name: version for name, version in versions.items() if name != "keras"}
+    return plain | {name: version for name, version in versions.items() if name != "keras"} | _contents(bench)
 
 
 def _versions(bench: Bench) -> dict[str, str]:
@@ -137,13 +148,23 @@ def _versions(bench: Bench) -> dict[str, str]:
     return {name: " and ".join(sorted(several)) for name, several in found.items()}
 
 
+def _contents(bench: Bench) -> dict[str, str]:
+    """Return the content of each backend's environment, where it is known: versions do not say what was edited."""
+    found: dict[str, dict[str, None]] = {}
+    for entrant in bench.session.entrants:
+        for start in bench.starts:
+            if start.name == entrant.name and start.environment_sha256:
+                found.setdefault(f"content of {entrant.backend}'s environment", {})[start.environment_sha256[:8]] = None
+    return {name: " and ".join(sorted(several)) for name, several in found.items()}
+
+
 def _left_out(head: Bench, base: Bench) -> Iterable[str]:
     here, there = _arms(head), _arms(base)
     for name in dict.fromkeys((*there, *here)):
         if name not in here or name not in there:
             yield f"{name}: only {'here' if name in here else 'there'}, so nothing is said of it"
         elif here[name] != there[name]:
-            asked = (f"{each.module} {each.options}" for each in (there[name], here[name]))
+            asked = (identify_arm(each.module, each.options) for each in (there[name], here[name]))
             yield f"{name}: {' there, '.join(asked)} here, so it is another arm"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.records.bench import Turn
-from harness.records.record import Epoch, Record, Value
+from harness.records.record import Epoch, Host, Record, Value
 
 
 class Arm(NamedTuple):
@@ -19,6 +19,7 @@ class Arm(NamedTuple):
     device: str
     framework_version: str
     asked: str  # the module, and its options: a name in backends.toml can come to mean another implementation
+    environment_sha256: str | None = None  # a version does not say what was edited in it
 
 
 Arms = Mapping[Arm, Sequence[Record]]
@@ -53,6 +54,7 @@ def remarks(arms: Arms) -> Iterable[str]:
     versions = sorted({run.harness for run in members})
     if len(versions) > 1:
         yield f"made by several versions of the harness ({', '.join(versions)}), which may not time alike"
+    yield from _machines([run.host for run in members])
     yield from arithmetic([run.measured.settings for run in members if run.measured])
     for arm, runs in arms.items():
         epochs = [epoch for run in runs if run.status == "ok" and run.measured for epoch in run.measured.epochs[1:]]
@@ -60,6 +62,15 @@ def remarks(arms: Arms) -> Iterable[str]:
     yield from recompiled(
         {"/".join(run.arm) for run in members if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])}
     )
+
+
+def _machines(hosts: Collection[Host]) -> Iterable[str]:
+    """Say that machines of one description may be several; of records that know nothing but a description nothing is said."""
+    known = {host.identity for host in hosts if host.identity}
+    if len(known) > 1:
+        yield f"made on {len(known)} machines that only their description says to be one, and that may not be equally fast"
+    elif known and any(each.same_as(other) is None for each in hosts for other in hosts if each.identity):
+        yield "only its description says that all runs are of one machine: some records hold nothing else of it"
 
 
 def departed(names: Collection[str]) -> Iterable[str]:

@@ -11,6 +11,7 @@ from harness.errors import ConfigError, choice
 from harness.judge.remarks import Arm, departed, equal_inputs, remarks
 from harness.records.parity import Parity, Verdicts, verdict_on, verdicts_of, worst
 from harness.records.record import Record
+from harness.spec.config import identify_arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class ArmRow:
     implementation: str
     device: str
     framework_version: str
+    content: str  # of its environment, in a few digits, where several rows differ in nothing else; else empty
     parity: str  # agrees, departs, failed, not checked: the worst of its runs
     status: str  # "3 ok", "2 ok, 1 failed"
     n_seeds: int
@@ -156,7 +158,8 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
     arms: dict[Arm, list[Record]] = defaultdict(list)
     for record in members:
         version = record.measured.versions.get("framework_version", "") if record.measured else ""
-        arms[Arm(*record.arm, record.device, version, f"{record.request.module} {record.request.options}")].append(record)
+        asked = identify_arm(record.request.module, record.request.options)
+        arms[Arm(*record.arm, record.device, version, asked, record.environment_sha256)].append(record)
     _adopt_failures(arms)
     backends = list(dict.fromkeys(arm.backend for arm in arms))
     arms = dict(sorted(arms.items(), key=lambda item: backends.index(item[0].backend)))  # a backend's arms together
@@ -165,7 +168,10 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
     native_s = {
         _place(arm): statistics.median(_steady(runs)) for arm, runs in arms.items() if arm.implementation == NATIVE and _steady(runs)
     }
-    rows = tuple(_row(arm, runs, base_s, native_s.get(_place(arm)), _worst(runs, verdicts)) for arm, runs in arms.items())
+    contents = _contents(arms)
+    rows = tuple(
+        _row(arm, runs, base_s, native_s.get(_place(arm)), _worst(runs, verdicts), contents.get(arm, "")) for arm, runs in arms.items()
+    )
     failures = tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok")
     return Table(
         key,
@@ -173,13 +179,33 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
         failures,
         f"{base.backend}/{base.implementation}" if base else "",
         equal_inputs(arms),
-        (*departed([row.name for row in rows if row.parity == "departs"]), *remarks(arms)),
+        (*departed([row.name for row in rows if row.parity == "departs"]), *several_contents(rows), *remarks(arms)),
     )
 
 
-def _place(arm: Arm) -> tuple[str, str, str]:
+def _place(arm: Arm) -> tuple[str | None, ...]:
     """Return where an arm ran, whatever it is: what it shares with the native arm that it is measured by."""
-    return arm.backend, arm.device, arm.framework_version
+    return arm.backend, arm.device, arm.framework_version, arm.environment_sha256
+
+
+def _contents(arms: Iterable[Arm]) -> dict[Arm, str]:
+    """Return the content of the environment of each arm that differs from another one in nothing else, in a few digits."""
+    alike: dict[Arm, list[Arm]] = defaultdict(list)
+    for arm in arms:
+        alike[arm._replace(environment_sha256=None)].append(arm)
+    return {
+        arm: arm.environment_sha256[:8] if arm.environment_sha256 else "unknown"
+        for several in alike.values()
+        if len(several) > 1
+        for arm in several
+    }
+
+
+def several_contents(rows: Iterable[ArmRow]) -> Iterable[str]:
+    """Say which rows have the same versions, and ran other code."""
+    names = dict.fromkeys(row.name for row in rows if row.content)
+    if names:
+        yield f"{', '.join(names)}: several rows, since the content of the environment was another under the same versions (in brackets)"
 
 
 def _adopt_failures(arms: dict[Arm, list[Record]]) -> None:
@@ -193,14 +219,15 @@ def _adopt_failures(arms: dict[Arm, list[Record]]) -> None:
             and (arm.device == "auto" or other.device.startswith(arm.device))
         ]
         if homes:
-            arms[max(homes, key=lambda home: arms[home][-1].started_at)].extend(arms.pop(arm))
+            alike = [home for home in homes if home.environment_sha256 == arm.environment_sha256] or homes
+            arms[max(alike, key=lambda home: arms[home][-1].started_at)].extend(arms.pop(arm))
 
 
 def _steady(runs: Sequence[Record]) -> list[float]:
     return [seconds for run in runs if run.status == "ok" for seconds in run.steady_s]
 
 
-def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float | None, parity: str) -> ArmRow:
+def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float | None, parity: str, content: str) -> ArmRow:
     by_seed: dict[int, list[float]] = defaultdict(list)
     finished = [(run, run.measured) for run in runs if run.status == "ok" and run.measured]
     for run, measured in finished:
@@ -214,6 +241,7 @@ def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float
         implementation=arm.implementation,
         device=arm.device,
         framework_version=arm.framework_version,
+        content=content,
         parity=parity,
         status=", ".join(f"{n} {status}" for status in ("ok", "diverged", "failed") if (n := sum(run.status == status for run in runs))),
         n_seeds=len(by_seed),

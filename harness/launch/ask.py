@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 import harness
 from harness.errors import EnvironmentMissing
+from harness.launch.content import content_of
 from harness.launch.plan import Planned
 from harness.launch.process import Ended, Event, failure, process, unstarted
 from harness.records.record import Host, Measurement, Record
@@ -51,7 +52,9 @@ def run(planned: Planned, root: Path, host: Host, on_event: Callable[[Event], No
     )
     variables = environment(backend, request.backend, request.device, request.threads)
     try:
-        ended = process(python_of(backend, root), job(planned), variables, on_event, limit_s=request.time_limit_s)
+        python = python_of(backend, root)
+        record = record.model_copy(update={"environment_sha256": content_of(python, variables)})
+        ended = process(python, job(planned), variables, on_event, limit_s=request.time_limit_s)
     except EnvironmentMissing as error:
         return record.model_copy(update={"reason": unstarted(error, backend)})
     status, reason, measured = _judged(ended, backend, request.time_limit_s)
@@ -93,15 +96,19 @@ def work(
     limit_s: float,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> dict[str, Any]:
-    """Return what a worker of that backend answers to a task, in a fresh process; or {"refused": why}."""
+    """Return what a worker of that backend answers to a task, in a fresh process; or {"refused": why}.
+
+    Beside its own words stands environment_sha256, the content of its environment (see `harness.launch.content`).
+    """
     try:
-        variables = environment(backend, name, device, threads)
-        ended = process(python_of(backend, root), {**task, "backend": name, "threads": threads}, variables, on_event, limit_s=limit_s)
+        variables, python = environment(backend, name, device, threads), python_of(backend, root)
+        content = content_of(python, variables)
+        ended = process(python, {**task, "backend": name, "threads": threads}, variables, on_event, limit_s=limit_s)
     except EnvironmentMissing as error:
         return {"refused": unstarted(error, backend)}
     if ended.result is None or ended.timed_out or ended.returncode != 0:
         return {"refused": failure(ended, backend, limit_s)}
-    return ended.result
+    return {**ended.result, "environment_sha256": content}
 
 
 def environment(backend: Backend, name: str, device: str, threads: int | str) -> dict[str, str]:

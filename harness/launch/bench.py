@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from harness.errors import NotComparable
 from harness.launch import covariates, devices, schedule
+from harness.launch import session as sessions
 from harness.launch.forecast import Forecast
 from harness.launch.live import Gone, Live, live
 from harness.launch.plan import Planned
@@ -173,17 +173,10 @@ class Work:
                 failed = {"status": "failed", "reason": gone.reason, "log_tail": gone.log, "total_s": total_s}
                 self.kept(Start.model_validate(ids | failed))
                 continue
-            self._same_versions(start)
+            sessions.check_same_environment(self.bench, start)
             self.kept(start)
             self.processes[name] = Process(name, number, alive, len(covariates.before(alive.pid).cores))
             return
-
-    def _same_versions(self, start: Start) -> None:
-        """Raise NotComparable where an environment has changed since the session began."""
-        for other in self.bench.starts:
-            if other.name == start.name and other.status == "ok" and (other.versions, other.device) != (start.versions, start.device):
-                was, now = (f"{each.versions} on {each.device}" for each in (other, start))
-                raise NotComparable(f"session {self.session.run_id}: {start.name}: it began with {was}; here is {now}. Begin a new one")
 
     def _block(self, generation: int, block: int, stack: ExitStack) -> None:
         """Take a block's turns, again where it is not valid, until it is, or is given up."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import psutil
 
 from harness.errors import ConfigError
+from harness.launch import machine
 from harness.records.record import Host
 from harness.spec.config import Device
 
@@ -106,9 +107,11 @@ def host(hardware: Hardware) -> Host:
     n_cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
     memory_bytes = psutil.virtual_memory().total
     names = tuple(accelerator.name for accelerator in hardware.accelerators)
+    quota = machine.quota_cores()
     parts = [
         _processor(),
         f"{n_cores} core{'s' if n_cores != 1 else ''}",
+        *([f"quota of {quota:.3g}"] if quota and quota < n_cores else []),
         f"{round(memory_bytes / 2**30)} GiB",
         *names,
         f"{platform.system()} {platform.machine()}",
@@ -119,6 +122,9 @@ def host(hardware: Hardware) -> Host:
         memory_bytes=memory_bytes,
         accelerators=names,
         driver=next((accelerator.driver for accelerator in hardware.accelerators), None),
+        identity=machine.identity(),
+        boot=machine.boot(),
+        quota_cores=quota,
         load_1m=round(os.getloadavg()[0], 2),
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.errors import EnvironmentMissing
 from harness.launch import ask
+from harness.launch.content import content_of
 from harness.launch.plan import Planned
 from harness.launch.process import Worker, failure, started, unstarted
 
@@ -101,9 +102,10 @@ def live(planned: Planned, root: Path, variables: Mapping[str, str], cores: tupl
         python = ask.python_of(backend, root)
         whole = ask.environment(backend, request.backend, request.device, request.threads) | backend.shared_variables | dict(variables)
         task = ask.job(planned) | {"task": "live", "cores": cores}
+        content = content_of(python, whole)
         with started(python, task, whole, subprocess.PIPE) as worker:
             alive = Live(worker, planned, request.time_limit_s)
             told = alive.hear()
-            yield alive, told | {"total_s": time.monotonic() - worker.began}
+            yield alive, told | {"total_s": time.monotonic() - worker.began, "environment_sha256": content}
     except EnvironmentMissing as error:
         raise Gone(unstarted(error, backend)) from None

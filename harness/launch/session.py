@@ -15,7 +15,7 @@ from harness.errors import ConfigError, NotComparable, choice
 from harness.inputs.datasets import Prepared
 from harness.launch import ask
 from harness.launch.plan import Planned, plan
-from harness.records.bench import Entrant, Session
+from harness.records.bench import Bench, Entrant, Session, Start
 from harness.records.record import Data, Host
 from harness.safe import short
 from harness.spec.config import Config, Device, overridden
@@ -157,6 +157,26 @@ def planned_otherwise(session: Session, given: Mapping[str, tuple[object, object
             raise ConfigError(f"{option}: session {session.run_id} was planned with {there}; received {here}. Leave it out, or --resume")
 
 
+def check_same_environment(bench: Bench, start: Start) -> None:
+    """Raise NotComparable where an entrant's environment has changed since the session began.
+
+    Args:
+        bench: the session so far.
+        start: a process of the entrant, as it is now.
+    """
+    for other in bench.starts:
+        if other.name != start.name or other.status != "ok":
+            continue
+        if (other.versions, other.device) != (start.versions, start.device):
+            was, now = (f"{each.versions} on {each.device}" for each in (other, start))
+        elif other.environment_sha256 not in (None, start.environment_sha256):
+            was, now = (f"content {each.environment_sha256!s:.8}" for each in (other, start))
+        else:
+            continue
+        where = f"session {bench.session.run_id}: {start.name}: its environment"
+        raise NotComparable(f"{where} began with {was}; here is {now}. Begin a new one")
+
+
 def _entrant(whole: Config, backend: str, implementation: str) -> Entrant:
     arm = whole.backends[backend].arms[implementation]
     return Entrant(
@@ -173,6 +193,10 @@ def _same(session: Session, whole: Config, dataset: Prepared, host: Host) -> Non
         f"spec {session.spec_name}": (session.spec, whole.specs.get(session.spec_name)),
     }
     _unchanged(session, now | _entrants_now(session, whole))
+    if session.host.same_as(host) is False:
+        raise NotComparable(
+            f"session {session.run_id}: machine: it began on another one of the same description. Begin a new one, without --resume"
+        )
 
 
 def _entrants_now(session: Session, whole: Config) -> dict[str, tuple[Any, Any]]:

@@ -6,6 +6,7 @@ what is still to be measured follow from the plan.
 
 History of the format:
 1   first. Since 0.5 numbers and texts have bounds, and a plan's names must fit together; every session written before does.
+2   a start's environment_sha256; a host's identity, boot and quota.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from harness.records.record import (
 from harness.safe import short
 from harness.spec.config import Device, Frozen, Spec
 
-FORMAT = 1
+FORMAT = 2
 Number = Annotated[int, Field(ge=0, le=99)]  # of a generation or a block: as many as `harness bench` takes
 Speed = Annotated[float, Field(gt=0, le=1e21)]
 Joules = Annotated[float, Field(ge=0, le=1e12)] | None
@@ -64,7 +65,7 @@ class Entrant(Kept):
 class Session(Kept):
     """The plan: with it all ids and all orders are given."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     harness: str  # version
     run_id: str
     started_at: str  # UTC, ISO 8601
@@ -124,6 +125,7 @@ class Start(Kept):
     data_sha256: Sha256 | None = None
     weights_sha256: Sha256 | None = None
     order_sha256: Sha256 | None = None
+    environment_sha256: Sha256 | None = None  # all that its Python could import; None where nobody looked
 
 
 class Turn(Kept):

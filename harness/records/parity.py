@@ -2,6 +2,7 @@
 
 History of the format:
 1   first. Since 0.5 numbers and texts have bounds, which every check written before keeps.
+2   an arm's environment_sha256; a host's identity, boot and quota.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from harness.records.record import (
     Record,
     Said,
     Seconds,
+    Sha256,
     Share,
     Threads,
 )
-from harness.spec.config import Spec
+from harness.spec.config import Spec, identify_arm
 
-FORMAT = 1
+FORMAT = 2
 
 
 def _finite(value: object) -> object:
@@ -70,6 +72,7 @@ class ArmParity(Kept):
     options: Asked = {}
     device: str = ""
     versions: dict[str, str] = {}
+    environment_sha256: Sha256 | None = None  # all that its worker could import; None where nobody looked
     verdict: Verdict
     reason: Said = ""  # of a failure, or in one sentence the departure
     margin: Figure = None  # of the tightest gate: how many times its error would fit
@@ -137,7 +140,7 @@ class RoundTrip(Kept):
 class Parity(Kept):
     """One parity check, whatever came of it; never changed after it is written."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     harness: str
     run_id: str
     spec_name: str
@@ -160,18 +163,18 @@ class Parity(Kept):
     twins: dict[str, dict[str, Figure]] = {}  # noise floor of each arm's own twins
 
 
-Verdicts = dict[tuple[str, ...], str]
+Verdicts = dict[tuple[str | None, ...], str]
 """Verdicts by what they hold for: see `verdicts_of`."""
 
 
 def verdicts_of(parities: Iterable[Parity]) -> Verdicts:
-    """Return the newest verdict on each arm, by all that a verdict depends on: spec, arm, versions, device, machine."""
+    """Return the newest verdict on each arm, by all that a verdict depends on: spec, arm, environment, device, machine."""
     verdicts: Verdicts = {}
     for parity in sorted(parities, key=lambda parity: parity.started_at):
         for arm in parity.arms:
-            asked = f"{arm.module} {arm.options}"
+            asked = identify_arm(arm.module, arm.options)
             place = _place(arm.device, parity)
-            verdicts[_content(parity.spec), arm.backend, arm.implementation, asked, *_versions(arm.versions), *place] = arm.verdict
+            verdicts[_content(parity.spec), arm.backend, arm.implementation, asked, *_environment(arm), *place] = arm.verdict
     return verdicts
 
 
@@ -180,16 +183,17 @@ def verdict_on(record: Record, verdicts: Verdicts) -> str:
     if not record.measured:
         return "not checked"
     request = record.request
-    arm = (request.backend, request.implementation, f"{request.module} {request.options}")
+    arm = (request.backend, request.implementation, identify_arm(request.module, request.options))
+    environment = *_versions(record.measured.versions), record.environment_sha256
     place = _place(record.measured.device, record)
-    return verdicts.get((_content(request.spec), *arm, *_versions(record.measured.versions), *place), "not checked")
+    return verdicts.get((_content(request.spec), *arm, *environment, *place), "not checked")
 
 
 def verdict_in(session: Session, entrant: Entrant, starts: Iterable[Start], verdicts: Verdicts) -> str:
     """Return what is known of an entrant of a bench session, as `verdict_on` says it: the worst over its processes."""
-    arm = (entrant.backend, entrant.implementation, f"{entrant.module} {entrant.options}")
+    arm = (entrant.backend, entrant.implementation, identify_arm(entrant.module, entrant.options))
     found = {
-        verdicts.get((_content(session.spec), *arm, *_versions(start.versions), *_place(start.device, session)), "not checked")
+        verdicts.get((_content(session.spec), *arm, *_environment(start), *_place(start.device, session)), "not checked")
         for start in starts
         if start.status == "ok"
     }
@@ -207,6 +211,10 @@ def _place(device: str, made: Session | Parity | Record) -> tuple[str, str, str]
 
 def _content(spec: Spec) -> str:
     return spec.model_dump_json(exclude={"dataset", "epochs"})
+
+
+def _environment(made: ArmParity | Start) -> tuple[str | None, ...]:
+    return *_versions(made.versions), made.environment_sha256
 
 
 def _versions(versions: dict[str, str]) -> tuple[str, str, str]:

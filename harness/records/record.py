@@ -4,6 +4,7 @@ History of the format (a reader of this version reads every format up to FORMAT)
 1   first.
 2   an epoch's teardown_s; a spec's epochs, initializer, shuffle and inputs; an arm's options; first_predictions.
     Since 0.5 numbers and texts have bounds, which every record written before keeps.
+3   environment_sha256; a host's identity, boot and quota.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.spec.config import Device, Frozen, Spec
 
-FORMAT = 2
+FORMAT = 3
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -90,7 +91,16 @@ class Host(Kept):
     memory_bytes: Count
     accelerators: tuple[str, ...]
     driver: str | None  # of the accelerators
+    identity: Sha256 | None = None  # of the machine's own id; None where it has none, and in older records
+    boot: Sha256 | None = None  # of the id that the system gave itself when it was started
+    quota_cores: Annotated[float, Field(gt=0, le=1e6)] | None = None  # of processor time that a container may take; None: no quota
     load_1m: Annotated[float, Field(ge=0, le=1e9)]  # when the run began, the run before it counted in
+
+    def same_as(self, other: Host) -> bool | None:
+        """Say whether this is the same machine as another; None where nothing but their descriptions can be compared."""
+        if self.identity and other.identity:
+            return self.identity == other.identity
+        return True if self.boot and self.boot == other.boot else None
 
 
 class Phases(Kept):
@@ -138,7 +148,7 @@ class Measurement(Kept):
 class Record(Kept):
     """One run, finished or failed; never changed after it is written."""
 
-    format: Literal[1, 2] = 2
+    format: Literal[1, 2, 3] = 3
     harness: str  # version
     run_id: str
     request: Request
@@ -149,6 +159,7 @@ class Record(Kept):
     reason: Said = ""
     log_tail: Said = ""
     measured: Measurement | None = None
+    environment_sha256: Sha256 | None = None  # all that the backend's Python could import; None where nobody looked
 
     @property
     def arm(self) -> tuple[str, str]:
@@ -199,7 +210,17 @@ COLUMNS = (
     *("jit_requested", "jit_effective", "steps_per_execution_requested", "steps_per_execution", "inductor_cache"),
     *("eager", "precision", "tf32", "onednn", "threads", "affinity", "threads_requested"),
     *("weights_sha256",),
-    *("order_sha256", "data_sha256", "final_weights_sha256", "keras", "framework_version", "numpy", "python", "machine"),
+    *(
+        "order_sha256",
+        "data_sha256",
+        "final_weights_sha256",
+        "environment_sha256",
+        "keras",
+        "framework_version",
+        "numpy",
+        "python",
+        "machine",
+    ),
     *("parity", "load_1m", "harness", "started_at"),
 )
 
@@ -214,7 +235,7 @@ def row(record: Record, parity: str = "not checked") -> dict[str, Value]:
         "spec": request.spec_name,
         "backend": request.backend,
         "implementation": request.implementation,
-        "options": ", ".join(f"{name}={value}" for name, value in request.options.items()),
+        "options": ", ".join(f"{name}={value}" for name, value in sorted(request.options.items())),
         "inputs": request.spec.inputs,
         "optimizer": request.spec.optimizer.name,
         "loss_form": request.spec.loss_form,
@@ -226,6 +247,7 @@ def row(record: Record, parity: str = "not checked") -> dict[str, Value]:
         "weights_sha256": request.weights_sha256,
         "order_sha256": request.order_sha256,
         "data_sha256": request.data.sha256,
+        "environment_sha256": record.environment_sha256,
         "total_s": record.total_s,
         "machine": record.host.machine,
         "parity": parity,

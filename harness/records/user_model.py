@@ -2,6 +2,7 @@
 
 History of the format:
 1   first.
+2   a backend's environment_sha256.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class BackendParity(Kept):
     backend: str
     device: str = ""
     versions: dict[str, str] = {}
+    environment_sha256: Sha256 | None = None  # all that its worker could import; None where nobody looked
     verdict: Verdict
     reason: Said = ""  # of all but agreement
 
@@ -41,7 +43,7 @@ class BackendParity(Kept):
 class ModelParity(Kept):
     """One check of a model, whatever came of it."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     kind: Literal["model"] = "model"
     harness: str
     model: str  # FILE:FUNCTION

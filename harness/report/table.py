@@ -44,7 +44,7 @@ def cells(row: ArmRow) -> tuple[str, ...]:
     """Return one arm's row as text, in the order of HEADER; a dash where there is no figure."""
     return (
         row.name,
-        row.framework_version or "-",
+        (row.framework_version or "-") + (f" ({row.content})" if row.content else ""),
         row.device,
         row.parity,
         _accuracy(row),

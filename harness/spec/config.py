@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -168,6 +168,11 @@ class Backend(Frozen):
     cpu_variables: dict[str, str] = {}  # besides CUDA_VISIBLE_DEVICES, where the CPU is asked for
     shared_variables: dict[str, str] = {}  # where several processes live at once, as in a bench: none may take a GPU's whole memory
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
+
+
+def identify_arm(module: str, options: Mapping[str, Option]) -> str:
+    """Return an arm's module and options as one text, the same in whatever order the options were written."""
+    return f"{module} {dict(sorted(options.items()))}"
 
 
 class Protocol(Frozen):

@@ -20,6 +20,7 @@ def parity_of(record, verdict="agrees", **changes) -> Parity:
         options=record.request.options,
         device=measured.device,
         versions=measured.versions,
+        environment_sha256=record.environment_sha256,
         verdict=verdict,
     )
     whole = Parity(
@@ -61,6 +62,7 @@ def test_an_arm_that_was_not_checked_says_so():
         {"machine": "Another processor, 2 cores, 8 GiB, Linux x86_64"},
         {"harness": "0.0.9"},
         {"device": "gpu: another"},
+        {"environment_sha256": "e" * 64},
     ],
 )
 def test_a_check_of_something_else_says_nothing(change):
@@ -73,6 +75,23 @@ def test_a_check_of_another_spec_of_the_same_name_says_nothing():
     record = make()
     other = record.request.spec.model_copy(update={"batch_size": 64})
     assert verdict_on(record, verdicts_of([parity_of(record, spec=other)])) == "not checked"
+
+
+def test_a_verdict_on_an_edited_environment_leaves_the_healthy_one_its_own_whichever_came_later():
+    healthy, edited = (make(environment_sha256=digit * 64) for digit in "ab")
+    verdicts = verdicts_of([parity_of(healthy), parity_of(edited, "departs", started_at="2026-01-03T00:00:00.000+00:00")])
+    assert verdict_on(healthy, verdicts) == "agrees"
+    assert verdict_on(edited, verdicts) == "departs"
+    assert verdict_on(make(environment_sha256="c" * 64), verdicts) == "not checked"
+    assert verdict_on(make(), verdicts) == "not checked", "nobody looked what that environment held"
+
+
+def test_a_verdict_holds_for_the_same_options_in_whatever_order_they_are_written():
+    options = {"mode": "compile", "fused": True}
+    verdicts = verdicts_of([parity_of(make(options=options))])
+    turned = make(options=dict(reversed(options.items())))
+    assert list(turned.request.options) != list(options)
+    assert verdict_on(turned, verdicts) == "agrees"
 
 
 def test_the_newest_check_counts():

@@ -12,7 +12,15 @@ from harness.records.record import Data, Host
 from tests.unit.records import SETTINGS, SPEC
 
 VERSIONS = {"tensorflow": "2.21.0", "jax": "0.10.2", "torch": "2.13.0+cpu", "numpy": "2.4.6"}
-HOST = Host(machine="A processor, 2 cores, 8 GiB, Linux x86_64", n_cores=2, memory_bytes=8 << 30, accelerators=(), driver=None, load_1m=0.1)
+HOST = Host(
+    machine="A processor, 2 cores, 8 GiB, Linux x86_64",
+    n_cores=2,
+    memory_bytes=8 << 30,
+    accelerators=(),
+    driver=None,
+    identity="1" * 64,
+    load_1m=0.1,
+)
 DATA = Data(name="mnist", sha256="d" * 64, n_train=60_000, n_inputs=784)
 RATES = Rates(gemm_flops_per_s=2e11, bandwidth_bytes_per_s=2e10, dispatch_s=1e-5, n_dispatches=469)
 TURN: dict[str, Any] = {

@@ -53,6 +53,9 @@ DEFAULTS: dict[str, Any] = {
     "n_cores": 2,
     "memory_bytes": 8 << 30,
     "accelerators": (),
+    "identity": None,
+    "boot": None,
+    "quota_cores": None,
     "load_1m": 0.1,
     "epoch_s": (3.0, 1.0, 1.0),
     "compiles": (2, 0, 0),
@@ -64,6 +67,7 @@ DEFAULTS: dict[str, Any] = {
     "settings": SETTINGS,
     "keras": "3.15.1",
     "framework_version": "0.10.2",
+    "environment_sha256": None,
     "measured": None,
 }
 
@@ -89,7 +93,7 @@ def record(**changes: Any) -> Record:
         request=_request(values),
         host=Host(**{name: values[name] for name in Host.model_fields}),
         measured=values["measured"] or (_measurement(values) if values["status"] != "failed" else None),
-        **{name: values[name] for name in ("started_at", "total_s", "status", "reason", "log_tail")},
+        **{name: values[name] for name in ("started_at", "total_s", "status", "reason", "log_tail", "environment_sha256")},
     )
 
 

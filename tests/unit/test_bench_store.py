@@ -146,9 +146,9 @@ def test_a_folder_without_a_plan_is_no_session_and_says_why(folder):
 
 def test_a_session_of_a_newer_harness_is_left_out_with_what_to_do(folder):
     (plan,) = folder.glob("session.*")
-    newer = planted(folder, "session", json.dumps(json.loads(plan.read_bytes()) | {"format": 2, "shape": "new"}).encode())
+    newer = planted(folder, "session", json.dumps(json.loads(plan.read_bytes()) | {"format": 3, "shape": "new"}).encode())
     plan.unlink()
-    reason = "format 2, written by a newer harness; this one reads up to 1. Update the harness"
+    reason = "format 3, written by a newer harness; this one reads up to 2. Update the harness"
     assert bench_store.load(folder) == f"no session: {reason}"
     assert reasons(folder) == {newer.name: reason}
 

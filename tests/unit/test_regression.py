@@ -166,3 +166,44 @@ def test_another_version_of_the_harness_or_another_number_of_blocks_is_named():
         "harness: 0.4.0 there, 0.5.0 here",
         "blocks of a generation: 4 there, 5 here",
     )
+
+
+def on(**known):
+    """A session on a machine of the same description of which this is known besides."""
+    nothing = {"identity": None, "boot": None}
+    return bench(host=HOST.model_copy(update=nothing | known))
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "said"),
+    [
+        ({"identity": "a" * 64}, {"identity": "a" * 64}, ()),
+        ({"identity": "a" * 64}, {"identity": "b" * 64}, ("machine: not the same one there and here, only its description agrees",)),
+        ({"identity": "a" * 64}, {}, ("machine: only its description is known to agree: a session says nothing else of it",)),
+        ({}, {}, ("machine: only its description is known to agree: a session says nothing else of it",)),
+    ],
+)
+def test_sessions_of_machines_of_which_only_the_description_agrees_may_be_compared_with_a_remark(here, there, said):
+    assert incomparable(on(**here), on(**there)) == ()
+    assert remarks(on(**here), on(**there)) == said
+
+
+def test_another_content_of_an_environment_under_the_same_versions_is_named_and_an_unknown_one_is_not():
+    edited, healthy = ({JAX: {"environment_sha256": digit * 64}} for digit in "ab")
+    head, base = bench(starts=edited), bench(starts=healthy)
+    assert incomparable(head, base) == ()
+    assert remarks(head, base) == ("content of jax's environment: bbbbbbbb there, aaaaaaaa here",)
+    assert remarks(head, head) == remarks(head, bench()) == ()
+
+
+def test_options_in_another_order_are_the_same_arm():
+    options = {"mode": "compile", "fused": True}
+    turned = dict(reversed(options.items()))
+    sessions = []
+    for each in (options, turned):
+        entrants = tuple(entrant(name, options=each) for name in THREE)
+        whole = with_ratios(0.5)
+        sessions.append(whole.model_copy(update={"session": whole.session.model_copy(update={"entrants": entrants})}))
+    assert list(turned) != list(options)
+    assert incomparable(*sessions) == remarks(*sessions) == ()
+    assert [change.name for change in regressions(*sessions)] == [JAX]

@@ -12,7 +12,7 @@ from harness.spec import config
 
 ROOT = Path(__file__).resolve().parents[2]
 WHOLE = config.load(ROOT / "backends.toml")
-HOST = Host(machine="A processor, 2 cores", n_cores=2, memory_bytes=8 << 30, accelerators=(), driver=None, load_1m=0.0)
+HOST = Host(machine="A processor, 2 cores", n_cores=2, memory_bytes=8 << 30, accelerators=(), driver=None, identity="a" * 64, load_1m=0.0)
 
 
 class Dataset:
@@ -66,6 +66,7 @@ def test_the_baseline_is_the_first_arm_or_the_one_named_and_its_code_runs_twice(
     [
         ({"host": HOST.model_copy(update={"machine": "Another"})}, "machine: it began with A processor, 2 cores; here is Another"),
         ({"dataset": type("Digits", (Dataset,), {"name": "digits"})}, "dataset: it began with mnist dddddddd; here is digits"),
+        ({"host": HOST.model_copy(update={"identity": "b" * 64})}, "machine: it began on another one of the same description"),
         ({"harness": "0.0.1"}, "harness: it began with 0.0.1"),
         ({"spec": "mnist-mlp-adam"}, "spec mnist-mlp"),
         ({"module": "naive.jax"}, "jax/keras: it began with"),
@@ -102,6 +103,13 @@ def test_an_argument_that_contradicts_the_plan_is_refused_and_one_that_repeats_i
     sessions.planned_otherwise(session, {"--blocks": (2, session.n_blocks), "--spec": (None, session.spec_name)})
     with pytest.raises(ConfigError, match=rf"--blocks: session {session.run_id} was planned with 2; received 3"):
         sessions.planned_otherwise(session, {"--blocks": (3, session.n_blocks)})
+
+
+def test_a_session_goes_on_where_nothing_is_known_of_a_machine_but_its_description():
+    session = laid_out(arms=[("jax", "keras")])
+    sessions.requests(session, WHOLE, Dataset, HOST.model_copy(update={"identity": None}))
+    old = session.model_copy(update={"host": HOST.model_copy(update={"identity": None})})
+    sessions.requests(old, WHOLE, Dataset, HOST)
 
 
 # How long it will take

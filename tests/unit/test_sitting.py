@@ -100,6 +100,18 @@ def test_interrupted_at_any_request_and_gone_on_with_the_session_is_whole(run, v
     assert whole.blocks[: len(bench.blocks)] == bench.blocks
 
 
+@pytest.mark.parametrize(("before", "goes_on"), [("a", True), (None, True), ("b", False)])
+def test_a_session_goes_on_only_with_the_content_that_its_environments_began_with(run, before, goes_on):
+    first = Script(started=lambda *rest: START | {"environment_sha256": before and before * 64})
+    bench, _ = run(first, stop_after=1)
+    again = Script(started=lambda *rest: START | {"environment_sha256": "a" * 64})
+    if goes_on:
+        assert run(again, bench)[1] == "complete"
+        return
+    with pytest.raises(NotComparable, match=r"its environment began with content bbbbbbbb; here is content aaaaaaaa"):
+        run(again, bench)
+
+
 @pytest.mark.parametrize("verb", ["turn", "evaluate"])
 def test_a_worker_that_dies_is_replaced_and_its_block_taken_again(run, verb):
     bench, outcome = run(Script(asked=at("jax/naive", verb, 2 if verb == "turn" else 1, Gone("it died"))))

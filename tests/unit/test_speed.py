@@ -8,6 +8,7 @@ import pytest
 
 from harness.errors import ConfigError
 from harness.judge.speed import Spread, compare, differences
+from harness.report.table import markdown
 from tests.unit.records import SPEC, record
 
 
@@ -53,6 +54,59 @@ def test_one_arm_on_two_devices_has_a_row_for_each():
 def test_one_arm_under_two_versions_of_its_framework_has_a_row_for_each():
     rows = only_table(record(framework_version="0.10.1"), record(framework_version="0.10.2", started_at=at(9))).rows
     assert {(row.framework_version, row.status) for row in rows} == {("0.10.1", "1 ok"), ("0.10.2", "1 ok")}
+
+
+def test_one_arm_under_two_contents_of_one_version_has_a_row_for_each_that_can_be_told_apart():
+    healthy, edited = record(environment_sha256="a" * 64), record(environment_sha256="b" * 64, started_at=at(9))
+    found = only_table(healthy, edited)
+    assert [(row.framework_version, row.content, row.status) for row in found.rows] == [
+        ("0.10.2", "aaaaaaaa", "1 ok"),
+        ("0.10.2", "bbbbbbbb", "1 ok"),
+    ]
+    assert "| 0.10.2 (bbbbbbbb) |" in markdown([found])
+    assert any(remark.startswith("jax/keras: several rows, since the content of the environment") for remark in found.remarks)
+
+
+def test_an_arm_of_one_content_is_shown_without_it():
+    found = only_table(record(environment_sha256="a" * 64), record(environment_sha256="a" * 64, started_at=at(9)))
+    assert [(row.content, row.status) for row in found.rows] == [("", "2 ok")]
+    assert not any("content" in remark for remark in found.remarks)
+
+
+def test_a_run_that_failed_early_joins_the_row_of_its_own_content():
+    early = {"status": "failed", "device": "auto", "started_at": at(20)}
+    runs = [record(environment_sha256=digit * 64, started_at=at(minute)) for minute, digit in enumerate("ab")]
+    found = only_table(*runs, record(environment_sha256="a" * 64, **early))
+    assert {row.content[:1]: row.status for row in found.rows} == {"a": "1 ok, 1 failed", "b": "1 ok"}
+
+
+def test_the_measure_of_an_arm_is_the_native_one_of_the_same_content():
+    native = {"implementation": "native", "module": "native.jax"}
+    runs = [record(environment_sha256="a" * 64, **native), record(environment_sha256="a" * 64), record(environment_sha256="b" * 64)]
+    found = {(row.name, row.content): row.to_native for row in only_table(*runs).rows}
+    assert found["jax/keras", "aaaaaaaa"] == 1.0
+    assert found["jax/keras", "bbbbbbbb"] is None
+
+
+def test_options_in_another_order_are_one_arm():
+    options = {"mode": "compile", "fused": True}
+    runs = [record(options=options), record(options=dict(reversed(options.items())), started_at=at(9))]
+    assert only_row(*runs).status == "2 ok"
+
+
+@pytest.mark.parametrize(
+    ("identities", "said"),
+    [
+        ("aa", None),
+        ((None, None), None),
+        ("ab", "made on 2 machines that only their description says to be one"),
+        (("a", None), "only its description says that all runs are of one machine"),
+    ],
+)
+def test_runs_of_machines_of_one_description_are_remarked_where_they_may_be_several(identities, said):
+    runs = [record(identity=each and each * 64, started_at=at(minute)) for minute, each in enumerate(identities)]
+    found = [remark for remark in only_table(*runs).remarks if "machine" in remark]
+    assert [remark[: len(said)] for remark in found] == [said] if said else found == []
 
 
 def test_a_row_s_status_counts_every_run():

@@ -51,7 +51,7 @@ def test_records_come_back_in_the_order_of_their_start(results):
     [
         (b"", "not JSON: "),
         (b"[1, 2]", "not a record: "),
-        (b'{"format": 3, "brand": "new"}', "format 3, written by a newer harness; this one reads up to 2. Update the harness"),
+        (b'{"format": 4, "brand": "new"}', "format 4, written by a newer harness; this one reads up to 3. Update the harness"),
         (b'{"format": 1}', "not a record: [harness]: expected a value; the key is missing"),
     ],
 )

@@ -35,6 +35,7 @@ def verdict(bed: Ground, heard: Heard, planned: Planned, noise: Mapping[tuple[st
         options=request.options,
         device=str(known.get("device") or ""),
         versions=known.get("versions") or {},
+        environment_sha256=known.get("environment_sha256"),
         verdict="failed",
         reason=heard.failure,
     )

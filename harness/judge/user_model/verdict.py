@@ -65,7 +65,8 @@ def record(
 
 
 def _self(known: Mapping[str, Any]) -> dict[str, Any]:
-    return {"device": str(known.get("device") or ""), "versions": known.get("versions") or {}}
+    versions, content = known.get("versions") or {}, known.get("environment_sha256")
+    return {"device": str(known.get("device") or ""), "versions": versions, "environment_sha256": content}
 
 
 def _compared(one: Finding, layers: Mapping[str, str]) -> Compared:

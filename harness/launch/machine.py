@@ -1,0 +1,86 @@
+"""Which machine this is, beyond what describes it: two virtual machines of one size have the same processor, cores and memory.
+
+The machine's own id and that of its present boot are kept as digests under a salt of this project's: a record tells whether
+two machines are one, and tells the id to nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+SALT = b"keras-backend-harness: machine"
+PROC, SYS, ETC, VAR = Path("/proc"), Path("/sys"), Path("/etc"), Path("/var")
+
+
+def identity(etc: Path = ETC, var: Path = VAR) -> str | None:
+    """Return a digest of the machine's own id; None where it has none, as in many containers."""
+    if platform.system() == "Darwin":
+        return _digest(_found(r'"IOPlatformUUID" = "([^"]+)"', "ioreg", "-rd1", "-c", "IOPlatformExpertDevice"))
+    found = (text for file in (etc / "machine-id", var / "lib/dbus/machine-id") if (text := _text(file).strip()))
+    return _digest(next((text for text in found if text != "uninitialized"), ""))  # systemd's word before the first boot
+
+
+def boot(proc: Path = PROC) -> str | None:
+    """Return a digest of the id of this boot, which all containers of a machine share; None where there is none."""
+    if platform.system() == "Darwin":
+        return _digest(_found(r"(\S+)", "sysctl", "-n", "kern.bootsessionuuid"))
+    return _digest(_text(proc / "sys/kernel/random/boot_id").strip())
+
+
+def quota_cores(proc: Path = PROC, sys: Path = SYS) -> float | None:
+    """Return how many cores' time the control groups of this process leave it; None where they set no quota.
+
+    **Differs**: version 1 has a quota of -1 where there is none, and a file for the period; version 2 says "max".
+    """
+    quotas = []
+    for folder in cpu_groups("self", proc, sys):
+        files = (_text(folder / name) for name in ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"))
+        numbers = [word for text in files for word in text.split()]
+        if len(numbers) == 2 and all(word.isdecimal() and int(word) for word in numbers):
+            quotas.append(int(numbers[0]) / int(numbers[1]))
+    return min(quotas, default=None)
+
+
+def cpu_groups(process: str, proc: Path, sys: Path) -> Iterator[Path]:
+    """Yield the folders of the control groups that count a process's time, its own one and those above it.
+
+    In a container the path may not exist below the mount, whose own root is then the group.
+    """
+    mount = sys / "fs/cgroup"
+    for line in _text(proc / process / "cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        names = (controllers, "cpu") if controllers else ("unified", "")
+        root = next((folder for name in names if (folder := mount / name).is_dir()), mount)
+        inner = root / path.lstrip("/")
+        for folder in (inner, *inner.parents):
+            yield folder
+            if folder == root:
+                break
+
+
+def _digest(text: str) -> str | None:
+    return hashlib.sha256(SALT + b"\0" + text.encode()).hexdigest() if text else None
+
+
+def _found(pattern: str, *command: str) -> str:
+    """Return what a pattern finds in what a program prints; "" where it is not there."""
+    try:
+        printed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    match = re.search(pattern, printed)
+    return match[1] if match else ""
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError):
+        return ""
