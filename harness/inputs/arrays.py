@@ -41,7 +41,9 @@ def weights_digest(weights: Mapping[str, NDArray[np.generic]]) -> str:
 
 def load_dataset(folder: Path) -> dict[str, NDArray[np.uint8]]:
     """Return the four arrays of a prepared dataset, memory-mapped: images (n, 28, 28) and labels (n,), uint8."""
-    return {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in PARTS}
+    return {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in PARTS
+    }
 
 
 def load_weights(file: Path) -> dict[str, NDArray[np.float32]]:

@@ -24,7 +24,11 @@ def sentences(parity: ModelParity) -> list[str]:
     names = ", ".join(each.backend for each in parity.backends)
     if parity.verdict == "agrees":
         figures = f"{len(parity.compared)} quantities, {parity.n_compared:,} values"
-        margin = f", margin {parity.margin:.1f} at {parity.tightest}" if parity.margin is not None else ""
+        margin = (
+            f", margin {parity.margin:.1f} at {parity.tightest}"
+            if parity.margin is not None
+            else ""
+        )
         return [f"{parity.model}: AGREES on {names}: {figures}{margin}"]
     bad = [each for each in parity.backends if each.verdict not in ("agrees", "no majority")]
     said = [f"{parity.model}: {parity.verdict.upper()}, of {names}"]
@@ -33,13 +37,21 @@ def sentences(parity: ModelParity) -> list[str]:
     agreeing = [each.backend for each in parity.backends if each.verdict == "agrees"]
     undecided = [each for each in parity.backends if each.verdict == "no majority"]
     said += [f"{each.backend} {line(each)}" for each in bad]
-    said += [f"{' and '.join(each.backend for each in undecided)}: no majority: {undecided[0].reason}"] if undecided else []
+    said += (
+        [f"{' and '.join(each.backend for each in undecided)}: no majority: {undecided[0].reason}"]
+        if undecided
+        else []
+    )
     return [*said, *([f"{' and '.join(agreeing)} agree"] if len(agreeing) > 1 else [])]
 
 
 def line(each: BackendParity) -> str:
     """Return what is said of one backend that does not agree."""
-    return {"failed": "failed: ", "departs": "departs first at ", "no majority": "no majority: "}.get(each.verdict, "") + each.reason
+    return {
+        "failed": "failed: ",
+        "departs": "departs first at ",
+        "no majority": "no majority: ",
+    }.get(each.verdict, "") + each.reason
 
 
 def terminal(parity: ModelParity) -> RenderableType:
@@ -51,9 +63,18 @@ def terminal(parity: ModelParity) -> RenderableType:
         grid.add_column(name)
     for each in parity.backends:
         versions = each.versions.get("framework_version", "-"), each.versions.get("keras", "-")
-        grid.add_row(each.backend, *versions, each.device or "-", Text(each.verdict.upper(), style=STYLES[each.verdict]))
+        grid.add_row(
+            each.backend,
+            *versions,
+            each.device or "-",
+            Text(each.verdict.upper(), style=STYLES[each.verdict]),
+        )
     said = sentences(parity)
-    shown: list[RenderableType] = [sentence(title, "bold"), grid, sentence(said[0], STYLES[parity.verdict])]
+    shown: list[RenderableType] = [
+        sentence(title, "bold"),
+        grid,
+        sentence(said[0], STYLES[parity.verdict]),
+    ]
     shown += [sentence(text, "red") for text in said[1:]]
     shown += [sentence(f"! {remark}", "yellow") for remark in parity.remarks]
     return Group(*shown, *([sentence(LEGEND, "dim")] if parity.verdict == "agrees" else []))
@@ -63,12 +84,22 @@ def junit(parity: ModelParity) -> str:
     """Return JUnit XML: a test case a backend, for a CI that shows it."""
     n_errors = sum(each.verdict == "failed" for each in parity.backends)
     n_failures = sum(each.verdict in ("departs", "no majority") for each in parity.backends)
-    counts = {"tests": str(len(parity.backends)), "failures": str(n_failures), "errors": str(n_errors)}
+    counts = {
+        "tests": str(len(parity.backends)),
+        "failures": str(n_failures),
+        "errors": str(n_errors),
+    }
     whole = ET.Element("testsuites", counts)
-    more = {"name": f"parity {parity.model}", "time": f"{parity.total_s:.3f}", "timestamp": parity.started_at}
+    more = {
+        "name": f"parity {parity.model}",
+        "time": f"{parity.total_s:.3f}",
+        "timestamp": parity.started_at,
+    }
     suite = ET.SubElement(whole, "testsuite", {**more, **counts})
     for each in parity.backends:
-        case = ET.SubElement(suite, "testcase", classname=f"parity.{parity.model}", name=each.backend)
+        case = ET.SubElement(
+            suite, "testcase", classname=f"parity.{parity.model}", name=each.backend
+        )
         if each.verdict != "agrees":
             tag = "error" if each.verdict == "failed" else "failure"
             ET.SubElement(case, tag, message=line(each)).text = "\n".join(sentences(parity))

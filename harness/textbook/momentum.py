@@ -10,8 +10,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-LOCAL, TOP, GLOBAL = 1.0, 0.0, -2.0  # where the gradient is 0: the near valley, the hill behind it, the deep valley
-START, LEARNING_RATE, MOMENTUM, N_STEPS = 2.0, 0.005, 0.9, 200  # any rate from 0.002 to 0.01 tells the same story
+LOCAL, TOP, GLOBAL = (
+    1.0,
+    0.0,
+    -2.0,
+)  # where the gradient is 0: the near valley, the hill behind it, the deep valley
+START, LEARNING_RATE, MOMENTUM, N_STEPS = (
+    2.0,
+    0.005,
+    0.9,
+    200,
+)  # any rate from 0.002 to 0.01 tells the same story
 
 
 def loss(w: float) -> float:
@@ -24,7 +33,13 @@ def gradient(w: float) -> float:
     return 12 * w * (w - 1) * (w + 2)
 
 
-def descend(gradient: Callable[[float], float], start: float, learning_rate: float, momentum: float, n_steps: int) -> NDArray[np.float64]:
+def descend(
+    gradient: Callable[[float], float],
+    start: float,
+    learning_rate: float,
+    momentum: float,
+    n_steps: int,
+) -> NDArray[np.float64]:
     """Return the weight before the first step and after each one, (n_steps + 1,).
 
     A step is velocity = momentum * past_velocity - learning_rate * g, then w += momentum * velocity - learning_rate * g;
@@ -50,4 +65,7 @@ def descend(gradient: Callable[[float], float], start: float, learning_rate: flo
 
 def two_paths() -> dict[float, NDArray[np.float64]]:
     """Return the weights on the way down from START, without momentum and with it, by momentum."""
-    return {momentum: descend(gradient, START, LEARNING_RATE, momentum, N_STEPS) for momentum in (0.0, MOMENTUM)}
+    return {
+        momentum: descend(gradient, START, LEARNING_RATE, momentum, N_STEPS)
+        for momentum in (0.0, MOMENTUM)
+    }

@@ -59,7 +59,12 @@ SECTIONS = (
         "Forward, loss, gradients, update. The gradients are where the four part: a backward pass by hand, a tape, "
         "a function transformed, a graph that the outputs remember.",
     ),
-    ("An update", 'model.compile(optimizer="rmsprop")', ("update_weights",), "The equations are these, for all four:"),
+    (
+        "An update",
+        'model.compile(optimizer="rmsprop")',
+        ("update_weights",),
+        "The equations are these, for all four:",
+    ),
 )
 
 
@@ -69,11 +74,15 @@ def render() -> str:
     for title, keras, names, remark in SECTIONS:
         parts += [f"## {title}", f"Keras: `{keras}`"] + ([remark] if remark else [])
         if title == "An update":
-            parts.append(_block(_sources(WORKER / "optimizers.py", ("sgd", "momentum", "rmsprop", "adam"))))
+            parts.append(
+                _block(_sources(WORKER / "optimizers.py", ("sgd", "momentum", "rmsprop", "adam")))
+            )
         for stem, framework in FRAMEWORKS.items():
             parts += [f"**{framework}**", _block(_sources(WORKER / "naive" / f"{stem}.py", names))]
     parts += ["## The loop", "Keras: `model.fit(images, labels, epochs=5, batch_size=128)`"]
-    parts += ["The same in all four, but for the line that counts the right answers; this is NumPy's."]
+    parts += [
+        "The same in all four, but for the line that counts the right answers; this is NumPy's."
+    ]
     batches = _sources(WORKER / "naive" / "batches.py", ("BatchGenerator",))
     parts.append(_block([*batches, *_sources(WORKER / "naive" / "numpy.py", ("fit",))]))
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"

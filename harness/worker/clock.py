@@ -10,7 +10,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def timed(work: Callable[[], T], wait: Callable[[T], None] = lambda result: None) -> tuple[T, float]:
+def timed(
+    work: Callable[[], T], wait: Callable[[T], None] = lambda result: None
+) -> tuple[T, float]:
     """Return what `work` returns and the seconds until its device work is done.
 
     The garbage collector runs before the clock starts and stays on: switched off, an epoch of Keras on PyTorch took 1.19

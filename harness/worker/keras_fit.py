@@ -61,7 +61,9 @@ class Batches:
     y: Any  # (n,) uint8
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+def build(
+    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
+) -> State:
     """Return the spec's model, compiled as in the textbook or with the options asked for, holding those weights.
 
     **Differs**: `steps_per_execution` puts so many updates into one program on TensorFlow and JAX; PyTorch raises above 1.
@@ -84,7 +86,9 @@ def epoch(state: State, data: Batches) -> tuple[State, float, float]:
     10 ms, and a cancellation that comes in one is lost (TensorFlow 2.21). A `fit` of many epochs waits as often.
     """
     clock, called = EpochClock(), time.perf_counter()
-    history = state.model.fit(data.x, data.y, batch_size=state.batch_size, shuffle=False, verbose=0, callbacks=[clock]).history
+    history = state.model.fit(
+        data.x, data.y, batch_size=state.batch_size, shuffle=False, verbose=0, callbacks=[clock]
+    ).history
     state.n_steps = -(-len(data.y) // state.batch_size)
     state.setup_s, state.teardown_s = clock.began - called, time.perf_counter() - clock.ended
     return state, history["loss"][0], history["accuracy"][0]

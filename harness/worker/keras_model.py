@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from harness.worker import keras_optimizer
 from harness.worker.facts import framework_of
 
-if TYPE_CHECKING:  # the request comes as plain attributes: this environment holds no validation library
+if (
+    TYPE_CHECKING
+):  # the request comes as plain attributes: this environment holds no validation library
     from harness.spec.config import Spec
 
 FRAMEWORK = framework_of(keras.backend.backend())
@@ -25,7 +27,10 @@ PREDICT_BATCH = 1000  # divides the 10,000 test images: one shape to compile
 def compiled(spec: Spec, weights: Mapping[str, NDArray[np.float32]], **options: Any) -> Any:
     """Return the spec's model, compiled as in the textbook and with those options of `compile`, holding those weights."""
     n_inputs = weights[f"{spec.layers[0].name}/kernel"].shape[0]
-    layers = [keras.layers.Dense(layer.units, activation=layer.activation, name=layer.name) for layer in spec.layers]
+    layers = [
+        keras.layers.Dense(layer.units, activation=layer.activation, name=layer.name)
+        for layer in spec.layers
+    ]
     model = keras.Sequential([keras.Input((n_inputs,)), *layers])
     set_weights(model, weights)
     model.compile(
@@ -70,13 +75,29 @@ def export(state: Trained) -> dict[str, NDArray[np.float32]]:
 
 def slots(state: Trained) -> dict[str, NDArray[np.float32]]:
     """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight."""
-    return keras_optimizer.slots(state.model.optimizer, state.settings, export(state)) if state.model.optimizer.built else {}
+    return (
+        keras_optimizer.slots(state.model.optimizer, state.settings, export(state))
+        if state.model.optimizer.built
+        else {}
+    )
 
 
-def resume(state: S, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> S:
+def resume(
+    state: S,
+    weights: Mapping[str, NDArray[np.float32]],
+    slots: Mapping[str, NDArray[np.float32]],
+    n_updates: int,
+) -> S:
     """Return the state as training had left it after n_updates: those weights, those slots."""
     set_weights(state.model, weights)
-    keras_optimizer.resume(state.model.optimizer, state.settings, state.model.trainable_variables, weights, slots, n_updates)
+    keras_optimizer.resume(
+        state.model.optimizer,
+        state.settings,
+        state.model.trainable_variables,
+        weights,
+        slots,
+        n_updates,
+    )
     return state
 
 

@@ -20,11 +20,19 @@ def of(settings: Any) -> Any:
 
 def slots(optimizer: Any, settings: Any, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
     """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight."""
-    return {name: np.array(keras.ops.convert_to_numpy(variable)) for name, variable in _named(optimizer, settings, names)}
+    return {
+        name: np.array(keras.ops.convert_to_numpy(variable))
+        for name, variable in _named(optimizer, settings, names)
+    }
 
 
 def resume(
-    optimizer: Any, settings: Any, variables: Sequence[Any], names: Iterable[str], given: Mapping[str, NDArray[np.float32]], n_updates: int
+    optimizer: Any,
+    settings: Any,
+    variables: Sequence[Any],
+    names: Iterable[str],
+    given: Mapping[str, NDArray[np.float32]],
+    n_updates: int,
 ) -> None:
     """Put the optimizer where it was after n_updates, with those slots; it is built where it has not been yet."""
     if not optimizer.built:

@@ -51,8 +51,12 @@ def rates(framework: ModuleType, spec: Spec, n_inputs: int, n_dispatches: int) -
     step = tuple(products(spec, n_inputs))
     n_parameters, random = _n_parameters(spec, n_inputs), np.random.default_rng(0)
     return {
-        "gemm_flops_per_s": sum(flops(product) for product in step) / sum(_product_s(framework, product, random) for product in step),
-        "bandwidth_bytes_per_s": 3 * 4 * n_parameters / least_s(framework, framework.sweep(n_parameters)),
+        "gemm_flops_per_s": sum(flops(product) for product in step)
+        / sum(_product_s(framework, product, random) for product in step),
+        "bandwidth_bytes_per_s": 3
+        * 4
+        * n_parameters
+        / least_s(framework, framework.sweep(n_parameters)),
         "dispatch_s": least_s(framework, framework.smallest()),
         "n_dispatches": n_dispatches,
     }
@@ -109,10 +113,14 @@ def _product_s(framework: ModuleType, product: Product, random: np.random.Genera
     )
 
 
-def _factors(m: int, k: int, n: int, form: str, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _factors(
+    m: int, k: int, n: int, form: str, random: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the two factors as they lie in memory; neither zeros nor denormals, which some processors multiply at another speed."""
     left, right = ((k, m) if form[0] == "t" else (m, k)), ((n, k) if form[1] == "t" else (k, n))
-    return random.random(left, np.float32) + np.float32(0.5), random.random(right, np.float32) + np.float32(0.5)
+    return random.random(left, np.float32) + np.float32(0.5), random.random(
+        right, np.float32
+    ) + np.float32(0.5)
 
 
 def _n_parameters(spec: Spec, n_inputs: int) -> int:

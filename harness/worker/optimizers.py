@@ -22,7 +22,14 @@ Slots = tuple[Array, ...]
 Rule = Callable[[Array, Array, Slots, Any, Any, Callable[[Array], Array]], tuple[Array, Slots]]
 
 
-def sgd(weight: Array, gradient: Array, slots: Slots, step: Any, settings: SGD, sqrt: Callable[[Array], Array]) -> tuple[Array, Slots]:
+def sgd(
+    weight: Array,
+    gradient: Array,
+    slots: Slots,
+    step: Any,
+    settings: SGD,
+    sqrt: Callable[[Array], Array],
+) -> tuple[Array, Slots]:
     """Return weight - learning_rate * gradient. Slots: none.
 
     **Differs**: nowhere; Keras, torch.optim.SGD, optax.sgd and TensorFlow's own GradientDescent are this line.
@@ -30,7 +37,14 @@ def sgd(weight: Array, gradient: Array, slots: Slots, step: Any, settings: SGD, 
     return weight - gradient * settings.learning_rate, ()
 
 
-def momentum(weight: Array, gradient: Array, slots: Slots, step: Any, settings: SGD, sqrt: Callable[[Array], Array]) -> tuple[Array, Slots]:
+def momentum(
+    weight: Array,
+    gradient: Array,
+    slots: Slots,
+    step: Any,
+    settings: SGD,
+    sqrt: Callable[[Array], Array],
+) -> tuple[Array, Slots]:
     """Return the weight after velocity = momentum * velocity - learning_rate * gradient; weight += velocity. Slots: velocity.
 
     **Differs**: the learning rate is inside the velocity, as in Keras. torch.optim.SGD and optax.sgd leave it outside
@@ -43,7 +57,12 @@ def momentum(weight: Array, gradient: Array, slots: Slots, step: Any, settings: 
 
 
 def rmsprop(
-    weight: Array, gradient: Array, slots: Slots, step: Any, settings: RMSprop, sqrt: Callable[[Array], Array]
+    weight: Array,
+    gradient: Array,
+    slots: Slots,
+    step: Any,
+    settings: RMSprop,
+    sqrt: Callable[[Array], Array],
 ) -> tuple[Array, Slots]:
     """Return weight - learning_rate * gradient / sqrt(square + epsilon), square the running mean of gradient². Slots: square.
 
@@ -57,7 +76,14 @@ def rmsprop(
     return weight - gradient * settings.learning_rate / sqrt(square + settings.epsilon), (square,)
 
 
-def adam(weight: Array, gradient: Array, slots: Slots, step: Any, settings: Adam, sqrt: Callable[[Array], Array]) -> tuple[Array, Slots]:
+def adam(
+    weight: Array,
+    gradient: Array,
+    slots: Slots,
+    step: Any,
+    settings: Adam,
+    sqrt: Callable[[Array], Array],
+) -> tuple[Array, Slots]:
     """Return weight - alpha * mean / (sqrt(square) + epsilon), alpha the bias-corrected learning rate. Slots: mean, square.
 
     **Differs**: this is Keras's and TensorFlow's form, epsilon-hat in the paper: epsilon is added to the uncorrected root.
@@ -78,7 +104,10 @@ def rule_of(settings: Any) -> tuple[Rule, tuple[str, ...]]:
     """Return the rule that a spec's optimizer names, and the names of its slots for each weight."""
     if settings.name == "sgd":
         return (momentum, ("velocity",)) if settings.momentum else (sgd, ())
-    known: dict[str, tuple[Rule, tuple[str, ...]]] = {"rmsprop": (rmsprop, ("square",)), "adam": (adam, ("mean", "square"))}
+    known: dict[str, tuple[Rule, tuple[str, ...]]] = {
+        "rmsprop": (rmsprop, ("square",)),
+        "adam": (adam, ("mean", "square")),
+    }
     return known[settings.name]
 
 
@@ -91,12 +120,16 @@ class Optimizer:
     step: Any = 0
 
     @classmethod
-    def start(cls, settings: Any, weights: Iterable[Array], zeros_like: Callable[[Array], Array]) -> Optimizer:
+    def start(
+        cls, settings: Any, weights: Iterable[Array], zeros_like: Callable[[Array], Array]
+    ) -> Optimizer:
         """Return it before its first update: every slot is zeros."""
         _, names = rule_of(settings)
         return cls(settings, [tuple(zeros_like(weight) for _ in names) for weight in weights])
 
-    def updated(self, weights: Iterable[Array], gradients: Iterable[Array], sqrt: Callable[[Array], Array]) -> list[Array]:
+    def updated(
+        self, weights: Iterable[Array], gradients: Iterable[Array], sqrt: Callable[[Array], Array]
+    ) -> list[Array]:
         """Count an update, renew the slots, and return the new weights."""
         rule, _ = rule_of(self.settings)
         self.step += 1
@@ -112,11 +145,22 @@ class Optimizer:
         """Return what is remembered of each weight, "WEIGHT/SLOT", for their names in order."""
         kinds = rule_of(self.settings)[1]
         pairs = zip(names, self.slots, strict=True)
-        return {f"{name}/{kind}": np.array(slot) for name, several in pairs for kind, slot in zip(kinds, several, strict=True)}
+        return {
+            f"{name}/{kind}": np.array(slot)
+            for name, several in pairs
+            for kind, slot in zip(kinds, several, strict=True)
+        }
 
     def resume(
-        self, names: Iterable[str], slots: Mapping[str, NDArray[np.float32]], step: Any, array: Callable[[NDArray[np.float32]], Array]
+        self,
+        names: Iterable[str],
+        slots: Mapping[str, NDArray[np.float32]],
+        step: Any,
+        array: Callable[[NDArray[np.float32]], Array],
     ) -> None:
         """Go to where it was after that many updates, with those slots; `array` makes one of the framework's."""
         kinds = rule_of(self.settings)[1]
-        self.slots, self.step = [tuple(array(slots[f"{name}/{kind}"]) for kind in kinds) for name in names], step
+        self.slots, self.step = (
+            [tuple(array(slots[f"{name}/{kind}"]) for kind in kinds) for name in names],
+            step,
+        )

@@ -37,7 +37,9 @@ class Step:
     """One update, quantity by quantity, in the order in which a step makes them."""
 
     quantities: Mapping[str, Array]
-    slack: Mapping[str, Array]  # how far a unit at its kink may move each element of a gradient and of what follows from it
+    slack: Mapping[
+        str, Array
+    ]  # how far a unit at its kink may move each element of a gradient and of what follows from it
     after: Trained
 
 
@@ -55,17 +57,28 @@ def slot_names(optimizer: SGD | RMSprop | Adam) -> tuple[str, ...]:
 def start(spec: Spec, weights: Mapping[str, NDArray[np.float32]]) -> Trained:
     """Return the network before its first update: those weights in float64, every slot zeros."""
     exact = {name: weight.astype(np.float64) for name, weight in weights.items()}
-    return Trained(exact, {name: tuple(np.zeros_like(weight) for _ in slot_names(spec.optimizer)) for name, weight in exact.items()})
+    return Trained(
+        exact,
+        {
+            name: tuple(np.zeros_like(weight) for _ in slot_names(spec.optimizer))
+            for name, weight in exact.items()
+        },
+    )
 
 
 def in_float32(network: Trained) -> Trained:
     """Return a network as an ordinary float32 implementation has it: the same code then computes in float32."""
     weights = {name: weight.astype(np.float32) for name, weight in network.weights.items()}
-    slots = {name: tuple(slot.astype(np.float32) for slot in several) for name, several in network.slots.items()}
+    slots = {
+        name: tuple(slot.astype(np.float32) for slot in several)
+        for name, several in network.slots.items()
+    }
     return Trained(weights, slots, network.n_updates)
 
 
-def step(spec: Spec, network: Trained, x: Array, y: NDArray[np.integer], loss: Loss | None = None) -> tuple[Trained, float]:
+def step(
+    spec: Spec, network: Trained, x: Array, y: NDArray[np.integer], loss: Loss | None = None
+) -> tuple[Trained, float]:
     """Return the network after one update on a batch, and the batch's mean loss before it.
 
     Args:
@@ -77,13 +90,29 @@ def step(spec: Spec, network: Trained, x: Array, y: NDArray[np.integer], loss: L
     """
     mean, gradients = loss_and_gradients(spec, network.weights, x, y, loss)
     n_updates = network.n_updates + 1
-    updated = {name: updated_weight(spec, network.weights[name], network.slots[name], gradients[name], n_updates) for name in gradients}
-    after = Trained({name: new for name, (new, _) in updated.items()}, {name: slots for name, (_, slots) in updated.items()}, n_updates)
+    updated = {
+        name: updated_weight(
+            spec, network.weights[name], network.slots[name], gradients[name], n_updates
+        )
+        for name in gradients
+    }
+    after = Trained(
+        {name: new for name, (new, _) in updated.items()},
+        {name: slots for name, (_, slots) in updated.items()},
+        n_updates,
+    )
     return after, mean
 
 
 def traced(
-    spec: Spec, network: Trained, x: Array, y: NDArray[np.integer], loss: Loss | None = None, *, kinks: bool = True, off: float = 0.0
+    spec: Spec,
+    network: Trained,
+    x: Array,
+    y: NDArray[np.integer],
+    loss: Loss | None = None,
+    *,
+    kinks: bool = True,
+    off: float = 0.0,
 ) -> Step:
     """Return one update with every quantity on its way.
 
@@ -106,16 +135,33 @@ def traced(
     gradients, slack = backward(spec, network.weights, passed, flowing, kinks=kinks)
     found |= {f"gradient/{name}": gradient for name, gradient in gradients.items()}
     n_updates = network.n_updates + 1
-    after = {name: updated_weight(spec, network.weights[name], network.slots[name], gradients[name], n_updates) for name in network.weights}
+    after = {
+        name: updated_weight(
+            spec, network.weights[name], network.slots[name], gradients[name], n_updates
+        )
+        for name in network.weights
+    }
     loose = {f"gradient/{name}": bound for name, bound in slack.items()}
     for name, (_, slots) in after.items():
-        of_slots, of_update = _slack_of_update(spec, network.slots[name], gradients[name], slack[name], n_updates)
-        loose |= {f"slot/{name}/{slot}": bound for slot, bound in zip(slot_names(spec.optimizer), of_slots, strict=True)}
+        of_slots, of_update = _slack_of_update(
+            spec, network.slots[name], gradients[name], slack[name], n_updates
+        )
+        loose |= {
+            f"slot/{name}/{slot}": bound
+            for slot, bound in zip(slot_names(spec.optimizer), of_slots, strict=True)
+        }
         loose |= {f"update/{name}": of_update, f"weight/{name}": of_update}
-        found |= {f"slot/{name}/{slot}": value for slot, value in zip(slot_names(spec.optimizer), slots, strict=True)}
+        found |= {
+            f"slot/{name}/{slot}": value
+            for slot, value in zip(slot_names(spec.optimizer), slots, strict=True)
+        }
     found |= {f"update/{name}": new - network.weights[name] for name, (new, _) in after.items()}
     found |= {f"weight/{name}": new for name, (new, _) in after.items()}
-    finished = Trained({name: new for name, (new, _) in after.items()}, {name: slots for name, (_, slots) in after.items()}, n_updates)
+    finished = Trained(
+        {name: new for name, (new, _) in after.items()},
+        {name: slots for name, (_, slots) in after.items()},
+        n_updates,
+    )
     return Step(found, loose, finished)
 
 
@@ -125,7 +171,11 @@ def outputs(spec: Spec, weights: Mapping[str, Array], x: Array) -> Array:
 
 
 def loss_and_gradients(
-    spec: Spec, weights: Mapping[str, Array], x: Array, y: NDArray[np.integer], loss: Loss | None = None
+    spec: Spec,
+    weights: Mapping[str, Array],
+    x: Array,
+    y: NDArray[np.integer],
+    loss: Loss | None = None,
 ) -> tuple[float, dict[str, Array]]:
     """Return the mean loss and its gradient by each weight, by the chain rule."""
     passed = forward(spec, weights, x.astype(next(iter(weights.values())).dtype))
@@ -153,7 +203,9 @@ def activated(activation: str, z: Array) -> Array:
     return z
 
 
-def losses_and_gradient(loss: Loss, z: Array, a: Array, y: NDArray[np.integer]) -> tuple[Array, Array]:
+def losses_and_gradient(
+    loss: Loss, z: Array, a: Array, y: NDArray[np.integer]
+) -> tuple[Array, Array]:
     """Return each sample's cross-entropy, (B,), and the gradient of their mean by the last layer's z, (B, classes)."""
     rows, n = np.arange(len(y)), len(y)
     if loss == "probs":  # as Keras has it on JAX and PyTorch
@@ -170,7 +222,12 @@ def losses_and_gradient(loss: Loss, z: Array, a: Array, y: NDArray[np.integer]) 
 
 
 def backward(
-    spec: Spec, weights: Mapping[str, Array], passed: Sequence[tuple[Array, Array]], flowing: Array, *, kinks: bool = True
+    spec: Spec,
+    weights: Mapping[str, Array],
+    passed: Sequence[tuple[Array, Array]],
+    flowing: Array,
+    *,
+    kinks: bool = True,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the mean loss's gradient by each weight, from the last layer back, and how far kinks may move each of its elements.
 
@@ -190,7 +247,11 @@ def backward(
     for index in reversed(range(len(spec.layers))):
         name, inputs = spec.layers[index].name, passed[index][1]
         gradients |= {f"{name}/kernel": inputs.T @ flowing, f"{name}/bias": flowing.sum(axis=0)}
-        slack |= {f"{name}/kernel": np.abs(inputs).T @ loose if loose.any() else np.zeros((inputs.shape[1], flowing.shape[1]))}
+        slack |= {
+            f"{name}/kernel": np.abs(inputs).T @ loose
+            if loose.any()
+            else np.zeros((inputs.shape[1], flowing.shape[1]))
+        }
         slack |= {f"{name}/bias": loose.sum(axis=0)}
         if index:
             kernel, below = weights[f"{name}/kernel"], spec.layers[index - 1]
@@ -198,8 +259,14 @@ def backward(
             flowing = _through(below.activation, *passed[index], by_output)
             loose = np.zeros_like(flowing)
             if kinks and below.activation == "relu":
-                at_kink = np.abs(passed[index][0]) <= kink_width(passed[index - 1][1], weights[f"{below.name}/kernel"])
-                loose = np.where(at_kink, np.abs(by_output) + loose_by_output, np.where(passed[index][0] > 0, loose_by_output, 0))
+                at_kink = np.abs(passed[index][0]) <= kink_width(
+                    passed[index - 1][1], weights[f"{below.name}/kernel"]
+                )
+                loose = np.where(
+                    at_kink,
+                    np.abs(by_output) + loose_by_output,
+                    np.where(passed[index][0] > 0, loose_by_output, 0),
+                )
     return gradients, slack
 
 
@@ -218,7 +285,9 @@ def _through(activation: str, z: Array, out: Array, flowing: Array) -> Array:
     return flowing
 
 
-def updated_weight(spec: Spec, weight: Array, slots: Sequence[Array], gradient: Array, n_updates: int) -> tuple[Array, tuple[Array, ...]]:
+def updated_weight(
+    spec: Spec, weight: Array, slots: Sequence[Array], gradient: Array, n_updates: int
+) -> tuple[Array, tuple[Array, ...]]:
     """Return a weight and its slots after update number n_updates (1 for the first) in Keras's equations."""
     optimizer = spec.optimizer
     rate = _rounded(optimizer.learning_rate)
@@ -230,15 +299,23 @@ def updated_weight(spec: Spec, weight: Array, slots: Sequence[Array], gradient: 
             return weight + velocity, (velocity,)
         case RMSprop():
             square = _rounded(optimizer.rho) * slots[0] + _rounded(1 - optimizer.rho) * gradient**2
-            return weight - rate * gradient / np.sqrt(square + _rounded(optimizer.epsilon)), (square,)
+            return weight - rate * gradient / np.sqrt(square + _rounded(optimizer.epsilon)), (
+                square,
+            )
         case Adam():
             mean = slots[0] + (gradient - slots[0]) * _rounded(1 - optimizer.beta_1)
             square = slots[1] + (gradient**2 - slots[1]) * _rounded(1 - optimizer.beta_2)
-            correction = np.sqrt(1 - _rounded(optimizer.beta_2) ** n_updates) / (1 - _rounded(optimizer.beta_1) ** n_updates)
-            return weight - float(rate * correction) * mean / (np.sqrt(square) + _rounded(optimizer.epsilon)), (mean, square)
+            correction = np.sqrt(1 - _rounded(optimizer.beta_2) ** n_updates) / (
+                1 - _rounded(optimizer.beta_1) ** n_updates
+            )
+            return weight - float(rate * correction) * mean / (
+                np.sqrt(square) + _rounded(optimizer.epsilon)
+            ), (mean, square)
 
 
-def _slack_of_update(spec: Spec, slots: Sequence[Array], gradient: Array, slack: Array, n_updates: int) -> tuple[tuple[Array, ...], Array]:
+def _slack_of_update(
+    spec: Spec, slots: Sequence[Array], gradient: Array, slack: Array, n_updates: int
+) -> tuple[tuple[Array, ...], Array]:
     """Return how far slots and update move where the gradient moves by its slack: the most of a fine walk through its range."""
     none = np.zeros_like(gradient), tuple(np.zeros_like(gradient) for _ in slots)
     if not slack.any():
@@ -248,7 +325,10 @@ def _slack_of_update(spec: Spec, slots: Sequence[Array], gradient: Array, slack:
     for part in np.linspace(-1, 1, 9):
         there = updated_weight(spec, none[0], slots, gradient + part * slack, n_updates)
         of_update = np.maximum(of_update, np.abs(there[0] - here[0]))
-        of_slots = [np.maximum(most, np.abs(new - old)) for most, new, old in zip(of_slots, there[1], here[1], strict=True)]
+        of_slots = [
+            np.maximum(most, np.abs(new - old))
+            for most, new, old in zip(of_slots, there[1], here[1], strict=True)
+        ]
     return tuple(of_slots), of_update
 
 

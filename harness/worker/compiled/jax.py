@@ -38,11 +38,18 @@ class State:
     n_compiles: Callable[[], int]
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+def build(
+    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
+) -> State:
     """Return the spec's model as `fit` would have it, holding those weights, and its epoch as one program."""
     model = keras_model.compiled(spec, weights)
     model.optimizer.build(model.trainable_variables)
-    return State(model, spec.optimizer, compiled_epoch(step_of(model), spec.batch_size), framework.watch_compiles(None))
+    return State(
+        model,
+        spec.optimizer,
+        compiled_epoch(step_of(model), spec.batch_size),
+        framework.watch_compiles(None),
+    )
 
 
 def step_of(model: Any) -> Callable[[Any, tuple[Any, Any]], tuple[Any, tuple[Any, Any]]]:
@@ -54,7 +61,9 @@ def step_of(model: Any) -> Callable[[Any, tuple[Any, Any]], tuple[Any, tuple[Any
 
     def step(carry: Any, batch: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
         weights, others, memory = carry
-        (loss, (others, n_correct)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(weights, others, *batch)
+        (loss, (others, n_correct)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(
+            weights, others, *batch
+        )
         weights, memory = model.optimizer.stateless_apply(memory, gradients, weights)
         return (weights, others, memory), (loss * len(batch[1]), n_correct)
 
@@ -76,7 +85,9 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
     """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
     held = variables(state.model)
-    values, loss_sum, n_correct = state.train(tuple([variable.value for variable in several] for several in held), *data)
+    values, loss_sum, n_correct = state.train(
+        tuple([variable.value for variable in several] for several in held), *data
+    )
     for variable, value in zip(jax.tree.leaves(held), jax.tree.leaves(values), strict=True):
         variable.assign(value)
     n = len(data[1])

@@ -35,20 +35,31 @@ class State:
 
     model: Any
     settings: Any  # of its optimizer
-    train: Callable[[Any, Any], tuple[Any, Any]]  # from images and labels to the sum of losses and the number right
+    train: Callable[
+        [Any, Any], tuple[Any, Any]
+    ]  # from images and labels to the sum of losses and the number right
     n_compiles: Callable[[], int]
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+def build(
+    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
+) -> State:
     """Return the spec's model as `fit` would have it, holding those weights, and its epoch as one program."""
     model = keras_model.compiled(spec, weights)
     model.optimizer.build(model.trainable_variables)
     traces: list[str] = []
     predicted = framework.watch_compiles(model)
-    return State(model, spec.optimizer, compiled_epoch(model, spec.batch_size, traces), lambda: len(traces) + predicted())
+    return State(
+        model,
+        spec.optimizer,
+        compiled_epoch(model, spec.batch_size, traces),
+        lambda: len(traces) + predicted(),
+    )
 
 
-def compiled_epoch(model: Any, batch_size: int, traces: list[str]) -> Callable[[Any, Any], tuple[Any, Any]]:
+def compiled_epoch(
+    model: Any, batch_size: int, traces: list[str]
+) -> Callable[[Any, Any], tuple[Any, Any]]:
     """Return an epoch as one program compiled by XLA; each trace of it is noted."""
 
     def step(carried: tuple[Any, Any], images: Any, labels: Any) -> tuple[Any, Any]:
@@ -64,7 +75,9 @@ def compiled_epoch(model: Any, batch_size: int, traces: list[str]) -> Callable[[
     @tf.function(jit_compile=True, reduce_retracing=False)
     def epoch(images: Any, labels: Any) -> tuple[Any, Any]:
         traces.append("epoch")  # Python runs here only while TensorFlow traces
-        sums: tuple[Any, Any] = over_batches(step, (tf.constant(0.0), tf.constant(0.0)), images, labels, batch_size)
+        sums: tuple[Any, Any] = over_batches(
+            step, (tf.constant(0.0), tf.constant(0.0)), images, labels, batch_size
+        )
         return sums
 
     return epoch  # type: ignore[no-any-return]

@@ -58,10 +58,14 @@ class State:
     mode: str
     begin: Callable[[], Step]  # asked for at the begin of each epoch
     n_compiles: Callable[[], int]
-    n_looked_up: Callable[[], tuple[int, int]]  # graphs that were in inductor's cache, and that were not
+    n_looked_up: Callable[
+        [], tuple[int, int]
+    ]  # graphs that were in inductor's cache, and that were not
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+def build(
+    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
+) -> State:
     """Return the spec's model as `fit` would have it, holding those weights, and its update in the mode asked for.
 
     Raises:
@@ -74,7 +78,15 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     model = keras_model.compiled(spec, weights)
     model.optimizer.build(model.trainable_variables)
     begin = (compiled_steps if mode == "compile" else eager_steps)(model)
-    return State(model, spec.optimizer, spec.batch_size, mode, begin, framework.watch_compiles(model), _watch_cache())
+    return State(
+        model,
+        spec.optimizer,
+        spec.batch_size,
+        mode,
+        begin,
+        framework.watch_compiles(model),
+        _watch_cache(),
+    )
 
 
 def eager_steps(model: Any) -> Callable[[], Step]:
@@ -110,7 +122,9 @@ def compiled_steps(model: Any) -> Callable[[], Step]:
         def step(*batch: Any) -> None:
             key = len(batch[1]), rate
             if key not in known:
-                graph = make_fx(update_of(model, rate))(*pytree.tree_map(torch.clone, (held, *batch)))
+                graph = make_fx(update_of(model, rate))(
+                    *pytree.tree_map(torch.clone, (held, *batch))
+                )
                 known[key] = torch.compile(graph, dynamic=False, fullgraph=True, options=options)
             known[key](held, *batch)
 
@@ -125,15 +139,23 @@ def update_of(model: Any, rate: float) -> Callable[..., None]:
     The learning rate is a constant: plain SGD on PyTorch asks for its number, which nobody knows of a tensor while tracing.
     """
 
-    def update(held: list[list[Any]], images: Any, labels: Any, loss_sum: Any, n_correct: Any) -> None:
+    def update(
+        held: list[list[Any]], images: Any, labels: Any, loss_sum: Any, n_correct: Any
+    ) -> None:
         weights, others, (count, *slots) = held
         leaves = [weight.detach().requires_grad_() for weight in weights]
         with torch.enable_grad():
             outputs, new_others = model.stateless_call(leaves, others, images, training=True)
             loss = model.loss(labels, outputs)
         gradients = torch.autograd.grad(loss, leaves)
-        new_weights, (new_count, _, *new_slots) = model.optimizer.stateless_apply([count, rate, *slots], list(gradients), weights)
-        pairs = zip([*weights, *others, count, *slots], [*new_weights, *new_others, new_count, *new_slots], strict=True)
+        new_weights, (new_count, _, *new_slots) = model.optimizer.stateless_apply(
+            [count, rate, *slots], list(gradients), weights
+        )
+        pairs = zip(
+            [*weights, *others, count, *slots],
+            [*new_weights, *new_others, new_count, *new_slots],
+            strict=True,
+        )
         for old, new in pairs:
             if new is not old:  # Keras's optimizers on PyTorch do most of it in place
                 old.copy_(new)
@@ -155,8 +177,14 @@ def _check_compiler() -> None:
     missing = [] if shutil.which(compiler) else [f"no {compiler}"]
     missing += [] if Path(sysconfig.get_path("include"), "Python.h").is_file() else ["no Python.h"]
     if missing:
-        install = "xcode-select --install" if sys.platform == "darwin" else "apt install g++ python3-dev, or your system's like"
-        raise Refused(f"torch.compile needs a C++ compiler and Python's headers; here is {' and '.join(missing)}. Type: {install}")
+        install = (
+            "xcode-select --install"
+            if sys.platform == "darwin"
+            else "apt install g++ python3-dev, or your system's like"
+        )
+        raise Refused(
+            f"torch.compile needs a C++ compiler and Python's headers; here is {' and '.join(missing)}. Type: {install}"
+        )
 
 
 def _watch_cache() -> Callable[[], tuple[int, int]]:
@@ -165,7 +193,10 @@ def _watch_cache() -> Callable[[], tuple[int, int]]:
 
     names = ("fxgraph_cache_hit", "fxgraph_cache_miss")
     before = [counters["inductor"][name] for name in names]
-    return lambda: (counters["inductor"][names[0]] - before[0], counters["inductor"][names[1]] - before[1])
+    return lambda: (
+        counters["inductor"][names[0]] - before[0],
+        counters["inductor"][names[1]] - before[1],
+    )
 
 
 def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
@@ -178,7 +209,10 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
     """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
     images, labels = data
-    loss_sum, n_correct = torch.zeros((), device=images.device), torch.zeros((), dtype=torch.int64, device=images.device)
+    loss_sum, n_correct = (
+        torch.zeros((), device=images.device),
+        torch.zeros((), dtype=torch.int64, device=images.device),
+    )
     step = state.begin()
     for batch in zip(images.split(state.batch_size), labels.split(state.batch_size), strict=True):
         step(*batch, loss_sum, n_correct)
@@ -188,7 +222,11 @@ def epoch(state: State, data: Samples) -> tuple[State, float, float]:
 def facts(state: State) -> dict[str, Any]:
     """Return what only this arm knows."""
     found, missed = state.n_looked_up()
-    cache = {"inductor_cache": "cold" if missed else "warm" if found else None} if state.mode == "compile" else {}
+    cache = (
+        {"inductor_cache": "cold" if missed else "warm" if found else None}
+        if state.mode == "compile"
+        else {}
+    )
     return keras_model.known(state.model) | {
         "n_compiles": state.n_compiles(),
         "jit_requested": state.mode == "compile",

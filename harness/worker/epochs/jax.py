@@ -13,7 +13,9 @@ Train = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
 """From what training carries on, images and labels to what it carries on, the sum of losses and the number right."""
 
 
-def compiled_epoch(step: Callable[[Any, tuple[Any, Any]], tuple[Any, tuple[Any, Any]]], batch_size: int) -> Train:
+def compiled_epoch(
+    step: Callable[[Any, tuple[Any, Any]], tuple[Any, tuple[Any, Any]]], batch_size: int
+) -> Train:
     """Return an epoch as one compiled program; what it carries on is overwritten, not copied (donated).
 
     Batches are sliced out one by one: a scan over (batches, batch, features) would copy all samples into that shape first.
@@ -28,7 +30,10 @@ def compiled_epoch(step: Callable[[Any, tuple[Any, Any]], tuple[Any, tuple[Any, 
         n_full = len(labels) // batch_size
 
         def body(index: Any, carried: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-            batch = [jax.lax.dynamic_slice_in_dim(array, index * batch_size, batch_size) for array in (images, labels)]
+            batch = [
+                jax.lax.dynamic_slice_in_dim(array, index * batch_size, batch_size)
+                for array in (images, labels)
+            ]
             return added(carried, batch)
 
         def added(carried: tuple[Any, Any, Any], batch: Sequence[Any]) -> tuple[Any, Any, Any]:

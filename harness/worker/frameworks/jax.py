@@ -36,7 +36,11 @@ def settings() -> dict[str, Any]:
     """Return what took effect. **Differs**: JAX has no switch for its threads and obeys affinity; TF32 is its default."""
     precision = jax.config.jax_default_matmul_precision
     on_gpu = jax.default_backend() == "gpu"
-    return {"tf32": on_gpu and precision in (None, "default", "tensorfloat32"), "onednn": None, "threads": None}
+    return {
+        "tf32": on_gpu and precision in (None, "default", "tensorfloat32"),
+        "onednn": None,
+        "threads": None,
+    }
 
 
 def held(array: NDArray[Any]) -> Any:
@@ -74,7 +78,9 @@ def read(tensor: Any) -> NDArray[Any]:
     return np.asarray(tensor)
 
 
-def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[Callable[[int], Any], ...]:
+def product(
+    a: NDArray[np.float32], b: NDArray[np.float32], form: str
+) -> tuple[Callable[[int], Any], ...]:
     """Return the ways to multiply two matrices so many times: in one program.
 
     XLA takes what does not change out of a loop; the barrier says that the factors might.
@@ -94,7 +100,11 @@ def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[
 def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
     """Return the ways to add one array of n floats to another so many times: in one program, in place."""
     weights, change = jax.device_put((np.zeros(n, np.float32), np.full(n, 1e-6, np.float32)))
-    program = jax.jit(lambda rounds, start, change: jax.lax.fori_loop(0, rounds, lambda index, carried: carried + change, start))
+    program = jax.jit(
+        lambda rounds, start, change: jax.lax.fori_loop(
+            0, rounds, lambda index, carried: carried + change, start
+        )
+    )
     return (lambda rounds: program(rounds, weights, change),)
 
 

@@ -54,9 +54,13 @@ def read(tensor: Any) -> NDArray[Any]:
     return np.asarray(tensor)
 
 
-def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[Callable[[int], Any], ...]:
+def product(
+    a: NDArray[np.float32], b: NDArray[np.float32], form: str
+) -> tuple[Callable[[int], Any], ...]:
     """Return the ways to multiply two matrices so many times: BLAS, into a matrix that is there."""
-    left, right = (matrix.T if how == "t" else matrix for matrix, how in zip((a, b), form, strict=True))
+    left, right = (
+        matrix.T if how == "t" else matrix for matrix, how in zip((a, b), form, strict=True)
+    )
     result = np.empty((left.shape[0], right.shape[1]), np.float32)
 
     def multiply(rounds: int) -> Any:

@@ -29,9 +29,13 @@ def cuda() -> str | None:
 
 def settings() -> dict[str, Any]:
     """Return what took effect. **Differs**: threads are None where TensorFlow chooses them itself, from affinity."""
-    from tensorflow.python.util import _pywrap_util_port  # no public name says whether oneDNN is compiled in
+    from tensorflow.python.util import (
+        _pywrap_util_port,
+    )  # no public name says whether oneDNN is compiled in
 
-    onednn = bool(_pywrap_util_port.IsMklEnabled()) and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") not in ("0", "false")
+    onednn = bool(_pywrap_util_port.IsMklEnabled()) and os.environ.get(
+        "TF_ENABLE_ONEDNN_OPTS", "1"
+    ) not in ("0", "false")
     on_gpu = bool(tf.config.get_visible_devices("GPU"))
     return {
         "tf32": on_gpu and bool(tf.config.experimental.tensor_float_32_execution_enabled()),
@@ -56,7 +60,9 @@ def generator(seed: int) -> tuple[Callable[..., NDArray[Any]], Callable[[int], N
     def uniform(low: float, high: float, shape: tuple[int, ...]) -> NDArray[Any]:
         return np.asarray(source.uniform(shape, low, high))
 
-    return uniform, lambda n: tf.random.experimental.stateless_shuffle(tf.range(n), source.make_seeds()[:, 0]).numpy()
+    return uniform, lambda n: tf.random.experimental.stateless_shuffle(
+        tf.range(n), source.make_seeds()[:, 0]
+    ).numpy()
 
 
 def where(tensor: Any) -> str:
@@ -75,7 +81,9 @@ def read(tensor: Any) -> NDArray[Any]:
     return np.asarray(tensor)
 
 
-def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[Callable[[int], Any], ...]:
+def product(
+    a: NDArray[np.float32], b: NDArray[np.float32], form: str
+) -> tuple[Callable[[int], Any], ...]:
     """Return the ways to multiply two matrices so many times: a loop of TensorFlow's own operations, and one compiled by XLA.
 
     XLA takes what does not change out of a loop, and TensorFlow offers no barrier: one number of a factor comes from the
@@ -118,12 +126,16 @@ def smallest() -> tuple[Callable[[int], Any], ...]:
     return (count,)
 
 
-def _loop(body: Callable[..., Any], start: tuple[Any, ...], *, compiled: bool) -> Callable[[int], Any]:
+def _loop(
+    body: Callable[..., Any], start: tuple[Any, ...], *, compiled: bool
+) -> Callable[[int], Any]:
     """Return a function that does so many rounds of a loop's body in one call."""
 
     @tf.function(jit_compile=compiled, autograph=False)
     def program(rounds: Any, *start: Any) -> Any:
-        return tf.while_loop(lambda index, *carried: index < rounds, body, (tf.constant(0), *start))[-1]
+        return tf.while_loop(
+            lambda index, *carried: index < rounds, body, (tf.constant(0), *start)
+        )[-1]
 
     return lambda rounds: program(tf.constant(rounds), *start)
 

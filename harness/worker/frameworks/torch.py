@@ -69,9 +69,14 @@ def read(tensor: Any) -> NDArray[Any]:
     return np.asarray(tensor.detach().cpu())
 
 
-def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[Callable[[int], Any], ...]:
+def product(
+    a: NDArray[np.float32], b: NDArray[np.float32], form: str
+) -> tuple[Callable[[int], Any], ...]:
     """Return the ways to multiply two matrices so many times: its BLAS library, into a matrix that is there."""
-    left, right = (_placed(matrix).T if how == "t" else _placed(matrix) for matrix, how in zip((a, b), form, strict=True))
+    left, right = (
+        _placed(matrix).T if how == "t" else _placed(matrix)
+        for matrix, how in zip((a, b), form, strict=True)
+    )
     result = torch.empty(left.shape[0], right.shape[1], device=left.device)
 
     def multiply(rounds: int) -> Any:
@@ -103,7 +108,10 @@ def memory() -> dict[str, int]:
     """Return what CUDA's allocator handed out at most, and held at most; nothing on a CPU, where the system allocates."""
     if not torch.cuda.is_available():
         return {}
-    return {"allocator peak": torch.cuda.max_memory_allocated(), "allocator reserved": torch.cuda.max_memory_reserved()}
+    return {
+        "allocator peak": torch.cuda.max_memory_allocated(),
+        "allocator reserved": torch.cuda.max_memory_reserved(),
+    }
 
 
 def watch_compiles(model: Any) -> Callable[[], int]:

@@ -21,9 +21,13 @@ class BatchGenerator:
 
     def __init__(self, images: Any, labels: Any, batch_size: int = 128) -> None:
         if len(images) == 0 or len(images) != len(labels):
-            raise ValueError(f"BatchGenerator: expected samples, and a label for each; received {len(images)} images, {len(labels)} labels")
+            raise ValueError(
+                f"BatchGenerator: expected samples, and a label for each; received {len(images)} images, {len(labels)} labels"
+            )
         if batch_size < 1:
-            raise ValueError(f"BatchGenerator: batch_size: expected 1 or more; received {batch_size}")
+            raise ValueError(
+                f"BatchGenerator: batch_size: expected 1 or more; received {batch_size}"
+            )
         self.images, self.labels, self.batch_size = images, labels, batch_size
         self.index = 0
         self.num_batches = math.ceil(len(images) / batch_size)
@@ -38,4 +42,6 @@ class BatchGenerator:
 def check_inputs(layer: str, inputs: Sequence[int], kernel: Sequence[int]) -> None:
     """Raise ValueError unless inputs (batch, features) fit a kernel (features, units)."""
     if len(inputs) != 2 or inputs[1] != kernel[0]:
-        raise ValueError(f"{layer}: expected inputs (batch, {kernel[0]}) for its kernel {tuple(kernel)}; received {tuple(inputs)}")
+        raise ValueError(
+            f"{layer}: expected inputs (batch, {kernel[0]}) for its kernel {tuple(kernel)}; received {tuple(inputs)}"
+        )

@@ -23,7 +23,11 @@ from harness.worker.optimizers import Optimizer
 if TYPE_CHECKING:
     from harness.spec.config import Spec
 
-ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {"linear": lambda z: z, "relu": jax.nn.relu, "softmax": jax.nn.softmax}
+ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {
+    "linear": lambda z: z,
+    "relu": jax.nn.relu,
+    "softmax": jax.nn.softmax,
+}
 EPSILON = 1e-7  # as Keras clips probabilities on JAX and PyTorch
 
 
@@ -40,7 +44,14 @@ class Settings(SimpleNamespace):
 class NaiveDense:
     """A fully connected layer: activation(x @ W + b), W uniform in [0, 0.1), b zeros."""
 
-    def __init__(self, input_size: int, output_size: int, activation: Callable[[Any], Any], name: str, key: Any) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        activation: Callable[[Any], Any],
+        name: str,
+        key: Any,
+    ) -> None:
         self.W = jax.random.uniform(key, (input_size, output_size), minval=0, maxval=0.1)  # (I, O)
         self.b = jnp.zeros((output_size,))  # (O,)
         self.activation, self.name = activation, name
@@ -62,7 +73,9 @@ class NaiveSequential:
 
     def __init__(self, layers: Sequence[NaiveDense]) -> None:
         self.layers = layers
-        self.weights = [weight for layer in layers for weight in layer.weights]  # of all layers, one list; an update puts new ones there
+        self.weights = [
+            weight for layer in layers for weight in layer.weights
+        ]  # of all layers, one list; an update puts new ones there
 
     def __call__(self, inputs: Any, weights: Sequence[Any]) -> Any:
         """Return the last layer's outputs, (B, O), for inputs (B, I) and the weights of all layers."""
@@ -73,21 +86,34 @@ class NaiveSequential:
 
 def cross_entropy(labels: Any, outputs: Any, loss_form: str) -> Any:
     """Return each sample's loss, (B,), for labels (B,) and outputs (B, O): probabilities, or logits."""
-    chosen = jnp.take_along_axis(outputs, labels[:, None], axis=1)[:, 0]  # (B,) the output of the right class
+    chosen = jnp.take_along_axis(outputs, labels[:, None], axis=1)[
+        :, 0
+    ]  # (B,) the output of the right class
     if loss_form == "logits":
         return jax.nn.logsumexp(outputs, axis=1) - chosen
     return -jnp.log(jnp.clip(chosen, EPSILON, 1 - EPSILON))
 
 
-def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: Optimizer) -> list[Any]:
+def update_weights(
+    gradients: Sequence[Any], weights: Sequence[Any], optimizer: Optimizer
+) -> list[Any]:
     """Take one step of the optimizer: for SGD, w -= learning_rate * gradient. Return the new weights."""
     return optimizer.updated(weights, gradients, jnp.sqrt)
 
 
-def one_training_step(model: NaiveSequential, optimizer: Optimizer, images: Any, labels: Any, loss_form: str) -> tuple[Any, Any]:
+def one_training_step(
+    model: NaiveSequential, optimizer: Optimizer, images: Any, labels: Any, loss_form: str
+) -> tuple[Any, Any]:
     """Update the model on one batch; return its mean loss and its outputs (B, O), both from before the update."""
     model.weights, optimizer.slots, average_loss, outputs = compiled_step(
-        model, optimizer.settings, model.weights, optimizer.slots, np.float32(optimizer.step), images, labels, loss_form
+        model,
+        optimizer.settings,
+        model.weights,
+        optimizer.slots,
+        np.float32(optimizer.step),
+        images,
+        labels,
+        loss_form,
     )
     optimizer.step += 1
     return average_loss, outputs
@@ -95,7 +121,14 @@ def one_training_step(model: NaiveSequential, optimizer: Optimizer, images: Any,
 
 @partial(jax.jit, static_argnames=("model", "settings", "loss_form"))
 def compiled_step(
-    model: NaiveSequential, settings: Any, weights: Any, slots: Any, step: Any, images: Any, labels: Any, loss_form: str
+    model: NaiveSequential,
+    settings: Any,
+    weights: Any,
+    slots: Any,
+    step: Any,
+    images: Any,
+    labels: Any,
+    loss_form: str,
 ) -> tuple[Any, Any, Any, Any]:
     """Return new weights, new slots, mean loss and outputs: the step as a function of its arguments, which JAX can compile."""
 
@@ -127,7 +160,9 @@ def fit(
         generator = BatchGenerator(images, labels, batch_size)
         for batch in range(generator.num_batches):
             images_batch, labels_batch = generator.next()
-            loss, outputs = one_training_step(model, optimizer, images_batch, labels_batch, loss_form)
+            loss, outputs = one_training_step(
+                model, optimizer, images_batch, labels_batch, loss_form
+            )
             loss_sum += loss * len(labels_batch)
             n_correct += jnp.count_nonzero(jnp.argmax(outputs, axis=1) == labels_batch)
             if batch % 100 == 0:
@@ -154,7 +189,9 @@ class Samples:
     y: Any  # (n,) int32
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+def build(
+    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
+) -> State:
     """Return the spec's model, holding those weights."""
     sizes = [weights[f"{layer.name}/kernel"].shape for layer in spec.layers]
     keys = jax.random.split(jax.random.key(0), len(sizes))
@@ -166,7 +203,11 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     model.weights = [jnp.asarray(given) for given in weights.values()]
     settings = Settings(**vars(spec.optimizer))
     return State(
-        model, Optimizer.start(settings, model.weights, jnp.zeros_like), spec.batch_size, spec.loss_form, framework.watch_compiles(model)
+        model,
+        Optimizer.start(settings, model.weights, jnp.zeros_like),
+        spec.batch_size,
+        spec.loss_form,
+        framework.watch_compiles(model),
     )
 
 
@@ -179,7 +220,15 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
     """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
-    loss, accuracy = fit(state.model, state.optimizer, data.x, data.y, epochs=1, batch_size=state.batch_size, loss_form=state.loss_form)
+    loss, accuracy = fit(
+        state.model,
+        state.optimizer,
+        data.x,
+        data.y,
+        epochs=1,
+        batch_size=state.batch_size,
+        loss_form=state.loss_form,
+    )
     return state, loss, accuracy
 
 
@@ -202,7 +251,12 @@ def slots(state: State) -> dict[str, NDArray[np.float32]]:
     return state.optimizer.named_slots(export(state))
 
 
-def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+def resume(
+    state: State,
+    weights: Mapping[str, NDArray[np.float32]],
+    slots: Mapping[str, NDArray[np.float32]],
+    n_updates: int,
+) -> State:
     """Return the state as training had left it after n_updates: those weights, those slots."""
     state.model.weights = [jnp.asarray(given) for given in weights.values()]
     state.optimizer.resume(weights, slots, n_updates, jnp.asarray)

@@ -51,14 +51,22 @@ def softmax_backward(gradient: Any, outputs: Any) -> Any:
     return outputs * (gradient - (gradient * outputs).sum(axis=1, keepdims=True))
 
 
-ACTIVATIONS = {"linear": (linear, linear_backward), "relu": (relu, relu_backward), "softmax": (softmax, softmax_backward)}
+ACTIVATIONS = {
+    "linear": (linear, linear_backward),
+    "relu": (relu, relu_backward),
+    "softmax": (softmax, softmax_backward),
+}
 
 
 class NaiveDense:
     """A fully connected layer: activation(x @ W + b), W uniform in [0, 0.1), b zeros."""
 
-    def __init__(self, input_size: int, output_size: int, activation: Any, name: str = "NaiveDense") -> None:
-        self.W = np.random.default_rng().uniform(0, 0.1, (input_size, output_size)).astype(np.float32)  # (I, O)
+    def __init__(
+        self, input_size: int, output_size: int, activation: Any, name: str = "NaiveDense"
+    ) -> None:
+        self.W = (
+            np.random.default_rng().uniform(0, 0.1, (input_size, output_size)).astype(np.float32)
+        )  # (I, O)
         self.b = np.zeros(output_size, np.float32)  # (O,)
         (self.activation, self.activation_backward), self.name = activation, name
 
@@ -127,7 +135,9 @@ def cross_entropy_backward(labels: Any, outputs: Any, loss_form: str) -> Any:
     chosen = outputs[rows, labels]
     gradient = np.zeros_like(outputs)
     inside = (chosen > EPSILON) & (chosen < 1 - EPSILON)  # where the clip cuts, nothing flows back
-    gradient[rows, labels] = np.where(inside, -1 / np.maximum(chosen, EPSILON), 0) / np.float32(len(labels))
+    gradient[rows, labels] = np.where(inside, -1 / np.maximum(chosen, EPSILON), 0) / np.float32(
+        len(labels)
+    )
     return gradient
 
 
@@ -137,7 +147,9 @@ def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: 
         weight[...] = new
 
 
-def one_training_step(model: NaiveSequential, optimizer: Optimizer, images: Any, labels: Any, loss_form: str) -> tuple[Any, Any]:
+def one_training_step(
+    model: NaiveSequential, optimizer: Optimizer, images: Any, labels: Any, loss_form: str
+) -> tuple[Any, Any]:
     """Update the model on one batch; return its mean loss and its outputs (B, O), both from before the update."""
     outputs = model(images)
     average_loss = cross_entropy(labels, outputs, loss_form).mean()
@@ -164,7 +176,9 @@ def fit(
         generator = BatchGenerator(images, labels, batch_size)
         for batch in range(generator.num_batches):
             images_batch, labels_batch = generator.next()
-            loss, outputs = one_training_step(model, optimizer, images_batch, labels_batch, loss_form)
+            loss, outputs = one_training_step(
+                model, optimizer, images_batch, labels_batch, loss_form
+            )
             loss_sum += loss * len(labels_batch)
             n_correct += int(np.count_nonzero(outputs.argmax(axis=1) == labels_batch))
             if batch % 100 == 0:
@@ -190,7 +204,9 @@ class Samples:
     y: Any  # (n,) uint8
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+def build(
+    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
+) -> State:
     """Return the spec's model, holding those weights."""
     sizes = [weights[f"{layer.name}/kernel"].shape for layer in spec.layers]
     layers = [
@@ -200,7 +216,12 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     model = NaiveSequential(layers)
     for own, given in zip(model.weights, weights.values(), strict=True):
         own[...] = given
-    return State(model, Optimizer.start(spec.optimizer, model.weights, np.zeros_like), spec.batch_size, spec.loss_form)
+    return State(
+        model,
+        Optimizer.start(spec.optimizer, model.weights, np.zeros_like),
+        spec.batch_size,
+        spec.loss_form,
+    )
 
 
 def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
@@ -210,7 +231,15 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
     """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
-    loss, accuracy = fit(state.model, state.optimizer, data.x, data.y, epochs=1, batch_size=state.batch_size, loss_form=state.loss_form)
+    loss, accuracy = fit(
+        state.model,
+        state.optimizer,
+        data.x,
+        data.y,
+        epochs=1,
+        batch_size=state.batch_size,
+        loss_form=state.loss_form,
+    )
     return state, loss, accuracy
 
 
@@ -233,7 +262,12 @@ def slots(state: State) -> dict[str, NDArray[np.float32]]:
     return state.optimizer.named_slots(export(state))
 
 
-def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+def resume(
+    state: State,
+    weights: Mapping[str, NDArray[np.float32]],
+    slots: Mapping[str, NDArray[np.float32]],
+    n_updates: int,
+) -> State:
     """Return the state as training had left it after n_updates: those weights, those slots."""
     for own, given in zip(state.model.weights, weights.values(), strict=True):
         own[...] = given

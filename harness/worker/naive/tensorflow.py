@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from harness.spec.config import Spec
 
 OPTIONS = {"operations": ("tensorflow", "keras"), "update": ("by_hand", "keras")}
-ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {"linear": tf.identity, "relu": tf.nn.relu, "softmax": tf.nn.softmax}
+ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {
+    "linear": tf.identity,
+    "relu": tf.nn.relu,
+    "softmax": tf.nn.softmax,
+}
 KERAS_ACTIVATIONS = {"linear": lambda z: z, "relu": keras.ops.relu, "softmax": keras.ops.softmax}
 EPSILON = 1e-7  # as Keras clips probabilities on JAX and PyTorch; on TensorFlow it goes back to the logits
 
@@ -33,8 +37,16 @@ EPSILON = 1e-7  # as Keras clips probabilities on JAX and PyTorch; on TensorFlow
 class NaiveDense:
     """A fully connected layer: activation(x @ W + b), W uniform in [0, 0.1), b zeros."""
 
-    def __init__(self, input_size: int, output_size: int, activation: Callable[[Any], Any], name: str = "NaiveDense") -> None:
-        self.W = tf.Variable(tf.random.uniform((input_size, output_size), minval=0, maxval=0.1))  # (I, O)
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        activation: Callable[[Any], Any],
+        name: str = "NaiveDense",
+    ) -> None:
+        self.W = tf.Variable(
+            tf.random.uniform((input_size, output_size), minval=0, maxval=0.1)
+        )  # (I, O)
         self.b = tf.Variable(tf.zeros((output_size,)))  # (O,)
         self.activation, self.name = activation, name
 
@@ -79,7 +91,9 @@ class NaiveSequential:
 
 def cross_entropy(labels: Any, outputs: Any, loss_form: str) -> Any:
     """Return each sample's loss, (B,), for labels (B,) and outputs (B, O): probabilities, or logits."""
-    chosen = tf.reduce_sum(outputs * tf.one_hot(labels, outputs.shape[1]), axis=1)  # (B,) the output of the right class
+    chosen = tf.reduce_sum(
+        outputs * tf.one_hot(labels, outputs.shape[1]), axis=1
+    )  # (B,) the output of the right class
     if loss_form == "logits":
         return tf.reduce_logsumexp(outputs, axis=1) - chosen
     return -tf.math.log(tf.clip_by_value(chosen, EPSILON, 1 - EPSILON))
@@ -87,7 +101,9 @@ def cross_entropy(labels: Any, outputs: Any, loss_form: str) -> Any:
 
 def keras_cross_entropy(labels: Any, outputs: Any, loss_form: str) -> Any:
     """Return the same in keras.ops. **Differs**: of probabilities that keras.ops.softmax made, it goes back to the logits."""
-    return keras.ops.sparse_categorical_crossentropy(labels, outputs, from_logits=loss_form == "logits")
+    return keras.ops.sparse_categorical_crossentropy(
+        labels, outputs, from_logits=loss_form == "logits"
+    )
 
 
 def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: Any) -> None:
@@ -99,7 +115,9 @@ def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: 
         weight.assign(new)
 
 
-def one_training_step(model: NaiveSequential, optimizer: Any, images: Any, labels: Any, loss_form: str) -> tuple[Any, Any]:
+def one_training_step(
+    model: NaiveSequential, optimizer: Any, images: Any, labels: Any, loss_form: str
+) -> tuple[Any, Any]:
     """Update the model on one batch; return its mean loss and its outputs (B, O), both from before the update."""
     with tf.GradientTape() as tape:
         outputs = model(images)
@@ -127,9 +145,13 @@ def fit(
         generator = BatchGenerator(images, labels, batch_size)
         for batch in range(generator.num_batches):
             images_batch, labels_batch = generator.next()
-            loss, outputs = one_training_step(model, optimizer, images_batch, labels_batch, loss_form)
+            loss, outputs = one_training_step(
+                model, optimizer, images_batch, labels_batch, loss_form
+            )
             loss_sum += loss * len(labels_batch)
-            n_correct += tf.reduce_sum(tf.cast(tf.argmax(outputs, axis=1) == labels_batch, tf.float32))
+            n_correct += tf.reduce_sum(
+                tf.cast(tf.argmax(outputs, axis=1) == labels_batch, tf.float32)
+            )
             if batch % 100 == 0:
                 report(epoch, batch, float(loss))
     return float(loss_sum) / len(images), int(n_correct) / len(images)
@@ -154,10 +176,14 @@ class Samples:
     y: Any  # (n,) int64
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+def build(
+    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
+) -> State:
     """Return the spec's model, holding those weights."""
     in_keras = getattr(options, "operations", "tensorflow") == "keras"
-    dense, activations = (NaiveKerasDense, KERAS_ACTIVATIONS) if in_keras else (NaiveDense, ACTIVATIONS)
+    dense, activations = (
+        (NaiveKerasDense, KERAS_ACTIVATIONS) if in_keras else (NaiveDense, ACTIVATIONS)
+    )
     sizes = [weights[f"{layer.name}/kernel"].shape for layer in spec.layers]
     layers = [
         dense(n_inputs, units, activations[layer.activation], layer.name)
@@ -184,7 +210,15 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
     """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
-    loss, accuracy = fit(state.model, state.optimizer, data.x, data.y, epochs=1, batch_size=state.batch_size, loss_form=state.loss_form)
+    loss, accuracy = fit(
+        state.model,
+        state.optimizer,
+        data.x,
+        data.y,
+        epochs=1,
+        batch_size=state.batch_size,
+        loss_form=state.loss_form,
+    )
     return state, loss, accuracy
 
 
@@ -209,7 +243,12 @@ def slots(state: State) -> dict[str, NDArray[np.float32]]:
     return keras_optimizer.slots(state.optimizer, state.settings, export(state))
 
 
-def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+def resume(
+    state: State,
+    weights: Mapping[str, NDArray[np.float32]],
+    slots: Mapping[str, NDArray[np.float32]],
+    n_updates: int,
+) -> State:
     """Return the state as training had left it after n_updates: those weights, those slots."""
     variables = state.model.weights
     for own, given in zip(variables, weights.values(), strict=True):
@@ -217,7 +256,9 @@ def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapp
     if isinstance(state.optimizer, Optimizer):
         state.optimizer.resume(weights, slots, n_updates, tf.convert_to_tensor)
     else:
-        keras_optimizer.resume(state.optimizer, state.settings, variables, weights, slots, n_updates)
+        keras_optimizer.resume(
+            state.optimizer, state.settings, variables, weights, slots, n_updates
+        )
     return state
 
 
@@ -232,7 +273,9 @@ def facts(state: State) -> dict[str, Any]:
     return {
         "device": framework.where(weights[0]),
         "n_parameters": int(sum(np.prod(weight.shape) for weight in weights)),
-        "n_updates": optimizer.step if isinstance(optimizer, Optimizer) else int(optimizer.iterations),
+        "n_updates": optimizer.step
+        if isinstance(optimizer, Optimizer)
+        else int(optimizer.iterations),
         "n_compiles": 0,
         "jit_requested": False,
         "jit_effective": False,

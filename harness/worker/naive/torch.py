@@ -23,14 +23,24 @@ ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {
     "relu": torch.relu,
     "softmax": lambda z: torch.softmax(z, dim=1),
 }
-DEVICE = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+DEVICE = (
+    torch.accelerator.current_accelerator()
+    if torch.accelerator.is_available()
+    else torch.device("cpu")
+)
 EPSILON = 1e-7  # as Keras clips probabilities on JAX and PyTorch
 
 
 class NaiveDense:
     """A fully connected layer: activation(x @ W + b), W uniform in [0, 0.1), b zeros."""
 
-    def __init__(self, input_size: int, output_size: int, activation: Callable[[Any], Any], name: str = "NaiveDense") -> None:
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        activation: Callable[[Any], Any],
+        name: str = "NaiveDense",
+    ) -> None:
         self.W = (torch.rand((input_size, output_size)) * 0.1).to(DEVICE).requires_grad_()  # (I, O)
         self.b = torch.zeros((output_size,)).to(DEVICE).requires_grad_()  # (O,)
         self.activation, self.name = activation, name
@@ -75,11 +85,15 @@ def cross_entropy(labels: Any, outputs: Any, loss_form: str) -> Any:
 def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: Optimizer) -> None:
     """Take one step of the optimizer: for SGD, w -= learning_rate * gradient."""
     with torch.no_grad():
-        for weight, new in zip(weights, optimizer.updated(weights, gradients, torch.sqrt), strict=True):
+        for weight, new in zip(
+            weights, optimizer.updated(weights, gradients, torch.sqrt), strict=True
+        ):
             weight.copy_(new)
 
 
-def one_training_step(model: NaiveSequential, optimizer: Optimizer, images: Any, labels: Any, loss_form: str) -> tuple[Any, Any]:
+def one_training_step(
+    model: NaiveSequential, optimizer: Optimizer, images: Any, labels: Any, loss_form: str
+) -> tuple[Any, Any]:
     """Update the model on one batch; return its mean loss and its outputs (B, O), both from before the update."""
     outputs = model(images)
     average_loss = cross_entropy(labels, outputs, loss_form).mean()
@@ -106,7 +120,9 @@ def fit(
         generator = BatchGenerator(images, labels, batch_size)
         for batch in range(generator.num_batches):
             images_batch, labels_batch = generator.next()
-            loss, outputs = one_training_step(model, optimizer, images_batch, labels_batch, loss_form)
+            loss, outputs = one_training_step(
+                model, optimizer, images_batch, labels_batch, loss_form
+            )
             loss_sum += loss * len(labels_batch)
             n_correct += torch.count_nonzero(outputs.argmax(dim=1) == labels_batch)
             if batch % 100 == 0:
@@ -132,7 +148,9 @@ class Samples:
     y: Any  # (n,) int64
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+def build(
+    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
+) -> State:
     """Return the spec's model, holding those weights."""
     sizes = [weights[f"{layer.name}/kernel"].shape for layer in spec.layers]
     layers = [
@@ -142,19 +160,34 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     model = NaiveSequential(layers)
     for own, given in zip(model.weights, weights.values(), strict=True):
         own.data.copy_(torch.from_numpy(given))
-    return State(model, Optimizer.start(spec.optimizer, model.weights, torch.zeros_like), spec.batch_size, spec.loss_form)
+    return State(
+        model,
+        Optimizer.start(spec.optimizer, model.weights, torch.zeros_like),
+        spec.batch_size,
+        spec.loss_form,
+    )
 
 
 def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
     """Return the samples as tensors on the device."""
-    samples = Samples(torch.from_numpy(x).to(DEVICE), torch.from_numpy(y.astype(np.int64)).to(DEVICE))
+    samples = Samples(
+        torch.from_numpy(x).to(DEVICE), torch.from_numpy(y.astype(np.int64)).to(DEVICE)
+    )
     framework.wait([samples.x, samples.y])
     return samples
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
     """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
-    loss, accuracy = fit(state.model, state.optimizer, data.x, data.y, epochs=1, batch_size=state.batch_size, loss_form=state.loss_form)
+    loss, accuracy = fit(
+        state.model,
+        state.optimizer,
+        data.x,
+        data.y,
+        epochs=1,
+        batch_size=state.batch_size,
+        loss_form=state.loss_form,
+    )
     return state, loss, accuracy
 
 
@@ -178,11 +211,18 @@ def slots(state: State) -> dict[str, NDArray[np.float32]]:
     return state.optimizer.named_slots(export(state))
 
 
-def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+def resume(
+    state: State,
+    weights: Mapping[str, NDArray[np.float32]],
+    slots: Mapping[str, NDArray[np.float32]],
+    n_updates: int,
+) -> State:
     """Return the state as training had left it after n_updates: those weights, those slots."""
     for own, given in zip(state.model.weights, weights.values(), strict=True):
         own.data.copy_(torch.from_numpy(given))
-    state.optimizer.resume(weights, slots, n_updates, lambda value: torch.from_numpy(value).to(DEVICE))
+    state.optimizer.resume(
+        weights, slots, n_updates, lambda value: torch.from_numpy(value).to(DEVICE)
+    )
     return state
 
 

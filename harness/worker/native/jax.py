@@ -75,20 +75,30 @@ def loss_from_logits(logits: Any, labels: Any) -> Any:
 LOSSES = {"probs": loss_from_probabilities, "logits": loss_from_logits}
 
 
-def keras_update(settings: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any, Any], tuple[Any, Any]]]:
+def keras_update(
+    settings: Any,
+) -> tuple[Callable[[Any], Any], Callable[[Any, Any, Any], tuple[Any, Any]]]:
     """Return (start, update) of the optimizer in Keras's equations, with all of the spec's settings."""
 
     def start(weights: Any) -> Any:
-        return {"slots": Optimizer.start(settings, weights, jnp.zeros_like).slots, "step": jnp.float32(0)}
+        return {
+            "slots": Optimizer.start(settings, weights, jnp.zeros_like).slots,
+            "step": jnp.float32(0),
+        }
 
     def update(weights: Any, gradients: Any, carried: Any) -> tuple[Any, Any]:
         optimizer = Optimizer(settings, carried["slots"], carried["step"])
-        return optimizer.updated(weights, gradients, jnp.sqrt), {"slots": optimizer.slots, "step": optimizer.step}
+        return optimizer.updated(weights, gradients, jnp.sqrt), {
+            "slots": optimizer.slots,
+            "step": optimizer.step,
+        }
 
     return start, update
 
 
-def own_update(settings: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any, Any], tuple[Any, Any]]]:
+def own_update(
+    settings: Any,
+) -> tuple[Callable[[Any], Any], Callable[[Any, Any, Any], tuple[Any, Any]]]:
     """Return (start, update) of optax's optimizer of that name with its own defaults, at the spec's learning rate and momentum."""
     known = {
         "sgd": lambda: optax.sgd(settings.learning_rate, settings.momentum or None),
@@ -104,11 +114,17 @@ def own_update(settings: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any,
     return optimizer.init, update
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+def build(
+    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
+) -> State:
     """Return what training begins with, holding those weights, and its compiled functions in the flavour asked for."""
     idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
     activations = tuple(layer.activation for layer in spec.layers[:-1])
-    losses = optax.losses.softmax_cross_entropy_with_integer_labels if idiomatic else LOSSES[spec.loss_form]
+    losses = (
+        optax.losses.softmax_cross_entropy_with_integer_labels
+        if idiomatic
+        else LOSSES[spec.loss_form]
+    )
     start, update = (own_update if idiomatic else keras_update)(spec.optimizer)
 
     def mean_loss(weights: Any, images: Any, labels: Any) -> tuple[Any, Any]:
@@ -117,9 +133,14 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
 
     def step(carry: Any, batch: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
         images, labels = batch
-        (average_loss, n_correct), gradients = jax.value_and_grad(mean_loss, has_aux=True)(carry["weights"], images, labels)
+        (average_loss, n_correct), gradients = jax.value_and_grad(mean_loss, has_aux=True)(
+            carry["weights"], images, labels
+        )
         new, optimizer = update(carry["weights"], gradients, carry["optimizer"])
-        return {"weights": new, "optimizer": optimizer, "n_updates": carry["n_updates"] + 1}, (average_loss * len(labels), n_correct)
+        return {"weights": new, "optimizer": optimizer, "n_updates": carry["n_updates"] + 1}, (
+            average_loss * len(labels),
+            n_correct,
+        )
 
     def outputs(carried: Any, images: Any) -> Any:
         logits = forward(carried, images, activations)
@@ -181,18 +202,32 @@ def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def export(state: State) -> dict[str, NDArray[np.float32]]:
     """Return the weights by name, kernels (inputs, units), biases (units,)."""
-    return {name: np.asarray(weight) for name, weight in zip(state.names, state.carry["weights"], strict=True)}
+    return {
+        name: np.asarray(weight)
+        for name, weight in zip(state.names, state.carry["weights"], strict=True)
+    }
 
 
 def slots(state: State) -> dict[str, NDArray[np.float32]]:
     """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight; nothing in the idiomatic flavour."""
-    return Optimizer(state.settings, state.carry["optimizer"]["slots"]).named_slots(state.names) if state.settings else {}
+    return (
+        Optimizer(state.settings, state.carry["optimizer"]["slots"]).named_slots(state.names)
+        if state.settings
+        else {}
+    )
 
 
-def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+def resume(
+    state: State,
+    weights: Mapping[str, NDArray[np.float32]],
+    slots: Mapping[str, NDArray[np.float32]],
+    n_updates: int,
+) -> State:
     """Return the state as training had left it after n_updates: those weights, those slots."""
     if n_updates and not state.settings:
-        raise Refused("the idiomatic flavour keeps optax's own memory: it begins anew, and is not resumed")
+        raise Refused(
+            "the idiomatic flavour keeps optax's own memory: it begins anew, and is not resumed"
+        )
     first = [jnp.array(value) for value in weights.values()]
     optimizer = state.start(first)
     if state.settings:

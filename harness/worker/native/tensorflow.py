@@ -49,7 +49,9 @@ class State:
     names: tuple[str, ...]
     weights: list[Any]
     optimizer: Optimizer | None  # None in the idiomatic flavour, whose memory is TensorFlow's own
-    start: Callable[[], Train]  # makes `train`, with a memory that begins anew in the idiomatic flavour
+    start: Callable[
+        [], Train
+    ]  # makes `train`, with a memory that begins anew in the idiomatic flavour
     train: Train
     predict: Callable[[Any], Any]
     progress: Progress
@@ -67,11 +69,15 @@ class Samples:
 def forward(weights: Sequence[Any], images: Any, activations: tuple[str, ...]) -> Any:
     """Return the logits, (B, O); `activations` are the hidden layers'."""
     for index, activation in enumerate((*activations, "linear")):
-        images = ACTIVATIONS[activation](tf.matmul(images, weights[2 * index]) + weights[2 * index + 1])
+        images = ACTIVATIONS[activation](
+            tf.matmul(images, weights[2 * index]) + weights[2 * index + 1]
+        )
     return images
 
 
-def gradients_of(weights: Sequence[Any], images: Any, labels: Any, activations: tuple[str, ...]) -> tuple[Any, Any, Any]:
+def gradients_of(
+    weights: Sequence[Any], images: Any, labels: Any, activations: tuple[str, ...]
+) -> tuple[Any, Any, Any]:
     """Return the gradients of the mean loss, the sum of losses, and how many of the batch are right.
 
     The loss is from logits in both forms: so it is in Keras on TensorFlow, which looks through a softmax before the loss.
@@ -85,13 +91,21 @@ def gradients_of(weights: Sequence[Any], images: Any, labels: Any, activations: 
     return tape.gradient(mean, weights), tf.reduce_sum(losses), right
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+def build(
+    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
+) -> State:
     """Return variables that hold those weights, and their compiled functions in the flavour asked for."""
     idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
     activations = tuple(layer.activation for layer in spec.layers[:-1])
     variables = [tf.Variable(value) for value in weights.values()]
     progress = Progress(tf.Variable(np.float32(0)))
-    optimizer = None if idiomatic else Optimizer.start(spec.optimizer, variables, lambda weight: tf.Variable(tf.zeros_like(weight)))
+    optimizer = (
+        None
+        if idiomatic
+        else Optimizer.start(
+            spec.optimizer, variables, lambda weight: tf.Variable(tf.zeros_like(weight))
+        )
+    )
 
     def start() -> Train:
         if optimizer:
@@ -107,7 +121,13 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
     return State(tuple(weights), variables, optimizer, start, start(), predict, progress)
 
 
-def compiled_epoch(spec: Spec, variables: list[Any], optimizer: Optimizer, activations: tuple[str, ...], progress: Progress) -> Train:
+def compiled_epoch(
+    spec: Spec,
+    variables: list[Any],
+    optimizer: Optimizer,
+    activations: tuple[str, ...],
+    progress: Progress,
+) -> Train:
     """Return an epoch as one program compiled by XLA, which carries weights and slots as values and assigns them at its end."""
     slots, count = optimizer.slots, progress.n_updates
 
@@ -129,7 +149,9 @@ def compiled_epoch(spec: Spec, variables: list[Any], optimizer: Optimizer, activ
             tf.constant(0.0),
         )
         state = over_batches(step, state, images, labels, spec.batch_size)
-        for variable, value in zip(tf.nest.flatten((variables, slots, count)), tf.nest.flatten(state[:3]), strict=True):
+        for variable, value in zip(
+            tf.nest.flatten((variables, slots, count)), tf.nest.flatten(state[:3]), strict=True
+        ):
             variable.assign(value)
         return state[3], state[4]
 
@@ -138,10 +160,16 @@ def compiled_epoch(spec: Spec, variables: list[Any], optimizer: Optimizer, activ
 
 def own_sgd(rate: float, momentum: float) -> Any:
     """Return TensorFlow's own gradient descent, with momentum where there is any."""
-    return tf.compat.v1.train.MomentumOptimizer(rate, momentum) if momentum else tf.compat.v1.train.GradientDescentOptimizer(rate)
+    return (
+        tf.compat.v1.train.MomentumOptimizer(rate, momentum)
+        if momentum
+        else tf.compat.v1.train.GradientDescentOptimizer(rate)
+    )
 
 
-def traced_steps(spec: Spec, variables: list[Any], activations: tuple[str, ...], progress: Progress) -> Train:
+def traced_steps(
+    spec: Spec, variables: list[Any], activations: tuple[str, ...], progress: Progress
+) -> Train:
     """Return an epoch as a loop over a tf.data pipeline, each batch one call of a traced step."""
     rate = spec.optimizer.learning_rate
     known = {
@@ -161,8 +189,14 @@ def traced_steps(spec: Spec, variables: list[Any], activations: tuple[str, ...],
 
     def train(data: Samples) -> tuple[Any, Any]:
         called = time.perf_counter()
-        with tf.device("cpu:0"):  # tf.data slices there; on an accelerator it would copy all samples back first
-            batches = iter(tf.data.Dataset.from_tensor_slices(data.host).batch(spec.batch_size).prefetch(tf.data.AUTOTUNE))
+        with tf.device(
+            "cpu:0"
+        ):  # tf.data slices there; on an accelerator it would copy all samples back first
+            batches = iter(
+                tf.data.Dataset.from_tensor_slices(data.host)
+                .batch(spec.batch_size)
+                .prefetch(tf.data.AUTOTUNE)
+            )
         began, loss_sum, n_correct = time.perf_counter(), 0.0, 0.0
         for images, labels in batches:
             loss, right = step(images, labels)
@@ -193,7 +227,12 @@ def epoch(state: State, data: Samples) -> tuple[State, float, float]:
 def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the model's output for each sample, (n, classes): probabilities or logits, as the spec has it."""
     batches = range(0, len(x), PREDICT_BATCH)
-    return np.concatenate([state.predict(tf.convert_to_tensor(x[begin : begin + PREDICT_BATCH])).numpy() for begin in batches])
+    return np.concatenate(
+        [
+            state.predict(tf.convert_to_tensor(x[begin : begin + PREDICT_BATCH])).numpy()
+            for begin in batches
+        ]
+    )
 
 
 def export(state: State) -> dict[str, NDArray[np.float32]]:
@@ -206,10 +245,17 @@ def slots(state: State) -> dict[str, NDArray[np.float32]]:
     return state.optimizer.named_slots(state.names) if state.optimizer else {}
 
 
-def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+def resume(
+    state: State,
+    weights: Mapping[str, NDArray[np.float32]],
+    slots: Mapping[str, NDArray[np.float32]],
+    n_updates: int,
+) -> State:
     """Return the state as training had left it after n_updates: those weights, those slots."""
     if n_updates and not state.optimizer:
-        raise Refused("the idiomatic flavour keeps TensorFlow's own memory: it begins anew, and is not resumed")
+        raise Refused(
+            "the idiomatic flavour keeps TensorFlow's own memory: it begins anew, and is not resumed"
+        )
     for variable, value in zip(state.weights, weights.values(), strict=True):
         variable.assign(value)
     if state.optimizer:

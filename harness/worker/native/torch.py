@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 OPTIONS = {"flavour": ("equal", "idiomatic")}
 EXPRESSES = {"activations": ("linear", "relu")}  # of hidden layers
 ACTIVATIONS = {"linear": nn.Identity, "relu": nn.ReLU}
-DEVICE = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+DEVICE = (
+    torch.accelerator.current_accelerator()
+    if torch.accelerator.is_available()
+    else torch.device("cpu")
+)
 EPSILON = 1e-7  # as Keras clips probabilities
 PREDICT_BATCH = 256
 
@@ -39,8 +43,12 @@ class Network(nn.Module):
         super().__init__()
         sizes = [n_inputs, *(layer.units for layer in spec.layers)]
         self.names = [layer.name for layer in spec.layers]
-        self.linear = nn.ModuleList([nn.Linear(size, layer.units) for size, layer in zip(sizes, spec.layers, strict=False)])
-        self.activations = nn.ModuleList([*(ACTIVATIONS[layer.activation]() for layer in spec.layers[:-1]), nn.Identity()])
+        self.linear = nn.ModuleList(
+            [nn.Linear(size, layer.units) for size, layer in zip(sizes, spec.layers, strict=False)]
+        )
+        self.activations = nn.ModuleList(
+            [*(ACTIVATIONS[layer.activation]() for layer in spec.layers[:-1]), nn.Identity()]
+        )
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the logits, (B, O)."""
@@ -62,8 +70,12 @@ class KerasOptimizer(torch.optim.Optimizer):
 class KerasRMSprop(KerasOptimizer):
     """RMSprop in Keras's equations, see harness.worker.optimizers.rmsprop: epsilon inside the root."""
 
-    def __init__(self, parameters: Iterable[torch.Tensor], learning_rate: float, rho: float, epsilon: float) -> None:
-        super().__init__(parameters, {"learning_rate": learning_rate, "rho": rho, "epsilon": epsilon})
+    def __init__(
+        self, parameters: Iterable[torch.Tensor], learning_rate: float, rho: float, epsilon: float
+    ) -> None:
+        super().__init__(
+            parameters, {"learning_rate": learning_rate, "rho": rho, "epsilon": epsilon}
+        )
 
     @torch.no_grad()
     def step(self) -> None:
@@ -82,16 +94,38 @@ class KerasRMSprop(KerasOptimizer):
 class KerasAdam(KerasOptimizer):
     """Adam in Keras's equations, see harness.worker.optimizers.adam: epsilon-hat."""
 
-    def __init__(self, parameters: Iterable[torch.Tensor], learning_rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
-        super().__init__(parameters, {"learning_rate": learning_rate, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "step": 0})
+    def __init__(
+        self,
+        parameters: Iterable[torch.Tensor],
+        learning_rate: float,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+    ) -> None:
+        super().__init__(
+            parameters,
+            {
+                "learning_rate": learning_rate,
+                "beta_1": beta_1,
+                "beta_2": beta_2,
+                "epsilon": epsilon,
+                "step": 0,
+            },
+        )
 
     @torch.no_grad()
     def step(self) -> None:
         """Update all parameters, all of them in one call of each operation."""
         for group in self.param_groups:
             group["step"] += 1
-            beta_1, beta_2, step = np.float32(group["beta_1"]), np.float32(group["beta_2"]), np.float32(group["step"])
-            alpha = float(np.float32(group["learning_rate"]) * np.sqrt(1 - beta_2**step) / (1 - beta_1**step))
+            beta_1, beta_2, step = (
+                np.float32(group["beta_1"]),
+                np.float32(group["beta_2"]),
+                np.float32(group["step"]),
+            )
+            alpha = float(
+                np.float32(group["learning_rate"]) * np.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+            )
             weights = group["params"]
             gradients = [weight.grad for weight in weights]
             means = self._slots("mean", weights)
@@ -113,7 +147,9 @@ class State:
     optimizer: torch.optim.Optimizer
     batches: Callable[[Samples], Iterable[tuple[torch.Tensor, torch.Tensor]]]
     probabilities: bool  # what predict returns
-    settings: Any  # the optimizer's; None in the idiomatic flavour, whose memory is torch.optim's own
+    settings: (
+        Any  # the optimizer's; None in the idiomatic flavour, whose memory is torch.optim's own
+    )
     n_compiles: Callable[[], int]
     n_updates: int = 0
 
@@ -127,7 +163,9 @@ class Samples:
     y: torch.Tensor  # (n,) int64
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
+def build(
+    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
+) -> State:
     """Return the spec's network, holding those weights, its loss and its optimizer in the flavour asked for."""
     network = Network(weights[f"{spec.layers[0].name}/kernel"].shape[0], spec)
     with torch.no_grad():
@@ -140,7 +178,9 @@ def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: Simpl
         network,
         nn.CrossEntropyLoss() if from_logits else clipped_cross_entropy,
         (own_optimizer if idiomatic else keras_optimizer)(network.parameters(), spec.optimizer),
-        (lambda samples: loaded(samples, spec.batch_size)) if idiomatic else (lambda samples: sliced(samples, spec.batch_size)),
+        (lambda samples: loaded(samples, spec.batch_size))
+        if idiomatic
+        else (lambda samples: sliced(samples, spec.batch_size)),
         spec.loss_form == "probs",
         None if idiomatic else spec.optimizer,
         framework.watch_compiles(network),
@@ -165,7 +205,9 @@ def own_optimizer(parameters: Iterable[torch.Tensor], settings: Any) -> torch.op
     """Return torch.optim's optimizer of that name with its own defaults, at the spec's learning rate and momentum."""
     if settings.name == "sgd":
         return torch.optim.SGD(parameters, lr=settings.learning_rate, momentum=settings.momentum)
-    return {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam}[settings.name](parameters, lr=settings.learning_rate)
+    return {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam}[settings.name](
+        parameters, lr=settings.learning_rate
+    )
 
 
 def sliced(samples: Samples, batch_size: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
@@ -175,7 +217,10 @@ def sliced(samples: Samples, batch_size: int) -> Iterable[tuple[torch.Tensor, to
 
 def loaded(samples: Samples, batch_size: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
     """Return the batches of a DataLoader, each moved to the device. The samples come in their order: no shuffling here."""
-    return ((images.to(DEVICE), labels.to(DEVICE)) for images, labels in DataLoader(samples.dataset, batch_size=batch_size))
+    return (
+        (images.to(DEVICE), labels.to(DEVICE))
+        for images, labels in DataLoader(samples.dataset, batch_size=batch_size)
+    )
 
 
 def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
@@ -189,7 +234,10 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
     """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
     state.network.train()
-    loss_sum, n_correct = torch.zeros((), device=DEVICE), torch.zeros((), dtype=torch.int64, device=DEVICE)
+    loss_sum, n_correct = (
+        torch.zeros((), device=DEVICE),
+        torch.zeros((), dtype=torch.int64, device=DEVICE),
+    )
     for images, labels in state.batches(data):
         state.optimizer.zero_grad()
         logits = state.network(images)
@@ -206,7 +254,9 @@ def epoch(state: State, data: Samples) -> tuple[State, float, float]:
 def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the model's output for each sample, (n, classes): probabilities or logits, as the spec has it."""
     state.network.eval()
-    logits = torch.cat([state.network(images.to(DEVICE)) for images in torch.from_numpy(x).split(PREDICT_BATCH)])
+    logits = torch.cat(
+        [state.network(images.to(DEVICE)) for images in torch.from_numpy(x).split(PREDICT_BATCH)]
+    )
     outputs = torch.softmax(logits, dim=1) if state.probabilities else logits
     return outputs.cpu().numpy()  # type: ignore[no-any-return]
 
@@ -223,22 +273,37 @@ def slots(state: State) -> dict[str, NDArray[np.float32]]:
         known = state.optimizer.state[weight]
         for kind in rule_of(state.settings)[1]:
             # torch.optim.SGD leaves the learning rate outside of its velocity.
-            value = known[kind] if kind != "velocity" else known["momentum_buffer"] * -state.settings.learning_rate
+            value = (
+                known[kind]
+                if kind != "velocity"
+                else known["momentum_buffer"] * -state.settings.learning_rate
+            )
             found[f"{name}/{kind}"] = _array(name, value)
     return found
 
 
-def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
+def resume(
+    state: State,
+    weights: Mapping[str, NDArray[np.float32]],
+    slots: Mapping[str, NDArray[np.float32]],
+    n_updates: int,
+) -> State:
     """Return the state as training had left it after n_updates: those weights, those slots."""
     if n_updates and not state.settings:
-        raise Refused("the idiomatic flavour keeps torch.optim's own memory: it begins anew, and is not resumed")
+        raise Refused(
+            "the idiomatic flavour keeps torch.optim's own memory: it begins anew, and is not resumed"
+        )
     state.optimizer.state.clear()
     for name, weight in _parameters(state.network).items():
         with torch.no_grad():
             weight.copy_(_tensor(name, weights[name]))
         for kind in rule_of(state.settings)[1] if state.settings else ():
             value = _tensor(name, slots[f"{name}/{kind}"]).to(DEVICE)
-            known = {kind: value} if kind != "velocity" else {"momentum_buffer": value / -state.settings.learning_rate}
+            known = (
+                {kind: value}
+                if kind != "velocity"
+                else {"momentum_buffer": value / -state.settings.learning_rate}
+            )
             state.optimizer.state[weight].update(known)
     for group in state.optimizer.param_groups:
         group["step"] = n_updates
@@ -249,7 +314,11 @@ def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapp
 def _parameters(network: Network) -> dict[str, torch.Tensor]:
     """Return the weights by name, as Linear keeps them: kernels (units, inputs)."""
     pairs = zip(network.names, network.linear, strict=True)
-    return {f"{name}/{part}": weight for name, linear in pairs for part, weight in (("kernel", linear.weight), ("bias", linear.bias))}
+    return {
+        f"{name}/{part}": weight
+        for name, linear in pairs
+        for part, weight in (("kernel", linear.weight), ("bias", linear.bias))
+    }
 
 
 def _array(name: str, tensor: torch.Tensor) -> NDArray[np.float32]:
@@ -260,7 +329,9 @@ def _array(name: str, tensor: torch.Tensor) -> NDArray[np.float32]:
 
 def _tensor(name: str, value: NDArray[np.float32]) -> torch.Tensor:
     """Return a weight of Keras's, or what is remembered of it, as Linear has it."""
-    return torch.from_numpy(np.ascontiguousarray(value.T) if name.endswith("/kernel") else value.copy())
+    return torch.from_numpy(
+        np.ascontiguousarray(value.T) if name.endswith("/kernel") else value.copy()
+    )
 
 
 def wait(state: State) -> None:
