@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+DEVICE = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
 
 def version() -> str:
     """Return PyTorch's version."""
@@ -73,10 +75,10 @@ def product(
     a: NDArray[np.float32], b: NDArray[np.float32], form: str
 ) -> tuple[Callable[[int], Any], ...]:
     """Return the ways to multiply two matrices so many times: its BLAS library, into a matrix that is there."""
-    left, right = (
-        _placed(matrix).T if how == "t" else _placed(matrix)
-        for matrix, how in zip((a, b), form, strict=True)
+    placed = zip(
+        (torch.from_numpy(a).to(DEVICE), torch.from_numpy(b).to(DEVICE)), form, strict=True
     )
+    left, right = (matrix.T if layout == "t" else matrix for matrix, layout in placed)
     result = torch.empty(left.shape[0], right.shape[1], device=left.device)
 
     def multiply(rounds: int) -> Any:
@@ -89,7 +91,7 @@ def product(
 
 def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
     """Return the ways to add one array of n floats to another so many times: in place."""
-    weights, change = _placed(np.zeros(n, np.float32)), _placed(np.full(n, 1e-6, np.float32))
+    weights, change = torch.zeros(n, device=DEVICE), torch.full((n,), 1e-6, device=DEVICE)
 
     def add(rounds: int) -> Any:
         for _ in range(rounds):
@@ -120,12 +122,6 @@ def watch_compiles(model: Any) -> Callable[[], int]:
 
     before = counters["stats"]["unique_graphs"]
     return lambda: int(counters["stats"]["unique_graphs"] - before)
-
-
-def _placed(array: NDArray[np.float32]) -> Any:
-    """Return an array on the device that training would use."""
-    kind = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-    return torch.from_numpy(array).to(kind)
 
 
 def _name(device: Any) -> str:
