@@ -1,7 +1,8 @@
 """Initial weights and the order of the samples, drawn by NumPy once for each seed.
 
-**Differs**: each framework has a generator of its own, and Keras's `shuffle=True` uses another one on each backend, so
-the same seed is neither the same weights nor the same order. Drawn here and handed over as files, they are.
+**Differs**: each framework has a generator of its own, and Keras's `shuffle=True` uses another one
+on each backend, so the same seed is neither the same weights nor the same order. Drawn here and
+handed over as files, they are.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ def uniform(n_inputs: int, units: int) -> tuple[tuple[float, float], None]:
 def fan_in_uniform(n_inputs: int, units: int) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return ±1 / sqrt(inputs), the range of kernel and bias alike.
 
-    Source: torch.nn.Linear in PyTorch 2.13, which gets there by `kaiming_uniform_` with a = sqrt(5).
+    Source: torch.nn.Linear in PyTorch 2.13, which gets there by `kaiming_uniform_` with a =
+    sqrt(5).
     """
     limit = 1 / math.sqrt(n_inputs)
     return (-limit, limit), (-limit, limit)

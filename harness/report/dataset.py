@@ -56,8 +56,8 @@ def first_predictions(records: Iterable[Record], data_sha256: str) -> dict[str, 
     """Return what each arm took the first ten test images for, in its newest finished run on this very dataset.
 
     Args:
-        records: In order of their start, as `harness.records.store.load_all` gives them. One of an older harness that
-            kept no predictions is passed over.
+        records: In order of their start, as `harness.records.store.load_all` gives them. One of an
+            older harness that kept no predictions is passed over.
         data_sha256: The dataset's, by content.
     """
     return {

@@ -2,7 +2,8 @@
 
 Every function refuses arrays whose shapes do not fit, and leaves the caller's arrays as they are.
 
-Source: F. Chollet, Deep Learning with Python, chapter 2; the book's loops retold in this project's words.
+Source: F. Chollet, Deep Learning with Python, chapter 2; the book's loops retold in this project's
+words.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def naive_add_matrix_and_vector(x: Floats, y: Floats) -> Floats:
 def naive_vector_dot(x: Floats, y: Floats) -> float:
     """Return the sum of x[i] * y[i] from the first to the last, for x and y (n,).
 
-    **Differs**: `x @ y` asks a BLAS, which sums in an order of its own; the two agree to rounding, not to the last bit.
+    **Differs**: `x @ y` asks a BLAS, which sums in an order of its own; the two agree to rounding,
+    not to the last bit.
 
     Raises:
         ValueError: they are not two vectors of one length.
@@ -178,7 +180,8 @@ def measure(
 ) -> tuple[Timing, ...]:
     """Return what add + relu took in both forms, then each pair of PAIRS at a tenth of the rounds.
 
-    The two forms take turns, and turns at going first: a machine that slows down or wakes up meets both.
+    The two forms take turns, and turns at going first: a machine that slows down or wakes up meets
+    both.
 
     Args:
         rounds: Calls in one repetition.

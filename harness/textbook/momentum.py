@@ -1,6 +1,7 @@
 """Gradient descent with momentum on a line with two valleys: without it the weight stays in the first one.
 
-Source: F. Chollet, Deep Learning with Python, chapter 2, in its words `velocity` and `past_velocity`.
+Source: F. Chollet, Deep Learning with Python, chapter 2, in its words `velocity` and
+`past_velocity`.
 """
 
 from __future__ import annotations
@@ -42,13 +43,14 @@ def descend(
 ) -> NDArray[np.float64]:
     """Return the weight before the first step and after each one, (n_steps + 1,).
 
-    A step is velocity = momentum * past_velocity - learning_rate * g, then w += momentum * velocity - learning_rate * g;
-    with momentum 0 that is plain gradient descent.
+    A step is velocity = momentum * past_velocity - learning_rate * g, then w += momentum * velocity
+    - learning_rate * g; with momentum 0 that is plain gradient descent.
 
-    **Differs**: this is Nesterov's form, Keras's `SGD(momentum=..., nesterov=True)`. Keras's plain momentum moves by the
-    velocity itself, w += velocity. PyTorch's velocity has the other sign and no learning rate in it
-    (velocity = momentum * past_velocity + g; plain: w -= learning_rate * velocity; nesterov=True:
-    w -= learning_rate * (g + momentum * velocity)): the same path while the learning rate stays, another once it changes.
+    **Differs**: this is Nesterov's form, Keras's `SGD(momentum=..., nesterov=True)`. Keras's plain
+    momentum moves by the velocity itself, w += velocity. PyTorch's velocity has the other sign and
+    no learning rate in it (velocity = momentum * past_velocity + g; plain: w -= learning_rate *
+    velocity; nesterov=True: w -= learning_rate * (g + momentum * velocity)): the same path while
+    the learning rate stays, another once it changes.
 
     Source: keras 3.15.1, keras/src/optimizers/sgd.py; torch 2.13.0, torch/optim/sgd.py.
     """

@@ -21,7 +21,8 @@ def summary(n_inputs: int, layers: Sequence[tuple[str, int, str]]) -> tuple[Row,
 
     Args:
         n_inputs: Features of one sample.
-        layers: Name, units and activation of each; a layer's inputs are the units of the one before.
+        layers: Name, units and activation of each; a layer's inputs are the units of the one
+            before.
     """
     widths = (n_inputs, *(units for _, units, _ in layers))
     return tuple(

@@ -1,7 +1,8 @@
 """One update of the Keras model, eager and laid open: every quantity between the batch and the new weights.
 
-The model's own `train_on_batch` makes the update, with `run_eagerly=True`; gradients are read where they are handed to
-the optimizer, which holds on every backend. The forward pass is read layer by layer, in front of each activation too.
+The model's own `train_on_batch` makes the update, with `run_eagerly=True`; gradients are read where
+they are handed to the optimizer, which holds on every backend. The forward pass is read layer by
+layer, in front of each activation too.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def step(
 def _forward(model: Any, x: NDArray[np.float32]) -> tuple[Arrays, Any]:
     """Return z and a of each layer, and the model's output as the last layer made it.
 
-    **Differs**: on TensorFlow the loss looks through that very tensor to the logits, so it must not be a copy.
+    **Differs**: on TensorFlow the loss looks through that very tensor to the logits, so it must not
+    be a copy.
     """
     found: Arrays = {}
     passed = keras.ops.convert_to_tensor(x)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "slots", "wait"]
 
-# Of `compile`; what each does on a backend is said there: https://keras.io/api/models/model_training_apis
+# Of `compile`; what each does on a backend is said there:
+# https://keras.io/api/models/model_training_apis
 OPTIONS = {"jit_compile": ("auto", True, False), "steps_per_execution": (1, 7, 67, 469)}
 FRAMEWORK = keras_model.FRAMEWORK
 
@@ -66,7 +67,8 @@ def build(
 ) -> State:
     """Return the spec's model, compiled as in the textbook or with the options asked for, holding those weights.
 
-    **Differs**: `steps_per_execution` puts so many updates into one program on TensorFlow and JAX; PyTorch raises above 1.
+    **Differs**: `steps_per_execution` puts so many updates into one program on TensorFlow and JAX;
+    PyTorch raises above 1.
     """
     asked = {name: getattr(options, name, known[0]) for name, known in OPTIONS.items()}
     model = keras_model.compiled(spec, weights, **asked)
@@ -81,9 +83,10 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Batches:
 def epoch(state: State, data: Batches) -> tuple[State, float, float]:
     """Train one epoch in the order given; return the state, the mean loss and the accuracy as `fit` reports them.
 
-    **Differs**: on TensorFlow `fit` takes its tf.data pipeline down after every epoch, and about every second time waits
-    there for the thread that tunes it, which wakes 1.27, 2.55 or 5.11 s after the epoch began: its pauses double from
-    10 ms, and a cancellation that comes in one is lost (TensorFlow 2.21). A `fit` of many epochs waits as often.
+    **Differs**: on TensorFlow `fit` takes its tf.data pipeline down after every epoch, and about
+    every second time waits there for the thread that tunes it, which wakes 1.27, 2.55 or 5.11 s
+    after the epoch began: its pauses double from 10 ms, and a cancellation that comes in one is
+    lost (TensorFlow 2.21). A `fit` of many epochs waits as often.
     """
     clock, called = EpochClock(), time.perf_counter()
     history = state.model.fit(

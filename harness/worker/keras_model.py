@@ -1,6 +1,7 @@
 """The Keras model of every arm that trains one: built, compiled, read out and resumed, on whichever backend is set.
 
-Here are the verbs that all these arms have in common, of any state that holds such a model; an arm takes them over by their names.
+Here are the verbs that all these arms have in common, of any state that holds such a model; an arm
+takes them over by their names.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """What this process can do at most, in its framework, with its threads, on the spec's shapes: a limit to lay beside its epochs.
 
-A limit is only one if nothing beats it. So each product of a training step is measured by itself, its operands where the
-last round left them, in the form in which a step has it and in the transposed one, in every way the framework has to
-repeat it; the fastest counts. No epoch has that luck with all of its products. What a framework's compiler would hoist
-out of a loop, since its operands do not change, is kept inside: see `product` in harness.worker.frameworks.
+A limit is only one if nothing beats it. So each product of a training step is measured by itself,
+its operands where the last round left them, in the form in which a step has it and in the
+transposed one, in every way the framework has to repeat it; the fastest counts. No epoch has that
+luck with all of its products. What a framework's compiler would hoist out of a loop, since its
+operands do not change, is kept inside: see `product` in harness.worker.frameworks.
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ def rates(framework: ModuleType, spec: Spec, n_inputs: int, n_dispatches: int) -
 
     Returns:
         gemm_flops_per_s: FLOPs of all products of one step over the sum of their least seconds.
-        bandwidth_bytes_per_s: two arrays of as many floats as the model has are read and one is written over, again and
-            again. What is as small as this model (1.6 MB) stays in a cache: it is the rate of the model's own size, which
-            is what an optimizer's update is bound by, and not that of the machine's memory.
-        dispatch_s: the least seconds of the smallest call that the framework can make, waited for after many.
+        bandwidth_bytes_per_s: two arrays of as many floats as the model has are read and one is
+            written over, again and again. What is as small as this model (1.6 MB) stays in a cache:
+            it is the rate of the model's own size, which is what an optimizer's update is bound by,
+            and not that of the machine's memory.
+        dispatch_s: the least seconds of the smallest call that the framework can make, waited for
+            after many.
         n_dispatches: as given.
     """
     step = tuple(products(spec, n_inputs))
@@ -81,7 +84,8 @@ def flops(product: Product) -> int:
 def least_s(framework: ModuleType, ways: Sequence[Way]) -> float:
     """Return the least seconds of one round in any of these ways, each warmed up and repeated some 10 ms long.
 
-    Not by `harness.worker.clock.timed`: collecting garbage before each repetition takes longer than the repetition.
+    Not by `harness.worker.clock.timed`: collecting garbage before each repetition takes longer than
+    the repetition.
     """
     best = math.inf
     for way in ways:

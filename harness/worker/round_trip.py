@@ -1,7 +1,7 @@
 """The compiled Keras model to a file and back, on whichever backend is set: `save` and `load_model`, `save_weights` and `load_weights`.
 
-Every warning is handed back with the file it was given for: where Keras cannot restore an optimizer it warns, skips it, and
-goes on as if nothing were missing.
+Every warning is handed back with the file it was given for: where Keras cannot restore an optimizer
+it warns, skips it, and goes on as if nothing were missing.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def configuration(model: Any) -> dict[str, Any]:
 def _whole(file: str, spec: Spec) -> tuple[keras_fit.State, str]:
     """Return the compiled model in a .keras file, and why `load_model` could not make it without being told the optimizer's class.
 
-    **Differs**: on PyTorch alone Keras 3.15 puts a class of its own in the place of each optimizer, and files that class's
-    module, which cannot be imported where PyTorch is not.
+    **Differs**: on PyTorch alone Keras 3.15 puts a class of its own in the place of each optimizer,
+    and files that class's module, which cannot be imported where PyTorch is not.
     """
     alone = ""
     try:

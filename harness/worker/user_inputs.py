@@ -1,6 +1,7 @@
 """A user's own functions, called: the model that one builds, the batch that another returns, or one drawn from a seed.
 
-Arrays of a batch are named by their place: "x" or "y" where there is one, "x[0]" in a tuple, "x[left]" in a dict.
+Arrays of a batch are named by their place: "x" or "y" where there is one, "x[0]" in a tuple,
+"x[left]" in a dict.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ def batch_of(target: Any) -> Arrays:
     """Return the user's batch as named arrays: floats as float32, whole numbers as they are.
 
     Raises:
-        Unusable: it is no (x, y) of NumPy arrays with a first axis in common, of at least two samples.
+        Unusable: it is no (x, y) of NumPy arrays with a first axis in common, of at least two
+            samples.
         Refused: the function raises.
     """
     batch = called(target)

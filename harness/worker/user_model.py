@@ -1,17 +1,21 @@
 """A user's own Keras model on one backend: what it computes from given weights and a given batch, and what rounding does there.
 
-Two programs. The production one is the model as the user compiled it, and shows its loss, slots and weights after one update.
-The other is laid open: the output of every layer, in inference and in training, and the gradients as they are handed to the
-optimizer, beside what the first one shows, so that it cannot be a different program.
+Two programs. The production one is the model as the user compiled it, and shows its loss, slots and
+weights after one update. The other is laid open: the output of every layer, in inference and in
+training, and the gradients as they are handed to the optimizer, beside what the first one shows, so
+that it cannot be a different program.
 
-There is no referee for a model that nobody knows, so rounding is measured on the model itself, as what its *twins* differ by:
+There is no referee for a model that nobody knows, so rounding is measured on the model itself, as
+what its *twins* differ by:
 
-- **rounding twins**: each weight and each input number moved to a neighbouring float32, up or down by chance. Every rounding
-  error in a layer is as large as that of its operands, so a layer that magnifies the one magnifies the other: a loss of digits
-  by cancellation shows as a large floor here, and so does a kink (a ReLU's input next to 0, a near tie under max pooling) that
-  another order of summation may fall to the other side of.
-- **sample twins**: the samples in another order, and the results put back. Sums over the batch (loss, gradients, the moments
-  of batch normalisation) are the same in mathematics and are added up in another order.
+- **rounding twins**: each weight and each input number moved to a neighbouring float32, up or down
+  by chance. Every rounding error in a layer is as large as that of its operands, so a layer that
+  magnifies the one magnifies the other: a loss of digits by cancellation shows as a large floor
+  here, and so does a kink (a ReLU's input next to 0, a near tie under max pooling) that another
+  order of summation may fall to the other side of.
+- **sample twins**: the samples in another order, and the results put back. Sums over the batch
+  (loss, gradients, the moments of batch normalisation) are the same in mathematics and are added up
+  in another order.
 
 A third kind, on one core only, is another process: see `harness.judge.user_model.check`.
 """
@@ -45,14 +49,17 @@ def check(job: Any, say: Callable[..., None]) -> dict[str, Any]:
     """Write what the model computes, and return where, with floors by quantity.
 
     Args:
-        job: backend; model and batch (file, function, name), batch None where one is drawn; inputs, an .npz of weights and
-            batch, and given, whether it is there or to be written; output, an .npz; seed; n_rounding and n_samples twins;
-            production, whether that program runs too.
+        job: backend; model and batch (file, function, name), batch None where one is drawn; inputs,
+            an .npz of weights and batch, and given, whether it is there or to be written; output,
+            an .npz; seed; n_rounding and n_samples twins; production, whether that program runs
+            too.
         say: told what is being done.
 
     Returns:
-        read: digest of the inputs; layers: class by name; floors: by kind of twin and by quantity the largest
-        difference, as a Frobenius norm, None where it is not finite; or {"usage": why} where no backend could do it.
+        read: digest of the inputs; layers: class by name; floors: by kind of twin and by quantity
+            the largest
+        difference, as a Frobenius norm, None where it is not finite; or {"usage": why} where no
+            backend could do it.
 
     Raises:
         Refused: this backend cannot do it.

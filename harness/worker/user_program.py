@@ -1,6 +1,7 @@
 """A Keras model whose weights can be put back: one update of it, or all of its quantities laid open.
 
-Nothing runs eagerly: what is laid open is compiled by Keras as the model's own `train_on_batch` and `predict_on_batch` are.
+Nothing runs eagerly: what is laid open is compiled by Keras as the model's own `train_on_batch` and
+`predict_on_batch` are.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Program:
     def lay_open(self) -> None:
         """From now on read gradients where they are handed to the optimizer, and the output of every layer.
 
-        The optimizer keeps gradients as it keeps its slots, so that a compiled update shows them as an eager one does.
+        The optimizer keeps gradients as it keeps its slots, so that a compiled update shows them as
+        an eager one does.
         """
         optimizer = self.model.optimizer
         self.handed = [

@@ -8,7 +8,8 @@ from harness.judge.parity.oracle import Loss
 from harness.spec.config import Option, Spec
 
 LOOKS_THROUGH_SOFTMAX = {
-    # Keras 3.15, backend/tensorflow/nn.py: from a softmax's output it goes back to the logits, and never clips.
+    # Keras 3.15, backend/tensorflow/nn.py: from a softmax's output it goes back to the logits, and
+    # never clips.
     ("tensorflow", "keras_fit"),
     ("tensorflow", "compiled.tensorflow"),
     ("tensorflow", "native.tensorflow"),

@@ -25,7 +25,8 @@ def flips(one: Array, other: Array) -> int:
 def d_class(one: Array, other: Array, labels: Array) -> Array:
     """Return |score - score| of each sample, (n,): 2^(5 - rank of the right class), nothing beyond rank 5, so from 0 to 16.
 
-    Source: Pham, Lutellier, Qi, Tan, CRADLE, ICSE 2019, section III-B; 8 and more counts as a distance between backends.
+    Source: Pham, Lutellier, Qi, Tan, CRADLE, ICSE 2019, section III-B; 8 and more counts as a
+    distance between backends.
     """
     return np.asarray(np.abs(_score(one, labels) - _score(other, labels)))
 
@@ -59,7 +60,8 @@ def barrier(
 ) -> float:
     """Return how far the loss rises above the straight line between two models' losses, on the straight line between their weights.
 
-    Next to nothing where both ended in one valley; the worst of nine points between. In float32, on x (n, inputs) and y (n,).
+    Next to nothing where both ended in one valley; the worst of nine points between. In float32, on
+    x (n, inputs) and y (n,).
 
     Source: Frankle, Dziugaite, Roy, Carbin, Linear Mode Connectivity, ICML 2020.
     """

@@ -1,7 +1,8 @@
 """Where a step goes wrong: each quantity against the referee's, worked out from that implementation's own values before it.
 
-An error made early shows in everything after it. Recomputed from its own upstream values, a later quantity comes back
-inside its gate, and only the quantity that is itself wrong stays out: it is the culprit, and what it explains is explained.
+An error made early shows in everything after it. Recomputed from its own upstream values, a later
+quantity comes back inside its gate, and only the quantity that is itself wrong stays out: it is the
+culprit, and what it explains is explained.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The referee: the spec's network and its optimizers in float64, by NumPy, written independently of every arm.
 
-Constants are rounded to float32 first, since that is what every backend computes with: Adam's exact 0.999 would show all
-of them 1.3e-7 off in the first kernel after one step, where rounding leaves 2.6e-8. Weights in float32 make the same code
-the referee's twin, which tells what an ordinary float32 implementation costs.
+Constants are rounded to float32 first, since that is what every backend computes with: Adam's exact
+0.999 would show all of them 1.3e-7 off in the first kernel after one step, where rounding leaves
+2.6e-8. Weights in float32 make the same code the referee's twin, which tells what an ordinary
+float32 implementation costs.
 """
 
 from __future__ import annotations
@@ -116,9 +117,11 @@ def traced(
 ) -> Step:
     """Return one update with every quantity on its way.
 
-    The quantities: NAME/z and NAME/a of each layer (a linear layer has no a), losses, loss, gradient/WEIGHT from the last
-    layer back, then slot/WEIGHT/SLOT, update/WEIGHT and weight/WEIGHT. See `step` for the arguments; without kinks the slack is zeros.
-    Off by that part of itself is each probability on the way back: softmax is an approximation of each framework's own.
+    The quantities: NAME/z and NAME/a of each layer (a linear layer has no a), losses, loss,
+    gradient/WEIGHT from the last layer back, then slot/WEIGHT/SLOT, update/WEIGHT and
+    weight/WEIGHT. See `step` for the arguments; without kinks the slack is zeros. Off by that part
+    of itself is each probability on the way back: softmax is an approximation of each framework's
+    own.
     """
     dtype = next(iter(network.weights.values())).dtype
     passed = forward(spec, network.weights, x.astype(dtype))
@@ -231,8 +234,9 @@ def backward(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the mean loss's gradient by each weight, from the last layer back, and how far kinks may move each of its elements.
 
-    A unit whose z is within rounding of 0 may be on in one implementation and off in another. Its part of the flow is then
-    there or not, and what that can change is bounded here element by element, so that everything else is held tightly.
+    A unit whose z is within rounding of 0 may be on in one implementation and off in another. Its
+    part of the flow is then there or not, and what that can change is bounded here element by
+    element, so that everything else is held tightly.
 
     Args:
         spec: the layers.

@@ -34,8 +34,8 @@ def read(
 ) -> Trace:
     """Return a worker's arrays as a trace.
 
-    The bytes of weights and slots as they were set and read back, the count of updates and the learning rate are
-    compared here, to the bit; everything else is left to the gates.
+    The bytes of weights and slots as they were set and read back, the count of updates and the
+    learning rate are compared here, to the bit; everything else is left to the gates.
     """
     quantities: Arrays = {}
     faults = _set_as_given(point.weights if anew else {**point.weights, **point.slots}, found)

@@ -1,13 +1,14 @@
 """Several backends' values of the same quantities, without a referee: who is apart from the others, from which quantity on.
 
-Two backends are held to a gate: E <= max(8 floor, 8u), where E is the Frobenius norm of their difference to that of the
-quantity itself, floor is the largest E that a twin of either showed (see `harness.worker.user_model`), and u = 2^-24.
-An element-wise function may be a few units off in a framework's own approximation of it, which no twin of its own shows:
-hence 8u. A gate never exceeds its quantity's cap. Where rounding alone goes beyond the cap, two values within what it may do
-are *undecided*: neither agreement nor departure can be told from them.
+Two backends are held to a gate: E <= max(8 floor, 8u), where E is the Frobenius norm of their
+difference to that of the quantity itself, floor is the largest E that a twin of either showed (see
+`harness.worker.user_model`), and u = 2^-24. An element-wise function may be a few units off in a
+framework's own approximation of it, which no twin of its own shows: hence 8u. A gate never exceeds
+its quantity's cap. Where rounding alone goes beyond the cap, two values within what it may do are
+*undecided*: neither agreement nor departure can be told from them.
 
-With three backends or more the majority is right: those outside are apart from each of its members. With two, or where
-each differs from each, somebody is wrong and nothing says who.
+With three backends or more the majority is right: those outside are apart from each of its members.
+With two, or where each differs from each, somebody is wrong and nothing says who.
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ def judged(
     """Return a finding for each quantity, in the order of a step.
 
     Args:
-        heard: by backend, quantities in that order: outputs of layers, loss, gradients, slots, updates, weights; those of the
-            production program, "production loss" and so on, after them.
+        heard: by backend, quantities in that order: outputs of layers, loss, gradients, slots,
+            updates, weights; those of the production program, "production loss" and so on, after
+            them.
         floors: by backend and quantity, how far a twin came to lie, as a Frobenius norm.
         n_samples: of the batch; a sum where a mean is due is this many times as large.
     """
@@ -291,7 +293,8 @@ def _not_finite(values: Mapping[str, NDArray[Any] | None], bad: tuple[str, ...])
 def _scales(heard: Mapping[str, Arrays], names: list[str]) -> dict[str, float]:
     """Return the size of each quantity, its backends' median norm; of gradients and what follows from them no less than SMALL of all.
 
-    A bias in front of a batch normalisation has no gradient but for rounding: to itself, its values are 100 % apart.
+    A bias in front of a batch normalisation has no gradient but for rounding: to itself, its values
+    are 100 % apart.
     """
     norms = {name: statistics.median(_norms(heard, name)) for name in names}
     groups: dict[str, list[str]] = {}

@@ -1,6 +1,7 @@
 """The Keras model and optimizer on JAX, stateless, in one program an epoch.
 
-Keras's variables are given back their values after every epoch: five small arrays are renamed, and none is copied.
+Keras's variables are given back their values after every epoch: five small arrays are renamed, and
+none is copied.
 """
 
 from __future__ import annotations

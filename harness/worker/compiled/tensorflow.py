@@ -1,7 +1,7 @@
 """The Keras model and optimizer on TensorFlow, in one program of XLA's an epoch.
 
-**Differs**: on TensorFlow a Keras optimizer has no stateless form (`stateless_apply` raises), so the loop assigns its
-variables and the model's; XLA turns them into values that the loop carries on.
+**Differs**: on TensorFlow a Keras optimizer has no stateless form (`stateless_apply` raises), so
+the loop assigns its variables and the model's; XLA turns them into values that the loop carries on.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """The Keras model and optimizer on PyTorch, update by update; there is no program of many updates on PyTorch.
 
-`eager`: a lean loop: forward, loss, gradients, `optimizer.apply`. `compile`: one update, forward to optimizer, is one graph for
-torch.compile. Keras's code runs once for each shape of batch, and what it does to tensors is written down (make_fx): Dynamo,
-which reads Python, would break its graph at the gradients. The graph changes the variables in place.
+`eager`: a lean loop: forward, loss, gradients, `optimizer.apply`. `compile`: one update, forward to
+optimizer, is one graph for torch.compile. Keras's code runs once for each shape of batch, and what
+it does to tensors is written down (make_fx): Dynamo, which reads Python, would break its graph at
+the gradients. The graph changes the variables in place.
 
-The first epoch pays for that: two graphs, for full batches and the short one. Its seconds depend on inductor's cache of
-compiled graphs, which outlives the process (TORCHINDUCTOR_CACHE_DIR, by default below the system's temporary folder): 3 to 4 s with
-a warm cache, 15 to 20 s with a cold one, on 2 cores. Which it was stands in the record, as inductor_cache.
+The first epoch pays for that: two graphs, for full batches and the short one. Its seconds depend on
+inductor's cache of compiled graphs, which outlives the process (TORCHINDUCTOR_CACHE_DIR, by default
+below the system's temporary folder): 3 to 4 s with a warm cache, 15 to 20 s with a cold one, on 2
+cores. Which it was stands in the record, as inductor_cache.
 """
 
 from __future__ import annotations
@@ -39,9 +41,10 @@ if TYPE_CHECKING:
 __all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "slots", "wait"]
 
 OPTIONS = {"mode": ("eager", "compile")}
-# glibc hands freed memory back to the system, page by page to be had again, above twice the largest block that was mapped and
-# freed, as long as that is below 32 MiB. The gradients and what Keras's optimizer needs in each update come and go above it: 400,000
-# page faults and a quarter of the eager loop's seconds an epoch. One block of nearly 32 MiB, come and gone, and it is kept.
+# glibc hands freed memory back to the system, page by page to be had again, above twice the largest
+# block that was mapped and freed, as long as that is below 32 MiB. The gradients and what Keras's
+# optimizer needs in each update come and go above it: 400,000 page faults and a quarter of the
+# eager loop's seconds an epoch. One block of nearly 32 MiB, come and gone, and it is kept.
 KEPT = 2**25 - 2**16
 Samples = tuple[torch.Tensor, torch.Tensor]  # on the device: (n, features) float32, (n,) int64
 Step = Callable[[Any, Any, Any, Any], None]
@@ -109,7 +112,8 @@ def eager_steps(model: Any) -> Callable[[], Step]:
 def compiled_steps(model: Any) -> Callable[[], Step]:
     """Return an update as one compiled graph, made when the first batch of its size comes.
 
-    No guard is asked whether a graph still fits: each is for one size of batch and one learning rate, and never sees another.
+    No guard is asked whether a graph still fits: each is for one size of batch and one learning
+    rate, and never sees another.
     """
     known: dict[tuple[int, float], Callable[..., None]] = {}
     options = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
@@ -136,7 +140,8 @@ def compiled_steps(model: Any) -> Callable[[], Step]:
 def update_of(model: Any, rate: float) -> Callable[..., None]:
     """Return one update of a Keras model, which changes the values of its variables in place: see `_variables`.
 
-    The learning rate is a constant: plain SGD on PyTorch asks for its number, which nobody knows of a tensor while tracing.
+    The learning rate is a constant: plain SGD on PyTorch asks for its number, which nobody knows of
+    a tensor while tracing.
     """
 
     def update(

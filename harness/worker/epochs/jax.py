@@ -18,10 +18,12 @@ def compiled_epoch(
 ) -> Train:
     """Return an epoch as one compiled program; what it carries on is overwritten, not copied (donated).
 
-    Batches are sliced out one by one: a scan over (batches, batch, features) would copy all samples into that shape first.
+    Batches are sliced out one by one: a scan over (batches, batch, features) would copy all samples
+    into that shape first.
 
     Args:
-        step: from what training carries on and a batch to what it carries on, the batch's sum of losses and its number right.
+        step: from what training carries on and a batch to what it carries on, the batch's sum of
+            losses and its number right.
         batch_size: of a full batch; the last one may be short.
     """
 

@@ -23,7 +23,8 @@ def over_batches(
     n_full = len(labels) // batch_size
 
     def body(index: Any, carried: Any) -> tuple[Any, Any]:
-        # tf.slice, since its size is known to XLA; images[begin : begin + size] made an epoch hundreds of times longer.
+        # tf.slice, since its size is known to XLA; images[begin : begin + size] made an epoch
+        # hundreds of times longer.
         begin = index * batch_size
         batch = (
             tf.slice(images, [begin, 0], [batch_size, images.shape[1]]),

@@ -47,7 +47,8 @@ def settings() -> dict[str, Any]:
 def held(array: NDArray[Any]) -> Any:
     """Return what Keras's `fit` turns a NumPy array into: a tensor in the CPU's memory, from which tf.data cuts batches.
 
-    **Differs**: the conversion copies; for a `fit` an epoch that is a copy an epoch, which a `fit` of five makes once.
+    **Differs**: the conversion copies; for a `fit` an epoch that is a copy an epoch, which a `fit`
+    of five makes once.
     """
     with tf.device("cpu:0"):
         return tf.convert_to_tensor(array)
@@ -86,8 +87,8 @@ def product(
 ) -> tuple[Callable[[int], Any], ...]:
     """Return the ways to multiply two matrices so many times: a loop of TensorFlow's own operations, and one compiled by XLA.
 
-    XLA takes what does not change out of a loop, and TensorFlow offers no barrier: one number of a factor comes from the
-    last round. Without that, 200 rounds took as long as 20.
+    XLA takes what does not change out of a loop, and TensorFlow offers no barrier: one number of a
+    factor comes from the last round. Without that, 200 rounds took as long as 20.
     """
     left, right = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
     transposed = {"transpose_a": form[0] == "t", "transpose_b": form[1] == "t"}
@@ -150,8 +151,9 @@ def memory() -> dict[str, int]:
 def watch_compiles(model: Any) -> Callable[[], int]:
     """Return a function that says how often a step of a Keras model was traced since.
 
-    Keras 3.15's `train_function` is a plain wrapper without TensorFlow's count of its traces. The Python body of a
-    step runs only while it is traced, so its calls are the traces; a traced step never comes here again.
+    Keras 3.15's `train_function` is a plain wrapper without TensorFlow's count of its traces. The
+    Python body of a step runs only while it is traced, so its calls are the traces; a traced step
+    never comes here again.
     """
     traces: list[str] = []
 

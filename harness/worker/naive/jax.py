@@ -106,7 +106,7 @@ def update_weights(
         weights: float32: kernels (I, O), biases (O,).
         optimizer: its slots are updated too.
     """
-    return optimizer.updated(weights, gradients, jnp.sqrt)
+    return optimizer.update(weights, gradients, jnp.sqrt)
 
 
 def one_training_step(

@@ -168,7 +168,7 @@ def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: 
         weights: float32: kernels (I, O), biases (O,).
         optimizer: its slots are updated too.
     """
-    for weight, new in zip(weights, optimizer.updated(weights, gradients, np.sqrt), strict=True):
+    for weight, new in zip(weights, optimizer.update(weights, gradients, np.sqrt), strict=True):
         weight[...] = new
 
 

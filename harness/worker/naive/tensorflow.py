@@ -158,7 +158,7 @@ def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: 
     if isinstance(optimizer, KerasUpdate):
         optimizer.optimizer.apply(gradients, weights)
         return
-    for weight, new in zip(weights, optimizer.updated(weights, gradients, tf.sqrt), strict=True):
+    for weight, new in zip(weights, optimizer.update(weights, gradients, tf.sqrt), strict=True):
         weight.assign(new)
 
 

@@ -94,7 +94,7 @@ def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: 
     """
     with torch.no_grad():
         for weight, new in zip(
-            weights, optimizer.updated(weights, gradients, torch.sqrt), strict=True
+            weights, optimizer.update(weights, gradients, torch.sqrt), strict=True
         ):
             weight.copy_(new)
 

@@ -1,7 +1,8 @@
 """JAX's own idiom: pure functions, compiled.
 
-`equal`: a whole epoch is one compiled program, a loop over its full batches and the short one after them; optimizers in
-Keras's equations. `idiomatic`: a compiled step, optax with its defaults, and a Python loop over batches of NumPy arrays.
+`equal`: a whole epoch is one compiled program, a loop over its full batches and the short one after
+them; optimizers in Keras's equations. `idiomatic`: a compiled step, optax with its defaults, and a
+Python loop over batches of NumPy arrays.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def keras_update(
 
     def update(weights: Any, gradients: Any, carried: Any) -> tuple[Any, Any]:
         optimizer = Optimizer(settings, carried["slots"], carried["step"])
-        return optimizer.updated(weights, gradients, jnp.sqrt), {
+        return optimizer.update(weights, gradients, jnp.sqrt), {
             "slots": optimizer.slots,
             "step": optimizer.step,
         }

@@ -1,7 +1,8 @@
 """TensorFlow's own idiom, without tf.keras: tf.Variable, tf.function, tf.GradientTape.
 
-`equal`: a whole epoch is one program compiled by XLA, a loop over its full batches and the short one after them; optimizers
-in Keras's equations. `idiomatic`: a traced step (tf.function), TensorFlow's own optimizers with their defaults, and tf.data.
+`equal`: a whole epoch is one program compiled by XLA, a loop over its full batches and the short
+one after them; optimizers in Keras's equations. `idiomatic`: a traced step (tf.function),
+TensorFlow's own optimizers with their defaults, and tf.data.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def gradients_of(
 ) -> tuple[Any, Any, Any]:
     """Return the gradients of the mean loss, the sum of losses, and how many of the batch are right.
 
-    The loss is from logits in both forms: so it is in Keras on TensorFlow, which looks through a softmax before the loss.
+    The loss is from logits in both forms: so it is in Keras on TensorFlow, which looks through a
+    softmax before the loss.
     """
     with tf.GradientTape() as tape:
         tape.watch(weights)
@@ -135,7 +137,7 @@ def compiled_epoch(
         weights, memory, done, loss_sum, n_correct = carried
         gradients, loss, right = gradients_of(weights, images, labels, activations)
         working = Optimizer(spec.optimizer, memory, done)
-        weights = working.updated(weights, gradients, tf.sqrt)
+        weights = working.update(weights, gradients, tf.sqrt)
         return weights, working.slots, working.step, loss_sum + loss, n_correct + right
 
     @tf.function(jit_compile=True, reduce_retracing=False)

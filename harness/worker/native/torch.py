@@ -1,7 +1,8 @@
 """PyTorch's own idiom: an nn.Module, a loss, an optimizer, and the loop over batches; eager.
 
-`equal`: batches are slices of tensors on the device, and RMSprop and Adam are Keras's, which torch.optim cannot express.
-`idiomatic`: CrossEntropyLoss on logits, torch.optim with its defaults, and a DataLoader, which collates sample by sample.
+`equal`: batches are slices of tensors on the device, and RMSprop and Adam are Keras's, which
+torch.optim cannot express. `idiomatic`: CrossEntropyLoss on logits, torch.optim with its defaults,
+and a DataLoader, which collates sample by sample.
 """
 
 from __future__ import annotations
