@@ -9,9 +9,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
+from harness.inputs.arrays import Features, Labels, Weights
 from harness.worker import keras_model
 from harness.worker.keras_model import export, predict, resume, slots, wait
 
@@ -62,20 +61,23 @@ class Batches:
     y: Any  # (n,) uint8
 
 
-def build(
-    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
-) -> State:
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
     """Return the spec's model, compiled as in the textbook or with the options asked for, holding those weights.
 
     **Differs**: `steps_per_execution` puts so many updates into one program on TensorFlow and JAX;
     PyTorch raises above 1.
+
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
     """
     asked = {name: getattr(options, name, known[0]) for name, known in OPTIONS.items()}
     model = keras_model.compiled(spec, weights, **asked)
     return State(model, spec.optimizer, spec.batch_size, FRAMEWORK.watch_compiles(model), asked)
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Batches:
+def place(x: Features, y: Labels) -> Batches:
     """Return the samples as `fit` holds them after its first look at NumPy's: the textbook's one call converts once."""
     return Batches(FRAMEWORK.held(x), FRAMEWORK.held(y))
 

@@ -6,13 +6,12 @@ takes them over by their names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.inputs.arrays import Features, Weights
 from harness.worker import keras_optimizer
 from harness.worker.facts import framework_of
 
@@ -25,7 +24,7 @@ FRAMEWORK = framework_of(keras.backend.backend())
 PREDICT_BATCH = 1000  # divides the 10,000 test images: one shape to compile
 
 
-def compiled(spec: Spec, weights: Mapping[str, NDArray[np.float32]], **options: Any) -> Any:
+def compiled(spec: Spec, weights: Weights, **options: Any) -> Any:
     """Return the spec's model, compiled as in the textbook and with those options of `compile`, holding those weights."""
     n_inputs = weights[f"{spec.layers[0].name}/kernel"].shape[0]
     layers = [
@@ -43,7 +42,7 @@ def compiled(spec: Spec, weights: Mapping[str, NDArray[np.float32]], **options: 
     return model
 
 
-def set_weights(model: Any, weights: Mapping[str, NDArray[np.float32]]) -> None:
+def set_weights(model: Any, weights: Weights) -> None:
     """Have the model hold those weights."""
     for layer in model.layers:
         layer.kernel.assign(weights[f"{layer.name}/kernel"])
@@ -60,13 +59,13 @@ class Trained(Protocol):
 S = TypeVar("S", bound=Trained)
 
 
-def predict(state: Trained, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the model's output for each sample, (n, classes): probabilities or logits, as its last layer has it."""
+def predict(state: Trained, x: Features) -> Features:
+    """Return the model's outputs, (n, classes) float32, for x (n, features) float32."""
     return np.asarray(state.model.predict(x, batch_size=PREDICT_BATCH, verbose=0))
 
 
-def export(state: Trained) -> dict[str, NDArray[np.float32]]:
-    """Return the weights by name, kernels (inputs, units), biases (units,)."""
+def export(state: Trained) -> Weights:
+    """Return the weights by name, float32: kernels (inputs, units), biases (units,)."""
     return {
         f"{layer.name}/{part}": keras.ops.convert_to_numpy(getattr(layer, part))
         for layer in state.model.layers
@@ -74,8 +73,8 @@ def export(state: Trained) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def slots(state: Trained) -> dict[str, NDArray[np.float32]]:
-    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight."""
+def slots(state: Trained) -> Weights:
+    """Return what the optimizer remembers, float32: "WEIGHT/SLOT", each of its weight's shape."""
     return (
         keras_optimizer.slots(state.model.optimizer, state.settings, export(state))
         if state.model.optimizer.built
@@ -83,13 +82,15 @@ def slots(state: Trained) -> dict[str, NDArray[np.float32]]:
     )
 
 
-def resume(
-    state: S,
-    weights: Mapping[str, NDArray[np.float32]],
-    slots: Mapping[str, NDArray[np.float32]],
-    n_updates: int,
-) -> S:
-    """Return the state as training had left it after n_updates: those weights, those slots."""
+def resume(state: S, weights: Weights, slots: Weights, n_updates: int) -> S:
+    """Return the state as training left it after `n_updates`.
+
+    Args:
+        state: of the same model.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        slots: "WEIGHT/SLOT", float32, each of its weight's shape.
+        n_updates: how many updates made them.
+    """
     set_weights(state.model, weights)
     keras_optimizer.resume(
         state.model.optimizer,

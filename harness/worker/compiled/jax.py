@@ -6,7 +6,7 @@ none is copied.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.inputs.arrays import Features, Labels, Weights
 from harness.worker import keras_model
 from harness.worker.epochs.jax import Train, compiled_epoch
 from harness.worker.frameworks import jax as framework
@@ -39,10 +39,14 @@ class State:
     n_compiles: Callable[[], int]
 
 
-def build(
-    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
-) -> State:
-    """Return the spec's model as `fit` would have it, holding those weights, and its epoch as one program."""
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
+    """Return the spec's model as `fit` would have it, holding those weights, and its epoch as one program.
+
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
+    """
     model = keras_model.compiled(spec, weights)
     model.optimizer.build(model.trainable_variables)
     return State(
@@ -76,15 +80,18 @@ def variables(model: Any) -> tuple[list[Any], list[Any], list[Any]]:
     return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
-    """Return the samples on the device."""
+def place(x: Features, y: Labels) -> Samples:
+    """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
     samples: Samples = jax.device_put((x, y.astype(np.int32)))
     framework.wait(samples)
     return samples
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    """Train one epoch in the order given; return the state, mean loss and accuracy.
+
+    Loss and accuracy are of each sample before its update.
+    """
     held = variables(state.model)
     values, loss_sum, n_correct = state.train(
         tuple([variable.value for variable in several] for several in held), *data
@@ -96,7 +103,7 @@ def epoch(state: State, data: Samples) -> tuple[State, float, float]:
 
 
 def facts(state: State) -> dict[str, Any]:
-    """Return what only this arm knows."""
+    """Return what only this arm knows: device, counts, and what is compiled."""
     return keras_model.known(state.model) | {
         "n_compiles": state.n_compiles(),
         "n_dispatches": 1,

@@ -6,15 +6,15 @@ the loop assigns its variables and the model's; XLA turns them into values that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
+from harness.inputs.arrays import Features, Labels, Weights
 from harness.worker import keras_model
 from harness.worker.epochs.tensorflow import over_batches
 from harness.worker.frameworks import tensorflow as framework
@@ -41,10 +41,14 @@ class State:
     n_compiles: Callable[[], int]
 
 
-def build(
-    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
-) -> State:
-    """Return the spec's model as `fit` would have it, holding those weights, and its epoch as one program."""
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
+    """Return the spec's model as `fit` would have it, holding those weights, and its epoch as one program.
+
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
+    """
     model = keras_model.compiled(spec, weights)
     model.optimizer.build(model.trainable_variables)
     traces: list[str] = []
@@ -83,22 +87,25 @@ def compiled_epoch(
     return epoch  # type: ignore[no-any-return]
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
-    """Return the samples as tensors on the device."""
+def place(x: Features, y: Labels) -> Samples:
+    """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
     samples = tf.convert_to_tensor(x), tf.convert_to_tensor(y.astype(np.int64))
     framework.wait(samples)
     return samples
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    """Train one epoch in the order given; return the state, mean loss and accuracy.
+
+    Loss and accuracy are of each sample before its update.
+    """
     loss_sum, n_correct = state.train(*data)
     n = len(data[1])
     return state, float(loss_sum) / n, float(n_correct) / n
 
 
 def facts(state: State) -> dict[str, Any]:
-    """Return what only this arm knows."""
+    """Return what only this arm knows: device, counts, and what is compiled."""
     return keras_model.known(state.model) | {
         "n_compiles": state.n_compiles(),
         "n_dispatches": 1,

@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
 from harness.errors import Refused
+from harness.inputs.arrays import Features, Labels, Weights
 from harness.worker import keras_model
 from harness.worker.frameworks import torch as framework
 from harness.worker.keras_model import export, predict, resume, slots, wait
@@ -66,10 +66,13 @@ class State:
     ]  # graphs that were in inductor's cache, and that were not
 
 
-def build(
-    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
-) -> State:
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
     """Return the spec's model as `fit` would have it, holding those weights, and its update in the mode asked for.
+
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
 
     Raises:
         Refused: there is nothing here to compile with.
@@ -204,15 +207,18 @@ def _watch_cache() -> Callable[[], tuple[int, int]]:
     )
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
-    """Return the samples as tensors on the device that Keras uses."""
+def place(x: Features, y: Labels) -> Samples:
+    """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
     samples = keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y.astype(np.int64))
     framework.wait(samples)
     return samples
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    """Train one epoch in the order given; return the state, mean loss and accuracy.
+
+    Loss and accuracy are of each sample before its update.
+    """
     images, labels = data
     loss_sum, n_correct = (
         torch.zeros((), device=images.device),
@@ -225,7 +231,7 @@ def epoch(state: State, data: Samples) -> tuple[State, float, float]:
 
 
 def facts(state: State) -> dict[str, Any]:
-    """Return what only this arm knows."""
+    """Return what only this arm knows: device, counts, and what is compiled."""
     found, missed = state.n_looked_up()
     cache = (
         {"inductor_cache": "cold" if missed else "warm" if found else None}

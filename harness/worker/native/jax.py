@@ -19,6 +19,7 @@ import optax
 from numpy.typing import NDArray
 
 from harness.errors import Refused
+from harness.inputs.arrays import Features, Labels, Weights
 from harness.worker.epochs.jax import compiled_epoch
 from harness.worker.frameworks import jax as framework
 from harness.worker.optimizers import Optimizer
@@ -115,10 +116,14 @@ def own_update(
     return optimizer.init, update
 
 
-def build(
-    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
-) -> State:
-    """Return what training begins with, holding those weights, and its compiled functions in the flavour asked for."""
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
+    """Return what training begins with, holding those weights, and its compiled functions in the flavour asked for.
+
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
+    """
     idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
     activations = tuple(layer.activation for layer in spec.layers[:-1])
     losses = (
@@ -181,8 +186,8 @@ def looped(step: Callable[..., Any], batch_size: int) -> Train:
     return train
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
-    """Return the samples, on the device too."""
+def place(x: Features, y: Labels) -> Samples:
+    """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
     host = x, y.astype(np.int32)
     samples = Samples(host, jax.device_put(host))
     framework.wait(samples.device)
@@ -190,27 +195,33 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    """Train one epoch in the order given; return the state, mean loss and accuracy.
+
+    Loss and accuracy are of each sample before its update.
+    """
     state.carry, loss_sum, n_correct = state.train(state.carry, data)
     n = len(data.host[1])
     return state, float(loss_sum) / n, int(n_correct) / n
 
 
-def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the model's output for each sample, (n, classes): probabilities or logits, as the spec has it."""
+def predict(state: State, x: Features) -> Features:
+    """Return the model's outputs, (n, classes) float32, for x (n, features) float32."""
     return np.asarray(state.predict(state.carry["weights"], x))
 
 
-def export(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return the weights by name, kernels (inputs, units), biases (units,)."""
+def export(state: State) -> Weights:
+    """Return the weights by name, float32: kernels (inputs, units), biases (units,)."""
     return {
         name: np.asarray(weight)
         for name, weight in zip(state.names, state.carry["weights"], strict=True)
     }
 
 
-def slots(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight; nothing in the idiomatic flavour."""
+def slots(state: State) -> Weights:
+    """Return what the optimizer remembers, float32: "WEIGHT/SLOT", each of its weight's shape.
+
+    The idiomatic flavour returns nothing.
+    """
     return (
         Optimizer(state.settings, state.carry["optimizer"]["slots"]).named_slots(state.names)
         if state.settings
@@ -218,13 +229,18 @@ def slots(state: State) -> dict[str, NDArray[np.float32]]:
     )
 
 
-def resume(
-    state: State,
-    weights: Mapping[str, NDArray[np.float32]],
-    slots: Mapping[str, NDArray[np.float32]],
-    n_updates: int,
-) -> State:
-    """Return the state as training had left it after n_updates: those weights, those slots."""
+def resume(state: State, weights: Weights, slots: Weights, n_updates: int) -> State:
+    """Return the state as training left it after `n_updates`.
+
+    Args:
+        state: of the same model.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        slots: "WEIGHT/SLOT", float32, each of its weight's shape.
+        n_updates: how many updates made them.
+
+    Raises:
+        Refused: the idiomatic flavour cannot be resumed.
+    """
     if n_updates and not state.settings:
         raise Refused(
             "the idiomatic flavour keeps optax's own memory: it begins anew, and is not resumed"
@@ -245,7 +261,7 @@ def wait(state: State) -> None:
 
 
 def facts(state: State) -> dict[str, Any]:
-    """Return what only this arm knows."""
+    """Return what only this arm knows: device, counts, and what is compiled."""
     weights = state.carry["weights"]
     return {
         "device": framework.where(weights[0]),

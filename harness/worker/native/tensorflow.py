@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from harness.errors import Refused
+from harness.inputs.arrays import Features, Labels, Weights
 from harness.worker.epochs.tensorflow import over_batches
 from harness.worker.frameworks import tensorflow as framework
 from harness.worker.optimizers import Optimizer, rule_of
@@ -93,10 +93,14 @@ def gradients_of(
     return tape.gradient(mean, weights), tf.reduce_sum(losses), right
 
 
-def build(
-    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
-) -> State:
-    """Return variables that hold those weights, and their compiled functions in the flavour asked for."""
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
+    """Return variables that hold those weights, and their compiled functions in the flavour asked for.
+
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
+    """
     idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
     activations = tuple(layer.activation for layer in spec.layers[:-1])
     variables = [tf.Variable(value) for value in weights.values()]
@@ -211,8 +215,8 @@ def traced_steps(
     return train
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
-    """Return the samples as tensors on the device."""
+def place(x: Features, y: Labels) -> Samples:
+    """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
     with tf.device("cpu:0"):
         host = tf.convert_to_tensor(x), tf.convert_to_tensor(y.astype(np.int64))
     samples = Samples(tf.identity(host[0]), tf.identity(host[1]), host)
@@ -221,13 +225,16 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    """Train one epoch in the order given; return the state, mean loss and accuracy.
+
+    Loss and accuracy are of each sample before its update.
+    """
     loss_sum, n_correct = state.train(data)
     return state, float(loss_sum) / len(data.y), float(n_correct) / len(data.y)
 
 
-def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the model's output for each sample, (n, classes): probabilities or logits, as the spec has it."""
+def predict(state: State, x: Features) -> Features:
+    """Return the model's outputs, (n, classes) float32, for x (n, features) float32."""
     batches = range(0, len(x), PREDICT_BATCH)
     return np.concatenate(
         [
@@ -237,23 +244,31 @@ def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
     )
 
 
-def export(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return the weights by name, kernels (inputs, units), biases (units,)."""
+def export(state: State) -> Weights:
+    """Return the weights by name, float32: kernels (inputs, units), biases (units,)."""
     return {name: weight.numpy() for name, weight in zip(state.names, state.weights, strict=True)}
 
 
-def slots(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight; nothing in the idiomatic flavour."""
+def slots(state: State) -> Weights:
+    """Return what the optimizer remembers, float32: "WEIGHT/SLOT", each of its weight's shape.
+
+    The idiomatic flavour returns nothing.
+    """
     return state.optimizer.named_slots(state.names) if state.optimizer else {}
 
 
-def resume(
-    state: State,
-    weights: Mapping[str, NDArray[np.float32]],
-    slots: Mapping[str, NDArray[np.float32]],
-    n_updates: int,
-) -> State:
-    """Return the state as training had left it after n_updates: those weights, those slots."""
+def resume(state: State, weights: Weights, slots: Weights, n_updates: int) -> State:
+    """Return the state as training left it after `n_updates`.
+
+    Args:
+        state: of the same model.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        slots: "WEIGHT/SLOT", float32, each of its weight's shape.
+        n_updates: how many updates made them.
+
+    Raises:
+        Refused: the idiomatic flavour cannot be resumed.
+    """
     if n_updates and not state.optimizer:
         raise Refused(
             "the idiomatic flavour keeps TensorFlow's own memory: it begins anew, and is not resumed"
@@ -276,7 +291,7 @@ def wait(state: State) -> None:
 
 
 def facts(state: State) -> dict[str, Any]:
-    """Return what only this arm knows."""
+    """Return what only this arm knows: device, counts, and what is compiled."""
     return {
         "device": framework.where(state.weights[0]),
         "n_parameters": int(sum(np.prod(weight.shape) for weight in state.weights)),

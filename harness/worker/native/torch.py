@@ -7,7 +7,7 @@ and a DataLoader, which collates sample by sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from harness.errors import Refused
+from harness.inputs.arrays import Features, Labels, Weights
 from harness.worker.frameworks import torch as framework
 from harness.worker.optimizers import rule_of
 
@@ -164,10 +165,14 @@ class Samples:
     y: torch.Tensor  # (n,) int64
 
 
-def build(
-    spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace
-) -> State:
-    """Return the spec's network, holding those weights, its loss and its optimizer in the flavour asked for."""
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
+    """Return the spec's network, holding those weights, its loss and its optimizer in the flavour asked for.
+
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
+    """
     network = Network(weights[f"{spec.layers[0].name}/kernel"].shape[0], spec)
     with torch.no_grad():
         for name, weight in _parameters(network).items():
@@ -224,8 +229,8 @@ def loaded(samples: Samples, batch_size: int) -> Iterable[tuple[torch.Tensor, to
     )
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
-    """Return the samples as tensors, on the device too."""
+def place(x: Features, y: Labels) -> Samples:
+    """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
     images, labels = torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
     samples = Samples(TensorDataset(images, labels), images.to(DEVICE), labels.to(DEVICE))
     framework.wait([samples.x, samples.y])
@@ -233,7 +238,10 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    """Train one epoch in the order given; return the state, mean loss and accuracy.
+
+    Loss and accuracy are of each sample before its update.
+    """
     state.network.train()
     loss_sum, n_correct = (
         torch.zeros((), device=DEVICE),
@@ -252,8 +260,8 @@ def epoch(state: State, data: Samples) -> tuple[State, float, float]:
 
 
 @torch.no_grad()
-def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the model's output for each sample, (n, classes): probabilities or logits, as the spec has it."""
+def predict(state: State, x: Features) -> Features:
+    """Return the model's outputs, (n, classes) float32, for x (n, features) float32."""
     state.network.eval()
     logits = torch.cat(
         [state.network(images.to(DEVICE)) for images in torch.from_numpy(x).split(PREDICT_BATCH)]
@@ -262,13 +270,16 @@ def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
     return outputs.cpu().numpy()  # type: ignore[no-any-return]
 
 
-def export(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return the weights by name, kernels (inputs, units), biases (units,)."""
+def export(state: State) -> Weights:
+    """Return the weights by name, float32: kernels (inputs, units), biases (units,)."""
     return {name: _array(name, weight) for name, weight in _parameters(state.network).items()}
 
 
-def slots(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight; nothing in the idiomatic flavour."""
+def slots(state: State) -> Weights:
+    """Return what the optimizer remembers, float32: "WEIGHT/SLOT", each of its weight's shape.
+
+    The idiomatic flavour returns nothing.
+    """
     found = {}
     for name, weight in _parameters(state.network).items() if state.settings else ():
         known = state.optimizer.state[weight]
@@ -283,13 +294,18 @@ def slots(state: State) -> dict[str, NDArray[np.float32]]:
     return found
 
 
-def resume(
-    state: State,
-    weights: Mapping[str, NDArray[np.float32]],
-    slots: Mapping[str, NDArray[np.float32]],
-    n_updates: int,
-) -> State:
-    """Return the state as training had left it after n_updates: those weights, those slots."""
+def resume(state: State, weights: Weights, slots: Weights, n_updates: int) -> State:
+    """Return the state as training left it after `n_updates`.
+
+    Args:
+        state: of the same model.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        slots: "WEIGHT/SLOT", float32, each of its weight's shape.
+        n_updates: how many updates made them.
+
+    Raises:
+        Refused: the idiomatic flavour cannot be resumed.
+    """
     if n_updates and not state.settings:
         raise Refused(
             "the idiomatic flavour keeps torch.optim's own memory: it begins anew, and is not resumed"
@@ -341,7 +357,7 @@ def wait(state: State) -> None:
 
 
 def facts(state: State) -> dict[str, Any]:
-    """Return what only this arm knows."""
+    """Return what only this arm knows: device, counts, and what is compiled."""
     weights = list(state.network.parameters())
     return {
         "device": framework.where(weights[0]),
