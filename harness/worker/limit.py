@@ -59,8 +59,8 @@ def rates(framework: ModuleType, spec: Spec, n_inputs: int, n_dispatches: int) -
         "bandwidth_bytes_per_s": 3
         * 4
         * n_parameters
-        / least_s(framework, framework.sweep(n_parameters)),
-        "dispatch_s": least_s(framework, framework.smallest()),
+        / least_s(framework, framework.addition(n_parameters)),
+        "dispatch_s": least_s(framework, framework.smallest_call()),
         "n_dispatches": n_dispatches,
     }
 

@@ -18,7 +18,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker import keras_fit, keras_optimizer
+from harness.worker import keras_fit
+from harness.worker.keras_optimizer import make_optimizer
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
@@ -141,7 +142,7 @@ def _whole(file: str, spec: Spec) -> tuple[keras_fit.State, str]:
     try:
         model = keras.models.load_model(file)
     except Exception as error:
-        known = type(keras_optimizer.of(spec.optimizer))
+        known = type(make_optimizer(spec.optimizer))
         try:
             model, alone = (
                 keras.models.load_model(file, custom_objects={known.__name__: known}),

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 
-def worked() -> dict[str, Any]:
+def compute_gradients() -> dict[str, Any]:
     """Return the quantities that `harness.worker.gradients` lists."""
     return {**_graph(), **_line(), **_product()}
 

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 
-def worked() -> dict[str, Any]:
+def compute_gradients() -> dict[str, Any]:
     """Return the quantities that `harness.worker.gradients` lists."""
     return {**_graph(), **_line(), **_product()}
 

@@ -1,4 +1,4 @@
-"""PyTorch: a tensor remembers what it was made from, and `backward` leaves each gradient beside its tensor."""
+"""PyTorch: a tensor remembers its inputs, and `backward` leaves each gradient at its tensor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 
-def worked() -> dict[str, Any]:
+def compute_gradients() -> dict[str, Any]:
     """Return the quantities that `harness.worker.gradients` lists."""
     return {**_graph(), **_line(), **_product()}
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.inputs.arrays import Weights
+from harness.worker.arm_facts import arm_facts
 
 Samples = tuple[Any, Any]
 """One epoch's samples on the device: images (n, features) float32, labels (n,) integers."""
@@ -37,7 +38,7 @@ def export(state: State) -> Weights:
 
 
 def slots(state: State) -> Weights:
-    """Return what the optimizer remembers, float32: "WEIGHT/SLOT", each of its weight's shape."""
+    """Return the optimizer's slots, float32: "WEIGHT/SLOT", each of its weight's shape."""
     return state.optimizer.named_slots(export(state))  # type: ignore[no-any-return]
 
 
@@ -62,14 +63,6 @@ def wait(state: State) -> None:
 
 def facts(state: State) -> dict[str, Any]:
     """Return what only this arm knows: device, counts, and what is compiled."""
-    weights = state.model.weights
-    return {
-        "device": state.framework.where(weights[0]),
-        "n_parameters": int(sum(np.prod(weight.shape) for weight in weights)),
-        "n_updates": int(state.optimizer.step),
-        "n_compiles": state.n_compiles(),
-        "jit_requested": state.compiled,
-        "jit_effective": state.compiled,
-        "eager": not state.compiled,
-        "precision": "float32",
-    }
+    weights, n_updates = state.model.weights, int(state.optimizer.step)
+    n_compiles, compiled = state.n_compiles(), state.compiled
+    return arm_facts(state.framework, weights, n_updates, n_compiles, compiled=compiled)

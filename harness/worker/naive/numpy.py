@@ -262,10 +262,7 @@ def place(x: Features, y: Labels) -> Samples:
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy.
-
-    Loss and accuracy are of each sample before its update.
-    """
+    """Train one epoch in order; return the state, mean loss and accuracy before each update."""
     return state, *fit(state.model, state.optimizer, *data, epochs=1, **state.training)
 
 

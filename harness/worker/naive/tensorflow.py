@@ -6,8 +6,7 @@ Two options change a part each: `operations = "keras"` writes layers and loss in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from harness.inputs.arrays import Features, Labels, Weights
-from harness.worker import keras_optimizer
 from harness.worker.frameworks import tensorflow as framework
+from harness.worker.keras_optimizer import KerasOptimizer, make_optimizer
 from harness.worker.naive.arm import Samples, State, export, facts, resume, slots, wait
 from harness.worker.naive.batches import BatchGenerator, check_inputs
 from harness.worker.optimizers import Optimizer
@@ -117,36 +116,6 @@ def keras_cross_entropy(labels: Any, outputs: Any, loss_form: str) -> Any:
     return keras.ops.sparse_categorical_crossentropy(labels, outputs, from_logits=from_logits)
 
 
-@dataclass(frozen=True, slots=True)
-class KerasUpdate:
-    """A Keras optimizer whose step and slots are read and set as those of one by hand."""
-
-    optimizer: Any
-    settings: Any
-    variables: list[Any]
-
-    @property
-    def step(self) -> int:
-        """Number of updates so far."""
-        return int(self.optimizer.iterations)
-
-    def named_slots(self, names: Iterable[str]) -> Weights:
-        """Return "WEIGHT/SLOT", each of its weight's shape, float32."""
-        return keras_optimizer.slots(self.optimizer, self.settings, names)
-
-    def resume(self, names: Iterable[str], slots: Weights, step: int, array: Any) -> None:
-        """Set slots and step, as `harness.worker.optimizers.Optimizer.resume`.
-
-        Args:
-            names: of the weights.
-            slots: "WEIGHT/SLOT", each of its weight's shape, float32.
-            step: number of updates so far.
-            array: not needed: Keras's variables take NumPy's.
-        """
-        own = self.optimizer, self.settings, self.variables
-        keras_optimizer.resume(*own, names, slots, step)
-
-
 def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: Any) -> None:
     """Take one step of the optimizer, by hand or Keras's: for SGD, w -= learning_rate * gradient.
 
@@ -155,7 +124,7 @@ def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: 
         weights: float32: kernels (I, O), biases (O,).
         optimizer: its slots are updated too.
     """
-    if isinstance(optimizer, KerasUpdate):
+    if isinstance(optimizer, KerasOptimizer):
         optimizer.optimizer.apply(gradients, weights)
         return
     for weight, new in zip(weights, optimizer.update(weights, gradients, tf.sqrt), strict=True):
@@ -245,8 +214,8 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
     set_weights(model, weights)
     optimizer: Any = Optimizer.start(spec.optimizer, model.weights, tf.zeros_like)
     if getattr(options, "update", "by_hand") == "keras":
-        own = keras_optimizer.of(spec.optimizer)
-        optimizer = KerasUpdate(own, spec.optimizer, model.weights)
+        made = make_optimizer(spec.optimizer)
+        optimizer = KerasOptimizer(made, spec.optimizer, model.weights)
     training = {"batch_size": spec.batch_size, "loss_form": spec.loss_form}
     return State(framework, model, optimizer, training, set_weights, tf.convert_to_tensor)
 
@@ -265,10 +234,7 @@ def place(x: Features, y: Labels) -> Samples:
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy.
-
-    Loss and accuracy are of each sample before its update.
-    """
+    """Train one epoch in order; return the state, mean loss and accuracy before each update."""
     return state, *fit(state.model, state.optimizer, *data, epochs=1, **state.training)
 
 

@@ -1,4 +1,6 @@
-"""In each framework's own idiom, without Keras. Two flavours, since frameworks' defaults are not Keras's equations.
+"""In each framework's own idiom, without Keras.
+
+Two flavours, since frameworks' defaults are not Keras's equations.
 
 `equal` computes what Keras computes: its loss form, its optimizers with the spec's settings.
 `idiomatic` is what that framework's own tutorial would write: its loss from logits, its optimizer
