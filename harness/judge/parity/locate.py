@@ -15,7 +15,8 @@ import numpy as np
 from harness.judge.parity import oracle
 from harness.judge.parity.fixtures import Point
 from harness.judge.parity.gates import Array, Finding, error
-from harness.judge.parity.oracle import Loss, Step
+from harness.judge.parity.oracle import Loss
+from harness.judge.parity.step import Step
 from harness.judge.parity.trace import Trace
 from harness.spec.config import Spec
 
@@ -136,7 +137,7 @@ def from_own_values(spec: Spec, point: Point, trace: Trace, loss: Loss) -> dict[
             passed[-1][1] @ start.weights[f"{layer.name}/kernel"]
             + start.weights[f"{layer.name}/bias"]
         )
-        found[f"{layer.name}/a"] = oracle.activated(layer.activation, z)
+        found[f"{layer.name}/a"] = oracle.activate(layer.activation, z)
         passed.append(
             (z, seen[f"{layer.name}/a"].astype(np.float64) if layer.activation != "linear" else z)
         )

@@ -23,7 +23,7 @@ class Trace:
     arm: str  # "jax/keras"
     program: str  # "production", "instrumented"
     point: str
-    quantities: Arrays  # as `oracle.traced` names them
+    quantities: Arrays  # as `step.trace_step` names them
     exact: tuple[str, ...] = ()  # faults among what must be equal to the bit
     accuracy: float | None = None
     raw: Arrays = field(default_factory=dict)
