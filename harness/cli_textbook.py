@@ -26,7 +26,9 @@ app = typer.Typer(
 
 @app.command()
 def summary(
-    spec: Annotated[str | None, typer.Option(help="As in backends.toml; its first where none is named.")] = None,
+    spec: Annotated[
+        str | None, typer.Option(help="As in backends.toml; its first where none is named.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Show a spec's model layer by layer: type, output shape, parameters."""
@@ -36,13 +38,18 @@ def summary(
 
     name, wanted = configured(config)[1].spec(spec)
     n_inputs = math.prod(SHAPES["x_train"][1:])
-    rows = rows_of(n_inputs, [(layer.name, layer.units, layer.activation) for layer in wanted.layers])
+    rows = rows_of(
+        n_inputs, [(layer.name, layer.units, layer.activation) for layer in wanted.layers]
+    )
     _show(textbook.summary(name, n_inputs, rows))
 
 
 @app.command()
 def ops(
-    rounds: Annotated[int, typer.Option(min=1, help="Of add + relu on (20, 100); the others take a tenth of them.")] = 1000,
+    rounds: Annotated[
+        int,
+        typer.Option(min=1, help="Of add + relu on (20, 100); the others take a tenth of them."),
+    ] = 1000,
     repetitions: Annotated[int, typer.Option(min=1, help="Of all rounds, in each form.")] = 5,
 ) -> None:
     """Time NumPy's operations against the same as Python loops; takes some ten seconds."""
@@ -62,7 +69,11 @@ def gradients(config: ConfigOption = None) -> None:
 
     root, whole = configured(config)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}
-    answers = {name: ask.gradients(name, backend, root) for name, backend in whole.backends.items() if name in able}
+    answers = {
+        name: ask.gradients(name, backend, root)
+        for name, backend in whole.backends.items()
+        if name in able
+    }
     _show(textbook.gradients(answers))
     if any(faults(answer) for answer in answers.values()):
         raise typer.Exit(1)
@@ -78,7 +89,9 @@ def momentum() -> None:
 
 
 @app.command()
-def page(output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None) -> None:
+def page(
+    output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
+) -> None:
     """Print the page for teachers: one training step four ways, beside the Keras lines that do the same."""
     from harness.errors import StoreError
     from harness.textbook.page import render

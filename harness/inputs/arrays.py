@@ -5,10 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Arrays = Mapping[str, NDArray[Any]]
+"""Arrays by name."""
+Features = NDArray[np.float32]
+"""(n, features): a row for each sample."""
+Labels = NDArray[np.uint8]
+"""(n,): the class of each sample."""
+Weights = dict[str, NDArray[np.float32]]
+"""By name: "LAYER/kernel" (inputs, units), "LAYER/bias" (units,); slots are "WEIGHT/SLOT"."""
 PARTS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -41,7 +50,9 @@ def weights_digest(weights: Mapping[str, NDArray[np.generic]]) -> str:
 
 def load_dataset(folder: Path) -> dict[str, NDArray[np.uint8]]:
     """Return the four arrays of a prepared dataset, memory-mapped: images (n, 28, 28) and labels (n,), uint8."""
-    return {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in PARTS}
+    return {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in PARTS
+    }
 
 
 def load_weights(file: Path) -> dict[str, NDArray[np.float32]]:

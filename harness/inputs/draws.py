@@ -1,7 +1,8 @@
 """Initial weights and the order of the samples, drawn by NumPy once for each seed.
 
-**Differs**: each framework has a generator of its own, and Keras's `shuffle=True` uses another one on each backend, so
-the same seed is neither the same weights nor the same order. Drawn here and handed over as files, they are.
+**Differs**: each framework has a generator of its own, and Keras's `shuffle=True` uses another one
+on each backend, so the same seed is neither the same weights nor the same order. Drawn here and
+handed over as files, they are.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class Draw:
     order_sha256: str
 
 
-def batch_order(n_samples: int, n_epochs: int, seed: int, *, shuffle: bool = True) -> NDArray[np.int32]:
+def batch_order(
+    n_samples: int, n_epochs: int, seed: int, *, shuffle: bool = True
+) -> NDArray[np.int32]:
     """Return the order of the samples in each epoch, (n_epochs, n_samples) int32: a permutation a row, or the order they are in."""
     if not shuffle:
         return np.tile(np.arange(n_samples, dtype=np.int32), (n_epochs, 1))
@@ -54,19 +57,25 @@ def draw(
     Raises:
         DataError: the folder cannot be written.
     """
-    weights = initial_weights(np.random.default_rng([seed, 0]).uniform, n_inputs, layers, initializer)
+    weights = initial_weights(
+        np.random.default_rng([seed, 0]).uniform, n_inputs, layers, initializer
+    )
     order = batch_order(n_samples, n_epochs, seed, shuffle=shuffle)
     weights_sha256, order_sha256 = weights_digest(weights), sha256(order)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return Draw(
-            weights=_kept(folder / f"weights-{weights_sha256}.npz", lambda file: np.savez(file, **weights)),  # type: ignore[arg-type]
+            weights=_kept(
+                folder / f"weights-{weights_sha256}.npz", lambda file: np.savez(file, **weights)
+            ),  # type: ignore[arg-type]
             order=_kept(folder / f"order-{order_sha256}.npy", lambda file: np.save(file, order)),
             weights_sha256=weights_sha256,
             order_sha256=order_sha256,
         )
     except OSError as error:
-        raise DataError(f"{folder}: cannot be written ({error.strerror}). Set HARNESS_CACHE_DIR to another folder") from None
+        raise DataError(
+            f"{folder}: cannot be written ({error.strerror}). Set HARNESS_CACHE_DIR to another folder"
+        ) from None
 
 
 def _kept(path: Path, write: Callable[[str], None]) -> Path:

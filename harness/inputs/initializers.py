@@ -32,17 +32,25 @@ def uniform(n_inputs: int, units: int) -> tuple[tuple[float, float], None]:
 def fan_in_uniform(n_inputs: int, units: int) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return ±1 / sqrt(inputs), the range of kernel and bias alike.
 
-    Source: torch.nn.Linear in PyTorch 2.13, which gets there by `kaiming_uniform_` with a = sqrt(5).
+    Source: torch.nn.Linear in PyTorch 2.13, which gets there by `kaiming_uniform_` with a =
+    sqrt(5).
     """
     limit = 1 / math.sqrt(n_inputs)
     return (-limit, limit), (-limit, limit)
 
 
-INITIALIZERS = {"glorot_uniform": glorot_uniform, "uniform": uniform, "fan_in_uniform": fan_in_uniform}
+INITIALIZERS = {
+    "glorot_uniform": glorot_uniform,
+    "uniform": uniform,
+    "fan_in_uniform": fan_in_uniform,
+}
 
 
 def initial_weights(
-    draw: Uniform, n_inputs: int, layers: Sequence[tuple[str, int]], initializer: str = "glorot_uniform"
+    draw: Uniform,
+    n_inputs: int,
+    layers: Sequence[tuple[str, int]],
+    initializer: str = "glorot_uniform",
 ) -> dict[str, NDArray[np.float32]]:
     """Return the initial weights of a Dense stack, kernels and biases drawn in the order of the layers.
 
@@ -59,6 +67,8 @@ def initial_weights(
     for name, units in layers:
         kernel, bias = INITIALIZERS[initializer](n_inputs, units)
         weights[f"{name}/kernel"] = np.asarray(draw(*kernel, (n_inputs, units)), np.float32)
-        weights[f"{name}/bias"] = np.asarray(draw(*bias, (units,)), np.float32) if bias else np.zeros(units, np.float32)
+        weights[f"{name}/bias"] = (
+            np.asarray(draw(*bias, (units,)), np.float32) if bias else np.zeros(units, np.float32)
+        )
         n_inputs = units
     return weights

@@ -56,8 +56,8 @@ def first_predictions(records: Iterable[Record], data_sha256: str) -> dict[str, 
     """Return what each arm took the first ten test images for, in its newest finished run on this very dataset.
 
     Args:
-        records: In order of their start, as `harness.records.store.load_all` gives them. One of an older harness that
-            kept no predictions is passed over.
+        records: In order of their start, as `harness.records.store.load_all` gives them. One of an
+            older harness that kept no predictions is passed over.
         data_sha256: The dataset's, by content.
     """
     return {
@@ -81,10 +81,14 @@ def write_sheet(parts: Parts, file: Path) -> None:
         DataError: the file cannot be written.
     """
     images, labels = parts["x_train"], parts["y_train"]
-    rows = [np.hstack(list(images[np.flatnonzero(labels == label)[:10]])) for label in range(N_CLASSES)]
+    rows = [
+        np.hstack(list(images[np.flatnonzero(labels == label)[:10]])) for label in range(N_CLASSES)
+    ]
     sheet = Image.fromarray(255 - np.vstack(rows))  # dark on light, as on paper
     try:
-        sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST).save(file, format="PNG")
+        sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST).save(
+            file, format="PNG"
+        )
     except OSError as error:
         raise DataError(f"--png: {file}: cannot be written ({error.strerror})") from None
 
@@ -93,7 +97,15 @@ def _arrays(parts: Parts) -> Grid:
     grid = _grid("array", "rank", "shape", "dtype", "lowest", "highest", "mean")
     for name in PARTS:
         array = parts[name]
-        cells = (name, array.ndim, array.shape, array.dtype, array.min(), array.max(), f"{array.mean():.3f}")
+        cells = (
+            name,
+            array.ndim,
+            array.shape,
+            array.dtype,
+            array.min(),
+            array.max(),
+            f"{array.mean():.3f}",
+        )
         grid.add_row(*map(str, cells))
     return grid
 
@@ -114,7 +126,9 @@ def _views(images: NDArray[np.uint8]) -> Grid:
         "images[:, 7:-7, 7:-7]  (centred 14x14)": images[:, 7:-7, 7:-7],
         f"images[:{BATCH}]  (first batch)": images[:BATCH],
         f"images[{start}:{start + BATCH}]  (batch n={NTH})": images[start : start + BATCH],
-        f"images[{len(images) // BATCH * BATCH}:]  (last batch)": images[len(images) // BATCH * BATCH :],
+        f"images[{len(images) // BATCH * BATCH}:]  (last batch)": images[
+            len(images) // BATCH * BATCH :
+        ],
     }
     grid = _grid("slice of x_train", "shape")
     for name, view in views.items():
@@ -124,14 +138,22 @@ def _views(images: NDArray[np.uint8]) -> Grid:
 
 def _firsts(labels: list[int], name: str, predicted: Predicted) -> RenderableType:
     """Return the first test labels and, under them, what each arm predicted for their images."""
-    grid = _grid(f"first {N_FIRST} test images", "arm", "classes", "predictions[0] == test_labels[0]")
+    grid = _grid(
+        f"first {N_FIRST} test images", "arm", "classes", "predictions[0] == test_labels[0]"
+    )
     grid.add_row(Text(f"test_labels[:{N_FIRST}]"), "", " ".join(map(str, labels)), "")
     for arm, classes in predicted.items():
         first = f"{classes[0]} == {labels[0]}: {classes[0] == labels[0]}"
         grid.add_row(Text(f"predictions.argmax(1)[:{N_FIRST}]"), cell(arm), cell(" ".join(map(str, classes))), first)
     if predicted:
         return grid
-    return Group(grid, sentence(f"! no finished run on {name} keeps its predictions. Run: harness train --dataset {name}", "yellow"))
+    return Group(
+        grid,
+        sentence(
+            f"! no finished run on {name} keeps its predictions. Run: harness train --dataset {name}",
+            "yellow",
+        ),
+    )
 
 
 def _grid(*header: str) -> Grid:

@@ -15,7 +15,12 @@ from rich.text import Text
 from harness.report.table import cell, sentence
 from harness.safe import short
 from harness.textbook.gradients import GIVEN, QUANTITIES, faults
-from harness.textbook.loops import PUBLISHED_NAIVE_S, PUBLISHED_ROUNDS, PUBLISHED_VECTORISED_S, Timing
+from harness.textbook.loops import (
+    PUBLISHED_NAIVE_S,
+    PUBLISHED_ROUNDS,
+    PUBLISHED_VECTORISED_S,
+    Timing,
+)
 from harness.textbook.momentum import GLOBAL, LOCAL, TOP
 from harness.textbook.summary import Row
 
@@ -33,7 +38,11 @@ def summary(spec_name: str, n_inputs: int, rows: Sequence[Row]) -> RenderableTyp
     for row in rows:
         grid.add_row(*map(cell, (row.name, row.type, str(row.output_shape), f"{row.n_parameters:,}")))
     total = sum(row.n_parameters for row in rows)
-    return Group(sentence(f"{spec_name}, on {n_inputs} inputs"), grid, sentence(f"parameters: {total:,}, all of them trainable"))
+    return Group(
+        sentence(f"{spec_name}, on {n_inputs} inputs"),
+        grid,
+        sentence(f"parameters: {total:,}, all of them trainable"),
+    )
 
 
 def ops(timings: Sequence[Timing]) -> RenderableType:
@@ -43,11 +52,22 @@ def ops(timings: Sequence[Timing]) -> RenderableType:
     for number, timing in enumerate(timings):
         shapes = ", ".join(map(str, timing.pair.shapes))
         ratio = f"{timing.ratio.mid:.0f} ({timing.ratio.low:.0f}-{timing.ratio.high:.0f})"
-        figures = (f"{timing.vectorised_s.mid:.6f}", f"{timing.naive_s.mid:.4f}", ratio, f"{timing.difference:.1g}")
+        figures = (
+            f"{timing.vectorised_s.mid:.6f}",
+            f"{timing.naive_s.mid:.4f}",
+            ratio,
+            f"{timing.difference:.1g}",
+        )
         grid.add_row(*map(Text, (timing.pair.name, shapes, str(timing.rounds), *figures)))
         if number == 0:
-            published = (f"{PUBLISHED_VECTORISED_S:g}", f"{PUBLISHED_NAIVE_S:g}", f"{PUBLISHED_NAIVE_S / PUBLISHED_VECTORISED_S:.0f}")
-            grid.add_row(*map(Text, ("  as published", shapes, str(PUBLISHED_ROUNDS), *published, "-")))
+            published = (
+                f"{PUBLISHED_VECTORISED_S:g}",
+                f"{PUBLISHED_NAIVE_S:g}",
+                f"{PUBLISHED_NAIVE_S / PUBLISHED_VECTORISED_S:.0f}",
+            )
+            grid.add_row(
+                *map(Text, ("  as published", shapes, str(PUBLISHED_ROUNDS), *published, "-"))
+            )
     return Group(grid, Text(LEGEND, "dim"), sentence(SOURCE, "dim"))
 
 
@@ -63,7 +83,9 @@ def gradients(answers: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     return Group(grid, sentence(GIVEN, "dim"), *verdict)
 
 
-def momentum(paths: Mapping[float, NDArray[np.float64]], loss: Callable[[float], float]) -> RenderableType:
+def momentum(
+    paths: Mapping[float, NDArray[np.float64]], loss: Callable[[float], float]
+) -> RenderableType:
     """Return where gradient descent ends from one start, a row for each momentum, and the loss with those ends on it.
 
     Args:
@@ -77,8 +99,15 @@ def momentum(paths: Mapping[float, NDArray[np.float64]], loss: Callable[[float],
         grid.add_row(f"{rate:g}", str(len(path) - 1), *figures, _valley(last))
     marks = {float(path[-1]): f"{rate:g}"[-1] for rate, path in paths.items()}
     start = float(next(iter(paths.values()))[0])
-    legend = ", ".join(f"{mark} the end with momentum {rate:g}" for rate, mark in zip(paths, marks.values(), strict=True))
-    return Group(grid, _curve(loss, {start: "*", **marks}), sentence(f"loss over w; * the start, {legend}", "dim"))
+    legend = ", ".join(
+        f"{mark} the end with momentum {rate:g}"
+        for rate, mark in zip(paths, marks.values(), strict=True)
+    )
+    return Group(
+        grid,
+        _curve(loss, {start: "*", **marks}),
+        sentence(f"loss over w; * the start, {legend}", "dim"),
+    )
 
 
 def _curve(loss: Callable[[float], float], marks: Mapping[float, str]) -> Text:
@@ -86,7 +115,9 @@ def _curve(loss: Callable[[float], float], marks: Mapping[float, str]) -> Text:
     low, high = min(marks) - 0.7, max(marks) + 0.1
     weights = np.linspace(low, high, N_COLUMNS)
     heights = np.array([loss(w) for w in weights])
-    lines = np.rint((heights.max() - heights) / np.ptp(heights) * (N_LINES - 1)).astype(int)  # 0 is the top
+    lines = np.rint((heights.max() - heights) / np.ptp(heights) * (N_LINES - 1)).astype(
+        int
+    )  # 0 is the top
     field = np.full((N_LINES, N_COLUMNS), " ")
     field[lines, np.arange(N_COLUMNS)] = "."
     for w, mark in marks.items():
@@ -98,7 +129,9 @@ def _curve(loss: Callable[[float], float], marks: Mapping[float, str]) -> Text:
 
 def _valley(w: float) -> str:
     near = {LOCAL: "local minimum", GLOBAL: "global minimum", TOP: "neither: on the hill between"}
-    return next((name for place, name in near.items() if abs(w - place) < 0.01), "neither: still on its way")
+    return next(
+        (name for place, name in near.items() if abs(w - place) < 0.01), "neither: still on its way"
+    )
 
 
 def _grid(*header: str, right: Sequence[str] = ()) -> Grid:

@@ -25,7 +25,11 @@ def sentences(parity: ModelParity) -> list[str]:
     names = ", ".join(each.backend for each in parity.backends)
     if parity.verdict == "agrees":
         figures = f"{len(parity.compared)} quantities, {parity.n_compared:,} values"
-        margin = f", margin {parity.margin:.1f} at {parity.tightest}" if parity.margin is not None else ""
+        margin = (
+            f", margin {parity.margin:.1f} at {parity.tightest}"
+            if parity.margin is not None
+            else ""
+        )
         return [f"{parity.model}: AGREES on {names}: {figures}{margin}"]
     bad = [each for each in parity.backends if each.verdict not in ("agrees", "no majority")]
     said = [f"{parity.model}: {parity.verdict.upper()}, of {names}"]
@@ -55,7 +59,11 @@ def terminal(parity: ModelParity) -> RenderableType:
         verdict = Text(each.verdict.upper(), style=STYLES[each.verdict])
         grid.add_row(*map(cell, (each.backend, *versions, each.device or "-")), verdict)
     said = sentences(parity)
-    shown: list[RenderableType] = [sentence(title, "bold"), grid, sentence(said[0], STYLES[parity.verdict])]
+    shown: list[RenderableType] = [
+        sentence(title, "bold"),
+        grid,
+        sentence(said[0], STYLES[parity.verdict]),
+    ]
     shown += [sentence(text, "red") for text in said[1:]]
     shown += [sentence(f"! {short(remark)}", "yellow") for remark in parity.remarks]
     return Group(*shown, *([sentence(LEGEND, "dim")] if parity.verdict == "agrees" else []))
@@ -65,7 +73,11 @@ def junit(parity: ModelParity) -> str:
     """Return JUnit XML: a test case a backend, for a CI that shows it."""
     n_errors = sum(each.verdict == "failed" for each in parity.backends)
     n_failures = sum(each.verdict in ("departs", "no majority") for each in parity.backends)
-    counts = {"tests": str(len(parity.backends)), "failures": str(n_failures), "errors": str(n_errors)}
+    counts = {
+        "tests": str(len(parity.backends)),
+        "failures": str(n_failures),
+        "errors": str(n_errors),
+    }
     whole = ET.Element("testsuites", counts)
     more = {"name": f"parity {parity.model}", "time": f"{parity.total_s:.3f}", "timestamp": parity.started_at}
     suite = ET.SubElement(whole, "testsuite", {**attributes(more), **counts})

@@ -1,7 +1,7 @@
 """Gradients small enough for paper: what a computation graph must give, and how an answer differs from it.
 
-The answers come from harness/worker/gradients, a module for each framework that derives by itself. All figures are
-whole numbers, which float32 holds exactly: an answer is equal, or it is wrong.
+The answers come from harness/worker/gradients, a module for each framework that derives by itself.
+All figures are whole numbers, which float32 holds exactly: an answer is equal, or it is wrong.
 """
 
 from __future__ import annotations

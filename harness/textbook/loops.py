@@ -2,7 +2,8 @@
 
 Every function refuses arrays whose shapes do not fit, and leaves the caller's arrays as they are.
 
-Source: F. Chollet, Deep Learning with Python, chapter 2; the book's loops retold in this project's words.
+Source: F. Chollet, Deep Learning with Python, chapter 2; the book's loops retold in this project's
+words.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
-PUBLISHED_ROUNDS, PUBLISHED_NAIVE_S, PUBLISHED_VECTORISED_S = 1000, 2.45, 0.02  # chapter 2, add + relu on (20, 100)
+PUBLISHED_ROUNDS, PUBLISHED_NAIVE_S, PUBLISHED_VECTORISED_S = (
+    1000,
+    2.45,
+    0.02,
+)  # chapter 2, add + relu on (20, 100)
 
 
 def naive_relu(x: Floats) -> Floats:
@@ -66,12 +71,15 @@ def naive_add_matrix_and_vector(x: Floats, y: Floats) -> Floats:
 def naive_vector_dot(x: Floats, y: Floats) -> float:
     """Return the sum of x[i] * y[i] from the first to the last, for x and y (n,).
 
-    **Differs**: `x @ y` asks a BLAS, which sums in an order of its own; the two agree to rounding, not to the last bit.
+    **Differs**: `x @ y` asks a BLAS, which sums in an order of its own; the two agree to rounding,
+    not to the last bit.
 
     Raises:
         ValueError: they are not two vectors of one length.
     """
-    _expect(x.ndim == 1 and x.shape == y.shape, "naive_vector_dot", "two vectors of one length", x, y)
+    _expect(
+        x.ndim == 1 and x.shape == y.shape, "naive_vector_dot", "two vectors of one length", x, y
+    )
     z = 0.0
     for i in range(x.shape[0]):
         z += x[i] * y[i]
@@ -110,7 +118,9 @@ def naive_matrix_dot(x: Floats, y: Floats) -> Floats:
 
 def _expect(fits: bool, where: str, wanted: str, *received: Floats) -> None:
     if not fits:
-        raise ValueError(f"{where}: expected {wanted}; received {' and '.join(str(array.shape) for array in received)}")
+        raise ValueError(
+            f"{where}: expected {wanted}; received {' and '.join(str(array.shape) for array in received)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +167,21 @@ PAIRS = (
     Pair("matrix-vector dot", naive_matrix_vector_dot, np.matmul, ((20, 100), (100,))),
     Pair("matrix dot", naive_matrix_dot, np.matmul, ((20, 100), (100, 10))),
 )
-ADD_RELU = Pair("add + relu", lambda x, y: naive_relu(naive_add(x, y)), lambda x, y: relu(x + y), ((20, 100), (20, 100)))
+ADD_RELU = Pair(
+    "add + relu",
+    lambda x, y: naive_relu(naive_add(x, y)),
+    lambda x, y: relu(x + y),
+    ((20, 100), (20, 100)),
+)
 
 
-def measure(rounds: int = 1000, repetitions: int = 5, clock: Callable[[], float] = time.perf_counter) -> tuple[Timing, ...]:
+def measure(
+    rounds: int = 1000, repetitions: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> tuple[Timing, ...]:
     """Return what add + relu took in both forms, then each pair of PAIRS at a tenth of the rounds.
 
-    The two forms take turns, and turns at going first: a machine that slows down or wakes up meets both.
+    The two forms take turns, and turns at going first: a machine that slows down or wakes up meets
+    both.
 
     Args:
         rounds: Calls in one repetition.
@@ -171,13 +189,18 @@ def measure(rounds: int = 1000, repetitions: int = 5, clock: Callable[[], float]
         clock: Seconds from anywhere.
     """
     tenth = max(1, rounds // 10)
-    return (_timed(ADD_RELU, rounds, repetitions, clock), *(_timed(pair, tenth, repetitions, clock) for pair in PAIRS))
+    return (
+        _timed(ADD_RELU, rounds, repetitions, clock),
+        *(_timed(pair, tenth, repetitions, clock) for pair in PAIRS),
+    )
 
 
 def _timed(pair: Pair, rounds: int, repetitions: int, clock: Callable[[], float]) -> Timing:
     random = np.random.default_rng(0)
     arguments = [random.standard_normal(shape) for shape in pair.shapes]
-    difference = float(np.max(np.abs(pair.naive(*arguments) - pair.vectorised(*arguments))))  # and both are warm
+    difference = float(
+        np.max(np.abs(pair.naive(*arguments) - pair.vectorised(*arguments)))
+    )  # and both are warm
     naive_s: list[float] = []
     vectorised_s: list[float] = []
     turns = [(pair.naive, naive_s), (pair.vectorised, vectorised_s)]
@@ -189,7 +212,9 @@ def _timed(pair: Pair, rounds: int, repetitions: int, clock: Callable[[], float]
             seconds.append(clock() - start)
         turns.reverse()
     ratios = [slow / fast for slow, fast in zip(naive_s, vectorised_s, strict=True)]
-    return Timing(pair, rounds, _spread(naive_s), _spread(vectorised_s), _spread(ratios), difference)
+    return Timing(
+        pair, rounds, _spread(naive_s), _spread(vectorised_s), _spread(ratios), difference
+    )
 
 
 def _spread(values: Sequence[float]) -> Spread:

@@ -21,10 +21,13 @@ def summary(n_inputs: int, layers: Sequence[tuple[str, int, str]]) -> tuple[Row,
 
     Args:
         n_inputs: Features of one sample.
-        layers: Name, units and activation of each; a layer's inputs are the units of the one before.
+        layers: Name, units and activation of each; a layer's inputs are the units of the one
+            before.
     """
     widths = (n_inputs, *(units for _, units, _ in layers))
     return tuple(
-        Row(name, f"Dense ({activation})", (None, units), n_in * units + units)  # kernel (n_in, units), bias (units,)
+        Row(
+            name, f"Dense ({activation})", (None, units), n_in * units + units
+        )  # kernel (n_in, units), bias (units,)
         for n_in, (name, units, activation) in zip(widths, layers, strict=False)
     )

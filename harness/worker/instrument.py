@@ -1,7 +1,8 @@
 """One update of the Keras model, eager and laid open: every quantity between the batch and the new weights.
 
-The model's own `train_on_batch` makes the update, with `run_eagerly=True`; gradients are read where they are handed to
-the optimizer, which holds on every backend. The forward pass is read layer by layer, in front of each activation too.
+The model's own `train_on_batch` makes the update, with `run_eagerly=True`; gradients are read where
+they are handed to the optimizer, which holds on every backend. The forward pass is read layer by
+layer, in front of each activation too.
 """
 
 from __future__ import annotations
@@ -23,20 +24,39 @@ if TYPE_CHECKING:
 Arrays = dict[str, NDArray[Any]]
 
 
-def steps(spec: Spec, points: Mapping[str, Mapping[str, NDArray[Any]]]) -> Iterable[tuple[str, Arrays]]:
+def steps(
+    spec: Spec, points: Mapping[str, Mapping[str, NDArray[Any]]]
+) -> Iterable[tuple[str, Arrays]]:
     """Yield (name, quantities) of one update from each point: see `harness.judge.parity.trace`."""
-    weights = {key.removeprefix("weight/"): value for key, value in next(iter(points.values())).items() if key.startswith("weight/")}
+    weights = {
+        key.removeprefix("weight/"): value
+        for key, value in next(iter(points.values())).items()
+        if key.startswith("weight/")
+    }
     state = keras_fit.build(spec, weights, SimpleNamespace())
     state.model.run_eagerly = True
     for name, point in points.items():
-        weights = {key.removeprefix("weight/"): value for key, value in point.items() if key.startswith("weight/")}
-        slots = {key.removeprefix("slot/"): value for key, value in point.items() if key.startswith("slot/")}
+        weights = {
+            key.removeprefix("weight/"): value
+            for key, value in point.items()
+            if key.startswith("weight/")
+        }
+        slots = {
+            key.removeprefix("slot/"): value
+            for key, value in point.items()
+            if key.startswith("slot/")
+        }
         state = keras_fit.resume(state, weights, slots, int(point["n_updates"]))
-        found = {f"set/{key}": np.array(value) for key, value in {**keras_fit.export(state), **keras_fit.slots(state)}.items()}
+        found = {
+            f"set/{key}": np.array(value)
+            for key, value in {**keras_fit.export(state), **keras_fit.slots(state)}.items()
+        }
         yield name, found | step(state, list(weights), point["x"], point["y"].astype(np.uint8))
 
 
-def step(state: keras_fit.State, names: list[str], x: NDArray[np.float32], y: NDArray[np.uint8]) -> Arrays:
+def step(
+    state: keras_fit.State, names: list[str], x: NDArray[np.float32], y: NDArray[np.uint8]
+) -> Arrays:
     """Return every quantity of one update, and make it."""
     model = state.model
     found, output = _forward(model, x)
@@ -47,7 +67,10 @@ def step(state: keras_fit.State, names: list[str], x: NDArray[np.float32], y: ND
     with _gradients(model.optimizer) as seen:
         reported = model.train_on_batch(x, y, return_dict=True)
     found |= {f"gradient/{name}": gradient for name, gradient in zip(names, seen, strict=True)}
-    found |= {"loss": np.asarray(reported["loss"], np.float64), "learning_rate": _numpy(model.optimizer.learning_rate)}
+    found |= {
+        "loss": np.asarray(reported["loss"], np.float64),
+        "learning_rate": _numpy(model.optimizer.learning_rate),
+    }
     found["n_updates"] = np.asarray(int(_numpy(model.optimizer.iterations)))
     found |= {f"slot/{name}": value for name, value in keras_fit.slots(state).items()}
     return found | {f"weight/{name}": value for name, value in keras_fit.export(state).items()}
@@ -56,7 +79,8 @@ def step(state: keras_fit.State, names: list[str], x: NDArray[np.float32], y: ND
 def _forward(model: Any, x: NDArray[np.float32]) -> tuple[Arrays, Any]:
     """Return z and a of each layer, and the model's output as the last layer made it.
 
-    **Differs**: on TensorFlow the loss looks through that very tensor to the logits, so it must not be a copy.
+    **Differs**: on TensorFlow the loss looks through that very tensor to the logits, so it must not
+    be a copy.
     """
     found: Arrays = {}
     passed = keras.ops.convert_to_tensor(x)

@@ -1,35 +1,46 @@
-"""The Keras model of every arm that trains one: built, compiled, read out and resumed, on whichever backend is set.
+"""The Keras model of every arm that trains one: built, compiled, read and resumed.
 
-Here are the verbs that all these arms have in common, of any state that holds such a model; an arm takes them over by their names.
+Here are the verbs that all these arms have in common, for any state that holds such a model; an arm
+imports them by their names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.worker import keras_optimizer
+from harness.inputs.arrays import Features, Weights
+from harness.worker.arm_facts import arm_facts
 from harness.worker.facts import framework_of
+from harness.worker.keras_optimizer import KerasOptimizer, make_optimizer
 
-if TYPE_CHECKING:  # the request comes as plain attributes: this environment holds no validation library
+if TYPE_CHECKING:  # at run time a request has plain attributes: no validation library is here
     from harness.spec.config import Spec
 
 FRAMEWORK = framework_of(keras.backend.backend())
 PREDICT_BATCH = 1000  # divides the 10,000 test images: one shape to compile
 
 
-def compiled(spec: Spec, weights: Mapping[str, NDArray[np.float32]], **options: Any) -> Any:
-    """Return the spec's model, compiled as in the textbook and with those options of `compile`, holding those weights."""
+def compiled_model(spec: Spec, weights: Weights, **options: Any) -> Any:
+    """Return the spec's model with those weights, compiled as in the textbook.
+
+    Args:
+        spec: layers, loss form and optimizer.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: more arguments of `compile`.
+    """
     n_inputs = weights[f"{spec.layers[0].name}/kernel"].shape[0]
-    layers = [keras.layers.Dense(layer.units, activation=layer.activation, name=layer.name) for layer in spec.layers]
+    layers = [
+        keras.layers.Dense(layer.units, activation=layer.activation, name=layer.name)
+        for layer in spec.layers
+    ]
     model = keras.Sequential([keras.Input((n_inputs,)), *layers])
     set_weights(model, weights)
     model.compile(
-        optimizer=keras_optimizer.of(spec.optimizer),
+        optimizer=make_optimizer(spec.optimizer),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=spec.loss_form == "logits"),
         metrics=["accuracy"],
         **options,
@@ -37,30 +48,34 @@ def compiled(spec: Spec, weights: Mapping[str, NDArray[np.float32]], **options: 
     return model
 
 
-def set_weights(model: Any, weights: Mapping[str, NDArray[np.float32]]) -> None:
-    """Have the model hold those weights."""
+def set_weights(model: Any, weights: Weights) -> None:
+    """Give the model those weights: by name, kernels (inputs, units), biases (units,), float32."""
     for layer in model.layers:
         layer.kernel.assign(weights[f"{layer.name}/kernel"])
         layer.bias.assign(weights[f"{layer.name}/bias"])
 
 
-class Trained(Protocol):
+class KerasState(Protocol):
     """A state of training that holds a compiled Keras model."""
 
     model: Any
     settings: Any  # of its optimizer
 
+    @property
+    def n_compiles(self) -> Callable[[], int]:
+        """How many programs were compiled so far."""
 
-S = TypeVar("S", bound=Trained)
+
+S = TypeVar("S", bound=KerasState)
 
 
-def predict(state: Trained, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the model's output for each sample, (n, classes): probabilities or logits, as its last layer has it."""
+def predict(state: KerasState, x: Features) -> Features:
+    """Return the model's outputs, (n, classes) float32, for x (n, features) float32."""
     return np.asarray(state.model.predict(x, batch_size=PREDICT_BATCH, verbose=0))
 
 
-def export(state: Trained) -> dict[str, NDArray[np.float32]]:
-    """Return the weights by name, kernels (inputs, units), biases (units,)."""
+def export(state: KerasState) -> Weights:
+    """Return the weights by name, float32: kernels (inputs, units), biases (units,)."""
     return {
         f"{layer.name}/{part}": keras.ops.convert_to_numpy(getattr(layer, part))
         for layer in state.model.layers
@@ -68,28 +83,38 @@ def export(state: Trained) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def slots(state: Trained) -> dict[str, NDArray[np.float32]]:
-    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight."""
-    return keras_optimizer.slots(state.model.optimizer, state.settings, export(state)) if state.model.optimizer.built else {}
+def slots(state: KerasState) -> Weights:
+    """Return the optimizer's slots, float32: "WEIGHT/SLOT", each of its weight's shape."""
+    return _optimizer(state).named_slots(export(state))
 
 
-def resume(state: S, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> S:
-    """Return the state as training had left it after n_updates: those weights, those slots."""
+def resume(state: S, weights: Weights, slots: Weights, n_updates: int) -> S:
+    """Return the state as training left it after `n_updates`.
+
+    Args:
+        state: of the same model.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        slots: "WEIGHT/SLOT", float32, each of its weight's shape.
+        n_updates: how many updates made them.
+    """
     set_weights(state.model, weights)
-    keras_optimizer.resume(state.model.optimizer, state.settings, state.model.trainable_variables, weights, slots, n_updates)
+    _optimizer(state).resume(weights, slots, n_updates)
     return state
 
 
-def wait(state: Trained) -> None:
+def wait(state: KerasState) -> None:
     """Return once the device has finished every update."""
     FRAMEWORK.wait([variable.value for variable in state.model.variables])
 
 
-def known(model: Any) -> dict[str, Any]:
-    """Return what is known of any Keras model: device, counts and precision."""
-    return {
-        "device": FRAMEWORK.where(model.trainable_variables[0].value),
-        "n_parameters": int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),
-        "n_updates": int(keras.ops.convert_to_numpy(model.optimizer.iterations)),
-        "precision": keras.config.dtype_policy().name,
-    }
+def model_facts(state: KerasState, *, compiled: bool) -> dict[str, Any]:
+    """Return what is known of any Keras model: device, counts, precision, and what is compiled."""
+    weights = [variable.value for variable in state.model.trainable_variables]
+    n_updates, n_compiles = _optimizer(state).step, state.n_compiles()
+    found = arm_facts(FRAMEWORK, weights, n_updates, n_compiles, compiled=compiled)
+    return found | {"precision": keras.config.dtype_policy().name}
+
+
+def _optimizer(state: KerasState) -> KerasOptimizer:
+    model = state.model
+    return KerasOptimizer(model.optimizer, state.settings, model.trainable_variables)

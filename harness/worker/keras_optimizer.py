@@ -1,40 +1,60 @@
-"""A Keras optimizer: made from a spec's settings, and its slots read and set."""
+"""A Keras optimizer: made from a spec's settings, its step and slots read and set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.inputs.arrays import Weights
 from harness.worker.optimizers import rule_of
 
 
-def of(settings: Any) -> Any:
+def make_optimizer(settings: Any) -> Any:
     """Return the Keras optimizer that a spec names, with all of its settings."""
     plain = dict(vars(settings))
     return keras.optimizers.get({"class_name": plain.pop("name"), "config": plain})
 
 
-def slots(optimizer: Any, settings: Any, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight."""
-    return {name: np.array(keras.ops.convert_to_numpy(variable)) for name, variable in _named(optimizer, settings, names)}
+@dataclass(frozen=True, slots=True)
+class KerasOptimizer:
+    """A Keras optimizer with the reading and setting of harness.worker.optimizers.Optimizer."""
 
+    optimizer: Any
+    settings: Any
+    variables: Sequence[Any]  # that it trains
 
-def resume(
-    optimizer: Any, settings: Any, variables: Sequence[Any], names: Iterable[str], given: Mapping[str, NDArray[np.float32]], n_updates: int
-) -> None:
-    """Put the optimizer where it was after n_updates, with those slots; it is built where it has not been yet."""
-    if not optimizer.built:
-        optimizer.build(variables)
-    for name, variable in _named(optimizer, settings, names):
-        variable.assign(given[name])
-    optimizer.iterations.assign(n_updates)
+    @property
+    def step(self) -> int:
+        """Number of updates so far."""
+        return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
 
+    def named_slots(self, names: Iterable[str]) -> Weights:
+        """Return the slots, "WEIGHT/SLOT", each of its weight's shape; none before the first build."""
+        if not self.optimizer.built:
+            return {}
+        named = self._named(names)
+        return {name: np.array(keras.ops.convert_to_numpy(slot)) for name, slot in named}
 
-def _named(optimizer: Any, settings: Any, names: Iterable[str]) -> list[tuple[str, Any]]:
-    """Return each slot with its name. The optimizer lists iteration and learning rate first, then weight by weight its slots."""
-    wanted = [f"{name}/{slot}" for name in names for slot in rule_of(settings)[1]]
-    return list(zip(wanted, optimizer.variables[2:] if wanted else (), strict=True))
+    def resume(self, names: Iterable[str], slots: Weights, step: int, array: Any = None) -> None:
+        """Set slots and step; build the optimizer where it has not been built yet.
+
+        Args:
+            names: of the weights, in order.
+            slots: "WEIGHT/SLOT", each of its weight's shape, float32.
+            step: number of updates so far.
+            array: not needed, since Keras's variables take NumPy's.
+        """
+        if not self.optimizer.built:
+            self.optimizer.build(self.variables)
+        for name, variable in self._named(names):
+            variable.assign(slots[name])
+        self.optimizer.iterations.assign(step)
+
+    def _named(self, names: Iterable[str]) -> list[tuple[str, Any]]:
+        """Return each slot with its name; iteration and learning rate come before them."""
+        wanted = [f"{name}/{slot}" for name in names for slot in rule_of(self.settings)[1]]
+        return list(zip(wanted, self.optimizer.variables[2:] if wanted else (), strict=True))

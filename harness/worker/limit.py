@@ -1,9 +1,10 @@
 """What this process can do at most, in its framework, with its threads, on the spec's shapes: a limit to lay beside its epochs.
 
-A limit is only one if nothing beats it. So each product of a training step is measured by itself, its operands where the
-last round left them, in the form in which a step has it and in the transposed one, in every way the framework has to
-repeat it; the fastest counts. No epoch has that luck with all of its products. What a framework's compiler would hoist
-out of a loop, since its operands do not change, is kept inside: see `product` in harness.worker.frameworks.
+A limit is only one if nothing beats it. So each product of a training step is measured by itself,
+its operands where the last round left them, in the form in which a step has it and in the
+transposed one, in every way the framework has to repeat it; the fastest counts. No epoch has that
+luck with all of its products. What a framework's compiler would hoist out of a loop, since its
+operands do not change, is kept inside: see `product` in harness.worker.frameworks.
 """
 
 from __future__ import annotations
@@ -42,18 +43,24 @@ def rates(framework: ModuleType, spec: Spec, n_inputs: int, n_dispatches: int) -
 
     Returns:
         gemm_flops_per_s: FLOPs of all products of one step over the sum of their least seconds.
-        bandwidth_bytes_per_s: two arrays of as many floats as the model has are read and one is written over, again and
-            again. What is as small as this model (1.6 MB) stays in a cache: it is the rate of the model's own size, which
-            is what an optimizer's update is bound by, and not that of the machine's memory.
-        dispatch_s: the least seconds of the smallest call that the framework can make, waited for after many.
+        bandwidth_bytes_per_s: two arrays of as many floats as the model has are read and one is
+            written over, again and again. What is as small as this model (1.6 MB) stays in a cache:
+            it is the rate of the model's own size, which is what an optimizer's update is bound by,
+            and not that of the machine's memory.
+        dispatch_s: the least seconds of the smallest call that the framework can make, waited for
+            after many.
         n_dispatches: as given.
     """
     step = tuple(products(spec, n_inputs))
     n_parameters, random = _n_parameters(spec, n_inputs), np.random.default_rng(0)
     return {
-        "gemm_flops_per_s": sum(flops(product) for product in step) / sum(_product_s(framework, product, random) for product in step),
-        "bandwidth_bytes_per_s": 3 * 4 * n_parameters / least_s(framework, framework.sweep(n_parameters)),
-        "dispatch_s": least_s(framework, framework.smallest()),
+        "gemm_flops_per_s": sum(flops(product) for product in step)
+        / sum(_product_s(framework, product, random) for product in step),
+        "bandwidth_bytes_per_s": 3
+        * 4
+        * n_parameters
+        / least_s(framework, framework.addition(n_parameters)),
+        "dispatch_s": least_s(framework, framework.smallest_call()),
         "n_dispatches": n_dispatches,
     }
 
@@ -77,7 +84,8 @@ def flops(product: Product) -> int:
 def least_s(framework: ModuleType, ways: Sequence[Way]) -> float:
     """Return the least seconds of one round in any of these ways, each warmed up and repeated some 10 ms long.
 
-    Not by `harness.worker.clock.timed`: collecting garbage before each repetition takes longer than the repetition.
+    Not by `harness.worker.clock.timed`: collecting garbage before each repetition takes longer than
+    the repetition.
     """
     best = math.inf
     for way in ways:
@@ -109,10 +117,14 @@ def _product_s(framework: ModuleType, product: Product, random: np.random.Genera
     )
 
 
-def _factors(m: int, k: int, n: int, form: str, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _factors(
+    m: int, k: int, n: int, form: str, random: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the two factors as they lie in memory; neither zeros nor denormals, which some processors multiply at another speed."""
     left, right = ((k, m) if form[0] == "t" else (m, k)), ((n, k) if form[1] == "t" else (k, n))
-    return random.random(left, np.float32) + np.float32(0.5), random.random(right, np.float32) + np.float32(0.5)
+    return random.random(left, np.float32) + np.float32(0.5), random.random(
+        right, np.float32
+    ) + np.float32(0.5)
 
 
 def _n_parameters(spec: Spec, n_inputs: int) -> int:

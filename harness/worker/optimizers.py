@@ -1,41 +1,64 @@
-"""Optimizers by hand, in Keras's equations, for the arrays of any framework: operators only, and the framework's own sqrt.
+"""Optimizers by hand, in Keras's equations, for the arrays of any framework.
 
-Each rule takes one weight, its gradient, its slots (what the optimizer remembers of that weight, zeros at first), the
-number of this update (1 for the first, a float32 scalar) and the spec's settings, and returns new weight and new slots.
-Nothing is changed in place. Adam's powers of beta are taken in float32, as in Keras 3.15.
+They use operators, and the framework's own sqrt. A rule returns the new weight and its new slots
+(what the optimizer remembers of that weight, zeros at first); nothing is changed in place. Adam's
+powers of beta are taken in float32, as in Keras 3.15.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from harness.inputs.arrays import Weights
 
 if TYPE_CHECKING:
     from harness.spec.config import SGD, Adam, RMSprop
 
 Array = Any
 Slots = tuple[Array, ...]
-Rule = Callable[[Array, Array, Slots, Any, Any, Callable[[Array], Array]], tuple[Array, Slots]]
+Sqrt = Callable[[Array], Array]
+Rule = Callable[[Array, Array, Slots, Any, Any, Sqrt], tuple[Array, Slots]]
 
 
-def sgd(weight: Array, gradient: Array, slots: Slots, step: Any, settings: SGD, sqrt: Callable[[Array], Array]) -> tuple[Array, Slots]:
+def sgd(
+    weight: Array, gradient: Array, slots: Slots, step: Any, settings: SGD, sqrt: Sqrt
+) -> tuple[Array, Slots]:
     """Return weight - learning_rate * gradient. Slots: none.
 
-    **Differs**: nowhere; Keras, torch.optim.SGD, optax.sgd and TensorFlow's own GradientDescent are this line.
+    **Differs**: nowhere; Keras, torch.optim.SGD, optax.sgd and TensorFlow's own GradientDescent are
+    this line.
+
+    Args:
+        weight: of any shape.
+        gradient: of that shape.
+        slots: each of that shape.
+        step: number of this update, 1 for the first, a float32 scalar.
+        settings: the spec's.
+        sqrt: the framework's.
     """
     return weight - gradient * settings.learning_rate, ()
 
 
-def momentum(weight: Array, gradient: Array, slots: Slots, step: Any, settings: SGD, sqrt: Callable[[Array], Array]) -> tuple[Array, Slots]:
-    """Return the weight after velocity = momentum * velocity - learning_rate * gradient; weight += velocity. Slots: velocity.
+def momentum(
+    weight: Array, gradient: Array, slots: Slots, step: Any, settings: SGD, sqrt: Sqrt
+) -> tuple[Array, Slots]:
+    """Return weight + velocity, velocity = momentum * velocity - learning_rate * gradient. Slots: velocity.
 
-    **Differs**: the learning rate is inside the velocity, as in Keras. torch.optim.SGD and optax.sgd leave it outside
-    (velocity = momentum * velocity + gradient; weight -= learning_rate * velocity): the same path while the learning rate
-    stands still, another one under a schedule.
+    **Differs**: the learning rate is inside the velocity, as in Keras. torch.optim.SGD and
+    optax.sgd leave it outside (velocity = momentum * velocity + gradient; weight -= learning_rate *
+    velocity): the same path while the learning rate is constant, another one under a schedule.
+
+    Args:
+        weight: of any shape.
+        gradient: of that shape.
+        slots: each of that shape.
+        step: number of this update, 1 for the first, a float32 scalar.
+        settings: the spec's.
+        sqrt: the framework's.
     """
     (velocity,) = slots
     velocity = velocity * settings.momentum - gradient * settings.learning_rate
@@ -43,26 +66,52 @@ def momentum(weight: Array, gradient: Array, slots: Slots, step: Any, settings: 
 
 
 def rmsprop(
-    weight: Array, gradient: Array, slots: Slots, step: Any, settings: RMSprop, sqrt: Callable[[Array], Array]
+    weight: Array, gradient: Array, slots: Slots, step: Any, settings: RMSprop, sqrt: Sqrt
 ) -> tuple[Array, Slots]:
-    """Return weight - learning_rate * gradient / sqrt(square + epsilon), square the running mean of gradient². Slots: square.
+    """Return weight - learning_rate * gradient / sqrt(square + epsilon). Slots: square.
 
-    **Differs**: epsilon is inside the root in Keras and TensorFlow, and in optax by default (`eps_in_sqrt=True`);
-    torch.optim.RMSprop adds it outside. Defaults: Keras rho 0.9, epsilon 1e-7; torch alpha 0.99, eps 1e-8, learning rate
-    0.01; optax decay 0.9, eps 1e-8; tf.compat.v1.train decay 0.9, epsilon 1e-10, and there alone the running mean begins at
-    ones, not zeros, so that its first updates are some three times as small.
+    The square is the running mean of gradient².
+
+    **Differs**: epsilon is inside the root in Keras and TensorFlow, and in optax by default
+    (`eps_in_sqrt=True`); torch.optim.RMSprop adds it outside. Defaults: Keras rho 0.9, epsilon
+    1e-7; torch alpha 0.99, eps 1e-8, learning rate 0.01; optax decay 0.9, eps 1e-8;
+    tf.compat.v1.train decay 0.9, epsilon 1e-10, and only there the running mean begins at ones, not
+    zeros, so that its first updates are some three times as small.
+
+    Args:
+        weight: of any shape.
+        gradient: of that shape.
+        slots: each of that shape.
+        step: number of this update, 1 for the first, a float32 scalar.
+        settings: the spec's.
+        sqrt: the framework's.
+
+    Source: Tieleman and Hinton 2012, Coursera lecture 6.5.
     """
     (square,) = slots
     square = square * settings.rho + gradient * gradient * (1 - settings.rho)
     return weight - gradient * settings.learning_rate / sqrt(square + settings.epsilon), (square,)
 
 
-def adam(weight: Array, gradient: Array, slots: Slots, step: Any, settings: Adam, sqrt: Callable[[Array], Array]) -> tuple[Array, Slots]:
-    """Return weight - alpha * mean / (sqrt(square) + epsilon), alpha the bias-corrected learning rate. Slots: mean, square.
+def adam(
+    weight: Array, gradient: Array, slots: Slots, step: Any, settings: Adam, sqrt: Sqrt
+) -> tuple[Array, Slots]:
+    """Return weight - alpha * mean / (sqrt(square) + epsilon). Slots: mean, square.
 
-    **Differs**: this is Keras's and TensorFlow's form, epsilon-hat in the paper: epsilon is added to the uncorrected root.
-    torch.optim.Adam and optax.adam correct mean and square first and add epsilon then, which weighs it by
-    sqrt(1 - beta_2^step) of what it weighs here, a thirty-second in the first update. Defaults: epsilon 1e-7 in Keras, 1e-8 elsewhere.
+    Alpha is the bias-corrected learning rate.
+
+    **Differs**: this is Keras's and TensorFlow's form, epsilon-hat in the paper: epsilon is added
+    to the uncorrected root. torch.optim.Adam and optax.adam correct mean and square first and add
+    epsilon then, which weighs it by sqrt(1 - beta_2^step) of what it weighs here, a thirty-second
+    in the first update. Defaults: epsilon 1e-7 in Keras, 1e-8 elsewhere.
+
+    Args:
+        weight: of any shape.
+        gradient: of that shape.
+        slots: each of that shape.
+        step: number of this update, 1 for the first, a float32 scalar.
+        settings: the spec's.
+        sqrt: the framework's.
 
     Source: Kingma and Ba 2015, the note before section 2.1.
     """
@@ -78,7 +127,10 @@ def rule_of(settings: Any) -> tuple[Rule, tuple[str, ...]]:
     """Return the rule that a spec's optimizer names, and the names of its slots for each weight."""
     if settings.name == "sgd":
         return (momentum, ("velocity",)) if settings.momentum else (sgd, ())
-    known: dict[str, tuple[Rule, tuple[str, ...]]] = {"rmsprop": (rmsprop, ("square",)), "adam": (adam, ("mean", "square"))}
+    known: dict[str, tuple[Rule, tuple[str, ...]]] = {
+        "rmsprop": (rmsprop, ("square",)),
+        "adam": (adam, ("mean", "square")),
+    }
     return known[settings.name]
 
 
@@ -91,13 +143,29 @@ class Optimizer:
     step: Any = 0
 
     @classmethod
-    def start(cls, settings: Any, weights: Iterable[Array], zeros_like: Callable[[Array], Array]) -> Optimizer:
-        """Return it before its first update: every slot is zeros."""
+    def start(
+        cls, settings: Any, weights: Iterable[Array], zeros_like: Callable[[Array], Array]
+    ) -> Optimizer:
+        """Return it before its first update: every slot is zeros.
+
+        Args:
+            settings: the spec's.
+            weights: kernels (inputs, units), biases (units,).
+            zeros_like: the framework's; its result may be a variable.
+        """
         _, names = rule_of(settings)
         return cls(settings, [tuple(zeros_like(weight) for _ in names) for weight in weights])
 
-    def updated(self, weights: Iterable[Array], gradients: Iterable[Array], sqrt: Callable[[Array], Array]) -> list[Array]:
-        """Count an update, renew the slots, and return the new weights."""
+    def update(
+        self, weights: Iterable[Array], gradients: Iterable[Array], sqrt: Sqrt
+    ) -> list[Array]:
+        """Count an update, replace the slots, and return the new weights.
+
+        Args:
+            weights: kernels (inputs, units), biases (units,).
+            gradients: one for each weight, of its shape.
+            sqrt: the framework's.
+        """
         rule, _ = rule_of(self.settings)
         self.step += 1
         step = np.float32(self.step) if isinstance(self.step, int) else self.step
@@ -108,15 +176,24 @@ class Optimizer:
         self.slots = [slots for _, slots in pairs]
         return [weight for weight, _ in pairs]
 
-    def named_slots(self, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-        """Return what is remembered of each weight, "WEIGHT/SLOT", for their names in order."""
+    def named_slots(self, names: Iterable[str]) -> Weights:
+        """Return the slots, "WEIGHT/SLOT", each of its weight's shape, for the weights' names in order."""
         kinds = rule_of(self.settings)[1]
-        pairs = zip(names, self.slots, strict=True)
-        return {f"{name}/{kind}": np.array(slot) for name, several in pairs for kind, slot in zip(kinds, several, strict=True)}
+        named = [f"{name}/{kind}" for name in names for kind in kinds]
+        values = [np.array(slot) for several in self.slots for slot in several]
+        return dict(zip(named, values, strict=True))
 
     def resume(
-        self, names: Iterable[str], slots: Mapping[str, NDArray[np.float32]], step: Any, array: Callable[[NDArray[np.float32]], Array]
+        self, names: Iterable[str], slots: Weights, step: Any, array: Callable[[Any], Array]
     ) -> None:
-        """Go to where it was after that many updates, with those slots; `array` makes one of the framework's."""
+        """Set the slots and the number of updates.
+
+        Args:
+            names: of the weights, in order.
+            slots: "WEIGHT/SLOT", each of its weight's shape, float32.
+            step: number of updates so far.
+            array: makes an array of the framework's from NumPy's.
+        """
         kinds = rule_of(self.settings)[1]
-        self.slots, self.step = [tuple(array(slots[f"{name}/{kind}"]) for kind in kinds) for name in names], step
+        self.slots = [tuple(array(slots[f"{name}/{kind}"]) for kind in kinds) for name in names]
+        self.step = step

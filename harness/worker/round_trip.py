@@ -1,7 +1,7 @@
 """The compiled Keras model to a file and back, on whichever backend is set: `save` and `load_model`, `save_weights` and `load_weights`.
 
-Every warning is handed back with the file it was given for: where Keras cannot restore an optimizer it warns, skips it, and
-goes on as if nothing were missing.
+Every warning is handed back with the file it was given for: where Keras cannot restore an optimizer
+it warns, skips it, and goes on as if nothing were missing.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker import keras_fit, keras_optimizer
+from harness.worker import keras_fit
+from harness.worker.keras_optimizer import make_optimizer
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
 
 Arrays = dict[str, NDArray[Any]]
-FUTURE = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning)  # Python's own defaults: they speak of code, not of what it does
+FUTURE = (
+    DeprecationWarning,
+    PendingDeprecationWarning,
+    ResourceWarning,
+)  # Python's own defaults: they speak of code, not of what it does
 
 
 def save(job: Any, say: Callable[..., None]) -> dict[str, Any]:
@@ -38,17 +43,30 @@ def save(job: Any, say: Callable[..., None]) -> dict[str, Any]:
     with np.load(job.point, allow_pickle=False) as archive:
         point = dict(archive)
     weights, slots = _named(point, "weight"), _named(point, "slot")
-    state = keras_fit.resume(keras_fit.build(job.spec, weights, SimpleNamespace()), weights, slots, int(point["n_updates"]))
+    state = keras_fit.resume(
+        keras_fit.build(job.spec, weights, SimpleNamespace()),
+        weights,
+        slots,
+        int(point["n_updates"]),
+    )
     model = state.model
     model.optimizer.learning_rate = job.learning_rate
     held = Path(job.folder) / "held.npz"
     np.savez(held, **read_back(state))  # type: ignore[arg-type]
-    files = {".keras": Path(job.folder) / "model.keras", ".weights.h5": Path(job.folder) / "model.weights.h5"}
+    files = {
+        ".keras": Path(job.folder) / "model.keras",
+        ".weights.h5": Path(job.folder) / "model.weights.h5",
+    }
     say(phase="save")
     with _heard() as warned:
         model.save(files[".keras"])
         model.save_weights(files[".weights.h5"])
-    known = {"backend": keras.backend.backend(), "held": str(held), "configuration": configuration(model), "warned": warned}
+    known = {
+        "backend": keras.backend.backend(),
+        "held": str(held),
+        "configuration": configuration(model),
+        "warned": warned,
+    }
     return {**known, "files": {form: str(file) for form, file in files.items()}}
 
 
@@ -62,14 +80,25 @@ def load(job: Any, say: Callable[..., None]) -> dict[str, Any]:
     loaded = []
     for number, saved in enumerate(job.files):
         say(phase=f"load {saved.form} of {saved.saved_by}")
-        entry: dict[str, Any] = {"saved_by": saved.saved_by, "form": saved.form, "failure": "", "alone": ""}
+        entry: dict[str, Any] = {
+            "saved_by": saved.saved_by,
+            "form": saved.form,
+            "failure": "",
+            "alone": "",
+        }
         with _heard() as warned:
             try:
-                state, entry["alone"] = _whole(saved.file, job.spec) if saved.form == ".keras" else (_filled(saved.file, job), "")
+                state, entry["alone"] = (
+                    _whole(saved.file, job.spec)
+                    if saved.form == ".keras"
+                    else (_filled(saved.file, job), "")
+                )
                 held = Path(job.folder) / f"held-{number}.npz"
                 np.savez(held, **read_back(state))  # type: ignore[arg-type]
                 entry |= {"held": str(held), "configuration": configuration(state.model)}
-            except Exception as error:  # whatever this file does to Keras, the next one is still loaded
+            except (
+                Exception
+            ) as error:  # whatever this file does to Keras, the next one is still loaded
                 entry["failure"] = _said(error)
         loaded.append({**entry, "warned": warned})
     return {"backend": keras.backend.backend(), "loaded": loaded}
@@ -83,7 +112,10 @@ def read_back(state: keras_fit.State) -> Arrays:
         return found
     found |= {f"slot/{name}": value for name, value in keras_fit.slots(state).items()}
     rate = np.array(keras.ops.convert_to_numpy(optimizer.learning_rate))
-    return found | {"n_updates": np.array(keras.ops.convert_to_numpy(optimizer.iterations)), "learning_rate": rate}
+    return found | {
+        "n_updates": np.array(keras.ops.convert_to_numpy(optimizer.iterations)),
+        "learning_rate": rate,
+    }
 
 
 def configuration(model: Any) -> dict[str, Any]:
@@ -94,22 +126,28 @@ def configuration(model: Any) -> dict[str, Any]:
     parts = {layer.name: layer for layer in model.layers}
     if getattr(model, "optimizer", None) is not None:
         parts |= {"optimizer": model.optimizer, "loss": model.loss}
-    return {name: {key: value for key, value in part.get_config().items() if key != "name"} for name, part in parts.items()}
+    return {
+        name: {key: value for key, value in part.get_config().items() if key != "name"}
+        for name, part in parts.items()
+    }
 
 
 def _whole(file: str, spec: Spec) -> tuple[keras_fit.State, str]:
     """Return the compiled model in a .keras file, and why `load_model` could not make it without being told the optimizer's class.
 
-    **Differs**: on PyTorch alone Keras 3.15 puts a class of its own in the place of each optimizer, and files that class's
-    module, which cannot be imported where PyTorch is not.
+    **Differs**: on PyTorch alone Keras 3.15 puts a class of its own in the place of each optimizer,
+    and files that class's module, which cannot be imported where PyTorch is not.
     """
     alone = ""
     try:
         model = keras.models.load_model(file)
     except Exception as error:
-        known = type(keras_optimizer.of(spec.optimizer))
+        known = type(make_optimizer(spec.optimizer))
         try:
-            model, alone = keras.models.load_model(file, custom_objects={known.__name__: known}), _said(error)
+            model, alone = (
+                keras.models.load_model(file, custom_objects={known.__name__: known}),
+                _said(error),
+            )
         except Exception:
             raise error from None  # it was not for that
     return keras_fit.State(model, spec.optimizer, spec.batch_size, lambda: 0), alone
@@ -166,4 +204,8 @@ def _heard() -> Iterator[list[str]]:
 
 
 def _named(arrays: Mapping[str, NDArray[Any]], kind: str) -> Arrays:
-    return {name.removeprefix(f"{kind}/"): value for name, value in arrays.items() if name.startswith(f"{kind}/")}
+    return {
+        name.removeprefix(f"{kind}/"): value
+        for name, value in arrays.items()
+        if name.startswith(f"{kind}/")
+    }

@@ -26,8 +26,9 @@ def wait_is_effective(framework: ModuleType) -> dict[str, Any]:
         timed_s: of some 0.3 s of matrix products, as an epoch is timed.
         left_s: from then on until the result is a NumPy array.
         call_s: until the framework's call came back, which is before it is waited for.
-        asynchronous: whether there was something to wait for. **Differs**: JAX is on every device, and the others on an
-            accelerator only; on a CPU they do the work inside the call, and this check then says nothing about `wait`.
+        asynchronous: whether there was something to wait for. **Differs**: JAX is on every device,
+            and the others on an accelerator only; on a CPU they do the work inside the call, and
+            this check then says nothing about `wait`.
     """
     factor = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
     way = framework.product(factor, factor, "nn")[0]

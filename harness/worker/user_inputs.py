@@ -1,6 +1,7 @@
 """A user's own functions, called: the model that one builds, the batch that another returns, or one drawn from a seed.
 
-Arrays of a batch are named by their place: "x" or "y" where there is one, "x[0]" in a tuple, "x[left]" in a dict.
+Arrays of a batch are named by their place: "x" or "y" where there is one, "x[0]" in a tuple,
+"x[left]" in a dict.
 """
 
 from __future__ import annotations
@@ -24,11 +25,23 @@ N_SAMPLES = 32
 LENGTH = 16  # of an axis whose length the model leaves open
 NO_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 WHOLE = ("sparse_categorical_crossentropy",)
-ONE_HOT = ("categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge", "kl_divergence")
+ONE_HOT = (
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "kl_divergence",
+)
 ZERO_OR_ONE = ("binary_crossentropy", "binary_focal_crossentropy", "dice", "tversky")
 SIGNS = ("hinge", "squared_hinge")
 POSITIVE = ("poisson", "mean_squared_logarithmic_error")
-REAL = ("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "huber", "log_cosh", "cosine_similarity")
+REAL = (
+    "mean_squared_error",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "huber",
+    "log_cosh",
+    "cosine_similarity",
+)
 
 
 class Unusable(Refused):
@@ -45,7 +58,9 @@ def model_of(target: Any, seed: int) -> Any:
     keras.utils.set_random_seed(seed)
     model = called(target)
     if not isinstance(model, keras.Model):
-        raise Unusable(f"--model: {target.name}: expected a keras.Model; received {type(model).__name__}")
+        raise Unusable(
+            f"--model: {target.name}: expected a keras.Model; received {type(model).__name__}"
+        )
     if not model.compiled:
         raise Unusable(
             f"--model: {target.name}: expected a compiled model. Call model.compile(optimizer=..., loss=...) before returning it"
@@ -68,7 +83,9 @@ def called(target: Any) -> Any:
     except (Exception, SystemExit) as error:
         raise Refused(f"{Path(target.file).name} {said(error, target.file)}") from None
     if not callable(function):
-        raise Unusable(f"{target.name}: expected a function {target.function!r} in that file; received {type(function).__name__}")
+        raise Unusable(
+            f"{target.name}: expected a function {target.function!r} in that file; received {type(function).__name__}"
+        )
     try:
         return function()
     except (Exception, SystemExit) as error:
@@ -85,7 +102,11 @@ def said(error: BaseException, file: str) -> str:
     hint = ""
     if isinstance(error, ModuleNotFoundError):
         foreign = error.name in ("tensorflow", "jax", "torch")
-        hint = ". A model that needs it is one backend's alone" if foreign else ". Add it to this backend's requirements in backends.toml"
+        hint = (
+            ". A model that needs it is one backend's alone"
+            if foreign
+            else ". Add it to this backend's requirements in backends.toml"
+        )
     return f"raised {type(error).__name__}: {said[:400]}{place}{hint}"
 
 
@@ -93,7 +114,8 @@ def batch_of(target: Any) -> Arrays:
     """Return the user's batch as named arrays: floats as float32, whole numbers as they are.
 
     Raises:
-        Unusable: it is no (x, y) of NumPy arrays with a first axis in common, of at least two samples.
+        Unusable: it is no (x, y) of NumPy arrays with a first axis in common, of at least two
+            samples.
         Refused: the function raises.
     """
     batch = called(target)
@@ -103,15 +125,26 @@ def batch_of(target: Any) -> Arrays:
     arrays = {**flat("x", batch[0]), **flat("y", batch[1])}
     for name, value in arrays.items():
         if value.dtype.kind not in "fiub":
-            raise Unusable(f"--batch: {target.name}: {name}: expected an array of numbers; received dtype {value.dtype}")
+            raise Unusable(
+                f"--batch: {target.name}: {name}: expected an array of numbers; received dtype {value.dtype}"
+            )
         if value.ndim == 0 or len(value) < 2:
-            raise Unusable(f"--batch: {target.name}: {name}: expected at least 2 samples; received shape {value.shape}")
+            raise Unusable(
+                f"--batch: {target.name}: {name}: expected at least 2 samples; received shape {value.shape}"
+            )
         if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise Unusable(f"--batch: {target.name}: {name}: {np.count_nonzero(~np.isfinite(value))} elements are not finite")
+            raise Unusable(
+                f"--batch: {target.name}: {name}: {np.count_nonzero(~np.isfinite(value))} elements are not finite"
+            )
     if len({len(value) for value in arrays.values()}) > 1:
         lengths = ", ".join(f"{name} {len(value)}" for name, value in arrays.items())
-        raise Unusable(f"--batch: {target.name}: expected as many samples in each array; received {lengths}")
-    return {name: value.astype(np.float32) if value.dtype.kind == "f" else value for name, value in arrays.items()}
+        raise Unusable(
+            f"--batch: {target.name}: expected as many samples in each array; received {lengths}"
+        )
+    return {
+        name: value.astype(np.float32) if value.dtype.kind == "f" else value
+        for name, value in arrays.items()
+    }
 
 
 def flat(name: str, structure: Any) -> Arrays:
@@ -127,7 +160,11 @@ def nested(name: str, arrays: Mapping[str, NDArray[Any]]) -> Any:
     """Return what `flat` took apart: an array, a tuple or a dict."""
     if name in arrays:
         return arrays[name]
-    parts = {key[len(name) + 1 : -1]: value for key, value in arrays.items() if key.startswith(f"{name}[")}
+    parts = {
+        key[len(name) + 1 : -1]: value
+        for key, value in arrays.items()
+        if key.startswith(f"{name}[")
+    }
     return tuple(parts.values()) if all(key.isdecimal() for key in parts) else parts
 
 
@@ -143,8 +180,14 @@ def drawn(model: Any, seed: int) -> Arrays:
     n_samples = next((tensor.shape[0] for tensor in flat_inputs if tensor.shape[0]), N_SAMPLES)
     x = [_input(random, model, tensor, n_samples) for tensor in flat_inputs]
     losses = _losses(model, outputs)
-    y = [_labels(random, loss, tensor, n_samples) for tensor, loss in zip(keras.tree.flatten(outputs), losses, strict=True)]
-    return {**flat("x", keras.tree.pack_sequence_as(inputs, x)), **flat("y", keras.tree.pack_sequence_as(outputs, y))}
+    y = [
+        _labels(random, loss, tensor, n_samples)
+        for tensor, loss in zip(keras.tree.flatten(outputs), losses, strict=True)
+    ]
+    return {
+        **flat("x", keras.tree.pack_sequence_as(inputs, x)),
+        **flat("y", keras.tree.pack_sequence_as(outputs, y)),
+    }
 
 
 def _ends(model: Any) -> tuple[Any, Any]:
@@ -161,15 +204,26 @@ def _input(random: np.random.Generator, model: Any, tensor: Any, n_samples: int)
     shape = (n_samples, *(LENGTH if length is None else length for length in tensor.shape[1:]))
     kind = keras.backend.standardize_dtype(tensor.dtype)
     bounds = [
-        bound for layer in model._flatten_layers() if (bound := getattr(layer, "input_dim", None) or getattr(layer, "num_tokens", None))
+        bound
+        for layer in model._flatten_layers()
+        if (bound := getattr(layer, "input_dim", None) or getattr(layer, "num_tokens", None))
     ]
-    looked_up = any(tensor is one for layer in _looking_up(model) for node in layer._inbound_nodes for one in node.input_tensors)
+    looked_up = any(
+        tensor is one
+        for layer in _looking_up(model)
+        for node in layer._inbound_nodes
+        for one in node.input_tensors
+    )
     if "int" in kind or looked_up:
-        return random.integers(0, min(bounds, default=2), shape).astype(kind if "int" in kind else np.int32)
+        return random.integers(0, min(bounds, default=2), shape).astype(
+            kind if "int" in kind else np.int32
+        )
     if kind == "bool":
         return random.random(shape) < 0.5
     if kind != "float32":
-        raise Unusable(f"--batch: input {tensor.name}: expected float32 or integers; received {kind}. Name a batch: --batch FILE:FUNCTION")
+        raise Unusable(
+            f"--batch: input {tensor.name}: expected float32 or integers; received {kind}. Name a batch: --batch FILE:FUNCTION"
+        )
     return random.standard_normal(shape, np.float32)
 
 

@@ -1,6 +1,7 @@
 """A Keras model whose weights can be put back: one update of it, or all of its quantities laid open.
 
-Nothing runs eagerly: what is laid open is compiled by Keras as the model's own `train_on_batch` and `predict_on_batch` are.
+Nothing runs eagerly: what is laid open is compiled by Keras as the model's own `train_on_batch` and
+`predict_on_batch` are.
 """
 
 from __future__ import annotations
@@ -38,20 +39,29 @@ class Program:
     def lay_open(self) -> None:
         """From now on read gradients where they are handed to the optimizer, and the output of every layer.
 
-        The optimizer keeps gradients as it keeps its slots, so that a compiled update shows them as an eager one does.
+        The optimizer keeps gradients as it keeps its slots, so that a compiled update shows them as
+        an eager one does.
         """
         optimizer = self.model.optimizer
-        self.handed = [optimizer.add_variable_from_reference(each, name="handed") for each in self.model.trainable_variables]
+        self.handed = [
+            optimizer.add_variable_from_reference(each, name="handed")
+            for each in self.model.trainable_variables
+        ]
         apply = optimizer.apply
 
         def tapped(gradients: Any, variables: Any = None) -> Any:
             for kept, one in zip(self.handed, gradients, strict=True):
-                kept.assign(keras.ops.zeros_like(kept) if one is None else keras.ops.convert_to_tensor(one))
+                kept.assign(
+                    keras.ops.zeros_like(kept) if one is None else keras.ops.convert_to_tensor(one)
+                )
             return apply(gradients, variables)
 
         optimizer.apply = tapped
         self.model.train_function = None  # it was compiled without
-        self.opened = {"output": Opened(self.model, training=False), "training output": Opened(self.model, training=True)}
+        self.opened = {
+            "output": Opened(self.model, training=False),
+            "training output": Opened(self.model, training=True),
+        }
 
     def weights(self) -> Arrays:
         """Return every weight, by name."""
@@ -66,9 +76,17 @@ class Program:
         own = {name: f"{name} {tuple(variable.shape)}" for name, variable in self.variables.items()}
         theirs = {name: f"{name} {value.shape}" for name, value in given.items()}
         if own != theirs:
-            lists = [[said for said in one.values() if said not in other.values()] for one, other in ((own, theirs), (theirs, own))]
-            mine, others = (", ".join(one[:SOME]) + (f" and {len(one) - SOME} more" if len(one) > SOME else "") for one in lists)
-            raise Refused(f"weights: not those of the backend before it: expected {others or 'none but those'}; received {mine or 'none'}")
+            lists = [
+                [said for said in one.values() if said not in other.values()]
+                for one, other in ((own, theirs), (theirs, own))
+            ]
+            mine, others = (
+                ", ".join(one[:SOME]) + (f" and {len(one) - SOME} more" if len(one) > SOME else "")
+                for one in lists
+            )
+            raise Refused(
+                f"weights: not those of the backend before it: expected {others or 'none but those'}; received {mine or 'none'}"
+            )
         self.set(given)
         for name, value in self.weights().items():
             if value.dtype != given[name].dtype or value.tobytes() != given[name].tobytes():
@@ -94,9 +112,13 @@ def program_of(model: Any) -> Program:
             raise Unusable(f"--model: weight {name}: expected float32; received {variable.dtype}")
     for name, layer in leaves(model):
         if layer.compute_dtype not in ("float32", None):
-            raise Unusable(f"--model: layer {name}: expected to compute in float32; received {layer.compute_dtype}")
+            raise Unusable(
+                f"--model: layer {name}: expected to compute in float32; received {layer.compute_dtype}"
+            )
         if getattr(layer, "stateful", False):
-            raise Unusable(f"--model: layer {name}: stateful: what it remembers of a batch is no weight, and cannot be set")
+            raise Unusable(
+                f"--model: layer {name}: stateful: what it remembers of a batch is no weight, and cannot be set"
+            )
     paths = {id(variable): name for name, variable in named.items()}
     return Program(model, named, [paths[id(variable)] for variable in model.trainable_variables])
 
@@ -107,17 +129,29 @@ def laid_open(program: Program, given: Arrays, batch: Arrays) -> Arrays:
     for kind, opened in program.opened.items():
         program.set(given)
         outputs = opened.predict_on_batch(nested("x", batch))
-        found |= {f"{kind}/{name}": np.asarray(value) for name, value in zip(opened.called[0], outputs, strict=True)}
+        found |= {
+            f"{kind}/{name}": np.asarray(value)
+            for name, value in zip(opened.called[0], outputs, strict=True)
+        }
     n_samples = len(next(iter(batch.values())))
-    program.by_sample.update(name for name, value in found.items() if value.ndim and len(value) == n_samples)
+    program.by_sample.update(
+        name for name, value in found.items() if value.ndim and len(value) == n_samples
+    )
     program.set(given)
     after = update(program, batch)
     gradients = dict(zip(program.trainable, map(_numpy, program.handed), strict=True))
     found["loss"] = after.pop("loss")
     found |= {f"gradient/{name}": gradients[name] for name in reversed(program.trainable)}
     slots = {name: value for name, value in after.items() if name.startswith("slot/")}
-    updates = {f"update/{name}": after[f"weight/{name}"] - given[name] for name in program.trainable}
-    return found | slots | updates | {name: value for name, value in after.items() if name not in slots}
+    updates = {
+        f"update/{name}": after[f"weight/{name}"] - given[name] for name in program.trainable
+    }
+    return (
+        found
+        | slots
+        | updates
+        | {name: value for name, value in after.items() if name not in slots}
+    )
 
 
 def update(program: Program, batch: Arrays) -> Arrays:
@@ -162,7 +196,9 @@ class Opened(keras.Model):  # type: ignore[misc, unused-ignore]
 def _outputs(model: Any) -> Iterator[dict[str, Any]]:
     """Read what each layer returns, in the order of the calls."""
     seen: dict[str, Any] = {}
-    tapped = {id(layer): (name, layer) for name, layer in leaves(model)}  # one that several models share, once
+    tapped = {
+        id(layer): (name, layer) for name, layer in leaves(model)
+    }  # one that several models share, once
 
     def tap(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def through(*rest: Any, **more: Any) -> Any:
@@ -173,7 +209,9 @@ def _outputs(model: Any) -> Iterator[dict[str, Any]]:
         return through
 
     for name, layer in tapped.values():
-        object.__setattr__(layer, "call", tap(name, layer.call))  # past Keras's and torch's own, which would track it
+        object.__setattr__(
+            layer, "call", tap(name, layer.call)
+        )  # past Keras's and torch's own, which would track it
     try:
         yield seen
     finally:

@@ -48,7 +48,7 @@ def by_hand(spec, inputs):
     weights = [array(inputs["start_kernel"]), array(inputs["start_bias"])]
     optimizer = Optimizer.start(spec.optimizer, weights, zeros_like)
     for kernel, bias in zip(inputs["gradient_kernel"], inputs["gradient_bias"], strict=True):
-        weights = optimizer.updated(weights, [array(kernel), array(bias)], sqrt)
+        weights = optimizer.update(weights, [array(kernel), array(bias)], sqrt)
     return {"kernel": weights[0], "bias": weights[1]} | {
         f"slot{index}": slot for index, slot in enumerate(slot for slots in optimizer.slots for slot in slots)
     }

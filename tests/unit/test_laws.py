@@ -44,15 +44,15 @@ FRAMEWORK = {
     "devices": [],
     "cuda": [],
     "settings": [],
-    "held": ["array"],
+    "fit_input": ["array"],
     "generator": ["seed"],
-    "where": ["tensor"],
+    "device_of": ["tensor"],
     "wait": ["tensors"],
     "watch_compiles": ["model"],
     "read": ["tensor"],
     "product": ["a", "b", "form"],
-    "sweep": ["n"],
-    "smallest": [],
+    "addition": ["n"],
+    "smallest_call": [],
     "memory": [],
 }
 
@@ -164,7 +164,7 @@ def test_every_framework_answers_the_same_questions(backend):
 
 @pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
 def test_every_framework_that_derives_is_asked_for_the_same_gradients(framework):
-    assert signatures(WORKER / "gradients" / f"{framework}.py") == {"worked": []}
+    assert signatures(WORKER / "gradients" / f"{framework}.py") == {"compute_gradients": []}
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

@@ -49,8 +49,8 @@ def framework(now, waits=True, asynchronous=True, seconds=lambda a, b, form: (RO
 
     return types.SimpleNamespace(
         product=lambda a, b, form: tuple(way(each) for each in seconds(a, b, form)),
-        sweep=lambda n: (way(2e-4), way(1e-4)),
-        smallest=lambda: (way(3e-6),),
+        addition=lambda n: (way(2e-4), way(1e-4)),
+        smallest_call=lambda: (way(3e-6),),
         wait=lambda promises: [catch_up(promise) for promise in promises] if waits else None,
         read=catch_up,
     )
@@ -80,7 +80,7 @@ def test_the_rate_of_products_is_that_of_the_fastest_way_and_form_of_each(now):
 
 
 def test_a_limit_is_measured_to_the_end_of_the_device_s_work(now):
-    assert limit.least_s(framework(now), framework(now).sweep(1)) == pytest.approx(1e-4, rel=0.02)
+    assert limit.least_s(framework(now), framework(now).addition(1)) == pytest.approx(1e-4, rel=0.02)
 
 
 def test_numpy_itself_gives_positive_finite_rates(monkeypatch):

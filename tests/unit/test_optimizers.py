@@ -74,7 +74,7 @@ def test_a_learning_rate_one_part_in_a_hundred_thousand_off_is_seen():
 
 def test_an_optimizer_counts_its_updates_and_renews_its_slots():
     optimizer = optimizers.Optimizer.start(cases.OPTIMIZERS["adam"], [np.ones(2, np.float32)], np.zeros_like)
-    (weight,) = optimizer.updated([np.ones(2, np.float32)], [np.full(2, 3, np.float32)], np.sqrt)
+    (weight,) = optimizer.update([np.ones(2, np.float32)], [np.full(2, 3, np.float32)], np.sqrt)
     assert optimizer.step == 1
     np.testing.assert_allclose(optimizer.slots[0][0], 0.3, rtol=1e-6)
     np.testing.assert_allclose(weight, 1 - 0.001, rtol=1e-6)  # the first step of Adam is the learning rate

@@ -8,7 +8,8 @@ from harness.judge.parity.oracle import Loss
 from harness.spec.config import Option, Spec
 
 LOOKS_THROUGH_SOFTMAX = {
-    # Keras 3.15, backend/tensorflow/nn.py: from a softmax's output it goes back to the logits, and never clips.
+    # Keras 3.15, backend/tensorflow/nn.py: from a softmax's output it goes back to the logits, and
+    # never clips.
     ("tensorflow", "keras_fit"),
     ("tensorflow", "compiled.tensorflow"),
     ("tensorflow", "native.tensorflow"),
@@ -24,7 +25,9 @@ def loss_of(spec: Spec, backend: str, module: str, options: Mapping[str, Option]
     """Return the form of cross-entropy that an arm is documented to compute."""
     if spec.loss_form == "logits":
         return "logits"
-    through = (backend, module) in LOOKS_THROUGH_SOFTMAX or any((module, name, value) in BY_OPTION for name, value in options.items())
+    through = (backend, module) in LOOKS_THROUGH_SOFTMAX or any(
+        (module, name, value) in BY_OPTION for name, value in options.items()
+    )
     return "unclipped" if through else "probs"
 
 
@@ -35,4 +38,8 @@ def begins_anew(options: Mapping[str, Option]) -> bool:
 
 def unportable(saved_by: str, loaded_by: str, form: str, error: str) -> bool:
     """Say whether a file is documented to need the optimizer's class to be named when it is loaded, and failed for that reason."""
-    return (saved_by, form) == ("torch", ".keras") and loaded_by != "torch" and TORCH_OPTIMIZERS in error
+    return (
+        (saved_by, form) == ("torch", ".keras")
+        and loaded_by != "torch"
+        and TORCH_OPTIMIZERS in error
+    )

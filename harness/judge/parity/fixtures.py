@@ -45,14 +45,14 @@ class Point:
         """The digest of everything in it."""
         return weights_digest(self.arrays())
 
-    def trained(self, dtype: type[np.floating[Any]] = np.float64) -> oracle.Trained:
+    def trained(self, dtype: type[np.floating[Any]] = np.float64) -> oracle.Network:
         """Return the state as the referee, or in float32 its twin, begins from it."""
         weights = {name: value.astype(dtype) for name, value in self.weights.items()}
         slots = {name: tuple(value.astype(dtype) for key, value in self.slots.items() if key.startswith(f"{name}/")) for name in weights}
-        return oracle.Trained(weights, slots, self.n_updates)
+        return oracle.Network(weights, slots, self.n_updates)
 
 
-def of_state(spec: Spec, name: str, state: oracle.Trained, x: Floats, y: NDArray[Any]) -> Point:
+def of_state(spec: Spec, name: str, state: oracle.Network, x: Floats, y: NDArray[Any]) -> Point:
     """Return a referee's state, rounded to float32, as a point."""
     weights = {key: value.astype(np.float32) for key, value in state.weights.items()}
     slots = {
@@ -65,7 +65,7 @@ def of_state(spec: Spec, name: str, state: oracle.Trained, x: Floats, y: NDArray
 
 def along_training(
     spec: Spec, weights: Mapping[str, Floats], batches: Iterator[tuple[Floats, NDArray[Any]]], updates: Sequence[int]
-) -> Iterator[tuple[Point, oracle.Trained]]:
+) -> Iterator[tuple[Point, oracle.Network]]:
     """Train the referee and yield the point before each of those updates (1 is the first), with its exact state there.
 
     Args:

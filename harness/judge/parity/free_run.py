@@ -208,4 +208,4 @@ def _final(end: Arrays) -> dict[str, NDArray[Any]]:
 
 
 def _probabilities(spec: Spec, outputs: NDArray[Any]) -> NDArray[Any]:
-    return outputs if spec.loss_form == "probs" else oracle.activated("softmax", outputs)
+    return outputs if spec.loss_form == "probs" else oracle.activate("softmax", outputs)

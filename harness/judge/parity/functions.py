@@ -25,7 +25,8 @@ def flips(one: Array, other: Array) -> int:
 def d_class(one: Array, other: Array, labels: Array) -> Array:
     """Return |score - score| of each sample, (n,): 2^(5 - rank of the right class), nothing beyond rank 5, so from 0 to 16.
 
-    Source: Pham, Lutellier, Qi, Tan, CRADLE, ICSE 2019, section III-B; 8 and more counts as a distance between backends.
+    Source: Pham, Lutellier, Qi, Tan, CRADLE, ICSE 2019, section III-B; 8 and more counts as a
+    distance between backends.
     """
     return np.asarray(np.abs(_score(one, labels) - _score(other, labels)))
 
@@ -44,7 +45,9 @@ def d_mad(one: Array, other: Array, labels: Array) -> float:
     truth = np.eye(one.shape[1])[labels]
     a, b = (np.abs(outputs - truth).mean(axis=1) for outputs in (one, other))
     whole = a + b
-    return float(np.mean(np.divide(np.abs(a - b), whole, out=np.zeros_like(whole), where=whole > 0)))
+    return float(
+        np.mean(np.divide(np.abs(a - b), whole, out=np.zeros_like(whole), where=whole > 0))
+    )
 
 
 def accuracy(outputs: Array, labels: Array) -> float:
@@ -52,17 +55,24 @@ def accuracy(outputs: Array, labels: Array) -> float:
     return float(np.mean(outputs.argmax(axis=1) == labels))
 
 
-def barrier(spec: Spec, one: Mapping[str, Array], other: Mapping[str, Array], x: Array, y: Array) -> float:
+def barrier(
+    spec: Spec, one: Mapping[str, Array], other: Mapping[str, Array], x: Array, y: Array
+) -> float:
     """Return how far the loss rises above the straight line between two models' losses, on the straight line between their weights.
 
-    Next to nothing where both ended in one valley; the worst of nine points between. In float32, on x (n, inputs) and y (n,).
+    Next to nothing where both ended in one valley; the worst of nine points between. In float32, on
+    x (n, inputs) and y (n,).
 
     Source: Frankle, Dziugaite, Roy, Carbin, Linear Mode Connectivity, ICML 2020.
     """
 
     def loss(alpha: float) -> float:
         weights = {name: (1 - alpha) * one[name] + alpha * other[name] for name in one}
-        return float(oracle.losses_and_gradient(spec.loss_form, *oracle.forward(spec, weights, x)[-1], y)[0].mean())
+        return float(
+            oracle.losses_and_gradient(spec.loss_form, *oracle.forward(spec, weights, x)[-1], y)[
+                0
+            ].mean()
+        )
 
     ends = loss(0.0), loss(1.0)
     return max(loss(alpha) - ((1 - alpha) * ends[0] + alpha * ends[1]) for alpha in ALPHAS)

@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judge.parity.oracle import UNIT, Step
+from harness.judge.parity.oracle import UNIT
+from harness.judge.parity.step import Step
 from harness.spec.config import Adam, Spec
 
 Array = NDArray[Any]

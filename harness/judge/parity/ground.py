@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.inputs.arrays import network_input
-from harness.judge.parity import fixtures, gates, oracle
+from harness.judge.parity import fixtures, gates
 from harness.judge.parity.fixtures import Point, Twin
 from harness.judge.parity.gates import Quantities
 from harness.judge.parity.loop import N_LOOP, Course, course
-from harness.judge.parity.oracle import UNIT, Loss, Step
+from harness.judge.parity.oracle import UNIT, Loss
+from harness.judge.parity.step import Step, trace_step
 from harness.spec.config import Spec
 
 N_TWINS = 8  # that real backends compute
@@ -75,7 +76,7 @@ def ground(
     twins = {name: fixtures.twins(spec, point, N_FLOOR) for name, point in points.items()}
     for name, point in points.items():
         for loss in losses:
-            steps[name, loss] = step = oracle.traced(spec, point.trained(), point.x, point.y, loss)
+            steps[name, loss] = step = trace_step(spec, point.trained(), point.x, point.y, loss)
             floors[name, loss] = gates.floors_of(spec, step.quantities, _float32(spec, point, twins[name], loss), step.slack)
     return Ground(spec, points, {name: twins[name][:N_TWINS] for name in TWINNED if name in points}, loops, courses, steps, floors)
 
@@ -95,9 +96,9 @@ def _float32(spec: Spec, point: Point, twins: Iterable[Twin], loss: Loss) -> lis
     """
     plain = point.trained(np.float32)
     found: list[Quantities] = [
-        oracle.traced(spec, plain, point.x, point.y, loss, kinks=False, off=off).quantities for off in (0, 2 * UNIT, -2 * UNIT)
+        trace_step(spec, plain, point.x, point.y, loss, kinks=False, softmax_error=off).quantities for off in (0, 2 * UNIT, -2 * UNIT)
     ]
     for number, twin in enumerate(twins):
         permuted = twin.of(point, number)
-        found.append(twin.undone(oracle.traced(spec, permuted.trained(np.float32), permuted.x, permuted.y, loss, kinks=False).quantities))
+        found.append(twin.undone(trace_step(spec, permuted.trained(np.float32), permuted.x, permuted.y, loss, kinks=False).quantities))
     return found

@@ -1,7 +1,8 @@
 """Where a step goes wrong: each quantity against the referee's, worked out from that implementation's own values before it.
 
-An error made early shows in everything after it. Recomputed from its own upstream values, a later quantity comes back
-inside its gate, and only the quantity that is itself wrong stays out: it is the culprit, and what it explains is explained.
+An error made early shows in everything after it. Recomputed from its own upstream values, a later
+quantity comes back inside its gate, and only the quantity that is itself wrong stays out: it is the
+culprit, and what it explains is explained.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 from harness.judge.parity import oracle
 from harness.judge.parity.fixtures import Point
 from harness.judge.parity.gates import Array, Finding, error
-from harness.judge.parity.oracle import Loss, Step
+from harness.judge.parity.oracle import Loss
+from harness.judge.parity.step import Step
 from harness.judge.parity.trace import Trace
 from harness.spec.config import Spec
 
@@ -32,11 +34,15 @@ class Culprit:
     fit: str  # what would explain it
     where: str = ""  # in which rows or columns, where it is not everywhere
     explained: tuple[str, ...] = ()  # later departures that follow from it
-    likewise: tuple[str, ...] = ()  # the same quantity of other weights or layers: none follows from another, all may have one cause
+    likewise: tuple[
+        str, ...
+    ] = ()  # the same quantity of other weights or layers: none follows from another, all may have one cause
     unexplained: tuple[str, ...] = ()  # later ones that are none of this: a second fault
 
 
-def culprit(spec: Spec, point: Point, step: Step, trace: Trace, findings: tuple[Finding, ...], loss: Loss) -> Culprit | None:
+def culprit(
+    spec: Spec, point: Point, step: Step, trace: Trace, findings: tuple[Finding, ...], loss: Loss
+) -> Culprit | None:
     """Return the first quantity that departs by its own making; None where nothing departs.
 
     Args:
@@ -59,13 +65,28 @@ def culprit(spec: Spec, point: Point, step: Step, trace: Trace, findings: tuple[
     guilty = [(finding, value) for finding, value in errors if value > finding.gate]
     explained = [finding.quantity for finding, value in errors if value <= finding.gate]
     if not guilty:  # each within its gate given the one before: errors that add up, none of them large by itself
-        first = max(outside, key=lambda finding: finding.error / finding.gate if finding.gate else np.inf)
-        return Culprit(first.quantity, first.measure, first.error, first.gate, "rounding that adds up over several quantities")
+        first = max(
+            outside, key=lambda finding: finding.error / finding.gate if finding.gate else np.inf
+        )
+        return Culprit(
+            first.quantity,
+            first.measure,
+            first.error,
+            first.gate,
+            "rounding that adds up over several quantities",
+        )
     first, value = guilty[0]
-    exact, received = own.get(first.quantity, step.quantities[first.quantity]), trace.quantities[first.quantity]
+    exact, received = (
+        own.get(first.quantity, step.quantities[first.quantity]),
+        trace.quantities[first.quantity],
+    )
     later = [finding.quantity for finding, _ in guilty[1:] if finding.quantity != first.quantity]
     follows = [quantity for quantity in later if quantity not in own]
-    likewise = [quantity for quantity in later if quantity in own and _kind(quantity) == _kind(first.quantity)]
+    likewise = [
+        quantity
+        for quantity in later
+        if quantity in own and _kind(quantity) == _kind(first.quantity)
+    ]
     return Culprit(
         first.quantity,
         first.measure,
@@ -73,9 +94,15 @@ def culprit(spec: Spec, point: Point, step: Step, trace: Trace, findings: tuple[
         first.gate,
         fit(received.astype(np.float64), exact, len(point.x), spec.batch_size),
         where(received.astype(np.float64) - exact, first.gate * np.abs(exact)),
-        tuple(dict.fromkeys(quantity for quantity in [*explained, *follows] if quantity != first.quantity)),
+        tuple(
+            dict.fromkeys(
+                quantity for quantity in [*explained, *follows] if quantity != first.quantity
+            )
+        ),
         tuple(dict.fromkeys(likewise)),
-        tuple(dict.fromkeys(quantity for quantity in later if quantity not in (*follows, *likewise))),
+        tuple(
+            dict.fromkeys(quantity for quantity in later if quantity not in (*follows, *likewise))
+        ),
     )
 
 
@@ -101,23 +128,37 @@ def from_own_values(spec: Spec, point: Point, trace: Trace, loss: Loss) -> dict[
     found: dict[str, Array] = {}
     passed = [(point.x.astype(np.float64),) * 2]
     for layer in spec.layers:
-        if f"{layer.name}/z" not in seen or (layer.activation != "linear" and f"{layer.name}/a" not in seen):
+        if f"{layer.name}/z" not in seen or (
+            layer.activation != "linear" and f"{layer.name}/a" not in seen
+        ):
             break
         z = seen[f"{layer.name}/z"].astype(np.float64)
-        found[f"{layer.name}/z"] = passed[-1][1] @ start.weights[f"{layer.name}/kernel"] + start.weights[f"{layer.name}/bias"]
-        found[f"{layer.name}/a"] = oracle.activated(layer.activation, z)
-        passed.append((z, seen[f"{layer.name}/a"].astype(np.float64) if layer.activation != "linear" else z))
+        found[f"{layer.name}/z"] = (
+            passed[-1][1] @ start.weights[f"{layer.name}/kernel"]
+            + start.weights[f"{layer.name}/bias"]
+        )
+        found[f"{layer.name}/a"] = oracle.activate(layer.activation, z)
+        passed.append(
+            (z, seen[f"{layer.name}/a"].astype(np.float64) if layer.activation != "linear" else z)
+        )
     if len(passed) == len(spec.layers) + 1:
         losses, flowing = oracle.losses_and_gradient(loss, *passed[-1], point.y)
         gradients, _ = oracle.backward(spec, start.weights, passed, flowing, kinks=False)
-        found |= {"losses": losses} | {f"gradient/{name}": value for name, value in gradients.items()}
+        found |= {"losses": losses} | {
+            f"gradient/{name}": value for name, value in gradients.items()
+        }
     if "losses" in seen:
         found["loss"] = np.asarray(seen["losses"].astype(np.float64).mean())
     for name, weight in start.weights.items():
         if f"gradient/{name}" in seen:
             gradient = seen[f"gradient/{name}"].astype(np.float64)
-            new, slots = oracle.updated_weight(spec, weight, start.slots[name], gradient, point.n_updates + 1)
-            found |= {f"slot/{name}/{kind}": slot for kind, slot in zip(oracle.slot_names(spec.optimizer), slots, strict=True)}
+            new, slots = oracle.updated_weight(
+                spec, weight, start.slots[name], gradient, point.n_updates + 1
+            )
+            found |= {
+                f"slot/{name}/{kind}": slot
+                for kind, slot in zip(oracle.slot_names(spec.optimizer), slots, strict=True)
+            }
             found |= {f"update/{name}": new - weight, f"weight/{name}": new}
         if f"update/{name}" in seen:
             found[f"weight/{name}"] = weight + seen[f"update/{name}"]
@@ -142,7 +183,14 @@ def fit(received: Array, exact: Array, n_batch: int, batch_size: int) -> str:
             2.0: "counted twice",
             -1.0: "of the other sign",
         }
-        said = next((words for value, words in known.items() if value != 1 and abs(scale / value - 1) < 1e-3), "")
+        said = next(
+            (
+                words
+                for value, words in known.items()
+                if value != 1 and abs(scale / value - 1) < 1e-3
+            ),
+            "",
+        )
         return f"scale {scale:.6g}" + (f": {said}" if said else "")
     shift = float(np.mean(received - exact))
     if float(np.linalg.norm(received - exact - shift)) < 0.1 * whole:
@@ -156,7 +204,10 @@ def where(difference: Array, allowed: Array) -> str:
         return ""
     energy = difference**2
     named = []
-    for axis, name in ((difference.ndim - 1, "columns" if difference.ndim == 2 else "elements"), (0, "rows")):
+    for axis, name in (
+        (difference.ndim - 1, "columns" if difference.ndim == 2 else "elements"),
+        (0, "rows"),
+    ):
         if name == "rows" and difference.ndim < 2:
             continue
         along = energy.sum(axis=tuple(other for other in range(difference.ndim) if other != axis))
@@ -165,11 +216,17 @@ def where(difference: Array, allowed: Array) -> str:
         n = int(np.searchsorted(held, 0.99)) + 1
         if n <= max(1, len(along) // 10):
             some = ", ".join(map(str, sorted(order[:n].tolist())[:SOME]))
-            named.append(f"{name if n > 1 else name[:-1]} {some}{f' and {n - SOME} more' if n > SOME else ''} of {len(along)}")
+            named.append(
+                f"{name if n > 1 else name[:-1]} {some}{f' and {n - SOME} more' if n > SOME else ''} of {len(along)}"
+            )
     return "; ".join(named)
 
 
 def alike(one: Mapping[str, Array], other: Mapping[str, Array], quantity: str, gate: float) -> bool:
     """Say whether two traces have the same value of a quantity: then the referee is the odd one out."""
     both = one.get(quantity), other.get(quantity)
-    return both[0] is not None and both[1] is not None and error("relative", both[0], both[1].astype(np.float64)) <= gate
+    return (
+        both[0] is not None
+        and both[1] is not None
+        and error("relative", both[0], both[1].astype(np.float64)) <= gate
+    )

@@ -23,17 +23,19 @@ class Trace:
     arm: str  # "jax/keras"
     program: str  # "production", "instrumented"
     point: str
-    quantities: Arrays  # as `oracle.traced` names them
+    quantities: Arrays  # as `step.trace_step` names them
     exact: tuple[str, ...] = ()  # faults among what must be equal to the bit
     accuracy: float | None = None
     raw: Arrays = field(default_factory=dict)
 
 
-def read(spec: Spec, point: Point, arm: str, program: str, found: Arrays, *, anew: bool = False) -> Trace:
+def read(
+    spec: Spec, point: Point, arm: str, program: str, found: Arrays, *, anew: bool = False
+) -> Trace:
     """Return a worker's arrays as a trace.
 
-    The bytes of weights and slots as they were set and read back, the count of updates and the learning rate are
-    compared here, to the bit; everything else is left to the gates.
+    The bytes of weights and slots as they were set and read back, the count of updates and the
+    learning rate are compared here, to the bit; everything else is left to the gates.
     """
     quantities: Arrays = {}
     faults = _set_as_given(point.weights if anew else {**point.weights, **point.slots}, found)
@@ -50,14 +52,24 @@ def read(spec: Spec, point: Point, arm: str, program: str, found: Arrays, *, ane
     if "outputs" in plain:
         plain[output_of(spec)] = plain.pop("outputs")
     if "loss" in plain:
-        plain["loss"] = plain["loss"].astype(np.float64)  # a mean that some report as a Python float
+        plain["loss"] = plain["loss"].astype(
+            np.float64
+        )  # a mean that some report as a Python float
     for name in expected(spec, program):
         if name in plain:
             quantities[name] = plain.pop(name)
         elif name.startswith("update/") and f"weight/{name.removeprefix('update/')}" in found:
             weight = name.removeprefix("update/")
             quantities[name] = moved(found[f"weight/{weight}"], point.weights[weight])
-    return Trace(arm, program, point.name, quantities | plain, tuple(faults), None if accuracy is None else float(accuracy), found)
+    return Trace(
+        arm,
+        program,
+        point.name,
+        quantities | plain,
+        tuple(faults),
+        None if accuracy is None else float(accuracy),
+        found,
+    )
 
 
 def moved(after: NDArray[Any], before: NDArray[Any]) -> NDArray[Any]:
@@ -73,25 +85,44 @@ def output_of(spec: Spec) -> str:
 
 def expected(spec: Spec, program: str) -> tuple[str, ...]:
     """Return the quantities that a trace must hold, in the order of a step."""
-    laid_open = [f"{layer.name}/{part}" for layer in spec.layers for part in ("z", "a") if (part, layer.activation) != ("a", "linear")]
-    forward = [*laid_open, "losses", "loss"] if program == "instrumented" else [output_of(spec), "loss"]
-    backward = [f"gradient/{layer.name}/{part}" for layer in reversed(spec.layers) for part in ("kernel", "bias")]
+    laid_open = [
+        f"{layer.name}/{part}"
+        for layer in spec.layers
+        for part in ("z", "a")
+        if (part, layer.activation) != ("a", "linear")
+    ]
+    forward = (
+        [*laid_open, "losses", "loss"] if program == "instrumented" else [output_of(spec), "loss"]
+    )
+    backward = [
+        f"gradient/{layer.name}/{part}"
+        for layer in reversed(spec.layers)
+        for part in ("kernel", "bias")
+    ]
     weights = [f"{layer.name}/{part}" for layer in spec.layers for part in ("kernel", "bias")]
-    slots = [f"slot/{weight}/{slot}" for weight in weights for slot in oracle.slot_names(spec.optimizer)]
+    slots = [
+        f"slot/{weight}/{slot}" for weight in weights for slot in oracle.slot_names(spec.optimizer)
+    ]
     updates = [f"{kind}/{weight}" for kind in ("update", "weight") for weight in weights]
     return (*forward, *backward, *slots, *updates)
 
 
-def _set_as_given(state: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]) -> list[str]:
+def _set_as_given(
+    state: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]
+) -> list[str]:
     """Return a fault for each weight and slot that does not read back as the bytes that were set."""
     given = {f"set/{name}": value for name, value in state.items()}
-    faults = [f"{name}: unexpected" for name in found if name.startswith("set/") and name not in given]
+    faults = [
+        f"{name}: unexpected" for name in found if name.startswith("set/") and name not in given
+    ]
     for name, value in given.items():
         received = found.get(name)
         if received is None:
             faults.append(f"{name}: missing")
         elif received.shape != value.shape or received.dtype != value.dtype:
-            faults.append(f"{name}: expected {value.dtype} {value.shape}; received {received.dtype} {received.shape}")
+            faults.append(
+                f"{name}: expected {value.dtype} {value.shape}; received {received.dtype} {received.shape}"
+            )
         elif received.tobytes() != value.tobytes():
             n_other = int(np.count_nonzero(received != value))
             faults.append(f"{name}: {n_other} of {value.size} elements do not read back as set")

@@ -34,11 +34,15 @@ def record(
         started: when it began.
         total_s: how long it took.
     """
-    layers: dict[str, str] = next((each["layers"] for each in known.values() if "layers" in each), {})
+    layers: dict[str, str] = next(
+        (each["layers"] for each in known.values() if "layers" in each), {}
+    )
     verdicts = _verdicts(tuple(what.backends), failures, found, layers)
     sound = [each for name, each in known.items() if name not in failures]
     # of a quantity that rounding takes to its cap, the margin says nothing
-    measured = [one for one in found if one.state == "agree" and one.gate < CAPS[kind_of(one.quantity)]]
+    measured = [
+        one for one in found if one.state == "agree" and one.gate < CAPS[kind_of(one.quantity)]
+    ]
     tightest = min(measured, key=lambda one: one.margin, default=None)
     whole = _whole(verdicts)
     said = dict.fromkeys(remark for each in sound for remark in each.get("remarks", ()))
@@ -55,7 +59,14 @@ def record(
         started_at=started.isoformat(timespec="milliseconds"),
         total_s=total_s,
         verdict=whole,
-        reason=next((f"{each.backend}: {each.reason}" for each in verdicts if each.verdict == whole and each.reason), ""),
+        reason=next(
+            (
+                f"{each.backend}: {each.reason}"
+                for each in verdicts
+                if each.verdict == whole and each.reason
+            ),
+            "",
+        ),
         margin=tightest.margin if tightest else None,
         tightest=tightest.quantity if tightest else "",
         backends=tuple(each.model_copy(update=_self(known[each.backend])) for each in verdicts),
@@ -88,13 +99,18 @@ def _whole(verdicts: tuple[BackendParity, ...]) -> Verdict:
 
 
 def _verdicts(
-    backends: tuple[str, ...], failures: Mapping[str, str], found: tuple[Finding, ...], layers: Mapping[str, str]
+    backends: tuple[str, ...],
+    failures: Mapping[str, str],
+    found: tuple[Finding, ...],
+    layers: Mapping[str, str],
 ) -> tuple[BackendParity, ...]:
     """Return each backend's verdict: of those that computed something, by the first quantity that is not the same for all.
 
     Where the first is one on which no two agree, nobody can be told to be wrong further down.
     """
-    verdicts: dict[str, tuple[Verdict, str]] = {name: ("failed", reason) for name, reason in failures.items()}
+    verdicts: dict[str, tuple[Verdict, str]] = {
+        name: ("failed", reason) for name, reason in failures.items()
+    }
     sound = [name for name in backends if name not in failures]
     if len(sound) < 2:
         verdicts |= dict.fromkeys(sound, ("no majority", "nothing to compare it with"))
@@ -102,14 +118,21 @@ def _verdicts(
         place = f"{one.quantity}{_kind(one.quantity, layers)}"
         if one.state == "no majority" or (one.state == "undecided" and one.decisive):
             if not any(verdict == "departs" for verdict, _ in verdicts.values()):
-                verdicts |= {name: ("no majority", f"{place}: {one.said}") for name in sound if name not in verdicts}
+                verdicts |= {
+                    name: ("no majority", f"{place}: {one.said}")
+                    for name in sound
+                    if name not in verdicts
+                }
             break
         for name in one.apart:
             if name not in verdicts and one.state == "not finite":
                 everywhere = "; on every backend" if len(one.apart) == len(sound) else ""
                 verdicts[name] = ("failed", f"{place}: {_of(name, one.said)}{everywhere}")
             elif name not in verdicts:
-                verdicts[name] = ("departs", f"{place}: {_of(name, one.said)}; gate {one.gate:.2g}{_later(name, one, found)}")
+                verdicts[name] = (
+                    "departs",
+                    f"{place}: {_of(name, one.said)}; gate {one.gate:.2g}{_later(name, one, found)}",
+                )
     agreeing: tuple[Verdict, str] = ("agrees", "")
     return tuple(
         BackendParity(backend=name, verdict=verdict, reason=reason)
@@ -120,15 +143,23 @@ def _verdicts(
 
 def _of(backend: str, said: str) -> str:
     """Return what of several backends' sentences is about this one."""
-    mine = [part.removeprefix(f"{backend}: ") for part in said.split(", ") if part.startswith(f"{backend}: ")]
+    mine = [
+        part.removeprefix(f"{backend}: ")
+        for part in said.split(", ")
+        if part.startswith(f"{backend}: ")
+    ]
     return mine[0] if mine else said
 
 
 def _later(backend: str, first: Finding, found: tuple[Finding, ...]) -> str:
     """Say what departs after the first quantity that did."""
-    names = [one.quantity for one in found if backend in one.apart and one.quantity != first.quantity]
+    names = [
+        one.quantity for one in found if backend in one.apart and one.quantity != first.quantity
+    ]
     more = f" and {len(names) - SOME} more" if len(names) > SOME else ""
-    return f"; so do, later, {', '.join(names[:SOME])}{more}" if names else "; nothing later departs"
+    return (
+        f"; so do, later, {', '.join(names[:SOME])}{more}" if names else "; nothing later departs"
+    )
 
 
 def _kind(quantity: str, layers: Mapping[str, str]) -> str:
@@ -150,4 +181,6 @@ def _undecided(found: tuple[Finding, ...]) -> list[str]:
     if not names:
         return []
     more = f" and {len(names) - SOME} more" if len(names) > SOME else ""
-    return [f"not judged, since rounding alone decides them (their gradient is 0 but for it): {', '.join(names[:SOME])}{more}"]
+    return [
+        f"not judged, since rounding alone decides them (their gradient is 0 but for it): {', '.join(names[:SOME])}{more}"
+    ]

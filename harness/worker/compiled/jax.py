@@ -1,11 +1,12 @@
 """The Keras model and optimizer on JAX, stateless, in one program an epoch.
 
-Keras's variables are given back their values after every epoch: five small arrays are renamed, and none is copied.
+Keras's variables are given back their values after every epoch: five small arrays are renamed, and
+none is copied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.inputs.arrays import Features, Labels, Weights
 from harness.worker import keras_model
-from harness.worker.epochs.jax import Train, compiled_epoch
+from harness.worker.epochs.jax import Step, Train, compiled_epoch
 from harness.worker.frameworks import jax as framework
 from harness.worker.keras_model import export, predict, resume, slots, wait
 
@@ -38,57 +39,60 @@ class State:
     n_compiles: Callable[[], int]
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
-    """Return the spec's model as `fit` would have it, holding those weights, and its epoch as one program."""
-    model = keras_model.compiled(spec, weights)
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
+    """Return the spec's model with those weights, as `fit` has it, and its epoch as one program.
+
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
+    """
+    model = keras_model.compiled_model(spec, weights)
     model.optimizer.build(model.trainable_variables)
-    return State(model, spec.optimizer, compiled_epoch(step_of(model), spec.batch_size), framework.watch_compiles(None))
+    train = compiled_epoch(pure_step(model), spec.batch_size)
+    return State(model, spec.optimizer, train, framework.watch_compiles(None))
 
 
-def step_of(model: Any) -> Callable[[Any, tuple[Any, Any]], tuple[Any, tuple[Any, Any]]]:
-    """Return one update of a Keras model as a pure function of the values of its variables: see `values`."""
+def pure_step(model: Any) -> Step:
+    """Return one update of a Keras model as a pure function of the values of its `variables`."""
 
     def mean_loss(weights: Any, others: Any, images: Any, labels: Any) -> tuple[Any, Any]:
         outputs, others = model.stateless_call(weights, others, images, training=True)
         return model.loss(labels, outputs), (others, jnp.sum(jnp.argmax(outputs, axis=1) == labels))
 
     def step(carry: Any, batch: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
-        weights, others, memory = carry
-        (loss, (others, n_correct)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(weights, others, *batch)
-        weights, memory = model.optimizer.stateless_apply(memory, gradients, weights)
-        return (weights, others, memory), (loss * len(batch[1]), n_correct)
+        weights, others, optimizer = carry
+        differentiate = jax.value_and_grad(mean_loss, has_aux=True)
+        (loss, (others, n_correct)), gradients = differentiate(weights, others, *batch)
+        weights, optimizer = model.optimizer.stateless_apply(optimizer, gradients, weights)
+        return (weights, others, optimizer), (loss * len(batch[1]), n_correct)
 
     return step
 
 
 def variables(model: Any) -> tuple[list[Any], list[Any], list[Any]]:
-    """Return all variables that training changes: weights, other variables of the layers, the optimizer's."""
+    """Return what training changes: weights, the layers' other variables, the optimizer's."""
     return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
-    """Return the samples on the device."""
+def place(x: Features, y: Labels) -> Samples:
+    """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
     samples: Samples = jax.device_put((x, y.astype(np.int32)))
     framework.wait(samples)
     return samples
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
-    held = variables(state.model)
-    values, loss_sum, n_correct = state.train(tuple([variable.value for variable in several] for several in held), *data)
-    for variable, value in zip(jax.tree.leaves(held), jax.tree.leaves(values), strict=True):
+    """Train one epoch in order; return the state, mean loss and accuracy before each update."""
+    own = variables(state.model)
+    carry = jax.tree.map(lambda variable: variable.value, own)
+    carry, loss_sum, n_correct = state.train(carry, *data)
+    for variable, value in zip(jax.tree.leaves(own), jax.tree.leaves(carry), strict=True):
         variable.assign(value)
     n = len(data[1])
     return state, float(loss_sum) / n, int(n_correct) / n
 
 
 def facts(state: State) -> dict[str, Any]:
-    """Return what only this arm knows."""
-    return keras_model.known(state.model) | {
-        "n_compiles": state.n_compiles(),
-        "n_dispatches": 1,
-        "jit_requested": True,
-        "jit_effective": True,
-        "eager": False,
-    }
+    """Return what only this arm knows: device, counts, and what is compiled."""
+    return keras_model.model_facts(state, compiled=True) | {"n_dispatches": 1}

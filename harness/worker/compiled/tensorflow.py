@@ -1,22 +1,22 @@
 """The Keras model and optimizer on TensorFlow, in one program of XLA's an epoch.
 
-**Differs**: on TensorFlow a Keras optimizer has no stateless form (`stateless_apply` raises), so the loop assigns its
-variables and the model's; XLA turns them into values that the loop carries on.
+**Differs**: on TensorFlow a Keras optimizer has no stateless form (`stateless_apply` raises), so
+the loop assigns its variables and the model's; XLA turns them into values that the loop carries on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
+from harness.inputs.arrays import Features, Labels, Weights
 from harness.worker import keras_model
-from harness.worker.epochs.tensorflow import over_batches
+from harness.worker.epochs.tensorflow import fold_batches
 from harness.worker.frameworks import tensorflow as framework
 from harness.worker.keras_model import export, predict, resume, slots, wait
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "slots", "wait"]
 
+Train = Callable[[Any, Any], tuple[Any, Any]]
+"""From images and labels to the sum of losses and the number right; updates the variables."""
 Samples = tuple[Any, Any]
-"""On the device: (n, features) float32, (n,) int64, since on an accelerator TensorFlow keeps int32 in the CPU's memory."""
+"""On the device: (n, features) float32, (n,) int64; TensorFlow would keep int32 on the CPU."""
 
 
 @dataclass(slots=True)
@@ -35,61 +37,67 @@ class State:
 
     model: Any
     settings: Any  # of its optimizer
-    train: Callable[[Any, Any], tuple[Any, Any]]  # from images and labels to the sum of losses and the number right
+    train: Train
     n_compiles: Callable[[], int]
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
-    """Return the spec's model as `fit` would have it, holding those weights, and its epoch as one program."""
-    model = keras_model.compiled(spec, weights)
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
+    """Return the spec's model with those weights, as `fit` has it, and its epoch as one program.
+
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
+    """
+    model = keras_model.compiled_model(spec, weights)
     model.optimizer.build(model.trainable_variables)
     traces: list[str] = []
-    predicted = framework.watch_compiles(model)
-    return State(model, spec.optimizer, compiled_epoch(model, spec.batch_size, traces), lambda: len(traces) + predicted())
+    train, n_other = compiled_epoch(model, spec.batch_size, traces), framework.watch_compiles(model)
+    return State(model, spec.optimizer, train, lambda: len(traces) + n_other())
 
 
-def compiled_epoch(model: Any, batch_size: int, traces: list[str]) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """Return an epoch as one program compiled by XLA; each trace of it is noted."""
+def compiled_epoch(model: Any, batch_size: int, traces: list[str]) -> Train:
+    """Return an epoch as one program compiled by XLA.
 
-    def step(carried: tuple[Any, Any], images: Any, labels: Any) -> tuple[Any, Any]:
-        loss_sum, n_correct = carried
+    Args:
+        model: compiled by Keras, its optimizer built.
+        batch_size: of a full batch; the last one may be short.
+        traces: takes down each trace of the program.
+    """
+
+    def step(sums: tuple[Any, Any], images: Any, labels: Any) -> tuple[Any, Any]:
+        loss_sum, n_correct = sums
         with tf.GradientTape() as tape:
             outputs = model(images, training=True)
             loss = model.loss(labels, outputs)
         weights = model.trainable_variables
         model.optimizer.apply(tape.gradient(loss, [weight.value for weight in weights]), weights)
-        right = tf.reduce_sum(tf.cast(tf.argmax(outputs, axis=1) == labels, tf.float32))
-        return loss_sum + loss * len(labels), n_correct + right
+        n = tf.reduce_sum(tf.cast(tf.argmax(outputs, axis=1) == labels, tf.float32))
+        return loss_sum + loss * len(labels), n_correct + n
 
     @tf.function(jit_compile=True, reduce_retracing=False)
     def epoch(images: Any, labels: Any) -> tuple[Any, Any]:
         traces.append("epoch")  # Python runs here only while TensorFlow traces
-        sums: tuple[Any, Any] = over_batches(step, (tf.constant(0.0), tf.constant(0.0)), images, labels, batch_size)
-        return sums
+        zeros = tf.constant(0.0), tf.constant(0.0)
+        return fold_batches(step, zeros, images, labels, batch_size)  # type: ignore[no-any-return]
 
     return epoch  # type: ignore[no-any-return]
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
-    """Return the samples as tensors on the device."""
+def place(x: Features, y: Labels) -> Samples:
+    """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
     samples = tf.convert_to_tensor(x), tf.convert_to_tensor(y.astype(np.int64))
     framework.wait(samples)
     return samples
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    """Train one epoch in order; return the state, mean loss and accuracy before each update."""
     loss_sum, n_correct = state.train(*data)
     n = len(data[1])
     return state, float(loss_sum) / n, float(n_correct) / n
 
 
 def facts(state: State) -> dict[str, Any]:
-    """Return what only this arm knows."""
-    return keras_model.known(state.model) | {
-        "n_compiles": state.n_compiles(),
-        "n_dispatches": 1,
-        "jit_requested": True,
-        "jit_effective": True,
-        "eager": False,
-    }
+    """Return what only this arm knows: device, counts, and what is compiled."""
+    return keras_model.model_facts(state, compiled=True) | {"n_dispatches": 1}

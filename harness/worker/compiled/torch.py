@@ -1,12 +1,16 @@
-"""The Keras model and optimizer on PyTorch, update by update; there is no program of many updates on PyTorch.
+"""The Keras model and optimizer on PyTorch, update by update.
 
-`eager`: a lean loop: forward, loss, gradients, `optimizer.apply`. `compile`: one update, forward to optimizer, is one graph for
-torch.compile. Keras's code runs once for each shape of batch, and what it does to tensors is written down (make_fx): Dynamo,
-which reads Python, would break its graph at the gradients. The graph changes the variables in place.
+There is no program of many updates on PyTorch.
 
-The first epoch pays for that: two graphs, for full batches and the short one. Its seconds depend on inductor's cache of
-compiled graphs, which outlives the process (TORCHINDUCTOR_CACHE_DIR, by default below the system's temporary folder): 3 to 4 s with
-a warm cache, 15 to 20 s with a cold one, on 2 cores. Which it was stands in the record, as inductor_cache.
+`eager`: a lean loop: forward, loss, gradients, `optimizer.apply`. `compile`: one update, forward to
+optimizer, is one graph for torch.compile. Keras's code runs once for each shape of batch, and what
+it does to tensors is written down (make_fx): Dynamo, which reads Python, would break its graph at
+the gradients. The graph changes the variables in place.
+
+The first epoch pays for that: two graphs, for full batches and the short one. Its seconds depend on
+inductor's cache of compiled graphs, which outlives the process (TORCHINDUCTOR_CACHE_DIR, by default
+below the system's temporary folder): 3 to 4 s with a warm cache, 15 to 20 s with a cold one, on 2
+cores. Which it was stands in the record, as inductor_cache.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,11 +28,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
 from harness.errors import Refused
+from harness.inputs.arrays import Features, Labels, Weights
 from harness.worker import keras_model
 from harness.worker.frameworks import torch as framework
 from harness.worker.keras_model import export, predict, resume, slots, wait
@@ -39,13 +43,14 @@ if TYPE_CHECKING:
 __all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "slots", "wait"]
 
 OPTIONS = {"mode": ("eager", "compile")}
-# glibc hands freed memory back to the system, page by page to be had again, above twice the largest block that was mapped and
-# freed, as long as that is below 32 MiB. The gradients and what Keras's optimizer needs in each update come and go above it: 400,000
-# page faults and a quarter of the eager loop's seconds an epoch. One block of nearly 32 MiB, come and gone, and it is kept.
-KEPT = 2**25 - 2**16
+# glibc returns freed memory to the system above twice the largest block that was mapped and freed,
+# as long as that is below 32 MiB. What an update allocates and frees is above it: 400,000 page
+# faults and a quarter of the eager loop's seconds an epoch. After one block of nearly 32 MiB was
+# freed, glibc keeps the memory.
+FIRST_BLOCK_BYTES = 2**25 - 2**16
 Samples = tuple[torch.Tensor, torch.Tensor]  # on the device: (n, features) float32, (n,) int64
 Step = Callable[[Any, Any, Any, Any], None]
-"""One update with a batch's images and labels, which adds to the sum of losses and the number right."""
+"""One update with images and labels, which adds to the sum of losses and the number right."""
 
 
 @dataclass(slots=True)
@@ -56,29 +61,35 @@ class State:
     settings: Any  # of its optimizer
     batch_size: int
     mode: str
-    begin: Callable[[], Step]  # asked for at the begin of each epoch
+    make_step: Callable[[], Step]  # at the start of each epoch
     n_compiles: Callable[[], int]
-    n_looked_up: Callable[[], tuple[int, int]]  # graphs that were in inductor's cache, and that were not
+    n_cache_lookups: Callable[[], tuple[int, int]]  # graphs that inductor's cache had, and had not
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
-    """Return the spec's model as `fit` would have it, holding those weights, and its update in the mode asked for.
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
+    """Return the spec's model with those weights, as `fit` has it, and its update.
+
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
 
     Raises:
-        Refused: there is nothing here to compile with.
+        Refused: this system has no C++ compiler or no Python headers.
     """
     mode = getattr(options, "mode", "eager")
-    torch.empty(KEPT, dtype=torch.uint8)  # gone at once: see there
+    torch.empty(FIRST_BLOCK_BYTES, dtype=torch.uint8)  # freed at once
     if mode == "compile":
         _check_compiler()
-    model = keras_model.compiled(spec, weights)
+    model = keras_model.compiled_model(spec, weights)
     model.optimizer.build(model.trainable_variables)
-    begin = (compiled_steps if mode == "compile" else eager_steps)(model)
-    return State(model, spec.optimizer, spec.batch_size, mode, begin, framework.watch_compiles(model), _watch_cache())
+    make_step = (compiled_steps if mode == "compile" else eager_steps)(model)
+    counts = framework.watch_compiles(model), _watch_cache()
+    return State(model, spec.optimizer, spec.batch_size, mode, make_step, *counts)
 
 
 def eager_steps(model: Any) -> Callable[[], Step]:
-    """Return an update as PyTorch does it, operation by operation."""
+    """Return a function that returns an update, which PyTorch runs operation by operation."""
     variables = model.trainable_variables
     weights = [variable.value for variable in variables]
 
@@ -95,46 +106,52 @@ def eager_steps(model: Any) -> Callable[[], Step]:
 
 
 def compiled_steps(model: Any) -> Callable[[], Step]:
-    """Return an update as one compiled graph, made when the first batch of its size comes.
+    """Return a function that returns an update: a graph, compiled for the first batch of its size.
 
-    No guard is asked whether a graph still fits: each is for one size of batch and one learning rate, and never sees another.
+    Guards are switched off: each graph is for one size of batch and one learning rate, and is never
+    given another.
     """
     known: dict[tuple[int, float], Callable[..., None]] = {}
     options = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
 
-    def begin() -> Step:
+    def make_step() -> Step:
         rate = float(model.optimizer.learning_rate)  # once an epoch: on an accelerator this waits
-        held = [[variable.value.detach() for variable in several] for several in _variables(model)]
+        own = pytree.tree_map(lambda variable: variable.value.detach(), _variables(model))
 
         @torch.no_grad()
         def step(*batch: Any) -> None:
             key = len(batch[1]), rate
             if key not in known:
-                graph = make_fx(update_of(model, rate))(*pytree.tree_map(torch.clone, (held, *batch)))
+                copies = pytree.tree_map(torch.clone, (own, *batch))
+                graph = make_fx(in_place_update(model, rate))(*copies)
                 known[key] = torch.compile(graph, dynamic=False, fullgraph=True, options=options)
-            known[key](held, *batch)
+            known[key](own, *batch)
 
         return step  # type: ignore[no-any-return]
 
-    return begin
+    return make_step
 
 
-def update_of(model: Any, rate: float) -> Callable[..., None]:
-    """Return one update of a Keras model, which changes the values of its variables in place: see `_variables`.
+def in_place_update(model: Any, rate: float) -> Callable[..., None]:
+    """Return one update of a Keras model, which changes the values of its `_variables` in place.
 
-    The learning rate is a constant: plain SGD on PyTorch asks for its number, which nobody knows of a tensor while tracing.
+    The learning rate is a constant: plain SGD on PyTorch needs its value, which a tensor does not
+    have while it is traced.
     """
 
-    def update(held: list[list[Any]], images: Any, labels: Any, loss_sum: Any, n_correct: Any) -> None:
-        weights, others, (count, *slots) = held
+    def update(own: Any, images: Any, labels: Any, loss_sum: Any, n_correct: Any) -> None:
+        weights, others, (count, *slots) = own
         leaves = [weight.detach().requires_grad_() for weight in weights]
         with torch.enable_grad():
             outputs, new_others = model.stateless_call(leaves, others, images, training=True)
             loss = model.loss(labels, outputs)
         gradients = torch.autograd.grad(loss, leaves)
-        new_weights, (new_count, _, *new_slots) = model.optimizer.stateless_apply([count, rate, *slots], list(gradients), weights)
-        pairs = zip([*weights, *others, count, *slots], [*new_weights, *new_others, new_count, *new_slots], strict=True)
-        for old, new in pairs:
+        state = [count, rate, *slots]
+        applied = model.optimizer.stateless_apply(state, list(gradients), weights)
+        new_weights, (new_count, _, *new_slots) = applied
+        old_values = [*weights, *others, count, *slots]
+        new_values = [*new_weights, *new_others, new_count, *new_slots]
+        for old, new in zip(old_values, new_values, strict=True):
             if new is not old:  # Keras's optimizers on PyTorch do most of it in place
                 old.copy_(new)
         loss_sum += loss.detach() * len(labels)
@@ -144,55 +161,59 @@ def update_of(model: Any, rate: float) -> Callable[..., None]:
 
 
 def _variables(model: Any) -> tuple[list[Any], list[Any], list[Any]]:
-    """Return what training changes: weights, other variables of the layers, the optimizer's count and slots."""
+    """Return what training changes: weights, the layers' other variables, count and slots."""
     count, _, *slots = model.optimizer.variables  # in between is the learning rate
     return model.trainable_variables, model.non_trainable_variables, [count, *slots]
 
 
 def _check_compiler() -> None:
-    """Refuse to compile where inductor could not: its code for a CPU, and what starts its kernels elsewhere, is C++."""
+    """Refuse to compile without a C++ compiler, which inductor needs on every device."""
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     missing = [] if shutil.which(compiler) else [f"no {compiler}"]
     missing += [] if Path(sysconfig.get_path("include"), "Python.h").is_file() else ["no Python.h"]
     if missing:
-        install = "xcode-select --install" if sys.platform == "darwin" else "apt install g++ python3-dev, or your system's like"
-        raise Refused(f"torch.compile needs a C++ compiler and Python's headers; here is {' and '.join(missing)}. Type: {install}")
+        linux, mac = "apt install g++ python3-dev, or your system's like", "xcode-select --install"
+        raise Refused(
+            "torch.compile needs a C++ compiler and Python's headers; here is "
+            f"{' and '.join(missing)}. Type: {mac if sys.platform == 'darwin' else linux}"
+        )
 
 
 def _watch_cache() -> Callable[[], tuple[int, int]]:
-    """Return a function that says how many graphs were in inductor's cache since, and how many were not."""
+    """Return a function: how many graphs inductor's cache has had since, and has not had."""
     from torch._dynamo.utils import counters
 
-    names = ("fxgraph_cache_hit", "fxgraph_cache_miss")
-    before = [counters["inductor"][name] for name in names]
-    return lambda: (counters["inductor"][names[0]] - before[0], counters["inductor"][names[1]] - before[1])
+    def count() -> tuple[int, int]:
+        known = counters["inductor"]
+        return known["fxgraph_cache_hit"], known["fxgraph_cache_miss"]
+
+    hits, misses = count()
+    return lambda: (count()[0] - hits, count()[1] - misses)
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
-    """Return the samples as tensors on the device that Keras uses."""
+def place(x: Features, y: Labels) -> Samples:
+    """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
     samples = keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y.astype(np.int64))
     framework.wait(samples)
     return samples
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    """Train one epoch in order; return the state, mean loss and accuracy before each update."""
     images, labels = data
-    loss_sum, n_correct = torch.zeros((), device=images.device), torch.zeros((), dtype=torch.int64, device=images.device)
-    step = state.begin()
+    loss_sum = torch.zeros((), device=images.device)
+    n_correct = torch.zeros((), dtype=torch.int64, device=images.device)
+    step = state.make_step()
     for batch in zip(images.split(state.batch_size), labels.split(state.batch_size), strict=True):
         step(*batch, loss_sum, n_correct)
     return state, float(loss_sum) / len(labels), int(n_correct) / len(labels)
 
 
 def facts(state: State) -> dict[str, Any]:
-    """Return what only this arm knows."""
-    found, missed = state.n_looked_up()
-    cache = {"inductor_cache": "cold" if missed else "warm" if found else None} if state.mode == "compile" else {}
-    return keras_model.known(state.model) | {
-        "n_compiles": state.n_compiles(),
-        "jit_requested": state.mode == "compile",
-        "jit_effective": state.mode == "compile",
-        "eager": state.mode == "eager",
-        **cache,
-    }
+    """Return what only this arm knows: device, counts, and what is compiled."""
+    compiled = state.mode == "compile"
+    found = keras_model.model_facts(state, compiled=compiled)
+    n_hits, n_misses = state.n_cache_lookups()
+    if compiled:
+        found["inductor_cache"] = "cold" if n_misses else "warm" if n_hits else None
+    return found

@@ -1,1 +1,4 @@
-"""A whole epoch as one compiled program: a loop over its full batches, and the short one after them. The arms bring the step."""
+"""A whole epoch as one compiled program: a loop over its full batches, then the short one.
+
+The arms bring the step.
+"""

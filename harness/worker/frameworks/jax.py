@@ -9,6 +9,10 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.worker.frameworks import Draws, Ways
+
+Matrix = NDArray[np.float32]
+
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
@@ -33,19 +37,29 @@ def cuda() -> str | None:
 
 
 def settings() -> dict[str, Any]:
-    """Return what took effect. **Differs**: JAX has no switch for its threads and obeys affinity; TF32 is its default."""
+    """Return what took effect.
+
+    **Differs**: JAX has no switch for its threads and obeys affinity; TF32 is its default.
+    """
     precision = jax.config.jax_default_matmul_precision
     on_gpu = jax.default_backend() == "gpu"
-    return {"tf32": on_gpu and precision in (None, "default", "tensorfloat32"), "onednn": None, "threads": None}
+    return {
+        "tf32": on_gpu and precision in (None, "default", "tensorfloat32"),
+        "onednn": None,
+        "threads": None,
+    }
 
 
-def held(array: NDArray[Any]) -> Any:
-    """Return what Keras's `fit` turns a NumPy array into: on JAX, itself; batches are cut from it, then moved."""
+def fit_input(array: NDArray[Any]) -> Any:
+    """Return what Keras's `fit` converts a NumPy array, (n, ...) of any dtype, to: on JAX, the array itself."""
     return array
 
 
-def generator(seed: int) -> tuple[Callable[..., NDArray[Any]], Callable[[int], NDArray[Any]]]:
-    """Return JAX's own draws. **Differs**: JAX keeps no state; each draw splits a key off."""
+def generator(seed: int) -> Draws:
+    """Return JAX's own draws, uniform: float32 of a shape, and permutation: (n,) integers.
+
+    **Differs**: JAX keeps no state; each draw splits a key off.
+    """
     keys = [jax.random.key(seed)]
 
     def key() -> Any:
@@ -58,7 +72,7 @@ def generator(seed: int) -> tuple[Callable[..., NDArray[Any]], Callable[[int], N
     return uniform, lambda n: np.asarray(jax.random.permutation(key(), n))
 
 
-def where(tensor: Any) -> str:
+def device_of(tensor: Any) -> str:
     """Return the device that holds an array."""
     (device,) = tensor.devices()
     return _name(device)
@@ -70,35 +84,44 @@ def wait(tensors: Sequence[Any]) -> None:
 
 
 def read(tensor: Any) -> NDArray[Any]:
-    """Return an array as NumPy has it, once the device has computed it."""
+    """Return an array as NumPy has it, of any shape and dtype, once the device has computed it."""
     return np.asarray(tensor)
 
 
-def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[Callable[[int], Any], ...]:
+def product(a: Matrix, b: Matrix, form: str) -> Ways:
     """Return the ways to multiply two matrices so many times: in one program.
 
     XLA takes what does not change out of a loop; the barrier says that the factors might.
-    """
-    summed = (((0 if form[0] == "t" else 1,), (1 if form[1] == "t" else 0,)), ((), ()))
 
-    def body(index: Any, carried: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-        left, right, _ = jax.lax.optimization_barrier(carried)
-        return left, right, jax.lax.dot_general(left, right, summed)
+    Args:
+        a: (m, k) float32, or (k, m) where transposed.
+        b: (k, n) float32, or (n, k) where transposed.
+        form: how each lies in memory: "n" as it is, "t" transposed.
+    """
+    axes = (((0 if form[0] == "t" else 1,), (1 if form[1] == "t" else 0,)), ((), ()))
+
+    def body(index: Any, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        left, right, _ = jax.lax.optimization_barrier(carry)
+        return left, right, jax.lax.dot_general(left, right, axes)
 
     placed = jax.device_put((a, b))
-    program = jax.jit(lambda rounds, *carried: jax.lax.fori_loop(0, rounds, body, carried)[2])
-    result = jax.lax.dot_general(*placed, summed)
+    program = jax.jit(lambda rounds, *carry: jax.lax.fori_loop(0, rounds, body, carry)[2])
+    result = jax.lax.dot_general(*placed, axes)
     return (lambda rounds: program(rounds, *placed, result),)
 
 
-def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
-    """Return the ways to add one array of n floats to another so many times: in one program, in place."""
+def addition(n: int) -> Ways:
+    """Return the ways to add n floats to n others so many times: in one program, in place."""
     weights, change = jax.device_put((np.zeros(n, np.float32), np.full(n, 1e-6, np.float32)))
-    program = jax.jit(lambda rounds, start, change: jax.lax.fori_loop(0, rounds, lambda index, carried: carried + change, start))
+
+    @jax.jit
+    def program(rounds: Any, start: Any, change: Any) -> Any:
+        return jax.lax.fori_loop(0, rounds, lambda index, carry: carry + change, start)
+
     return (lambda rounds: program(rounds, weights, change),)
 
 
-def smallest() -> tuple[Callable[[int], Any], ...]:
+def smallest_call() -> Ways:
     """Return the ways to add 1 to a number so many times, a call each."""
     add, zero = jax.jit(lambda number: number + 1), jax.device_put(np.zeros(1, np.float32))
 
@@ -112,14 +135,14 @@ def smallest() -> tuple[Callable[[int], Any], ...]:
 
 
 def memory() -> dict[str, int]:
-    """Return what the accelerator's allocator handed out at most, and held; nothing on a CPU, which has no such count."""
+    """Return the allocator's peaks in bytes, in use and reserved; on a CPU none are counted."""
     counted = jax.devices()[0].memory_stats() or {}
     labels = {"peak_bytes_in_use": "allocator peak", "peak_pool_bytes": "allocator reserved"}
     return {label: int(counted[name]) for name, label in labels.items() if name in counted}
 
 
 def watch_compiles(model: Any) -> Callable[[], int]:
-    """Return a function that says how many XLA programs were compiled since."""
+    """Return a function that returns how many XLA programs were compiled since."""
     seen: list[str] = []
 
     def listen(event: str, *rest: Any, **more: Any) -> None:

@@ -1,4 +1,4 @@
-"""NumPy: no automatic gradients, no devices, no compiler; what the others are laid beside."""
+"""NumPy: no automatic gradients, no devices, no compiler; what the others are compared with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.worker.frameworks import Draws, Ways
+
+Matrix = NDArray[np.float32]
 
 
 def version() -> str:
@@ -29,18 +33,18 @@ def settings() -> dict[str, Any]:
     return {"tf32": False, "onednn": None, "threads": None}
 
 
-def held(array: NDArray[Any]) -> Any:
-    """Return the array itself."""
+def fit_input(array: NDArray[Any]) -> Any:
+    """Return the array, (n, ...) of any dtype, itself."""
     return array
 
 
-def generator(seed: int) -> tuple[Callable[..., NDArray[Any]], Callable[[int], NDArray[Any]]]:
-    """Return NumPy's own draws."""
+def generator(seed: int) -> Draws:
+    """Return NumPy's own draws, uniform: float64 of a shape, and permutation: (n,) integers."""
     source = np.random.default_rng(seed)
     return source.uniform, source.permutation
 
 
-def where(tensor: Any) -> str:
+def device_of(tensor: Any) -> str:
     """Return the device that holds an array."""
     return "cpu"
 
@@ -50,13 +54,19 @@ def wait(tensors: Sequence[Any]) -> None:
 
 
 def read(tensor: Any) -> NDArray[Any]:
-    """Return an array as NumPy has it: the array itself."""
+    """Return the array itself, of any shape and dtype."""
     return np.asarray(tensor)
 
 
-def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[Callable[[int], Any], ...]:
-    """Return the ways to multiply two matrices so many times: BLAS, into a matrix that is there."""
-    left, right = (matrix.T if how == "t" else matrix for matrix, how in zip((a, b), form, strict=True))
+def product(a: Matrix, b: Matrix, form: str) -> Ways:
+    """Return the ways to multiply two matrices so many times: by BLAS, into a given matrix.
+
+    Args:
+        a: (m, k) float32, or (k, m) where transposed.
+        b: (k, n) float32, or (n, k) where transposed.
+        form: layout each lies in memory: "n" as it is, "t" transposed.
+    """
+    left, right = a.T if form[0] == "t" else a, b.T if form[1] == "t" else b
     result = np.empty((left.shape[0], right.shape[1]), np.float32)
 
     def multiply(rounds: int) -> Any:
@@ -67,8 +77,8 @@ def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[
     return (multiply,)
 
 
-def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
-    """Return the ways to add one array of n floats to another so many times: in place."""
+def addition(n: int) -> Ways:
+    """Return the ways to add n floats to n others so many times: in place."""
     weights, change = np.zeros(n, np.float32), np.full(n, 1e-6, np.float32)
 
     def add(rounds: int) -> Any:
@@ -79,9 +89,9 @@ def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
     return (add,)
 
 
-def smallest() -> tuple[Callable[[int], Any], ...]:
+def smallest_call() -> Ways:
     """Return the ways to add one number to another so many times."""
-    return sweep(1)
+    return addition(1)
 
 
 def memory() -> dict[str, int]:
@@ -90,5 +100,5 @@ def memory() -> dict[str, int]:
 
 
 def watch_compiles(model: Any) -> Callable[[], int]:
-    """Return a function that says how many programs were compiled since: none."""
+    """Return a function that returns how many programs were compiled since: none."""
     return lambda: 0

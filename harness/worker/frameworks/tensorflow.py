@@ -10,6 +10,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from harness.worker.frameworks import Draws, Ways
+
+Matrix = NDArray[np.float32]
+
 
 def version() -> str:
     """Return TensorFlow's version."""
@@ -28,10 +32,16 @@ def cuda() -> str | None:
 
 
 def settings() -> dict[str, Any]:
-    """Return what took effect. **Differs**: threads are None where TensorFlow chooses them itself, from affinity."""
-    from tensorflow.python.util import _pywrap_util_port  # no public name says whether oneDNN is compiled in
+    """Return what took effect.
 
-    onednn = bool(_pywrap_util_port.IsMklEnabled()) and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") not in ("0", "false")
+    **Differs**: threads are None where TensorFlow chooses them itself, from affinity.
+    """
+    from tensorflow.python.util import (
+        _pywrap_util_port,
+    )  # no public name says whether oneDNN is compiled in
+
+    switched_off = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") in ("0", "false")
+    onednn = bool(_pywrap_util_port.IsMklEnabled()) and not switched_off
     on_gpu = bool(tf.config.get_visible_devices("GPU"))
     return {
         "tf32": on_gpu and bool(tf.config.experimental.tensor_float_32_execution_enabled()),
@@ -40,26 +50,31 @@ def settings() -> dict[str, Any]:
     }
 
 
-def held(array: NDArray[Any]) -> Any:
-    """Return what Keras's `fit` turns a NumPy array into: a tensor in the CPU's memory, from which tf.data cuts batches.
+def fit_input(array: NDArray[Any]) -> Any:
+    """Return what Keras's `fit` converts a NumPy array, (n, ...) of any dtype, to: a tensor on the CPU.
 
-    **Differs**: the conversion copies; for a `fit` an epoch that is a copy an epoch, which a `fit` of five makes once.
+    **Differs**: the conversion copies; for a `fit` an epoch that is a copy an epoch, which a `fit`
+    of five makes once.
     """
     with tf.device("cpu:0"):
         return tf.convert_to_tensor(array)
 
 
-def generator(seed: int) -> tuple[Callable[..., NDArray[Any]], Callable[[int], NDArray[Any]]]:
-    """Return TensorFlow's own draws."""
+def generator(seed: int) -> Draws:
+    """Return TensorFlow's own draws, uniform: float32 of a shape; permutation: (n,) integers."""
     source = tf.random.Generator.from_seed(seed)
 
     def uniform(low: float, high: float, shape: tuple[int, ...]) -> NDArray[Any]:
         return np.asarray(source.uniform(shape, low, high))
 
-    return uniform, lambda n: tf.random.experimental.stateless_shuffle(tf.range(n), source.make_seeds()[:, 0]).numpy()
+    def permutation(n: int) -> NDArray[Any]:
+        seeds = source.make_seeds()[:, 0]
+        return np.asarray(tf.random.experimental.stateless_shuffle(tf.range(n), seeds))
+
+    return uniform, permutation
 
 
-def where(tensor: Any) -> str:
+def device_of(tensor: Any) -> str:
     """Return the device that holds a variable or a tensor."""
     kind, index = tensor.device.rsplit(":", 2)[1:]
     return _name(tf.config.get_visible_devices(kind)[int(index)])
@@ -71,15 +86,20 @@ def wait(tensors: Sequence[Any]) -> None:
 
 
 def read(tensor: Any) -> NDArray[Any]:
-    """Return a tensor as NumPy has it, once the device has computed it."""
+    """Return a tensor as NumPy has it, of any shape and dtype, once it is computed."""
     return np.asarray(tensor)
 
 
-def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[Callable[[int], Any], ...]:
-    """Return the ways to multiply two matrices so many times: a loop of TensorFlow's own operations, and one compiled by XLA.
+def product(a: Matrix, b: Matrix, form: str) -> Ways:
+    """Return the ways to multiply two matrices so many times: a loop as it is, and one in XLA.
 
-    XLA takes what does not change out of a loop, and TensorFlow offers no barrier: one number of a factor comes from the
-    last round. Without that, 200 rounds took as long as 20.
+    XLA takes what does not change out of a loop, and TensorFlow offers no barrier: one number of a
+    factor comes from the last round. Without that, 200 rounds took as long as 20.
+
+    Args:
+        a: (m, k) float32, or (k, m) where transposed.
+        b: (k, n) float32, or (n, k) where transposed.
+        form: how each lies in memory: "n" as it is, "t" transposed.
     """
     left, right = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
     transposed = {"transpose_a": form[0] == "t", "transpose_b": form[1] == "t"}
@@ -95,8 +115,8 @@ def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[
     return _loop(plain, start, compiled=False), _loop(changing, start, compiled=True)
 
 
-def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
-    """Return the ways to add one array of n floats to another so many times: the same two loops."""
+def addition(n: int) -> Ways:
+    """Return the ways to add n floats to n others so many times: a loop as it is, and in XLA."""
     change = tf.fill([n], 1e-6)
 
     def add(index: Any, weights: Any) -> tuple[Any, Any]:
@@ -105,8 +125,11 @@ def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
     return tuple(_loop(add, (tf.zeros([n]),), compiled=compiled) for compiled in (False, True))
 
 
-def smallest() -> tuple[Callable[[int], Any], ...]:
-    """Return the ways to add 1 to a number so many times, a call each. **Differs**: `number + 1` takes twice as long as this."""
+def smallest_call() -> Ways:
+    """Return the ways to add 1 to a number so many times, a call each.
+
+    **Differs**: `number + 1` takes twice as long as this.
+    """
     zero, one = tf.zeros([1]), tf.ones([1])
 
     def count(rounds: int) -> Any:
@@ -118,43 +141,49 @@ def smallest() -> tuple[Callable[[int], Any], ...]:
     return (count,)
 
 
-def _loop(body: Callable[..., Any], start: tuple[Any, ...], *, compiled: bool) -> Callable[[int], Any]:
+def _loop(
+    body: Callable[..., Any], start: tuple[Any, ...], *, compiled: bool
+) -> Callable[[int], Any]:
     """Return a function that does so many rounds of a loop's body in one call."""
 
     @tf.function(jit_compile=compiled, autograph=False)
     def program(rounds: Any, *start: Any) -> Any:
-        return tf.while_loop(lambda index, *carried: index < rounds, body, (tf.constant(0), *start))[-1]
+        carry = tf.constant(0), *start
+        return tf.while_loop(lambda index, *rest: index < rounds, body, carry)[-1]
 
     return lambda rounds: program(tf.constant(rounds), *start)
 
 
 def memory() -> dict[str, int]:
-    """Return what the GPU's allocator handed out at most; nothing on a CPU, which has no such count."""
+    """Return the GPU allocator's peak in bytes; on a CPU none is counted."""
     if not tf.config.get_visible_devices("GPU"):
         return {}
     return {"allocator peak": int(tf.config.experimental.get_memory_info("GPU:0")["peak"])}
 
 
 def watch_compiles(model: Any) -> Callable[[], int]:
-    """Return a function that says how often a step of a Keras model was traced since.
+    """Return a function that returns how often a step of a Keras model was traced since.
 
-    Keras 3.15's `train_function` is a plain wrapper without TensorFlow's count of its traces. The Python body of a
-    step runs only while it is traced, so its calls are the traces; a traced step never comes here again.
+    Keras 3.15's `train_function` is a plain wrapper without TensorFlow's count of its traces. The
+    Python body of a step runs only while it is traced, so its calls are the traces; a traced step
+    never comes here again.
     """
     traces: list[str] = []
 
-    def counted(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def count_traces(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def body(data: Any) -> Any:
             traces.append(step.__name__)
             return step(data)
 
         return body
 
-    model.train_step, model.predict_step = counted(model.train_step), counted(model.predict_step)
+    model.train_step = count_traces(model.train_step)
+    model.predict_step = count_traces(model.predict_step)
     return lambda: len(traces)
 
 
 def _name(device: Any) -> str:
     if device.device_type == "CPU":
         return "cpu"
-    return f"gpu: {tf.config.experimental.get_device_details(device).get('device_name', device.device_type)}"
+    details = tf.config.experimental.get_device_details(device)
+    return f"gpu: {details.get('device_name', device.device_type)}"

@@ -9,6 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from harness.worker.frameworks import Draws, Ways
+
+Matrix = NDArray[np.float32]
+
+DEVICE = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
 
 def version() -> str:
     """Return PyTorch's version."""
@@ -30,7 +36,10 @@ def cuda() -> str | None:
 
 
 def settings() -> dict[str, Any]:
-    """Return what took effect. **Differs**: PyTorch keeps TF32 off for matrix products unless it is asked for."""
+    """Return what took effect.
+
+    **Differs**: PyTorch keeps TF32 off for matrix products unless it is asked for.
+    """
     return {
         "tf32": torch.cuda.is_available() and bool(torch.backends.cuda.matmul.allow_tf32),
         "onednn": bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled),
@@ -38,13 +47,16 @@ def settings() -> dict[str, Any]:
     }
 
 
-def held(array: NDArray[Any]) -> Any:
-    """Return what Keras's `fit` turns a NumPy array into: on PyTorch, itself; its DataLoader converts batch by batch."""
+def fit_input(array: NDArray[Any]) -> Any:
+    """Return what Keras's `fit` converts a NumPy array, (n, ...) of any dtype, to: on PyTorch, the array itself.
+
+    Its DataLoader converts batch by batch.
+    """
     return array
 
 
-def generator(seed: int) -> tuple[Callable[..., NDArray[Any]], Callable[[int], NDArray[Any]]]:
-    """Return PyTorch's own draws."""
+def generator(seed: int) -> Draws:
+    """Return PyTorch's own draws, uniform: float32 of a shape, and permutation: (n,) integers."""
     source = torch.Generator().manual_seed(seed)
 
     def uniform(low: float, high: float, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -53,25 +65,35 @@ def generator(seed: int) -> tuple[Callable[..., NDArray[Any]], Callable[[int], N
     return uniform, lambda n: torch.randperm(n, generator=source).numpy()
 
 
-def where(tensor: Any) -> str:
+def device_of(tensor: Any) -> str:
     """Return the device that holds a tensor."""
     return _name(tensor.device)
 
 
 def wait(tensors: Sequence[Any]) -> None:
-    """Return once the device has done all work given so far. **Differs**: on the CPU, PyTorch has done it already."""
+    """Return once the device has done all work given so far.
+
+    **Differs**: on the CPU, PyTorch has done it already.
+    """
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
 
 
 def read(tensor: Any) -> NDArray[Any]:
-    """Return a tensor as NumPy has it, once the device has computed it."""
+    """Return a tensor as NumPy has it, of any shape and dtype, once it is computed."""
     return np.asarray(tensor.detach().cpu())
 
 
-def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[Callable[[int], Any], ...]:
-    """Return the ways to multiply two matrices so many times: its BLAS library, into a matrix that is there."""
-    left, right = (_placed(matrix).T if how == "t" else _placed(matrix) for matrix, how in zip((a, b), form, strict=True))
+def product(a: Matrix, b: Matrix, form: str) -> Ways:
+    """Return the ways to multiply two matrices so many times: by BLAS, into a given matrix.
+
+    Args:
+        a: (m, k) float32, or (k, m) where transposed.
+        b: (k, n) float32, or (n, k) where transposed.
+        form: how each lies in memory: "n" as it is, "t" transposed.
+    """
+    left, right = torch.from_numpy(a).to(DEVICE), torch.from_numpy(b).to(DEVICE)
+    left, right = left.T if form[0] == "t" else left, right.T if form[1] == "t" else right
     result = torch.empty(left.shape[0], right.shape[1], device=left.device)
 
     def multiply(rounds: int) -> Any:
@@ -82,9 +104,9 @@ def product(a: NDArray[np.float32], b: NDArray[np.float32], form: str) -> tuple[
     return (multiply,)
 
 
-def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
-    """Return the ways to add one array of n floats to another so many times: in place."""
-    weights, change = _placed(np.zeros(n, np.float32)), _placed(np.full(n, 1e-6, np.float32))
+def addition(n: int) -> Ways:
+    """Return the ways to add n floats to n others so many times: in place."""
+    weights, change = torch.zeros(n, device=DEVICE), torch.full((n,), 1e-6, device=DEVICE)
 
     def add(rounds: int) -> Any:
         for _ in range(rounds):
@@ -94,30 +116,30 @@ def sweep(n: int) -> tuple[Callable[[int], Any], ...]:
     return (add,)
 
 
-def smallest() -> tuple[Callable[[int], Any], ...]:
-    """Return the ways to add one number to another so many times. **Differs**: into a given result is half of `add_(1)`."""
-    return sweep(1)
+def smallest_call() -> Ways:
+    """Return the ways to add one number to another so many times.
+
+    **Differs**: with a given result it takes half as long as `add_(1)`.
+    """
+    return addition(1)
 
 
 def memory() -> dict[str, int]:
-    """Return what CUDA's allocator handed out at most, and held at most; nothing on a CPU, where the system allocates."""
+    """Return the CUDA allocator's peaks in bytes, in use and reserved; on a CPU there are none."""
     if not torch.cuda.is_available():
         return {}
-    return {"allocator peak": torch.cuda.max_memory_allocated(), "allocator reserved": torch.cuda.max_memory_reserved()}
+    return {
+        "allocator peak": torch.cuda.max_memory_allocated(),
+        "allocator reserved": torch.cuda.max_memory_reserved(),
+    }
 
 
 def watch_compiles(model: Any) -> Callable[[], int]:
-    """Return a function that says how many graphs torch.compile made since; eager work makes none."""
+    """Return a function that returns how many graphs torch.compile made since."""
     from torch._dynamo.utils import counters
 
     before = counters["stats"]["unique_graphs"]
     return lambda: int(counters["stats"]["unique_graphs"] - before)
-
-
-def _placed(array: NDArray[np.float32]) -> Any:
-    """Return an array on the device that training would use."""
-    kind = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-    return torch.from_numpy(array).to(kind)
 
 
 def _name(device: Any) -> str:

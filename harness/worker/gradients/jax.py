@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 
-def worked() -> dict[str, Any]:
+def compute_gradients() -> dict[str, Any]:
     """Return the quantities that `harness.worker.gradients` lists."""
     return {**_graph(), **_line(), **_product()}
 
@@ -30,7 +30,10 @@ def _line() -> dict[str, Any]:
         return jnp.sum(2 * x + 3)
 
     derive = jax.grad(line)
-    return {"line_by_scalar": float(derive(0.0)), "line_by_matrix": derive(jnp.zeros((2, 2))).tolist()}
+    return {
+        "line_by_scalar": float(derive(0.0)),
+        "line_by_matrix": derive(jnp.zeros((2, 2))).tolist(),
+    }
 
 
 def _product() -> dict[str, Any]:
@@ -38,5 +41,7 @@ def _product() -> dict[str, Any]:
         return jnp.sum(x @ kernel + bias)
 
     kernel, bias = jax.random.uniform(jax.random.key(0), (2, 2)), jnp.zeros(2)
-    by_kernel, by_bias = jax.grad(product, argnums=(0, 1))(kernel, bias, jnp.array([[1.0, 2.0], [3.0, 4.0]]))
+    by_kernel, by_bias = jax.grad(product, argnums=(0, 1))(
+        kernel, bias, jnp.array([[1.0, 2.0], [3.0, 4.0]])
+    )
     return {"product_by_kernel": by_kernel.tolist(), "product_by_bias": by_bias.tolist()}

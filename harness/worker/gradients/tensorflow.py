@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 
-def worked() -> dict[str, Any]:
+def compute_gradients() -> dict[str, Any]:
     """Return the quantities that `harness.worker.gradients` lists."""
     return {**_graph(), **_line(), **_product()}
 
@@ -31,7 +31,10 @@ def _line() -> dict[str, Any]:
     matrix = tf.Variable(tf.zeros((2, 2)))
     with tf.GradientTape() as tape:
         y = 2 * matrix + 3
-    return {"line_by_scalar": float(by_scalar), "line_by_matrix": tape.gradient(y, matrix).numpy().tolist()}
+    return {
+        "line_by_scalar": float(by_scalar),
+        "line_by_matrix": tape.gradient(y, matrix).numpy().tolist(),
+    }
 
 
 def _product() -> dict[str, Any]:
@@ -40,4 +43,7 @@ def _product() -> dict[str, Any]:
     with tf.GradientTape() as tape:
         y = tf.matmul(x, kernel) + bias
     by_kernel, by_bias = tape.gradient(y, [kernel, bias])
-    return {"product_by_kernel": by_kernel.numpy().tolist(), "product_by_bias": by_bias.numpy().tolist()}
+    return {
+        "product_by_kernel": by_kernel.numpy().tolist(),
+        "product_by_bias": by_bias.numpy().tolist(),
+    }

@@ -1,4 +1,4 @@
-"""PyTorch: a tensor remembers what it was made from, and `backward` leaves each gradient beside its tensor."""
+"""PyTorch: a tensor remembers its inputs, and `backward` leaves each gradient at its tensor."""
 
 from __future__ import annotations
 
@@ -7,18 +7,28 @@ from typing import Any
 import torch
 
 
-def worked() -> dict[str, Any]:
+def compute_gradients() -> dict[str, Any]:
     """Return the quantities that `harness.worker.gradients` lists."""
     return {**_graph(), **_line(), **_product()}
 
 
 def _graph() -> dict[str, Any]:
-    x, kernel, bias = torch.tensor(2.0), torch.tensor(3.0, requires_grad=True), torch.tensor(1.0, requires_grad=True)
+    x, kernel, bias = (
+        torch.tensor(2.0),
+        torch.tensor(3.0, requires_grad=True),
+        torch.tensor(1.0, requires_grad=True),
+    )
     x1 = x * kernel
     x2 = x1 + bias
     loss = torch.abs(4.0 - x2)
     loss.backward()
-    named = {"x1": x1, "x2": x2, "loss": loss, "loss_by_kernel": kernel.grad, "loss_by_bias": bias.grad}
+    named = {
+        "x1": x1,
+        "x2": x2,
+        "loss": loss,
+        "loss_by_kernel": kernel.grad,
+        "loss_by_bias": bias.grad,
+    }
     return {name: value.item() for name, value in named.items()}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class BatchGenerator:
-    """Cuts samples into batches, in the order they are in; the last one is short where the batch size does not divide them.
+    """Cuts samples into batches, in their order; the last one may be short.
 
     Args:
         images: (n, features), any array that slices.
@@ -16,14 +16,17 @@ class BatchGenerator:
         batch_size: samples of a batch; more than n makes one batch of n.
 
     Raises:
-        ValueError: there are no samples, not as many labels as images, or the batch size is not positive.
+        ValueError: no samples, not as many labels as images, or no positive batch size.
     """
 
     def __init__(self, images: Any, labels: Any, batch_size: int = 128) -> None:
         if len(images) == 0 or len(images) != len(labels):
-            raise ValueError(f"BatchGenerator: expected samples, and a label for each; received {len(images)} images, {len(labels)} labels")
+            received = f"received {len(images)} images, {len(labels)} labels"
+            raise ValueError(f"BatchGenerator: expected samples, and a label for each; {received}")
         if batch_size < 1:
-            raise ValueError(f"BatchGenerator: batch_size: expected 1 or more; received {batch_size}")
+            raise ValueError(
+                f"BatchGenerator: batch_size: expected 1 or more; received {batch_size}"
+            )
         self.images, self.labels, self.batch_size = images, labels, batch_size
         self.index = 0
         self.num_batches = math.ceil(len(images) / batch_size)
@@ -36,6 +39,16 @@ class BatchGenerator:
 
 
 def check_inputs(layer: str, inputs: Sequence[int], kernel: Sequence[int]) -> None:
-    """Raise ValueError unless inputs (batch, features) fit a kernel (features, units)."""
+    """Check that inputs (batch, features) fit a kernel (features, units).
+
+    Args:
+        layer: its name, for the message.
+        inputs: their shape.
+        kernel: its shape.
+
+    Raises:
+        ValueError: they do not fit.
+    """
     if len(inputs) != 2 or inputs[1] != kernel[0]:
-        raise ValueError(f"{layer}: expected inputs (batch, {kernel[0]}) for its kernel {tuple(kernel)}; received {tuple(inputs)}")
+        expected = f"expected inputs (batch, {kernel[0]}) for its kernel {tuple(kernel)}"
+        raise ValueError(f"{layer}: {expected}; received {tuple(inputs)}")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.inputs.arrays import Features, Labels, Weights
 from harness.worker.frameworks import numpy as framework
+from harness.worker.naive.arm import Samples, State, export, facts, resume, slots, wait
 from harness.worker.naive.batches import BatchGenerator, check_inputs
 from harness.worker.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
 
+__all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "slots", "wait"]
+
+Activation = tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]
+"""From z to the outputs; from the loss's gradient by the outputs, and the outputs, to that by z."""
 EPSILON = 1e-7  # as Keras clips probabilities on JAX and PyTorch
 
 
@@ -41,7 +45,7 @@ def relu_backward(gradient: Any, outputs: Any) -> Any:
 
 
 def softmax(z: Any) -> Any:
-    """Return exp(z) over its sum in each row; the largest z is taken off first, or exp would overflow."""
+    """Return exp(z) over its sum in each row; less the row's largest z, exp cannot overflow."""
     powers = np.exp(z - z.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
@@ -51,28 +55,36 @@ def softmax_backward(gradient: Any, outputs: Any) -> Any:
     return outputs * (gradient - (gradient * outputs).sum(axis=1, keepdims=True))
 
 
-ACTIVATIONS = {"linear": (linear, linear_backward), "relu": (relu, relu_backward), "softmax": (softmax, softmax_backward)}
+ACTIVATIONS = {
+    "linear": (linear, linear_backward),
+    "relu": (relu, relu_backward),
+    "softmax": (softmax, softmax_backward),
+}
 
 
 class NaiveDense:
     """A fully connected layer: activation(x @ W + b), W uniform in [0, 0.1), b zeros."""
 
-    def __init__(self, input_size: int, output_size: int, activation: Any, name: str = "NaiveDense") -> None:
-        self.W = np.random.default_rng().uniform(0, 0.1, (input_size, output_size)).astype(np.float32)  # (I, O)
+    def __init__(
+        self, input_size: int, output_size: int, activation: Activation, name: str = "NaiveDense"
+    ) -> None:
+        kernel = np.random.default_rng().uniform(0, 0.1, (input_size, output_size))
+        self.W = kernel.astype(np.float32)  # (I, O)
         self.b = np.zeros(output_size, np.float32)  # (O,)
         (self.activation, self.activation_backward), self.name = activation, name
 
     def __call__(self, inputs: Any) -> Any:
-        """Return the layer's outputs, (B, O), for inputs (B, I); both are kept for the way back."""
+        """Return the layer's outputs, (B, O), for inputs (B, I); `backward` needs both."""
         check_inputs(self.name, inputs.shape, self.W.shape)
         self.inputs = inputs
         self.outputs = self.activation(inputs @ self.W + self.b)
         return self.outputs
 
     def backward(self, gradient: Any, *, first: bool = False) -> Any:
-        """Return the loss's gradient by the inputs, (B, I), given that by the outputs, (B, O); keep those by W and b.
+        """Return the loss's gradient by the inputs, (B, I), given that by the outputs, (B, O).
 
-        The first layer's inputs are the samples: nobody asks for the gradient by these.
+        The gradients by W and b are kept. The first layer's inputs are the samples, whose gradient
+        nobody needs.
         """
         gradient = self.activation_backward(gradient, self.outputs)  # (B, O)
         self.gradients = [self.inputs.T @ gradient, gradient.sum(axis=0)]  # (I, O), (O,)
@@ -97,7 +109,10 @@ class NaiveSequential:
         return inputs
 
     def backward(self, gradient: Any) -> list[Any]:
-        """Return the loss's gradient by each weight, given that by the outputs: the chain rule, from the last layer back."""
+        """Return the loss's gradient by each weight, given that by the outputs, (B, O).
+
+        This is the chain rule, from the last layer back.
+        """
         for layer in reversed(self.layers):
             gradient = layer.backward(gradient, first=layer is self.layers[0])
         return [gradient for layer in self.layers for gradient in layer.gradients]
@@ -109,8 +124,14 @@ class NaiveSequential:
 
 
 def cross_entropy(labels: Any, outputs: Any, loss_form: str) -> Any:
-    """Return each sample's loss, (B,), for labels (B,) and outputs (B, O): probabilities, or logits."""
-    chosen = outputs[np.arange(len(labels)), labels]  # (B,) the output of the right class
+    """Return each sample's loss, (B,) float32.
+
+    Args:
+        labels: (B,) integers.
+        outputs: (B, O) float32.
+        loss_form: what the outputs are: "probs" or "logits".
+    """
+    chosen = outputs[np.arange(len(labels)), labels]  # (B,) of the right class
     if loss_form == "logits":
         largest = outputs.max(axis=1)
         return np.log(np.exp(outputs - largest[:, None]).sum(axis=1)) + largest - chosen
@@ -118,7 +139,13 @@ def cross_entropy(labels: Any, outputs: Any, loss_form: str) -> Any:
 
 
 def cross_entropy_backward(labels: Any, outputs: Any, loss_form: str) -> Any:
-    """Return the mean loss's gradient by the outputs, (B, O)."""
+    """Return the mean loss's gradient by the outputs, (B, O) float32.
+
+    Args:
+        labels: (B,) integers.
+        outputs: (B, O) float32.
+        loss_form: what the outputs are: "probs" or "logits".
+    """
     rows = np.arange(len(labels))
     if loss_form == "logits":
         gradient = softmax(outputs)
@@ -127,18 +154,36 @@ def cross_entropy_backward(labels: Any, outputs: Any, loss_form: str) -> Any:
     chosen = outputs[rows, labels]
     gradient = np.zeros_like(outputs)
     inside = (chosen > EPSILON) & (chosen < 1 - EPSILON)  # where the clip cuts, nothing flows back
-    gradient[rows, labels] = np.where(inside, -1 / np.maximum(chosen, EPSILON), 0) / np.float32(len(labels))
+    gradient[rows, labels] = np.where(inside, -1 / np.maximum(chosen, EPSILON), 0) / np.float32(
+        len(labels)
+    )
     return gradient
 
 
 def update_weights(gradients: Sequence[Any], weights: Sequence[Any], optimizer: Optimizer) -> None:
-    """Take one step of the optimizer: for SGD, w -= learning_rate * gradient."""
-    for weight, new in zip(weights, optimizer.updated(weights, gradients, np.sqrt), strict=True):
+    """Take one step of the optimizer: for SGD, w -= learning_rate * gradient.
+
+    Args:
+        gradients: one for each weight, of its shape.
+        weights: float32: kernels (I, O), biases (O,).
+        optimizer: its slots are updated too.
+    """
+    for weight, new in zip(weights, optimizer.update(weights, gradients, np.sqrt), strict=True):
         weight[...] = new
 
 
-def one_training_step(model: NaiveSequential, optimizer: Optimizer, images: Any, labels: Any, loss_form: str) -> tuple[Any, Any]:
-    """Update the model on one batch; return its mean loss and its outputs (B, O), both from before the update."""
+def one_training_step(
+    model: NaiveSequential, optimizer: Optimizer, images: Any, labels: Any, loss_form: str
+) -> tuple[Any, Any]:
+    """Update the model on one batch; return its mean loss and outputs (B, O) before the update.
+
+    Args:
+        model: what is trained.
+        optimizer: its own.
+        images: (B, features) float32.
+        labels: (B,) integers.
+        loss_form: what the outputs are: "probs" or "logits".
+    """
     outputs = model(images)
     average_loss = cross_entropy(labels, outputs, loss_form).mean()
     gradients = model.backward(cross_entropy_backward(labels, outputs, loss_form))
@@ -157,14 +202,27 @@ def fit(
     loss_form: str = "probs",
     report: Callable[[int, int, float], None] = lambda epoch, batch, loss: None,
 ) -> tuple[float, float]:
-    """Train; report the loss of every hundredth batch; return the last epoch's mean loss and accuracy over its samples."""
+    """Train, and return the last epoch's mean loss and accuracy, each sample before its update.
+
+    Args:
+        model: what is trained.
+        optimizer: its own.
+        images: (n, features) float32.
+        labels: (n,) integers.
+        epochs: how often all samples are trained on, in the order given.
+        batch_size: samples of a batch; the last one may be short.
+        loss_form: what the outputs are: "probs" or "logits".
+        report: is called with epoch, batch and loss at every hundredth batch.
+    """
     loss_sum, n_correct = 0.0, 0
     for epoch in range(epochs):
         loss_sum, n_correct = 0.0, 0
         generator = BatchGenerator(images, labels, batch_size)
         for batch in range(generator.num_batches):
             images_batch, labels_batch = generator.next()
-            loss, outputs = one_training_step(model, optimizer, images_batch, labels_batch, loss_form)
+            loss, outputs = one_training_step(
+                model, optimizer, images_batch, labels_batch, loss_form
+            )
             loss_sum += loss * len(labels_batch)
             n_correct += int(np.count_nonzero(outputs.argmax(axis=1) == labels_batch))
             if batch % 100 == 0:
@@ -172,90 +230,42 @@ def fit(
     return float(loss_sum) / len(images), int(n_correct) / len(images)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """A model, its optimizer, and how it is trained."""
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
+    """Return the spec's model with those weights.
 
-    model: NaiveSequential
-    optimizer: Optimizer
-    batch_size: int
-    loss_form: str
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """One epoch's samples."""
-
-    x: Any  # (n, features) float32
-    y: Any  # (n,) uint8
-
-
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
-    """Return the spec's model, holding those weights."""
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
+    """
     sizes = [weights[f"{layer.name}/kernel"].shape for layer in spec.layers]
     layers = [
         NaiveDense(n_inputs, units, ACTIVATIONS[layer.activation], layer.name)
         for (n_inputs, units), layer in zip(sizes, spec.layers, strict=True)
     ]
     model = NaiveSequential(layers)
+    set_weights(model, weights)
+    optimizer = Optimizer.start(spec.optimizer, model.weights, np.zeros_like)
+    training = {"batch_size": spec.batch_size, "loss_form": spec.loss_form}
+    return State(framework, model, optimizer, training, set_weights, np.array)
+
+
+def set_weights(model: NaiveSequential, weights: Weights) -> None:
+    """Give the model those weights: by name, kernels (inputs, units), biases (units,), float32."""
     for own, given in zip(model.weights, weights.values(), strict=True):
         own[...] = given
-    return State(model, Optimizer.start(spec.optimizer, model.weights, np.zeros_like), spec.batch_size, spec.loss_form)
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
-    """Return the samples as they are."""
-    return Samples(x, y)
+def place(x: Features, y: Labels) -> Samples:
+    """Return the samples, x (n, features) float32 and y (n,) uint8, as they are."""
+    return x, y
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
-    loss, accuracy = fit(state.model, state.optimizer, data.x, data.y, epochs=1, batch_size=state.batch_size, loss_form=state.loss_form)
-    return state, loss, accuracy
+    """Train one epoch in order; return the state, mean loss and accuracy before each update."""
+    return state, *fit(state.model, state.optimizer, *data, epochs=1, **state.training)
 
 
-def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the model's output for each sample, (n, classes)."""
+def predict(state: State, x: Features) -> Features:
+    """Return the model's outputs, (n, classes) float32, for x (n, features) float32."""
     return state.model(x)  # type: ignore[no-any-return]
-
-
-def export(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return the weights by name, kernels (inputs, units), biases (units,)."""
-    return {
-        f"{layer.name}/{part}": weight.copy()
-        for layer in state.model.layers
-        for part, weight in zip(("kernel", "bias"), layer.weights, strict=True)
-    }
-
-
-def slots(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight."""
-    return state.optimizer.named_slots(export(state))
-
-
-def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
-    """Return the state as training had left it after n_updates: those weights, those slots."""
-    for own, given in zip(state.model.weights, weights.values(), strict=True):
-        own[...] = given
-    state.optimizer.resume(weights, slots, n_updates, np.array)
-    return state
-
-
-def wait(state: State) -> None:
-    """Return once the device has finished every update."""
-    framework.wait(state.model.weights)
-
-
-def facts(state: State) -> dict[str, Any]:
-    """Return what only this arm knows."""
-    weights = state.model.weights
-    return {
-        "device": framework.where(weights[0]),
-        "n_parameters": int(sum(np.prod(weight.shape) for weight in weights)),
-        "n_updates": state.optimizer.step,
-        "n_compiles": 0,
-        "jit_requested": False,
-        "jit_effective": False,
-        "eager": True,
-        "precision": "float32",
-    }

@@ -1,13 +1,15 @@
 """PyTorch's own idiom: an nn.Module, a loss, an optimizer, and the loop over batches; eager.
 
-`equal`: batches are slices of tensors on the device, and RMSprop and Adam are Keras's, which torch.optim cannot express.
-`idiomatic`: CrossEntropyLoss on logits, torch.optim with its defaults, and a DataLoader, which collates sample by sample.
+`equal`: batches are slices of tensors on the device, and RMSprop and Adam are Keras's, which
+torch.optim cannot express. `idiomatic`: CrossEntropyLoss on logits, torch.optim with its defaults,
+and a DataLoader, which collates sample by sample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from harness.errors import Refused
+from harness.inputs.arrays import Features, Labels, Weights
+from harness.worker.arm_facts import arm_facts
 from harness.worker.frameworks import torch as framework
+from harness.worker.frameworks.torch import DEVICE
 from harness.worker.optimizers import rule_of
 
 if TYPE_CHECKING:
@@ -27,9 +32,11 @@ if TYPE_CHECKING:
 OPTIONS = {"flavour": ("equal", "idiomatic")}
 EXPRESSES = {"activations": ("linear", "relu")}  # of hidden layers
 ACTIVATIONS = {"linear": nn.Identity, "relu": nn.ReLU}
-DEVICE = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
 EPSILON = 1e-7  # as Keras clips probabilities
 PREDICT_BATCH = 256
+Parameters = Iterable[torch.Tensor]
+"""Kernels (units, inputs) and biases (units,), float32."""
+Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
 
 class Network(nn.Module):
@@ -38,19 +45,23 @@ class Network(nn.Module):
     def __init__(self, n_inputs: int, spec: Spec) -> None:
         super().__init__()
         sizes = [n_inputs, *(layer.units for layer in spec.layers)]
+        hidden = [ACTIVATIONS[layer.activation]() for layer in spec.layers[:-1]]
         self.names = [layer.name for layer in spec.layers]
-        self.linear = nn.ModuleList([nn.Linear(size, layer.units) for size, layer in zip(sizes, spec.layers, strict=False)])
-        self.activations = nn.ModuleList([*(ACTIVATIONS[layer.activation]() for layer in spec.layers[:-1]), nn.Identity()])
+        self.linear = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
+        self.activations = nn.ModuleList([*hidden, nn.Identity()])
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return the logits, (B, O)."""
+        """Return the logits, (B, O) float32, for inputs (B, features) float32."""
         for linear, activation in zip(self.linear, self.activations, strict=True):
             inputs = activation(linear(inputs))
         return inputs
 
 
 class KerasOptimizer(torch.optim.Optimizer):
-    """What Keras's optimizers share: slots that begin at zeros."""
+    """A torch optimizer in Keras's equations, whose slots begin at zeros."""
+
+    def __init__(self, parameters: Parameters, settings: Any) -> None:
+        super().__init__(parameters, {**vars(settings), "step": 0})
 
     def _slots(self, name: str, weights: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         for weight in weights:
@@ -60,10 +71,7 @@ class KerasOptimizer(torch.optim.Optimizer):
 
 
 class KerasRMSprop(KerasOptimizer):
-    """RMSprop in Keras's equations, see harness.worker.optimizers.rmsprop: epsilon inside the root."""
-
-    def __init__(self, parameters: Iterable[torch.Tensor], learning_rate: float, rho: float, epsilon: float) -> None:
-        super().__init__(parameters, {"learning_rate": learning_rate, "rho": rho, "epsilon": epsilon})
+    """RMSprop with epsilon inside the root: see harness.worker.optimizers.rmsprop."""
 
     @torch.no_grad()
     def step(self) -> None:
@@ -80,22 +88,19 @@ class KerasRMSprop(KerasOptimizer):
 
 
 class KerasAdam(KerasOptimizer):
-    """Adam in Keras's equations, see harness.worker.optimizers.adam: epsilon-hat."""
-
-    def __init__(self, parameters: Iterable[torch.Tensor], learning_rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
-        super().__init__(parameters, {"learning_rate": learning_rate, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "step": 0})
+    """Adam with epsilon-hat: see harness.worker.optimizers.adam."""
 
     @torch.no_grad()
     def step(self) -> None:
         """Update all parameters, all of them in one call of each operation."""
         for group in self.param_groups:
             group["step"] += 1
-            beta_1, beta_2, step = np.float32(group["beta_1"]), np.float32(group["beta_2"]), np.float32(group["step"])
-            alpha = float(np.float32(group["learning_rate"]) * np.sqrt(1 - beta_2**step) / (1 - beta_1**step))
+            known = ("learning_rate", "beta_1", "beta_2", "step")
+            rate, beta_1, beta_2, step = (np.float32(group[name]) for name in known)
+            alpha = float(rate * np.sqrt(1 - beta_2**step) / (1 - beta_1**step))
             weights = group["params"]
             gradients = [weight.grad for weight in weights]
-            means = self._slots("mean", weights)
-            squares = self._slots("square", weights)
+            means, squares = self._slots("mean", weights), self._slots("square", weights)
             torch._foreach_lerp_(means, gradients, 1 - group["beta_1"])
             torch._foreach_mul_(squares, group["beta_2"])
             torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["beta_2"])
@@ -111,9 +116,9 @@ class State:
     network: Network
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     optimizer: torch.optim.Optimizer
-    batches: Callable[[Samples], Iterable[tuple[torch.Tensor, torch.Tensor]]]
+    batches: Callable[[Samples], Batches]
     probabilities: bool  # what predict returns
-    settings: Any  # the optimizer's; None in the idiomatic flavour, whose memory is torch.optim's own
+    settings: Any  # the optimizer's; None in the idiomatic flavour, whose slots are torch's
     n_compiles: Callable[[], int]
     n_updates: int = 0
 
@@ -127,59 +132,69 @@ class Samples:
     y: torch.Tensor  # (n,) int64
 
 
-def build(spec: Spec, weights: Mapping[str, NDArray[np.float32]], options: SimpleNamespace) -> State:
-    """Return the spec's network, holding those weights, its loss and its optimizer in the flavour asked for."""
+def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
+    """Return a network with those weights, its loss and optimizer in the flavour asked for.
+
+    Args:
+        spec: layers, loss form, optimizer, batch size.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        options: the arm's own.
+    """
     network = Network(weights[f"{spec.layers[0].name}/kernel"].shape[0], spec)
     with torch.no_grad():
         for name, weight in _parameters(network).items():
             weight.copy_(_tensor(name, weights[name]))
     network.to(DEVICE)
     idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
+    make_optimizer, make_batches = keras_optimizer, slice_batches
+    if idiomatic:
+        make_optimizer, make_batches = torch_optimizer, load_batches
     from_logits = idiomatic or spec.loss_form == "logits"
     return State(
-        network,
-        nn.CrossEntropyLoss() if from_logits else clipped_cross_entropy,
-        (own_optimizer if idiomatic else keras_optimizer)(network.parameters(), spec.optimizer),
-        (lambda samples: loaded(samples, spec.batch_size)) if idiomatic else (lambda samples: sliced(samples, spec.batch_size)),
-        spec.loss_form == "probs",
-        None if idiomatic else spec.optimizer,
-        framework.watch_compiles(network),
+        network=network,
+        loss=nn.CrossEntropyLoss() if from_logits else clipped_cross_entropy,
+        optimizer=make_optimizer(network.parameters(), spec.optimizer),
+        batches=lambda samples: make_batches(samples, spec.batch_size),
+        probabilities=spec.loss_form == "probs",
+        settings=None if idiomatic else spec.optimizer,
+        n_compiles=framework.watch_compiles(network),
     )
 
 
 def clipped_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the mean loss by way of probabilities clipped to [1e-7, 1 - 1e-7], as Keras on PyTorch has it."""
+    """Return the mean loss, () float32, of logits (B, O) by way of clipped probabilities."""
     chosen = torch.softmax(logits, dim=1).gather(1, labels[:, None])
     return -torch.log(torch.clamp(chosen, EPSILON, 1 - EPSILON)).mean()
 
 
-def keras_optimizer(parameters: Iterable[torch.Tensor], settings: Any) -> torch.optim.Optimizer:
+def keras_optimizer(parameters: Parameters, settings: Any) -> torch.optim.Optimizer:
     """Return the optimizer in Keras's equations, with all of the spec's settings."""
     if settings.name == "sgd":
         return torch.optim.SGD(parameters, lr=settings.learning_rate, momentum=settings.momentum)
-    plain = {name: value for name, value in vars(settings).items() if name != "name"}
-    return {"rmsprop": KerasRMSprop, "adam": KerasAdam}[settings.name](parameters, **plain)
+    return {"rmsprop": KerasRMSprop, "adam": KerasAdam}[settings.name](parameters, settings)
 
 
-def own_optimizer(parameters: Iterable[torch.Tensor], settings: Any) -> torch.optim.Optimizer:
-    """Return torch.optim's optimizer of that name with its own defaults, at the spec's learning rate and momentum."""
+def torch_optimizer(parameters: Parameters, settings: Any) -> torch.optim.Optimizer:
+    """Return torch.optim's optimizer with its own defaults, at the spec's rate and momentum."""
     if settings.name == "sgd":
         return torch.optim.SGD(parameters, lr=settings.learning_rate, momentum=settings.momentum)
-    return {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam}[settings.name](parameters, lr=settings.learning_rate)
+    known = {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam}
+    return known[settings.name](parameters, lr=settings.learning_rate)
 
 
-def sliced(samples: Samples, batch_size: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-    """Return the batches as views of the samples on the device."""
+def slice_batches(samples: Samples, batch_size: int) -> Batches:
+    """Return the batches, (B, features) float32 and (B,) int64: views of the samples."""
     return zip(samples.x.split(batch_size), samples.y.split(batch_size), strict=True)
 
 
-def loaded(samples: Samples, batch_size: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-    """Return the batches of a DataLoader, each moved to the device. The samples come in their order: no shuffling here."""
-    return ((images.to(DEVICE), labels.to(DEVICE)) for images, labels in DataLoader(samples.dataset, batch_size=batch_size))
+def load_batches(samples: Samples, batch_size: int) -> Batches:
+    """Return a DataLoader's batches, (B, features) float32 and (B,) int64, in their order."""
+    loader = DataLoader(samples.dataset, batch_size=batch_size)
+    return ((images.to(DEVICE), labels.to(DEVICE)) for images, labels in loader)
 
 
-def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
-    """Return the samples as tensors, on the device too."""
+def place(x: Features, y: Labels) -> Samples:
+    """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
     images, labels = torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
     samples = Samples(TensorDataset(images, labels), images.to(DEVICE), labels.to(DEVICE))
     framework.wait([samples.x, samples.y])
@@ -187,9 +202,10 @@ def place(x: NDArray[np.float32], y: NDArray[np.uint8]) -> Samples:
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
-    """Train one epoch in the order given; return the state, mean loss and accuracy, each sample before its update."""
+    """Train one epoch in order; return the state, mean loss and accuracy before each update."""
     state.network.train()
-    loss_sum, n_correct = torch.zeros((), device=DEVICE), torch.zeros((), dtype=torch.int64, device=DEVICE)
+    loss_sum = torch.zeros((), device=DEVICE)
+    n_correct = torch.zeros((), dtype=torch.int64, device=DEVICE)
     for images, labels in state.batches(data):
         state.optimizer.zero_grad()
         logits = state.network(images)
@@ -203,43 +219,52 @@ def epoch(state: State, data: Samples) -> tuple[State, float, float]:
 
 
 @torch.no_grad()
-def predict(state: State, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the model's output for each sample, (n, classes): probabilities or logits, as the spec has it."""
+def predict(state: State, x: Features) -> Features:
+    """Return the model's outputs, (n, classes) float32, for x (n, features) float32."""
     state.network.eval()
-    logits = torch.cat([state.network(images.to(DEVICE)) for images in torch.from_numpy(x).split(PREDICT_BATCH)])
+    batches = torch.from_numpy(x).split(PREDICT_BATCH)
+    logits = torch.cat([state.network(images.to(DEVICE)) for images in batches])
     outputs = torch.softmax(logits, dim=1) if state.probabilities else logits
     return outputs.cpu().numpy()  # type: ignore[no-any-return]
 
 
-def export(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return the weights by name, kernels (inputs, units), biases (units,)."""
+def export(state: State) -> Weights:
+    """Return the weights by name, float32: kernels (inputs, units), biases (units,)."""
     return {name: _array(name, weight) for name, weight in _parameters(state.network).items()}
 
 
-def slots(state: State) -> dict[str, NDArray[np.float32]]:
-    """Return what the optimizer remembers of each weight: "WEIGHT/SLOT", shaped like the weight; nothing in the idiomatic flavour."""
+def slots(state: State) -> Weights:
+    """Return the slots, float32: "WEIGHT/SLOT", each of its weight's shape; none if idiomatic."""
     found = {}
     for name, weight in _parameters(state.network).items() if state.settings else ():
-        known = state.optimizer.state[weight]
         for kind in rule_of(state.settings)[1]:
-            # torch.optim.SGD leaves the learning rate outside of its velocity.
-            value = known[kind] if kind != "velocity" else known["momentum_buffer"] * -state.settings.learning_rate
-            found[f"{name}/{kind}"] = _array(name, value)
+            key, factor = _torch_slot(kind, state.settings)
+            found[f"{name}/{kind}"] = _array(name, state.optimizer.state[weight][key] * factor)
     return found
 
 
-def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapping[str, NDArray[np.float32]], n_updates: int) -> State:
-    """Return the state as training had left it after n_updates: those weights, those slots."""
+def resume(state: State, weights: Weights, slots: Weights, n_updates: int) -> State:
+    """Return the state as training left it after `n_updates`.
+
+    Args:
+        state: of the same model.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        slots: "WEIGHT/SLOT", float32, each of its weight's shape.
+        n_updates: how many updates made them.
+
+    Raises:
+        Refused: the idiomatic flavour cannot be resumed.
+    """
     if n_updates and not state.settings:
-        raise Refused("the idiomatic flavour keeps torch.optim's own memory: it begins anew, and is not resumed")
+        raise Refused("the idiomatic flavour keeps torch.optim's own slots, and cannot be resumed")
     state.optimizer.state.clear()
     for name, weight in _parameters(state.network).items():
         with torch.no_grad():
             weight.copy_(_tensor(name, weights[name]))
         for kind in rule_of(state.settings)[1] if state.settings else ():
-            value = _tensor(name, slots[f"{name}/{kind}"]).to(DEVICE)
-            known = {kind: value} if kind != "velocity" else {"momentum_buffer": value / -state.settings.learning_rate}
-            state.optimizer.state[weight].update(known)
+            key, factor = _torch_slot(kind, state.settings)
+            value = _tensor(name, slots[f"{name}/{kind}"]).to(DEVICE) / factor
+            state.optimizer.state[weight][key] = value
     for group in state.optimizer.param_groups:
         group["step"] = n_updates
     state.n_updates = n_updates
@@ -248,19 +273,28 @@ def resume(state: State, weights: Mapping[str, NDArray[np.float32]], slots: Mapp
 
 def _parameters(network: Network) -> dict[str, torch.Tensor]:
     """Return the weights by name, as Linear keeps them: kernels (units, inputs)."""
-    pairs = zip(network.names, network.linear, strict=True)
-    return {f"{name}/{part}": weight for name, linear in pairs for part, weight in (("kernel", linear.weight), ("bias", linear.bias))}
+    names = [f"{name}/{part}" for name in network.names for part in ("kernel", "bias")]
+    weights = [weight for linear in network.linear for weight in (linear.weight, linear.bias)]
+    return dict(zip(names, weights, strict=True))
+
+
+def _torch_slot(kind: str, settings: Any) -> tuple[str, float]:
+    """Return torch's name of a slot, and by what it is multiplied to give Keras's.
+
+    **Differs**: torch.optim.SGD leaves the learning rate outside of its velocity.
+    """
+    return ("momentum_buffer", -settings.learning_rate) if kind == "velocity" else (kind, 1.0)
 
 
 def _array(name: str, tensor: torch.Tensor) -> NDArray[np.float32]:
-    """Return a weight, or what is remembered of it, as Keras has it."""
+    """Return a weight or a slot as Keras has it, a copy."""
     value = tensor.detach().cpu().numpy()
-    return np.ascontiguousarray(value.T) if name.endswith("/kernel") else value.copy()
+    return np.array(value.T if name.endswith("/kernel") else value, order="C")
 
 
 def _tensor(name: str, value: NDArray[np.float32]) -> torch.Tensor:
-    """Return a weight of Keras's, or what is remembered of it, as Linear has it."""
-    return torch.from_numpy(np.ascontiguousarray(value.T) if name.endswith("/kernel") else value.copy())
+    """Return a weight or a slot of Keras's as Linear has it, a copy."""
+    return torch.from_numpy((value.T if name.endswith("/kernel") else value).copy())
 
 
 def wait(state: State) -> None:
@@ -269,15 +303,6 @@ def wait(state: State) -> None:
 
 
 def facts(state: State) -> dict[str, Any]:
-    """Return what only this arm knows."""
-    weights = list(state.network.parameters())
-    return {
-        "device": framework.where(weights[0]),
-        "n_parameters": sum(weight.numel() for weight in weights),
-        "n_updates": state.n_updates,
-        "n_compiles": state.n_compiles(),
-        "jit_requested": False,
-        "jit_effective": False,
-        "eager": True,
-        "precision": "float32",
-    }
+    """Return what only this arm knows: device, counts, and what is compiled."""
+    weights, n_compiles = list(state.network.parameters()), state.n_compiles()
+    return arm_facts(framework, weights, state.n_updates, n_compiles, compiled=False)
