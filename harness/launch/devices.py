@@ -12,6 +12,7 @@ from typing import Any, Literal
 import psutil
 
 from harness.errors import ConfigError
+from harness.launch.covariates import load_1m
 from harness.records.record import Host
 from harness.spec.config import Device
 
@@ -119,7 +120,7 @@ def host(hardware: Hardware) -> Host:
         memory_bytes=memory_bytes,
         accelerators=names,
         driver=next((accelerator.driver for accelerator in hardware.accelerators), None),
-        load_1m=round(os.getloadavg()[0], 2),
+        load_1m=None if (load := load_1m()) is None else round(load, 2),
     )
 
 

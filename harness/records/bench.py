@@ -5,7 +5,8 @@ its end; for each block the turns of all its entrants. Whatever is killed, what 
 what is still to be measured follow from the plan.
 
 History of the format:
-1   first.
+1   first. Since 0.5 every part carries its format and, but for the plan and blocks, which say when they began, the time
+    when it was written; a turn has children_s, and its load_1m may be unknown. Parts without them are read as before.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class Session(Frozen):
 class Start(Frozen):
     """One fresh process, from the call that starts it to the end of its first epoch; or why it did not get there."""
 
+    format: Literal[1] = 1
+    written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     generation: Count  # from 1
     process: Count  # from 1: the n-th of its entrant in this generation
     name: str  # the entrant's
@@ -109,6 +112,7 @@ class Turn(Frozen):
     n_compiles: Count  # 0, or the turn held compilation
     user_s: Seconds  # CPU seconds of the process itself
     system_s: Seconds
+    children_s: Seconds = 0.0  # CPU seconds of the processes that it started; before 0.5 in others_s
     n_involuntary: Count  # switches: the scheduler gave its core to another
     around_s: Seconds  # the turn as the parent saw it, feeding inside
     parent_s: Seconds  # CPU seconds of the parent meanwhile
@@ -116,7 +120,7 @@ class Turn(Frozen):
     steal_s: Seconds | None = None
     throttled_s: Seconds | None = None
     pressure_s: Seconds | None = None  # in which some process of the machine waited for a core
-    load_1m: Annotated[float, Field(ge=0)]
+    load_1m: Seconds | None = None  # the machine's load average; None where the system does not say
     clock_s: Seconds  # by which the clocks disagreed
     n_cores: Count  # that this process could use
     energy_j: Joules = None
@@ -125,6 +129,7 @@ class Turn(Frozen):
 class Block(Frozen):
     """Every live entrant's turn once, in a balanced order; the n-th attempt at it."""
 
+    format: Literal[1] = 1
     generation: Count
     block: Count  # from 1 in each generation
     attempt: Count  # from 1
@@ -147,6 +152,8 @@ class Rates(Frozen):
 class End(Frozen):
     """The end of one process: what its model came to, and its memory; or why it ended early."""
 
+    format: Literal[1] = 1
+    written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     generation: Count
     process: Count
     name: str
@@ -165,6 +172,8 @@ class End(Frozen):
 class Sitting(Frozen):
     """One call's work on the session, where it was not killed: what it cost in all, and how much of that its workers took."""
 
+    format: Literal[1] = 1
+    written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     number: Count  # from 1
     outcome: Literal["complete", "budget", "stopped", "interrupted"]
     total_s: Seconds

@@ -101,7 +101,7 @@ def load_all(results: Path) -> Loaded:
 
 def _load(folder: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
     """Return the session in a folder, or the reason why there is none, and the files that are no part of it."""
-    read = [(file, _part(file)) for file in sorted(_entries(folder), key=_age)]
+    read = sorted(((file, _part(file)) for file in _entries(folder)), key=_age)
     session = next((part for _, part in read if isinstance(part, Session)), None)
     planned = {entrant.name for entrant in session.entrants} if session else set()
     parts: dict[str, Part] = {}
@@ -183,6 +183,16 @@ def _entries(folder: Path) -> list[Path]:
         raise StoreError(f"{folder}: cannot be read ({error.strerror}). Name another folder: --results FOLDER") from None
 
 
-def _age(file: Path) -> tuple[int, str]:
-    """Return when a file was written, then its name: of two files for one part the first written counts, on any system."""
-    return file.stat().st_mtime_ns, file.name
+def _age(read: tuple[Path, Part | str]) -> tuple[str, str]:
+    """Return when a part was written, as it says itself, then its file's name: of two for one part the first written counts.
+
+    A file's own time is no measure: a clone or a copy renews it. Parts written before 0.5 say nothing, and are the older.
+    """
+    file, part = read
+    match part:
+        case str():
+            return "", file.name
+        case Session() | Block():
+            return part.started_at, file.name
+        case _:
+            return part.written_at, file.name

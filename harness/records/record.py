@@ -3,6 +3,7 @@
 History of the format (a reader of this version reads every format up to FORMAT):
 1   first.
 2   an epoch's teardown_s; a spec's epochs, initializer, shuffle and inputs; an arm's options; first_predictions.
+    Since 0.5 peak_rss_bytes and load_1m may be null: the system does not say.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Host(Frozen):
     memory_bytes: Count
     accelerators: tuple[str, ...]
     driver: str | None  # of the accelerators
-    load_1m: Annotated[float, Field(ge=0)]  # when the run began, the run before it counted in
+    load_1m: Seconds | None  # when the run began, the run before it counted in; None: unknown
 
 
 class Phases(Frozen):
@@ -98,7 +99,7 @@ class Measurement(Frozen):
     order_sha256: Sha256
     final_weights_sha256: Sha256
     device: str  # where the weights lay after training
-    peak_rss_bytes: Count
+    peak_rss_bytes: Count | None  # None where the system does not say
     settings: dict[str, Value]
     versions: dict[str, str]
 
