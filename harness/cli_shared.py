@@ -24,6 +24,7 @@ WIDTH = 150  # of a pipe, which has none
 DeviceOption = Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="With gpu, a backend that sees none is an error.")]
 DatasetOption = Annotated[Literal["auto", "mnist", "digits"] | None, typer.Option(help="Instead of the spec's. auto: MNIST, else digits.")]
 ConfigOption = Annotated[Path | None, typer.Option(help="backends.toml; by default the nearest one, from here upwards.")]
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Where another harness measures on this machine, exit with 2 at once.")]
 ResultsOption = Annotated[Path | None, typer.Option(help="By default results/ beside backends.toml.")]
 
 
@@ -54,6 +55,18 @@ def console_of(stderr: bool = False) -> Console:
 
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=WIDTH)
+
+
+@contextmanager
+def alone_on_machine(verb: str, *, wait: bool = True) -> Iterator[None]:
+    """Hold the machine while a verb measures; who is waited for is said on stderr."""
+    from harness.launch.machine import hold_machine
+
+    def say(sentence: str) -> None:
+        console_of(stderr=True).print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    with hold_machine(verb, say, wait=wait):
+        yield
 
 
 def written(texts: Mapping[str, tuple[Path | None, str]]) -> None:

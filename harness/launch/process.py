@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from typing import Any
 
 import harness
 from harness.errors import EnvironmentMissing
+from harness.scratch import scratch
 from harness.spec.config import Backend
 
 TAIL_BYTES = 4000
@@ -87,8 +87,7 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
     Raises:
         EnvironmentMissing: that Python does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="harness-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         result, log = folder / "result.json", folder / "log"
         (folder / "job.json").write_text(json.dumps({**task, "result": str(result)}))
         # The worker's code is this program's own, on a path that holds nothing else: its environment needs no install.

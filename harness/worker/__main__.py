@@ -49,7 +49,7 @@ def _pin(threads: int | str) -> None:
     if threads == "auto":
         return
     if not hasattr(os, "sched_setaffinity"):
-        raise Refused(f"threads {threads}: this system cannot keep a process to some of its cores, and JAX obeys nothing else")
+        raise Refused(f"threads {threads}: this system cannot keep a process to some of its cores, and JAX obeys nothing else. Take auto")
     allowed = sorted(os.sched_getaffinity(0))
     if int(threads) > len(allowed):
         raise Refused(f"threads {threads}: expected at most {len(allowed)}, the cores that this process may use")
@@ -97,10 +97,12 @@ def _live(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
 
 def _keep_to(cores: list[int]) -> None:
     """Keep this process to those cores."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if not hasattr(os, "sched_setaffinity"):
+        raise Refused("--pin: this system cannot keep a process to some of its cores. Leave it out")
+    allowed = os.sched_getaffinity(0)
     missing = sorted(set(cores) - allowed)
     if missing:
-        raise Refused(f"--pin: core {missing[0]} is none that this process may use: {', '.join(map(str, sorted(allowed))) or 'none'}")
+        raise Refused(f"--pin: core {missing[0]} is none that this process may use: {', '.join(map(str, sorted(allowed)))}")
     os.sched_setaffinity(0, cores)
 
 
