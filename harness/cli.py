@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,7 +20,9 @@ from harness.cli_shared import (
     ConfigOption,
     DatasetOption,
     DeviceOption,
+    NoWaitOption,
     ResultsOption,
+    alone_on_machine,
     configured,
     console_of,
     dataset_of,
@@ -67,6 +70,17 @@ VersionOption = Annotated[bool, typer.Option("--version", callback=_version, is_
 @app.callback()
 def options(version: VersionOption = False) -> None:
     """Which backend should train my Keras model, and is it still the same model there?"""
+    _remove_leftovers()
+
+
+def _remove_leftovers() -> None:
+    """Remove what runs that were killed have left; where that cannot be done, a verb says what is wrong with the folder."""
+    from harness.inputs.datasets import cache_folder
+    from harness.scratch import remove_leftovers
+
+    with suppress(HarnessError, OSError):
+        cache = cache_folder()
+        remove_leftovers([Path(tempfile.gettempdir()), cache / "datasets", cache / "draws"])
 
 
 def doctor(config: ConfigOption = None) -> None:
@@ -92,6 +106,7 @@ def train(
     time_limit: Annotated[float | None, typer.Option(help="Seconds for one run.")] = None,
     dataset: DatasetOption = None,
     device: DeviceOption = "auto",
+    no_wait: NoWaitOption = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -117,7 +132,8 @@ def train(
     store.ready(results)
     prepared = dataset_of(dataset or wanted.dataset)
     planned = plan(spec_name, wanted, chosen, protocol, prepared, device=device, implementations=tuple(arm or ()))
-    records = _run_all(planned, root, results)
+    with alone_on_machine("train", wait=not no_wait):
+        records = _run_all(planned, root, results)
     ran = {record.run_id: record for record in records}  # one that had to be kept elsewhere is no less a result
     loaded = _loaded(results)
     known = {record.run_id: record for record in loaded.records}

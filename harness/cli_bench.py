@@ -12,7 +12,9 @@ from harness.cli_shared import (
     ConfigOption,
     DatasetOption,
     DeviceOption,
+    NoWaitOption,
     ResultsOption,
+    alone_on_machine,
     configured,
     console_of,
     say,
@@ -59,6 +61,7 @@ def bench(
     threads: Annotated[str | None, typer.Option(help="auto, or the number of cores for every backend.")] = None,
     dataset: DatasetOption = None,
     device: DeviceOption = "auto",
+    no_wait: NoWaitOption = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -70,7 +73,8 @@ def bench(
     if show and self_check:
         raise ConfigError("--show: it measures nothing, and --self-check asks every backend. Choose one")
     if self_check:
-        _checked(whole, root, results, device)
+        with alone_on_machine("bench --self-check", wait=not no_wait):
+            _checked(whole, root, results, device)
         return
     if show:
         known = bench_store.sessions(results)
@@ -81,7 +85,7 @@ def bench(
         budget_s = _seconds(budget) if budget else whole.bench.budget_s
         wanted = Wanted(arms, spec, baseline, generations, blocks, _cores(pin), threads, dataset, device)
         began = begun(wanted, whole, root, results, resume=resume)
-        found, interrupted = sat(began, whole, root, results, budget_s, stop_after)
+        found, interrupted = sat(began, whole, root, results, budget_s, stop_after, wait=not no_wait)
     settled = _shown(found, results, json, csv, markdown)
     code = 130 if interrupted else 1 if found.set_aside else 0 if settled else 3
     if code:

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli_session import Wanted, begun, sat
-from harness.cli_shared import ConfigOption, ResultsOption, configured, console_of, say, summarised, written
+from harness.cli_shared import (
+    ConfigOption,
+    NoWaitOption,
+    ResultsOption,
+    configured,
+    console_of,
+    say,
+    summarised,
+    written,
+)
 from harness.errors import NotComparable, StoreError
 from harness.safe import for_markdown
 
@@ -39,6 +48,7 @@ def gate(
     json: Annotated[Path | None, typer.Option(help="Also write what has become of each arm there.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write the table there, as for a CI's summary.")] = None,
+    no_wait: NoWaitOption = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -64,7 +74,7 @@ def gate(
     interrupted = False
     if found.suspects and confirm:
         say(f"{', '.join(found.suspects)}: may have regressed; measured again, in fresh blocks", "yellow")
-        again, interrupted = _confirmed(found.suspects, head, config, results)
+        again, interrupted = _confirmed(found.suspects, head, config, results, wait=not no_wait)
         _same_ground(again, base)
         found = gated(head, base, again, tolerance)
     _shown(found, json, junit, markdown)
@@ -72,7 +82,7 @@ def gate(
         raise typer.Exit(130 if interrupted else CODES[found.outcome])
 
 
-def _confirmed(suspects: tuple[str, ...], head: Bench, config: Path | None, results: Path) -> tuple[Bench, bool]:
+def _confirmed(suspects: tuple[str, ...], head: Bench, config: Path | None, results: Path, *, wait: bool) -> tuple[Bench, bool]:
     """Return a fresh session of the suspects and head's baseline, of the code that is here, in results/confirm; and if it was interrupted.
 
     Not in results itself: there it would be the newest session, and the next gate's head.
@@ -91,7 +101,7 @@ def _confirmed(suspects: tuple[str, ...], head: Bench, config: Path | None, resu
         device=there.device,
     )
     fresh = begun(wanted, whole, root, results / "confirm", resume=False)
-    return sat(fresh, whole, root, results / "confirm", budget_s=None, stop_after=None)
+    return sat(fresh, whole, root, results / "confirm", budget_s=None, stop_after=None, verb="gate", wait=wait)
 
 
 def _same_ground(again: Bench, base: Bench) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import typer
 
-from harness.cli_shared import console_of, written
+from harness.cli_shared import alone_on_machine, console_of, written
 from harness.errors import ConfigError
 
-MINE = ("model", "batch", "backends", "seed", "threads", "time_limit", "device", "json", "junit", "config")
+MINE = ("model", "batch", "backends", "seed", "threads", "time_limit", "device", "no_wait", "json", "junit", "config")
 CODES = {"agrees": 0, "departs": 1, "failed": 1, "no majority": 3}
 
 
@@ -48,7 +48,7 @@ def checked(given: Mapping[str, Any]) -> None:
         time_limit_s=given["time_limit"],
     )
     console = console_of()
-    with steps_line(console) as say:
+    with alone_on_machine("parity --model", wait=not given["no_wait"]), steps_line(console) as say:
         found = check(what, say)
     console.print(report.terminal(found), crop=False)
     written({"--json": (given["json"], found.model_dump_json(indent=1)), "--junit": (given["junit"], report.junit(found))})

@@ -12,7 +12,9 @@ from harness.cli_shared import (
     ConfigOption,
     DatasetOption,
     DeviceOption,
+    NoWaitOption,
     ResultsOption,
+    alone_on_machine,
     configured,
     console_of,
     dataset_of,
@@ -72,6 +74,7 @@ def parity(
     markdown: Annotated[Path | None, typer.Option(help="Also write the tables there, as for a CI's summary.")] = None,
     dataset: DatasetOption = None,
     device: DeviceOption = "auto",
+    no_wait: NoWaitOption = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -93,7 +96,8 @@ def parity(
     store.ready(results)
     prepared = dataset_of(dataset or wanted.dataset)
     planned = plan(spec_name, wanted, chosen, protocol, prepared, device=device, implementations=tuple(arm or ()))
-    found = _held(planned, root, tuple(point or ()), round_trips=round_trips, full=full)
+    with alone_on_machine("parity", wait=not no_wait):
+        found = _held(planned, root, tuple(point or ()), round_trips=round_trips, full=full)
     file = store.add(results, found)
     _shown(found, file, json, junit, markdown)
     if found.verdict != "agrees":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli_shared import console_of, dataset_of, say, uninterrupted
+from harness.cli_shared import alone_on_machine, console_of, dataset_of, say, uninterrupted
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
@@ -96,8 +96,32 @@ def new(wanted: Wanted, whole: Config, root: Path, results: Path, arms: list[tup
     return Bench(session=session)
 
 
-def sat(bench: Bench, whole: Config, root: Path, results: Path, budget_s: float | None, stop_after: int | None) -> tuple[Bench, bool]:
-    """Return the session with what it lacked, and whether an interrupt ended that: what there is by then is shown."""
+def sat(
+    bench: Bench,
+    whole: Config,
+    root: Path,
+    results: Path,
+    budget_s: float | None,
+    stop_after: int | None,
+    *,
+    verb: str = "bench",
+    wait: bool = True,
+) -> tuple[Bench, bool]:
+    """Return the session with what it lacked, and whether an interrupt ended that: what there is by then is shown.
+
+    Args:
+        bench: the session.
+        whole: backends.toml.
+        root: whose .nox holds the environments.
+        results: where the session is kept.
+        budget_s: as for `harness.launch.bench.sit`.
+        stop_after: as for `harness.launch.bench.sit`.
+        verb: that measures, for whoever comes next to this machine.
+        wait: until nobody else measures on this machine.
+
+    Raises:
+        MachineBusy: somebody does, and is not to be waited for.
+    """
     from harness.launch import devices
     from harness.launch import session as sessions
     from harness.launch.bench import Room, sit
@@ -122,7 +146,7 @@ def sat(bench: Bench, whole: Config, root: Path, results: Path, budget_s: float 
             elsewhere.append(file)
 
     say(_plan_of(session))
-    with _alone(folder), bench_progress(console) as show:
+    with _alone(folder), alone_on_machine(verb, wait=wait), bench_progress(console) as show:
         known = bench_store.load(folder)  # another harness may have gone on with it since
         if isinstance(known, str):
             raise StoreError(f"{folder}: {known}")

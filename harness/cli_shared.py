@@ -26,6 +26,7 @@ WIDTH = 150  # of a pipe, which has none
 DeviceOption = Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="With gpu, a backend that sees none is an error.")]
 DatasetOption = Annotated[Literal["auto", "mnist", "digits"] | None, typer.Option(help="Instead of the spec's. auto: MNIST, else digits.")]
 ConfigOption = Annotated[Path | None, typer.Option(help="backends.toml; by default the nearest one, from here upwards.")]
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Where another harness measures on this machine, exit with 2 at once.")]
 ResultsOption = Annotated[Path | None, typer.Option(help="By default results/ beside backends.toml.")]
 
 
@@ -61,6 +62,18 @@ def console_of(stderr: bool = False) -> Console:
 def say(text: str, style: str = "", *, stderr: bool = False) -> None:
     """Print lines as they are: nothing in them is markup, or moves the cursor, and no line is broken."""
     console_of(stderr).print(for_terminal(text), style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def alone_on_machine(verb: str, *, wait: bool = True) -> Iterator[None]:
+    """Hold the machine while a verb measures; who is waited for is said on stderr."""
+    from harness.launch.exclusive import hold_machine
+
+    def tell(sentence: str) -> None:
+        say(sentence, "yellow", stderr=True)
+
+    with hold_machine(verb, tell, wait=wait):
+        yield
 
 
 def written(texts: Mapping[str, tuple[Path | None, str]]) -> None:

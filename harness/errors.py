@@ -5,6 +5,7 @@ HarnessError                 2   something to mend and type again; shown as one 
 ├── DataError                2   the dataset is not there, or is not what its name says
 ├── EnvironmentMissing       2   a backend's virtual environment is not there, or its Python does not start
 ├── StoreError               2   the results folder cannot be read or written
+├── MachineBusy              2   another measurement holds this machine, and --no-wait was given
 ├── NotComparable            4   results of another machine, Keras, dataset or spec
 └── Refused                      inside a worker: the run cannot be what was asked for; becomes the reason of a failed record
 
@@ -38,6 +39,10 @@ class EnvironmentMissing(HarnessError):
 
 class StoreError(HarnessError):
     """The results folder cannot be read or written."""
+
+
+class MachineBusy(HarnessError):
+    """Another measurement holds this machine, and is not to be waited for."""
 
 
 class NotComparable(HarnessError):

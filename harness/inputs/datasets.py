@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from harness.inputs import containers, digits
 from harness.inputs.arrays import PARTS, dataset_digest, load_dataset, sha256
 from harness.inputs.download import LIMIT_BYTES, Progress, fetch
 from harness.safe import short
+from harness.scratch import scratch
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 N_CLASSES = 10
@@ -118,8 +118,8 @@ def _path(variable: str, setting: str) -> Path:
 
 def _downloaded(progress: Progress) -> Prepared:
     url = os.environ.get("HARNESS_MNIST_URL") or URL
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "mnist.npz"
+    with scratch() as folder:
+        file = folder / "mnist.npz"
         fetch(url, file, progress)
         return _kept("mnist", read_npz(file, shown=url), f"downloaded from {url}")
 
@@ -202,12 +202,12 @@ def _kept(name: str, parts: Parts, origin: str) -> Prepared:
     if not _whole(name):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent) as partial:
+            with scratch(target.parent) as partial:
                 for part in PARTS:
-                    np.save(Path(partial) / f"{part}.npy", parts[part])
+                    np.save(partial / f"{part}.npy", parts[part])
                 for part in PARTS:  # file by file, so that two harnesses at once leave a whole set: both write the same bytes
                     target.mkdir(exist_ok=True)
-                    (Path(partial) / f"{part}.npy").replace(target / f"{part}.npy")
+                    (partial / f"{part}.npy").replace(target / f"{part}.npy")
         except OSError as error:
             raise DataError(
                 f"{target}: the dataset cannot be kept there ({error.strerror}). Set HARNESS_CACHE_DIR to another folder"

@@ -7,8 +7,6 @@ handed over as files, they are.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from harness.errors import DataError
 from harness.inputs.arrays import sha256, weights_digest
 from harness.inputs.initializers import initial_weights
+from harness.scratch import scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +79,6 @@ def draw(
 
 def _kept(path: Path, write: Callable[[str], None]) -> Path:
     """Write a file whose name tells its content, whole or not at all. Another process may do the same: both write the same."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-    os.close(handle)
-    try:
-        write(partial)
-        return Path(partial).replace(path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+    with scratch(path.parent) as folder:
+        write(str(folder / path.name))
+        return (folder / path.name).replace(path)

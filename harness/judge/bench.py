@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.judge.bench_remarks import remarks, why_invalid
-from harness.judge.effect import from_positive, judged, over_generations, too_few, unsound
+from harness.judge.bench_remarks import blind, remarks, why_invalid
+from harness.judge.effect import Finding, from_positive, judged, over_generations, too_few, unsound
 from harness.judge.lead import Line, Rival, break_even, reigns, sentence, with_fit
 from harness.judge.limit import limit_s
 from harness.judge.paired import Counted, counted
@@ -141,7 +141,15 @@ def _arm(bench: Bench, count: Counted, entrant: Entrant, floor: Interval | None,
 def _verdict(bench: Bench, name: str, ratio: Interval | None, n_generations: int, floor: Interval | None) -> tuple[Verdict, str]:
     if name in bench.set_aside:
         return "set aside", bench.set_aside[name]
-    return ("baseline", "") if name == bench.session.baseline else judged(ratio, n_generations, floor)
+    if name == bench.session.baseline:
+        return "baseline", ""
+    return _judged(bench, ratio, n_generations, floor)
+
+
+def _judged(bench: Bench, ratio: Interval | None, n_generations: int, floor: Interval | None) -> tuple[Finding, str]:
+    """Return what a ratio says: nothing sure where the session's disturbances cannot be seen."""
+    why = blind(bench)
+    return ("inconclusive", why) if why else judged(ratio, n_generations, floor)
 
 
 def _to_fit(bench: Bench, count: Counted, entrant: Entrant) -> Interval | None:
@@ -190,8 +198,10 @@ def _first(count: Counted, bench: Bench, arms: Sequence[ArmStanding], floor: Int
     }
     reign = reigns(lines.values())
     leader = next((arm for arm in arms if reign and arm.name == reign[-1][0]), None)
-    rivals = sorted((_rival(count, name, leader.name, floor) for name in lines if name != leader.name), key=_distance) if leader else []
-    undecided = (too_few(leader.n_generations) or unsound(floor)) if leader else ""
+    rivals = (
+        sorted((_rival(bench, count, name, leader.name, floor) for name in lines if name != leader.name), key=_distance) if leader else []
+    )
+    undecided = (too_few(leader.n_generations) or blind(bench) or unsound(floor)) if leader else ""
     said = [] if undecided else [_with_fit(count, bench, lines, floor)]
     said += [sentence(reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided)]
     return tuple(Reign(*each) for each in reign), " ".join(each for each in said if each)
@@ -203,13 +213,13 @@ def _with_fit(count: Counted, bench: Bench, lines: Mapping[str, Line], floor: In
     if not fits or fits == lines.keys():
         return ""
     first = min(fits, key=lambda name: lines[name].epoch_s)
-    return with_fit(first, sorted((_rival(count, name, first, floor) for name in fits - {first}), key=_distance))
+    return with_fit(first, sorted((_rival(bench, count, name, first, floor) for name in fits - {first}), key=_distance))
 
 
-def _rival(count: Counted, name: str, leader: str, floor: Interval | None) -> Rival:
+def _rival(bench: Bench, count: Counted, name: str, leader: str, floor: Interval | None) -> Rival:
     logs = count.log_ratios(name, leader)
     ratio = over_generations(logs.values())
-    return Rival(name, ratio, *judged(ratio, len(logs), floor))
+    return Rival(name, ratio, *_judged(bench, ratio, len(logs), floor))
 
 
 def _distance(rival: Rival) -> float:

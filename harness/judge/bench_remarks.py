@@ -34,6 +34,8 @@ def remarks(bench: Bench, count: Counted, floor: Interval | None, parities: Mapp
         parities: what is known of each arm.
     """
     yield from departed([name for name, parity in parities.items() if parity == "departs"])
+    if why := blind(bench):
+        yield f"{why}: nothing here is surer than inconclusive"
     yield from _identical_code(bench, floor)
     yield from _processes(bench)
     yield from _lost(bench, count)
@@ -45,6 +47,17 @@ def remarks(bench: Bench, count: Counted, floor: Interval | None, parities: Mapp
     for name in parities:
         yield from taken_down(name, turns[name])
     yield from recompiled([name for name, several in turns.items() if any(turn.n_compiles for turn in several)])
+
+
+def blind(bench: Bench) -> str:
+    """Return why disturbances of a session cannot be seen, "" where they can.
+
+    Then its blocks are valid whatever happened beside them, and nothing surer than "inconclusive" follows from them.
+    """
+    turns = (turn for block in bench.blocks if not block.invalid for turn in block.turns.values())
+    if all(turn.others_s is not None for turn in turns):
+        return ""
+    return "this system does not show what other processes do, so disturbances cannot be seen"
 
 
 def _identical_code(bench: Bench, floor: Interval | None) -> Iterable[str]:

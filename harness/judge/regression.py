@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.judge.bench_remarks import blind
 from harness.judge.effect import MIN_GENERATIONS, Finding, judged, over_generations, unsound
 from harness.judge.paired import Counted, counted
 from harness.judge.statistics import Interval, hodges_lehmann_shift
@@ -29,7 +30,7 @@ class Change:
     head: Interval | None  # the same, now
     change: Interval | None  # of the ratio, now to then; low and high are nan with too few generations in either
     n_generations: tuple[int, int]  # then and now
-    unsound: bool = False  # identical code differed by too much in one of the sessions
+    unsound: bool = False  # in one of the sessions identical code differed by too much, or nobody saw what disturbed it
 
 
 def regressions(head: Bench, base: Bench) -> tuple[Change, ...]:
@@ -53,6 +54,9 @@ def _change(name: str, head: tuple[Bench, Counted], base: tuple[Bench, Counted],
     n = min(len(logs), len(before))
     change = _shift(before, logs) if n else None
     finding, reason = judged(change, n, floor)
+    unseen = blind(head[0]) or blind(base[0])
+    if unseen:
+        finding, reason = "inconclusive", unseen
     if aside := head[0].set_aside.get(name):
         finding, reason = "inconclusive", f"set aside: {aside}"
     return Change(
@@ -63,7 +67,7 @@ def _change(name: str, head: tuple[Bench, Counted], base: tuple[Bench, Counted],
         over_generations(logs),
         change,
         (len(before), len(logs)),
-        bool(unsound(floor)),
+        bool(unsound(floor) or unseen),
     )
 
 

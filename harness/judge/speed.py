@@ -253,7 +253,7 @@ def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float
         to_native=epoch_s.mid / native_s if epoch_s and native_s else None,
         first_epoch_s=_median([measured.epochs[0].seconds for _, measured in finished if measured.epochs]),
         total_s=_median([run.total_s for run, _ in finished]),
-        peak_rss_bytes=max((measured.peak_rss_bytes for _, measured in finished), default=None),
+        peak_rss_bytes=max((size for _, measured in finished if (size := measured.peak_rss_bytes) is not None), default=None),
     )
 
 

@@ -13,19 +13,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-from pydantic import ValidationError
+from typing import Any, Literal
 
 from harness.launch import covariates, devices, schedule
 from harness.launch import session as sessions
 from harness.launch.forecast import Forecast
-from harness.launch.live import Gone, Live, live
+from harness.launch.live import Gone, live
 from harness.launch.plan import Planned
-from harness.records.bench import Bench, Block, End, Part, Session, Sitting, Start, Turn
-from harness.spec.faults import sentences
+from harness.launch.turns import Process, take_turn, validate
+from harness.records.bench import Bench, Block, End, Part, Rates, Session, Sitting, Start, Turn
 
-Said = TypeVar("Said", Start, Turn, End)
 Outcome = Literal["complete", "budget", "stopped", "interrupted"]
 Show = Callable[[str, float | None, bool], None]
 """What is being done, the seconds that are left, and whether a generation is over."""
@@ -41,22 +38,6 @@ class Room:
     show: Show = lambda what, left_s, done: None
 
 
-@dataclass(slots=True)
-class Process:
-    """A live worker of this generation, and what is known of it."""
-
-    name: str
-    number: int
-    alive: Live
-    n_cores: int
-    n_epochs: int = 1
-    evaluated: Mapping[str, Any] | None = None
-
-    def ids(self, generation: int) -> dict[str, Any]:
-        """Return what names it among the parts of a session."""
-        return {"generation": generation, "process": self.number, "name": self.name}
-
-
 def sit(bench: Bench, room: Room, *, budget_s: float | None = None, stop_after: int | None = None) -> tuple[Bench, Outcome]:
     """Measure what a session still lacks, and return it with what was added.
 
@@ -69,8 +50,8 @@ def sit(bench: Bench, room: Room, *, budget_s: float | None = None, stop_after: 
     work = Work(bench, room, budget_s)
     outcome = work.sit(stop_after)
     if len(work.bench.starts) > len(bench.starts):
-        times = {"total_s": work.forecast.elapsed_s, "busy_s": work.forecast.busy_s}
-        work.kept(Sitting(number=len(bench.sittings) + 1, outcome=outcome, **times))
+        total_s, busy_s, number = work.forecast.elapsed_s, work.forecast.busy_s, len(bench.sittings) + 1
+        work.kept(Sitting(number=number, outcome=outcome, total_s=total_s, busy_s=busy_s))
     return work.bench, outcome
 
 
@@ -113,7 +94,9 @@ class Work:
         self.processes: dict[str, Process] = {}
 
     def kept(self, part: Part) -> None:
-        """Keep a part, here and on disk."""
+        """Keep a part, here and on disk, with the time if it does not say when it began."""
+        if isinstance(part, Start | End | Sitting):
+            part = part.model_copy(update={"written_at": _now()})
         self.bench = self.bench.with_part(part)  # first: an interrupt comes once the part is written
         self.room.keep(part)
 
@@ -162,20 +145,26 @@ class Work:
             ids = {"generation": generation, "process": number, "name": name}
             which = [entrant.name for entrant in self.session.entrants].index(name)
             began = time.monotonic()
+            context = stack.enter_context(ExitStack())
             try:
                 with self.forecast.step("start", name):
                     variables = schedule.surroundings(self.session.seed, generation, which, number)
                     planned = self.room.planned(name, generation)
-                    alive, told = stack.enter_context(live(planned, self.room.root, variables, self.session.cores))
-                    start = _said(Start, ids | told)
+                    worker = live(planned, self.room.root, variables, self.session.cores)
+                    alive, told = context.enter_context(worker)
+                    has_children = bool(told.pop("has_children", True))
+                    start = validate(Start, told | ids)
             except Gone as gone:
+                context.close()  # what said no start may live on
                 total_s = time.monotonic() - began
                 failed = {"status": "failed", "reason": gone.reason, "log_tail": gone.log, "total_s": total_s}
                 self.kept(Start.model_validate(ids | failed))
                 continue
             sessions.check_same_environment(self.bench, start)
             self.kept(start)
-            self.processes[name] = Process(name, number, alive, len(covariates.before(alive.pid).cores))
+            n_cores = len(covariates.cores_of(alive.pid))
+            process = Process(name, number, alive, context, n_cores, has_children)
+            self.processes[name] = process
             return
 
     def _block(self, generation: int, block: int, stack: ExitStack) -> None:
@@ -206,7 +195,7 @@ class Work:
             self.say(ids["generation"], f"block {ids['block']}/{self.session.n_blocks}, {name}{last}")
             try:
                 with self.forecast.step("turn", name):
-                    turns[name] = _turn(process)
+                    turns[name] = take_turn(process)
             except Gone as gone:
                 said[name], crash = f"it ended: {gone.reason}", (process, gone)
                 break
@@ -222,7 +211,7 @@ class Work:
             if process.evaluated is None and process.n_epochs == 1 + self.session.n_blocks:
                 try:
                     with self.forecast.step("evaluate", process.name):
-                        process.evaluated = process.alive.tell("evaluate")
+                        process.evaluated = self._evaluate(generation, process)
                 except Gone as gone:
                     del self.processes[process.name]
                     self._ended(generation, process, gone)
@@ -233,26 +222,38 @@ class Work:
         """Have a process say what it came to, and end it."""
         try:
             with self.forecast.step("end", process.name):
-                found = process.evaluated or process.alive.tell("evaluate")
+                end = process.evaluated or self._evaluate(generation, process)
                 on_device = devices.process_memory(process.alive.pid)
-                memory_bytes = found["memory_bytes"] | ({} if on_device is None else {"NVML used": on_device})
+                more = {} if on_device is None else {"NVML used": on_device}
+                memory_bytes = end.memory_bytes | more
                 rates = self._rates(process)
-                end = _said(End, process.ids(generation) | {**found, "memory_bytes": memory_bytes, "rates": rates})
+                end = end.model_copy(update={"memory_bytes": memory_bytes, "rates": rates})
         except Gone as gone:
             self._ended(generation, process, gone)
             return
         self.kept(end)
 
-    def _rates(self, process: Process) -> dict[str, Any] | None:
-        """Return what a process can do at most, and end it; None where it cannot say: what it trained counts all the same."""
+    def _evaluate(self, generation: int, process: Process) -> End:
+        """Have a process say what its model comes to by now."""
+        return validate(End, process.alive.tell("evaluate") | process.ids(generation))
+
+    def _rates(self, process: Process) -> Rates | None:
+        """Return what a process can do at most, and end it; None where it cannot say.
+
+        What it trained counts all the same.
+        """
         try:
-            rates = process.alive.tell("rates")
+            rates = validate(Rates, process.alive.tell("rates"))
             process.alive.close()
         except Gone:
             return None
+        finally:
+            process.context.close()
         return rates
 
     def _ended(self, generation: int, process: Process, gone: Gone) -> None:
+        """End a process that cannot go on, wait until it is gone, and keep why."""
+        process.context.close()
         failed = {"status": "failed", "reason": gone.reason, "log_tail": gone.log, "n_epochs": process.n_epochs}
         self.kept(End.model_validate(process.ids(generation) | failed))
 
@@ -268,23 +269,6 @@ class Work:
                 yield "turn", entrant.name, sum(n_open)
                 yield "evaluate", entrant.name, later + here
                 yield "end", entrant.name, later + here
-
-
-def _turn(process: Process) -> Turn:
-    """Have a process take its turn, and return what it says of it and what happened beside it."""
-    before = covariates.before(process.alive.pid)
-    told = process.alive.tell("turn")
-    beside = covariates.since(before, {"seconds": 0.0, "user_s": 0.0, "system_s": 0.0} | told)  # what lacks them is refused below
-    process.n_epochs += 1
-    return _said(Turn, told | beside)
-
-
-def _said(kind: type[Said], fields: dict[str, Any]) -> Said:
-    """Return what a worker said of itself as a part of the session; what is none counts as its end."""
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        raise Gone(f"what it said is no {kind.__name__}: {sentences(error, kind)[0]}") from None
 
 
 def _now() -> str:

@@ -1,8 +1,11 @@
 """What happened beside one turn of a live worker, read by the parent before and after it; and whether that was too much.
 
-Nothing runs beside the worker: a snapshot before, another one after. `/proc/stat` counts in ticks of 10 ms: a turn of
-0.5 s on 2 cores has 100 of them, so a share of them is known to about 1 %, and one below that is no figure. Read are
-the cores that the worker may use: who works on others takes none of them away.
+Nothing runs beside the worker: a snapshot before, another one after. Systems count in ticks of 10 ms: a turn of 0.5 s on
+2 cores has 100 of them, so a share of them is known to about 1 %, and one below that is no figure. Read are the cores
+that the worker may use: who works on others takes none of them away.
+
+psutil reads what Linux and macOS both have. Quotas, pressure and stolen time are Linux's own. What cannot be read, or
+cannot be understood, is None: it costs no turn.
 """
 
 from __future__ import annotations
@@ -10,16 +13,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from harness.records.bench import Limits, Turn
 
 PROC, SYS = Path("/proc"), Path("/sys")
 CLOCKS = ("CLOCK_MONOTONIC", "CLOCK_BOOTTIME", "CLOCK_UPTIME_RAW", "CLOCK_REALTIME")  # those that this system has
-BUSY, STEAL = (1, 2, 3, 6, 7), 8  # columns of a line of /proc/stat: user, nice, system, irq, softirq; proc_stat(5)
+BUSY = ("user", "nice", "system", "irq", "softirq")  # of a core's seconds; a system has some of them
+LEAST_S, LEAST_SHARE = 0.1, 0.5  # of a worker's own seconds: a count that misses more counts nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,49 +42,89 @@ class Before:
     throttled_s: float | None
     pressure_s: float | None
     energy: dict[str, tuple[float, float]]  # a counter's joules, and those after which it begins anew (0: never)
+    children_s: float  # of the worker's children that live, and of theirs, since each began
     parent_s: float
     clocks: dict[str, float]
 
 
-def before(pid: int, proc: Path = PROC, sys: Path = SYS) -> Before:
-    """Return where every counter stands. The clocks are read last: what this costs is not a part of the turn.
+def before(pid: int, proc: Path = PROC, sys: Path = SYS, *, has_children: bool = True) -> Before:
+    """Return where every counter stands.
+
+    The clocks are read last: what this costs is not a part of the turn.
 
     Args:
         pid: the live worker whose turn is next.
         proc: where the system shows its processes.
         sys: where the system shows its devices.
+        has_children: whether the worker has any; finding them is a walk over all processes.
     """
-    cores = _cores(pid, sys)
-    return Before(pid, proc, sys, cores, *_counters(pid, cores, proc, sys), _energy(sys), time.process_time(), _clocks())
+    cores = cores_of(pid, sys)
+    counters, energy = _counters(pid, cores, proc, sys), _energy(sys)
+    children_s = _children_s(pid) if has_children else 0.0
+    parent_s = time.process_time()
+    return Before(pid, proc, sys, cores, *counters, energy, children_s, parent_s, _clocks())
 
 
-def since(start: Before, own: Mapping[str, Any]) -> dict[str, Any]:
+def since(start: Before, own: Mapping[str, Any], *, has_children: bool = True) -> dict[str, Any]:
     """Return what a `Turn` says of what happened beside it: its fields, by name.
 
     Args:
         start: what `before` returned when the turn began.
-        own: the worker's own numbers of this turn: `seconds` and `feed_s`, and the CPU seconds `user_s` and `system_s`
-            of both together; CPU seconds that it leaves out would be counted as another process's.
+        own: the worker's own numbers of this turn: `seconds` and `feed_s`, and of both together the CPU seconds
+            `user_s` and `system_s`, and `children_s` of the children that ended; CPU seconds that it leaves out would
+            be counted as another process's.
+        has_children: whether the worker has any by now.
     """
     clocks, parent_s = _clocks(), time.process_time() - start.parent_s
-    busy_s, steal_s, throttled_s, pressure_s = _counters(start.pid, start.cores, start.proc, start.sys)
+    counters = _counters(start.pid, start.cores, start.proc, start.sys)
+    busy_s, steal_s, throttled_s, pressure_s = counters
     spans = [clocks[name] - start.clocks[name] for name in clocks]
     around_s = clocks["CLOCK_MONOTONIC"] - start.clocks["CLOCK_MONOTONIC"]
-    others_s = _risen(start.busy_s, busy_s)
-    if others_s is not None:
-        others_s = max(0.0, others_s - own["user_s"] - own["system_s"] - parent_s)
+    living_s = _children_s(start.pid) if has_children else 0.0
+    children_s = max(0.0, own.get("children_s", 0.0) + living_s - start.children_s)
+    own_s = own["user_s"] + own["system_s"] + children_s
     return {
         "around_s": around_s,
         "parent_s": parent_s,
-        "others_s": others_s,
+        "children_s": children_s,
+        "others_s": _others_s(_risen(start.busy_s, busy_s), own_s, parent_s),
         "steal_s": _risen(start.steal_s, steal_s),
         "throttled_s": _risen(start.throttled_s, throttled_s),
         "pressure_s": _risen(start.pressure_s, pressure_s),
-        "load_1m": os.getloadavg()[0],
+        "load_1m": load_1m(),
         "clock_s": max(max(spans) - min(spans), own["seconds"] + own.get("feed_s", 0.0) - around_s),
-        "n_cores": len(_cores(start.pid, start.sys)),
+        "n_cores": len(cores_of(start.pid, start.sys)),
         "energy_j": _used(start.energy, _energy(start.sys)),
     }
+
+
+def load_1m() -> float | None:
+    """Return the load average over the last minute, None where the system does not say."""
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        return None
+
+
+def _others_s(busy_s: float | None, own_s: float, parent_s: float) -> float | None:
+    """Return the CPU seconds of all other processes, None where the system does not show them.
+
+    A sandbox may show cores that never work (gVisor does): where the worker's own seconds are missing from the count,
+    those of others are too.
+    """
+    if busy_s is None or (own_s > LEAST_S and busy_s < LEAST_SHARE * own_s):
+        return None
+    return max(0.0, busy_s - own_s - parent_s)
+
+
+def _children_s(pid: int) -> float:
+    """Return the CPU seconds of a process's living children, of theirs, and of those that these have waited for."""
+    seconds = 0.0
+    with suppress(psutil.Error):
+        for child in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.Error):  # one that has ended since is counted by its parent
+                seconds += sum(child.cpu_times()[:4])
+    return seconds
 
 
 def invalid(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
@@ -123,16 +170,24 @@ def _clocks() -> dict[str, float]:
     return {name: time.clock_gettime(getattr(time, name)) for name in CLOCKS if hasattr(time, name)}
 
 
-def _cores(pid: int, sys: Path) -> frozenset[int]:
+def cores_of(pid: int, sys: Path = SYS) -> frozenset[int]:
     """Return the cores that a process may use and that are online; none of a process that is no more."""
     if not hasattr(os, "sched_getaffinity"):
         return frozenset(range(os.cpu_count() or 1))
     try:
         allowed = os.sched_getaffinity(pid)
-    except ProcessLookupError:
+    except OSError:
         return frozenset()
-    online = _text(sys / "devices/system/cpu/online")
-    return frozenset(allowed & _listed(online) if online else allowed)
+    online = _online(sys)
+    return frozenset(allowed & online if online else allowed)
+
+
+def _online(sys: Path) -> set[int]:
+    """Return the numbers of the cores that are online, none where the system does not say."""
+    try:
+        return _listed(_text(sys / "devices/system/cpu/online"))
+    except ValueError:
+        return set()
 
 
 def _listed(text: str) -> set[int]:
@@ -143,13 +198,38 @@ def _listed(text: str) -> set[int]:
 
 def _counters(pid: int, cores: frozenset[int], proc: Path, sys: Path) -> tuple[float | None, float | None, float | None, float | None]:
     """Return the seconds counted so far: busy and stolen on these cores, throttled, and under CPU pressure."""
-    lines = [line.split() for line in _text(proc / "stat").splitlines()]
-    mine = [line for line in lines if line[0] in {f"cpu{core}" for core in cores}]
-    ticks = os.sysconf("SC_CLK_TCK")
-    busy_s = sum(int(line[column]) for line in mine for column in BUSY) / ticks if mine else None
-    steal_s = sum(int(line[STEAL]) for line in mine) / ticks if mine else None
-    some = [line.rpartition("total=")[2] for line in _text(proc / "pressure/cpu").splitlines() if line.startswith("some")]
-    return busy_s, steal_s, _throttled_s(pid, proc, sys), int(some[0]) / 1e6 if some else None
+    busy_s, steal_s = _busy_s(cores, sys)
+    return busy_s, steal_s, _throttled_s(pid, proc, sys), _pressure_s(proc)
+
+
+def _busy_s(cores: frozenset[int], sys: Path) -> tuple[float | None, float | None]:
+    """Return the seconds that these cores have worked, and those stolen from them; None where the system does not say.
+
+    psutil gives the cores in order, without their numbers: those that are online. A container whose system shows it its
+    own cores only has another number of them: then all count.
+    """
+    try:
+        each = psutil.cpu_times(percpu=True)
+    except (OSError, ValueError, TypeError, psutil.Error):
+        return None, None
+    numbers = sorted(_online(sys)) or range(len(each))
+    known = zip(numbers, each, strict=True) if len(numbers) == len(each) else ()
+    mine = [times for number, times in known if number in cores] or each
+    if not mine:
+        return None, None
+    busy_s = sum(getattr(times, kind, 0.0) for times in mine for kind in BUSY)
+    steals = hasattr(mine[0], "steal")
+    return busy_s, sum(times.steal for times in mine) if steals else None
+
+
+def _pressure_s(proc: Path) -> float | None:
+    """Return for how long some process of the machine has waited for a core, None where nobody says."""
+    try:
+        lines = _text(proc / "pressure/cpu").splitlines()
+        some = next(line for line in lines if line.startswith("some"))
+        return int(some.rpartition("total=")[2]) / 1e6
+    except (StopIteration, ValueError):
+        return None
 
 
 def _throttled_s(pid: int, proc: Path, sys: Path) -> float | None:
@@ -158,20 +238,29 @@ def _throttled_s(pid: int, proc: Path, sys: Path) -> float | None:
     **Differs**: version 1 counts `throttled_time` in ns, version 2 `throttled_usec`. In a container the path may not exist
     below the mount, whose own root is then the group.
     """
-    mount, found = sys / "fs/cgroup", []
-    for line in _text(proc / str(pid) / "cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        names = (controllers, "cpu") if controllers else ("unified", "")
-        root = next((folder for name in names if (folder := mount / name).is_dir()), mount)
-        inner = root / path.lstrip("/")
-        for folder in (inner, *inner.parents):
-            stat = dict(entry.split() for entry in _text(folder / "cpu.stat").splitlines())
-            found += [int(stat[key]) / unit for key, unit in (("throttled_time", 1e9), ("throttled_usec", 1e6)) if key in stat]
-            if folder == root:
-                break
+    try:
+        lines = _text(proc / str(pid) / "cgroup").splitlines()
+        found = [seconds for line in lines for seconds in _throttled_in(line, sys / "fs/cgroup")]
+    except ValueError:
+        return None
     return sum(found) if found else None
+
+
+def _throttled_in(line: str, mount: Path) -> list[float]:
+    """Return the seconds that one hierarchy counts, of the group that the line names and of each above it."""
+    _, controllers, path = line.split(":", 2)
+    if controllers and "cpu" not in controllers.split(","):
+        return []
+    names = (controllers, "cpu") if controllers else ("unified", "")
+    root = next((folder for name in names if (folder := mount / name).is_dir()), mount)
+    inner, found = root / path.lstrip("/"), []
+    for folder in (inner, *inner.parents):
+        stat = dict(entry.split() for entry in _text(folder / "cpu.stat").splitlines())
+        units = (("throttled_time", 1e9), ("throttled_usec", 1e6))
+        found += [int(stat[key]) / unit for key, unit in units if key in stat]
+        if folder == root:
+            break
+    return found
 
 
 def _energy(sys: Path) -> dict[str, tuple[float, float]]:
@@ -182,8 +271,8 @@ def _energy(sys: Path) -> dict[str, tuple[float, float]]:
     found: dict[str, tuple[float, float]] = {}
     zones = [zone for zone in sorted((sys / "class/powercap").glob("intel-rapl:*")) if _text(zone / "name").startswith("package")]
     texts = {zone.name: (_text(zone / "energy_uj"), _text(zone / "max_energy_range_uj")) for zone in zones}
-    if all(energy and most for energy, most in texts.values()):
-        found |= {name: (int(energy) / 1e6, int(most) / 1e6) for name, (energy, most) in texts.items()}
+    with suppress(ValueError):  # of an empty text too
+        found = {name: (int(energy) / 1e6, int(most) / 1e6) for name, (energy, most) in texts.items()}
     return found | _gpu_energy()
 
 
@@ -219,5 +308,5 @@ def _text(file: Path) -> str:
     """Return what a file of the system says, nothing where there is none or it may not be read."""
     try:
         return file.read_text()
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return ""

@@ -13,6 +13,7 @@ import psutil
 
 from harness.errors import ConfigError
 from harness.launch import machine
+from harness.launch.covariates import load_1m
 from harness.records.record import Host
 from harness.spec.config import Device
 
@@ -125,7 +126,7 @@ def host(hardware: Hardware) -> Host:
         identity=machine.identity(),
         boot=machine.boot(),
         quota_cores=quota,
-        load_1m=round(os.getloadavg()[0], 2),
+        load_1m=None if (load := load_1m()) is None else round(load, 2),
     )
 
 

@@ -16,7 +16,9 @@ from harness.errors import EnvironmentMissing
 from harness.launch import ask
 from harness.launch.content import content_of
 from harness.launch.plan import Planned
-from harness.launch.process import Worker, failure, started, unstarted
+from harness.launch.process import Worker, event_of, failure, started, unstarted
+
+MOST_BYTES = 1 << 20  # of one event; a whole one has some thousands
 
 
 class Gone(Exception):
@@ -39,7 +41,7 @@ class Live:
         """Tell the worker to do one thing, "turn", "evaluate" or "rates", and return what it says of it.
 
         Raises:
-            Gone: it ended instead, or took longer than its limit.
+            Gone: it ended instead, took longer than its limit, or what it said is no event.
         """
         stdin = self.worker.popen.stdin
         try:
@@ -53,11 +55,15 @@ class Live:
     def hear(self) -> dict[str, Any]:
         """Sleep until the worker has done what it was told to, or started, and return what it says of it."""
         while True:
-            event: dict[str, Any] = json.loads(self._line())
+            line = self._line()
+            try:
+                event = event_of(line)
+            except ValueError as error:
+                raise self._refused(str(error)) from None
             if "done" in event:
-                self._last = event.pop("done")
+                self._last = str(event.pop("done"))
                 return event
-            self._last = event["phase"]
+            self._last = str(event.get("phase", self._last))
 
     def close(self) -> None:
         """Let the worker end by itself."""
@@ -66,14 +72,23 @@ class Live:
         self.worker.wait()
 
     def _line(self) -> bytes:
+        deadline = time.monotonic() + self.limit_s
         while b"\n" not in self._unread:
-            ready, _, _ = select.select([self.worker.events], [], [], self.limit_s)
+            if len(self._unread) > MOST_BYTES:
+                raise self._refused(f"what it said is no event: more than {MOST_BYTES:,} bytes")
+            left_s = max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([self.worker.events], [], [], left_s)
             more = os.read(self.worker.events, 65536) if ready else b""
             if not more:
                 raise self._gone(timed_out=not ready)
             self._unread += more
         line, _, self._unread = self._unread.partition(b"\n")
         return line
+
+    def _refused(self, reason: str) -> Gone:
+        """End a worker that says what means nothing, and return why it is gone."""
+        self.worker.kill()
+        return Gone(reason, self.worker.ended(self._last, timed_out=False).log)
 
     def _gone(self, *, timed_out: bool) -> Gone:
         if timed_out:

@@ -11,16 +11,16 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import harness
 from harness.errors import EnvironmentMissing
+from harness.scratch import scratch
 from harness.spec.config import Backend
 
 TAIL_BYTES = 4000
@@ -30,8 +30,11 @@ OUT_OF_MEMORY = (  # as frameworks and the system say it, in lower case
     *("can't allocate memory", "cannot allocate memory", "failed to map segment"),
 )
 
-Event = Mapping[str, Any]
+Event = dict[str, Any]
 """What a worker says at a boundary: phase; or epoch, epochs (in all), loss, accuracy, seconds, feed_s; or done, and its fields."""
+
+
+EPOCH = {"epoch", "epochs", "loss", "accuracy", "seconds", "feed_s"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Ended:
     total_s: float
     log: str
     last: str  # what it was doing when last heard of
+    nonsense: str = ""  # why it was ended: it said what is no event
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,7 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
     Raises:
         EnvironmentMissing: that Python does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="harness-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         result, log = folder / "result.json", folder / "log"
         (folder / "job.json").write_text(json.dumps({**task, "result": str(result)}))
         # The worker's code is this program's own, on a path that holds nothing else: its environment needs no install.
@@ -136,12 +139,31 @@ def process(
         EnvironmentMissing: that Python does not start.
     """
     with started(python, task, variables) as worker:
-        last, timed_out = _heard(worker, on_event, limit_s)
-        return worker.ended(last, timed_out=timed_out)
+        last, timed_out, nonsense = _heard(worker, on_event, limit_s)
+        return replace(worker.ended(last, timed_out=timed_out), nonsense=nonsense)
 
 
-def _heard(worker: Worker, on_event: Callable[[Event], None], limit_s: float) -> tuple[str, bool]:
-    """Pass a worker's events on until it ends; return what it did last, and whether its time ran out."""
+def event_of(line: bytes) -> Event:
+    """Return what a worker said in one line.
+
+    Raises:
+        ValueError: that is no event.
+    """
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        event = None
+    if isinstance(event, dict) and ({"done", "phase"} & event.keys() or event.keys() >= EPOCH):
+        return event
+    raise ValueError(f"what it said is no event: {line[:100]!r}")
+
+
+def _heard(worker: Worker, on_event: Callable[[Event], None], limit_s: float) -> tuple[str, bool, str]:
+    """Pass a worker's events on until it ends.
+
+    Returns:
+        What it did last, whether its time ran out, and why it was ended where it said nonsense.
+    """
     expired = threading.Event()
 
     def expire() -> None:
@@ -150,18 +172,24 @@ def _heard(worker: Worker, on_event: Callable[[Event], None], limit_s: float) ->
 
     timer = threading.Timer(limit_s, expire)
     timer.daemon = True
-    last = "starting"
+    last, nonsense = "starting", ""
     try:
         timer.start()
-        with open(worker.events, closefd=False) as events:
+        with open(worker.events, "rb", closefd=False) as events:
             for line in events:
-                event = json.loads(line)
-                last = event["phase"] if "phase" in event else f"after epoch {event['epoch']} of {event['epochs']}"
+                try:
+                    event = event_of(line)
+                except ValueError as error:
+                    nonsense = str(error)
+                    worker.kill()
+                    break
+                after = f"after epoch {event.get('epoch')} of {event.get('epochs')}"
+                last = str(event.get("phase", after))
                 on_event(event)
         worker.popen.wait()
     finally:
         timer.cancel()
-    return last, expired.is_set()
+    return last, expired.is_set(), nonsense
 
 
 def unstarted(error: EnvironmentMissing, backend: Backend) -> str:
@@ -176,6 +204,8 @@ def failure(ended: Ended, backend: Backend, limit_s: float) -> str:
     """Return one sentence on a worker that ended without a result."""
     lines = [line.strip() for line in ended.log.splitlines() if line.strip()]
     final = lines[-1] if lines else "it printed nothing"
+    if ended.nonsense:
+        return f"{ended.nonsense}; last heard of: {ended.last}"
     if ended.timed_out:
         return f"no result within its time limit of {limit_s:g} s; last heard of: {ended.last}"
     if any(said in ended.log.lower() for said in OUT_OF_MEMORY):

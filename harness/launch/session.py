@@ -139,15 +139,34 @@ def possible(session: Session, whole: Config, root: Path) -> None:
     """
     _unchanged(session, _entrants_now(session, whole))
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    if session.cores and allowed is None:
-        raise ConfigError("--pin: this system cannot keep a process to some of its cores. Leave it out")
-    strange = [str(core) for core in session.cores if core not in (allowed or ())]
-    if strange:
-        raise ConfigError(f"--pin: expected some of {', '.join(map(str, allowed or ()))}; received {', '.join(strange)}")
-    if isinstance(session.threads, int) and session.threads > len(allowed or ()):
-        raise ConfigError(f"--threads: expected at most {len(allowed or ())}, the cores of this process; received {session.threads}")
+    _check_cores(session, allowed)
     for name in dict.fromkeys(entrant.backend for entrant in session.entrants):
         ask.python_of(whole.backends[name], root)
+
+
+def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:
+    """Raise ConfigError where workers cannot be kept to the session's cores, or these are said in two ways.
+
+    Args:
+        session: the plan.
+        allowed: the cores that this process may use; None where the system keeps no process to some of its cores.
+    """
+    cores, threads = session.cores, session.threads
+    for option, asked in (("--pin", bool(cores)), ("--threads", isinstance(threads, int))):
+        if asked and allowed is None:
+            raise ConfigError(f"{option}: this system cannot keep a process to some of its cores. Leave it out, or set threads to auto")
+    if cores and isinstance(threads, int) and threads != len(cores):
+        several = ",".join(map(str, cores))
+        raise ConfigError(
+            f"--pin {several}: names {len(cores)} of the cores, and threads = {threads} (--threads, or [protocol]) allows {threads}. "
+            "Say one of them: leave --pin out, or --threads auto"
+        )
+    there = allowed or ()
+    strange = [str(core) for core in cores if core not in there]
+    if strange:
+        raise ConfigError(f"--pin: expected some of {', '.join(map(str, there))}; received {', '.join(strange)}")
+    if isinstance(threads, int) and threads > len(there):
+        raise ConfigError(f"--threads: expected at most {len(there)}, the cores of this process; received {threads}")
 
 
 def planned_otherwise(session: Session, given: Mapping[str, tuple[object, object]]) -> None:

@@ -6,7 +6,9 @@ what is still to be measured follow from the plan.
 
 History of the format:
 1   first. Since 0.5 numbers and texts have bounds, and a plan's names must fit together; every session written before does.
-2   a start's environment_sha256; a host's identity, boot and quota.
+2   a start's environment_sha256; a host's identity, boot and quota. Every part carries its format and, but for the plan
+    and blocks, which say when they began, the time when it was written; a turn has children_s, and its load_1m may be
+    unknown. Parts without them are read as before.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from harness.records.record import (
     Data,
     Host,
     Kept,
+    Load,
     Loss,
     Said,
     Seconds,
@@ -104,6 +107,8 @@ class Session(Kept):
 class Start(Kept):
     """One fresh process, from the call that starts it to the end of its first epoch; or why it did not get there."""
 
+    format: Literal[1, 2] = 2
+    written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     generation: Number  # from 1
     process: Count  # from 1: the n-th of its entrant in this generation
     name: str  # the entrant's
@@ -139,6 +144,7 @@ class Turn(Kept):
     n_compiles: Count  # 0, or the turn held compilation
     user_s: Seconds  # CPU seconds of the process itself
     system_s: Seconds
+    children_s: Seconds = 0.0  # CPU seconds of the processes that it started; before 0.5 in others_s
     n_involuntary: Count  # switches: the scheduler gave its core to another
     around_s: Seconds  # the turn as the parent saw it, feeding inside
     parent_s: Seconds  # CPU seconds of the parent meanwhile
@@ -146,7 +152,7 @@ class Turn(Kept):
     steal_s: Seconds | None = None
     throttled_s: Seconds | None = None
     pressure_s: Seconds | None = None  # in which some process of the machine waited for a core
-    load_1m: Annotated[float, Field(ge=0, le=1e9)]
+    load_1m: Load = None  # the machine's load average; None where the system does not say
     clock_s: Seconds  # by which the clocks disagreed
     n_cores: Count  # that this process could use
     energy_j: Joules = None
@@ -155,6 +161,7 @@ class Turn(Kept):
 class Block(Kept):
     """Every live entrant's turn once, in a balanced order; the n-th attempt at it."""
 
+    format: Literal[1, 2] = 2
     generation: Number
     block: Number  # from 1 in each generation
     attempt: Count  # from 1
@@ -177,6 +184,8 @@ class Rates(Kept):
 class End(Kept):
     """The end of one process: what its model came to, and its memory; or why it ended early."""
 
+    format: Literal[1, 2] = 2
+    written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     generation: Number
     process: Count
     name: str
@@ -195,6 +204,8 @@ class End(Kept):
 class Sitting(Kept):
     """One call's work on the session, where it was not killed: what it cost in all, and how much of that its workers took."""
 
+    format: Literal[1, 2] = 2
+    written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     number: Count  # from 1
     outcome: Literal["complete", "budget", "stopped", "interrupted"]
     total_s: Seconds

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -109,7 +108,7 @@ def _session(entry: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
 
 def _load(folder: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
     """Return the session in a folder, or the reason why there is none, and the files that are no part of it."""
-    read = [(file, _part(file)) for file in sorted(_entries(folder), key=_age)]
+    read = sorted(((file, _part(file)) for file in _entries(folder)), key=_age)
     session = next((part for _, part in read if isinstance(part, Session)), None)
     planned = {entrant.name for entrant in session.entrants} if session else set()
     parts: dict[str, Part] = {}
@@ -186,8 +185,16 @@ def _entries(folder: Path) -> list[Path]:
     return [folder / name for name in files.names_in(folder)]
 
 
-def _age(file: Path) -> tuple[int, str]:
-    """Return when a file was written, then its name: of two files for one part the first written counts, on any system."""
-    with suppress(OSError):  # what cannot be looked at cannot be read either, and says so
-        return file.stat().st_mtime_ns, file.name
-    return 0, file.name
+def _age(read: tuple[Path, Part | str]) -> tuple[str, str]:
+    """Return when a part was written, as it says itself, then its file's name: of two for one part the first written counts.
+
+    A file's own time is no measure: a clone or a copy renews it. Parts written before 0.5 say nothing, and are the older.
+    """
+    file, part = read
+    match part:
+        case str():
+            return "", file.name
+        case Session() | Block():
+            return part.started_at, file.name
+        case _:
+            return part.written_at, file.name

@@ -4,7 +4,7 @@ History of the format (a reader of this version reads every format up to FORMAT)
 1   first.
 2   an epoch's teardown_s; a spec's epochs, initializer, shuffle and inputs; an arm's options; first_predictions.
     Since 0.5 numbers and texts have bounds, which every record written before keeps.
-3   environment_sha256; a host's identity, boot and quota.
+3   environment_sha256; a host's identity, boot and quota; peak_rss_bytes and load_1m may be null: the system does not say.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def _measurable(seconds: float) -> float:
     return seconds
 
 
+Load = Annotated[float, Field(ge=0, le=1e9)] | None
+"""A load average; None where the system does not say."""
 Took = Annotated[Seconds, AfterValidator(_measurable)]
 """Seconds that are divided by, and whose logarithm is taken; 0 where a clock stood still."""
 Said = Annotated[str, BeforeValidator(_cut), Field(max_length=LONGEST)]
@@ -94,7 +96,7 @@ class Host(Kept):
     identity: Sha256 | None = None  # of the machine's own id; None where it has none, and in older records
     boot: Sha256 | None = None  # of the id that the system gave itself when it was started
     quota_cores: Annotated[float, Field(gt=0, le=1e6)] | None = None  # of processor time that a container may take; None: no quota
-    load_1m: Annotated[float, Field(ge=0, le=1e9)]  # when the run began, the run before it counted in
+    load_1m: Load  # when the run began, the run before it counted in; None: the system does not say
 
     def same_as(self, other: Host) -> bool | None:
         """Say whether this is the same machine as another; None where nothing but their descriptions can be compared."""
@@ -140,7 +142,7 @@ class Measurement(Kept):
     order_sha256: Sha256
     final_weights_sha256: Sha256
     device: str  # where the weights lay after training
-    peak_rss_bytes: Count
+    peak_rss_bytes: Count | None  # None where the system does not say
     settings: dict[str, Value]
     versions: dict[str, str]
 

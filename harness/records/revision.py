@@ -6,13 +6,13 @@ import io
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from harness.errors import ConfigError, StoreError
 from harness.records.bench_store import ROOM
+from harness.scratch import scratch
 
 
 @contextmanager
@@ -36,9 +36,9 @@ def at_revision(root: Path, revision: str, path: Path) -> Iterator[Path]:
     inside = PurePosixPath(prefix.decode().strip()) / path.as_posix() / ROOM
     missing = f"{where}: no bench session under {inside} in that revision. Name the folder that holds bench/: --path FOLDER"
     tracked = _git(Path(top.decode().strip()), "archive", "--format=tar", commit, "--", str(inside), fault=missing, kind=StoreError)
-    with tempfile.TemporaryDirectory(prefix="harness-") as name:
-        _unpack(tracked, str(inside), Path(name) / ROOM)
-        yield Path(name)
+    with scratch() as folder:
+        _unpack(tracked, str(inside), folder / ROOM)
+        yield folder
 
 
 def _unpack(tracked: bytes, inside: str, target: Path) -> None:

@@ -54,7 +54,8 @@ def _pin(threads: int | str) -> None:
         return
     if not hasattr(os, "sched_setaffinity"):
         raise Refused(
-            f"threads {threads}: this system cannot keep a process to some of its cores, and JAX obeys nothing else"
+            f"threads {threads}: this system cannot keep a process to some of its cores, "
+            "and JAX obeys nothing else. Take auto"
         )
     allowed = sorted(os.sched_getaffinity(0))
     if int(threads) > len(allowed):
@@ -107,11 +108,14 @@ def _live(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
 
 def _keep_to(cores: list[int]) -> None:
     """Keep this process to those cores."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if not hasattr(os, "sched_setaffinity"):
+        raise Refused("--pin: this system cannot keep a process to some of its cores. Leave it out")
+    allowed = os.sched_getaffinity(0)
     missing = sorted(set(cores) - allowed)
     if missing:
+        known = ", ".join(map(str, sorted(allowed)))
         raise Refused(
-            f"--pin: core {missing[0]} is none that this process may use: {', '.join(map(str, sorted(allowed))) or 'none'}"
+            f"--pin: core {missing[0]} is none that this process may use: {known}"
         )
     os.sched_setaffinity(0, cores)
 

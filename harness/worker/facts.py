@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -51,28 +52,49 @@ def _keras_version() -> str | None:
 
 
 def affinity() -> int | None:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """Return how many cores this process may use, None where the system does not say."""
+    try:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    except OSError:
+        return None
 
 
 def memory_bytes(framework: ModuleType) -> dict[str, int]:
     """Return what this process took at most, each figure by its label: they count different things, and none is a part of another.
 
     "peak RSS": resident in the machine's memory. On an accelerator also "allocator peak", handed out to arrays, and
-    "allocator reserved", held for them. "NVML used" is the driver's own count, which the parent asks for.
+    "allocator reserved", held for them. "NVML used" is the driver's own count, which the parent asks for. A figure that
+    cannot be read is left out.
     """
-    return {"peak RSS": peak_rss_bytes(), **framework.memory()}
+    peak = peak_rss_bytes()
+    return ({} if peak is None else {"peak RSS": peak}) | _allocated(framework)
 
 
-def peak_rss_bytes() -> int:
-    """Return this process's own peak of resident memory, in bytes.
+def _allocated(framework: ModuleType) -> dict[str, int]:
+    """Return what the framework's allocator counts; nothing where it fails: a driver may not count."""
+    try:
+        counted: dict[str, int] = framework.memory()
+    except Exception:  # each framework, device and driver has its own; what was measured is worth more than this figure
+        return {}
+    return counted
+
+
+def peak_rss_bytes(status: Path = Path("/proc/self/status")) -> int | None:
+    """Return this process's own peak of resident memory, in bytes; None where the system does not say (gVisor).
 
     `ru_maxrss` is no substitute on Linux: a child inherits its parent's across fork and exec. Linux: VmHWM, mapped
     files included. macOS has no VmHWM, and its `ru_maxrss` is in bytes.
-    """
-    if sys.platform == "linux":
-        with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-    import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Args:
+        status: where Linux shows it.
+    """
+    if sys.platform != "linux":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        lines = status.read_text(errors="replace").splitlines()
+        line = next(line for line in lines if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    except (OSError, StopIteration, IndexError, ValueError):
+        return None

@@ -7,6 +7,7 @@ says is {"done": what, and its fields}, see `harness.records.bench`.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def live(job: Any, spawn_s: float, say: measure.Say) -> Fields:
         for name, value in measure.identity(run).items()
         if name not in ("n_compiles", "n_updates")
     }
-    say(done="start", **run.phases, **times, **known)
+    say(done="start", **run.phases, **times, **known, has_children=has_children())
     verbs: dict[str, Callable[[], Fields]] = {
         "turn": obey.turn,
         "evaluate": obey.evaluate,
@@ -67,10 +68,12 @@ class Trainer:
 
     def turn(self) -> Fields:
         """Train one epoch, and count what the process spent on all of it."""
-        before = resource.getrusage(resource.RUSAGE_SELF)
+        before, ended_s = resource.getrusage(resource.RUSAGE_SELF), _ended_children_s()
         trained = self.train()
         after = resource.getrusage(resource.RUSAGE_SELF)
         return trained | {
+            "has_children": has_children(),
+            "children_s": _ended_children_s() - ended_s,
             "user_s": after.ru_utime - before.ru_utime,
             "system_s": after.ru_stime - before.ru_stime,
             "n_involuntary": after.ru_nivcsw - before.ru_nivcsw,
@@ -101,3 +104,20 @@ class Trainer:
         spec, known = run.request.spec, run.arm.facts(run.state)
         n_dispatches = known.get("n_dispatches", -(-run.request.data.n_train // spec.batch_size))
         return limit.rates(run.framework, spec, run.request.data.n_inputs, n_dispatches)
+
+
+def has_children() -> bool:
+    """Return whether this process has children, ended ones that it has not waited for among them."""
+    if not hasattr(os, "waitid"):  # macOS, before Python 3.13
+        return True
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _ended_children_s() -> float:
+    """Return the CPU seconds of the children that this process has waited for, and of those that they had."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime

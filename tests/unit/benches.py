@@ -33,6 +33,7 @@ TURN: dict[str, Any] = {
     "n_involuntary": 3,
     "around_s": 1.2,
     "parent_s": 0.001,
+    "others_s": 0.0,
     "load_1m": 1.0,
     "clock_s": 0.0,
     "n_cores": 2,

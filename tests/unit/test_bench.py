@@ -436,3 +436,32 @@ def test_a_rate_that_was_disturbed_in_one_process_does_not_lower_its_backend_s_l
     slow = {"rates": RATES.model_copy(update={"gemm_flops_per_s": 1e9, "bandwidth_bytes_per_s": 1e8, "dispatch_s": 1.0})}
     quiet, disturbed = (standing(bench(names, ends=ends)).arms[1].share_of_limit for ends in ({}, {"jax/compiled": slow}))
     assert quiet == disturbed
+
+
+def unseen(made, entrant=JAX):
+    """The session on a system that does not show what others do beside one entrant's turns."""
+
+    def change(each):
+        turns = each.turns | {entrant: each.turns[entrant].model_copy(update={"others_s": None})}
+        return each.model_copy(update={"turns": turns})
+
+    return changed(made, change)
+
+
+@pytest.mark.parametrize("entrant_name", THREE)
+@pytest.mark.parametrize("mid", [0.5, 1.0, 2.0])
+def test_where_disturbances_cannot_be_seen_nothing_is_surer_than_inconclusive(mid, entrant_name):
+    made = with_ratios(around(mid))
+    assert arm(made).verdict in ("faster", "same", "slower")
+    found = standing(unseen(made, entrant_name))
+    assert {each.verdict for each in found.arms} == {"baseline", "inconclusive"}
+    said = "this system does not show what other processes do, so disturbances cannot be seen"
+    assert found.arms[1].reason == said
+    assert f"{said}: nothing here is surer than inconclusive" in found.remarks
+    assert said in found.sentence
+
+
+def test_what_was_not_seen_in_a_block_that_does_not_count_makes_nothing_less_sure():
+    made = with_ratios(around(0.5))
+    blocks = [each.model_copy(update={"attempt": 2, "invalid": "x"}) for each in unseen(made).blocks]
+    assert arm(made.model_copy(update={"blocks": (*made.blocks, *blocks)})).verdict == "faster"

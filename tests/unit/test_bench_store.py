@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import StoreError
 from harness.records import bench_store
-from harness.records.bench import Bench, Sitting
+from harness.records.bench import FORMAT, Bench, Sitting
 from tests.unit import benches
 from tests.unit.benches import end
 
@@ -119,12 +119,69 @@ def test_what_a_killed_harness_left_half_is_removed_after_an_hour(folder):
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_the_same_part_written_twice_counts_once_and_the_later_is_named(folder):
-    first, second = block(), block().model_copy(update={"invalid": "steal 9%"})
-    later, earlier = bench_store.add(folder, second), bench_store.add(folder, first)
-    os.utime(earlier, (1, 1))
-    assert bench_store.load(folder).blocks == (first,)
-    assert reasons(folder) == {later.name: "a second g01.b01.1: the one written before it counts"}
+def at(minute):
+    return f"2026-01-02T03:{minute:02d}:00.000+00:00"
+
+
+def twice(kind, **changes):
+    """The same part written in two minutes."""
+    when = "started_at" if kind is block else "written_at"
+    return [kind(**changes).model_copy(update={when: at(minute), **more}) for minute, more in ((1, {}), (2, LATER[kind]))]
+
+
+LATER = {block: {"invalid": "steal 9 %"}, start: {"total_s": 11.0}, end: {"test_accuracy": 0.5}}
+KINDS = ((block, "blocks", {}), (start, "starts", {}), (end, "ends", {"name": "jax/keras"}))
+
+
+@pytest.mark.parametrize(("kind", "place", "changes"), KINDS, ids=[place for _, place, _ in KINDS])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("times", [(1, 2), (2, 1), (1, 1)])
+def test_of_a_part_written_twice_the_first_counts_by_what_it_says_whatever_a_copy_made_of_its_files(
+    folder, kind, place, changes, order, times
+):
+    parts = twice(kind, **changes)
+    files = {number: bench_store.add(folder, parts[number]) for number in order}
+    for number, time_s in zip(order, times, strict=True):
+        os.utime(files[number], (time_s, time_s))
+    assert getattr(bench_store.load(folder), place) == (parts[0],)
+    assert list(reasons(folder)) == [files[1].name]
+    assert reasons(folder)[files[1].name].endswith("the one written before it counts")
+
+
+def test_a_part_that_does_not_say_when_it_was_written_is_older_than_one_that_does(folder):
+    older, newer = start(), start(total_s=11.0, written_at=at(1))
+    for part in (newer, older):
+        bench_store.add(folder, part)
+    assert bench_store.load(folder).starts == (older,)
+
+
+def test_of_two_old_parts_the_same_one_counts_on_every_machine(folder):
+    files = [bench_store.add(folder, start(total_s=float(seconds))) for seconds in range(5)]
+    first = min(files)
+    counts = bench_store.load(folder).starts
+    assert counts[0].model_dump_json(indent=1).encode() == first.read_bytes()
+    for file in files:
+        os.utime(file, (files.index(file),) * 2)
+    assert bench_store.load(folder).starts == counts
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: type(part).__name__)
+def test_every_part_carries_its_format_and_one_of_a_newer_harness_is_named(folder, part):
+    file = bench_store.add(folder, part)
+    content = json.loads(file.read_bytes())
+    assert content["format"] == FORMAT
+    file.unlink()
+    newer = planted(folder, bench_store.name_of(part), json.dumps(content | {"format": FORMAT + 1, "shape": "new"}).encode())
+    assert bench_store.load(folder) == Bench(session=session())
+    assert reasons(folder) == {newer.name: f"format {FORMAT + 1}, written by a newer harness; this one reads up to {FORMAT}. Update the harness"}
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: type(part).__name__)
+def test_a_part_of_0_4_which_carries_no_format_is_read_as_it_is(folder, part):
+    old = part.model_dump(mode="json", exclude={"format", "written_at"})
+    planted(folder, bench_store.name_of(part), json.dumps(old).encode())
+    found = bench_store.load(folder)
+    assert (*found.starts, *found.blocks, *found.ends, *found.sittings) == (part,)
 
 
 def test_a_second_attempt_at_a_block_is_another_part(folder):

@@ -4,6 +4,7 @@ import os
 import sys
 import types
 
+import psutil
 import pytest
 
 from harness.launch import covariates, devices
@@ -48,7 +49,7 @@ def machine(tmp_path, monkeypatch):
     fake = types.SimpleNamespace(**{name: name for name in clocks}, clock_gettime=clocks.get, process_time=lambda: 3.0)
     monkeypatch.setattr(covariates, "time", fake)
     monkeypatch.setattr(covariates, "_gpus", lambda: ())
-    monkeypatch.setattr(os, "sysconf", lambda name: 100)
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path / "proc"))
     monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 0.4, 0.3))
     allowed = {0, 1}
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(allowed), raising=False)
@@ -90,16 +91,79 @@ def test_cpu_seconds_of_others_are_those_of_the_worker_s_cores_less_its_own_and_
 @pytest.mark.parametrize("column", [1, 2, 3, 6, 7])
 def test_every_kind_of_busy_tick_counts_and_no_idle_one(machine, column):
     def during():
-        fields = STAT.format(user=1000, steal=20).splitlines()[1].split()
+        lines = STAT.format(user=1000, steal=20).splitlines()
+        fields = lines[1].split()
         fields[column] = str(int(fields[column]) + 150)
         fields[4], fields[5], fields[9] = "9999", "9999", "9999"  # idle, waiting for a disk, a guest's (inside user)
-        write(machine.proc / "stat", " ".join(fields) + "\ncpu1 100 0 0 3804 57 0 0 50 0 0\n")
+        write(machine.proc / "stat", "\n".join([lines[0], " ".join(fields), *lines[2:]]))
 
     assert turn_on(machine, during)["others_s"] == pytest.approx(1.5 - 0.75)
 
 
 def test_ticks_that_round_below_the_worker_s_own_seconds_are_no_negative_time(machine):
-    assert turn_on(machine, nothing)["others_s"] == 0.0
+    def during():
+        write(machine.proc / "stat", STAT.format(user=1074, steal=20))
+
+    assert turn_on(machine, during)["others_s"] == 0.0
+
+
+@pytest.mark.parametrize("ticks", [0, 30])
+def test_where_the_count_misses_the_worker_s_own_seconds_it_says_nothing_of_others(machine, ticks):
+    def during():
+        write(machine.proc / "stat", STAT.format(user=1000 + ticks, steal=20))
+
+    assert turn_on(machine, during)["others_s"] is None
+
+
+def test_a_system_that_counts_no_core_by_itself_says_nothing_of_others(machine):
+    write(machine.proc / "stat", "cpu  0 0 0 0 0 0 0 0 0 0\n")
+    assert turn_on(machine, nothing)["others_s"] is None
+
+
+def test_children_s_seconds_are_the_worker_s_own_whether_they_ended_or_live(machine, monkeypatch):
+    living = iter([40.0, 40.5])  # that one of them ended, with 30 s before this turn, is in own
+    monkeypatch.setattr(covariates, "_children_s", lambda pid: next(living))
+
+    def during():
+        write(machine.proc / "stat", STAT.format(user=1300, steal=20))
+
+    beside = turn_on(machine, during, own=OWN | {"children_s": 0.75})
+    assert beside["children_s"] == pytest.approx(1.25)
+    assert beside["others_s"] == pytest.approx(3.0 - 0.75 - 1.25)
+
+
+NONSENSE = ("", "nonsense", "some", "some total=", "-", "0-x", "1 2 3", "::", "2:cpu:/a", "\0\xff")
+
+
+@pytest.mark.parametrize("text", NONSENSE)
+def test_a_file_of_the_system_that_makes_no_sense_costs_no_turn(machine, text):
+    files = (
+        "proc/stat",
+        "proc/pressure/cpu",
+        f"proc/{PID}/cgroup",
+        "sys/devices/system/cpu/online",
+        "sys/fs/cgroup/cpu.stat",
+        "sys/class/powercap/intel-rapl:0/energy_uj",
+    )
+    rapl(machine, "intel-rapl:0", "package-0", 1000)
+    for name in files:
+        file = machine.proc.parent / name
+        before = file.read_text() if file.exists() else None
+        write(file, text)
+        assert Turn(**CLEAN | turn_on(machine, nothing))
+        file.unlink() if before is None else write(file, before)
+    for name in files:
+        write(machine.proc.parent / name, text)
+    assert Turn(**CLEAN | turn_on(machine, nothing)).n_cores == 2
+
+
+def test_a_load_average_that_cannot_be_read_is_unknown(monkeypatch):
+    def unreadable():
+        raise OSError("Load averages are unobtainable")
+
+    monkeypatch.setattr(os, "getloadavg", unreadable)
+    assert Turn(**CLEAN | covariates.since(covariates.before(os.getpid()), OWN)).load_1m is None
+    assert devices.host(devices.Hardware(())).load_1m is None
 
 
 def test_what_the_system_does_not_say_is_none_and_never_a_zero(machine):

@@ -1,6 +1,7 @@
 """A worker's limits and the check of its clock, by a stand-in for a framework that spends the seconds of a clock of its own. NumPy only."""
 
 import math
+import sys
 import types
 
 import numpy as np
@@ -117,3 +118,28 @@ def test_memory_has_each_figure_under_its_label():
     found = facts.memory_bytes(framework)
     assert list(found) == ["peak RSS", "allocator peak", "allocator reserved"]
     assert found["peak RSS"] > 1_000_000
+
+
+STATUS = ("", "Name:\tpython\nVmRSS:\t  1 kB\n", "VmHWM:\n", "VmHWM:\t x kB\n", "\0\udcff")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is not read from a file")
+@pytest.mark.parametrize("text", STATUS)
+def test_a_peak_of_memory_that_the_system_does_not_say_is_unknown(tmp_path, text):
+    status = tmp_path / "status"
+    status.write_bytes(text.encode(errors="surrogateescape"))
+    assert facts.peak_rss_bytes(status) is None
+    assert facts.peak_rss_bytes(tmp_path / "nowhere") is None
+    status.write_text("VmHWM:\t  12 kB\n")
+    assert facts.peak_rss_bytes(status) == 12 * 1024
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Not Supported"), KeyError("peak"), AttributeError("memory_stats")])
+def test_memory_that_cannot_be_read_is_left_out_and_the_rest_is_kept(monkeypatch, error):
+    def refuse():
+        raise error
+
+    assert list(facts.memory_bytes(types.SimpleNamespace(memory=refuse))) == ["peak RSS"]
+    monkeypatch.setattr(facts, "peak_rss_bytes", lambda: None)
+    assert facts.memory_bytes(types.SimpleNamespace(memory=lambda: {"allocator peak": 5})) == {"allocator peak": 5}
+    assert facts.memory_bytes(types.SimpleNamespace(memory=refuse)) == {}

@@ -392,6 +392,13 @@ def test_a_whole_run_is_a_measurement_as_the_record_keeps_it(run):
     assert (len(kept.epochs), kept.device, kept.n_updates) == (3, "cpu", 9)
 
 
+def test_a_whole_run_is_kept_where_the_system_says_nothing_of_its_memory(run, monkeypatch):
+    monkeypatch.setattr(measure.facts, "peak_rss_bytes", lambda: None)
+    measured = Measurement.model_validate_json(json.dumps(run()["measured"]))
+    assert measured.peak_rss_bytes is None
+    assert measured.test_accuracy is not None
+
+
 def test_the_classes_predicted_for_the_first_ten_test_images_are_kept(run):
     assert run()["measured"]["first_predictions"] == [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]
 

@@ -56,6 +56,20 @@ def test_a_change_no_larger_than_the_larger_floor_is_inconclusive_whichever_sess
 
 
 @pytest.mark.parametrize("of_head", [True, False])
+@pytest.mark.parametrize("now", [0.45, 0.5, 0.55])
+def test_where_one_session_s_disturbances_could_not_be_seen_no_change_is_sure(now, of_head):
+    head, base = with_ratios(now), with_ratios(0.5)
+    assert only(head, base).trend != "inconclusive"
+    first = (head if of_head else base).blocks[0]
+    turns = {name: turn.model_copy(update={"others_s": None}) for name, turn in first.turns.items()}
+    blocks = (first.model_copy(update={"turns": turns}), *(head if of_head else base).blocks[1:])
+    unseen = (head if of_head else base).model_copy(update={"blocks": blocks})
+    found = only(unseen, base) if of_head else only(head, unseen)
+    assert (found.trend, found.unsound) == ("inconclusive", True)
+    assert "disturbances cannot be seen" in found.reason
+
+
+@pytest.mark.parametrize("of_head", [True, False])
 def test_one_unsound_session_makes_every_change_inconclusive_however_far_the_other_s_floor_is(of_head):
     wide = with_ratios(0.9, floors=[0.90, 0.92, 1.0, 1.06, 1.1, 1.12, 1.14, 1.16])
     unsound = with_ratios(0.5, 1.03, spread=0.0)

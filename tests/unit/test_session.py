@@ -1,10 +1,11 @@
 """From what is asked for to a session's plan, and what may not change while it lasts; and how long what is left will take."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from harness.errors import ConfigError, NotComparable
+from harness.errors import ConfigError, EnvironmentMissing, NotComparable
 from harness.launch import session as sessions
 from harness.launch.forecast import Forecast
 from harness.records.record import Host
@@ -110,6 +111,39 @@ def test_a_session_goes_on_where_nothing_is_known_of_a_machine_but_its_descripti
     sessions.requests(session, WHOLE, Dataset, HOST.model_copy(update={"identity": None}))
     old = session.model_copy(update={"host": HOST.model_copy(update={"identity": None})})
     sessions.requests(old, WHOLE, Dataset, HOST)
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
+def planned_on(cores, threads):
+    return laid_out(arms=[("jax", "keras")], cores=cores).model_copy(update={"threads": threads})
+
+
+@pytest.mark.parametrize(("cores", "option"), [((), "--threads"), ((0,), "--pin"), ((0, 1), "--pin")])
+def test_where_a_system_keeps_no_process_to_its_cores_that_is_what_is_said(monkeypatch, cores, option):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
+    for threads in (1, 2, 999):
+        said = rf"^{option}: this system cannot keep a process to some of its cores\. Leave it out, or set threads to auto$"
+        with pytest.raises(ConfigError, match=said):
+            sessions.possible(planned_on(cores, threads), WHOLE, ROOT)
+
+
+def test_where_a_system_keeps_no_process_to_its_cores_a_session_without_that_goes_on(monkeypatch, tmp_path):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    with pytest.raises(EnvironmentMissing):  # the next thing that is looked at
+        sessions.possible(planned_on((), "auto"), WHOLE, tmp_path)
+
+
+@pytest.mark.parametrize(("cores", "threads"), [((0, 1), 1), ((0,), 2), ((0, 1, 2), 2), ((5,), 4)])
+def test_cores_and_a_number_of_threads_that_is_another_are_two_things_and_refused(cores, threads):
+    said = rf"^--pin {','.join(map(str, cores))}: names {len(cores)} of the cores, and threads = {threads} .* --threads auto$"
+    with pytest.raises(ConfigError, match=said):
+        sessions.possible(planned_on(cores, threads), WHOLE, ROOT)
+
+
+@pytest.mark.skipif(CORES is None, reason="this system keeps no process to its cores")
+def test_cores_and_as_many_threads_mean_one_thing(tmp_path):
+    with pytest.raises(EnvironmentMissing):  # the next thing that is looked at
+        sessions.possible(planned_on(tuple(CORES[:1]), 1), WHOLE, tmp_path)
 
 
 # How long it will take

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from harness.judge.statistics import tost
 from harness.launch import ask
 from harness.launch.plan import Planned
 from harness.records.parity import FreeRun, Pair, Parity, Whole
+from harness.scratch import scratch
 from harness.spec.config import Spec
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -102,7 +102,7 @@ def _trained(
     """Return what one backend's worker hands back of its arms, by arm and seed."""
     request = mine[0].request
     arms = {each.request.implementation: {"module": each.request.module, "options": each.request.options} for each in mine}
-    with tempfile.TemporaryDirectory(prefix="harness-free-") as folder:
+    with scratch() as folder:
         task = {
             "task": "free runs",
             "spec": request.spec.model_dump(mode="json"),
@@ -110,7 +110,7 @@ def _trained(
             "dataset": str(mine[0].dataset),
             "seeds": {str(seed): {"weights": str(each.weights), "order": str(each.order)} for seed, each in by_seed.items()},
             "updates": updates,
-            "folder": folder,
+            "folder": str(folder),
         }
         answer = ask.work(
             task,
@@ -126,7 +126,7 @@ def _trained(
             raise HarnessError(f"parity --full: {request.backend}: {answer['refused']}")
         found: dict[tuple[str, int], Arrays] = {}
         for name, seed in itertools.product(arms, by_seed):
-            with np.load(Path(folder) / f"{name}-{seed}.npz", allow_pickle=False) as archive:
+            with np.load(folder / f"{name}-{seed}.npz", allow_pickle=False) as archive:
                 found[f"{request.backend}/{name}", seed] = dict(archive)
         return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from harness.judge.parity.trace import Arrays, Trace, read
 from harness.launch import ask
 from harness.launch.plan import Planned
 from harness.launch.process import Event
+from harness.scratch import scratch
 
 Say = Callable[[str], None]
 """Told what is being done."""
@@ -52,8 +52,8 @@ def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Pat
     points = dict(bed.points)
     for name, twins in bed.twins.items():
         points |= {(permuted := twin.of(points[name], number)).name: permuted for number, twin in enumerate(twins)}
-    with tempfile.TemporaryDirectory(prefix="harness-parity-") as folder:
-        task = _task(Path(folder), points, bed, request.spec.model_dump(mode="json"), arms)
+    with scratch() as folder:
+        task = _task(folder, points, bed, request.spec.model_dump(mode="json"), arms)
 
         def hear(event: Event) -> None:
             say(f"{request.backend}: {event['phase']}")
@@ -68,7 +68,7 @@ def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Pat
             for arm in heard.values():
                 arm.failure = f"the worker says that it is {answer.get('backend')!r}, and was asked to be {request.backend!r}"
         for entry in answer.get("traces", ()):
-            _hear(heard.get(entry["arm"]), entry, Path(folder), points, bed, f"{request.backend}/{entry['arm']}")
+            _hear(heard.get(entry["arm"]), entry, folder, points, bed, f"{request.backend}/{entry['arm']}")
     return heard
 
 

@@ -5,7 +5,6 @@ Equal to what was given to the backend that saved, never to what that backend sa
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from harness.launch import ask
 from harness.launch.plan import Planned
 from harness.launch.process import Event
 from harness.records.parity import FORMS, Parity, RoundTrip, Whole
+from harness.scratch import scratch
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -95,8 +95,7 @@ def round_trips(planned: tuple[Planned, ...], root: Path, say: Say = lambda what
     rates = {name: planned[0].request.spec.optimizer.learning_rate / 2**number for number, name in enumerate(arms, start=1)}
     expected = {name: given(point, rate) for name, rate in rates.items()}
     found: list[RoundTrip] = []
-    with tempfile.TemporaryDirectory(prefix="harness-round-trip-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         np.savez(folder / "point.npz", **point.arrays())  # type: ignore[arg-type]
         saved: dict[str, Saved] = {}
         for backend, arm in arms.items():

@@ -13,7 +13,6 @@ to the other twins alone.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from harness.judge.user_model.verdict import record
 from harness.launch import ask
 from harness.launch.process import Event
 from harness.records.user_model import ModelParity
+from harness.scratch import scratch
 
 Arrays = dict[str, NDArray[Any]]
 Say = Callable[[str], None]
@@ -58,8 +58,8 @@ def check(what: Wanted, say: Say = lambda doing: None) -> ModelParity:
     """
     started, began = datetime.now(UTC), time.monotonic()
     heard: dict[str, Heard] = {}
-    with tempfile.TemporaryDirectory(prefix="harness-model-") as name:
-        inputs = Path(name) / "inputs.npz"
+    with scratch() as folder:
+        inputs = folder / "inputs.npz"
         for backend in what.backends:
             heard[backend] = _asked(what, backend, inputs, say)
         if what.thread_twins and what.threads != 1 and hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1:
