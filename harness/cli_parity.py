@@ -21,7 +21,6 @@ from harness.cli_shared import (
 )
 
 FULL_SEEDS = (0, 1, 2)
-N_EPOCHS = 5  # of the course that resync points lie on: 2,345 updates of MNIST
 
 if TYPE_CHECKING:
     from harness.launch.plan import Planned
@@ -87,7 +86,7 @@ def parity(
     chosen = whole.chosen_backends(backends or ())
     seeds = tuple(seed) if seed else FULL_SEEDS if full else whole.protocol.seeds[:1]
     cores = int(threads) if threads and threads.isdecimal() else threads
-    protocol = overridden(whole.protocol, seeds=seeds, threads=cores, time_limit_s=time_limit, epochs=N_EPOCHS)
+    protocol = overridden(whole.protocol, seeds=seeds, threads=cores, time_limit_s=time_limit, epochs=wanted.epochs)
     results = results or root / "results"
     store.ready(results)
     prepared = dataset_of(dataset or wanted.dataset)

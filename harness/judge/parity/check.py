@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import harness
-from harness.errors import ConfigError, choice
+from harness.errors import ConfigError
 from harness.inputs.arrays import load_dataset, load_weights
-from harness.judge.parity import differences, fixtures
+from harness.judge.parity import differences
 from harness.judge.parity.gather import Heard, traces
 from harness.judge.parity.ground import Ground, ground
+from harness.judge.parity.scope import Gate, gate_of
 from harness.judge.parity.verdict import noise_of, suspect, verdict
 from harness.launch.plan import Planned
 from harness.records.parity import ArmParity, Parity, Whole
@@ -82,10 +83,21 @@ def _drawn(planned: tuple[Planned, ...], only: tuple[str, ...]) -> tuple[dict[st
         raise ConfigError(
             f'parity: [specs.{first.request.spec_name}] inputs is "native": each framework draws its own, and nothing can be equal'
         )
-    for name in only:
-        if name not in fixtures.NAMES:
-            raise ConfigError(f"--point: {choice(fixtures.NAMES, name)}")
+    gate_of_plan(first).check_names(only)
+    for each in planned:
+        if only and "init" not in only and differences.begins_anew(each.request.options):
+            name = f"{each.request.backend}/{each.request.implementation}"
+            raise ConfigError(
+                f"--point: {name} has its framework's own optimizer, whose memory cannot be set, and is checked at its first update "
+                f"only; received {', '.join(only)}. Add --point init, or leave out the arm"
+            )
     return load_weights(first.weights), np.load(first.order, allow_pickle=False)
+
+
+def gate_of_plan(planned: Planned) -> Gate:
+    """Return the points of the gate of a planned training."""
+    request = planned.request
+    return gate_of(-(-request.data.n_train // request.spec.batch_size), request.epochs)
 
 
 def _whole(verdicts: list[ArmParity], *, suspected: bool) -> Whole:
