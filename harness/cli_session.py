@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from harness.cli_shared import console_of, dataset_of, uninterrupted
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
-    from harness.records.bench import Bench, Session
+    from harness.records.bench import Bench, Part, Session
     from harness.spec.config import Config, Device
 
 
@@ -96,13 +96,30 @@ def new(wanted: Wanted, whole: Config, root: Path, results: Path, arms: list[tup
     return Bench(session=session)
 
 
-def sat(bench: Bench, whole: Config, root: Path, results: Path, budget_s: float | None, stop_after: int | None) -> tuple[Bench, bool]:
-    """Return the session with what it lacked, and whether an interrupt ended that: what there is by then is shown."""
+def sat(
+    bench: Bench,
+    whole: Config,
+    root: Path,
+    results: Path,
+    budget_s: float | None,
+    stop_after: int | None,
+    before: Callable[[Session], None] = lambda session: None,
+) -> tuple[Bench, bool]:
+    """Return the session with what it lacked, and whether an interrupt ended that: what there is by then is shown.
+
+    Args:
+        bench: the session as far as it is measured.
+        whole: backends.toml.
+        root: its folder.
+        results: where sessions are kept.
+        budget_s: see `sit`.
+        stop_after: see `sit`.
+        before: done first, while no other harness can measure this session.
+    """
     from harness.launch import devices
     from harness.launch import session as sessions
     from harness.launch.bench import Room, sit
     from harness.records import bench_store
-    from harness.records.bench import Part
     from harness.report.progress import bench_progress
 
     session = bench.session
@@ -110,25 +127,35 @@ def sat(bench: Bench, whole: Config, root: Path, results: Path, budget_s: float 
     bench_store.ready(folder)
     planned = sessions.requests(session, whole, dataset_of(session.data.name), devices.host(devices.look()))
     console = console_of()
+    console.print(_plan_of(session), highlight=False, soft_wrap=True)
+    with _alone(folder):
+        before(session)
+        known = bench_store.load(folder)  # another harness may have gone on with it since
+        if isinstance(known, str):
+            raise StoreError(f"{folder}: {known}")
+        with bench_progress(console) as show:
+            found, outcome = sit(known, Room(root, planned, _keeper(folder), show), budget_s=budget_s, stop_after=stop_after)
+    if outcome != "complete":
+        said = {"budget": "the budget is spent", "stopped": "stopped as asked", "interrupted": "interrupted"}[outcome]
+        console.print(f"{said}: the session is not complete. Go on with it: harness bench --resume", style="yellow", soft_wrap=True)
+    return found, outcome == "interrupted"
+
+
+def _keeper(folder: Path) -> Callable[[Part], None]:
+    """Return a function that keeps a part of the session, elsewhere where its folder cannot be written any more."""
+    from harness.records import bench_store
+
     elsewhere: list[Path] = []
 
     def keep(part: Part) -> None:
         with uninterrupted():
             file = bench_store.add(folder, part)
         if folder not in file.parents and not elsewhere:
-            console.print(f"! {folder}: cannot be written any more; parts are kept in {file.parent}", style="red", soft_wrap=True)
+            said = f"! {folder}: cannot be written any more; parts are kept in {file.parent}"
+            console_of().print(said, style="red", soft_wrap=True)
             elsewhere.append(file)
 
-    console.print(_plan_of(session), highlight=False, soft_wrap=True)
-    with _alone(folder), bench_progress(console) as show:
-        known = bench_store.load(folder)  # another harness may have gone on with it since
-        if isinstance(known, str):
-            raise StoreError(f"{folder}: {known}")
-        found, outcome = sit(known, Room(root, planned, keep, show), budget_s=budget_s, stop_after=stop_after)
-    if outcome != "complete":
-        said = {"budget": "the budget is spent", "stopped": "stopped as asked", "interrupted": "interrupted"}[outcome]
-        console.print(f"{said}: the session is not complete. Go on with it: harness bench --resume", style="yellow", soft_wrap=True)
-    return found, outcome == "interrupted"
+    return keep
 
 
 @contextmanager

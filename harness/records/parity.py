@@ -11,11 +11,11 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BeforeValidator, Field
 
-from harness.records.bench import Entrant, Session, Start
+from harness.records.bench import Entrant, Session
 from harness.records.record import Count, Data, Host, Record, Seconds, Share
 from harness.spec.config import Frozen, Option, Spec
 
@@ -238,7 +238,23 @@ def verdict_on(record: Record, verdicts: Verdicts) -> str:
     return verdicts.get((_content(request.spec), *arm, *_versions(record.measured.versions), *place), NOT_CHECKED)
 
 
-def verdict_in(session: Session, entrant: Entrant, starts: Iterable[Start], verdicts: Verdicts) -> str:
+class Seen(Protocol):
+    """What a verdict in a session depends on besides the session: a process that started, or an environment as it is now."""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the backend, Keras and NumPy, by name."""
+
+    @property
+    def device(self) -> str:
+        """Where its weights lay, or would lie."""
+
+    @property
+    def status(self) -> str:
+        """Whether it is there: "ok"."""
+
+
+def verdict_in(session: Session, entrant: Entrant, starts: Iterable[Seen], verdicts: Verdicts) -> str:
     """Return what is known of an entrant of a bench session, as `verdict_on` says it: the worst over its processes."""
     arm = (entrant.backend, entrant.implementation, f"{entrant.module} {entrant.options}")
     found = {

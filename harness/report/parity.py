@@ -58,6 +58,13 @@ def legends(parity: Parity) -> tuple[str, ...]:
     return (LEGEND, FULL_LEGEND) if parity.pairs else (LEGEND,)
 
 
+def brief(parity: Parity) -> list[tuple[str, str]]:
+    """Return what a check in the quick form found, in one line and one for each departure, each with its colour."""
+    agreeing = [arm.name for arm in parity.arms if arm.verdict == "agrees"]
+    said = f"parity, quick form: {len(agreeing)} of {len(parity.arms)} arms agree with the referee ({parity.total_s:.0f} s)"
+    return [(said, "green" if len(agreeing) == len(parity.arms) else "red"), *lines(parity.model_copy(update={"documented": ()}))]
+
+
 def markdown(parity: Parity) -> str:
     """Return the same as GitHub-flavoured Markdown."""
     tables: list[tuple[Sequence[str], Sequence[tuple[str, ...]]]] = [

@@ -10,7 +10,7 @@ within some 4e-5 of the update's sum. One batch fed twice is 3e-3 of it, two nei
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ Batches = Callable[[], Iterator[tuple[NDArray[np.float32], NDArray[Any]]]]
 """The batches of the first epoch, x (B, inputs) and y (B,), from the first one on."""
 EARLY = (10, 100)  # updates at which weights are read out, besides the last
 CALM = 0.01  # of the rate of an optimizer that divides by what it remembers; of plain SGD, the most that its rate may be
-LEAST = {"loss": 2e-5, "slot": 5e-4, "update": 1e-4}  # of a gate: what one unit at its kink may move
+LEAST = {"loss": 2e-5, "slot": 5e-4, "update": 1e-4}  # of a gate: what one unit at its kink may move in batches of FULL
+FULL = 128  # in a smaller batch each sample, and so each unit at its kink, is a larger part
 N_FLOAT32 = 2
 SCALED: Measure = "scaled"
 
@@ -39,7 +40,9 @@ class Epoch:
     """What the referee makes of the first epoch, read out after some updates, and what float32 costs by then."""
 
     spec: Spec  # with the rate that it is trained at
+    loss: Loss
     start: Point
+    batches: Batches
     quantities: Mapping[int, Mapping[str, Array]]  # by number of updates
     floors: Mapping[int, Mapping[str, float]]
 
@@ -75,18 +78,24 @@ def follow(spec: Spec, start: Point, batches: Batches, stops: tuple[int, ...], l
     found: dict[Loss, tuple[Epoch, bool]] = {}
     for loss in sorted(losses):
         alike = next((each for each, (_, clips) in found.items() if not clips and {each, loss} == {"probs", "unclipped"}), None)
-        found[loss] = found[alike] if alike else _followed(slow, start, batches, stops, loss)
+        found[loss] = found[alike] if alike else _followed(Epoch(slow, loss, start, batches, {}, {}), stops)
     return {loss: each for loss, (each, _) in found.items()}
 
 
-def _followed(spec: Spec, start: Point, batches: Batches, stops: tuple[int, ...], loss: Loss) -> tuple[Epoch, bool]:
-    """Return the referee's epoch with the floors of float32, and whether any probability was one that a clip changes."""
+def read_after(epoch: Epoch, stops: tuple[int, ...]) -> Epoch:
+    """Return the same epoch read out after other updates."""
+    return _followed(epoch, stops)[0]
+
+
+def _followed(epoch: Epoch, stops: tuple[int, ...]) -> tuple[Epoch, bool]:
+    """Return the epoch with what is read out, and whether any probability was one that a clip changes."""
+    spec, loss, start = epoch.spec, epoch.loss, epoch.start
     random = np.random.default_rng([start.n_updates, 6])
     states = [start.trained(), *(start.trained(np.float32) for _ in range(N_FLOAT32))]
     sums, n_samples, clips = np.zeros(len(states)), 0, False
     quantities: dict[int, dict[str, Array]] = {}
     floors: dict[int, dict[str, float]] = {}
-    for number, (x, y) in enumerate(batches(), start=1):
+    for number, (x, y) in enumerate(epoch.batches(), start=1):
         if loss != "logits":
             clips = clips or _clips(spec, states[0], x, y)
         for index, state in enumerate(states):
@@ -100,7 +109,7 @@ def _followed(spec: Spec, start: Point, batches: Batches, stops: tuple[int, ...]
             floors[number] = {name: max(error(_measure(name), other[name], value) for other in rounded) for name, value in exact.items()}
         if number == stops[-1]:
             break
-    return Epoch(spec, start, quantities, floors), clips
+    return replace(epoch, quantities=quantities, floors=floors), clips
 
 
 def _clips(spec: Spec, state: oracle.Trained, x: Array, y: NDArray[Any]) -> bool:
@@ -127,13 +136,17 @@ def examine_epoch(epoch: Epoch, stop: int, found: Mapping[str, Array]) -> tuple[
         for name, weight in epoch.start.weights.items()
         if f"weight/{name}" in found
     }
-    findings = [_finding(name, exact, received.get(name), epoch.floors[stop][name]) for name, exact in epoch.quantities[stop].items()]
+    findings = [
+        compare(name, _measure(name), exact, received.get(name), gate_at(epoch, stop, name))
+        for name, exact in epoch.quantities[stop].items()
+    ]
     n_updates = int(found.get("n_updates", -1))
     if n_updates != stop:
         findings.insert(0, Finding("n_updates", "exact", float("inf"), 0, 1, f"expected {stop}; received {n_updates}"))
-    first = next((finding for finding in findings if not finding.inside), None)
-    if first is None:
+    outside = [finding for finding in findings if not finding.inside]
+    if not outside:
         return None, tuple(findings)
+    first = min(outside, key=lambda finding: finding.margin if finding.gate else 0.0)  # none follows from another: the plainest
     departure = Departure(
         program="epoch",
         point=point_of(stop),
@@ -151,5 +164,7 @@ def point_of(stop: int) -> str:
     return f"update-{stop}"
 
 
-def _finding(name: str, exact: Array, received: Array | None, floor: float) -> Finding:
-    return compare(name, _measure(name), exact, received, max(FACTOR * floor, LEAST[name.partition("/")[0]]))
+def gate_at(epoch: Epoch, stop: int, name: str) -> float:
+    """Return how far a quantity may lie from the referee's after so many updates."""
+    least = LEAST[name.partition("/")[0]] * max(1.0, FULL / epoch.spec.batch_size)
+    return max(FACTOR * epoch.floors[stop][name], least)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.inputs.arrays import network_input
 from harness.judge.parity import epoch, fixtures, gates, oracle
-from harness.judge.parity.epoch import Epoch
+from harness.judge.parity.epoch import Batches, Epoch
 from harness.judge.parity.fixtures import Point, Twin
 from harness.judge.parity.gates import Quantities
 from harness.judge.parity.loop import N_LOOP, Course, course
@@ -73,11 +73,7 @@ def ground(
     gate = gate_of(n_updates, len(order))
     gate.check_names(only)
     wanted = only or gate.every
-    updates = [1, *(number for number in map(update_of, wanted) if number > 1)]
-    points = {point.name: point for point, _ in fixtures.along_training(spec, weights, batches(), updates)}
-    rows = order[0][: spec.batch_size]
-    hard = fixtures.adversarial(spec, weights, network_input(parts["x_train"][rows]), parts["y_train"][rows])
-    points = {"init": points["init"], "adversarial": hard, **points}
+    points = _points(spec, weights, batches, wanted)
     epochs = epoch.follow(spec, points["init"], batches, epoch.stops_of(n_updates), losses) if EPOCH in wanted else {}
     points = {name: point for name, point in points.items() if name in wanted}
     n_loop = int(N_LOOP * spec.batch_size)
@@ -94,6 +90,14 @@ def ground(
     n_twins = N_TWINS_QUICK if scope == "quick" else N_TWINS
     some = {name: twins[name][:n_twins] for name in TWINNED if name in points}
     return Ground(spec, points, some, loops, courses, steps, floors, epochs, scope)
+
+
+def _points(spec: Spec, weights: Mapping[str, NDArray[np.float32]], batches: Batches, wanted: tuple[str, ...]) -> dict[str, Point]:
+    """Return the points of those names, and the first two whether they are wanted or not."""
+    updates = [1, *(number for number in map(update_of, wanted) if number > 1)]
+    along = {point.name: point for point, _ in fixtures.along_training(spec, weights, batches(), updates)}
+    hard = fixtures.adversarial(spec, weights, *next(batches()))
+    return {"init": along["init"], "adversarial": hard, **along}
 
 
 def _epoch(spec: Spec, parts: Mapping[str, Any], rows: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
