@@ -7,7 +7,7 @@ import pytest
 from harness.judge.bench import standing
 from harness.judge.limit import limit_s
 from harness.records.parity import ArmParity, Parity
-from tests.unit.benches import BASE, DATA, HOST, RATES, bench, block, end, entrant, session, start, turn
+from tests.unit.benches import BASE, DATA, HOST, RATES, VERSIONS, bench, block, end, entrant, session, start, turn
 from tests.unit.records import SPEC
 
 JAX, AGAIN = "jax/keras", f"{BASE} again"
@@ -371,7 +371,8 @@ def besides_parity(made):
 
 
 def test_an_ordinary_session_whose_arms_were_checked_needs_no_remark():
-    fits = check("agrees", backend="tensorflow"), check("agrees")
+    versions = {"keras": "3.15.1", "framework_version": VERSIONS["tensorflow"], "numpy": "2.4.6"}
+    fits = check("agrees", backend="tensorflow", versions=versions), check("agrees")
     assert standing(bench(), fits).remarks == ()
 
 
