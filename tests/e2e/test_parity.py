@@ -284,6 +284,7 @@ def test_a_missing_environment_is_a_failure_with_what_to_type(project):
     [
         (("--point", "resinc-10"), "--point: expected one of"),
         (("--point", "resync-2346"), "--point: expected one of"),
+        (("--spec", "mnist-naive", "--point", "resync-2345"), "resync-4690"),  # its ten epochs
         (("--arm", "native-idiomatic", "--point", "adversarial"), "Add --point init, or leave out the arm"),
         (("--quick", "--point", "init"), "--quick: it chooses the points itself. Leave out --point"),
         (("--quick", "--full"), "--quick: it chooses the points itself. Leave out --full"),
@@ -350,3 +351,23 @@ def test_trainings_left_to_themselves_are_compared_as_weights_and_as_functions(p
     assert len(pair.flips) == len(pair.barrier) == len(pair.difference_points) == 2
     assert all(0 < flips < 500 for flips in pair.flips), "two runs that are not one"
     assert "| jax/naive - numpy/naive |" in (project.root / "parity.md").read_text()
+
+
+@pytest.mark.parametrize("batch_size", [6_000, 30_000])
+def test_a_training_of_few_large_batches_is_checked_and_trained_to_its_end(project, batch_size):
+    file = project.root / "backends.toml"
+    small = '[specs.mnist-mlp]\nepochs = 2\nbatch_size = {}\nloss_form = "probs"'.format(batch_size)
+    whole = file.read_text().replace('[specs.mnist-mlp]\nloss_form = "probs"', small).replace("units = 512", "units = 8")
+    file.write_text(whole)
+    points = ("--point", "init", "--point", "adversarial", "--point", "epoch")
+    done = project.run("parity", "numpy", "--arm", "naive", *points, "--full", "--seed", "0", "--dataset", "digits")
+    found = record_of(project)
+    assert done.returncode == {"agrees": 0, "inconclusive": 3}[found.verdict], done.stdout + done.stderr
+    n_updates = 60_000 // batch_size
+    assert list(found.free_runs[0].drift) == ["1", str(n_updates)]
+    (arm,) = found.arms
+    assert arm.verdict == "agrees"
+    assert f"epoch update-{n_updates}" in arm.covers
+    refused = project.run("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", f"resync-{5 * n_updates}")
+    assert refused.returncode == 2
+    assert f"resync-{2 * n_updates}" in refused.stderr, "two epochs, as the spec says"
