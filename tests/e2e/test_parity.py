@@ -356,11 +356,12 @@ def test_trainings_left_to_themselves_are_compared_as_weights_and_as_functions(p
 @pytest.mark.parametrize("batch_size", [6_000, 30_000])
 def test_a_training_of_few_large_batches_is_checked_and_trained_to_its_end(project, batch_size):
     file = project.root / "backends.toml"
-    small = '[specs.mnist-mlp]\nepochs = 2\nbatch_size = {}\nloss_form = "probs"'.format(batch_size)
+    small = f'[specs.mnist-mlp]\nepochs = 2\nbatch_size = {batch_size}\nloss_form = "probs"'
     whole = file.read_text().replace('[specs.mnist-mlp]\nloss_form = "probs"', small).replace("units = 512", "units = 8")
     file.write_text(whole)
     points = ("--point", "init", "--point", "adversarial", "--point", "epoch")
     done = project.run("parity", "numpy", "--arm", "naive", *points, "--full", "--seed", "0", "--dataset", "digits")
+    assert done.returncode in (0, 3), done.stdout + done.stderr
     found = record_of(project)
     assert done.returncode == {"agrees": 0, "inconclusive": 3}[found.verdict], done.stdout + done.stderr
     n_updates = 60_000 // batch_size
