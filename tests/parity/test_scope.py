@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from harness.errors import ConfigError
-from harness.judge.parity import check
+from harness.judge.parity import check, fixtures, oracle
 from harness.judge.parity.scope import gate_of
-from tests.parity.small import planned
+from tests.parity.small import SPECS, bed, planned
 from tests.unit.records import record
 
 HOST = record().host
@@ -81,3 +81,22 @@ def test_a_point_that_the_training_does_not_have_is_refused_with_those_that_it_h
     arms = drawn(tmp_path, ("keras", {}), n_train=88, epochs=5)
     with pytest.raises(ConfigError, match=r"--point: expected one of init, adversarial, resync-2, .*resync-15.*epoch"):
         check.check(arms, Path(tmp_path / "nowhere"), HOST, (name,))
+
+
+@pytest.mark.parametrize(("activation", "sign"), [("relu", -1), ("softmax", 1)], ids=["dead units", "a softmax below"])
+def test_a_row_whose_logits_follow_no_scale_is_left_as_it_is(activation, sign):
+    """Doubled sixty times in search of a gap, its pixels would be 1e18, and what is compared there rounding alone."""
+    hidden, output = SPECS["probs"].layers
+    spec = SPECS["probs"].model_copy(update={"layers": (hidden.model_copy(update={"activation": activation}), output)})
+    random = np.random.default_rng(0)
+    weights = {name: sign * np.abs(value) for name, value in bed().points["init"].weights.items()}
+    x = random.random((32, 16)).astype(np.float32)
+    point = fixtures.adversarial(spec, weights, x, random.integers(0, 10, 32))
+    assert point.x.max() <= 1
+
+
+def test_a_row_whose_logits_do_is_scaled_until_they_are_far_apart():
+    point = bed().points["adversarial"]
+    logits = oracle.forward(bed().spec, point.trained().weights, point.x[4:12].astype(np.float64))[-1][0]
+    two = np.sort(logits, axis=1)[:, -2:]
+    assert two[:, 1] - two[:, 0] == pytest.approx(fixtures.GAP, rel=1e-3)
