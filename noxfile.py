@@ -127,6 +127,20 @@ for each in BACKENDS:
     train_session(each)
 
 
+@nox.session(venv_backend="none", requires=["harness"])
+def answer(session: nox.Session) -> None:
+    """Check the parity of what has trained here and has no verdict, in the quick form, and print the table of it all."""
+    where = [part for name, value in options(session.posargs) if name in ("--results", "--config") for part in (name, value)]
+    departed = False
+    try:
+        orchestrator(session, "parity", "--quick", "--missing", *where)
+    except CommandFailed:
+        departed = True  # the table shows which arm, and is printed all the same
+    orchestrator(session, "compare", *where)
+    if departed:
+        session.error("an arm departs from the referee, or could not be checked: see above")
+
+
 @nox.session(venv_backend="none", requires=["harness"], default=False)
 def compare(session: nox.Session) -> None:
     """Print the table of all results; arguments after -- go to harness compare."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli_quick import check_session
 from harness.cli_session import Wanted, begun, sat
 from harness.cli_shared import (
     ConfigOption,
@@ -53,6 +55,7 @@ def bench(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest session that is not complete.")] = False,
     stop_after: Annotated[int | None, typer.Option(min=1, help="End after so many generations; --resume goes on.")] = None,
     pin: Annotated[str | None, typer.Option(help="Keep every worker to these cores, as 0,1.")] = None,
+    no_parity: Annotated[bool, typer.Option("--no-parity", help="Do not check first whether arms without a verdict agree.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Measure nothing: only show the newest session.")] = False,
     self_check: SelfCheckOption = False,
     json: Annotated[Path | None, typer.Option(help="Also write everything there.")] = None,
@@ -85,7 +88,8 @@ def bench(
         budget_s = _seconds(budget) if budget else whole.bench.budget_s
         wanted = Wanted(arms, spec, baseline, generations, blocks, _cores(pin), threads, dataset, device)
         began = begun(wanted, whole, root, results, resume=resume)
-        found, interrupted = sat(began, whole, root, results, budget_s, stop_after, wait=not no_wait)
+        first = (lambda session: None) if no_parity else partial(check_session, config=whole, root=root, results=results)
+        found, interrupted = sat(began, whole, root, results, budget_s, stop_after, first, wait=not no_wait)
     settled = _shown(found, results, json, csv, markdown)
     code = 130 if interrupted else 1 if found.set_aside else 0 if settled else 3
     if code:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,13 +23,16 @@ from harness.cli_shared import (
     summarised,
     written,
 )
+from harness.errors import ConfigError
 
 FULL_SEEDS = (0, 1, 2)
-N_EPOCHS = 5  # of the course that resync points lie on: 2,345 updates of MNIST
+WHAT = ("backends", "spec", "arm", "point", "full", "seed", "round_trips", "dataset")  # options that say what is checked
+NAMED = {"backends": "the names of backends"}
 
 if TYPE_CHECKING:
     from harness.launch.plan import Planned
     from harness.records.parity import Parity
+    from harness.spec.config import Config
 
 
 def _proved(asked: bool) -> None:
@@ -59,6 +63,10 @@ def parity(
     point: Annotated[list[str] | None, typer.Option(help="Only this one, as init, adversarial, resync-469; may be repeated.")] = None,
     model: Annotated[str | None, typer.Option(help="Your own: FILE:FUNCTION, which returns a compiled keras.Model.")] = None,
     batch: Annotated[str | None, typer.Option(help="FILE:FUNCTION, which returns (x, y) for it; by default drawn from the seed.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only the first state, an adversarial one, two along the way and the short batch.")
+    ] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="With --quick: only arms that have trained here and have no verdict.")] = False,
     full: Annotated[
         bool, typer.Option("--full", help="Also train every arm to the end, for each seed, and compare what came of it.")
     ] = False,
@@ -82,44 +90,82 @@ def parity(
     if model or batch:
         cli_model.checked(context.params)
         return
-    from harness.launch.plan import plan
-    from harness.records import store
-    from harness.spec.config import overridden
-
+    _check_form(context.params)
     root, whole = configured(config)
-    spec_name, wanted = whole.spec(spec)
-    chosen = whole.chosen_backends(backends or ())
-    seeds = tuple(seed) if seed else FULL_SEEDS if full else whole.protocol.seeds[:1]
-    cores = int(threads) if threads and threads.isdecimal() else threads
-    protocol = overridden(whole.protocol, seeds=seeds, threads=cores, time_limit_s=time_limit, epochs=N_EPOCHS)
     results = results or root / "results"
-    store.ready(results)
-    prepared = dataset_of(dataset or wanted.dataset)
-    planned = plan(spec_name, wanted, chosen, protocol, prepared, device=device, implementations=tuple(arm or ()))
+    if missing:
+        with alone_on_machine("parity", wait=not no_wait):
+            _check_missing(whole, root, results, context.params)
+        return
+    from harness.records import store
+
+    planned = _planned(whole, results, context.params)
     with alone_on_machine("parity", wait=not no_wait):
-        found = _held(planned, root, tuple(point or ()), round_trips=round_trips, full=full)
+        found = _held(planned, root, context.params)
     file = store.add(results, found)
     _shown(found, file, json, junit, markdown)
     if found.verdict != "agrees":
         raise typer.Exit(3 if found.verdict in ("chaotic", "inconclusive") else 1)
 
 
-def _held(planned: tuple[Planned, ...], root: Path, points: tuple[str, ...], *, round_trips: bool, full: bool) -> Parity:
+def _planned(config: Config, results: Path, given: Mapping[str, Any]) -> tuple[Planned, ...]:
+    """Return what is to be held to the referee, as the arguments of `harness parity` say, once results can be kept."""
+    from harness.launch.plan import plan
+    from harness.records import store
+    from harness.spec.config import overridden
+
+    spec_name, spec = config.spec(given["spec"])
+    chosen = config.chosen_backends(given["backends"] or ())
+    seeds = tuple(given["seed"] or ()) or (FULL_SEEDS if given["full"] else config.protocol.seeds[:1])
+    protocol = overridden(config.protocol, seeds=seeds, epochs=spec.epochs, **_limits(given))
+    store.ready(results)
+    prepared = dataset_of(given["dataset"] or spec.dataset)
+    names = tuple(given["arm"] or ())
+    return plan(spec_name, spec, chosen, protocol, prepared, device=given["device"], implementations=names)
+
+
+def _limits(given: Mapping[str, Any]) -> dict[str, Any]:
+    threads = given["threads"]
+    return {"threads": int(threads) if threads and threads.isdecimal() else threads, "time_limit_s": given["time_limit"]}
+
+
+def _check_form(given: Mapping[str, Any]) -> None:
+    """Raise ConfigError where --quick or --missing stands beside an option that says otherwise what is to be checked."""
+    others = {"quick": ("point", "full"), "missing": (*WHAT, "json", "junit", "markdown")}
+    for option, several in others.items():
+        for name in several:
+            if given[option] and given[name]:
+                said = {"quick": "chooses the points itself", "missing": "takes the arms from the records of results"}[option]
+                raise ConfigError(f"--{option}: it {said}. Leave out {NAMED.get(name, '--' + name.replace('_', '-'))}")
+    if given["missing"] and not given["quick"]:
+        raise ConfigError("--missing: expected --quick beside it. Type: harness parity --quick --missing")
+
+
+def _check_missing(config: Config, root: Path, results: Path, given: Mapping[str, Any]) -> None:
+    """Check the arms that have trained and have no verdict; exit 1 where one departs or fails."""
+    from harness.cli_quick import check_missing
+
+    if any(parity.verdict != "agrees" for parity in check_missing(config, root, results, _limits(given))):
+        raise typer.Exit(1)
+
+
+def _held(planned: tuple[Planned, ...], root: Path, given: Mapping[str, Any]) -> Parity:
     """Hold the arms of the first seed to the referee, and do what else is asked for, showing what is being done."""
-    from harness.judge.parity.check import check
+    from harness.judge.parity.check import check, quick_points
     from harness.judge.parity.free_run import with_free_runs
     from harness.judge.parity.round_trip import savers, with_round_trips
     from harness.launch import devices
     from harness.report.progress import steps_line
 
     first = tuple(each for each in planned if each.request.seed == planned[0].request.seed)
-    if round_trips:
+    points = quick_points(first) if given["quick"] else tuple(given["point"] or ())
+    if given["round_trips"]:
         savers(first)  # or a refusal, before the minutes that the rest takes
     with steps_line(console_of()) as say:
         found = check(first, root, devices.host(devices.look()), points, say)
-        if round_trips:
+        if given["round_trips"]:
             found = with_round_trips(found, first, root, say)
-        return with_free_runs(found, planned, root, say) if full else found
+        return with_free_runs(found, planned, root, say) if given["full"] else found
 
 
 def _shown(found: Parity, file: Path, json: Path | None, junit: Path | None, markdown: Path | None) -> None:

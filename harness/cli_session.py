@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from harness.cli_shared import alone_on_machine, console_of, dataset_of, say, un
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
-    from harness.records.bench import Bench, Session
+    from harness.records.bench import Bench, Part, Session
     from harness.spec.config import Config, Device
 
 
@@ -103,6 +103,7 @@ def sat(
     results: Path,
     budget_s: float | None,
     stop_after: int | None,
+    before: Callable[[Session], None] = lambda session: None,
     *,
     verb: str = "bench",
     wait: bool = True,
@@ -110,12 +111,13 @@ def sat(
     """Return the session with what it lacked, and whether an interrupt ended that: what there is by then is shown.
 
     Args:
-        bench: the session.
+        bench: the session as far as it is measured.
         whole: backends.toml.
         root: whose .nox holds the environments.
-        results: where the session is kept.
+        results: where sessions are kept.
         budget_s: as for `harness.launch.bench.sit`.
         stop_after: as for `harness.launch.bench.sit`.
+        before: done first, while no other harness can measure this session.
         verb: that measures, for whoever comes next to this machine.
         wait: until nobody else measures on this machine.
 
@@ -126,7 +128,6 @@ def sat(
     from harness.launch import session as sessions
     from harness.launch.bench import Room, sit
     from harness.records import bench_store
-    from harness.records.bench import Part
     from harness.report.progress import bench_progress
 
     session = bench.session
@@ -135,7 +136,26 @@ def sat(
     host, console = devices.host(devices.look()), console_of()
     planned = sessions.requests(session, whole, dataset_of(session.data.name), host)
     if bench.starts and session.host.same_as(host) is None:
-        console.print("! only its description says that this is the machine on which the session began", style="yellow", soft_wrap=True)
+        say("! only its description says that this is the machine on which the session began", "yellow")
+    say(_plan_of(session))
+    with _alone(folder), alone_on_machine(verb, wait=wait):
+        before(session)
+        known = bench_store.load(folder)  # another harness may have gone on with it since
+        if isinstance(known, str):
+            raise StoreError(f"{folder}: {known}")
+        with bench_progress(console) as show:
+            room = Room(root, planned, _keeper(folder), show)
+            found, outcome = sit(known, room, budget_s=budget_s, stop_after=stop_after)
+    if outcome != "complete":
+        why = {"budget": "the budget is spent", "stopped": "stopped as asked", "interrupted": "interrupted"}[outcome]
+        say(f"{why}: the session is not complete. Go on with it: harness bench --resume", "yellow")
+    return found, outcome == "interrupted"
+
+
+def _keeper(folder: Path) -> Callable[[Part], None]:
+    """Return a function that keeps a part of the session, elsewhere where its folder cannot be written any more."""
+    from harness.records import bench_store
+
     elsewhere: list[Path] = []
 
     def keep(part: Part) -> None:
@@ -145,16 +165,7 @@ def sat(
             say(f"! {folder}: cannot be written any more; parts are kept in {file.parent}", "red")
             elsewhere.append(file)
 
-    say(_plan_of(session))
-    with _alone(folder), alone_on_machine(verb, wait=wait), bench_progress(console) as show:
-        known = bench_store.load(folder)  # another harness may have gone on with it since
-        if isinstance(known, str):
-            raise StoreError(f"{folder}: {known}")
-        found, outcome = sit(known, Room(root, planned, keep, show), budget_s=budget_s, stop_after=stop_after)
-    if outcome != "complete":
-        why = {"budget": "the budget is spent", "stopped": "stopped as asked", "interrupted": "interrupted"}[outcome]
-        say(f"{why}: the session is not complete. Go on with it: harness bench --resume", "yellow")
-    return found, outcome == "interrupted"
+    return keep
 
 
 @contextmanager

@@ -32,7 +32,7 @@ class ArmStanding:
     versions: dict[str, str]
     verdict: Verdict
     reason: str = ""  # of "inconclusive" and "set aside": what would have to be otherwise
-    parity: str = "not checked"  # agrees, departs, failed, not checked
+    parity: str = "not checked"  # agrees, agrees (quick), departs, failed, not checked
     n_generations: int = 0  # that count: with half of their blocks valid
     n_blocks: int = 0  # valid ones, of those generations
     epoch_s: Interval | None = None  # steady epoch; low and high are nan with fewer than MIN_GENERATIONS generations

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 
 from harness.judge.effect import known, unsound
 from harness.judge.paired import Counted
-from harness.judge.remarks import arithmetic, departed, recompiled, taken_down
+from harness.judge.remarks import arithmetic, departed, not_checked, recompiled, taken_down
 from harness.judge.statistics import Interval
 from harness.records.bench import Bench, End, Start
+from harness.records.parity import NOT_CHECKED
 
 FIGURE = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
@@ -36,6 +37,7 @@ def remarks(bench: Bench, count: Counted, floor: Interval | None, parities: Mapp
     yield from departed([name for name, parity in parities.items() if parity == "departs"])
     if why := blind(bench):
         yield f"{why}: nothing here is surer than inconclusive"
+    yield from not_checked([name for name, parity in parities.items() if parity == NOT_CHECKED])
     yield from _identical_code(bench, floor)
     yield from _processes(bench)
     yield from _lost(bench, count)

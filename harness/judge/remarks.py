@@ -79,6 +79,12 @@ def departed(names: Collection[str]) -> Iterable[str]:
         yield f"{', '.join(names)}: departs from the referee (harness parity says where), and a time for other numbers is no comparison"
 
 
+def not_checked(names: Sequence[str]) -> Iterable[str]:
+    """Say of which arms nobody knows whether they compute the same model."""
+    if names:
+        yield f"{', '.join(names)}: parity is not checked, so a time may be that of other numbers. Type: harness parity --quick"
+
+
 def arithmetic(settings: Collection[Mapping[str, Value]]) -> Iterable[str]:
     """Say where processes computed in different precisions."""
     for name in ("tf32", "precision"):

@@ -49,7 +49,7 @@ class ArmRow:
     device: str
     framework_version: str
     content: str  # of its environment, in a few digits, where several rows differ in nothing else; else empty
-    parity: str  # agrees, departs, failed, not checked: the worst of its runs
+    parity: str  # agrees, agrees (quick), departs, failed, not checked: the worst of its runs
     status: str  # "3 ok", "2 ok, 1 failed"
     n_seeds: int
     test_accuracy: Spread | None  # over seeds; each seed counts once, however often it ran

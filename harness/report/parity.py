@@ -29,6 +29,15 @@ LEGEND = (
 )
 
 
+EPOCH_LEGEND = (
+    "epoch: the whole first epoch in one go, at a hundredth of the rate, where float32 trainings stay together; as far as that update."
+)
+PARTS = {
+    "quick": "the quick form of the gate: the results table says agrees (quick)",
+    "part": "a part of the gate: it gives no arm a verdict in the results table, and a departure is one",
+}
+
+
 def terminal(parity: Parity) -> RenderableType:
     """Return what a terminal shows: the verdict of each arm, and of one that departs where, by how much and why."""
     grid = Grid(box=box.SIMPLE_HEAD, title=title(heading(parity)), title_justify="left", pad_edge=False)
@@ -48,17 +57,27 @@ def heading(parity: Parity) -> str:
 
 def lines(parity: Parity) -> list[tuple[str, str]]:
     """Return the sentences under the table, each with its colour: departures, round trips, documented differences, remarks."""
-    found = [(f"{arm.name}: {line}", "red") for arm in parity.arms for line in said(arm)]
+    found = [(f"{arm.name}: {line}", "red") for arm in parity.arms for line in told(arm)]
     found += _round_trips(parity)
     if parity.verdict == "oracle suspect":
         found.append(("! all arms depart from the referee alike, and agree with each other: suspect the referee", "yellow"))
+    found += [(PARTS[scope], "dim") for scope in sorted({arm.scope for arm in parity.arms} - {"whole"})]
     found += [(f"documented: {short(line, LONGEST)}", "dim") for line in parity.documented]
     return found + [(f"! {short(line, LONGEST)}", "yellow") for line in parity.remarks]
 
 
 def legends(parity: Parity) -> tuple[str, ...]:
     """Return what the columns mean."""
-    return (LEGEND, FULL_LEGEND) if parity.pairs else (LEGEND,)
+    followed = any(place.startswith("epoch ") for arm in parity.arms for place in arm.covers)
+    return (LEGEND, *([EPOCH_LEGEND] if followed else []), *([FULL_LEGEND] if parity.pairs else []))
+
+
+def brief(parity: Parity) -> list[tuple[str, str]]:
+    """Return what a check in the quick form found, in one line and one for each departure, each with its colour."""
+    agreeing = [arm.name for arm in parity.arms if arm.verdict == "agrees"]
+    said = f"parity, quick form: {len(agreeing)} of {len(parity.arms)} arms agree with the referee ({parity.total_s:.0f} s)"
+    style = "green" if len(agreeing) == len(parity.arms) else "red"
+    return [(said, style), *((f"{arm.name}: {line}", "red") for arm in parity.arms if arm.verdict != "agrees" for line in told(arm))]
 
 
 def markdown(parity: Parity) -> str:
@@ -115,7 +134,7 @@ def pair_rows(parity: Parity) -> list[tuple[str, ...]]:
     return rows
 
 
-def said(arm: ArmParity) -> Iterable[str]:
+def told(arm: ArmParity) -> Iterable[str]:
     """Return the sentences on an arm that does not agree: its failure, or its first departures, one a quantity."""
     if arm.verdict == "failed":
         return [short(arm.reason)]
@@ -142,7 +161,7 @@ def whole(departure: Departure) -> str:
 
 def junit(parity: Parity) -> str:
     """Return JUnit XML: a test case an arm and a round trip, for a CI that shows it."""
-    cases = [(arm.name, arm.verdict, list(said(arm)) or [arm.reason]) for arm in parity.arms]
+    cases = [(arm.name, arm.verdict, list(told(arm)) or [arm.reason]) for arm in parity.arms]
     cases += [(f"round trip {trip.name}", trip.verdict, [trip.reason]) for trip in parity.round_trips]
     n_bad = sum(verdict != "agrees" for _, verdict, _ in cases)
     suite = ET.Element(

@@ -11,7 +11,8 @@ from harness.judge.proof.prove import Kill, Proof, least
 from harness.report.table import sentence
 
 LEGEND = (
-    "caught at: the first quantity that departs by its own making, of a program laid open; loop: over two epochs in small. "
+    "caught at: the first quantity that departs by its own making, of a program laid open; loop: over two epochs in small; "
+    "epoch: over the whole first one, as far as that update. "
     "production: the same where a program hands back its outputs, loss and new state only."
 )
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
-from harness.inputs.arrays import weights_digest
+from harness.inputs.arrays import load_dataset, network_input, weights_digest
 from harness.worker import facts
 
 Arrays = dict[str, NDArray[Any]]
@@ -33,7 +33,8 @@ def trace(job: Any, say: Callable[..., None]) -> dict[str, Any]:
 
     Args:
         job: backend; arms (name -> module and options); spec; points (name -> .npz of weights, slots, n_updates, x and y);
-            several (a name among points -> epochs, each a .npz of x and y) to train on from there; folder.
+            several (a name among points -> epochs, each a .npz of x and y) to train on from there;
+            epoch (see `first_epochs`; may be None); folder.
         say: told what is being done.
 
     Raises:
@@ -78,15 +79,20 @@ def _written(
     """Write one arm's traces, and return an entry for each."""
     module = importlib.import_module(f"harness.worker.{arm.module}")
     mine = {name: point for name, point in points.items() if not (arm.anew and point["n_updates"])}
-    programs: dict[str, Iterable[tuple[str, Arrays]]] = {
-        "production": production(module, job.spec, arm.options, mine)
-    }
-    if arm.module == "keras_fit" and job.instrumented:
+    programs: dict[str, Iterable[tuple[str, Arrays]]] = {}
+    if mine:
+        programs["production"] = production(module, job.spec, arm.options, mine)
+    if mine and arm.module == "keras_fit" and job.instrumented:
         programs["instrumented"] = importlib.import_module("harness.worker.instrument").steps(
             job.spec, mine
         )
     if several and not arm.anew:
         programs["loop"] = loops(module, job.spec, arm.options, points, several)
+    digests = {name: weights_digest(point) for name, point in points.items()}
+    if job.epoch and not arm.anew:
+        start = _arrays(job.epoch.start)
+        programs["epoch"] = first_epochs(module, arm.options, start, job.epoch)
+        digests |= {f"update-{stop}": weights_digest(start) for stop in job.epoch.stops}
     written = []
     for program, steps in programs.items():
         for point, found in steps:
@@ -98,7 +104,7 @@ def _written(
                     "program": program,
                     "point": point,
                     "file": file.name,
-                    "read": weights_digest(points[point]),
+                    "read": digests[point],
                 }
             )
     return written
@@ -176,6 +182,27 @@ def loops(
             name,
             found | _prefixed("slot", arm.slots(state)) | _prefixed("weight", arm.export(state)),
         )
+
+
+def first_epochs(arm: ModuleType, options: SimpleNamespace, start: Arrays, epoch: Any) -> Iterable[tuple[str, Arrays]]:
+    """Yield what the arm's first epoch comes to as far as each update asked for: each from the initial state, in one go.
+
+    Args:
+        arm: its module.
+        options: what is asked of it.
+        start: the initial state, as a point has it.
+        epoch: spec; dataset and order, files; stops, the updates as far as which it is trained.
+    """
+    weights, slots = _named(start, "weight"), _named(start, "slot")
+    parts, order = load_dataset(Path(epoch.dataset)), np.load(epoch.order, allow_pickle=False)
+    state = arm.build(epoch.spec, weights, options)
+    for stop in epoch.stops:
+        samples = order[0][: stop * epoch.spec.batch_size]
+        state = arm.resume(state, weights, slots, 0)
+        state, loss, _ = arm.epoch(state, arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples]))
+        arm.wait(state)
+        found = {"loss": np.asarray(loss, np.float64), "n_updates": np.asarray(arm.facts(state)["n_updates"])}
+        yield f"update-{stop}", found | _prefixed("slot", arm.slots(state)) | _prefixed("weight", arm.export(state))
 
 
 def _backend(asked: str) -> str:

@@ -15,7 +15,8 @@ from harness.judge.bench import standing
 from harness.launch.bench import missing, unfinished
 from harness.records import bench_store
 
-SMALL = ("--dataset", "digits", "--blocks", "2")
+PLAIN = ("--dataset", "digits", "--blocks", "2")
+SMALL = (*PLAIN, "--no-parity")
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_what_an_environment_lacks_is_said_before_anything_is_kept(small):
 def test_two_at_once_do_not_measure_one_session(small):
     process = small.start("bench", "--arms", "numpy/naive", "--generations", "6", *SMALL)
     until(lambda: n_blocks(small) >= 1)
-    second = small.run("bench", "--resume")
+    second = small.run("bench", "--resume", "--no-parity")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert second.returncode == 2
@@ -229,7 +230,7 @@ def test_a_session_of_another_machine_is_not_gone_on_with(small):
     plan = only(small).session
     file.unlink()
     bench_store.add(file.parent, plan.model_copy(update={"host": plan.host.model_copy(update={"machine": "Another, 64 cores"})}))
-    ended = small.run("bench", "--arms", "numpy/naive", "--resume")
+    ended = small.run("bench", "--arms", "numpy/naive", "--resume", "--no-parity")
     assert ended.returncode == 4
     assert "machine: it began with Another, 64 cores; here is" in ended.stderr
 
@@ -274,3 +275,22 @@ def test_the_newest_session_can_be_shown_again_and_written_in_every_form(small, 
     assert json.loads(files["json"].read_text())
     assert "numpy/naive" in files["csv"].read_text()
     assert files["markdown"].read_text().strip() in summary.read_text()
+
+
+def test_arms_without_a_verdict_are_checked_before_they_are_timed_and_only_once(small):
+    arguments = ("bench", "--arms", "numpy/naive", "--generations", "1", *PLAIN)
+    first = small.run(*arguments)
+    assert "parity, quick form: 1 of 1 arms agree" in first.stdout
+    assert first.stdout.index("parity, quick form") < first.stdout.index("epoch s"), "before, not after"
+    again = small.run(*arguments)
+    assert "parity, quick form" not in again.stdout
+    assert len(list((small.results / "parity").glob("*.json"))) == 1
+    for ended in (first, again):
+        assert "agrees (quick)" in ended.stdout
+        assert "parity is not checked" not in ended.stdout
+
+
+def test_a_session_without_parity_says_so(small):
+    ended = small.run("bench", "--arms", "numpy/naive", "--generations", "1", *SMALL)
+    assert "numpy/naive: parity is not checked, so a time may be that of other numbers" in ended.stdout
+    assert not (small.results / "parity").exists()

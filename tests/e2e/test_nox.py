@@ -1,5 +1,6 @@
 """The sessions that a user types, by nox itself, with arguments after --."""
 
+import re
 import subprocess
 import sys
 
@@ -22,6 +23,18 @@ def test_the_menu_lists_a_train_session_for_each_backend_with_what_it_does():
     said = nox("-l").stdout
     for backend, session in (("tensorflow", "train-tf"), ("jax", "train-jax"), ("torch", "train-torch")):
         assert f"* {session} -> Train the spec under {backend}" in said
+
+
+def test_plain_nox_trains_under_each_backend_and_ends_with_parity_and_one_table():
+    menu = re.findall(r"^\* (\S+)", nox("-l").stdout, flags=re.MULTILINE)
+    assert menu == ["train-tf", "train-jax", "train-torch", "train-numpy", "answer"]
+
+
+def test_the_last_session_prints_the_table_of_the_results_that_it_is_given():
+    done = nox("-s", "answer", "--", "--arm", "keras", "--results", "results/reference")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every arm that can be checked has its verdict" in done.stdout, "records of another machine or version are left as they are"
+    assert "torch/keras" in done.stdout
 
 
 def test_a_fault_in_a_train_session_s_arguments_is_the_harness_s_own_sentence(tmp_path):

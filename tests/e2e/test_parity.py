@@ -63,11 +63,43 @@ def test_json_and_junit_hold_the_same_verdicts(checked):
     assert suite.get("failures") == suite.get("errors") == "0"
 
 
-def test_the_table_and_the_csv_say_which_arm_was_checked(checked):
-    project, _ = checked
+def parity_in_the_table(project):
     shown = json.loads(project.run("compare", "--format", "json").stdout)
-    assert [row["parity"] for table in shown["tables"] for row in table["rows"]] == ["agrees"]
-    assert ",agrees," in (project.results / "results.csv").read_text()
+    return [row["parity"] for table in shown["tables"] for row in table["rows"]]
+
+
+def test_a_part_of_the_gate_is_no_verdict_its_quick_form_is_one_and_a_departure_stays(copy_of_harness, project):
+    """Two points say nothing of an arm; `--quick --missing` looks at what has trained; a part clears no departure elsewhere."""
+    project.run("train", "numpy", "--arm", "naive", "--epochs", "1", "--dataset", "digits")
+    part = ("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", "init")
+    assert project.run(*part).returncode == 0
+    assert parity_in_the_table(project) == ["not checked"]
+    done = project.run("parity", "--quick", "--missing")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "parity, quick form: 1 of 1 arms agree" in done.stdout
+    assert parity_in_the_table(project) == ["agrees (quick)"]
+    assert ",agrees (quick)," in (project.results / "results.csv").read_text()
+    n_records = len(list((project.results / "parity").glob("*.json")))
+    assert "has its verdict" in project.run("parity", "--quick", "--missing").stdout
+    assert len(list((project.results / "parity").glob("*.json"))) == n_records
+    planted = copy_of_harness / "harness" / "worker" / "naive" / "numpy.py"
+    text = planted.read_text()
+    assert text.count("for batch in range(generator.num_batches):") == 1
+    planted.write_text(text.replace("for batch in range(generator.num_batches):", "for batch in range(min(generator.num_batches, 200)):"))
+    whole = ("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", "epoch")
+    departed = project.run(*whole, PYTHONPATH=str(copy_of_harness))
+    assert departed.returncode == 1, departed.stdout + departed.stderr
+    assert parity_in_the_table(project) == ["departs"]
+    assert project.run(*part).returncode == 0
+    assert parity_in_the_table(project) == ["departs"]
+    assert project.run(*whole).returncode == 0
+    assert parity_in_the_table(project) == ["not checked"]
+
+
+def test_the_table_and_the_csv_say_nothing_of_an_arm_of_which_a_part_was_checked(checked):
+    project, _ = checked
+    assert parity_in_the_table(project) == ["not checked"]
+    assert ",not checked," in (project.results / "results.csv").read_text()
 
 
 @pytest.fixture
@@ -153,6 +185,40 @@ DEFECTS = {
 }
 
 
+LATE = {
+    # name: (backend, arm, file, text there, what takes its place, update at which it departs first)
+    "a rate that changes between updates 300 and 466": (
+        *("jax", "keras", INTO_KERAS, RETURN),
+        UPDATE.format("rate * (1 + 0.1 * keras.ops.cast((count >= 300) & (count < 466), 'float32'))").replace(
+            "    rule", "    count = model.optimizer.iterations\n    rule"
+        )
+        + RETURN,
+        301,
+    ),
+    "batch 299 fed again in place of batch 300": (
+        *("numpy", "naive", "worker/naive/batches.py"),
+        "        batch = slice(self.index, self.index + self.batch_size)\n",
+        "        begin = self.index - (self.index == 300 * self.batch_size) * self.batch_size\n"
+        "        batch = slice(begin, begin + self.batch_size)\n",
+        301,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_defect_between_two_states_is_caught_and_its_update_is_named(project, copy_of_harness, name):
+    backend, arm, file, old, new, update = LATE[name]
+    planted = copy_of_harness / "harness" / file
+    text = planted.read_text()
+    assert text.count(old) == 1
+    planted.write_text(text.replace(old, new))
+    done = project.run("parity", backend, "--arm", arm, "--point", "init", "--point", "epoch", PYTHONPATH=str(copy_of_harness))
+    assert done.returncode == 1, done.stdout + done.stderr
+    (verdict,) = record_of(project).arms
+    assert {departure.program for departure in verdict.departures} == {"epoch"}, "each update from a given state is right"
+    assert f"it agrees as far as update {update - 1}, and departs as far as update {update}" in done.stdout
+
+
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_defect_in_a_real_backend_is_caught_where_it_is(project, copy_of_harness, name):
     backend, arm, spec, file, old, new, quantity = DEFECTS[name]
@@ -217,6 +283,13 @@ def test_a_missing_environment_is_a_failure_with_what_to_type(project):
     ("arguments", "said"),
     [
         (("--point", "resinc-10"), "--point: expected one of"),
+        (("--point", "resync-2346"), "--point: expected one of"),
+        (("--spec", "mnist-naive", "--point", "resync-2345"), "resync-4690"),  # its ten epochs
+        (("--arm", "native-idiomatic", "--point", "adversarial"), "Add --point init, or leave out the arm"),
+        (("--quick", "--point", "init"), "--quick: it chooses the points itself. Leave out --point"),
+        (("--quick", "--full"), "--quick: it chooses the points itself. Leave out --full"),
+        (("--missing",), "harness parity --quick --missing"),
+        (("jax", "--quick", "--missing"), "Leave out the names of backends"),
         (("--spec", "mnist-naive-native"), "each framework draws its own"),
         (("--arm", "kears"), "Did you mean 'keras'"),
         (("jaxx",), "Did you mean 'jax'"),
@@ -278,3 +351,24 @@ def test_trainings_left_to_themselves_are_compared_as_weights_and_as_functions(p
     assert len(pair.flips) == len(pair.barrier) == len(pair.difference_points) == 2
     assert all(0 < flips < 500 for flips in pair.flips), "two runs that are not one"
     assert "| jax/naive - numpy/naive |" in (project.root / "parity.md").read_text()
+
+
+@pytest.mark.parametrize("batch_size", [6_000, 30_000])
+def test_a_training_of_few_large_batches_is_checked_and_trained_to_its_end(project, batch_size):
+    file = project.root / "backends.toml"
+    small = f'[specs.mnist-mlp]\nepochs = 2\nbatch_size = {batch_size}\nloss_form = "probs"'
+    whole = file.read_text().replace('[specs.mnist-mlp]\nloss_form = "probs"', small).replace("units = 512", "units = 8")
+    file.write_text(whole)
+    points = ("--point", "init", "--point", "adversarial", "--point", "epoch")
+    done = project.run("parity", "numpy", "--arm", "naive", *points, "--full", "--seed", "0", "--dataset", "digits")
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    found = record_of(project)
+    assert done.returncode == {"agrees": 0, "inconclusive": 3}[found.verdict], done.stdout + done.stderr
+    n_updates = 60_000 // batch_size
+    assert list(found.free_runs[0].drift) == ["1", str(n_updates)]
+    (arm,) = found.arms
+    assert arm.verdict == "agrees"
+    assert f"epoch update-{n_updates}" in arm.covers
+    refused = project.run("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", f"resync-{5 * n_updates}")
+    assert refused.returncode == 2
+    assert f"resync-{2 * n_updates}" in refused.stderr, "two epochs, as the spec says"

@@ -5,6 +5,7 @@ import pytest
 
 from harness.judge.parity import free_run
 from harness.records.parity import FreeRun, Pair
+from tests.parity.small import SPECS
 
 KERNELS = {"hidden/kernel": np.ones((4, 3)), "output/kernel": np.ones((3, 2))}
 
@@ -18,8 +19,7 @@ def course(envelope):
     return free_run.Course({1: KERNELS}, {1: envelope})
 
 
-def judged(drift, envelope, monkeypatch):
-    monkeypatch.setattr(free_run, "CAPS", (1e-6,))
+def judged(drift, envelope):
     return free_run._judged("jax/keras", 0, end(drift), course(envelope), 0.98)
 
 
@@ -33,10 +33,28 @@ def judged(drift, envelope, monkeypatch):
         (float("nan"), 2e-8, "departs"),
     ],
 )
-def test_weights_are_gated_only_while_float32_lets_them_be_compared(drift, envelope, verdict, monkeypatch):
-    run = judged(drift, envelope, monkeypatch)
+def test_weights_are_gated_only_while_float32_lets_them_be_compared(drift, envelope, verdict):
+    run = judged(drift, envelope)
     assert run.verdict == verdict
     assert (run.gates["1"] is None) == (envelope > free_run.CHAOS)
+
+
+@pytest.mark.parametrize(
+    ("n_train", "batch_size", "updates"),
+    [
+        (60_000, 128, [1, 10, 469]),
+        (60_000, 5_500, [1, 10, 11]),
+        (60_000, 6_000, [1, 10]),
+        (60_000, 20_000, [1, 3]),
+        (60_000, 60_000, [1]),
+    ],
+)
+def test_a_training_is_read_out_in_its_first_epoch_however_few_updates_that_has(n_train, batch_size, updates):
+    found = free_run._updates(SPECS["probs"].model_copy(update={"batch_size": batch_size}), n_train)
+    assert found == updates
+    course = free_run.Course(dict.fromkeys(found, KERNELS), dict.fromkeys(found, 2e-8))
+    ends = {name: value for update in found for name, value in end(0, update).items()}
+    assert list(free_run._judged("jax/keras", 0, ends, course, 0.98).gates) == [str(update) for update in found]
 
 
 def run(verdict="agrees"):

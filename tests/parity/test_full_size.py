@@ -31,9 +31,16 @@ def nulls(name, seed):
     return tuple(proof.nulls(name, bed(name, seed), seed, n_twins=3))
 
 
+@cache
+def whole_epoch(name):
+    """The same of the whole first epoch."""
+    losses = {defect.loss for defect in DEFECTS if defect.spec == name and defect.late}
+    return proof.bed_of_epoch(SPECS[name], losses)
+
+
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 def test_a_planted_defect_is_caught_where_it_must_be(defect):
-    kill = proof.kill(bed(defect.spec), defect)
+    kill = proof.kill(whole_epoch(defect.spec) if defect.late else bed(defect.spec), defect)
     assert kill.stage == defect.at, defect.why
     assert kill.production, "and in a program that lays nothing open"
 
@@ -43,6 +50,15 @@ def test_a_planted_defect_is_caught_where_it_must_be(defect):
 def test_what_must_not_matter_is_no_alarm(name, seed):
     alarms = [(null.name, departure) for null in nulls(name, seed) for departure in null.alarms]
     assert alarms == []
+
+
+@pytest.mark.parametrize("name", ["rmsprop-probs", "sgd-probs", "momentum-logits"])
+def test_what_must_not_matter_is_no_alarm_in_a_whole_epoch_and_leaves_every_gate_a_margin(name):
+    several = tuple(proof.nulls_of_epoch(name, whole_epoch(name), seed=0))
+    assert [null.alarms for null in several] == [()] * len(proof.ORDERS_OF_EPOCH)
+    margins = proof.least(several)
+    assert {kind for kind, _ in margins} >= {"epoch loss", "epoch update"}
+    assert min(margins.values()) > LEAST_MARGIN, margins
 
 
 def test_two_hundred_comparisons_and_more_leave_every_gate_a_margin():

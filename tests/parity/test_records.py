@@ -1,17 +1,26 @@
 """What the results table says of an arm's parity: only a check of the very same thing counts."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from harness.judge import speed
+from harness.judge.parity.verdict import verdict as verdict_of
 from harness.records import store
 from harness.records.parity import ArmParity, Departure, Parity, verdict_on, verdicts_of
 from harness.report import table
+from tests.parity.small import bed, handed_back, planned
 from tests.unit.records import record as make
 
+ROOT = Path(__file__).resolve().parents[2]
 
-def parity_of(record, verdict="agrees", **changes) -> Parity:
+QUICK = ("production init", "instrumented init", "production resync-10")
+WHOLE = (*QUICK, "production resync-2", "epoch update-469")
+
+
+def parity_of(record, verdict="agrees", covers=(), scope="whole", at=(), **changes) -> Parity:
+    """A check of one arm: what it covers, what that is of the gate, and the "PROGRAM POINT"s at which the arm departs."""
     measured = record.measured
     arm = ArmParity(
         backend=record.request.backend,
@@ -22,6 +31,9 @@ def parity_of(record, verdict="agrees", **changes) -> Parity:
         versions=measured.versions,
         environment_sha256=record.environment_sha256,
         verdict=verdict,
+        covers=covers,
+        scope=scope,
+        departures=tuple(departure(*each.split()) for each in at),
     )
     whole = Parity(
         harness=record.harness,
@@ -41,11 +53,110 @@ def parity_of(record, verdict="agrees", **changes) -> Parity:
     return whole.model_copy(update=changes)
 
 
+def departure(program, point):
+    return Departure(program=program, point=point, quantity="loss", measure="exact", error=1.0, gate=0.0)
+
+
+def known_after(*checks):
+    """What is known of an arm after checks in that order: (verdict, covers, scope, at) or (..., changes)."""
+    record, made = make(), []
+    for number, (verdict, covers, scope, at, *changes) in enumerate(checks):
+        when = f"2026-01-02T03:04:{number:02d}.000+00:00"
+        made.append(parity_of(record, verdict, covers, scope, at, started_at=when, **(changes[0] if changes else {})))
+    return verdict_on(record, verdicts_of(reversed(made)))
+
+
+AGREED = ("agrees", WHOLE, "whole", ())
+AGREED_QUICK = ("agrees", QUICK, "quick", ())
+INIT_ALONE = ("agrees", ("production init", "instrumented init"), "part", ())
+DEPARTED_AT_INIT = ("departs", WHOLE, "whole", ("production init",))
+DEPARTED_IN_THE_EPOCH = ("departs", WHOLE, "whole", ("epoch update-469",))
+
+
+@pytest.mark.parametrize(
+    ("checks", "expected"),
+    [
+        ((INIT_ALONE,), "not checked"),
+        ((AGREED_QUICK,), "agrees (quick)"),
+        ((AGREED,), "agrees"),
+        ((AGREED, INIT_ALONE), "agrees"),
+        ((AGREED, AGREED_QUICK), "agrees"),
+        ((AGREED_QUICK, AGREED), "agrees"),
+    ],
+)
+def test_a_check_of_a_part_never_counts_as_the_whole(checks, expected):
+    assert known_after(*checks) == expected
+
+
+@pytest.mark.parametrize(
+    ("checks", "expected"),
+    [
+        ((DEPARTED_IN_THE_EPOCH, INIT_ALONE), "departs"),
+        ((DEPARTED_IN_THE_EPOCH, AGREED_QUICK), "departs"),
+        ((DEPARTED_IN_THE_EPOCH, AGREED), "agrees"),
+        ((DEPARTED_AT_INIT, INIT_ALONE), "not checked"),  # settled, and the rest agreed of other code
+        ((DEPARTED_AT_INIT, AGREED_QUICK), "agrees (quick)"),
+        ((AGREED, DEPARTED_AT_INIT, INIT_ALONE), "not checked"),
+        ((AGREED, ("departs", ("production init",), "part", ("production init",))), "departs"),
+        ((DEPARTED_AT_INIT, DEPARTED_IN_THE_EPOCH, INIT_ALONE), "departs"),
+        ((DEPARTED_AT_INIT, DEPARTED_IN_THE_EPOCH, AGREED_QUICK), "departs"),
+        ((("departs", (), "whole", ()), AGREED_QUICK), "departs"),  # an older record, which names no point
+        ((("departs", (), "whole", ()), AGREED), "agrees"),
+    ],
+)
+def test_a_departure_stands_until_the_same_points_agree(checks, expected):
+    assert known_after(*checks) == expected
+
+
+@pytest.mark.parametrize("other", ["seed", "dataset"])
+def test_a_point_of_other_inputs_is_another_point(other):
+    change = {"seed": 7} if other == "seed" else {"data": make().request.data.model_copy(update={"sha256": "f" * 64})}
+    assert known_after(DEPARTED_AT_INIT, (*AGREED, change)) == "departs"
+    assert known_after((*DEPARTED_AT_INIT, change), AGREED) == "departs"
+    assert known_after((*DEPARTED_AT_INIT, change), AGREED, (*AGREED, change)) == "agrees"
+
+
+def test_a_check_that_failed_stands_until_the_same_points_agree_and_hides_no_departure():
+    failed = ("failed", WHOLE, "whole", ())
+    assert known_after(AGREED, failed) == "failed"
+    assert known_after(failed, AGREED_QUICK) == "failed"
+    assert known_after(failed, AGREED) == "agrees"
+    assert known_after(DEPARTED_AT_INIT, failed) == "departs"
+
+
+def test_a_shorter_training_of_the_same_spec_says_nothing_of_points_that_it_does_not_have():
+    late = ("departs", (*WHOLE, "production resync-2345"), "whole", ("production resync-2345",))
+    assert known_after(late, AGREED) == "departs"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "results" / "reference" / "parity").glob("*.json")), ids=lambda file: file.name[:16])
+def test_records_of_older_versions_are_checks_of_the_whole_gate(file):
+    found = Parity.model_validate_json(file.read_bytes())
+    said = set(verdicts_of([found]).values())
+    assert said == {arm.verdict for arm in found.arms}
+    assert said <= {"agrees", "departs"}
+
+
+def test_every_departure_of_an_arm_is_at_a_point_that_its_verdict_covers():
+    wrong = handed_back(settings=lambda optimizer: optimizer.model_copy(update={"rho": 0.5}))
+    arm = verdict_of(bed(), wrong, planned(), {})
+    places = {f"{each.program} {each.point}" for each in arm.departures}
+    assert places
+    assert places <= set(arm.covers)
+    assert arm.scope == "part"
+
+
 def test_an_arm_that_was_checked_has_its_verdict_in_the_table():
     record = make()
     for verdict in ("agrees", "departs", "failed"):
         (shown,) = speed.compare([record], parities=[parity_of(record, verdict)])
         assert shown.rows[0].parity == verdict
+
+
+@pytest.mark.parametrize(("scope", "expected"), [("quick", "agrees (quick)"), ("part", "not checked")])
+def test_the_table_says_how_much_of_the_gate_an_arm_was_held_to(scope, expected):
+    (shown,) = speed.compare([make()], parities=[parity_of(make(), "agrees", QUICK, scope)])
+    assert shown.rows[0].parity == expected
 
 
 def test_an_arm_that_was_not_checked_says_so():

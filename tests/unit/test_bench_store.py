@@ -173,7 +173,8 @@ def test_every_part_carries_its_format_and_one_of_a_newer_harness_is_named(folde
     file.unlink()
     newer = planted(folder, bench_store.name_of(part), json.dumps(content | {"format": FORMAT + 1, "shape": "new"}).encode())
     assert bench_store.load(folder) == Bench(session=session())
-    assert reasons(folder) == {newer.name: f"format {FORMAT + 1}, written by a newer harness; this one reads up to {FORMAT}. Update the harness"}
+    said = f"format {FORMAT + 1}, written by a newer harness; this one reads up to {FORMAT}. Update the harness"
+    assert reasons(folder) == {newer.name: said}
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: type(part).__name__)

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import harness
-from harness.errors import ConfigError, choice
+from harness.errors import ConfigError
 from harness.inputs.arrays import load_dataset, load_weights
-from harness.judge.parity import differences, fixtures
+from harness.judge.parity import differences
 from harness.judge.parity.gather import Heard, traces
 from harness.judge.parity.ground import Ground, ground
+from harness.judge.parity.narrow import name_update
+from harness.judge.parity.scope import Gate, gate_of
 from harness.judge.parity.verdict import noise_of, suspect, verdict
 from harness.launch.plan import Planned
 from harness.records.parity import ArmParity, Parity, Whole
@@ -53,6 +55,9 @@ def check(planned: tuple[Planned, ...], root: Path, host: Host, only: tuple[str,
         heard |= {f"{backend}/{name}": each for name, each in traces(any_of, mine, bed, root, request.time_limit_s, say).items()}
     noise, twins = noise_of(bed, heard, arms)
     verdicts = {name: verdict(bed, heard[name], arms[name], noise) for name in arms}
+    suspected = suspect(heard, verdicts)
+    if not suspected:
+        verdicts = {name: name_update(each, arms[name], bed, root, say) for name, each in verdicts.items()}
     return Parity(
         harness=harness.__version__,
         run_id=f"{started:%Y%m%dT%H%M%SZ}-parity-{request.spec_name}-s{request.seed}-{secrets.token_hex(3)}",
@@ -65,7 +70,7 @@ def check(planned: tuple[Planned, ...], root: Path, host: Host, only: tuple[str,
         host=host,
         started_at=started.isoformat(timespec="milliseconds"),
         total_s=time.monotonic() - began,
-        verdict=_whole(list(verdicts.values()), suspected=suspect(heard, verdicts)),
+        verdict=_whole(list(verdicts.values()), suspected=suspected),
         arms=tuple(verdicts.values()),
         documented=tuple(documented(bed, heard, arms)),
         floors=dict(floors(bed, noise)),
@@ -82,10 +87,26 @@ def _drawn(planned: tuple[Planned, ...], only: tuple[str, ...]) -> tuple[dict[st
         raise ConfigError(
             f'parity: [specs.{first.request.spec_name}] inputs is "native": each framework draws its own, and nothing can be equal'
         )
-    for name in only:
-        if name not in fixtures.NAMES:
-            raise ConfigError(f"--point: {choice(fixtures.NAMES, name)}")
+    gate_of_plan(first).check_names(only)
+    for each in planned:
+        if only and "init" not in only and differences.begins_anew(each.request.options):
+            name = f"{each.request.backend}/{each.request.implementation}"
+            raise ConfigError(
+                f"--point: {name} has its framework's own optimizer, whose memory cannot be set, and is checked at its first update "
+                f"only; received {', '.join(only)}. Add --point init, or leave out the arm"
+            )
     return load_weights(first.weights), np.load(first.order, allow_pickle=False)
+
+
+def quick_points(planned: tuple[Planned, ...]) -> tuple[str, ...]:
+    """Return the names of the points of the quick form of the gate, for `check`."""
+    return gate_of_plan(planned[0]).quick if planned else ()
+
+
+def gate_of_plan(planned: Planned) -> Gate:
+    """Return the points of the gate of a planned training."""
+    request = planned.request
+    return gate_of(-(-request.data.n_train // request.spec.batch_size), request.epochs)
 
 
 def _whole(verdicts: list[ArmParity], *, suspected: bool) -> Whole:

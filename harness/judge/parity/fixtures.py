@@ -18,8 +18,6 @@ from harness.judge.parity import oracle
 from harness.spec.config import Spec
 
 Floats = NDArray[np.float32]
-RESYNC = (2, 3, 10, 100, 468, 469, 470, 938, 2345)  # `init` is the tenth: update 1
-NAMES = ("init", "adversarial", *(f"resync-{number}" for number in RESYNC))
 GAP = 22.0  # of the logits of a saturated row; in float32 exp(-17) is less than its rounding of 1
 
 
@@ -134,6 +132,8 @@ def _saturate(spec: Spec, weights: Mapping[str, Floats], x: Floats, y: NDArray[n
     for _ in range(60):
         gap, _ = gaps(chosen * scale)
         scale *= np.clip(GAP / np.maximum(gap, 1e-6), 0.5, 2)[:, None]
+    gap, _ = gaps(chosen * scale)
+    scale[np.abs(gap - GAP) > 1] = 1  # a row whose logits follow no scale is left as it is: dead units, a softmax below
     x[rows.start : rows.stop] = (chosen * scale).astype(np.float32)
     _, order = gaps(x[rows.start : rows.stop])
     y[rows.start : rows.stop] = np.where(np.arange(len(chosen)) % 2 == 0, order[:, -1], order[:, -2])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.judge.parity import differences
+from harness.judge.parity.epoch import point_of
 from harness.judge.parity.fixtures import Point
 from harness.judge.parity.gates import Quantities
 from harness.judge.parity.ground import Ground
@@ -32,6 +33,7 @@ class Heard:
     traces: list[Trace] = field(default_factory=list)
     twins: dict[tuple[str, str], list[Quantities]] = field(default_factory=lambda: defaultdict(list))
     loops: dict[str, Arrays] = field(default_factory=dict)
+    epochs: dict[int, Arrays] = field(default_factory=dict)  # the first epoch as far as so many updates
     known: dict[str, Any] = field(default_factory=dict)
     failure: str = ""
     anew: bool = False  # it has an optimizer of its own, whose memory cannot be set
@@ -53,7 +55,7 @@ def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Pat
     for name, twins in bed.twins.items():
         points |= {(permuted := twin.of(points[name], number)).name: permuted for number, twin in enumerate(twins)}
     with scratch() as folder:
-        task = _task(folder, points, bed, request.spec.model_dump(mode="json"), arms)
+        task = _task(folder, points, bed, planned, arms)
 
         def hear(event: Event) -> None:
             say(f"{request.backend}: {event['phase']}")
@@ -72,8 +74,11 @@ def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Pat
     return heard
 
 
-def _task(folder: Path, points: Mapping[str, Point], bed: Ground, spec: Mapping[str, Any], arms: Mapping[str, Planned]) -> dict[str, Any]:
+def _task(folder: Path, points: Mapping[str, Point], bed: Ground, planned: Planned, arms: Mapping[str, Planned]) -> dict[str, Any]:
     """Write what a worker reads, and return its job."""
+    whole = next(iter(bed.epochs.values()), None)
+    if whole:
+        np.savez(folder / "start.npz", **whole.start.arrays())  # type: ignore[arg-type]
     for name, point in points.items():
         np.savez(folder / f"point-{name}.npz", **point.arrays())  # type: ignore[arg-type]
     several: dict[str, list[str]] = {}
@@ -83,7 +88,7 @@ def _task(folder: Path, points: Mapping[str, Point], bed: Ground, spec: Mapping[
             np.savez(file, x=x, y=y)
     return {
         "task": "trace",
-        "spec": spec,
+        "spec": planned.request.spec.model_dump(mode="json"),
         "arms": {
             name: {
                 "module": arm.request.module,
@@ -94,6 +99,14 @@ def _task(folder: Path, points: Mapping[str, Point], bed: Ground, spec: Mapping[
         },
         "points": {name: str(folder / f"point-{name}.npz") for name in points},
         "several": several,
+        "epoch": whole
+        and {
+            "spec": whole.spec.model_dump(mode="json"),
+            "start": str(folder / "start.npz"),
+            "dataset": str(planned.dataset),
+            "order": str(planned.order),
+            "stops": whole.stops,
+        },
         "instrumented": True,
         "folder": str(folder),
     }
@@ -106,10 +119,12 @@ def _hear(heard: Heard | None, entry: Mapping[str, Any], folder: Path, points: M
     if "failed" in entry:
         heard.failure = entry["failed"]
         return
-    if entry["point"] not in points:
+    stops = {point_of(stop): (stop, each.start) for each in bed.epochs.values() for stop in each.stops}
+    known = {name: start for name, (_, start) in stops.items()} if entry["program"] == "epoch" else points
+    if entry["point"] not in known:
         heard.failure = f"it handed back an update from {entry['point']!r}, which was not asked for"
         return
-    point = points[entry["point"]]
+    point = known[entry["point"]]
     if entry["read"] != point.sha256:
         heard.failure = f"its trace {entry['program']} {entry['point']} is of other inputs than were given: stale or foreign"
         return
@@ -120,7 +135,9 @@ def _hear(heard: Heard | None, entry: Mapping[str, Any], folder: Path, points: M
         heard.failure = f"its trace {entry['program']} {entry['point']} cannot be read ({error})"
         return
     name, twin, number = point.name.partition("~")
-    if entry["program"] == "loop":
+    if entry["program"] == "epoch":
+        heard.epochs[stops[entry["point"]][0]] = found
+    elif entry["program"] == "loop":
         heard.loops[name] = found
     elif twin:
         trace = read(bed.spec, point, arm, entry["program"], found, anew=heard.anew)

@@ -10,15 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.inputs.arrays import network_input
-from harness.judge.parity import fixtures, gates
+from harness.judge.parity import epoch, fixtures, gates
+from harness.judge.parity.epoch import Batches, Epoch
 from harness.judge.parity.fixtures import Point, Twin
 from harness.judge.parity.gates import Quantities
 from harness.judge.parity.loop import N_LOOP, Course, course
 from harness.judge.parity.oracle import UNIT, Loss
+from harness.judge.parity.scope import EPOCH, gate_of, update_of
 from harness.judge.parity.step import Step, trace_step
+from harness.records.parity import Scope
 from harness.spec.config import Spec
 
 N_TWINS = 8  # that real backends compute
+N_TWINS_QUICK = 2  # in the quick form
 N_FLOOR = 16  # that the float32 referee computes
 TWINNED = ("init", "adversarial")  # points whose twins real backends compute too
 
@@ -34,6 +38,8 @@ class Ground:
     courses: dict[tuple[str, Loss], Course]
     steps: dict[tuple[str, Loss], Step]
     floors: dict[tuple[str, Loss], dict[tuple[str, str], float]]
+    epochs: dict[Loss, Epoch]  # the whole first one; empty where it is not looked at
+    scope: Scope  # what all this is of the gate
 
 
 def ground(
@@ -53,6 +59,9 @@ def ground(
         parts: the dataset's four arrays.
         losses: forms of cross-entropy that some arm is documented to compute.
         only: names of points; all where empty.
+
+    Raises:
+        ConfigError: one of those names is no point of this training.
     """
 
     def batches() -> Iterator[tuple[NDArray[np.float32], NDArray[Any]]]:
@@ -61,16 +70,16 @@ def ground(
                 rows = samples[begin : begin + spec.batch_size]
                 yield network_input(parts["x_train"][rows]), parts["y_train"][rows]
 
-    n_updates = len(order) * -(-order.shape[1] // spec.batch_size)
-    updates = [1, *(number for number in fixtures.RESYNC if number <= n_updates and (not only or f"resync-{number}" in only))]
-    points = {point.name: point for point, _ in fixtures.along_training(spec, weights, batches(), updates)}
-    rows = order[0][: spec.batch_size]
-    hard = fixtures.adversarial(spec, weights, network_input(parts["x_train"][rows]), parts["y_train"][rows])
-    points = {"init": points["init"], "adversarial": hard, **points}
-    points = {name: point for name, point in points.items() if not only or name in only}
+    n_updates = -(-order.shape[1] // spec.batch_size)
+    gate = gate_of(n_updates, len(order))
+    gate.check_names(only)
+    wanted = only or gate.every
+    points = _points(spec, weights, batches, wanted)
+    epochs = epoch.follow(spec, points["init"], batches, epoch.stops_of(n_updates), losses) if EPOCH in wanted else {}
+    points = {name: point for name, point in points.items() if name in wanted}
     n_loop = int(N_LOOP * spec.batch_size)
     chosen = [order[0][:n_loop], order[0][:n_loop][::-1]]
-    loops = {} if only and "init" not in only else {"init": [_epoch(spec, parts, rows) for rows in chosen]}
+    loops = {"init": [_epoch(spec, parts, rows) for rows in chosen]} if "init" in wanted else {}
     courses = {(name, loss): course(spec, points[name], epochs, loss) for name, epochs in loops.items() for loss in losses}
     steps, floors = {}, {}
     twins = {name: fixtures.twins(spec, point, N_FLOOR) for name, point in points.items()}
@@ -78,7 +87,18 @@ def ground(
         for loss in losses:
             steps[name, loss] = step = trace_step(spec, point.trained(), point.x, point.y, loss)
             floors[name, loss] = gates.floors_of(spec, step.quantities, _float32(spec, point, twins[name], loss), step.slack)
-    return Ground(spec, points, {name: twins[name][:N_TWINS] for name in TWINNED if name in points}, loops, courses, steps, floors)
+    scope = gate.scope(only)
+    n_twins = N_TWINS_QUICK if scope == "quick" else N_TWINS
+    some = {name: twins[name][:n_twins] for name in TWINNED if name in points}
+    return Ground(spec, points, some, loops, courses, steps, floors, epochs, scope)
+
+
+def _points(spec: Spec, weights: Mapping[str, NDArray[np.float32]], batches: Batches, wanted: tuple[str, ...]) -> dict[str, Point]:
+    """Return the points of those names, and the first two whether they are wanted or not."""
+    updates = [1, *(number for number in map(update_of, wanted) if number > 1)]
+    along = {point.name: point for point, _ in fixtures.along_training(spec, weights, batches(), updates)}
+    hard = fixtures.adversarial(spec, weights, *next(batches()))
+    return {"init": along["init"], "adversarial": hard, **along}
 
 
 def _epoch(spec: Spec, parts: Mapping[str, Any], rows: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

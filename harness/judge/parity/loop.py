@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.judge.parity import oracle
 from harness.judge.parity.fixtures import Point
-from harness.judge.parity.gates import Array, Finding, error
+from harness.judge.parity.gates import Array, Finding, Measure, error
 from harness.judge.parity.oracle import Loss
 from harness.judge.parity.trace import moved
 from harness.records.parity import Departure
@@ -82,10 +82,23 @@ def examine_loop(course: Course, found: Mapping[str, Array], point: str) -> tupl
 def _finding(name: str, exact: Array, received: Array | None, undecided: float) -> Finding:
     kind = name.partition("/")[0]
     gate = undecided + 1e-6 if kind == "accuracy" else CAPS[kind]
-    measure = {"loss": "scaled", "accuracy": "absolute"}.get(kind, "relative")
+    measure: Measure = "scaled" if kind == "loss" else "absolute" if kind == "accuracy" else "relative"
+    return compare(name, measure, exact, received, gate)
+
+
+def compare(name: str, measure: Measure, exact: Array, received: Array | None, gate: float) -> Finding:
+    """Return the finding on a quantity of epochs: its error, or what is wrong with it before it can have one.
+
+    Args:
+        name: of the quantity.
+        measure: of its error.
+        exact: the referee's.
+        received: the arm's; None where it handed none back.
+        gate: the most that the error may be.
+    """
     if received is None or received.shape != exact.shape:
         said = "missing" if received is None else f"expected shape {exact.shape}; received {received.shape}"
         return Finding(name, "exact", float("inf"), 0.0, 0, said)
     if not np.isfinite(received).all():
         return Finding(name, "exact", float("inf"), 0.0, 0, f"{int(np.count_nonzero(~np.isfinite(received)))} elements are not finite")
-    return Finding(name, measure, error(measure, received, exact), gate, int(exact.size))  # type: ignore[arg-type]
+    return Finding(name, measure, error(measure, received, exact), gate, int(exact.size))

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from harness.judge.parity import differences, gates, locate
+from harness.judge.parity.epoch import examine_epoch, point_of
 from harness.judge.parity.gates import Finding
 from harness.judge.parity.gather import Heard
 from harness.judge.parity.ground import Ground
@@ -39,9 +40,11 @@ def verdict(bed: Ground, heard: Heard, planned: Planned, noise: Mapping[tuple[st
         verdict="failed",
         reason=heard.failure,
     )
-    owed = {(program, point) for program in programs(request.module) for point in points_of(bed, planned)}
-    owed |= set() if differences.begins_anew(request.options) else {("loop", point) for point in bed.loops}
-    missing = owed - {(trace.program, trace.point) for trace in heard.traces} - {("loop", point) for point in heard.loops}
+    owed = owed_by(bed, planned)
+    there = [(trace.program, trace.point) for trace in heard.traces] + [("loop", point) for point in heard.loops]
+    there += [("epoch", point_of(stop)) for stop in heard.epochs]
+    missing = set(owed) - set(there)
+    base = base.model_copy(update={"covers": tuple(" ".join(each) for each in owed), "scope": bed.scope})
     if heard.failure or missing:
         said = heard.failure or f"no trace of {', '.join(' '.join(each) for each in sorted(missing)[:3])}: nothing of it is checked"
         return base.model_copy(update={"reason": said})
@@ -61,6 +64,16 @@ def verdict(bed: Ground, heard: Heard, planned: Planned, noise: Mapping[tuple[st
     )
 
 
+def owed_by(bed: Ground, planned: Planned) -> tuple[tuple[str, str], ...]:
+    """Return the program and point of each thing that an arm is held to."""
+    request = planned.request
+    owed = [(program, point) for program in programs(request.module) for point in points_of(bed, planned)]
+    if differences.begins_anew(request.options):
+        return tuple(owed)
+    stops = {stop: None for each in bed.epochs.values() for stop in each.stops}
+    return (*owed, *(("loop", point) for point in bed.loops), *(("epoch", point_of(stop)) for stop in stops))
+
+
 def judged(
     bed: Ground, heard: Heard, loss: Loss, noise: Mapping[tuple[str, str, str], float], *, anew: bool = False
 ) -> tuple[list[tuple[str, Finding]], list[Departure]]:
@@ -74,6 +87,10 @@ def judged(
     for point, found in heard.loops.items():
         departure, several = examine_loop(bed.courses[point, loss], found, point)
         findings += [(f"loop {point}", finding) for finding in several]
+        departures += [departure] if departure else []
+    for stop, found in sorted(heard.epochs.items()):
+        departure, several = examine_epoch(bed.epochs[loss], stop, found)
+        findings += [(f"epoch {point_of(stop)}", finding) for finding in several]
         departures += [departure] if departure else []
     return findings, departures
 

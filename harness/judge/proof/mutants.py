@@ -14,6 +14,8 @@ from harness.judge.proof import student
 from harness.judge.proof.student import Array, Optimizer, Samples, Slots, State, Student
 from harness.spec.config import SGD, Adam, Dense, RMSprop, Spec
 
+N_LATE = 401  # updates of the epoch in which late defects are planted
+LATE = f"epoch update-{N_LATE}"
 FULL = 512  # units of the hidden layer, as in backends.toml
 
 
@@ -36,11 +38,16 @@ class Defect:
     """One planted defect."""
 
     name: str
-    at: str  # the quantity that must be the first to depart; of whole epochs, "loop QUANTITY"
+    at: str  # the quantity that must be the first to depart; of small epochs "loop QUANTITY", of the whole first one "epoch UPDATE"
     why: str
     parts: Mapping[str, Any]  # of the student, replaced
     spec: str = "rmsprop-probs"
     loss: Loss = field(default="probs")  # that the implementation is documented to compute
+
+    @property
+    def late(self) -> bool:
+        """Whether it shows in the whole first epoch only."""
+        return self.at.startswith("epoch ")
 
     @property
     def student(self) -> Student:
@@ -138,6 +145,22 @@ def _first_order(epochs: Sequence[Samples]) -> list[Samples]:
     return [epochs[0]] * len(epochs)
 
 
+def _faster_for_a_while(settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int) -> tuple[Array, Slots]:
+    rate = settings.learning_rate * (1.1 if 300 < number <= 466 else 1)
+    return student.update(settings.model_copy(update={"learning_rate": rate}), name, weight, slots, gradient, number)
+
+
+def _one_twice(x: Array, y: Array, size: int) -> list[Samples]:
+    several = list(student.batches(x, y, size))
+    return [several[299] if index == 300 else batch for index, batch in enumerate(several)]
+
+
+def _two_exchanged(x: Array, y: Array, size: int) -> list[Samples]:
+    several = list(student.batches(x, y, size))
+    places = {310: 311, 311: 310} if len(several) > 311 else {}
+    return [several[places.get(index, index)] for index in range(len(several))]
+
+
 STEP = "update/hidden/kernel"
 DEFECTS = (
     Defect("epsilon 1e-8", STEP, "slots are right, the denominator is not", _settings(epsilon=1e-8)),
@@ -169,6 +192,13 @@ DEFECTS = (
     Defect("one hidden unit dead", "hidden/a", "one column of it", {"activate": _dead}),
     Defect("accuracy averaged over batches", "loop accuracy", "the last is short", {"accuracy": lambda n_right, n: (n_right / n).mean()}),
     Defect("slots not restored on load", "inputs", "they do not read back as set", {"load": _without_slots}),
+    Defect("learning rate x 1.1 from update 301 to 466", LATE, "no state is between", {"update": _faster_for_a_while}),
+    Defect("the same under SGD", LATE, "no state is between", {"update": _faster_for_a_while}, "sgd-probs"),
+    Defect("batch 300 fed again as 301", LATE, "as many updates, other samples", {"batches": _one_twice}),
+    Defect(
+        "the same under SGD with momentum", LATE, "as many updates, other samples", {"batches": _one_twice}, "momentum-logits", "logits"
+    ),
+    Defect("batches 311 and 312 exchanged", LATE, "the same samples in all", {"batches": _two_exchanged}),
 )
 
 

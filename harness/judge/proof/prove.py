@@ -21,9 +21,10 @@ from harness.judge.parity.gather import Heard
 from harness.judge.parity.ground import Ground, ground
 from harness.judge.parity.loop import N_LOOP
 from harness.judge.parity.oracle import Loss
+from harness.judge.parity.scope import EPOCH
 from harness.judge.parity.trace import Trace, read
 from harness.judge.parity.verdict import judged
-from harness.judge.proof.mutants import DEFECTS, ORDERS, Defect, specs
+from harness.judge.proof.mutants import DEFECTS, N_LATE, ORDERS, Defect, specs
 from harness.judge.proof.sensitivity import Parts, Seen, curve
 from harness.judge.proof.student import Student
 from harness.records.parity import Departure
@@ -32,6 +33,8 @@ from harness.spec.config import Spec
 POINTS = ("init", "adversarial")
 UNITS = 64  # of the hidden layer: the tests have the same with all 512
 N_TWINS = 3  # of each point, none of them among those that set the floors
+SMALL_BATCH = 16  # of the whole first epoch
+ORDERS_OF_EPOCH = ("no change", "sums in blocks of 64", "sums in float64", "probabilities a unit more")  # the others take long
 SIDE, BORDER = 28, 3  # pixels of an image, and of its black border
 Margins = dict[tuple[str, str], float]
 """By kind of quantity and measure: how many times the error fits into the gate, where it fits least."""
@@ -102,11 +105,13 @@ def prove(say: Callable[[str], None] = lambda what: None) -> Proof:
     for name, spec in specs(UNITS).items():
         mine = [defect for defect in DEFECTS if defect.spec == name]
         say(f"{name}: referee")
-        bed = bed_of(spec, {spec.loss_form, *(defect.loss for defect in mine)})
+        losses = {spec.loss_form, *(defect.loss for defect in mine)}
+        bed, whole = bed_of(spec, losses), bed_of_epoch(spec, losses)
         say(f"{name}: {len(mine)} defects")
-        kills |= {defect.name: kill(bed, defect) for defect in mine}
+        kills |= {defect.name: kill(whole if defect.late else bed, defect) for defect in mine}
         say(f"{name}: null changes")
         found += nulls(name, bed, seed=0)
+        found += nulls_of_epoch(name, whole, seed=0)
         if not seen:
             say(f"{name}: sensitivity")
             seen = curve(partial(stage_at, bed))
@@ -119,6 +124,14 @@ def bed_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
     n = int(N_LOOP * spec.batch_size)
     weights = initial_weights(random.uniform, SIDE**2, [(layer.name, layer.units) for layer in spec.layers], spec.initializer)
     return ground(spec, weights, random.permutation(n)[None].astype(np.int32), samples(n, random), set(losses), POINTS)
+
+
+def bed_of_epoch(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
+    """Return the whole first epoch that the student is held to: small batches, and as many updates as late defects need."""
+    spec, random = spec.model_copy(update={"batch_size": SMALL_BATCH}), np.random.default_rng([seed, 8])
+    n = (N_LATE - 1) * SMALL_BATCH + SMALL_BATCH // 2
+    weights = initial_weights(random.uniform, SIDE**2, [(layer.name, layer.units) for layer in spec.layers], spec.initializer)
+    return ground(spec, weights, random.permutation(n)[None].astype(np.int32), samples(n, random), set(losses), (EPOCH,))
 
 
 def samples(n: int, random: np.random.Generator) -> dict[str, NDArray[np.uint8]]:
@@ -138,6 +151,10 @@ def heard(bed: Ground, loss: Loss, student: Student, *, loops: bool = True) -> H
         found.traces += [read(bed.spec, point, "numpy/student", program, arrays) for program, arrays in of_point.items()]
         if loops and name in bed.loops:
             found.loops[name] = student.loop(bed.spec, loss, point, bed.loops[name])
+    if bed.epochs:
+        whole = bed.epochs[loss]
+        x, y = (np.concatenate(several) for several in zip(*whole.batches(), strict=True))
+        found.epochs = student.first_epoch(whole.spec, loss, whole.start, (x, y.astype(np.int64)), whole.stops)
     return found
 
 
@@ -165,7 +182,9 @@ def stage_at(bed: Ground, parts: Parts) -> str:
 
 
 def stage_of(departure: Departure) -> str:
-    """Return the quantity that departs; of whole epochs with "loop" before it."""
+    """Return the quantity that departs; of small epochs with "loop" before it, of the whole first one the update in its place."""
+    if departure.program == "epoch":
+        return f"epoch {departure.point}"
     return f"loop {departure.quantity}" if departure.program == "loop" else departure.quantity
 
 
@@ -180,17 +199,25 @@ def nulls(spec_name: str, bed: Ground, seed: int, n_twins: int = N_TWINS) -> Ite
         yield _null(f"permutation twin {number}", spec_name, bed, seed, heard_of_twin(bed, loss, one, number))
 
 
+def nulls_of_epoch(spec_name: str, bed: Ground, seed: int) -> Iterable[Null]:
+    """Yield what becomes of the whole first epoch where its sums are made in another order."""
+    for name in ORDERS_OF_EPOCH:
+        yield _null(name, spec_name, bed, seed, heard(bed, bed.spec.loss_form, replace(Student(), **ORDERS[name])))
+
+
 def _null(name: str, spec_name: str, bed: Ground, seed: int, found: Heard) -> Null:
     findings, departures = judged(bed, found, bed.spec.loss_form, {})
-    return Null(name, spec_name, seed, len(found.traces) + len(found.loops), tuple(departures), margins(bed.spec, findings))
+    return Null(
+        name, spec_name, seed, len(found.traces) + len(found.loops) + len(found.epochs), tuple(departures), margins(bed.spec, findings)
+    )
 
 
 def margins(spec: Spec, findings: Iterable[tuple[str, Finding]]) -> Margins:
-    """Return the least margin of each gate: by kind of quantity, of epochs "loop KIND", and measure."""
+    """Return the least margin of each gate: by kind of quantity, of epochs "loop KIND" or "epoch KIND", and measure."""
     found: Margins = {}
     for where, finding in findings:
-        looped = where.startswith("loop ")
-        kind = f"loop {finding.quantity.partition('/')[0]}" if looped else kind_of(spec, finding.quantity)
+        program, kind = where.partition(" ")[0], finding.quantity.partition("/")[0]
+        kind = f"{program} {kind}" if program in ("loop", "epoch") else kind_of(spec, finding.quantity)
         found[kind, finding.measure] = min(finding.margin, found.get((kind, finding.measure), float("inf")))
     return found
 

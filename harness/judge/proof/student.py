@@ -190,6 +190,15 @@ class Student:
             accuracies.append(self.accuracy(np.array(n_right), np.array(n)))
         return {"loss": np.array(losses), "accuracy": np.array(accuracies), **self._held(spec, state)}
 
+    def first_epoch(self, spec: Spec, loss: Loss, start: Point, samples: Samples, stops: Sequence[int]) -> dict[int, Arrays]:
+        """Return what a worker hands back of the first epoch as far as each of those updates."""
+        found = {}
+        for stop in stops:
+            n = stop * spec.batch_size
+            of_prefix = self.loop(spec, loss, start, [(samples[0][:n], samples[1][:n])])
+            found[stop] = of_prefix | {"loss": of_prefix["loss"][0]}
+        return found
+
     def _held(self, spec: Spec, state: State) -> Arrays:
         """Return weights, slots and count as they are read out."""
         found = {f"weight/{name}": value for name, value in self.export(state).items()}

@@ -1,0 +1,70 @@
+"""At which update an arm's first epoch goes wrong: prefixes of it, between one that agrees and one that departs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.judge.parity import differences
+from harness.judge.parity.epoch import examine_epoch, read_after
+from harness.judge.parity.gather import Say, traces
+from harness.judge.parity.ground import Ground
+from harness.launch.plan import Planned
+from harness.records.parity import ArmParity
+
+N_AT_ONCE = 7  # prefixes that one worker trains: three workers for an epoch of 469 updates
+Departs = Callable[[tuple[int, ...]], Sequence[bool] | None]
+"""Says of each prefix whether it departs; None where nothing can be said."""
+
+
+def name_update(arm: ArmParity, planned: Planned, bed: Ground, root: Path, say: Say) -> ArmParity:
+    """Return the verdict with the update named at which the first epoch departs, if that is where the arm departs first.
+
+    Args:
+        arm: the verdict.
+        planned: the arm.
+        bed: what it was held to.
+        root: where environments are.
+        say: told what is being done.
+    """
+    if not arm.departures or arm.departures[0].program != "epoch":
+        return arm
+    request = planned.request
+    epoch = bed.epochs[differences.loss_of(bed.spec, request.backend, request.module, request.options)]
+    first = arm.departures[0]
+    after = int(first.point.rpartition("-")[2])
+    before = max((stop for stop in epoch.stops if stop < after), default=0)
+
+    def departs(stops: tuple[int, ...]) -> list[bool] | None:
+        say(f"{arm.name}: between updates {before} and {after}: {', '.join(map(str, stops))}")
+        there = read_after(epoch, stops)
+        alone = replace(bed, points={}, twins={}, loops={}, courses={}, epochs={epoch.loss: there})
+        heard = traces(planned, {arm.implementation: planned}, alone, root, request.time_limit_s, say)[arm.implementation]
+        if heard.failure or set(heard.epochs) != set(stops):
+            return None
+        return [examine_epoch(there, stop, heard.epochs[stop])[0] is not None for stop in stops]
+
+    agrees, wrong = first_departing(departs, before, after)
+    said = f"it agrees as far as update {agrees}, and departs as far as update {wrong}"
+    named = first.model_copy(update={"fit": "; ".join(part for part in (first.fit, said) if part)})
+    return arm.model_copy(update={"departures": (named, *arm.departures[1:])})
+
+
+def first_departing(departs: Departs, agrees: int, wrong: int) -> tuple[int, int]:
+    """Return two prefixes, one that agrees and one that departs, as near to each other as can be found.
+
+    Args:
+        departs: asked of several prefixes at once.
+        agrees: a prefix that agrees; 0 is none of it.
+        wrong: a longer one that departs.
+    """
+    while wrong - agrees > 1:
+        width = wrong - agrees
+        asked = tuple(sorted({agrees + max(1, width * part // (N_AT_ONCE + 1)) for part in range(1, N_AT_ONCE + 1)}))
+        answers = departs(asked)
+        if answers is None:
+            break
+        found = next((number for number, answer in zip(asked, answers, strict=True) if answer), wrong)
+        agrees, wrong = max((number for number in asked if number < found), default=agrees), found
+    return agrees, wrong
