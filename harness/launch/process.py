@@ -21,6 +21,7 @@ from typing import Any
 
 import harness
 from harness.errors import EnvironmentMissing
+from harness.launch.passed_on import keep_downloads, lend_downloads, redact
 from harness.spec.config import Backend
 
 TAIL_BYTES = 4000
@@ -55,12 +56,18 @@ class Worker:
     result: Path
     log: Path
     began: float  # time.monotonic()
+    variables: Mapping[str, str]  # its own
 
     def ended(self, last: str, *, timed_out: bool) -> Ended:
         """Wait for its end, and return how that was."""
         self.wait()
         total_s = time.monotonic() - self.began
-        return Ended(_json(self.result), self.popen.returncode, timed_out, total_s, _tail(self.log), last)
+        result, log = redact(_json(self.result), self.variables), self._log_tail()
+        return Ended(result, self.popen.returncode, timed_out, total_s, log, last)
+
+    def _log_tail(self) -> str:
+        """Return the end of its log; an address that the cut would divide is made harmless first."""
+        return str(redact(_tail(self.log), self.variables))[-TAIL_BYTES:]
 
     def wait(self) -> None:
         """Return once it is gone; it is killed where that takes too long."""
@@ -87,10 +94,8 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
         folder = Path(name)
         result, log = folder / "result.json", folder / "log"
         (folder / "job.json").write_text(json.dumps({**task, "result": str(result)}))
-        # The worker's code is this program's own, on a path that holds nothing else: its environment needs no install.
-        (folder / "path").mkdir()
-        (folder / "path" / "harness").symlink_to(Path(harness.__file__).parent)
-        home = {"PYTHONPATH": str(folder / "path"), "KERAS_HOME": str(folder / "keras")}
+        whole = _furnish(folder, variables)
+        stands_in = None if task.get("task") == "model" else folder / "work"  # a user's function finds its files as ever
         receiver, sender = os.pipe()
         began = time.monotonic()
         command = [str(python), "-m", "harness.worker", str(folder / "job.json"), str(sender), repr(began)]
@@ -98,7 +103,8 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
             with log.open("wb") as output:
                 popen = subprocess.Popen(
                     command,
-                    env={**variables, **home},
+                    env=whole,
+                    cwd=stands_in,
                     stdin=stdin,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -110,7 +116,7 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
             raise EnvironmentMissing(f"its Python does not start ({error.strerror})") from None
         finally:
             os.close(sender)
-        worker = Worker(popen, receiver, result, log, began)
+        worker = Worker(popen, receiver, result, log, began, whole)
         try:
             yield worker
         finally:  # Ctrl-C passes here too
@@ -120,6 +126,22 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
                 with contextlib.suppress(BrokenPipeError):
                     popen.stdin.close()
             os.close(receiver)
+            if popen.returncode == 0:
+                keep_downloads(folder / "keras")
+
+
+def _furnish(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Make what a worker finds in its folder, and return all of its variables.
+
+    Its code is this program's own, on a path that holds nothing else: its environment needs no install. Nothing is
+    imported from where the caller stands, which may be a clone of Keras.
+    """
+    (folder / "work").mkdir()
+    (folder / "path").mkdir()
+    (folder / "path" / "harness").symlink_to(Path(harness.__file__).parent)
+    lend_downloads(folder / "keras")
+    safe = {"PYTHONPATH": str(folder / "path"), "PYTHONSAFEPATH": "1"}
+    return {**variables, **safe, "KERAS_HOME": str(folder / "keras")}
 
 
 def process(
@@ -202,5 +224,5 @@ def _json(file: Path) -> dict[str, Any] | None:
 
 def _tail(log: Path) -> str:
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        file.seek(max(0, log.stat().st_size - 2 * TAIL_BYTES))
         return file.read().decode(errors="replace")
