@@ -7,6 +7,7 @@ holds the orchestrator, the tests and the reports.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 import tomllib
@@ -20,6 +21,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
+nox.options.envdir = os.environ.get("NOXENVDIR") or ".nox"  # --envdir goes before it
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"

@@ -1,4 +1,4 @@
-"""What a worker is given of its user's surroundings: a proxy, certificates, downloads. None of it decides a number.
+"""What a worker is given of its user's surroundings: proxies, certificates, downloads.
 
 A proxy's address can hold a password. A worker needs it, and no record or log may hold it.
 """
@@ -32,11 +32,12 @@ def network_variables(mine: Mapping[str, str]) -> dict[str, str]:
     A path among them is made absolute: a worker has a working folder of its own.
     """
     kept = {name: mine[name] for name in (*PROXIES, *CACHES) if name in mine}
-    return kept | {name: str(Path(mine[name]).absolute()) for name in CERTIFICATES if mine.get(name)}
+    named = {name: Path(mine[name]).absolute() for name in CERTIFICATES if mine.get(name)}
+    return kept | {name: str(path) for name, path in named.items()}
 
 
 def redact(said: Any, variables: Mapping[str, str]) -> Any:
-    """Return what a worker said without any user and password of an address, and without those of its proxies.
+    """Return what a worker said without the user and password of any address.
 
     Args:
         said: text, or lists and dictionaries of it, whose other values and keys stay as they are.
@@ -54,7 +55,7 @@ def redact(said: Any, variables: Mapping[str, str]) -> Any:
 
 
 def _secrets(variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield what must not be told of each proxy's address: user and password, as written, as meant, and as they are sent."""
+    """Yield user and password of each proxy: as written, as meant, and as they are sent."""
     for name in PROXIES:
         login, at, _ = variables.get(name, "").rpartition("@")
         login = login.rpartition("//")[2]
@@ -64,9 +65,9 @@ def _secrets(variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def lend_downloads(home: Path) -> None:
-    """Fill a KERAS_HOME with links to all that was downloaded before: by a worker, or by the user's own Keras.
+    """Fill a KERAS_HOME with links to all that a worker, or the user's own Keras, has downloaded.
 
-    Keras's configuration file lies beside these folders, and stays out: what it says is part of no record.
+    Keras's configuration file lies beside these folders, and stays out: no record tells of it.
     """
     with suppress(OSError, RuntimeError):  # no home folder: nothing was downloaded
         mine = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
@@ -78,10 +79,10 @@ def lend_downloads(home: Path) -> None:
 
 
 def keep_downloads(home: Path) -> None:
-    """Move what a worker has downloaded to where the next one finds it, each file whole or not at all.
+    """Move what a worker has downloaded to where the next one finds it, whole or not at all.
 
     Args:
-        home: its KERAS_HOME. Of a worker that was killed nothing is to be kept: a download may be half there.
+        home: its KERAS_HOME. After a kill a download may be half there: keep nothing of that.
     """
     for entry in _downloads(home):
         target = _shared() / entry.parent.name / entry.name
@@ -98,6 +99,7 @@ def _shared() -> Path:
 
 
 def _downloads(home: Path) -> list[Path]:
-    """Return what lies in the folders of a KERAS_HOME: "datasets", "models", and what else was asked of `get_file`."""
+    """Return what lies in the folders of a KERAS_HOME: datasets, models, and other subfolders."""
     folders = [folder for folder in home.glob("*") if folder.is_dir()] if home.is_dir() else []
-    return [entry for folder in folders for entry in folder.glob("*") if not entry.name.startswith(".")]
+    found = (entry for folder in folders for entry in folder.glob("*"))
+    return [entry for entry in found if not entry.name.startswith(".")]
