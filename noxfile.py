@@ -35,7 +35,7 @@ except (tomllib.TOMLDecodeError, AttributeError) as error:
 
 @nox.session(default=False)
 def harness(session: nox.Session) -> None:
-    """Make the orchestrator's environment, with the harness command in its bin: .nox/harness/bin, or below --envdir."""
+    """Make the orchestrator's environment, with the harness command in its bin folder."""
     # No arguments here: nox hands those after -- to every session, and this one comes before all others.
     install_harness(session)
 

@@ -111,7 +111,8 @@ def sat(bench: Bench, whole: Config, root: Path, results: Path, budget_s: float 
     host, console = devices.host(devices.look()), console_of()
     planned = sessions.requests(session, whole, dataset_of(session.data.name), host)
     if bench.starts and session.host.same_as(host) is None:
-        console.print("! only its description says that this is the machine on which the session began", style="yellow", soft_wrap=True)
+        doubt = "! only its description says that this is the machine on which the session began"
+        console.print(doubt, style="yellow", soft_wrap=True)
     elsewhere: list[Path] = []
 
     def keep(part: Part) -> None:

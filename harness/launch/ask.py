@@ -39,7 +39,10 @@ def python_of(backend: Backend, root: Path) -> Path:
 
 
 def environments(root: Path) -> Path:
-    """Return the folder of all environments: the one that nox was given by --envdir or NOXENVDIR, else .nox beside backends.toml."""
+    """Return the folder of all environments: .nox beside backends.toml, unless nox was given another.
+
+    Nox names it in HARNESS_ENVIRONMENTS, whether it came from --envdir or NOXENVDIR.
+    """
     named = os.environ.get("HARNESS_ENVIRONMENTS") or os.environ.get("NOXENVDIR")
     return (root / (named or ".nox")).absolute()
 
@@ -103,14 +106,15 @@ def work(
     limit_s: float,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> dict[str, Any]:
-    """Return what a worker of that backend answers to a task, in a fresh process; or {"refused": why}.
+    """Return what a worker answers to a task, in a fresh process; or {"refused": why}.
 
-    Beside its own words stands environment_sha256, the content of its environment (see `harness.launch.content`).
+    Beside its own words stands environment_sha256, see `harness.launch.content`.
     """
     try:
         variables, python = environment(backend, name, device, threads), python_of(backend, root)
         content = content_of(python, variables)
-        ended = process(python, {**task, "backend": name, "threads": threads}, variables, on_event, limit_s=limit_s)
+        whole = {**task, "backend": name, "threads": threads}
+        ended = process(python, whole, variables, on_event, limit_s=limit_s)
     except EnvironmentMissing as error:
         return {"refused": unstarted(error, backend)}
     if ended.result is None or ended.timed_out or ended.returncode != 0:
@@ -120,7 +124,8 @@ def work(
 
 def environment(backend: Backend, name: str, device: str, threads: int | str) -> dict[str, str]:
     """Return a worker's whole environment: a few variables of this process, and what makes the run what it is."""
-    variables = {key: os.environ[key] for key in ALLOWED if key in os.environ} | network_variables(os.environ)
+    variables = {key: os.environ[key] for key in ALLOWED if key in os.environ}
+    variables |= network_variables(os.environ)
     variables |= {"KERAS_BACKEND": name, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1"}
     if threads != "auto":
         variables |= dict.fromkeys(POOLS, str(threads))

@@ -66,7 +66,7 @@ class Worker:
         return Ended(result, self.popen.returncode, timed_out, total_s, log, last)
 
     def _log_tail(self) -> str:
-        """Return the end of its log; an address that the cut would divide is made harmless first."""
+        """Return the end of its log, without passwords, those that the cut divides included."""
         return str(redact(_tail(self.log), self.variables))[-TAIL_BYTES:]
 
     def wait(self) -> None:
@@ -95,7 +95,7 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
         result, log = folder / "result.json", folder / "log"
         (folder / "job.json").write_text(json.dumps({**task, "result": str(result)}))
         whole = _furnish(folder, variables)
-        stands_in = None if task.get("task") == "model" else folder / "work"  # a user's function finds its files as ever
+        of_user = task.get("task") == "model"  # a user's function finds its files as ever
         receiver, sender = os.pipe()
         began = time.monotonic()
         command = [str(python), "-m", "harness.worker", str(folder / "job.json"), str(sender), repr(began)]
@@ -104,7 +104,7 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
                 popen = subprocess.Popen(
                     command,
                     env=whole,
-                    cwd=stands_in,
+                    cwd=None if of_user else folder / "work",
                     stdin=stdin,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -133,8 +133,8 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
 def _furnish(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """Make what a worker finds in its folder, and return all of its variables.
 
-    Its code is this program's own, on a path that holds nothing else: its environment needs no install. Nothing is
-    imported from where the caller stands, which may be a clone of Keras.
+    Its code is this program's own, on a path that holds nothing else: its environment needs no
+    install. Nothing is imported from where the caller stands, which may be a clone of Keras.
     """
     (folder / "work").mkdir()
     (folder / "path").mkdir()

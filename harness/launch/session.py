@@ -194,9 +194,8 @@ def _same(session: Session, whole: Config, dataset: Prepared, host: Host) -> Non
         arm = backend.arms.get(entrant.implementation) if backend else None
         now[entrant.name] = ((entrant.module, entrant.options), (arm.module, arm.options) if arm else None)
     if session.host.same_as(host) is False:
-        raise NotComparable(
-            f"session {session.run_id}: machine: it began on another one of the same description. Begin a new one, without --resume"
-        )
+        began = f"session {session.run_id}: machine: it began on another one of the same description"
+        raise NotComparable(f"{began}. Begin a new one, without --resume")
     for what, (there, here) in now.items():
         if there != here:
             raise NotComparable(

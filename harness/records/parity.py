@@ -58,7 +58,7 @@ class ArmParity(Frozen):
     options: dict[str, Option] = {}
     device: str = ""
     versions: dict[str, str] = {}
-    environment_sha256: Sha256 | None = None  # all that its worker could import; None where nobody looked
+    environment_sha256: Sha256 | None = None  # of all that could be imported
     verdict: Verdict
     reason: str = ""  # of a failure, or in one sentence the departure
     margin: Figure = None  # of the tightest gate: how many times its error would fit
@@ -154,13 +154,14 @@ Verdicts = dict[tuple[str | None, ...], str]
 
 
 def verdicts_of(parities: Iterable[Parity]) -> Verdicts:
-    """Return the newest verdict on each arm, by all that a verdict depends on: spec, arm, environment, device, machine."""
+    """Return the newest verdict on each arm, by spec, arm, environment, device and machine."""
     verdicts: Verdicts = {}
     for parity in sorted(parities, key=lambda parity: parity.started_at):
         for arm in parity.arms:
             asked = identify_arm(arm.module, arm.options)
             place = _place(arm.device, parity)
-            verdicts[_content(parity.spec), arm.backend, arm.implementation, asked, *_environment(arm), *place] = arm.verdict
+            whole = (arm.backend, arm.implementation, asked, *_environment(arm), *place)
+            verdicts[_content(parity.spec), *whole] = arm.verdict
     return verdicts
 
 
@@ -179,7 +180,10 @@ def verdict_in(session: Session, entrant: Entrant, starts: Iterable[Start], verd
     """Return what is known of an entrant of a bench session, as `verdict_on` says it: the worst over its processes."""
     arm = (entrant.backend, entrant.implementation, identify_arm(entrant.module, entrant.options))
     found = {
-        verdicts.get((_content(session.spec), *arm, *_environment(start), *_place(start.device, session)), "not checked")
+        verdicts.get(
+            (_content(session.spec), *arm, *_environment(start), *_place(start.device, session)),
+            "not checked",
+        )
         for start in starts
         if start.status == "ok"
     }

@@ -213,9 +213,10 @@ def _labels(random: np.random.Generator, loss: str, tensor: Any, n_samples: int)
 
 
 def _module(file: str) -> Any:
-    """Return a user's file as a module, run once; what lies beside it can be imported, after all that the environment holds.
+    """Return a user's file as a module, run once; what lies beside it can be imported.
 
-    **Differs** from `python FILE`, which looks beside the file first: there a ./keras in a clone of Keras would be imported.
+    **Differs** from `python FILE`, which looks beside the file before it looks into the environment:
+    in a clone of Keras it would import ./keras.
     """
     name = f"user_{Path(file).stem}"
     if name in sys.modules and sys.modules[name].__file__ == file:
