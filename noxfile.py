@@ -7,6 +7,7 @@ holds the orchestrator, the tests and the reports.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 import tomllib
@@ -20,9 +21,9 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
+nox.options.envdir = os.environ.get("NOXENVDIR") or ".nox"  # --envdir goes before it
 
 ROOT = Path(__file__).parent
-PYTHON = ROOT / ".nox" / "harness" / "bin" / "python"
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 PATIENCE_S = 15.0  # after Ctrl-C: the harness ends its worker and keeps what is finished
 try:
@@ -34,7 +35,7 @@ except (tomllib.TOMLDecodeError, AttributeError) as error:
 
 @nox.session(default=False)
 def harness(session: nox.Session) -> None:
-    """Make the orchestrator's environment, with the harness command in .nox/harness/bin."""
+    """Make the orchestrator's environment, with the harness command in its bin folder."""
     # No arguments here: nox hands those after -- to every session, and this one comes before all others.
     install_harness(session)
 
@@ -81,17 +82,17 @@ def options(arguments: list[str]) -> list[tuple[str, str]]:
 def install_harness(session: nox.Session, extras: str = "") -> None:
     """Install the orchestrator into its environment, unless it is there: `nox -s compare` needs no network."""
     content = b"".join(file.read_bytes() for file in (ROOT / "pyproject.toml", CONSTRAINTS))
-    wanted, stamp = hashlib.sha256(content).hexdigest(), PYTHON.parents[1] / "installed.txt"
+    wanted, stamp = hashlib.sha256(content).hexdigest(), folder(session) / "harness" / "installed.txt"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") in (wanted + extras, f"{wanted}[dev]"):
         return
-    command = [str(PYTHON), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), "-e", f"{ROOT}{extras}"]
+    command = [python(session), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), "-e", f"{ROOT}{extras}"]
     if session.run_install(*command, external=True):
         stamp.write_text(wanted + extras, encoding="utf-8")
 
 
 def requirements(session: nox.Session, backend: str) -> list[str]:
     """Return what the backend needs on this machine, under a line that says whether that is for a CPU or a GPU."""
-    asked = [str(PYTHON), "-m", "harness", "requirements", backend, "--device", device(session.posargs)]
+    asked = [python(session), "-m", "harness", "requirements", backend, "--device", device(session.posargs)]
     printed = session.run_install(*asked, silent=True, stderr=None, external=True)  # None where nothing is to be installed
     return str(printed or "").splitlines()
 
@@ -103,10 +104,10 @@ def install(session: nox.Session, wanted: list[str]) -> None:
     """
     if not wanted:
         return
-    folder = Path(session.virtualenv.location)
-    kept = folder / "requirements.txt"
+    made = Path(session.virtualenv.location)
+    kept = made / "requirements.txt"
     if kept.is_file() and kept.read_text(encoding="utf-8").splitlines() != wanted:
-        shutil.rmtree(folder)
+        shutil.rmtree(made)
         session.virtualenv.create()
     kept.write_text("\n".join(wanted), encoding="utf-8")
     session.install("-c", str(CONSTRAINTS), "-r", str(kept))
@@ -117,10 +118,21 @@ def device(arguments: list[str]) -> str:
     return dict(options(arguments)).get("--device", "auto")
 
 
+def folder(session: nox.Session) -> Path:
+    """Return the folder of all environments: .nox, or what --envdir or NOXENVDIR names."""
+    return session.cache_dir.absolute().parent
+
+
+def python(session: nox.Session) -> str:
+    """Return the Python of the orchestrator's environment."""
+    return str(folder(session) / "harness" / "bin" / "python")
+
+
 def orchestrator(session: nox.Session, *arguments: str, codes: tuple[int, ...] = (0,)) -> None:
     """Run the harness command in its own environment."""
     patience = {"interrupt_timeout": PATIENCE_S, "terminate_timeout": PATIENCE_S}
-    session.run(str(PYTHON), "-m", "harness", *arguments, external=True, success_codes=list(codes), **patience)
+    where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
+    session.run(python(session), "-m", "harness", *arguments, external=True, success_codes=list(codes), env=where, **patience)
 
 
 for each in BACKENDS:
@@ -180,16 +192,17 @@ def tests(session: nox.Session) -> None:
     paths = [argument for argument in session.posargs if argument.startswith("tests")]
     if not paths or not all(path.startswith(("tests/unit", "tests/parity", "tests/simulation")) for path in paths):
         environments(session)
-    session.run(str(PYTHON), "-m", "pytest", *session.posargs, external=True)
+    where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
+    session.run(python(session), "-m", "pytest", *session.posargs, external=True, env=where)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
 def lint(session: nox.Session) -> None:
     """Check style (ruff) and types (mypy, strict)."""
     install_harness(session, "[dev]")
-    session.run(str(PYTHON), "-m", "ruff", "check", ".", external=True)
-    session.run(str(PYTHON), "-m", "ruff", "format", "--check", ".", external=True)
-    session.run(str(PYTHON), "-m", "mypy", external=True)
+    session.run(python(session), "-m", "ruff", "check", ".", external=True)
+    session.run(python(session), "-m", "ruff", "format", "--check", ".", external=True)
+    session.run(python(session), "-m", "mypy", external=True)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
@@ -200,7 +213,8 @@ def overhead(session: nox.Session) -> None:
     failed = []
     for name, arguments in (("orchestrator", []), ("overhead", session.posargs)):
         try:
-            session.run(str(PYTHON), "-m", f"tests.benchmarks.{name}", *arguments, external=True)
+            where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
+            session.run(python(session), "-m", f"tests.benchmarks.{name}", *arguments, external=True, env=where)
         except CommandFailed:
             failed.append(name)  # the other one is measured all the same
     if failed:
@@ -209,4 +223,5 @@ def overhead(session: nox.Session) -> None:
 
 def environments(session: nox.Session) -> None:
     """Make every backend's environment, without training in it."""
-    session.run_install(sys.executable, "-m", "nox", "--install-only", "-s", *BACKENDS.values(), external=True)
+    command = [sys.executable, "-m", "nox", "--envdir", str(folder(session)), "--install-only", "-s", *BACKENDS.values()]
+    session.run_install(*command, external=True)

@@ -139,7 +139,8 @@ def _circumstances(bench: Bench) -> dict[str, str]:
     """Return what may differ, and says where a change can come from."""
     session, versions = bench.session, _versions(bench)
     plain = {"harness": session.harness, "driver": session.host.driver or "", "blocks of a generation": str(session.n_blocks)}
-    return plain | {name: version for name, version in versions.items() if name != "keras"} | _contents(bench)
+    others = {name: version for name, version in versions.items() if name != "keras"}
+    return plain | others | _contents(bench)
 
 
 def _versions(bench: Bench) -> dict[str, str]:
@@ -153,12 +154,13 @@ def _versions(bench: Bench) -> dict[str, str]:
 
 
 def _contents(bench: Bench) -> dict[str, str]:
-    """Return the content of each backend's environment, where it is known: versions do not say what was edited."""
+    """Return the content of each backend's environment: versions do not say what was edited."""
     found: dict[str, dict[str, None]] = {}
     for entrant in bench.session.entrants:
         for start in bench.starts:
             if start.name == entrant.name and start.environment_sha256:
-                found.setdefault(f"content of {entrant.backend}'s environment", {})[start.environment_sha256[:8]] = None
+                several = found.setdefault(f"content of {entrant.backend}'s environment", {})
+                several[start.environment_sha256[:8]] = None
     return {name: " and ".join(sorted(several)) for name, several in found.items()}
 
 

@@ -65,12 +65,13 @@ def remarks(arms: Arms) -> Iterable[str]:
 
 
 def _machines(hosts: Collection[Host]) -> Iterable[str]:
-    """Say that machines of one description may be several; of records that know nothing but a description nothing is said."""
+    """Say that machines of one description may be several; nothing where no record knows more."""
     known = {host.identity for host in hosts if host.identity}
     if len(known) > 1:
-        yield f"made on {len(known)} machines that only their description says to be one, and that may not be equally fast"
-    elif known and any(each.same_as(other) is None for each in hosts for other in hosts if each.identity):
-        yield "only its description says that all runs are of one machine: some records hold nothing else of it"
+        several = f"made on {len(known)} machines that only their description says to be one"
+        yield f"{several}, and that may not be equally fast"
+    elif any(each.same_as(other) is None for each in hosts if each.identity for other in hosts):
+        yield "only its description says that all runs are of one machine: some records know no more"
 
 
 def departed(names: Collection[str]) -> Iterable[str]:

@@ -48,7 +48,7 @@ class ArmRow:
     implementation: str
     device: str
     framework_version: str
-    content: str  # of its environment, in a few digits, where several rows differ in nothing else; else empty
+    content: str  # of its environment, in a few digits, where rows differ in nothing else
     parity: str  # agrees, agrees (quick), departs, failed, not checked: the worst of its runs
     status: str  # "3 ok", "2 ok, 1 failed"
     n_seeds: int
@@ -159,7 +159,8 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
     for record in members:
         version = record.measured.versions.get("framework_version", "") if record.measured else ""
         asked = identify_arm(record.request.module, record.request.options)
-        arms[Arm(*record.arm, record.device, version, asked, record.environment_sha256)].append(record)
+        arm = Arm(*record.arm, record.device, version, asked, record.environment_sha256)
+        arms[arm].append(record)
     _adopt_failures(arms)
     backends = list(dict.fromkeys(arm.backend for arm in arms))
     arms = dict(sorted(arms.items(), key=lambda item: backends.index(item[0].backend)))  # a backend's arms together
@@ -168,10 +169,8 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
     native_s = {
         _place(arm): statistics.median(_steady(runs)) for arm, runs in arms.items() if arm.implementation == NATIVE and _steady(runs)
     }
-    contents = _contents(arms)
-    rows = tuple(
-        _row(arm, runs, base_s, native_s.get(_place(arm)), _worst(runs, verdicts), contents.get(arm, "")) for arm, runs in arms.items()
-    )
+    contents, worst_of = _contents(arms), {arm: _worst(runs, verdicts) for arm, runs in arms.items()}
+    rows = tuple(_row(arm, runs, base_s, native_s.get(_place(arm)), worst_of[arm], contents.get(arm, "")) for arm, runs in arms.items())
     failures = tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok")
     return Table(
         key,
@@ -179,7 +178,11 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
         failures,
         f"{base.backend}/{base.implementation}" if base else "",
         equal_inputs(arms),
-        (*departed([row.name for row in rows if row.parity == "departs"]), *several_contents(rows), *remarks(arms)),
+        (
+            *departed([row.name for row in rows if row.parity == "departs"]),
+            *several_contents(rows),
+            *remarks(arms),
+        ),
     )
 
 
@@ -189,7 +192,7 @@ def _place(arm: Arm) -> tuple[str | None, ...]:
 
 
 def _contents(arms: Iterable[Arm]) -> dict[Arm, str]:
-    """Return the content of the environment of each arm that differs from another one in nothing else, in a few digits."""
+    """Return a few digits of the content of each arm that differs from another in nothing else."""
     alike: dict[Arm, list[Arm]] = defaultdict(list)
     for arm in arms:
         alike[arm._replace(environment_sha256=None)].append(arm)
@@ -205,7 +208,8 @@ def several_contents(rows: Iterable[ArmRow]) -> Iterable[str]:
     """Say which rows have the same versions, and ran other code."""
     names = dict.fromkeys(row.name for row in rows if row.content)
     if names:
-        yield f"{', '.join(names)}: several rows, since the content of the environment was another under the same versions (in brackets)"
+        why = "since the content of the environment was another under the same versions (in brackets)"
+        yield f"{', '.join(names)}: several rows, {why}"
 
 
 def _adopt_failures(arms: dict[Arm, list[Record]]) -> None:
@@ -219,7 +223,8 @@ def _adopt_failures(arms: dict[Arm, list[Record]]) -> None:
             and (arm.device == "auto" or other.device.startswith(arm.device))
         ]
         if homes:
-            alike = [home for home in homes if home.environment_sha256 == arm.environment_sha256] or homes
+            content = arm.environment_sha256
+            alike = [home for home in homes if home.environment_sha256 == content] or homes
             arms[max(alike, key=lambda home: arms[home][-1].started_at)].extend(arms.pop(arm))
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 import harness
 from harness.errors import EnvironmentMissing
 from harness.launch.content import content_of
+from harness.launch.passed_on import network_variables
 from harness.launch.plan import Planned
 from harness.launch.process import Ended, Event, failure, process, unstarted
 from harness.records.record import Host, Measurement, Record
@@ -26,15 +27,24 @@ POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_I
 
 
 def python_of(backend: Backend, root: Path) -> Path:
-    """Return the Python of a backend's environment, which nox keeps in .nox beside backends.toml.
+    """Return the Python of a backend's environment.
 
     Raises:
         EnvironmentMissing: there is none; the message is what to type.
     """
-    python = root / ".nox" / backend.environment / "bin" / "python"
+    python = environments(root) / backend.environment / "bin" / "python"
     if not os.access(python, os.X_OK):
         raise EnvironmentMissing(f"{backend.environment}: environment missing. Run: nox -s {backend.environment}")
     return python
+
+
+def environments(root: Path) -> Path:
+    """Return the folder of all environments: .nox beside backends.toml, unless nox was given another.
+
+    Nox names it in HARNESS_ENVIRONMENTS, whether it came from --envdir or NOXENVDIR.
+    """
+    named = os.environ.get("HARNESS_ENVIRONMENTS") or os.environ.get("NOXENVDIR")
+    return (root / (named or ".nox")).absolute()
 
 
 def run(planned: Planned, root: Path, host: Host, on_event: Callable[[Event], None] = lambda event: None) -> Record:
@@ -69,9 +79,9 @@ def job(planned: Planned) -> dict[str, Any]:
     return {
         "task": "measure",
         "request": planned.request.model_dump(mode="json"),
-        "dataset": str(planned.dataset),
-        "weights": str(planned.weights) if planned.weights else None,
-        "order": str(planned.order) if planned.order else None,
+        "dataset": str(planned.dataset.absolute()),
+        "weights": str(planned.weights.absolute()) if planned.weights else None,
+        "order": str(planned.order.absolute()) if planned.order else None,
     }
 
 
@@ -96,14 +106,15 @@ def work(
     limit_s: float,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> dict[str, Any]:
-    """Return what a worker of that backend answers to a task, in a fresh process; or {"refused": why}.
+    """Return what a worker answers to a task, in a fresh process; or {"refused": why}.
 
-    Beside its own words stands environment_sha256, the content of its environment (see `harness.launch.content`).
+    Beside its own words stands environment_sha256, see `harness.launch.content`.
     """
     try:
         variables, python = environment(backend, name, device, threads), python_of(backend, root)
         content = content_of(python, variables)
-        ended = process(python, {**task, "backend": name, "threads": threads}, variables, on_event, limit_s=limit_s)
+        whole = {**task, "backend": name, "threads": threads}
+        ended = process(python, whole, variables, on_event, limit_s=limit_s)
     except EnvironmentMissing as error:
         return {"refused": unstarted(error, backend)}
     if ended.result is None or ended.timed_out or ended.returncode != 0:
@@ -114,6 +125,7 @@ def work(
 def environment(backend: Backend, name: str, device: str, threads: int | str) -> dict[str, str]:
     """Return a worker's whole environment: a few variables of this process, and what makes the run what it is."""
     variables = {key: os.environ[key] for key in ALLOWED if key in os.environ}
+    variables |= network_variables(os.environ)
     variables |= {"KERAS_BACKEND": name, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1"}
     if threads != "auto":
         variables |= dict.fromkeys(POOLS, str(threads))

@@ -1,14 +1,16 @@
-"""The content of a backend's environment, as one digest: two environments with the same digest import the same code.
+"""The content of a backend's environment, as one digest: equal digests, equal code.
 
-A version number does not say which code ran: an installed Keras can be edited, and an editable install changes with every
-save. The digest is over contents alone, so that the same wheels installed twice have the same one, wherever and whenever.
+A version number does not say which code ran: an installed Keras can be edited, and an editable
+install changes with every save. The digest is over contents alone, so that the same wheels
+installed twice have the same one, wherever and whenever.
 
-Every file that the environment's Python could import is looked at for each run, and read only where its size or one of its
-times has changed. The digests of files are kept in the user's cache folder, a file for each environment.
+Every file that the environment's Python could import is looked at for each run, and read only
+where its size or one of its times has changed. The digests of files are kept in the user's cache
+folder, in one file for each environment.
 
-Left out: bytecode, what pip writes down about an installation, C and C++ headers, and pip itself. Of a folder outside of
-the environment (an editable install, a source tree that a .pth names) only Python sources and shared libraries count: a
-project's results and notes are no code.
+Left out: bytecode, what pip writes down about an installation, C and C++ headers, and pip itself.
+Of a folder outside of the environment (an editable install, a source tree that a .pth names) only
+Python sources and shared libraries count: a project's results and notes are no code.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ from harness.records.files import write
 
 FORMAT = 1
 CODE = (".py", ".so", ".pyd", ".dylib", ".dll")
-NO_CONTENT = (".pyc", ".pyi", ".h", ".hh", ".hpp", ".inc", ".cuh", ".cmake")
+HEADERS = (".h", ".hh", ".hpp", ".inc", ".cuh", ".cmake")
+NO_CONTENT = (".pyc", ".pyi", ".egg-link", ".virtualenv", *HEADERS)
 OF_AN_INSTALLATION = (
     "RECORD",
     "INSTALLER",
@@ -45,11 +48,12 @@ OF_AN_INSTALLATION = (
 )
 PATIENCE_S = 20.0  # for a Python that says from where it imports
 YOUNG_NS = 2_000_000_000  # a file as young as this can change again without another time
-# Run by the environment's Python. MAPPING is where the finder of an editable install keeps its packages' folders.
+# Run by the environment's Python. MAPPING: the packages' folders, in an editable install's finder.
 FOLDERS = """
 import os, sys
 library = os.path.dirname(os.__file__)
-own = [name for name in sys.path if os.path.isdir(name) and name not in (library, os.path.join(library, "lib-dynload"))]
+standard = (library, os.path.join(library, "lib-dynload"))
+own = [name for name in sys.path if os.path.isdir(name) and name not in standard]
 finders = [sys.modules.get(getattr(finder, "__module__", "")) for finder in sys.meta_path]
 mapped = [name for finder in finders for name in dict(getattr(finder, "MAPPING", {})).values()]
 print(repr((sys.prefix, own, mapped)))
@@ -73,7 +77,7 @@ class File(NamedTuple):
 
 
 def content_of(python: Path, variables: Mapping[str, str]) -> str | None:
-    """Return the digest of all that an environment's Python can import besides its standard library.
+    """Return the digest of all that an environment can import besides the standard library.
 
     Args:
         python: the environment's.
@@ -97,12 +101,12 @@ def content_of(python: Path, variables: Mapping[str, str]) -> str | None:
 
 
 def _digest(files: list[File], table: Path, whole: Path) -> str:
-    """Return the digest of files, those that are known by their stamps not read again, and keep what was found.
+    """Return the digest of files, and keep it; a file that is known by its stamp is not read again.
 
     Args:
         files: in the order in which they are found by an import.
         table: the digest of each file, by its path.
-        whole: the digest of all files together, with the key under which it holds: most often nothing has changed.
+        whole: the digest of all files, with the key under which it holds: most often that is all.
     """
     key = hashlib.sha256(repr([FORMAT, *files]).encode(errors="surrogateescape")).hexdigest()
     kept = _kept(whole)
@@ -112,7 +116,8 @@ def _digest(files: list[File], table: Path, whole: Path) -> str:
     known = before.get("files") if before.get("format") == FORMAT else None
     digests = _digests(files, known if isinstance(known, dict) else {})
     digest = _whole(files, digests)
-    old = {file.path: [*file.stamp, digests[file.path]] for file in files if now_ns - max(file.stamp[1:]) > YOUNG_NS}
+    settled = [file for file in files if now_ns - max(file.stamp[1:]) > YOUNG_NS]
+    old = {file.path: [*file.stamp, digests[file.path]] for file in settled}
     with suppress(OSError):
         write(table, json.dumps({"format": FORMAT, "files": old}).encode())
         if len(old) == len(digests):
@@ -121,7 +126,7 @@ def _digest(files: list[File], table: Path, whole: Path) -> str:
 
 
 def _digests(files: list[File], known: Mapping[str, object]) -> dict[str, str]:
-    """Return the digest of each file's content by its path; a file whose stamp is known is not read."""
+    """Return the digest of each file's content by its path; of a known stamp it is not read."""
     found: dict[str, str] = {}
     unread: list[str] = []
     for file in files:
@@ -142,12 +147,16 @@ def _whole(files: list[File], digests: Mapping[str, str]) -> str:
 
 
 def _read(path: str) -> str:
-    """Return the digest of a file's content. Of a .pth file only what it runs counts: the folders that it names are looked at."""
+    """Return the digest of a file's content.
+
+    Of a .pth file only what it runs counts: the folders that it names are looked at themselves.
+    """
     try:
         with open(path, "rb") as file:
             if not path.endswith(".pth"):
                 return hashlib.file_digest(file, "sha256").hexdigest()
-            lines = [line for line in file.read().splitlines() if line.startswith((b"import ", b"import\t"))]
+            run = (b"import ", b"import\t")
+            lines = [line for line in file.read().splitlines() if line.startswith(run)]
     except OSError as error:
         return f"unreadable: {error.strerror}"
     return hashlib.sha256(b"\n".join(lines)).hexdigest()
@@ -163,7 +172,10 @@ def _kept(file: Path) -> dict[str, object]:
 
 
 def _folders(python: Path, variables: Mapping[str, str]) -> list[list[File]] | None:
-    """Return the files of each folder from which an environment imports, in the order of its imports; None if it does not say."""
+    """Return the files of each folder from which an environment imports, in the order of a search.
+
+    None where its Python does not say.
+    """
     command = [str(python), "-I", "-c", FOLDERS]
     try:
         asked = subprocess.run(
@@ -179,15 +191,20 @@ def _folders(python: Path, variables: Mapping[str, str]) -> list[list[File]] | N
         return None
     inside = Path(os.path.realpath(prefix))
     folders = [Path(os.path.realpath(name)) for name in (*own, *mapped)]
-    folders += [source for source in _editable(folders) if not any(folder.is_relative_to(source) for folder in folders)]
-    return [sorted(_files(folder, all_kinds=folder.is_relative_to(inside))) for folder in dict.fromkeys(folders)]
+    for source in _editable(folders):
+        if not any(folder.is_relative_to(source) for folder in folders):
+            folders.append(source)
+    kinds = {folder: folder.is_relative_to(inside) for folder in folders}
+    return [sorted(_files(folder, all_kinds=data_too)) for folder, data_too in kinds.items()]
 
 
 def _editable(folders: list[Path]) -> list[Path]:
     """Return the source trees of editable installs, as PEP 610 has them written down."""
     found = []
-    for file in sorted(note for folder in folders for note in folder.glob("*.dist-info/direct_url.json")):
-        note, info = _kept(file), _kept(file).get("dir_info")
+    notes = "*.dist-info/direct_url.json"
+    for file in sorted(file for folder in folders for file in folder.glob(notes)):
+        note = _kept(file)
+        info = note.get("dir_info")
         url = urlsplit(str(note.get("url")))
         if isinstance(info, dict) and info.get("editable") and url.scheme == "file":
             found.append(Path(os.path.realpath(url2pathname(url.path))))
@@ -218,11 +235,12 @@ def _files(folder: Path, *, all_kinds: bool) -> Iterator[File]:
 
 def _file(name: str, entry: Path | os.DirEntry[str]) -> File:
     status = entry.stat()
-    return File(name, os.fspath(entry), Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    stamp = Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return File(name, os.fspath(entry), stamp)
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
-    """Return what lies in a folder; nothing where it cannot be read, and then nothing of it can be imported."""
+    """Return what lies in a folder; nothing where it cannot be read, nor imported from."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)
@@ -231,14 +249,16 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _may_hold_code(entry: os.DirEntry[str], *, all_kinds: bool) -> bool:
-    """Say whether an import can reach into a folder: not into pip's here, nor into another environment in a source tree."""
+    """Say whether an import reaches into a folder: not into pip, nor another environment."""
     if all_kinds:
         return entry.name != "__pycache__" and entry.name.partition("-")[0] != "pip"
-    return not entry.name.startswith((".", "__pycache__")) and not Path(entry.path, "pyvenv.cfg").exists()
+    hidden = entry.name.startswith((".", "__pycache__"))
+    return not hidden and not Path(entry.path, "pyvenv.cfg").exists()
 
 
 def _counts(name: str, *, all_kinds: bool) -> bool:
     """Say whether a file's content is part of what an environment is."""
     if not all_kinds:
         return name.endswith(CODE)
-    return not (name.endswith((*NO_CONTENT, ".egg-link", ".virtualenv")) or name in OF_AN_INSTALLATION or name.startswith("__editable__"))
+    of_pip = name in OF_AN_INSTALLATION or name.startswith("__editable__")
+    return not of_pip and not name.endswith(NO_CONTENT)

@@ -121,6 +121,7 @@ def live(planned: Planned, root: Path, variables: Mapping[str, str], cores: tupl
         with started(python, task, whole, subprocess.PIPE) as worker:
             alive = Live(worker, planned, request.time_limit_s)
             told = alive.hear()
-            yield alive, told | {"total_s": time.monotonic() - worker.began, "environment_sha256": content}
+            told |= {"total_s": time.monotonic() - worker.began, "environment_sha256": content}
+            yield alive, told
     except EnvironmentMissing as error:
         raise Gone(unstarted(error, backend)) from None

@@ -1,7 +1,7 @@
-"""Which machine this is, beyond what describes it: two virtual machines of one size have the same processor, cores and memory.
+"""Which machine this is, beyond what describes it: virtual machines of one size all look alike.
 
-The machine's own id and that of its present boot are kept as digests under a salt of this project's: a record tells whether
-two machines are one, and tells the id to nobody.
+The machine's own id and that of its present boot are kept as digests under a salt of this
+project's: a record tells whether two machines are one, and tells the id to nobody.
 """
 
 from __future__ import annotations
@@ -14,40 +14,44 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SALT = b"keras-backend-harness: machine"
+UNBORN = "uninitialized"  # what systemd writes before the first boot
 PROC, SYS, ETC, VAR = Path("/proc"), Path("/sys"), Path("/etc"), Path("/var")
 
 
 def identity(etc: Path = ETC, var: Path = VAR) -> str | None:
     """Return a digest of the machine's own id; None where it has none, as in many containers."""
     if platform.system() == "Darwin":
-        return _digest(_found(r'"IOPlatformUUID" = "([^"]+)"', "ioreg", "-rd1", "-c", "IOPlatformExpertDevice"))
-    found = (text for file in (etc / "machine-id", var / "lib/dbus/machine-id") if (text := _text(file).strip()))
-    return _digest(next((text for text in found if text != "uninitialized"), ""))  # systemd's word before the first boot
+        command = ("ioreg", "-rd1", "-c", "IOPlatformExpertDevice")
+        return _digest(_found(r'"IOPlatformUUID" = "([^"]+)"', *command))
+    files = (etc / "machine-id", var / "lib/dbus/machine-id")
+    known = [text for file in files if (text := _text(file).strip()) not in ("", UNBORN)]
+    return _digest(known[0] if known else "")
 
 
 def boot(proc: Path = PROC) -> str | None:
-    """Return a digest of the id of this boot, which all containers of a machine share; None where there is none."""
+    """Return a digest of this boot's id, which all containers of a machine share; None: no id."""
     if platform.system() == "Darwin":
         return _digest(_found(r"(\S+)", "sysctl", "-n", "kern.bootsessionuuid"))
     return _digest(_text(proc / "sys/kernel/random/boot_id").strip())
 
 
 def quota_cores(proc: Path = PROC, sys: Path = SYS) -> float | None:
-    """Return how many cores' time the control groups of this process leave it; None where they set no quota.
+    """Return how many cores' time the control groups of this process leave it; None: no quota.
 
-    **Differs**: version 1 has a quota of -1 where there is none, and a file for the period; version 2 says "max".
+    **Differs**: version 1 says -1 where there is none, and has a file for the period; version 2
+    says "max".
     """
     quotas = []
     for folder in cpu_groups("self", proc, sys):
-        files = (_text(folder / name) for name in ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"))
-        numbers = [word for text in files for word in text.split()]
+        names = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")
+        numbers = [word for name in names for word in _text(folder / name).split()]
         if len(numbers) == 2 and all(word.isdecimal() and int(word) for word in numbers):
             quotas.append(int(numbers[0]) / int(numbers[1]))
     return min(quotas, default=None)
 
 
 def cpu_groups(process: str, proc: Path, sys: Path) -> Iterator[Path]:
-    """Yield the folders of the control groups that count a process's time, its own one and those above it.
+    """Yield the folders of the control groups that count a process's time, from its own upwards.
 
     In a container the path may not exist below the mount, whose own root is then the group.
     """
@@ -72,10 +76,10 @@ def _digest(text: str) -> str | None:
 def _found(pattern: str, *command: str) -> str:
     """Return what a pattern finds in what a program prints; "" where it is not there."""
     try:
-        printed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10).stdout
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return ""
-    match = re.search(pattern, printed)
+    match = re.search(pattern, done.stdout)
     return match[1] if match else ""
 
 

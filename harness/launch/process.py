@@ -20,6 +20,7 @@ from typing import Any
 
 import harness
 from harness.errors import EnvironmentMissing
+from harness.launch.passed_on import keep_downloads, lend_downloads, redact
 from harness.scratch import scratch
 from harness.spec.config import Backend
 
@@ -59,12 +60,18 @@ class Worker:
     result: Path
     log: Path
     began: float  # time.monotonic()
+    variables: Mapping[str, str]  # its own
 
     def ended(self, last: str, *, timed_out: bool) -> Ended:
         """Wait for its end, and return how that was."""
         self.wait()
         total_s = time.monotonic() - self.began
-        return Ended(_json(self.result), self.popen.returncode, timed_out, total_s, _tail(self.log), last)
+        result, log = redact(_json(self.result), self.variables), self._log_tail()
+        return Ended(result, self.popen.returncode, timed_out, total_s, log, last)
+
+    def _log_tail(self) -> str:
+        """Return the end of its log, without passwords, those that the cut divides included."""
+        return str(redact(_tail(self.log), self.variables))[-TAIL_BYTES:]
 
     def wait(self) -> None:
         """Return once it is gone; it is killed where that takes too long."""
@@ -90,10 +97,8 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
     with scratch() as folder:
         result, log = folder / "result.json", folder / "log"
         (folder / "job.json").write_text(json.dumps({**task, "result": str(result)}))
-        # The worker's code is this program's own, on a path that holds nothing else: its environment needs no install.
-        (folder / "path").mkdir()
-        (folder / "path" / "harness").symlink_to(Path(harness.__file__).parent)
-        home = {"PYTHONPATH": str(folder / "path"), "KERAS_HOME": str(folder / "keras")}
+        whole = _furnish(folder, variables)
+        of_user = task.get("task") == "model"  # a user's function finds its files as ever
         receiver, sender = os.pipe()
         began = time.monotonic()
         command = [str(python), "-m", "harness.worker", str(folder / "job.json"), str(sender), repr(began)]
@@ -101,7 +106,8 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
             with log.open("wb") as output:
                 popen = subprocess.Popen(
                     command,
-                    env={**variables, **home},
+                    env=whole,
+                    cwd=None if of_user else folder / "work",
                     stdin=stdin,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -113,7 +119,7 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
             raise EnvironmentMissing(f"its Python does not start ({error.strerror})") from None
         finally:
             os.close(sender)
-        worker = Worker(popen, receiver, result, log, began)
+        worker = Worker(popen, receiver, result, log, began, whole)
         try:
             yield worker
         finally:  # Ctrl-C passes here too
@@ -123,6 +129,22 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
                 with contextlib.suppress(BrokenPipeError):
                     popen.stdin.close()
             os.close(receiver)
+            if popen.returncode == 0:
+                keep_downloads(folder / "keras")
+
+
+def _furnish(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Make what a worker finds in its folder, and return all of its variables.
+
+    Its code is this program's own, on a path that holds nothing else: its environment needs no
+    install. Nothing is imported from where the caller stands, which may be a clone of Keras.
+    """
+    (folder / "work").mkdir()
+    (folder / "path").mkdir()
+    (folder / "path" / "harness").symlink_to(Path(harness.__file__).parent)
+    lend_downloads(folder / "keras")
+    safe = {"PYTHONPATH": str(folder / "path"), "PYTHONSAFEPATH": "1"}
+    return {**variables, **safe, "KERAS_HOME": str(folder / "keras")}
 
 
 def process(
@@ -232,5 +254,5 @@ def _json(file: Path) -> dict[str, Any] | None:
 
 def _tail(log: Path) -> str:
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        file.seek(max(0, log.stat().st_size - 2 * TAIL_BYTES))
         return file.read().decode(errors="replace")

@@ -213,9 +213,8 @@ def _same(session: Session, whole: Config, dataset: Prepared, host: Host) -> Non
     }
     _unchanged(session, now | _entrants_now(session, whole))
     if session.host.same_as(host) is False:
-        raise NotComparable(
-            f"session {session.run_id}: machine: it began on another one of the same description. Begin a new one, without --resume"
-        )
+        began = f"session {session.run_id}: machine: it began on another one of the same description"
+        raise NotComparable(f"{began}. Begin a new one, without --resume")
 
 
 def _entrants_now(session: Session, whole: Config) -> dict[str, tuple[Any, Any]]:

@@ -130,7 +130,7 @@ class Start(Kept):
     data_sha256: Sha256 | None = None
     weights_sha256: Sha256 | None = None
     order_sha256: Sha256 | None = None
-    environment_sha256: Sha256 | None = None  # all that its Python could import; None where nobody looked
+    environment_sha256: Sha256 | None = None  # of all that could be imported
 
 
 class Turn(Kept):

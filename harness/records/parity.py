@@ -79,7 +79,7 @@ class ArmParity(Kept):
     options: Asked = {}
     device: str = ""
     versions: dict[str, str] = {}
-    environment_sha256: Sha256 | None = None  # all that its worker could import; None where nobody looked
+    environment_sha256: Sha256 | None = None  # of all that could be imported
     verdict: Verdict
     reason: Said = ""  # of a failure, or in one sentence the departure
     margin: Figure = None  # of the tightest gate: how many times its error would fit

@@ -93,13 +93,13 @@ class Host(Kept):
     memory_bytes: Count
     accelerators: tuple[str, ...]
     driver: str | None  # of the accelerators
-    identity: Sha256 | None = None  # of the machine's own id; None where it has none, and in older records
+    identity: Sha256 | None = None  # of the machine's own id; None where it has none
     boot: Sha256 | None = None  # of the id that the system gave itself when it was started
-    quota_cores: Annotated[float, Field(gt=0, le=1e6)] | None = None  # of processor time that a container may take; None: no quota
+    quota_cores: Annotated[float, Field(gt=0, le=1e6)] | None = None  # that a container may take
     load_1m: Load  # when the run began, the run before it counted in; None: the system does not say
 
     def same_as(self, other: Host) -> bool | None:
-        """Say whether this is the same machine as another; None where nothing but their descriptions can be compared."""
+        """Say whether this is the same machine; None where only descriptions can be compared."""
         if self.identity and other.identity:
             return self.identity == other.identity
         return True if self.boot and self.boot == other.boot else None
@@ -161,7 +161,7 @@ class Record(Kept):
     reason: Said = ""
     log_tail: Said = ""
     measured: Measurement | None = None
-    environment_sha256: Sha256 | None = None  # all that the backend's Python could import; None where nobody looked
+    environment_sha256: Sha256 | None = None  # of all that could be imported
 
     @property
     def arm(self) -> tuple[str, str]:

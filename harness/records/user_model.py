@@ -35,7 +35,7 @@ class BackendParity(Kept):
     backend: str
     device: str = ""
     versions: dict[str, str] = {}
-    environment_sha256: Sha256 | None = None  # all that its worker could import; None where nobody looked
+    environment_sha256: Sha256 | None = None  # of all that could be imported
     verdict: Verdict
     reason: Said = ""  # of all but agreement
 

@@ -171,7 +171,7 @@ class Backend(Frozen):
 
 
 def identify_arm(module: str, options: Mapping[str, Option]) -> str:
-    """Return an arm's module and options as one text, the same in whatever order the options were written."""
+    """Return an arm's module and options as one text, whatever order the options were written in."""
     return f"{module} {dict(sorted(options.items()))}"
 
 

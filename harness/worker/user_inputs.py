@@ -267,7 +267,11 @@ def _labels(random: np.random.Generator, loss: str, tensor: Any, n_samples: int)
 
 
 def _module(file: str) -> Any:
-    """Return a user's file as a module, run once; what lies beside it can be imported, as `python FILE` lets it."""
+    """Return a user's file as a module, run once; what lies beside it can be imported.
+
+    **Differs** from `python FILE`, which looks beside the file before it looks into the environment:
+    in a clone of Keras it would import ./keras.
+    """
     name = f"user_{Path(file).stem}"
     if name in sys.modules and sys.modules[name].__file__ == file:
         return sys.modules[name]
@@ -276,6 +280,6 @@ def _module(file: str) -> Any:
         raise Unusable(f"{file}: expected a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, str(Path(file).parent))
+    sys.path.append(str(Path(file).parent))
     spec.loader.exec_module(module)
     return module

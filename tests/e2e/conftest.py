@@ -6,6 +6,7 @@ A backend whose environment is not there fails its tests: nothing is skipped.
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENTS = Path(os.environ.get("HARNESS_ENVIRONMENTS") or ROOT / ".nox")
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -55,9 +57,26 @@ class Project:
             folder.unlink()
         (folder / "bin").mkdir(parents=True)
         python = folder / "bin" / "python"
-        real = real or ROOT / ".nox" / environment / "bin" / "python"
+        real = real or ENVIRONMENTS / environment / "bin" / "python"
         python.write_text(f'#!/bin/sh\nREAL="{real}"\n{script}\n')
         python.chmod(0o755)
+
+
+def link_environment(environment: str, mine: Path, copied: str = "") -> Path:
+    """Make an environment of links to all that another one holds, but for one package, a copy that may be edited; return site-packages."""
+    real = ENVIRONMENTS / environment
+    (site,) = (real / "lib").glob("python*/site-packages")
+    inside = mine / site.relative_to(real)
+    inside.mkdir(parents=True)
+    (mine / "bin").mkdir()
+    (mine / "bin" / "python").symlink_to((real / "bin" / "python").resolve())
+    shutil.copy(real / "pyvenv.cfg", mine)
+    for entry in site.iterdir():
+        if entry.name == copied:
+            shutil.copytree(entry, inside / copied, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            (inside / entry.name).symlink_to(entry.resolve())
+    return inside
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,6 +85,7 @@ def _cache(tmp_path_factory):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored, and hands that on
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         os.environ.pop(name, None)
+    os.environ.pop("HARNESS_ENVIRONMENTS", None)  # nox names its own; here each project has one
     os.environ["HARNESS_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
@@ -78,7 +98,7 @@ def make_project(tmp_path_factory) -> Callable[[], Project]:
         whole = (ROOT / "backends.toml").read_text()
         (root / "backends.toml").write_text(re.sub(r"^arms = \[.*?\]", 'arms = ["keras"]', whole, flags=re.MULTILINE))
         (root / ".nox").mkdir()
-        for environment in (ROOT / ".nox").glob("train-*"):
+        for environment in ENVIRONMENTS.glob("train-*"):
             (root / ".nox" / environment.name).symlink_to(environment)
         return Project(root)
 

@@ -1,15 +1,48 @@
 """The sessions that a user types, by nox itself, with arguments after --."""
 
+import os
 import re
 import subprocess
 import sys
 
-from tests.e2e.conftest import ROOT
+import pytest
+
+from tests.e2e.conftest import ENVIRONMENTS, ROOT, link_environment
 
 
-def nox(*arguments):
-    command = [sys.executable, "-m", "nox", "--no-install", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+def nox(*arguments, envdir=ENVIRONMENTS, **variables):
+    command = [sys.executable, "-m", "nox", "--no-install", *(["--envdir", str(envdir)] if envdir else []), *arguments]
+    surroundings = os.environ | variables
+    return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize("by_option", [True, False])
+def test_environments_lie_where_nox_is_told_to_make_them(tmp_path, by_option):
+    elsewhere = tmp_path / "envs"
+    for environment in ("harness", "train-numpy"):
+        link_environment(environment, elsewhere / environment)
+        python = elsewhere / environment / "bin" / "python"
+        python.rename(python.with_name("python3"))
+        python.write_text(f'#!/bin/sh\necho {environment} >> "{tmp_path}/used.txt"\nexec "{python.with_name("python3")}" "$@"\n')
+        python.chmod(0o755)
+    arguments = (
+        "-s",
+        "train-numpy",
+        "--",
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--dataset",
+        "digits",
+        "--results",
+        str(tmp_path / "results"),
+    )
+    by_variable = {} if by_option else {"NOXENVDIR": str(elsewhere)}
+    done = nox(*arguments, envdir=elsewhere if by_option else None, **by_variable)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "results" / "runs").glob("*.json"))) == 1
+    assert set((tmp_path / "used.txt").read_text().split()) == {"harness", "train-numpy"}
 
 
 def test_arguments_after_the_dashes_reach_the_session_and_not_the_environments_it_needs():

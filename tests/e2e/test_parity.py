@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.records.parity import Parity
-from tests.e2e.conftest import BACKENDS, ROOT
+from tests.e2e.conftest import BACKENDS, ENVIRONMENTS, ROOT
 
 QUICK = ("--point", "init", "--point", "adversarial")
 ARMS = ("--arm", "keras", "--arm", "naive", "--arm", "native")
@@ -264,7 +264,7 @@ def test_a_worker_that_dies_midway_is_a_failure_of_its_arms_and_of_no_other(proj
 
 def test_a_backend_that_labels_itself_falsely_is_refused(project):
     """An environment whose Keras computes with another backend than its name says."""
-    project.wrap("train-tf", 'export KERAS_BACKEND=jax; exec "$REAL" "$@"', real=ROOT / ".nox" / "train-jax" / "bin" / "python")
+    project.wrap("train-tf", 'export KERAS_BACKEND=jax; exec "$REAL" "$@"', real=ENVIRONMENTS / "train-jax" / "bin" / "python")
     done = project.run("parity", "tensorflow", "--arm", "keras", "--point", "init")
     assert done.returncode == 1
     (verdict,) = record_of(project).arms

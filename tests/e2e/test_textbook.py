@@ -11,7 +11,7 @@ from harness.launch import ask
 from harness.spec import config
 from harness.textbook import momentum
 from harness.textbook.gradients import QUANTITIES, faults
-from tests.e2e.conftest import BACKENDS, ROOT
+from tests.e2e.conftest import BACKENDS, ENVIRONMENTS
 
 KERAS = """
 import json, keras
@@ -80,7 +80,7 @@ def test_harness_textbook_momentum_shows_which_path_leaves_the_first_valley(proj
 
 def keras_path(home, nesterov):
     script = KERAS.format(nesterov=nesterov, n_steps=momentum.N_STEPS)
-    command = [str(ROOT / ".nox" / "train-jax" / "bin" / "python"), "-c", script]
+    command = [str(ENVIRONMENTS / "train-jax" / "bin" / "python"), "-c", script]
     variables = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "KERAS_HOME": str(home)}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
     return np.array(json.loads(done.stdout))

@@ -43,3 +43,27 @@ def test_the_cpu_is_asked_for_by_hiding_every_gpu():
 def test_a_missing_environment_says_what_to_type(tmp_path):
     with pytest.raises(EnvironmentMissing, match=r"^train-x: environment missing\. Run: nox -s train-x$"):
         ask.python_of(BACKEND, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({}, ".nox"),
+        ({"NOXENVDIR": "envs"}, "envs"),
+        ({"NOXENVDIR": "/elsewhere/envs"}, "/elsewhere/envs"),
+        ({"NOXENVDIR": "envs", "HARNESS_ENVIRONMENTS": "/elsewhere/mine"}, "/elsewhere/mine"),
+        ({"HARNESS_ENVIRONMENTS": "", "NOXENVDIR": ""}, ".nox"),
+    ],
+)
+def test_environments_are_where_nox_was_told_to_make_them(tmp_path, monkeypatch, variables, folder):
+    for name in ("NOXENVDIR", "HARNESS_ENVIRONMENTS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    python = tmp_path / folder / "train-x" / "bin" / "python"
+    assert ask.environments(tmp_path) == python.parents[2]
+    if python.is_relative_to(tmp_path):
+        python.parent.mkdir(parents=True)
+        python.write_text("")
+        python.chmod(0o755)
+        assert ask.python_of(BACKEND, tmp_path) == python

@@ -65,7 +65,8 @@ def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Pat
         )
         for arm in heard.values():
             arm.failure = answer.get("refused", "")
-            arm.known = {key: answer.get(key) for key in ("versions", "device", "settings", "environment_sha256")}
+            said = ("versions", "device", "settings", "environment_sha256")
+            arm.known = {key: answer.get(key) for key in said}
         if "refused" not in answer and answer.get("backend") != request.backend:
             for arm in heard.values():
                 arm.failure = f"the worker says that it is {answer.get('backend')!r}, and was asked to be {request.backend!r}"

@@ -76,8 +76,11 @@ def record(
 
 
 def _self(known: Mapping[str, Any]) -> dict[str, Any]:
-    versions, content = known.get("versions") or {}, known.get("environment_sha256")
-    return {"device": str(known.get("device") or ""), "versions": versions, "environment_sha256": content}
+    return {
+        "device": str(known.get("device") or ""),
+        "versions": known.get("versions") or {},
+        "environment_sha256": known.get("environment_sha256"),
+    }
 
 
 def _compared(one: Finding, layers: Mapping[str, str]) -> Compared:
