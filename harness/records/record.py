@@ -44,7 +44,7 @@ def _measurable(seconds: float) -> float:
 
 Took = Annotated[Seconds, AfterValidator(_measurable)]
 """Seconds that are divided by, and whose logarithm is taken; 0 where a clock stood still."""
-Said = Annotated[str, BeforeValidator(_cut), Field(max_length=LONGEST)]
+Said = Annotated[str, Field(max_length=LONGEST), BeforeValidator(_cut)]
 """Text that a worker, a library or a system wrote."""
 
 

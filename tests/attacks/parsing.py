@@ -13,7 +13,7 @@ COMMANDS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 def assert_plain(text, allowed=""):
     strange = {mark for mark in text if mark not in allowed and unicodedata.category(mark) in COMMANDS}
-    assert not strange, f"{sorted(map(ascii, strange))} in {ascii(text[:500])}"
+    assert not strange, f"{sorted(map(ascii, strange))} in {text[:500]!a}"
 
 
 def shown(renderable, widths=(60, 400)):
