@@ -94,9 +94,7 @@ def free_rows(parity: Parity) -> list[tuple[str, ...]]:
         drifts = []
         for update in runs[0].drift:
             worst = max(run.drift[update] or 0.0 for run in runs)
-            drifts.append(
-                f"{update}: {worst:.1e}" + ("" if None in gates else f" (gate {min(gate for gate in gates if gate is not None):.0e})")
-            )
+            drifts.append(f"{update}: {worst:.1e}{_least([run.gates[update] for run in runs])}")
         accuracies = " ".join(f"{run.test_accuracy:.4f}" for run in runs)
         verdict = "departs" if any(run.verdict == "departs" for run in runs) else "agrees"
         rows.append((name, verdict, ", ".join(drifts), accuracies))
