@@ -197,6 +197,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
+def attacks(session: nox.Session) -> None:
+    """Attack it with thousands of generated records, files, texts, datasets and servers; arguments after -- go to pytest."""
+    install_harness(session, "[dev]")
+    session.run(str(PYTHON), "-m", "pytest", "tests/attacks", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
 def lint(session: nox.Session) -> None:
     """Check style (ruff) and types (mypy, strict)."""
     install_harness(session, "[dev]")

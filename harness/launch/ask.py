@@ -66,12 +66,11 @@ def run(planned: Planned, root: Path, host: Host, on_event: Callable[[Event], No
         record = record.model_copy(update={"environment_sha256": content_of(python, variables)})
         ended = process(python, job(planned), variables, on_event, limit_s=request.time_limit_s)
     except EnvironmentMissing as error:
-        return record.model_copy(update={"reason": unstarted(error, backend)})
+        return Record(**dict(record) | {"reason": unstarted(error, backend)})
     status, reason, measured = _judged(ended, backend, request.time_limit_s)
     log_tail = "" if status == "ok" else ended.log
-    return record.model_copy(
-        update={"total_s": ended.total_s, "status": status, "reason": reason, "log_tail": log_tail, "measured": measured}
-    )
+    told = {"status": status, "reason": reason, "log_tail": log_tail, "measured": measured}
+    return Record(**dict(record) | {"total_s": ended.total_s} | told)
 
 
 def job(planned: Planned) -> dict[str, Any]:

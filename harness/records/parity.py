@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from harness.records.bench import Entrant, Session
 from harness.records.record import (
@@ -170,6 +171,16 @@ class Parity(Kept):
     round_trips: tuple[RoundTrip, ...] = ()  # empty where they were not asked for
     floors: dict[str, Figure] = {}  # noise floor of each quantity and measure, the largest over points and backends
     twins: dict[str, dict[str, Figure]] = {}  # noise floor of each arm's own twins
+
+    @model_validator(mode="after")
+    def _same_updates(self) -> Parity:
+        """Refuse trainings of one arm that were looked at after different updates."""
+        looked: dict[str, set[str]] = {}
+        for run in self.free_runs:
+            if {*run.drift} != looked.setdefault(run.name, {*run.drift}) or {*run.gates} != {*run.drift}:
+                said = "free_runs: expected drift and gates after the same updates in every run of an arm"
+                raise PydanticCustomError("sentence", said)
+        return self
 
 
 Verdicts = dict[tuple[str | None, ...], str]

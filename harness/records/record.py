@@ -47,7 +47,7 @@ Load = Annotated[float, Field(ge=0, le=1e9)] | None
 """A load average; None where the system does not say."""
 Took = Annotated[Seconds, AfterValidator(_measurable)]
 """Seconds that are divided by, and whose logarithm is taken; 0 where a clock stood still."""
-Said = Annotated[str, BeforeValidator(_cut), Field(max_length=LONGEST)]
+Said = Annotated[str, Field(max_length=LONGEST), BeforeValidator(_cut)]
 """Text that a worker, a library or a system wrote."""
 
 

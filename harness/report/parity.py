@@ -113,12 +113,17 @@ def free_rows(parity: Parity) -> list[tuple[str, ...]]:
         drifts = []
         for update in runs[0].drift:
             worst = max(run.drift[update] or 0.0 for run in runs)
-            gates = [run.gates[update] for run in runs]
-            drifts.append(f"{update}: {worst:.1e}" + ("" if None in gates else f" (gate {min(gate for gate in gates if gate):.0e})"))
+            drifts.append(f"{update}: {worst:.1e}{_least([run.gates[update] for run in runs])}")
         accuracies = " ".join(f"{run.test_accuracy:.4f}" for run in runs)
         verdict = "departs" if any(run.verdict == "departs" for run in runs) else "agrees"
         rows.append((name, verdict, ", ".join(drifts), accuracies))
     return rows
+
+
+def _least(gates: Sequence[float | None]) -> str:
+    """Return the tightest of an update's gates, "" where a run has none there."""
+    known = [gate for gate in gates if gate is not None]
+    return f" (gate {min(known):.0e})" if len(known) == len(gates) else ""
 
 
 def pair_rows(parity: Parity) -> list[tuple[str, ...]]:

@@ -75,20 +75,7 @@ EXTREMES = (
     *(10**400, -(10**400), 10**15, 2**53, 2**53 + 1, 2**63, -(2**63) - 1, -1, 0, 1, 100, True),
     *(5e-324, 1e-300, 1e-9, 1e308, -1e308, 1e39, -0.0, 0.5, float("nan"), float("inf"), float("-inf")),
 )
-NUMBERS = st.one_of(
-    st.sampled_from(EXTREMES), st.integers(), st.floats(), st.integers(min_value=0, max_value=10), st.floats(0, 2)
-)
-NESTED = st.sampled_from((10, 200, 2000, 20_000)).map(lambda depth: Nested(depth))
-VALUES = st.one_of(
-    NUMBERS,
-    TEXTS,
-    st.none(),
-    st.just([]),
-    st.just({}),
-    NESTED,
-    st.lists(NUMBERS, max_size=3),
-    st.dictionaries(TEXTS, NUMBERS, max_size=3),
-)
+NUMBERS = st.one_of(st.sampled_from(EXTREMES), st.integers(), st.floats(), st.integers(min_value=0, max_value=10), st.floats(0, 2))
 
 
 class Nested:
@@ -99,6 +86,19 @@ class Nested:
 
     def __repr__(self) -> str:
         return f"Nested({self.depth})"
+
+
+NESTED = st.sampled_from((10, 200, 2000, 20_000)).map(Nested)
+VALUES = st.one_of(
+    NUMBERS,
+    TEXTS,
+    st.none(),
+    st.just([]),
+    st.just({}),
+    NESTED,
+    st.lists(NUMBERS, max_size=3),
+    st.dictionaries(TEXTS, NUMBERS, max_size=3),
+)
 
 
 def written(value: Any) -> bytes:

@@ -83,11 +83,9 @@ def test_an_odd_file_in_the_place_of_a_folder_is_an_error_in_one_sentence(result
     if place.is_dir():
         shutil.rmtree(place)
     oddity(place)
-    done = harness("compare", "--results", str(results), cwd=tmp_path)
+    verb = ("bench", "--show", "--config", str(ROOT / "backends.toml")) if room == "results/bench" else ("compare",)
+    done = harness(*verb, "--results", str(results), cwd=tmp_path)
     assert done.returncode in (0, 2)
-    assert "Traceback" not in done.stderr
-    done = harness("bench", "--show", "--results", str(results), "--config", str(ROOT / "backends.toml"), cwd=tmp_path)
-    assert done.returncode in (0, 2, 3)
     assert "Traceback" not in done.stderr
 
 

@@ -7,6 +7,8 @@ import gzip
 import io
 import pickle
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -374,6 +376,37 @@ def test_an_array_of_objects_is_refused_and_never_unpickled(own, tmp_path):
     assert not mark.exists()
     np.load(own / "mnist.npz", allow_pickle=True)["x_train"]
     assert mark.exists(), "the planted array does nothing even where it is unpickled: mend this test"
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from harness.errors import DataError
+from harness.inputs import datasets
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    datasets.read_folder(Path(sys.argv[1]))
+except DataError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("form", ["npz", "gz"])
+def test_a_bomb_is_refused_by_its_header_in_little_memory(tmp_path, form):
+    zeros = np.zeros(96 << 20, np.uint8)
+    if form == "npz":
+        np.savez_compressed(tmp_path / "mnist.npz", x_train=zeros, **{name: TINY[name] for name in PARTS[1:]})
+    else:
+        write_idx(tmp_path, suffix=".gz")
+        with gzip.open(tmp_path / f"{datasets.IDX['x_train']}.gz", "wb", compresslevel=1) as file:
+            file.write(struct.pack(">HBBI", 0, 8, 1, len(zeros)))
+            file.write(zeros)
+    command = [sys.executable, "-c", PEAK, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said, more_kib = done.stdout.splitlines()
+    assert said.endswith("x_train: expected uint8 (60000, 28, 28); received uint8 (100663296,)")
+    assert int(more_kib) < 32 << 10
 
 
 def test_an_empty_folder_is_told_the_files_expected(own):

@@ -245,6 +245,35 @@ def test_a_dripping_server_is_stopped_by_the_limit_on_the_whole(server, folder):
     assert message == f"{server.url}: no complete file after 1 try: the time limit for the whole download passed"
 
 
+def test_a_dripping_header_is_stopped_by_the_limit_on_the_whole(server, folder):
+    server.answers = [dripping(b"HTTP/1.0 200 OK\r\n", b"X")]
+    start = time.monotonic()
+    message = refusal(server.url, folder, limit_s=0.1)
+    assert time.monotonic() - start < 0.5
+    assert message == f"{server.url}: no complete file after 1 try: the time limit for the whole download passed"
+
+
+@pytest.mark.parametrize("stated", [BODY, None], ids=["stated", "sent"])
+def test_a_file_beyond_the_limit_of_size_is_refused_once(server, folder, monkeypatch, stated):
+    monkeypatch.setattr(download, "LIMIT_BYTES", 1 << 17)
+    server.answers = [body(BODY, sized=stated is not None)]
+    assert refusal(server.url, folder).startswith(f"{server.url}: no complete file after 1 try: expected at most ")
+    assert server.n_requests == 1
+
+
+@pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/x"])
+def test_a_redirection_leads_to_no_other_scheme(server, folder, target):
+    server.answers = [raw(f"HTTP/1.0 302 Found\r\nLocation: {target}\r\n\r\n".encode())]
+    assert f"{server.url}: no complete file after 1 try: " in refusal(server.url, folder)
+
+
+def test_what_a_server_says_is_shown_short_and_without_commands(server, folder):
+    server.answers = [raw(b"HTTP/1.0 404 \x1b[31m" + b"x" * 10_000 + b"\r\n\r\n")]
+    message = refusal(server.url, folder)
+    assert "\x1b" not in message
+    assert len(message) < 500
+
+
 def test_no_try_begins_after_the_limit(server, folder):
     server.answers = [status(503)]
     assert "after 1 try: " in refusal(server.url, folder, limit_s=0.0)
