@@ -7,10 +7,9 @@ is replaced whole, under a lock, by whoever added a record last.
 from __future__ import annotations
 
 import csv
-import gc
 import io
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -66,9 +65,8 @@ def add(results: Path, record: Record | Parity) -> Path:
 
 def load_all(results: Path) -> Loaded:
     """Return every record of a results folder, runs and parity checks, and every file beside them that is none."""
-    with _no_collection():
-        records, rejected = _load(results / "runs", Record)
-        parities, more = _load(results / "parity", Parity)
+    records, rejected = _load(results / "runs", Record)
+    parities, more = _load(results / "parity", Parity)
     by_start = sorted(records, key=lambda record: record.started_at)
     return Loaded(tuple(by_start), (*rejected, *more), tuple(sorted(parities, key=lambda parity: parity.started_at)))
 
@@ -119,22 +117,6 @@ def as_csv(rows: Iterable[Mapping[str, object]]) -> str:
             writer.writerow(map(for_csv, values))
         writer.writerow(map(for_csv, values.values()))
     return text.getvalue()
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Hold the garbage collector back: the objects of 10,000 records all stay, and looking through them doubles the time.
-
-    What was made meanwhile is not looked through later either (`gc.freeze`): it lives as long as the command.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_on:
-            gc.enable()
 
 
 def _read(file: Path, kind: type[Kept]) -> Kept | str:
