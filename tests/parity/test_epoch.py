@@ -172,6 +172,7 @@ def test_the_update_at_which_it_departs_is_named(monkeypatch, parts, update):
     arm = verdict(PROBS, heard(**parts), planned(), {})
     named = narrow.name_update(arm, planned(), PROBS, None, lambda what: None)
     assert f"it agrees as far as update {update - 1}, and departs as far as update {update}" in named.departures[0].fit
+    assert named.departures[0].fit in named.reason
 
 
 def test_a_worker_that_fails_on_the_way_leaves_the_interval(monkeypatch):

@@ -10,6 +10,7 @@ from harness.judge.parity import differences
 from harness.judge.parity.epoch import examine_epoch, read_after
 from harness.judge.parity.gather import Say, traces
 from harness.judge.parity.ground import Ground
+from harness.judge.parity.verdict import sentence
 from harness.launch.plan import Planned
 from harness.records.parity import ArmParity
 
@@ -48,7 +49,7 @@ def name_update(arm: ArmParity, planned: Planned, bed: Ground, root: Path, say: 
     agrees, wrong = first_departing(departs, before, after)
     said = f"it agrees as far as update {agrees}, and departs as far as update {wrong}"
     named = first.model_copy(update={"fit": "; ".join(part for part in (first.fit, said) if part)})
-    return arm.model_copy(update={"departures": (named, *arm.departures[1:])})
+    return arm.model_copy(update={"departures": (named, *arm.departures[1:]), "reason": sentence(named)})
 
 
 def first_departing(departs: Departs, agrees: int, wrong: int) -> tuple[int, int]:
