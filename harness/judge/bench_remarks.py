@@ -24,7 +24,13 @@ def why_invalid(bench: Bench) -> Counter[str]:
     return reasons
 
 
-def remarks(bench: Bench, count: Counted, floor: Interval | None, parities: Mapping[str, str]) -> Iterable[str]:
+def remarks(
+    bench: Bench,
+    count: Counted,
+    floor: Interval | None,
+    parities: Mapping[str, str],
+    other_numbers: Mapping[str, str],
+) -> Iterable[str]:
     """Say what would make a session less sure, or its arms less comparable, than they look.
 
     Args:
@@ -32,8 +38,12 @@ def remarks(bench: Bench, count: Counted, floor: Interval | None, parities: Mapp
         count: what counts of it.
         floor: the ratio of its pair of identical arms.
         parities: what is known of each arm.
+        other_numbers: why each arm's numbers are known to be others than they should be, "" where that is not known.
     """
     yield from departed([name for name, parity in parities.items() if parity == "departs"])
+    for name, why in other_numbers.items():
+        if why and parities[name] != "departs":
+            yield f"{name}: {why}, so it cannot lead: a time for other numbers is no comparison"
     yield from _identical_code(bench, floor)
     yield from _processes(bench)
     yield from _lost(bench, count)

@@ -19,15 +19,21 @@ from harness.report.table import bar
 STYLES = {"faster": "green", "slower": "red", "same": "cyan", "inconclusive": "yellow", "set aside": "red", "baseline": "bold"}
 NO_ENERGY = "energy: unavailable (no counter that this process may read)"
 LEGEND = (
-    "Intervals are 95 %, over generations: fresh processes of every arm, which then take turns, an epoch each. keras: compile and fit; "
-    "compiled: the same model and optimizer in a loop of the harness's own. epoch s: a steady epoch, the first one left out. ratio: to the "
-    "baseline's, the median of pairs of one block, so not the quotient of two medians; to fit: to that of the same backend's keras arm. "
-    "faster, slower: the interval excludes 1, by more than the threshold and than identical code differs by; same: within the threshold. "
-    "compile s: the first epoch less a steady one, 0.00 where it is no longer. break-even: epochs from which on it is never behind the "
-    "baseline, starts included. start s: from nothing to the end of the first epoch. of limit: the share that the epoch's arithmetic "
-    "would take at the rates that this framework reaches. accuracy: after 1 + blocks epochs, mean ± sd over generations, and whether it "
-    "is the baseline's within 0.25 points (TOST). blocks: valid ones in so many generations. "
-    "!: the time of other numbers than the referee's."
+    "Intervals are 95 % each, over generations: fresh processes of every arm, which then take "
+    "turns, an epoch each. keras: compile and fit; compiled: the same model and optimizer in a "
+    "loop of the harness's own. epoch s: a steady epoch, the first one left out. ratio: to the "
+    "baseline's, the median of pairs of one block, so not the quotient of two medians; to fit: "
+    "to that of the same backend's keras arm. faster, slower: the interval excludes 1, by more "
+    "than the threshold and than the A/A difference, with 95 % confidence for all comparisons of "
+    "this session together; same: the interval is within the threshold. A/A: by how much the "
+    "baseline's own code differs from itself; it says nothing of a noisier arm, whose own "
+    "intervals are wider. compile s: the first epoch less a steady one, 0.00 where it is no "
+    "longer. break-even: epochs from which on it is never behind the baseline, starts included. "
+    "start s: from nothing to the end of the first epoch. of limit: the share that the epoch's "
+    "arithmetic would take at the rates that this framework reaches. accuracy: after 1 + blocks "
+    "epochs, mean ± sd over generations, and whether it is the baseline's within 0.25 points "
+    "(TOST). blocks: valid ones in so many generations. !: the time of other numbers: parity "
+    "departs or failed, or the accuracy is different; such an arm cannot lead."
 )
 
 
@@ -140,6 +146,7 @@ def _row(arm: ArmStanding, standing: Standing) -> dict[str, object]:
     row |= {"n_generations": arm.n_generations, "n_blocks": arm.n_blocks, "n_compiles_steady": arm.n_compiles_steady}
     for name in ("epoch_s", "ratio", "to_fit", "share_of_limit"):
         row |= _ends(name, getattr(arm, name))
+    row |= {"p_together": arm.p_together}
     row |= {"start_s": arm.start_s, "compile_s": arm.compile_s, "break_even": _never(arm.break_even), "energy_j": arm.energy_j}
     row |= {f"memory_{label.lower().replace(' ', '_')}_bytes": arm.memory_bytes.get(label) for label in _labels(standing)}
     row |= {"test_accuracy": mean, "test_accuracy_sd": plain(sd)}
@@ -192,8 +199,8 @@ def _has_energy(standing: Standing) -> bool:
 
 
 def _marked(arm: ArmStanding, figure: str) -> str:
-    """Mark a figure of an arm that departs: it is the time of other numbers."""
-    return f"{figure} !" if arm.parity == "departs" and figure != NONE else figure
+    """Mark a figure of an arm whose numbers are known to be others than they should be."""
+    return f"{figure} !" if arm.other_numbers and figure != NONE else figure
 
 
 def _interval(interval: Interval | None) -> str:
