@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from harness.judge.statistics import Equivalence, tost
-from harness.records.bench import End
+from harness.records.bench import Bench, End
+from harness.records.parity import Parity, verdict_in, verdicts_of
 
 MARGIN = 0.0025  # of test accuracy: a quarter of a point
 NOT_CHECKED = "not checked"
@@ -40,3 +42,92 @@ def why_other_numbers(parity: str, accuracies: Mapping[str, Equivalence | None])
             points = f"{100 * abs(mean.mid):.2f} points {'lower' if mean.mid < 0 else 'higher'}"
             return f"its accuracy is different: {points} than {whose} ({100 * mean.low:+.2f} to {100 * mean.high:+.2f})"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What a session says of one arm's numbers, beside an earlier session."""
+
+    name: str
+    parity: str  # the newest verdict: agrees, departs, failed, not checked
+    to_baseline: Equivalence | None  # its accuracy and the baseline's of its session, paired by generation; None for the baseline
+    to_base: Equivalence | None  # its accuracy and its own in the earlier session, likewise; None where nothing can be paired
+    unpaired: str = ""  # why nothing can be paired with the earlier session
+
+    @property
+    def why_failed(self) -> str:
+        """Why the numbers are known to be others than they should be, "" where that is not known."""
+        whose = {"in the earlier session": self.to_base, "the baseline's": self.to_baseline}
+        return why_other_numbers(self.parity, whose)
+
+    @property
+    def accuracy(self) -> str:
+        """The worse of the two verdicts on its accuracy, "" where there is none."""
+        found = {each.verdict for each in (self.to_baseline, self.to_base) if each}
+        return next((verdict for verdict in ("different", "inconclusive", "equivalent") if verdict in found), "")
+
+
+def numbers_of(head: Bench, base: Bench, parities: Iterable[Parity]) -> tuple[Numbers, ...]:
+    """Return what is known of the numbers of each arm of a session, its baseline among them.
+
+    Args:
+        head: the session in question.
+        base: an earlier one; where its models had the same weights, samples and order, accuracies are paired with its own.
+        parities: checks that say which arms of `head` compute the same model.
+    """
+    verdicts, found = verdicts_of(parities), []
+    before = {each.name: each for each in base.session.entrants if each.name != base.session.again}
+    baseline = accuracies_of(head.ends, head.session.baseline)
+    for entrant in head.session.entrants:
+        name, mine = entrant.name, accuracies_of(head.ends, entrant.name)
+        if name == head.session.again:
+            continue
+        is_there = before.get(name) == entrant
+        unpaired = _why_unpaired(head, base, name) if is_there else ""
+        shared = _shared(head, base, name) if is_there and not unpaired else ()
+        then = {each: accuracy for each, accuracy in accuracies_of(base.ends, name).items() if each in shared}
+        starts = [start for start in head.starts if start.name == name]
+        found.append(
+            Numbers(
+                name,
+                verdict_in(head.session, entrant, starts, verdicts),
+                None if name == head.session.baseline else paired_accuracy(mine, baseline),
+                paired_accuracy(mine, then),
+                unpaired,
+            )
+        )
+    return tuple(found)
+
+
+def remarks_on(numbers: Iterable[Numbers]) -> Iterable[str]:
+    """Say of which arms equal accuracy is not known, and why."""
+    several = tuple(numbers)
+    for why in dict.fromkeys(each.unpaired for each in several if each.unpaired):
+        names = ", ".join(each.name for each in several if each.unpaired == why)
+        yield f"{names}: accuracy is not compared with the earlier session's: {why}"
+    unclear = [each.name for each in several if each.accuracy == "inconclusive"]
+    if unclear:
+        yield f"{', '.join(unclear)}: equal accuracy is not known: too few generations, or too much noise (TOST is inconclusive)"
+
+
+def _why_unpaired(head: Bench, base: Bench, name: str) -> str:
+    """Return why no generation of an arm can be paired with one of the earlier session, "" where one can."""
+    here, there = head.session.n_blocks, base.session.n_blocks
+    if here != there:
+        return f"models trained {1 + there} epochs there, {1 + here} here"
+    return "" if _shared(head, base, name) else "seeds are not shared: no generation began with the same weights, samples and order"
+
+
+def _shared(head: Bench, base: Bench, name: str) -> frozenset[int]:
+    """Return the generations in which an arm had the same weights, samples and order in both sessions, by their digests."""
+    here, there = _inputs(head, name), _inputs(base, name)
+    return frozenset(each for each in here if here[each] == there.get(each))
+
+
+def _inputs(bench: Bench, name: str) -> dict[int, tuple[str, str, str]]:
+    """Return the digests of what an arm began with in each generation, where they are known."""
+    return {
+        start.generation: (start.weights_sha256, start.order_sha256, start.data_sha256)
+        for start in bench.starts
+        if start.name == name and start.status == "ok" and start.weights_sha256 and start.order_sha256 and start.data_sha256
+    }

@@ -8,9 +8,11 @@ import pytest
 
 from harness.judge import simulation
 from harness.judge.bench import standing
-from harness.judge.effect import over_generations
+from harness.judge.effect import LEVEL, over_generations
+from harness.judge.family import changes_together
 from harness.judge.paired import counted
 from harness.judge.simulation import Noise, Recorded, simulated
+from harness.judge.statistics import hodges_lehmann_shift
 from tests.simulation import whole_sessions
 from tests.unit.benches import BASE, bench
 
@@ -99,6 +101,23 @@ def test_the_sentences_of_real_standings_of_identical_arms_err_as_seldom_as_the_
         verdicts = {each.verdict for each in found.arms}
         n_wrong += bool({"faster", "slower"} & verdicts) or "times its epoch" in found.sentence or "the next" in found.sentence
     assert n_wrong / n_sessions <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / n_sessions)
+
+
+@pytest.mark.parametrize("n_arms", [2, 6, 12, 24])
+def test_of_two_sessions_of_unchanged_arms_at_most_5_percent_call_any_arm_changed(n_arms):
+    n_pairs, n_wrong, n_alone = 150, 0, 0
+    random = np.random.default_rng(n_arms)
+    for _ in range(n_pairs):
+        turns = NOISES["heavy tails"].draw(random, (2, 10, 4, n_arms))  # two sessions; the first arm is the baseline of both
+        logs = np.median(turns[..., 1:] - turns[..., :1], axis=2)
+        by_arm = {str(arm): tuple(dict(enumerate(each[:, arm].tolist())) for each in logs) for arm in range(n_arms - 1)}
+        together = changes_together(by_arm)
+        alone = {name: hodges_lehmann_shift([*then.values()], [*now.values()]) for name, (then, now) in by_arm.items()}
+        different = [name for name, shift in alone.items() if shift.excludes(0.0)]
+        n_alone += bool(different)
+        n_wrong += any(together[name] <= LEVEL for name in different)
+    assert n_wrong / n_pairs <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / n_pairs)
+    assert n_arms < 12 or n_alone / n_pairs > 0.15  # each by itself
 
 
 # From a recorded session
