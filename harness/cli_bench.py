@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -35,6 +35,10 @@ BaselineOption = Annotated[
 BudgetOption = Annotated[
     str | None, typer.Option(help="After the first, no generation begins that would end later: 10m, 90s, 1h; by default that of [bench].")
 ]
+AaOption = Annotated[
+    Literal["baseline", "each"] | None,
+    typer.Option("--aa", help="Whose code runs twice: the baseline's, or also an arm of each other backend, for its own A/A floor."),
+]
 SelfCheckOption = Annotated[
     bool, typer.Option("--self-check", help="Train nothing: check what the figures stand on, the newest session's noise among it.")
 ]
@@ -49,6 +53,7 @@ def bench(
     budget: BudgetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest session that is not complete.")] = False,
     stop_after: Annotated[int | None, typer.Option(min=1, help="End after so many generations; --resume goes on.")] = None,
+    aa: AaOption = None,
     pin: Annotated[str | None, typer.Option(help="Keep every worker to these cores, as 0,1.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Measure nothing: only show the newest session.")] = False,
     self_check: SelfCheckOption = False,
@@ -78,7 +83,7 @@ def bench(
         found, interrupted = known[0], False
     else:
         budget_s = _seconds(budget) if budget else whole.bench.budget_s
-        wanted = Wanted(arms, spec, baseline, generations, blocks, _cores(pin), threads, dataset, device)
+        wanted = Wanted(arms, spec, baseline, generations, blocks, _cores(pin), threads, dataset, device, aa)
         began = begun(wanted, whole, root, results, resume=resume)
         found, interrupted = sat(began, whole, root, results, budget_s, stop_after)
     settled = _shown(found, results, json, csv, markdown)

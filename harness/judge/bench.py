@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.judge.bench_remarks import remarks, why_invalid
-from harness.judge.effect import from_positive, judged, over_generations, too_few, unsound
+from harness.judge.effect import from_positive, judged, over_generations, too_few, unsound, worst_floor
 from harness.judge.family import Family, family_of, pairs_of
 from harness.judge.lead import Line, Rival, break_even, reigns, sentence, unchecked, with_fit
 from harness.judge.limit import limit_s
 from harness.judge.numbers import NOT_CHECKED, accuracies_of, paired_accuracy, why_other_numbers
 from harness.judge.paired import Counted, counted
 from harness.judge.statistics import Equivalence, Interval
-from harness.records.bench import Bench, End, Entrant, Rates
+from harness.records.bench import Bench, End, Entrant, Rates, original_of
 from harness.records.parity import Parity, Verdicts, verdict_in, verdicts_of
 
 FIT = "keras"  # the implementation
@@ -81,6 +81,7 @@ class Standing:
     why_invalid: tuple[str, ...]  # each reason with how often
     remarks: tuple[str, ...]
     own_cost: float | None  # share of the session's seconds that was neither a worker's start, turn nor end
+    floors: dict[str, Interval | None] = field(default_factory=dict)  # as `floor`, of each other arm that ran twice, by its name
 
 
 def standing(bench: Bench, parities: Iterable[Parity] = (), own_cost: float | None = None) -> Standing:
@@ -92,10 +93,11 @@ def standing(bench: Bench, parities: Iterable[Parity] = (), own_cost: float | No
         own_cost: share of the session's seconds that was neither a worker's start, turn nor end, where it is known.
     """
     session, count, verdicts = bench.session, counted(bench), verdicts_of(parities)
-    floor = over_generations(count.log_ratios(session.again, session.original).values()) if session.again else None
-    entrants = [entrant for entrant in session.entrants if entrant.name != session.again]
+    floors = {original_of(name): over_generations(count.log_ratios(name, original_of(name)).values()) for name in session.duplicates}
+    floor = floors.get(session.original)
+    entrants = [entrant for entrant in session.entrants if entrant.name not in session.duplicates]
     judged_names = [each.name for each in entrants if each.name not in bench.set_aside]
-    judge = Judge(count, floor, family_of(pairs_of(count, judged_names)))
+    judge = Judge(count, floor, floors, family_of(pairs_of(count, judged_names)))
     arms = tuple(_arm(bench, judge, entrant, verdicts) for entrant in entrants)
     reign, said = _first(judge, bench, arms)
     reasons = why_invalid(bench)
@@ -108,8 +110,9 @@ def standing(bench: Bench, parities: Iterable[Parity] = (), own_cost: float | No
         sentence=said,
         n_invalid=sum(bool(block.invalid) for block in bench.blocks),
         why_invalid=tuple(f"{reason} ({times} {'time' if times == 1 else 'times'})" for reason, times in reasons.items()),
-        remarks=tuple(remarks(bench, count, floor, {arm.name: arm.parity for arm in arms}, {arm.name: arm.other_numbers for arm in arms})),
+        remarks=tuple(remarks(bench, count, floors, {arm.name: arm.parity for arm in arms}, {arm.name: arm.other_numbers for arm in arms})),
         own_cost=own_cost,
+        floors={name: each for name, each in floors.items() if name != session.original},
     )
 
 
@@ -160,7 +163,7 @@ def _verdict(bench: Bench, compared: Rival) -> tuple[Verdict, str]:
 def _to_fit(bench: Bench, count: Counted, entrant: Entrant) -> Interval | None:
     """Return an arm's epoch to that of its backend's `fit`, None where there is none or it is this."""
     fits = [each.name for each in bench.session.entrants if each.backend == entrant.backend and each.implementation == FIT]
-    names = [name for name in fits if name not in (bench.session.again, entrant.name)]
+    names = [name for name in fits if name not in (*bench.session.duplicates, entrant.name)]
     return over_generations(count.log_ratios(entrant.name, names[0]).values()) if names else None
 
 
@@ -227,7 +230,8 @@ class Judge:
     """What every comparison of a session is judged by."""
 
     count: Counted
-    floor: Interval | None  # the ratio of the pair of identical arms
+    floor: Interval | None  # the ratio of the baseline's pair of identical arms
+    floors: Mapping[str, Interval | None]  # the same of every arm that runs twice, by its name
     family: Family
 
     def compare(self, name: str, other: str) -> Rival:
@@ -235,7 +239,13 @@ class Judge:
         logs = self.count.log_ratios(name, other)
         ratio = over_generations(logs.values())
         p_together = self.family.get(frozenset((name, other)), 1.0)
-        return Rival(name, ratio, *judged(ratio, len(logs), self.floor, p_together))
+        return Rival(name, ratio, *judged(ratio, len(logs), self._floor_of(name, other), p_together))
+
+    def _floor_of(self, name: str, other: str) -> Interval | None:
+        """Return the worst of the floors that speak for a comparison: the baseline's, and those of the two arms' backends."""
+        backends = {each.split("/")[0] for each in (name, other)}
+        floors = [floor for repeated, floor in self.floors.items() if repeated.split("/")[0] in backends]
+        return worst_floor([self.floor, *floors])
 
     def compare_all(self, names: Iterable[str], leader: str) -> list[Rival]:
         """Return how every other arm compares with the leader, the nearest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Literal, TypeGuard
 
 from harness.judge.statistics import Interval, hodges_lehmann, pseudomedian
@@ -59,6 +59,11 @@ def unsound(floor: Interval | None) -> str:
     if min(math.log(floor.high), -math.log(floor.low)) < -SETTLED:
         return f"identical code differed by {percent(floor.mid)} ({span(floor)}): this session is not sound"
     return ""
+
+
+def worst_floor(floors: Iterable[Interval | None]) -> Interval | None:
+    """Return the ratio of the pair where identical code differed more; that of an unsound one, where one is."""
+    return max(floors, key=lambda floor: (bool(unsound(floor)), abs(math.log(floor.mid)) if floor else math.inf))
 
 
 def judged(ratio: Interval | None, n_generations: int, floor: Interval | None, p_together: float) -> tuple[Finding, str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.judge.statistics import Equivalence, tost
-from harness.records.bench import Bench, End
-from harness.records.parity import Parity, verdict_in, verdicts_of
+from harness.records.bench import Bench, End, Entrant
+from harness.records.parity import Parity, Verdicts, verdict_in, verdicts_of
 
 MARGIN = 0.0025  # of test accuracy: a quarter of a point
 NOT_CHECKED = "not checked"
@@ -75,28 +75,24 @@ def numbers_of(head: Bench, base: Bench, parities: Iterable[Parity]) -> tuple[Nu
         base: an earlier one; where its models had the same weights, samples and order, accuracies are paired with its own.
         parities: checks that say which arms of `head` compute the same model.
     """
-    verdicts, found = verdicts_of(parities), []
-    before = {each.name: each for each in base.session.entrants if each.name != base.session.again}
-    baseline = accuracies_of(head.ends, head.session.baseline)
-    for entrant in head.session.entrants:
-        name, mine = entrant.name, accuracies_of(head.ends, entrant.name)
-        if name == head.session.again:
-            continue
-        is_there = before.get(name) == entrant
-        unpaired = _why_unpaired(head, base, name) if is_there else ""
-        shared = _shared(head, base, name) if is_there and not unpaired else ()
-        then = {each: accuracy for each, accuracy in accuracies_of(base.ends, name).items() if each in shared}
-        starts = [start for start in head.starts if start.name == name]
-        found.append(
-            Numbers(
-                name,
-                verdict_in(head.session, entrant, starts, verdicts),
-                None if name == head.session.baseline else paired_accuracy(mine, baseline),
-                paired_accuracy(mine, then),
-                unpaired,
-            )
-        )
-    return tuple(found)
+    verdicts = verdicts_of(parities)
+    entrants = [each for each in head.session.entrants if each.name not in head.session.duplicates]
+    return tuple(_numbers_of_arm(entrant, head, base, verdicts) for entrant in entrants)
+
+
+def _numbers_of_arm(entrant: Entrant, head: Bench, base: Bench, verdicts: Verdicts) -> Numbers:
+    name, baseline = entrant.name, head.session.baseline
+    mine = accuracies_of(head.ends, name)
+    unpaired = _why_unpaired(head, base, name) if entrant in base.session.entrants else ""
+    shared = _shared(head, base, name) if entrant in base.session.entrants and not unpaired else ()
+    then = {each: accuracy for each, accuracy in accuracies_of(base.ends, name).items() if each in shared}
+    return Numbers(
+        name=name,
+        parity=verdict_in(head.session, entrant, [start for start in head.starts if start.name == name], verdicts),
+        to_baseline=None if name == baseline else paired_accuracy(mine, accuracies_of(head.ends, baseline)),
+        to_base=paired_accuracy(mine, then),
+        unpaired=unpaired,
+    )
 
 
 def remarks_on(numbers: Iterable[Numbers]) -> Iterable[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.judge.effect import MIN_GENERATIONS, Finding, judged, over_generations, unsound
+from harness.judge.effect import MIN_GENERATIONS, Finding, judged, over_generations, unsound, worst_floor
 from harness.judge.family import changes_together
 from harness.judge.paired import Counted, counted
 from harness.judge.statistics import Interval, hodges_lehmann_shift
@@ -86,11 +86,10 @@ def _shift(before: list[float], logs: list[float]) -> Interval:
 
 def _floor(head: Bench, now: Counted, base: Bench, then: Counted) -> Interval | None:
     """Return the A/A ratio of the session where identical code differed more; that of an unsound one, where one is."""
-    floors = [
+    return worst_floor(
         over_generations(count.log_ratios(bench.session.again, bench.session.original).values())
         for bench, count in ((head, now), (base, then))
-    ]
-    return max(floors, key=lambda floor: (bool(unsound(floor)), abs(math.log(floor.mid)) if floor else math.inf))
+    )
 
 
 def incomparable(head: Bench, base: Bench) -> tuple[str, ...]:
@@ -160,4 +159,4 @@ def _left_out(head: Bench, base: Bench) -> Iterable[str]:
 
 def arms_of(bench: Bench) -> dict[str, Entrant]:
     """Return a session's arms by name, the duplicate left out."""
-    return {entrant.name: entrant for entrant in bench.session.entrants if entrant.name != bench.session.again}
+    return {entrant.name: entrant for entrant in bench.session.entrants if entrant.name not in bench.session.duplicates}

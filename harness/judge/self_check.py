@@ -69,7 +69,7 @@ def of_verdicts(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]:
     """
     session, count = bench.session, counted(bench)
     names = [each.name for each in session.entrants if each.name not in bench.set_aside]
-    n_arms = len(names) - (session.again in names)
+    n_arms = sum(name not in session.duplicates for name in names)
     alarms = f"of {n_arms} identical arms any is called faster or slower in at most {FALSE_ALARMS:.0%} of whole sessions"
     power = f"{session.original or 'code'} slower by {SLOWDOWN - 1:.0%} is called slower in at least {POWER:.0%}"
     n_paired = len(count.log_ratios(session.again, session.original)) if session.again else 0

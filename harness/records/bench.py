@@ -5,7 +5,7 @@ its end; for each block the turns of all its entrants. Whatever is killed, what 
 what is still to be measured follow from the plan.
 
 History of the format:
-1   first.
+1   first. Since harness 0.5.0 a session may have `repeats`; none in older ones.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Session(Frozen):
     cores: tuple[Count, ...] = ()  # that every worker is kept to; empty: as `threads` has it
     entrants: tuple[Entrant, ...]
     baseline: str  # an entrant's name
-    again: str = ""  # the name of the entrant that is another one's duplicate: the A/A arm
+    again: str = ""  # the name of the entrant that is the baseline's duplicate: the A/A arm
+    repeats: tuple[str, ...] = ()  # further duplicates, of an arm of each other backend (--aa each)
     n_generations: Count
     n_blocks: Count  # of each generation, after the first epoch
     seed: Count = 0  # of the orders; weights and samples of generation g (from 1) are those of seed g - 1
@@ -69,7 +70,17 @@ class Session(Frozen):
     @property
     def original(self) -> str:
         """The name of the entrant that `again` repeats."""
-        return self.again.removesuffix(" again")
+        return original_of(self.again)
+
+    @property
+    def duplicates(self) -> tuple[str, ...]:
+        """The names of all entrants that repeat another one, the baseline's first."""
+        return (*((self.again,) if self.again else ()), *self.repeats)
+
+
+def original_of(duplicate: str) -> str:
+    """Return the name of the entrant that a duplicate repeats."""
+    return duplicate.removesuffix(" again")
 
 
 class Start(Frozen):

@@ -25,15 +25,16 @@ LEGEND = (
     "baseline's, the median of pairs of one block, so not the quotient of two medians; to fit: "
     "to that of the same backend's keras arm. faster, slower: the interval excludes 1, by more "
     "than the threshold and than the A/A difference, with 95 % confidence for all comparisons of "
-    "this session together; same: the interval is within the threshold. A/A: by how much the "
-    "baseline's own code differs from itself; it says nothing of a noisier arm, whose own "
-    "intervals are wider. compile s: the first epoch less a steady one, 0.00 where it is no "
-    "longer. break-even: epochs from which on it is never behind the baseline, starts included. "
-    "start s: from nothing to the end of the first epoch. of limit: the share that the epoch's "
-    "arithmetic would take at the rates that this framework reaches. accuracy: after 1 + blocks "
-    "epochs, mean ± sd over generations, and whether it is the baseline's within 0.25 points "
-    "(TOST). blocks: valid ones in so many generations. !: the time of other numbers: parity "
-    "departs or failed, or the accuracy is different; such an arm cannot lead."
+    "this session together; same: the interval is within the threshold. A/A: by how much an "
+    "arm's own code differs from itself; the baseline's says nothing of a noisier arm, whose "
+    "intervals are wider (--aa each measures an arm of each backend). compile s: the first epoch "
+    "less a steady one, 0.00 where it is no longer. break-even: epochs from which on it is never "
+    "behind the baseline, starts included. start s: from nothing to the end of the first epoch. "
+    "of limit: the share that the epoch's arithmetic would take at the rates that this framework "
+    "reaches. accuracy: after 1 + blocks epochs, mean ± sd over generations, and whether it is "
+    "the baseline's within 0.25 points (TOST). blocks: valid ones in so many generations. !: the "
+    "time of other numbers: parity departs or failed, or the accuracy is different; such an arm "
+    "cannot lead."
 )
 
 
@@ -102,7 +103,7 @@ def cells(arm: ArmStanding, standing: Standing) -> tuple[str, ...]:
 
 def lines(standing: Standing, bench: Bench) -> list[tuple[str, str]]:
     """Return the sentences under the table, each with its colour."""
-    said = [(_floor(standing, bench), "cyan")]
+    said = [(line, "cyan") for line in _floors(standing)]
     said += [(f"{arm.name}: {arm.verdict}: {arm.reason}", STYLES[arm.verdict]) for arm in standing.arms if arm.reason]
     if standing.n_invalid:
         blocks = "1 block was" if standing.n_invalid == 1 else f"{standing.n_invalid} blocks were"
@@ -173,11 +174,13 @@ def _never(epochs: float | None) -> float | str | None:
     return "never" if epochs is not None and math.isinf(epochs) else epochs
 
 
-def _floor(standing: Standing, bench: Bench) -> str:
-    """Return what identical code differed by."""
-    if standing.floor is None:
-        return "A/A: identical code was not measured side by side, so nothing says what this session would call a difference without one"
-    return f"A/A: {bench.session.original} against itself, identical code: {_ratio(standing.floor)}; a smaller difference is noise"
+def _floors(standing: Standing) -> list[str]:
+    """Return what identical code differed by, of each arm that ran twice."""
+    each = {standing.baseline: standing.floor, **standing.floors}
+    known = {name: floor for name, floor in each.items() if floor is not None}
+    if not known:
+        return ["A/A: identical code was not measured side by side, so nothing says what this session would call a difference without one"]
+    return [f"A/A: {name} against itself, identical code: {_ratio(floor)}; a smaller difference is noise" for name, floor in known.items()]
 
 
 def _versions(standing: Standing) -> str:

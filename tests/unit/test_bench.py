@@ -445,6 +445,50 @@ def test_the_repeated_arm_is_no_comparison_of_the_family():
     assert arm(noisier).p_together == arm(made).p_together
 
 
+# An arm of each backend twice
+
+
+TWICE = "torch/keras again"
+
+
+def of_each(floors=(1.0,) * 8, torch=0.9, **changes):
+    """A session in which the baseline and an arm of PyTorch run twice, the latter's second process as given to the first."""
+    names = (BASE, JAX, "torch/keras", "torch/compiled", AGAIN, TWICE)
+
+    def seconds(name, generation, _):
+        plain = {BASE: 1.0, AGAIN: 1.0, JAX: 0.5, "torch/keras": torch, "torch/compiled": 0.8}
+        return plain[name] if name != TWICE else torch * floors[generation - 1]
+
+    return bench(dict.fromkeys(names, 1.0), seconds=seconds, n_blocks=2, again=AGAIN, repeats=(TWICE,), **changes)
+
+
+def test_every_repeated_arm_is_a_floor_and_none_is_a_row_or_leads():
+    found = standing(of_each())
+    assert [each.name for each in found.arms] == [BASE, JAX, "torch/keras", "torch/compiled"]
+    assert (found.floor.mid, {name: each.mid for name, each in found.floors.items()}) == (1.0, {"torch/keras": 1.0})
+    assert TWICE not in found.sentence
+    assert found.arms[3].to_fit.mid == pytest.approx(0.8 / 0.9)
+
+
+def test_a_noisy_backend_s_own_floor_speaks_for_its_arms_and_for_no_other():
+    noisy = [1.06 + 0.001 * number for number in range(8)]  # identical code of PyTorch's differs by 6 %
+    found = {each.name: each for each in standing(of_each(noisy)).arms}
+    assert found[JAX].verdict == "faster"
+    for name in ("torch/keras", "torch/compiled"):
+        assert found[name].verdict == "inconclusive"
+        assert "identical code differed by 6." in found[name].reason
+    assert any(said.startswith("torch/keras: identical code differed by 6.") for said in standing(of_each(noisy)).remarks)
+    calm = {each.name: each.verdict for each in standing(of_each()).arms}
+    assert calm["torch/keras"] == calm["torch/compiled"] == "faster"
+
+
+def test_a_difference_within_a_backend_s_own_floor_is_inconclusive():
+    wide = [0.94, 0.96, 1.0, 1.02, 1.1, 1.12, 1.14, 1.16]  # 5 %, and its interval holds 1
+    found = standing(of_each(wide, torch=0.97)).arms[2]
+    assert (found.verdict, "no more than identical code differed by" in found.reason) == ("inconclusive", True)
+    assert standing(of_each(torch=0.97)).arms[2].verdict == "faster"
+
+
 # Remarks
 
 

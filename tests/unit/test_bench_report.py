@@ -202,6 +202,13 @@ def test_energy_has_a_column_where_any_is_known_and_a_sentence_where_none_is():
     assert report.NO_ENERGY in report.markdown(STANDING, BENCH)
 
 
+def test_figures_of_an_arm_of_another_accuracy_or_a_failed_check_are_marked_too():
+    different = replace(SAME, verdict="different", mean=Interval(-0.89, -0.88, -0.87))
+    for changes in ({"accuracy": different}, {"parity": "failed"}):
+        rows = bars(report.markdown(replace(STANDING, arms=(ARMS[0], replace(ARMS[1], **changes))), BENCH))
+        assert rows[3][2:4] == ("0.153 (0.151-0.154) !", "0.292 (0.287-0.300) !")
+
+
 # The sentences
 
 
@@ -226,6 +233,16 @@ def test_under_the_table_stand_the_floor_the_reasons_the_blocks_and_the_cost():
 def test_without_a_pair_of_identical_arms_that_is_said():
     (line, *_) = report.lines(replace(STANDING, floor=None), BENCH)
     assert line[0].startswith("A/A: identical code was not measured side by side")
+
+
+def test_each_arm_that_ran_twice_has_its_own_line():
+    lines = [line for line, _ in report.lines(replace(STANDING, floors={"torch/keras": Interval(0.95, 1.03, 1.1)}), BENCH)]
+    assert lines[0].startswith("A/A: jax/keras against itself, identical code: 1.004")
+    assert lines[1] == "A/A: torch/keras against itself, identical code: 1.030 (0.950-1.100); a smaller difference is noise"
+
+
+def test_the_legend_says_that_the_baseline_s_floor_says_nothing_of_a_noisier_arm():
+    assert "the baseline's says nothing of a noisier arm" in report.LEGEND
 
 
 def test_the_heading_says_how_much_of_the_session_there_is():
