@@ -1,4 +1,4 @@
-"""The comparisons of one session as one family: what may be called different, so that all of them together err in 5 %."""
+"""The comparisons of one session as one family, so that all of them together err in 5 %."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ Pairs = Mapping[frozenset[str], Mapping[int, float]]
 
 
 def pairs_of(count: Counted, names: Sequence[str]) -> Pairs:
-    """Return every pair of a session's arms, compared in each generation. `names`: without the repeated arms."""
+    """Return every pair of these arms, repeated ones left out, compared in each generation."""
     return {frozenset(pair): count.log_ratios(*pair) for pair in itertools.combinations(names, 2)}
 
 
 def family_of(pairs: Pairs) -> Family:
     """Return the adjusted p-value of every pair.
 
-    All pairs are in it, not only those with the baseline. So the leader may be chosen from the same data and then be compared
-    with all others: whichever arm is chosen, its comparisons are among these (Hsu, Multiple Comparisons: Theory and Methods
-    (1996), chapter 5, on all pairwise comparisons). A pair with too few generations together is no comparison, and is left out.
+    All pairs are in it, not only those with the baseline. So the leader may be chosen from the same
+    data and then be compared with all others: whichever arm is chosen, its comparisons are among
+    these (Hsu, Multiple Comparisons: Theory and Methods (1996), chapter 5, on all pairwise
+    comparisons). A pair with too few generations together is no comparison, and is left out.
     """
     compared = {pair: logs for pair, logs in pairs.items() if len(logs) >= MIN_GENERATIONS}
     if len(compared) < 2:  # its own interval is the family's
@@ -41,7 +42,7 @@ def family_of(pairs: Pairs) -> Family:
 
 
 def changes_together(logs: Mapping[str, tuple[Mapping[int, float], Mapping[int, float]]]) -> dict[str, float]:
-    """Return the p-value of each arm's change from one session to another, adjusted for the changes of all arms.
+    """Return the p-value of each arm's change between two sessions, adjusted for all arms.
 
     Args:
         logs: by the arm's name, ln of its ratio to the baseline in each generation: then and now.

@@ -20,13 +20,13 @@ def accuracies_of(ends: Iterable[End], name: str) -> dict[int, float]:
 
 
 def paired_accuracy(mine: Mapping[int, float], other: Mapping[int, float]) -> Equivalence | None:
-    """Return whether two arms' accuracies are the same, paired by generation: one seed gave both their weights and samples."""
+    """Return whether two arms' accuracies are the same, paired by generation: seeds are shared."""
     differences = [mine[generation] - other[generation] for generation in mine if generation in other]
     return tost(differences, MARGIN) if differences else None
 
 
 def why_other_numbers(parity: str, accuracies: Mapping[str, Equivalence | None]) -> str:
-    """Return why an arm's numbers are known to be others than they should be, "" where that is not known.
+    """Return why an arm's numbers are known to be other ones, "" where that is not known.
 
     Args:
         parity: the newest verdict on the arm.
@@ -50,13 +50,13 @@ class Numbers:
 
     name: str
     parity: str  # the newest verdict: agrees, departs, failed, not checked
-    to_baseline: Equivalence | None  # its accuracy and the baseline's of its session, paired by generation; None for the baseline
-    to_base: Equivalence | None  # its accuracy and its own in the earlier session, likewise; None where nothing can be paired
+    to_baseline: Equivalence | None  # accuracy to its baseline's, by generation; None: it is this
+    to_base: Equivalence | None  # to its own in the earlier session; None: nothing can be paired
     unpaired: str = ""  # why nothing can be paired with the earlier session
 
     @property
     def why_failed(self) -> str:
-        """Why the numbers are known to be others than they should be, "" where that is not known."""
+        """Why the numbers are known to be other ones, "" where that is not known."""
         whose = {"in the earlier session": self.to_base, "the baseline's": self.to_baseline}
         return why_other_numbers(self.parity, whose)
 
@@ -72,7 +72,8 @@ def numbers_of(head: Bench, base: Bench, parities: Iterable[Parity]) -> tuple[Nu
 
     Args:
         head: the session in question.
-        base: an earlier one; where its models had the same weights, samples and order, accuracies are paired with its own.
+        base: an earlier one; where its models had the same weights, samples and order,
+            accuracies are paired with its own.
         parities: checks that say which arms of `head` compute the same model.
     """
     verdicts = verdicts_of(parities)
@@ -107,7 +108,7 @@ def remarks_on(numbers: Iterable[Numbers]) -> Iterable[str]:
 
 
 def _why_unpaired(head: Bench, base: Bench, name: str) -> str:
-    """Return why no generation of an arm can be paired with one of the earlier session, "" where one can."""
+    """Return why no generation can be paired with one of the earlier session, or ""."""
     here, there = head.session.n_blocks, base.session.n_blocks
     if here != there:
         return f"models trained {1 + there} epochs there, {1 + here} here"
@@ -115,7 +116,7 @@ def _why_unpaired(head: Bench, base: Bench, name: str) -> str:
 
 
 def _shared(head: Bench, base: Bench, name: str) -> frozenset[int]:
-    """Return the generations in which an arm had the same weights, samples and order in both sessions, by their digests."""
+    """Return the generations with the same weights, samples and order in both, by digests."""
     here, there = _inputs(head, name), _inputs(base, name)
     return frozenset(each for each in here if here[each] == there.get(each))
 

@@ -1,18 +1,23 @@
-"""Many comparisons at once: p-values that hold for all of them together, by exact rearrangement of the data.
+"""Many comparisons at once: p-values that hold for all of them together, by rearranging the data.
 
-A 95 % interval errs in 1 of 20 comparisons, so of 66 comparisons of identical arms some would nearly always be called
-different. The p-values here are adjusted: calling different only what has p <= 0.05 errs anywhere among all comparisons of one
-family in at most 5 % of families, whichever of the others are truly different.
+A 95 % interval errs in 1 of 20 comparisons, so of 66 comparisons of identical arms some would
+nearly always be called different. The p-values here are adjusted: calling different only what has p
+<= 0.05 errs anywhere among all comparisons of one family in at most 5 % of families, whichever of
+the others are truly different.
 
-How: under the null hypothesis the data of a generation could as well have had the other sign (or the other session). Every such
-rearrangement gives each comparison a statistic, and the largest statistic over the comparisons says what chance alone can
-reach. Generations are rearranged whole, so what comparisons share (one baseline, one disturbed generation) stays shared. The
-largest comparison is judged against the maximum over all of them, the next one against the maximum over the rest, and so on.
+How: under the null hypothesis the data of a generation could as well have had the other sign (or
+the other session). Every such rearrangement gives each comparison a statistic, and the largest
+statistic over the comparisons says what chance alone can reach. Generations are rearranged whole,
+so what comparisons share (one baseline, one disturbed generation) stays shared. The largest
+comparison is judged against the maximum over all of them, the next one against the maximum over the
+rest, and so on.
 
-Sources: Westfall and Young, Resampling-Based Multiple Testing (1993), algorithm 2.8 (free step-down); Romano and Wolf, Exact and
-Approximate Stepdown Methods for Multiple Hypothesis Testing, JASA 100 (2005), 94-108: exact with rearrangements, without an
-assumption on which hypotheses are true. Assumed: the differences of identical arms are jointly symmetric about zero (each
-difference is, because identical arms may change places); tests/simulation shows that skewed noise keeps the error rate.
+Sources: Westfall and Young, Resampling-Based Multiple Testing (1993), algorithm 2.8 (free
+step-down); Romano and Wolf, Exact and Approximate Stepdown Methods for Multiple Hypothesis Testing,
+JASA 100 (2005), 94-108: exact with rearrangements, without an assumption on which hypotheses are
+true. Assumed: the differences of identical arms are jointly symmetric about zero (each difference
+is, because identical arms may change places); tests/simulation shows that skewed noise keeps the
+error rate.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ import numpy as np
 
 from harness.judge.statistics import Floats
 
-N_REARRANGED = 4096  # at most; where there are more, as many are drawn, the observed data among them
+N_REARRANGED = 4096  # at most; of more, so many are drawn, the observed data among them
 EXACT_SIGNS = 12  # generations: up to here all signs are tried
 
 
@@ -32,9 +37,10 @@ def paired_p_values(differences: Floats, least: float) -> Floats:
     """Return an adjusted p-value of each comparison: that the centre of its differences is zero.
 
     Args:
-        differences: (n, comparisons), one row for each generation; nan where a comparison lacks a generation.
-        least: a difference of no consequence, in the same unit. It is added to each comparison's own spread (root of the sum of
-            squares), so that few values that happen to be nearly equal do not set what chance can reach.
+        differences: (n, comparisons), a row for each generation; nan where a comparison lacks one.
+        least: a difference of no consequence, in the same unit. It is added to each comparison's
+            own spread (root of the sum of squares), so that few values that happen to be nearly
+            equal do not set what chance can reach.
 
     Returns:
         (comparisons,), at least 2^(1 - n): with 5 rows or fewer nothing is below 0.05.
@@ -47,10 +53,10 @@ def paired_p_values(differences: Floats, least: float) -> Floats:
 
 
 def shifted_p_values(before: Floats, after: Floats, least: float) -> Floats:
-    """Return an adjusted p-value of each comparison: that two independent sets of generations have the same centre.
+    """Return an adjusted p-value of each comparison: that two sets of generations have one centre.
 
     Args:
-        before: (m, comparisons), one row for each generation; nan where a comparison lacks a generation.
+        before: (m, comparisons), a row for each generation; nan where a comparison lacks one.
         after: (n, comparisons), the same of the other set.
         least: as for `paired_p_values`.
 
@@ -71,7 +77,7 @@ def shifted_p_values(before: Floats, after: Floats, least: float) -> Floats:
 
 
 def _step_down(statistics: Floats) -> Floats:
-    """Return adjusted p-values of statistics (rearrangements, comparisons), whose first row is the observed one."""
+    """Return adjusted p-values of statistics (rearrangements, comparisons), observed row first."""
     order = np.argsort(statistics[0], kind="stable")
     observed = statistics[0, order]
     maxima = np.maximum.accumulate(statistics[:, order], axis=1)
@@ -82,7 +88,7 @@ def _step_down(statistics: Floats) -> Floats:
 
 
 def _signs(n: int) -> Floats:
-    """Return signs (rearrangements, n), the first row all 1. One of two opposite rows is enough: a size has no sign."""
+    """Return signs (rearrangements, n), the first row all 1, and one of each two opposite rows."""
     if n <= EXACT_SIGNS:
         return np.array([(1, *rest) for rest in itertools.product((1, -1), repeat=max(n - 1, 0))], np.float64)[:, :n]
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (N_REARRANGED, n))
@@ -91,7 +97,7 @@ def _signs(n: int) -> Floats:
 
 
 def _splits(m: int, n: int) -> Floats:
-    """Return which m of m + n generations make the first set (rearrangements, m + n), the first row as observed."""
+    """Return which m of m + n make the first set (rearrangements, m + n), observed row first."""
     if math.comb(m + n, m) <= N_REARRANGED:
         splits = np.zeros((math.comb(m + n, m), m + n))
         splits[np.arange(len(splits))[:, None], list(itertools.combinations(range(m + n), m))] = 1

@@ -136,7 +136,7 @@ def as_json(standing: Standing, bench: Bench) -> str:
     """Return everything but the single turns: the plan and the standing. A break-even that never comes is "never"."""
     said = plain(asdict(standing))
     for arm, row in zip(standing.arms, said["arms"], strict=True):
-        row["break_even"] = _never(arm.break_even)
+        row |= {"break_even": _never(arm.break_even), "other_numbers": arm.other_numbers}
     return json.dumps({"session": bench.session.model_dump(mode="json"), "standing": said}, indent=1, allow_nan=False) + "\n"
 
 
@@ -147,7 +147,7 @@ def _row(arm: ArmStanding, standing: Standing) -> dict[str, object]:
     row |= {"n_generations": arm.n_generations, "n_blocks": arm.n_blocks, "n_compiles_steady": arm.n_compiles_steady}
     for name in ("epoch_s", "ratio", "to_fit", "share_of_limit"):
         row |= _ends(name, getattr(arm, name))
-    row |= {"p_together": arm.p_together}
+    row |= {"p_together": arm.p_together, "other_numbers": arm.other_numbers}
     row |= {"start_s": arm.start_s, "compile_s": arm.compile_s, "break_even": _never(arm.break_even), "energy_j": arm.energy_j}
     row |= {f"memory_{label.lower().replace(' ', '_')}_bytes": arm.memory_bytes.get(label) for label in _labels(standing)}
     row |= {"test_accuracy": mean, "test_accuracy_sd": plain(sd)}

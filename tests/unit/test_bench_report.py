@@ -269,6 +269,7 @@ def test_the_json_is_strict_and_holds_the_plan_and_the_standing():
     assert whole["standing"]["reigns"][1] == {"name": "jax/compiled", "from_epoch": 6, "to_epoch": None}
     arms = whole["standing"]["arms"]
     assert [arm["break_even"] for arm in arms] == [None, 5.4, "never", None]
+    assert [arm["other_numbers"] for arm in arms] == ["", "", "it departs from the referee (harness parity says where)", ""]
     assert arms[3]["ratio"] == {"low": None, "mid": 235.8, "high": None}
     assert arms[2]["accuracy"]["mean"] == {"low": None, "mid": 0.1, "high": None}
 
