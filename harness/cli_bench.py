@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -40,6 +40,10 @@ BaselineOption = Annotated[
 BudgetOption = Annotated[
     str | None, typer.Option(help="After the first, no generation begins that would end later: 10m, 90s, 1h; by default that of [bench].")
 ]
+AaOption = Annotated[
+    Literal["baseline", "each"] | None,
+    typer.Option("--aa", help="Whose code runs twice: the baseline's, or also an arm of each other backend, for its own A/A floor."),
+]
 SelfCheckOption = Annotated[
     bool, typer.Option("--self-check", help="Train nothing: check what the figures stand on, the newest session's noise among it.")
 ]
@@ -54,6 +58,7 @@ def bench(
     budget: BudgetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest session that is not complete.")] = False,
     stop_after: Annotated[int | None, typer.Option(min=1, help="End after so many generations; --resume goes on.")] = None,
+    aa: AaOption = None,
     pin: Annotated[str | None, typer.Option(help="Keep every worker to these cores, as 0,1.")] = None,
     no_parity: Annotated[bool, typer.Option("--no-parity", help="Do not check first whether arms without a verdict agree.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Measure nothing: only show the newest session.")] = False,
@@ -86,7 +91,7 @@ def bench(
         found, interrupted = known[0], False
     else:
         budget_s = _seconds(budget) if budget else whole.bench.budget_s
-        wanted = Wanted(arms, spec, baseline, generations, blocks, _cores(pin), threads, dataset, device)
+        wanted = Wanted(arms, spec, baseline, generations, blocks, _cores(pin), threads, dataset, device, aa)
         began = begun(wanted, whole, root, results, resume=resume)
         first = (lambda session: None) if no_parity else partial(check_session, config=whole, root=root, results=results)
         found, interrupted = sat(began, whole, root, results, budget_s, stop_after, first, wait=not no_wait)

@@ -1,4 +1,4 @@
-"""`harness gate`: has an arm become slower since an earlier session? Exit 0 where none has, 1 where one has.
+"""`harness gate`: has an arm become slower, or its numbers others, since an earlier session? Exit 0 where none has, 1 where one has.
 
 Exit 3 where it cannot be told, 4 where the sessions must not be compared.
 """
@@ -52,9 +52,9 @@ def gate(
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Hold the newest complete bench session against an earlier one: which arms have become slower, and how sure?"""
+    """Hold the newest complete bench session against an earlier one: which arms have other numbers or have become slower?"""
     from harness.judge.gate import gated
-    from harness.records import bench_store
+    from harness.records import bench_store, store
     from harness.report.table import left_out
 
     known = results is not None and Path(against).is_dir()  # then nothing of backends.toml is needed
@@ -70,13 +70,14 @@ def gate(
     for entry in (*loaded.rejected, *earlier.rejected):
         say(f"! {left_out(entry)}", "yellow", stderr=True)
     base = _comparable(head, earlier, f"--against {against}")
-    found = gated(head, base, tolerance=tolerance)
+    parities = store.load_all(results).parities
+    found = gated(head, base, tolerance=tolerance, parities=parities)
     interrupted = False
     if found.suspects and confirm:
         say(f"{', '.join(found.suspects)}: may have regressed; measured again, in fresh blocks", "yellow")
         again, interrupted = _confirmed(found.suspects, head, config, results, wait=not no_wait)
         _same_ground(again, base)
-        found = gated(head, base, again, tolerance)
+        found = gated(head, base, again, tolerance, parities)
     _shown(found, json, junit, markdown)
     if interrupted or CODES[found.outcome]:
         raise typer.Exit(130 if interrupted else CODES[found.outcome])

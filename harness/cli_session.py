@@ -12,6 +12,7 @@ from harness.cli_shared import alone_on_machine, console_of, dataset_of, say, un
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
+    from harness.launch.session import Repeated
     from harness.records.bench import Bench, Part, Session
     from harness.spec.config import Config, Device
 
@@ -29,6 +30,7 @@ class Wanted:
     threads: str | None = None
     dataset: str | None = None
     device: Device = "auto"
+    aa: Repeated | None = None
 
 
 def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: bool) -> Bench:
@@ -45,7 +47,8 @@ def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: b
         sessions.planned_otherwise(
             there,
             {
-                "--arms": (names, {entrant.name for entrant in there.entrants} - {there.again}),
+                "--arms": (names, {entrant.name for entrant in there.entrants} - {*there.duplicates}),
+                "--aa": (wanted.aa, "each" if there.repeats else "baseline"),
                 "--spec": (wanted.spec, there.spec_name),
                 "--baseline": (wanted.baseline, there.baseline),
                 "--generations": (wanted.n_generations, there.n_generations),
@@ -87,6 +90,7 @@ def new(wanted: Wanted, whole: Config, root: Path, results: Path, arms: list[tup
         baseline=wanted.baseline,
         device=wanted.device,
         cores=wanted.cores or (),
+        aa=wanted.aa or "baseline",
     )
     sessions.requests(session, whole, dataset, host)  # or a refusal, before anything is kept
     sessions.possible(session, whole, root)

@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.judge.bench_remarks import blind, remarks, why_invalid
-from harness.judge.effect import Finding, from_positive, judged, over_generations, too_few, unsound
-from harness.judge.lead import Line, Rival, break_even, reigns, sentence, with_fit
+from harness.judge.effect import from_positive, judged, over_generations, too_few, unsound, worst_floor
+from harness.judge.family import Family, family_of, pairs_of
+from harness.judge.lead import Line, Rival, break_even, reigns, sentence, unchecked, with_fit
 from harness.judge.limit import limit_s
+from harness.judge.numbers import NOT_CHECKED, accuracies_of, paired_accuracy, why_other_numbers
 from harness.judge.paired import Counted, counted
-from harness.judge.statistics import Equivalence, Interval, tost
-from harness.records.bench import Bench, End, Entrant, Rates
+from harness.judge.statistics import Equivalence, Interval
+from harness.records.bench import Bench, End, Entrant, Rates, original_of
 from harness.records.parity import Parity, Verdicts, verdict_in, verdicts_of
 
 FIT = "keras"  # the implementation
-MARGIN = 0.0025  # of test accuracy: a quarter of a point
 Verdict = Literal["baseline", "faster", "slower", "same", "inconclusive", "set aside"]
 
 
@@ -49,6 +50,12 @@ class ArmStanding:
     test_accuracy: tuple[float, float] | None = None  # mean and sd over generations' seeds
     accuracy: Equivalence | None = None  # to the baseline's, paired by seed, margin 0.25 points; None for the baseline
     n_compiles_steady: int = 0  # in turns: 0, or its epochs hold compilation
+    p_together: float | None = None  # of `ratio` being 1, adjusted for all comparisons of the session; None where there is none
+
+    @property
+    def other_numbers(self) -> str:
+        """Why this arm's numbers are known to be others than they should be, so that it cannot lead; "" where that is not known."""
+        return why_other_numbers(self.parity, {"the baseline's": self.accuracy})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +75,13 @@ class Standing:
     baseline: str
     arms: tuple[ArmStanding, ...]  # in the session's order, the duplicate left out
     floor: Interval | None  # ratio of the A/A pair: identical code; None with too few generations or without a pair
-    reigns: tuple[Reign, ...]  # who is first, from 1 epoch on; arms that depart or are set aside never are
+    reigns: tuple[Reign, ...]  # who is first, from 1 epoch on; arms of other numbers or set aside never are
     sentence: str  # which arm wins for how many epochs, and how sure
     n_invalid: int  # blocks run again, or given up, by the limits
     why_invalid: tuple[str, ...]  # each reason with how often
     remarks: tuple[str, ...]
     own_cost: float | None  # share of the session's seconds that was neither a worker's start, turn nor end
+    floors: dict[str, Interval | None] = field(default_factory=dict)  # as `floor`, of each other arm that ran twice, by its name
 
 
 def standing(bench: Bench, parities: Iterable[Parity] = (), own_cost: float | None = None) -> Standing:
@@ -85,9 +93,13 @@ def standing(bench: Bench, parities: Iterable[Parity] = (), own_cost: float | No
         own_cost: share of the session's seconds that was neither a worker's start, turn nor end, where it is known.
     """
     session, count, verdicts = bench.session, counted(bench), verdicts_of(parities)
-    floor = over_generations(count.log_ratios(session.again, session.original).values()) if session.again else None
-    arms = tuple(_arm(bench, count, entrant, floor, verdicts) for entrant in session.entrants if entrant.name != session.again)
-    reign, said = _first(count, bench, arms, floor)
+    floors = {original_of(name): over_generations(count.log_ratios(name, original_of(name)).values()) for name in session.duplicates}
+    floor = floors.get(session.original)
+    entrants = [entrant for entrant in session.entrants if entrant.name not in session.duplicates]
+    judged_names = [each.name for each in entrants if each.name not in bench.set_aside]
+    judge = Judge(count, floor, floors, family_of(pairs_of(count, judged_names)), blind(bench))
+    arms = tuple(_arm(bench, judge, entrant, verdicts) for entrant in entrants)
+    reign, said = _first(judge, bench, arms)
     reasons = why_invalid(bench)
     return Standing(
         session_id=session.run_id,
@@ -98,22 +110,23 @@ def standing(bench: Bench, parities: Iterable[Parity] = (), own_cost: float | No
         sentence=said,
         n_invalid=sum(bool(block.invalid) for block in bench.blocks),
         why_invalid=tuple(f"{reason} ({times} {'time' if times == 1 else 'times'})" for reason, times in reasons.items()),
-        remarks=tuple(remarks(bench, count, floor, {arm.name: arm.parity for arm in arms})),
+        remarks=tuple(remarks(bench, count, floors, {arm.name: arm.parity for arm in arms}, {arm.name: arm.other_numbers for arm in arms})),
         own_cost=own_cost,
+        floors={name: each for name, each in floors.items() if name != session.original},
     )
 
 
-def _arm(bench: Bench, count: Counted, entrant: Entrant, floor: Interval | None, verdicts: Verdicts) -> ArmStanding:
-    name, baseline = entrant.name, bench.session.baseline
+def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> ArmStanding:
+    name, baseline, count = entrant.name, bench.session.baseline, judge.count
     starts = [start for start in bench.starts if start.name == name and start.status == "ok"]
     ends = [end for end in bench.ends if end.name == name and end.status == "ok"]
-    turns, steady_s, logs = count.of(name), count.steady_s(name), count.log_ratios(name, baseline)
+    turns, steady_s = count.of(name), count.steady_s(name)
     each = list(itertools.chain.from_iterable(turns.values()))
-    ratio, epoch_s = over_generations(logs.values()), from_positive(steady_s.values())
+    compared, epoch_s = judge.compare(name, baseline), from_positive(steady_s.values())
     first_s = _median(start.first_epoch_s for start in starts)
     line, base = _line(bench, count, name), _line(bench, count, baseline)
-    accuracies = _accuracies(ends, name)
-    verdict, reason = _verdict(bench, name, ratio, len(logs), floor)
+    accuracies = accuracies_of(ends, name)
+    verdict, reason = _verdict(bench, compared)
     return ArmStanding(
         name=name,
         device=starts[-1].device if starts else "",
@@ -124,7 +137,7 @@ def _arm(bench: Bench, count: Counted, entrant: Entrant, floor: Interval | None,
         n_generations=len(turns),
         n_blocks=len(each),
         epoch_s=epoch_s,
-        ratio=ratio,
+        ratio=compared.ratio,
         to_fit=_to_fit(bench, count, entrant),
         start_s=_median(start.total_s for start in starts),
         compile_s=max(0.0, first_s - epoch_s.mid) if first_s is not None and epoch_s else None,
@@ -133,29 +146,24 @@ def _arm(bench: Bench, count: Counted, entrant: Entrant, floor: Interval | None,
         memory_bytes=_largest(ends),
         energy_j=_median(turn.energy_j for turn in each if turn.energy_j is not None),
         test_accuracy=_mean_and_sd(list(accuracies.values())),
-        accuracy=None if name == baseline else _equivalence(accuracies, _accuracies(bench.ends, baseline)),
+        accuracy=None if name == baseline else paired_accuracy(accuracies, accuracies_of(bench.ends, baseline)),
         n_compiles_steady=sum(turn.n_compiles for turn in each),
+        p_together=judge.family.get(frozenset((name, baseline))),
     )
 
 
-def _verdict(bench: Bench, name: str, ratio: Interval | None, n_generations: int, floor: Interval | None) -> tuple[Verdict, str]:
-    if name in bench.set_aside:
-        return "set aside", bench.set_aside[name]
-    if name == bench.session.baseline:
+def _verdict(bench: Bench, compared: Rival) -> tuple[Verdict, str]:
+    if compared.name in bench.set_aside:
+        return "set aside", bench.set_aside[compared.name]
+    if compared.name == bench.session.baseline:
         return "baseline", ""
-    return _judged(bench, ratio, n_generations, floor)
-
-
-def _judged(bench: Bench, ratio: Interval | None, n_generations: int, floor: Interval | None) -> tuple[Finding, str]:
-    """Return what a ratio says: nothing sure where the session's disturbances cannot be seen."""
-    why = blind(bench)
-    return ("inconclusive", why) if why else judged(ratio, n_generations, floor)
+    return compared.finding, compared.reason
 
 
 def _to_fit(bench: Bench, count: Counted, entrant: Entrant) -> Interval | None:
     """Return an arm's epoch to that of its backend's `fit`, None where there is none or it is this."""
     fits = [each.name for each in bench.session.entrants if each.backend == entrant.backend and each.implementation == FIT]
-    names = [name for name in fits if name not in (bench.session.again, entrant.name)]
+    names = [name for name in fits if name not in (*bench.session.duplicates, entrant.name)]
     return over_generations(count.log_ratios(entrant.name, names[0]).values()) if names else None
 
 
@@ -191,51 +199,61 @@ def _line(bench: Bench, count: Counted, name: str) -> Line | None:
     return Line(name, start_s, epoch_s.mid) if start_s is not None and epoch_s else None
 
 
-def _first(count: Counted, bench: Bench, arms: Sequence[ArmStanding], floor: Interval | None) -> tuple[tuple[Reign, ...], str]:
+def _first(judge: Judge, bench: Bench, arms: Sequence[ArmStanding]) -> tuple[tuple[Reign, ...], str]:
     """Return who has trained so many epochs first, and the sentence that says so."""
-    lines = {
-        arm.name: line for arm in arms if arm.parity != "departs" and arm.verdict != "set aside" and (line := _line(bench, count, arm.name))
-    }
+    timed = {arm.name: line for arm in arms if arm.verdict != "set aside" and (line := _line(bench, judge.count, arm.name))}
+    able = {arm.name: arm for arm in arms if arm.name in timed and not arm.other_numbers}
+    lines = {name: timed[name] for name in able}
+    if timed and not lines:
+        return (), "No arm can lead: of every arm that was timed the numbers are known to be others than they should be."
     reign = reigns(lines.values())
-    leader = next((arm for arm in arms if reign and arm.name == reign[-1][0]), None)
-    rivals = (
-        sorted((_rival(bench, count, name, leader.name, floor) for name in lines if name != leader.name), key=_distance) if leader else []
-    )
-    undecided = (too_few(leader.n_generations) or blind(bench) or unsound(floor)) if leader else ""
-    said = [] if undecided else [_with_fit(count, bench, lines, floor)]
+    leader = able[reign[-1][0]] if reign else None
+    rivals = judge.compare_all(lines, leader.name) if leader else []
+    undecided = (too_few(leader.n_generations) or judge.unseen or unsound(judge.floor)) if leader else ""
+    said = [] if undecided else [_with_fit(judge, bench, lines)]
     said += [sentence(reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided)]
+    said += [unchecked([name for name, arm in able.items() if arm.parity == NOT_CHECKED], len(able))]
     return tuple(Reign(*each) for each in reign), " ".join(each for each in said if each)
 
 
-def _with_fit(count: Counted, bench: Bench, lines: Mapping[str, Line], floor: Interval | None) -> str:
+def _with_fit(judge: Judge, bench: Bench, lines: Mapping[str, Line]) -> str:
     """Return what the session says to those who train by `fit`; nothing where there is no other arm to take it for."""
     fits = {each.name for each in bench.session.entrants if each.implementation == FIT} & lines.keys()
     if not fits or fits == lines.keys():
         return ""
     first = min(fits, key=lambda name: lines[name].epoch_s)
-    return with_fit(first, sorted((_rival(bench, count, name, first, floor) for name in fits - {first}), key=_distance))
+    return with_fit(first, judge.compare_all(fits, first))
 
 
-def _rival(bench: Bench, count: Counted, name: str, leader: str, floor: Interval | None) -> Rival:
-    logs = count.log_ratios(name, leader)
-    ratio = over_generations(logs.values())
-    return Rival(name, ratio, *_judged(bench, ratio, len(logs), floor))
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What every comparison of a session is judged by."""
 
+    count: Counted
+    floor: Interval | None  # the ratio of the baseline's pair of identical arms
+    floors: Mapping[str, Interval | None]  # the same of every arm that runs twice, by its name
+    family: Family
+    unseen: str  # why disturbances could not be seen, so that nothing is sure; "" where they could
 
-def _distance(rival: Rival) -> float:
-    return rival.ratio.mid if rival.ratio else math.inf
+    def compare(self, name: str, other: str) -> Rival:
+        """Return how an arm's epoch compares with another's."""
+        logs = self.count.log_ratios(name, other)
+        ratio = over_generations(logs.values())
+        if self.unseen:
+            return Rival(name, ratio, "inconclusive", self.unseen)
+        p_together = self.family.get(frozenset((name, other)), 1.0)
+        return Rival(name, ratio, *judged(ratio, len(logs), self._floor_of(name, other), p_together))
 
+    def _floor_of(self, name: str, other: str) -> Interval | None:
+        """Return the worst of the floors that speak for a comparison: the baseline's, and those of the two arms' backends."""
+        backends = {each.split("/")[0] for each in (name, other)}
+        floors = [floor for repeated, floor in self.floors.items() if repeated.split("/")[0] in backends]
+        return worst_floor([self.floor, *floors])
 
-def _accuracies(ends: Iterable[End], name: str) -> dict[int, float]:
-    """Return an arm's test accuracy in each generation; of several processes the last one's."""
-    found = sorted((end for end in ends if end.name == name and end.status == "ok"), key=lambda end: end.process)
-    return {end.generation: end.test_accuracy for end in found if end.test_accuracy is not None}
-
-
-def _equivalence(mine: Mapping[int, float], base: Mapping[int, float]) -> Equivalence | None:
-    """Return whether two arms' accuracies are the same, paired by generation: one seed gave both their weights and samples."""
-    differences = [mine[generation] - base[generation] for generation in mine if generation in base]
-    return tost(differences, MARGIN) if differences else None
+    def compare_all(self, names: Iterable[str], leader: str) -> list[Rival]:
+        """Return how every other arm compares with the leader, the nearest first."""
+        rivals = (self.compare(name, leader) for name in names if name != leader)
+        return sorted(rivals, key=lambda rival: rival.ratio.mid if rival.ratio else math.inf)
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ from harness.judge.effect import known, unsound
 from harness.judge.paired import Counted
 from harness.judge.remarks import arithmetic, departed, not_checked, recompiled, taken_down
 from harness.judge.statistics import Interval
-from harness.records.bench import Bench, End, Start
+from harness.records.bench import Bench, End, Start, original_of
 from harness.records.parity import NOT_CHECKED
 
 FIGURE = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
@@ -25,20 +25,30 @@ def why_invalid(bench: Bench) -> Counter[str]:
     return reasons
 
 
-def remarks(bench: Bench, count: Counted, floor: Interval | None, parities: Mapping[str, str]) -> Iterable[str]:
+def remarks(
+    bench: Bench,
+    count: Counted,
+    floors: Mapping[str, Interval | None],
+    parities: Mapping[str, str],
+    other_numbers: Mapping[str, str],
+) -> Iterable[str]:
     """Say what would make a session less sure, or its arms less comparable, than they look.
 
     Args:
         bench: the session.
         count: what counts of it.
-        floor: the ratio of its pair of identical arms.
+        floors: the ratio of each pair of identical arms, by the arm's name.
         parities: what is known of each arm.
+        other_numbers: why each arm's numbers are known to be others than they should be, "" where that is not known.
     """
     yield from departed([name for name, parity in parities.items() if parity == "departs"])
     if why := blind(bench):
         yield f"{why}: nothing here is surer than inconclusive"
     yield from not_checked([name for name, parity in parities.items() if parity == NOT_CHECKED])
-    yield from _identical_code(bench, floor)
+    for name, why in other_numbers.items():
+        if why and parities[name] != "departs":
+            yield f"{name}: {why}, so it cannot lead: a time for other numbers is no comparison"
+    yield from _identical_code(bench, floors)
     yield from _processes(bench)
     yield from _lost(bench, count)
     starts = [start for start in bench.starts if start.status == "ok"]
@@ -62,15 +72,16 @@ def blind(bench: Bench) -> str:
     return "this system does not show what other processes do, so disturbances cannot be seen"
 
 
-def _identical_code(bench: Bench, floor: Interval | None) -> Iterable[str]:
+def _identical_code(bench: Bench, floors: Mapping[str, Interval | None]) -> Iterable[str]:
     """Say that nothing, or something bad, is known of how far identical code differs here."""
-    again = bench.session.again
-    if not again:
+    if not floors:
         yield "no arm is in it twice, so nothing says how far identical code differs here, and no arm is called faster or slower"
-    elif again in bench.set_aside:
-        yield f"{again} was set aside, and with it what says how far identical code differs: {bench.set_aside[again]}"
-    elif known(floor) and (why := unsound(floor)):
-        yield f"{why}; look for what disturbs it, and run it again"
+    for name in bench.session.duplicates:
+        floor = floors[original_of(name)]
+        if name in bench.set_aside:
+            yield f"{name} was set aside, and with it what says how far identical code differs: {bench.set_aside[name]}"
+        elif known(floor) and (why := unsound(floor)):
+            yield f"{original_of(name)}: {why}; look for what disturbs it, and run it again"
 
 
 def _processes(bench: Bench) -> Iterable[str]:

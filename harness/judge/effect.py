@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Literal, TypeGuard
 
 from harness.judge.statistics import Interval, hodges_lehmann, pseudomedian
 
 THRESHOLD = 0.02  # a smaller difference is of no consequence
 MIN_GENERATIONS = 6  # for a 95 % interval
+LEVEL = 0.04  # of a session: how often its comparisons of identical arms may err, all of them together. 5 % are promised: the
+# exact test assumes symmetric noise, and the rest is room for noise that is not
+TOGETHER = "all comparisons of this session together"
 Finding = Literal["faster", "slower", "same", "inconclusive"]
 SETTLED = math.log1p(THRESHOLD)  # as |ln ratio|: A to B and B to A are held to the same
 
@@ -58,13 +61,23 @@ def unsound(floor: Interval | None) -> str:
     return ""
 
 
-def judged(ratio: Interval | None, n_generations: int, floor: Interval | None) -> tuple[Finding, str]:
+def worst_floor(floors: Iterable[Interval | None]) -> Interval | None:
+    """Return the ratio of the pair where identical code differed more; that of an unsound one, where one is."""
+    return max(floors, key=lambda floor: (bool(unsound(floor)), abs(math.log(floor.mid)) if floor else math.inf))
+
+
+def judged(ratio: Interval | None, n_generations: int, floor: Interval | None, p_together: float) -> tuple[Finding, str]:
     """Return what a ratio of two epoch times says of the first, and of "inconclusive" why.
+
+    "same" is judged by the interval of this ratio alone. It needs no correction for the other comparisons: identical arms are
+    never called same in error, one comparison errs in at most 5 %, and that several arms are all the same is concluded only where
+    each of them is (an intersection-union test, of the same level: Berger 1982).
 
     Args:
         ratio: as `over_generations` gives it.
         n_generations: that it was taken over.
         floor: the same of the session's pair of identical arms.
+        p_together: the p-value of this difference, adjusted for all comparisons of the session: see `family_of`.
     """
     if not known(ratio):
         return "inconclusive", too_few(n_generations)
@@ -82,6 +95,8 @@ def judged(ratio: Interval | None, n_generations: int, floor: Interval | None) -
         )
     if effect <= least:
         return "inconclusive", f"{percent(ratio.mid)} is no more than identical code differed by, {percent(floor.mid if floor else 1.0)}"
+    if p_together > LEVEL:
+        return "inconclusive", f"the interval {span(ratio)} excludes 1 by itself, but not with 95 % confidence for {TOGETHER}"
     return ("faster" if ratio.mid < 1 else "slower"), ""
 
 

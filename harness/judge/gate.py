@@ -1,19 +1,22 @@
 """What has changed from one session to another, and what a second look at it says -> passed, regressed or inconclusive.
 
-Of many arms that have not changed some will look slower: an arm is called regressed only where fresh blocks say so again.
+Equal numbers first: an arm of another accuracy, or that departs from the referee, has failed, whatever its time. Then speed: an
+arm is called regressed only where all changes together are judged so (see `changes_together`), and fresh blocks say so again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.judge.numbers import Numbers, numbers_of, remarks_on
 from harness.judge.regression import Change, regressions, remarks
 from harness.records.bench import Bench
+from harness.records.parity import Parity
 
 Outcome = Literal["passed", "regressed", "inconclusive"]
-Finding = Literal["regressed", "failed", "suspected", "not confirmed", "improved", "unchanged", "inconclusive"]
+Finding = Literal["regressed", "failed", "suspected", "not confirmed", "slower within tolerance", "improved", "unchanged", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +27,44 @@ class Gate:
     base: Bench
     changes: tuple[Change, ...]
     tolerance: float  # a slowdown of more than this must be excluded for an arm to pass
+    numbers: tuple[Numbers, ...]  # of each arm of head, its baseline among them
     again: Mapping[str, Change] = field(default_factory=dict)  # by the arm's name; empty where nothing was confirmed
     session_again: str = ""
     remarks: tuple[str, ...] = ()
 
     @property
     def suspects(self) -> tuple[str, ...]:
-        """The arms that look slower."""
-        return tuple(change.name for change in self.changes if change.trend == "regressed")
+        """The arms that look slower, by what may be more than the tolerance; none where the baseline of all ratios has failed."""
+        if self.head.session.baseline in self.failures:
+            return ()
+        looks_slower = [change for change in self.changes if change.trend == "regressed" and not self.within(change)]
+        return tuple(change.name for change in looks_slower if change.name not in self.failures)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """The arms of head that no longer train, or whose numbers are others than they should be, each with the reason."""
+        aside = {name: f"no longer trains: set aside: {why}" for name, why in self.head.set_aside.items()}
+        found = {each.name: aside.get(each.name, each.why_failed) for each in self.numbers}
+        return {name: why for name, why in found.items() if why}
 
     def finding(self, change: Change) -> Finding:
         """Return what is found of an arm, after the second look where there was one."""
-        if change.name in self.head.set_aside:
+        if change.name in self.failures:
             return "failed"
-        if change.trend == "inconclusive" and self.within(change):
-            return "unchanged"
+        if self.within(change) and change.trend in ("inconclusive", "regressed"):
+            return "unchanged" if change.trend == "inconclusive" else "slower within tolerance"
         if change.trend != "regressed":
             return change.trend
-        if not self.session_again:
-            return "suspected"
-        second = self.again[change.name].trend if change.name in self.again else "inconclusive"
-        return "not confirmed" if second in ("unchanged", "improved") else second
+        return self._confirmed(change.name) if self.session_again else "suspected"
+
+    def _confirmed(self, name: str) -> Finding:
+        """Return what the second look says of a suspect."""
+        second = self.again.get(name)
+        if second is None:
+            return "inconclusive"
+        if self.within(second):
+            return "slower within tolerance" if second.trend == "regressed" else "not confirmed"
+        return second.trend
 
     def within(self, change: Change) -> bool:
         """Say whether a slowdown of more than the tolerance is excluded: by the interval, in sessions that are sound."""
@@ -54,12 +74,18 @@ class Gate:
     def outcome(self) -> Outcome:
         """What all of it comes to."""
         found = {self.finding(change) for change in self.changes}
-        if found & {"regressed", "failed"}:
+        if self.failures or "regressed" in found:
             return "regressed"
         return "inconclusive" if found & {"suspected", "inconclusive"} else "passed"
 
 
-def gated(head: Bench, base: Bench, confirmation: Bench | None = None, tolerance: float = 0.05) -> Gate:
+def gated(
+    head: Bench,
+    base: Bench,
+    confirmation: Bench | None = None,
+    tolerance: float = 0.05,
+    parities: Iterable[Parity] = (),
+) -> Gate:
     """Return what has become of each arm.
 
     Args:
@@ -67,7 +93,17 @@ def gated(head: Bench, base: Bench, confirmation: Bench | None = None, tolerance
         base: an earlier one that it may be compared with.
         confirmation: a session of the suspects and the baseline, of the same code as `head`; None where there is none yet.
         tolerance: 0.05: an arm passes where it is not slower by more than 5 %, with 95 % confidence.
+        parities: checks that say which arms of `head` compute the same model.
     """
     again = {change.name: change for change in regressions(confirmation, base)} if confirmation else {}
-    session_again = confirmation.session.run_id if confirmation else ""
-    return Gate(head, base, regressions(head, base), tolerance, again, session_again, remarks(head, base))
+    numbers = numbers_of(head, base, parities)
+    return Gate(
+        head=head,
+        base=base,
+        changes=regressions(head, base),
+        tolerance=tolerance,
+        numbers=numbers,
+        again=again,
+        session_again=confirmation.session.run_id if confirmation else "",
+        remarks=(*remarks(head, base), *remarks_on(numbers)),
+    )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from harness.judge.effect import Finding, known, percent, span
+from harness.judge.effect import TOGETHER, Finding, known, percent, span
 from harness.judge.statistics import Interval
 
 
@@ -27,7 +27,7 @@ class Rival(NamedTuple):
 
     name: str
     ratio: Interval | None  # its epoch to the leader's
-    finding: Finding  # of the rival: "slower" is what a sure lead needs
+    finding: Finding  # of the rival: a lead needs "slower"
     reason: str
 
 
@@ -108,6 +108,14 @@ def with_fit(leader: str, rivals: Sequence[Rival]) -> str:
     return f"With compile and fit: {leader}; {', '.join(said)}."
 
 
+def unchecked(names: Sequence[str], n_arms: int) -> str:
+    """Return in one sentence which of so many arms that could lead were never held to the referee, "" where all were."""
+    if not names:
+        return ""
+    which = "No arm was" if len(names) == n_arms else f"{', '.join(names)}: not"
+    return f"{which} checked against the referee, so equal numbers are not known (nox -s parity checks them)."
+
+
 def _sure(ratio: Interval) -> str:
     return f" ({ratio.low:.2f}-{ratio.high:.2f} with 95 % confidence)" if known(ratio) else ""
 
@@ -121,7 +129,7 @@ def _epochs(first: int, last: int | None) -> str:
 def _lead(nearest: Rival) -> str:
     """Return by how much the leader's epoch is ahead of the nearest arm's."""
     by = f"{nearest.ratio.mid:.2f} times as long ({nearest.ratio.low:.2f}-{nearest.ratio.high:.2f})" if nearest.ratio else "longer"
-    return f"an epoch of {nearest.name}, the next, takes {by}, a lead that is certain beyond the A/A floor"
+    return f"an epoch of {nearest.name}, the next, takes {by}: longer with 95 % confidence for {TOGETHER}, and by more than the A/A floor"
 
 
 def _told(rival: Rival) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.judge.bench_remarks import blind
-from harness.judge.effect import MIN_GENERATIONS, Finding, judged, over_generations, unsound
+from harness.judge.effect import MIN_GENERATIONS, Finding, judged, over_generations, unsound, worst_floor
+from harness.judge.family import changes_together
 from harness.judge.paired import Counted, counted
 from harness.judge.statistics import Interval, hodges_lehmann_shift
 from harness.records.bench import Bench, Entrant
@@ -39,34 +40,44 @@ def regressions(head: Bench, base: Bench) -> tuple[Change, ...]:
     An arm is compared with its session's baseline, which shared the machine with it: seconds of two days are not comparable.
     So where the baseline itself has become slower, all others look faster; let it be an arm that does not change.
 
+    The changes of all arms are one family, as the pairs of a session are: see `changes_together`.
+
     Args:
         head: the session in question.
         base: an earlier one, with nothing that `incomparable` names.
     """
     now, then = counted(head), counted(base)
     floor = _floor(head, now, base, then)
-    names = [name for name in _arms(base) if _arms(head).get(name) == _arms(base)[name] and name != head.session.baseline]
-    return tuple(_change(name, (head, now), (base, then), floor) for name in names)
+    names = [name for name in arms_of(base) if arms_of(head).get(name) == arms_of(base)[name] and name != head.session.baseline]
+    logs = {name: (then.log_ratios(name, base.session.baseline), now.log_ratios(name, head.session.baseline)) for name in names}
+    together, unseen = changes_together(logs), blind(head) or blind(base)
+    return tuple(_change(name, head, logs[name], floor, together.get(name, 1.0), unseen) for name in names)
 
 
-def _change(name: str, head: tuple[Bench, Counted], base: tuple[Bench, Counted], floor: Interval | None) -> Change:
-    logs, before = ([*count.log_ratios(name, bench.session.baseline).values()] for bench, count in (head, base))
-    n = min(len(logs), len(before))
-    change = _shift(before, logs) if n else None
-    finding, reason = judged(change, n, floor)
-    unseen = blind(head[0]) or blind(base[0])
+def _change(
+    name: str,
+    head: Bench,
+    logs: tuple[Mapping[int, float], Mapping[int, float]],
+    floor: Interval | None,
+    p_together: float,
+    unseen: str,
+) -> Change:
+    before, after = ([*each.values()] for each in logs)
+    n = min(len(before), len(after))
+    change = _shift(before, after) if n else None
+    finding, reason = judged(change, n, floor, p_together)
     if unseen:
         finding, reason = "inconclusive", unseen
-    if aside := head[0].set_aside.get(name):
+    if aside := head.set_aside.get(name):
         finding, reason = "inconclusive", f"set aside: {aside}"
     return Change(
         name,
         TRENDS[finding],
         reason,
         over_generations(before),
-        over_generations(logs),
+        over_generations(after),
         change,
-        (len(before), len(logs)),
+        (len(before), len(after)),
         bool(unsound(floor) or unseen),
     )
 
@@ -80,11 +91,10 @@ def _shift(before: list[float], logs: list[float]) -> Interval:
 
 def _floor(head: Bench, now: Counted, base: Bench, then: Counted) -> Interval | None:
     """Return the A/A ratio of the session where identical code differed more; that of an unsound one, where one is."""
-    floors = [
+    return worst_floor(
         over_generations(count.log_ratios(bench.session.again, bench.session.original).values())
         for bench, count in ((head, now), (base, then))
-    ]
-    return max(floors, key=lambda floor: (bool(unsound(floor)), abs(math.log(floor.mid)) if floor else math.inf))
+    )
 
 
 def incomparable(head: Bench, base: Bench) -> tuple[str, ...]:
@@ -121,7 +131,7 @@ def _ground(bench: Bench) -> dict[str, str]:
     session = bench.session
     spec = session.spec.model_dump(mode="json", exclude={"dataset", "epochs"})
     data = f"{session.data.name} ({session.data.sha256[:8]}), {session.data.n_train} samples"
-    arm = _arms(bench).get(session.baseline)
+    arm = arms_of(bench).get(session.baseline)
     asked = f" ({identify_arm(arm.module, arm.options).removesuffix(' {}')})" if arm else ""
     return {
         "machine": session.host.machine,
@@ -165,7 +175,7 @@ def _contents(bench: Bench) -> dict[str, str]:
 
 
 def _left_out(head: Bench, base: Bench) -> Iterable[str]:
-    here, there = _arms(head), _arms(base)
+    here, there = arms_of(head), arms_of(base)
     for name in dict.fromkeys((*there, *here)):
         if name not in here or name not in there:
             yield f"{name}: only {'here' if name in here else 'there'}, so nothing is said of it"
@@ -174,6 +184,6 @@ def _left_out(head: Bench, base: Bench) -> Iterable[str]:
             yield f"{name}: {' there, '.join(asked)} here, so it is another arm"
 
 
-def _arms(bench: Bench) -> dict[str, Entrant]:
+def arms_of(bench: Bench) -> dict[str, Entrant]:
     """Return a session's arms by name, the duplicate left out."""
-    return {entrant.name: entrant for entrant in bench.session.entrants if entrant.name != bench.session.again}
+    return {entrant.name: entrant for entrant in bench.session.entrants if entrant.name not in bench.session.duplicates}

@@ -1,93 +1,40 @@
-"""How often the rules of `effect` are wrong, and how often they find what is there: from a recorded session, and from a model of noise."""
+"""How often the verdicts of a whole session are wrong, and how often they find what is there: from recorded and from modelled noise."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from harness.judge.effect import Finding, judged, over_generations
-from harness.judge.paired import counted
-from harness.judge.statistics import Floats
-from harness.records.bench import Bench, Block, Turn
+from harness.judge.effect import LEVEL, Finding, judged, over_generations
+from harness.judge.family import family_of
+from harness.judge.paired import Counted
+from harness.judge.statistics import Floats, Interval
 
 Generator = np.random.Generator
+Shape = tuple[int, int, int, int]
+"""Sessions, generations, blocks of each, entrants."""
+
+
+class Source(Protocol):
+    """What makes a turn longer or shorter without the code's doing."""
+
+    def draw(self, random: Generator, shape: Shape) -> Floats:
+        """Return ln seconds of turns of identical code."""
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorRates:
-    """What became of so many simulated comparisons of one arm with another."""
+class Rates:
+    """What became of so many simulated sessions."""
 
     n_sessions: int
-    shares: Mapping[Finding, float]
-
-    @property
-    def different(self) -> float:
-        """Share that was called faster or slower: of identical arms, the error rate."""
-        return self.shares["faster"] + self.shares["slower"]
-
-
-def resampled(bench: Bench, random: Generator, slowdown: Mapping[str, float] | None = None, *, n_generations: int | None = None) -> Bench:
-    """Return a session as it might have been: generations drawn with replacement, and in each of them its valid blocks.
-
-    The turns of a block stay together, since they share what happened to the machine. In each generation the two of the A/A
-    pair exchange their names by the toss of a coin: whatever one process kept over the other, as a pair they differ by nothing.
-    Blocks that are drawn anew add their noise once more to that of the recorded ones, so what is found is found a little less often.
-
-    Args:
-        bench: a session with generations that count.
-        random: draws them.
-        slowdown: by how much each entrant's turns are made longer, 1.05 for 5 %: the planted difference.
-        n_generations: of the session made; by default as many as count in this one.
-    """
-    count, session = counted(bench), bench.session
-    valid = {(block.generation, block.block): block for block in sorted(bench.blocks, key=lambda block: block.attempt) if not block.invalid}
-    whole = [generation for generation, blocks in count.turns.items() if len(blocks) >= count.n_least]
-    drawn = random.choice(whole, n_generations or len(whole))
-    blocks: list[Block] = []
-    for number, generation in enumerate(drawn, start=1):
-        its = [block for (of, _), block in valid.items() if of == generation]
-        names = {session.again: session.original, session.original: session.again} if session.again and random.random() < 0.5 else {}
-        for place, chosen in enumerate(random.choice(len(its), session.n_blocks), start=1):
-            turns = {names.get(name, name): turn for name, turn in its[chosen].turns.items()}
-            update = {"generation": number, "block": place, "attempt": 1, "turns": _slower(turns, slowdown or {})}
-            blocks.append(its[chosen].model_copy(update=update))
-    return bench.model_copy(update={"session": session.model_copy(update={"n_generations": len(drawn)}), "blocks": tuple(blocks)})
-
-
-def _slower(turns: Mapping[str, Turn], slowdown: Mapping[str, float]) -> dict[str, Turn]:
-    return {
-        name: turn.model_copy(update={"seconds": turn.seconds * slowdown[name]}) if name in slowdown else turn
-        for name, turn in turns.items()
-    }
-
-
-def error_rates(bench: Bench, random: Generator, *, n_sessions: int, slowdown: float = 1.0, n_generations: int | None = None) -> ErrorRates:
-    """Return what the second of a session's identical arms would be called in sessions like this one, were it slower by so much.
-
-    Each time one resampled session gives the comparison, and another one the A/A floor that it is held to.
-
-    Args:
-        bench: a session with an A/A pair.
-        random: draws the sessions.
-        n_sessions: how many.
-        slowdown: 1: not slower at all, and whatever is called faster or slower is an error.
-        n_generations: of each; by default as many as count in this one.
-    """
-    again, original = bench.session.again, bench.session.original
-    found: list[Finding] = []
-    for _ in range(n_sessions):
-        planted, plain = (resampled(bench, random, {again: by}, n_generations=n_generations) for by in (slowdown, 1.0))
-        logs, floor = (counted(each).log_ratios(again, original).values() for each in (planted, plain))
-        found.append(judged(over_generations(logs), len(logs), over_generations(floor))[0])
-    return _rates(found)
-
-
-def _rates(found: list[Finding]) -> ErrorRates:
-    findings: tuple[Finding, ...] = ("faster", "slower", "same", "inconclusive")
-    return ErrorRates(len(found), {finding: found.count(finding) / len(found) for finding in findings})
+    wrong: float  # share of sessions in which any two identical arms were called different
+    shares: Mapping[Finding, float]  # of the findings on the last arm, compared with the baseline
+    coverage: float  # how often the 95 % interval of that comparison holds the truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +61,107 @@ class Noise:
         return random.standard_t(self.freedom, shape) / math.sqrt(self.freedom / (self.freedom - 2))
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The noise of a recorded session: what is left of its turns without the arm's own speed and what all of a block share.
+
+    A stream is what one process did in one generation: processes differ for as long as they live, so streams stay whole.
+    """
+
+    turns: Floats  # (turns,), ln seconds, stream after stream
+    first: tuple[int, ...]  # of each stream, the index of its first turn
+    n_turns: tuple[int, ...]  # of each stream
+
+    @classmethod
+    def of(cls, count: Counted, names: Sequence[str]) -> Recorded:
+        """Return the noise of some entrants; of identical ones it is that of their code.
+
+        Args:
+            count: what counts of the session.
+            names: the entrants, two or more.
+        """
+        whole = [[turns for turns in blocks if set(names) <= turns.keys()] for blocks in count.turns.values()]
+        logs = [np.log([[turns[name].seconds for name in names] for turns in blocks]) for blocks in whole if len(blocks) >= count.n_least]
+        alone = [each - np.median(each, axis=1, keepdims=True) for each in logs]
+        speed = np.median(np.concatenate(alone), axis=0)
+        lost = math.sqrt(len(names) / (len(names) - 1))  # the block's median took a part of each entrant's noise with it
+        streams = [(each[:, place] - speed[place]) * lost for each in alone for place in range(len(names))]
+        n_turns = tuple(map(len, streams))
+        return cls(np.concatenate(streams), (0, *itertools.accumulate(n_turns[:-1])), n_turns)
+
+    def draw(self, random: Generator, shape: Shape) -> Floats:
+        """Return ln seconds (sessions, generations, blocks, entrants): a stream for each process, turns drawn from it."""
+        sessions, generations, _, entrants = shape
+        stream = random.integers(len(self.first), size=(sessions, generations, 1, entrants))
+        places = (random.random(shape) * np.take(self.n_turns, stream)).astype(int)
+        return np.asarray(self.turns[np.take(self.first, stream) + places], np.float64)
+
+
 def simulated(
-    noise: Noise, random: Generator, *, n_sessions: int, n_generations: int, n_blocks: int, slowdown: float = 1.0
-) -> tuple[ErrorRates, float]:
-    """Return what an arm slower by so much is called in sessions of such noise, and how often the 95 % interval holds the truth.
+    noise: Source,
+    random: Generator,
+    *,
+    n_sessions: int,
+    n_generations: int,
+    n_blocks: int,
+    n_arms: int = 2,
+    slowdown: float = 1.0,
+) -> Rates:
+    """Return how sessions of arms with identical code are judged, all but the last of which are equally fast.
+
+    Every pair of arms counts, so whichever of them a table, a leader's sentence or a sentence on `fit` shows, an error is counted.
 
     Args:
-        noise: of every process and every turn.
+        noise: of every turn.
         random: draws it.
         n_sessions: how many.
         n_generations: of each.
         n_blocks: of each generation.
-        slowdown: of the arm; the baseline and the arm that repeats it have none.
+        n_arms: of each session; the first is the baseline, whose code runs once more for the A/A floor.
+        slowdown: of the last arm; 1: it is identical too.
     """
-    turns = noise.draw(random, (n_sessions, n_generations, n_blocks, 3))  # baseline, arm, baseline again
-    arms, floors = (np.median(turns[..., entrant] - turns[..., 0], axis=2) for entrant in (1, 2))
-    ratios = [over_generations(logs) for logs in (arms + math.log(slowdown)).tolist()]
-    found = [judged(ratio, n_generations, over_generations(logs))[0] for ratio, logs in zip(ratios, floors.tolist(), strict=True)]
-    return _rates(found), float(np.mean([ratio is not None and not ratio.excludes(slowdown) for ratio in ratios]))
+    found: list[Finding] = []
+    n_wrong = n_held = 0
+    for _ in range(n_sessions):
+        turns = noise.draw(random, (1, n_generations, n_blocks, n_arms + 1))[0]
+        turns[..., n_arms - 1] += math.log(slowdown)
+        session = _Session(turns, n_arms)
+        same = range(n_arms) if slowdown == 1 else range(n_arms - 1)
+        n_wrong += any(session.different(one, other) for one, other in itertools.combinations(same, 2))
+        ratio, finding = session.judge(n_arms - 1, 0)
+        n_held += ratio is not None and not ratio.excludes(slowdown)
+        found.append(finding)
+    findings: tuple[Finding, ...] = ("faster", "slower", "same", "inconclusive")
+    shares = {each: found.count(each) / n_sessions for each in findings}
+    return Rates(n_sessions, n_wrong / n_sessions, shares, n_held / n_sessions)
+
+
+class _Session:
+    """A simulated session, judged as a recorded one is."""
+
+    def __init__(self, turns: Floats, n_arms: int) -> None:
+        """Take ln seconds (generations, blocks, n_arms + 1); the last entrant repeats the first."""
+        self.n_generations = len(turns)
+        self.floor = over_generations(np.median(turns[..., n_arms] - turns[..., 0], axis=1).tolist())
+        pairs = list(itertools.combinations(range(n_arms), 2))
+        first, second = np.transpose(pairs)
+        logs = np.median(turns[..., second] - turns[..., first], axis=1).T.tolist()  # of the second to the first
+        self.logs = {pair: dict(enumerate(each)) for pair, each in zip(pairs, logs, strict=True)}
+        self.family = family_of({_names(pair): each for pair, each in self.logs.items()})
+
+    def judge(self, one: int, other: int) -> tuple[Interval | None, Finding]:
+        """Return the ratio of one arm's epoch to that of another, which comes before it, and what it is called."""
+        logs = self.logs[other, one]
+        ratio = over_generations(logs.values())
+        p_together = self.family.get(_names((other, one)), 1.0)
+        return ratio, judged(ratio, self.n_generations, self.floor, p_together)[0]
+
+    def different(self, one: int, other: int) -> bool:
+        """Say whether one of two arms is called faster; `one` comes first."""
+        if self.family.get(_names((one, other)), 1.0) > LEVEL:
+            return False  # whatever its interval is
+        return self.judge(other, one)[1] in ("faster", "slower")
+
+
+def _names(pair: tuple[int, int]) -> frozenset[str]:
+    return frozenset(map(str, pair))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import harness
 from harness.errors import ConfigError, NotComparable, choice
@@ -20,7 +20,9 @@ from harness.records.record import Data, Host
 from harness.safe import short
 from harness.spec.config import Config, Device, overridden
 
-AGAIN = " again"  # after the name of the arm whose code runs twice
+AGAIN = " again"  # after the name of an arm whose code runs twice
+Repeated = Literal["baseline", "each"]
+"""Of which backends an arm runs twice: of the baseline's, or of each one."""
 
 
 def chosen(whole: Config, asked: Sequence[str]) -> list[tuple[str, str]]:
@@ -59,6 +61,7 @@ def laid_out(
     baseline: str | None,
     device: Device,
     cores: tuple[int, ...],
+    aa: Repeated = "baseline",
 ) -> Session:
     """Return the plan of a new session.
 
@@ -71,12 +74,13 @@ def laid_out(
         baseline: the arm whose epoch is 1.00, and whose code runs twice; by default that of [bench], or else the first.
         device: as for `plan`.
         cores: that every worker is kept to; empty: as the protocol's threads have it.
+        aa: "each": beside the baseline, the first arm of each other backend runs twice too.
 
     Raises:
         ConfigError: the baseline is none of the arms.
     """
     first = _baseline(["/".join(pair) for pair in arms], baseline, whole.bench.baseline)
-    twin = _entrant(whole, *first.split("/")).model_copy(update={"name": first + AGAIN})
+    twins = _twins(whole, arms if aa == "each" else (), first)
     now = datetime.now(UTC)
     return Session(
         harness=harness.__version__,
@@ -89,13 +93,23 @@ def laid_out(
         device=device,
         threads=whole.protocol.threads,
         cores=cores,
-        entrants=(*(_entrant(whole, *pair) for pair in arms), twin),
+        entrants=(*(_entrant(whole, *pair) for pair in arms), *twins),
         baseline=first,
-        again=twin.name,
+        again=twins[0].name,
+        repeats=tuple(twin.name for twin in twins[1:]),
         n_generations=whole.bench.generations,
         n_blocks=whole.bench.blocks,
         time_limit_s=whole.protocol.time_limit_s,
     )
+
+
+def _twins(whole: Config, arms: Sequence[tuple[str, str]], baseline: str) -> list[Entrant]:
+    """Return the second entrant of the baseline, and of the first of these arms of each other backend."""
+    repeated = dict([baseline.split("/")])
+    for backend, implementation in arms:
+        repeated.setdefault(backend, implementation)
+    entrants = (_entrant(whole, *pair) for pair in repeated.items())
+    return [each.model_copy(update={"name": each.name + AGAIN}) for each in entrants]
 
 
 def _baseline(names: Sequence[str], asked: str | None, usual: str | None) -> str:

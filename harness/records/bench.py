@@ -6,9 +6,9 @@ what is still to be measured follow from the plan.
 
 History of the format:
 1   first. Since 0.5 numbers and texts have bounds, and a plan's names must fit together; every session written before does.
-2   a start's environment_sha256; a host's identity, boot and quota. Every part carries its format and, but for the plan
-    and blocks, which say when they began, the time when it was written; a turn has children_s, and its load_1m may be
-    unknown. Parts without them are read as before.
+2   a start's environment_sha256; a host's identity, boot and quota; a session's `repeats`. Every part carries its format and,
+    but for the plan and blocks, which say when they began, the time when it was written; a turn has children_s, and its
+    load_1m may be unknown. Parts without them are read as before.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class Session(Kept):
     cores: tuple[Count, ...] = ()  # that every worker is kept to; empty: as `threads` has it
     entrants: Annotated[tuple[Entrant, ...], Field(min_length=1)]
     baseline: str  # an entrant's name
-    again: str = ""  # the name of the entrant that is another one's duplicate: the A/A arm
+    again: str = ""  # the name of the entrant that is the baseline's duplicate: the A/A arm
+    repeats: tuple[str, ...] = ()  # further duplicates, of an arm of each other backend (--aa each)
     n_generations: Number
     n_blocks: Number  # of each generation, after the first epoch
     seed: Count = 0  # of the orders; weights and samples of generation g (from 1) are those of seed g - 1
@@ -101,7 +102,17 @@ class Session(Kept):
     @property
     def original(self) -> str:
         """The name of the entrant that `again` repeats."""
-        return self.again.removesuffix(" again")
+        return original_of(self.again)
+
+    @property
+    def duplicates(self) -> tuple[str, ...]:
+        """The names of all entrants that repeat another one, the baseline's first."""
+        return (*((self.again,) if self.again else ()), *self.repeats)
+
+
+def original_of(duplicate: str) -> str:
+    """Return the name of the entrant that a duplicate repeats."""
+    return duplicate.removesuffix(" again")
 
 
 class Start(Kept):

@@ -20,15 +20,22 @@ from harness.safe import for_markdown, short
 STYLES = {"faster": "green", "slower": "red", "same": "cyan", "inconclusive": "yellow", "set aside": "red", "baseline": "bold"}
 NO_ENERGY = "energy: unavailable (no counter that this process may read)"
 LEGEND = (
-    "Intervals are 95 %, over generations: fresh processes of every arm, which then take turns, an epoch each. keras: compile and fit; "
-    "compiled: the same model and optimizer in a loop of the harness's own. epoch s: a steady epoch, the first one left out. ratio: to the "
-    "baseline's, the median of pairs of one block, so not the quotient of two medians; to fit: to that of the same backend's keras arm. "
-    "faster, slower: the interval excludes 1, by more than the threshold and than identical code differs by; same: within the threshold. "
-    "compile s: the first epoch less a steady one, 0.00 where it is no longer. break-even: epochs from which on it is never behind the "
-    "baseline, starts included. start s: from nothing to the end of the first epoch. of limit: the share that the epoch's arithmetic "
-    "would take at the rates that this framework reaches. accuracy: after 1 + blocks epochs, mean ± sd over generations, and whether it "
-    "is the baseline's within 0.25 points (TOST). blocks: valid ones in so many generations. "
-    "!: the time of other numbers than the referee's."
+    "Intervals are 95 % each, over generations: fresh processes of every arm, which then take "
+    "turns, an epoch each. keras: compile and fit; compiled: the same model and optimizer in a "
+    "loop of the harness's own. epoch s: a steady epoch, the first one left out. ratio: to the "
+    "baseline's, the median of pairs of one block, so not the quotient of two medians; to fit: "
+    "to that of the same backend's keras arm. faster, slower: the interval excludes 1, by more "
+    "than the threshold and than the A/A difference, with 95 % confidence for all comparisons of "
+    "this session together; same: the interval is within the threshold. A/A: by how much an "
+    "arm's own code differs from itself; the baseline's says nothing of a noisier arm, whose "
+    "intervals are wider (--aa each measures an arm of each backend). compile s: the first epoch "
+    "less a steady one, 0.00 where it is no longer. break-even: epochs from which on it is never "
+    "behind the baseline, starts included. start s: from nothing to the end of the first epoch. "
+    "of limit: the share that the epoch's arithmetic would take at the rates that this framework "
+    "reaches. accuracy: after 1 + blocks epochs, mean ± sd over generations, and whether it is "
+    "the baseline's within 0.25 points (TOST). blocks: valid ones in so many generations. !: the "
+    "time of other numbers: parity departs or failed, or the accuracy is different; such an arm "
+    "cannot lead."
 )
 
 
@@ -98,7 +105,7 @@ def cells(arm: ArmStanding, standing: Standing) -> tuple[str, ...]:
 
 def lines(standing: Standing, bench: Bench) -> list[tuple[str, str]]:
     """Return the sentences under the table, each with its colour."""
-    said = [(_floor(standing, bench), "cyan")]
+    said = [(line, "cyan") for line in _floors(standing)]
     said += [(f"{arm.name}: {arm.verdict}: {short(arm.reason)}", STYLES[arm.verdict]) for arm in standing.arms if arm.reason]
     if standing.n_invalid:
         blocks = "1 block was" if standing.n_invalid == 1 else f"{standing.n_invalid} blocks were"
@@ -132,7 +139,7 @@ def as_json(standing: Standing, bench: Bench) -> str:
     """Return everything but the single turns: the plan and the standing. A break-even that never comes is "never"."""
     said = plain(asdict(standing))
     for arm, row in zip(standing.arms, said["arms"], strict=True):
-        row["break_even"] = _never(arm.break_even)
+        row |= {"break_even": _never(arm.break_even), "other_numbers": arm.other_numbers}
     return json.dumps({"session": bench.session.model_dump(mode="json"), "standing": said}, indent=1, allow_nan=False) + "\n"
 
 
@@ -143,6 +150,7 @@ def _row(arm: ArmStanding, standing: Standing) -> dict[str, object]:
     row |= {"n_generations": arm.n_generations, "n_blocks": arm.n_blocks, "n_compiles_steady": arm.n_compiles_steady}
     for name in ("epoch_s", "ratio", "to_fit", "share_of_limit"):
         row |= _ends(name, getattr(arm, name))
+    row |= {"p_together": arm.p_together, "other_numbers": arm.other_numbers}
     row |= {"start_s": arm.start_s, "compile_s": arm.compile_s, "break_even": _never(arm.break_even), "energy_j": arm.energy_j}
     row |= {f"memory_{label.lower().replace(' ', '_')}_bytes": arm.memory_bytes.get(label) for label in _labels(standing)}
     row |= {"test_accuracy": mean, "test_accuracy_sd": plain(sd)}
@@ -169,11 +177,13 @@ def _never(epochs: float | None) -> float | str | None:
     return "never" if epochs is not None and math.isinf(epochs) else epochs
 
 
-def _floor(standing: Standing, bench: Bench) -> str:
-    """Return what identical code differed by."""
-    if standing.floor is None:
-        return "A/A: identical code was not measured side by side, so nothing says what this session would call a difference without one"
-    return f"A/A: {bench.session.original} against itself, identical code: {_ratio(standing.floor)}; a smaller difference is noise"
+def _floors(standing: Standing) -> list[str]:
+    """Return what identical code differed by, of each arm that ran twice."""
+    each = {standing.baseline: standing.floor, **standing.floors}
+    known = {name: floor for name, floor in each.items() if floor is not None}
+    if not known:
+        return ["A/A: identical code was not measured side by side, so nothing says what this session would call a difference without one"]
+    return [f"A/A: {name} against itself, identical code: {_ratio(floor)}; a smaller difference is noise" for name, floor in known.items()]
 
 
 def _versions(standing: Standing) -> str:
@@ -195,8 +205,8 @@ def _has_energy(standing: Standing) -> bool:
 
 
 def _marked(arm: ArmStanding, figure: str) -> str:
-    """Mark a figure of an arm that departs: it is the time of other numbers."""
-    return f"{figure} !" if arm.parity == "departs" and figure != NONE else figure
+    """Mark a figure of an arm whose numbers are known to be others than they should be."""
+    return f"{figure} !" if arm.other_numbers and figure != NONE else figure
 
 
 def _interval(interval: Interval | None) -> str:

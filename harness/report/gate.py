@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from harness.judge.gate import Gate
+from harness.judge.lead import unchecked
+from harness.judge.numbers import NOT_CHECKED
 from harness.judge.regression import Change
 from harness.judge.statistics import Interval
 from harness.report.bench import plain
@@ -18,14 +20,28 @@ from harness.report.fitting import NONE, Column, Fitting, Sentence, span
 from harness.report.table import bar
 from harness.safe import attributes, for_markdown, short
 
-STYLES = {"regressed": "red", "failed": "red", "suspected": "yellow", "inconclusive": "yellow", "improved": "green", "unchanged": "cyan"}
+STYLES = {
+    "regressed": "red",
+    "failed": "red",
+    "suspected": "yellow",
+    "inconclusive": "yellow",
+    "slower within tolerance": "yellow",
+    "improved": "green",
+    "unchanged": "cyan",
+}
 OUTCOMES = {"passed": "green", "regressed": "red", "inconclusive": "yellow"}
-WORDS = ("arm", "verdict")
-HEADER = ("arm", "verdict", "change", "ratio then", "ratio now", "change again", "generations")
+WORDS = ("arm", "verdict", "accuracy", "parity")
+HEADER = ("arm", "verdict", "change", "ratio then", "ratio now", "change again", "generations", "accuracy", "parity")
 LEGEND = (
-    "ratio: an arm's epoch to the baseline's, in pairs; change: the ratio now to the ratio then, with 95 % intervals over generations. "
-    "regressed: the interval excludes 1, by more than the threshold and than identical code differed by in either session, and does so "
-    "again in fresh blocks (change again); not confirmed: there it does not. unchanged: a slowdown by more than the tolerance is excluded. "
+    "ratio: an arm's epoch to the baseline's, in pairs; change: the ratio now to the ratio then, "
+    "with 95 % intervals over generations, each by itself. regressed: the interval excludes 1, "
+    "by more than the threshold and than identical code differed by in either session, with 95 % "
+    "confidence for all changes together, does so again in fresh blocks (change again), and "
+    "reaches beyond the tolerance; slower within tolerance: the same, but a slowdown by more "
+    "than the tolerance is excluded; not confirmed: fresh blocks do not say so. unchanged: a "
+    "slowdown by more than the tolerance is excluded. failed: it no longer trains, its accuracy "
+    "is different, or its parity departs or failed, whatever its time. accuracy: paired by seed, "
+    "to the earlier session's and to the baseline's, the worse of the two (TOST, 0.25 points). "
     "generations: then and now."
 )
 
@@ -59,9 +75,8 @@ def heading(gate: Gate) -> str:
 def verdict(gate: Gate) -> str:
     """Return what the gate comes to, in one sentence; where something is left to do, what to type."""
     named = {finding: [change for change in gate.changes if gate.finding(change) == finding] for finding in ("regressed", "suspected")}
-    failed = [f"{change.name} no longer trains: {short(change.reason)}" for change in gate.changes if gate.finding(change) == "failed"]
-    if failed:
-        return f"FAILED: {'; '.join(failed)}"
+    if gate.failures:
+        return f"FAILED: {'; '.join(_failed(gate, name) for name in gate.failures)}"
     if gate.outcome == "regressed":
         said = [f"{change.name} takes {_interval(change.change)} times what it took" for change in named["regressed"]]
         return f"REGRESSED, confirmed in fresh blocks: {'; '.join(said)}"
@@ -72,7 +87,25 @@ def verdict(gate: Gate) -> str:
         names = ", ".join(_could(change) for change in gate.changes if gate.finding(change) == "inconclusive")
         return f"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of {gate.tolerance:.0%} is not excluded for {names}"
     what = f"none of {len(gate.changes)} arms is" if len(gate.changes) > 1 else "the arm is not"
-    return f"PASSED: {what} slower by more than {gate.tolerance:.0%}, with 95 % confidence each"
+    passed = f"PASSED: {what} slower by more than {gate.tolerance:.0%}, with 95 % confidence each{_slower_within(gate)}"
+    open_ones = [each.name for each in gate.numbers if each.parity == NOT_CHECKED]
+    return ". ".join([passed, unchecked(open_ones, len(gate.numbers))] if open_ones else [passed])
+
+
+def _failed(gate: Gate, name: str) -> str:
+    """Return an arm with why it has failed."""
+    which = f"{name}, the baseline of all ratios" if name == gate.head.session.baseline else name
+    return f"{which}{' ' if name in gate.head.set_aside else ': '}{short(gate.failures[name])}"
+
+
+def _slower_within(gate: Gate) -> str:
+    """Return which arms are slower, by no more than the tolerance, and by how much; "" where none is."""
+    said = []
+    for change in gate.changes:
+        if gate.finding(change) == "slower within tolerance":
+            last = gate.again[change.name] if change.name in gate.suspects else change
+            said.append(f"{change.name} takes {_interval(last.change)} times what it took")
+    return f"; slower within the tolerance: {', '.join(said)}" if said else ""
 
 
 def _could(change: Change) -> str:
@@ -89,23 +122,30 @@ def lines(gate: Gate) -> list[str]:
 
 
 def junit(gate: Gate) -> str:
-    """Return JUnit XML: a test case an arm, skipped where nothing sure can be said of it."""
-    found = [(change, gate.finding(change)) for change in gate.changes]
-    n_failures = sum(finding in ("regressed", "failed") for _, finding in found)
-    n_skipped = sum(finding in ("inconclusive", "suspected") for _, finding in found)
-    counts = {"tests": str(len(found)), "failures": str(n_failures), "errors": "0", "skipped": str(n_skipped)}
+    """Return JUnit XML: a test case an arm, skipped where nothing sure can be said of it; and one for every other arm that failed."""
+    cases = {change.name: _case(gate, change) for change in gate.changes}
+    cases |= {name: ("failure", f"failed: {why}") for name, why in gate.failures.items()}
+    kinds = [kind for kind, _ in cases.values()]
+    counts = {"tests": str(len(cases)), "failures": str(kinds.count("failure")), "errors": "0", "skipped": str(kinds.count("skipped"))}
     whole = ET.Element("testsuites", counts)
     session = gate.head.session
     about = attributes({"name": f"gate {session.spec_name}", "timestamp": session.started_at})
     suite = ET.SubElement(whole, "testsuite", {**about, **counts})
-    for change, finding in found:
-        named = {"classname": f"gate.{session.spec_name}", "name": change.name}
+    for name, (kind, message) in cases.items():
+        named = {"classname": f"gate.{session.spec_name}", "name": name}
         case = ET.SubElement(suite, "testcase", attributes(named))
-        message = f"{finding}: {_interval(change.change)} times what it took" + (f"; {reason}" if (reason := _reason(gate, change)) else "")
-        if finding in ("regressed", "failed", "inconclusive", "suspected"):
-            ET.SubElement(case, "failure" if finding in ("regressed", "failed") else "skipped", attributes({"message": message}))
+        if kind:
+            ET.SubElement(case, kind, attributes({"message": message}))
     ET.indent(whole)
     return ET.tostring(whole, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _case(gate: Gate, change: Change) -> tuple[str, str]:
+    """Return what a test case holds for an arm's time, "" where it passed, and the message."""
+    finding = gate.finding(change)
+    reason = _reason(gate, change)
+    message = f"{finding}: {_interval(change.change)} times what it took" + (f"; {reason}" if reason else "")
+    return {"regressed": "failure", "inconclusive": "skipped", "suspected": "skipped"}.get(finding, ""), message
 
 
 def as_json(gate: Gate) -> str:
@@ -116,6 +156,7 @@ def as_json(gate: Gate) -> str:
         "base": gate.base.session.run_id,
         "confirmation": gate.session_again or None,
         "arms": [{"finding": gate.finding(each), **asdict(each), "again": _again(gate, each)} for each in gate.changes],
+        "numbers": [{"failed": gate.failures.get(each.name, ""), **asdict(each)} for each in gate.numbers],
         "remarks": gate.remarks,
     }
     return json.dumps(plain(whole), indent=1, allow_nan=False) + "\n"
@@ -129,11 +170,15 @@ def _row(gate: Gate, change: Change) -> tuple[str, ...]:
     second = gate.again.get(change.name) if change.name in gate.suspects else None
     then, now = change.n_generations
     intervals = (change.change, change.base, change.head, second.change if second else None)
-    return (change.name, gate.finding(change), *map(_interval, intervals), f"{then} and {now}")
+    numbers = next(each for each in gate.numbers if each.name == change.name)
+    ends = (f"{then} and {now}", numbers.accuracy or NONE, numbers.parity)
+    return (change.name, gate.finding(change), *map(_interval, intervals), *ends)
 
 
 def _reason(gate: Gate, change: Change) -> str:
-    """Return why nothing sure is said of an arm: in the first look, or in the second."""
+    """Return why an arm has failed, or why nothing sure is said of it: in the first look, or in the second."""
+    if change.name in gate.failures:
+        return gate.failures[change.name]
     second = gate.again.get(change.name) if change.name in gate.suspects else None
     return short(second.reason if second else change.reason)
 

@@ -362,6 +362,133 @@ def test_an_arm_that_departs_never_reigns_and_is_remarked():
     assert any(remark.startswith(f"{JAX}: departs") for remark in found.remarks)
 
 
+# Numbers before speed: what bars an arm from leading
+
+
+def with_accuracy(made, name, accuracy):
+    """The session in which an arm's models all came to that accuracy."""
+    ends = (each.model_copy(update={"test_accuracy": accuracy}) if each.name == name else each for each in made.ends)
+    return made.model_copy(update={"ends": tuple(ends)})
+
+
+@pytest.mark.parametrize("accuracy", [0.10, 0.9774, 0.9826])
+def test_an_arm_of_another_accuracy_never_leads_is_marked_and_is_remarked(accuracy):
+    found = standing(with_accuracy(bench(), JAX, accuracy))
+    assert found.arms[1].accuracy.verdict == "different"
+    assert [reign.name for reign in found.reigns] == [BASE]
+    assert JAX not in found.sentence.partition(" checked against the referee")[0]
+    (remark,) = [said for said in found.remarks if said.startswith(f"{JAX}: its accuracy is different")]
+    assert f"{abs(accuracy - 0.98) * 100:.2f} points {'lower' if accuracy < 0.98 else 'higher'} than the baseline's" in remark
+
+
+def test_an_accuracy_that_is_the_same_or_cannot_be_told_bars_nobody():
+    for accuracy in (0.98, 0.9776, 0.9824):
+        assert standing(with_accuracy(bench(), JAX, accuracy)).reigns[-1].name == JAX
+    one = with_accuracy(bench(n_generations=1), JAX, 0.5)  # one pair: nothing to estimate the noise by
+    assert arm(one).accuracy.verdict == "inconclusive"
+    assert standing(one).reigns[-1].name == JAX
+
+
+@pytest.mark.parametrize("verdict", ["departs", "failed"])
+def test_an_arm_whose_parity_departs_or_failed_never_leads_and_is_remarked(verdict):
+    found = standing(bench(), [check(verdict)])
+    assert [reign.name for reign in found.reigns] == [BASE]
+    assert any(remark.startswith(f"{JAX}: ") for remark in found.remarks)
+    assert found.arms[1].other_numbers
+
+
+def test_an_arm_of_other_numbers_is_not_in_the_sentence_on_fit():
+    names = {BASE: 1.0, JAX: 0.5, "torch/keras": 0.8, "torch/compiled": 0.7, AGAIN: 1.0}
+    assert standing(bench(names)).sentence.startswith(f"With compile and fit: {JAX}; ")
+    found = standing(with_accuracy(bench(names), JAX, 0.1))
+    assert found.sentence.startswith("With compile and fit: torch/keras; ")
+    assert JAX not in found.sentence.partition(" checked against the referee")[0]
+
+
+def test_an_arm_that_is_not_checked_leads_only_with_the_sentence_that_says_so():
+    assert "No arm was checked against the referee, so equal numbers are not known" in standing(bench()).sentence
+    base = check("agrees", backend="tensorflow", versions={"keras": "3.15.1", "framework_version": "2.21.0", "numpy": "2.4.6"})
+    found = standing(bench(), [base])
+    assert found.reigns[-1].name == JAX
+    assert f"{JAX}: not checked against the referee" in found.sentence
+    assert "not checked" not in standing(bench(), [base, check("agrees")]).sentence
+
+
+def test_where_every_arm_has_other_numbers_none_leads_and_the_sentence_says_why():
+    base = check("departs", backend="tensorflow", versions={"keras": "3.15.1", "framework_version": "2.21.0", "numpy": "2.4.6"})
+    found = standing(bench(), [base, check("failed")])
+    assert found.reigns == ()
+    assert found.sentence.startswith("No arm can lead: of every arm that was timed the numbers are known to be others")
+
+
+# All comparisons of a session together
+
+
+def among(others, ratio=0.97):
+    """A session in which JAX takes a little less time, and so many other arms take the baseline's, with the noise of a quiet machine."""
+    epochs = {BASE: 1.0, JAX: ratio} | {f"torch/a{number}": 1.0 for number in range(others)}
+    return bench(epochs | {AGAIN: 1.0}, process=0.016, draw=3, n_generations=10, n_blocks=1)
+
+
+def test_what_is_sure_by_itself_is_not_sure_among_many_comparisons_and_the_reason_says_so():
+    few, many = arm(among(0)), arm(among(10))
+    assert (few.verdict, many.verdict) == ("faster", "inconclusive")
+    assert many.ratio.excludes(1.0)  # what is shown stays the interval of this comparison alone
+    assert "excludes 1 by itself, but not with 95 % confidence for all comparisons of this session together" in many.reason
+    assert many.p_together > 0.05
+    assert arm(among(10, ratio=0.9)).verdict == "faster"
+
+
+def test_the_repeated_arm_is_no_comparison_of_the_family():
+    made = among(1)
+    noisier = changed(made, lambda each: each.model_copy(update={"turns": {**each.turns, AGAIN: turn(1.0 + each.generation % 2 / 99)}}))
+    assert arm(noisier).p_together == arm(made).p_together
+
+
+# An arm of each backend twice
+
+
+TWICE = "torch/keras again"
+
+
+def of_each(floors=(1.0,) * 8, torch=0.9, **changes):
+    """A session in which the baseline and an arm of PyTorch run twice, the latter's second process as given to the first."""
+    names = (BASE, JAX, "torch/keras", "torch/compiled", AGAIN, TWICE)
+
+    def seconds(name, generation, _):
+        plain = {BASE: 1.0, AGAIN: 1.0, JAX: 0.5, "torch/keras": torch, "torch/compiled": 0.8}
+        return plain[name] if name != TWICE else torch * floors[generation - 1]
+
+    return bench(dict.fromkeys(names, 1.0), seconds=seconds, n_blocks=2, again=AGAIN, repeats=(TWICE,), **changes)
+
+
+def test_every_repeated_arm_is_a_floor_and_none_is_a_row_or_leads():
+    found = standing(of_each())
+    assert [each.name for each in found.arms] == [BASE, JAX, "torch/keras", "torch/compiled"]
+    assert (found.floor.mid, {name: each.mid for name, each in found.floors.items()}) == (1.0, {"torch/keras": 1.0})
+    assert TWICE not in found.sentence
+    assert found.arms[3].to_fit.mid == pytest.approx(0.8 / 0.9)
+
+
+def test_a_noisy_backend_s_own_floor_speaks_for_its_arms_and_for_no_other():
+    noisy = [1.06 + 0.001 * number for number in range(8)]  # identical code of PyTorch's differs by 6 %
+    found = {each.name: each for each in standing(of_each(noisy)).arms}
+    assert found[JAX].verdict == "faster"
+    for name in ("torch/keras", "torch/compiled"):
+        assert found[name].verdict == "inconclusive"
+        assert "identical code differed by 6." in found[name].reason
+    assert any(said.startswith("torch/keras: identical code differed by 6.") for said in standing(of_each(noisy)).remarks)
+    calm = {each.name: each.verdict for each in standing(of_each()).arms}
+    assert calm["torch/keras"] == calm["torch/compiled"] == "faster"
+
+
+def test_a_difference_within_a_backend_s_own_floor_is_inconclusive():
+    wide = [0.94, 0.96, 1.0, 1.02, 1.1, 1.12, 1.14, 1.16]  # 5 %, and its interval holds 1
+    found = standing(of_each(wide, torch=0.97)).arms[2]
+    assert (found.verdict, "no more than identical code differed by" in found.reason) == ("inconclusive", True)
+    assert standing(of_each(torch=0.97)).arms[2].verdict == "faster"
+
+
 # Remarks
 
 

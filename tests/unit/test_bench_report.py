@@ -202,6 +202,13 @@ def test_energy_has_a_column_where_any_is_known_and_a_sentence_where_none_is():
     assert report.NO_ENERGY in report.markdown(STANDING, BENCH)
 
 
+def test_figures_of_an_arm_of_another_accuracy_or_a_failed_check_are_marked_too():
+    different = replace(SAME, verdict="different", mean=Interval(-0.89, -0.88, -0.87))
+    for changes in ({"accuracy": different}, {"parity": "failed"}):
+        rows = bars(report.markdown(replace(STANDING, arms=(ARMS[0], replace(ARMS[1], **changes))), BENCH))
+        assert rows[3][2:4] == ("0.153 (0.151-0.154) !", "0.292 (0.287-0.300) !")
+
+
 # The sentences
 
 
@@ -228,6 +235,16 @@ def test_without_a_pair_of_identical_arms_that_is_said():
     assert line[0].startswith("A/A: identical code was not measured side by side")
 
 
+def test_each_arm_that_ran_twice_has_its_own_line():
+    lines = [line for line, _ in report.lines(replace(STANDING, floors={"torch/keras": Interval(0.95, 1.03, 1.1)}), BENCH)]
+    assert lines[0].startswith("A/A: jax/keras against itself, identical code: 1.004")
+    assert lines[1] == "A/A: torch/keras against itself, identical code: 1.030 (0.950-1.100); a smaller difference is noise"
+
+
+def test_the_legend_says_that_the_baseline_s_floor_says_nothing_of_a_noisier_arm():
+    assert "the baseline's says nothing of a noisier arm" in report.LEGEND
+
+
 def test_the_heading_says_how_much_of_the_session_there_is():
     assert "Keras 3.15.1, A processor, 2 cores, 8 GiB, Linux x86_64, 2 of 8 generations of 4 blocks, session 2026" in report.heading(BENCH)
 
@@ -252,6 +269,7 @@ def test_the_json_is_strict_and_holds_the_plan_and_the_standing():
     assert whole["standing"]["reigns"][1] == {"name": "jax/compiled", "from_epoch": 6, "to_epoch": None}
     arms = whole["standing"]["arms"]
     assert [arm["break_even"] for arm in arms] == [None, 5.4, "never", None]
+    assert [arm["other_numbers"] for arm in arms] == ["", "", "it departs from the referee (harness parity says where)", ""]
     assert arms[3]["ratio"] == {"low": None, "mid": 235.8, "high": None}
     assert arms[2]["accuracy"]["mean"] == {"low": None, "mid": 0.1, "high": None}
 

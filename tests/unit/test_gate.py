@@ -14,10 +14,12 @@ from typer.testing import CliRunner
 from harness import cli, cli_gate
 from harness.errors import ConfigError, NotComparable, StoreError
 from harness.judge.gate import gated
-from harness.records import bench_store
+from harness.records import bench_store, store
+from harness.records.parity import ArmParity, Parity
 from harness.records.revision import at_revision
 from harness.report import gate as report
 from tests.unit import benches
+from tests.unit.records import SPEC
 
 BASELINE = "jax/native"
 NAMES = (BASELINE, "jax/keras", "torch/keras", f"{BASELINE} again")
@@ -109,6 +111,164 @@ def test_an_arm_passes_where_a_slowdown_beyond_the_tolerance_is_excluded_and_onl
     assert findings(gated(wide, BASE, tolerance=tolerance))["jax/keras"] == jax
 
 
+def precise(run_id, jax, draw=3):
+    """A session without noise to speak of, in which JAX takes so many times what it takes in `BASE`."""
+    return bench(run_id, jax=jax, noise=0.0002, draw=draw)
+
+
+@pytest.mark.parametrize(
+    ("jax", "tolerance", "found"),
+    [
+        (1.03, 0.05, "slower within tolerance"),
+        (1.03, 0.9, "slower within tolerance"),
+        (1.20, 0.5, "slower within tolerance"),
+        (1.03, 0.02, "suspected"),
+        (1.20, 0.05, "suspected"),
+        (1.001, 0.05, "unchanged"),
+        (0.9, 0.05, "improved"),
+    ],
+)
+def test_a_precise_slowdown_within_the_tolerance_passes_and_is_called_that(jax, tolerance, found):
+    gate = gated(precise("head", jax), precise("base", 1.0, draw=1), tolerance=tolerance)
+    assert gate.changes[0].change.high - gate.changes[0].change.low < 0.01
+    assert findings(gate)["jax/keras"] == found
+    assert gate.outcome == ("inconclusive" if found == "suspected" else "passed")
+    assert gate.suspects == (("jax/keras",) if found == "suspected" else ())
+    assert ("slower within the tolerance: jax/keras takes 1." in report.verdict(gate)) == (found == "slower within tolerance")
+
+
+def test_a_suspect_that_fresh_blocks_find_slower_by_no_more_than_the_tolerance_passes():
+    gate = gated(precise("head", 1.08), precise("base", 1.0, draw=1), precise("again", 1.03, draw=4))
+    assert (gate.outcome, findings(gate)["jax/keras"]) == ("passed", "slower within tolerance")
+    assert "slower within the tolerance: jax/keras takes 1.030" in report.verdict(gate)
+
+
+# Numbers before speed
+
+
+def with_ends(made, name, accuracy):
+    ends = (each.model_copy(update={"test_accuracy": accuracy(each)}) if each.name == name else each for each in made.ends)
+    return made.model_copy(update={"ends": tuple(ends)})
+
+
+def parity_of(verdict, name, started_at="2026-01-01T00:00:00.000+00:00"):
+    backend, implementation = name.split("/")
+    versions = {"keras": "3.15.1", "framework_version": benches.VERSIONS[backend], "numpy": "2.4.6"}
+    checked = ArmParity(
+        backend=backend,
+        implementation=implementation,
+        module=f"{implementation}_fit",
+        device="cpu",
+        versions=versions,
+        verdict=verdict,
+    )
+    return Parity(
+        harness="0.4.0",
+        run_id="20260101T000000Z-parity",
+        spec_name="mnist-mlp",
+        spec=SPEC,
+        seed=0,
+        data=benches.DATA,
+        device="cpu",
+        threads="auto",
+        host=benches.HOST,
+        started_at=started_at,
+        total_s=1.0,
+        verdict="agrees",
+        arms=(checked,),
+    )
+
+
+FIFTH = with_ends(bench("head", jax=0.2, draw=2), "jax/keras", lambda end: 0.10)  # trains on a fifth of the data
+ALL_AGREE = tuple(parity_of("agrees", name) for name in NAMES[:3])
+
+
+@pytest.mark.parametrize("head", [FIFTH, with_ends(SLOWER, "jax/keras", lambda end: 0.9845)])
+def test_an_arm_of_another_accuracy_has_failed_whatever_its_time(head):
+    gate = gated(head, BASE, parities=ALL_AGREE)
+    assert (gate.outcome, findings(gate)["jax/keras"], findings(gate)["torch/keras"]) == ("regressed", "failed", "unchanged")
+    assert gate.suspects == ()  # nothing is left to confirm
+    assert report.verdict(gate).startswith("FAILED: jax/keras: its accuracy is different: ")
+    (suite,) = ET.fromstring(report.junit(gate))  # noqa: S314 - written here
+    assert {case.get("name"): [child.tag for child in case] for case in suite} == {"jax/keras": ["failure"], "torch/keras": []}
+    assert json.loads(report.as_json(gate))["numbers"][1]["failed"].startswith("its accuracy is different")
+
+
+@pytest.mark.parametrize("verdict", ["departs", "failed"])
+def test_an_arm_whose_newest_parity_verdict_is_bad_has_failed(verdict):
+    older = parity_of("agrees" if verdict == "departs" else "departs", "torch/keras", "2025-01-01T00:00:00.000+00:00")
+    gate = gated(SAME, BASE, parities=[*ALL_AGREE[:2], older, parity_of(verdict, "torch/keras")])
+    assert (gate.outcome, findings(gate)["torch/keras"]) == ("regressed", "failed")
+    assert "FAILED: torch/keras: it" in report.verdict(gate)
+    again = parity_of("agrees", "torch/keras", "2026-02-01T00:00:00.000+00:00")
+    assert gated(SAME, BASE, parities=[parity_of(verdict, "torch/keras"), again]).outcome == "passed"
+
+
+def test_what_was_not_checked_passes_only_with_the_sentence_that_says_so():
+    assert report.verdict(gated(SAME, BASE, parities=ALL_AGREE)).endswith("with 95 % confidence each")
+    part = report.verdict(gated(SAME, BASE, parities=ALL_AGREE[:2]))
+    assert part.endswith(". torch/keras: not checked against the referee, so equal numbers are not known (nox -s parity checks them).")
+
+
+def test_accuracy_is_paired_with_the_earlier_session_by_seed_where_the_baseline_would_hide_it():
+    # All arms of the new session lost what all of the old one had; seeds differ by far more than that.
+    def of_seed(lost):
+        return lambda end: 0.90 + 0.01 * end.generation - lost
+
+    then, now = BASE, SAME
+    for name in NAMES:
+        then, now = with_ends(then, name, of_seed(0.0)), with_ends(now, name, of_seed(0.004))
+    gate = gated(now, then, parities=ALL_AGREE)
+    assert {each.to_baseline.verdict for each in gate.numbers if each.to_baseline} == {"equivalent"}
+    assert {each.to_base.verdict for each in gate.numbers} == {"different"}
+    assert set(gate.failures) == set(NAMES[:3])
+    assert "jax/native, the baseline of all ratios: its accuracy is different: 0.40 points lower" in report.verdict(gate)
+    assert gated(then, then, parities=ALL_AGREE).failures == {}
+
+
+def test_a_baseline_of_other_numbers_fails_the_gate_and_is_a_case_of_its_own():
+    gate = gated(SLOWER, BASE, parities=[parity_of("departs", BASELINE)])
+    assert (gate.outcome, gate.suspects) == ("regressed", ())
+    (suite,) = ET.fromstring(report.junit(gate))  # noqa: S314 - written here
+    assert {case.get("name") for case in suite if case.find("failure") is not None} == {BASELINE}
+
+
+def test_seeds_that_are_not_shared_are_not_paired_and_that_is_said():
+    starts = tuple(each.model_copy(update={"weights_sha256": "e" * 64}) for each in BASE.starts)
+    gate = gated(SAME, with_ends(BASE.model_copy(update={"starts": starts}), "jax/keras", lambda end: 0.5))
+    assert all(each.to_base is None for each in gate.numbers)
+    assert gate.outcome == "passed"
+    said = [remark for remark in gate.remarks if "is not compared with the earlier session's: seeds are not shared" in remark]
+    assert said[0].startswith(", ".join(NAMES[:3]))
+
+
+def test_models_of_different_numbers_of_epochs_are_not_paired_and_that_is_said():
+    gate = gated(SAME, bench("base", n_blocks=3))
+    assert all(each.to_base is None for each in gate.numbers)
+    assert any("models trained 4 epochs there, 2 here" in remark for remark in gate.remarks)
+
+
+def test_an_accuracy_that_cannot_be_told_passes_with_a_sentence():
+    gate = gated(with_ends(SAME, "jax/keras", lambda end: 0.98 + 0.02 * (-1) ** end.generation), BASE, parities=ALL_AGREE)
+    assert (gate.outcome, gate.numbers[1].accuracy) == ("passed", "inconclusive")
+    assert any(remark.startswith("jax/keras: equal accuracy is not known") for remark in gate.remarks)
+
+
+# Many arms
+
+
+def test_a_change_that_is_sure_by_itself_is_not_suspected_among_many_changes():
+    def session(run_id, n_arms, jax=1.0, draw=0):
+        names = (BASELINE, "jax/keras", *(f"torch/a{number}" for number in range(n_arms - 1)), f"{BASELINE} again")
+        seconds = dict.fromkeys(names, 1.0) | {"jax/keras": jax}
+        return benches.bench(seconds, process=0.02, draw=draw, run_id=run_id, n_generations=10, n_blocks=1)
+
+    few, many = (gated(session("head", n, 1.025, draw=6), session("base", n)).changes[0] for n in (1, 12))
+    assert few.trend == "regressed"
+    assert many.trend == "inconclusive"
+    assert "not with 95 % confidence for all comparisons" in many.reason
+
+
 # What is shown
 
 
@@ -133,7 +293,10 @@ def test_a_window_of_any_width_shows_every_figure_whole(width):
 @pytest.mark.parametrize(
     ("gate", "said"),
     [
-        (gated(SAME, BASE), r"PASSED: none of 2 arms is slower by more than 5%, with 95 % confidence each"),
+        (
+            gated(SAME, BASE),
+            r"PASSED: none of 2 arms is slower by more than 5%, with 95 % confidence each\. No arm was checked against the referee, .+",
+        ),
         (
             gated(SLOWER, BASE),
             r"INCONCLUSIVE: jax/keras may have regressed, .+ not confirmed\. Run harness gate without --no-confirm",
@@ -193,7 +356,7 @@ def test_a_suspect_is_measured_again_unless_that_is_not_wanted(tmp_path, monkeyp
     kept(tmp_path / "head", SLOWER)
     asked = []
 
-    def confirmed(suspects, head, config, results):
+    def confirmed(suspects, head, config, results, *, wait):
         asked.append((suspects, head.session.run_id))
         return again, False
 
@@ -201,6 +364,25 @@ def test_a_suspect_is_measured_again_unless_that_is_not_wanted(tmp_path, monkeyp
     output, found = gate(tmp_path, *more)
     assert (found, said in output) == (code, True), output
     assert asked == ([] if more else [(("jax/keras",), "slower")])
+
+
+@pytest.mark.usefixtures("quick")
+def test_numbers_fail_the_verb_whatever_the_time(tmp_path):
+    kept(tmp_path / "base", BASE)
+    kept(tmp_path / "head", FIFTH)
+    output, code = gate(tmp_path)
+    assert (code, "FAILED: jax/keras: its accuracy is different: 88.00 points lower" in output) == (1, True), output
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_verb_reads_the_parity_records_of_the_newest_session_s_folder(tmp_path):
+    kept(tmp_path / "base", BASE)
+    kept(tmp_path / "head", SAME)
+    assert gate(tmp_path)[1] == 0
+    store.ready(tmp_path / "head")
+    store.add(tmp_path / "head", parity_of("departs", "torch/keras"))
+    output, code = gate(tmp_path)
+    assert (code, "FAILED: torch/keras: it departs from the referee" in output) == (1, True), output
 
 
 @pytest.mark.usefixtures("quick")
@@ -268,7 +450,7 @@ def test_a_session_is_not_held_against_itself(tmp_path):
 def test_a_confirmation_made_elsewhere_confirms_nothing(tmp_path, monkeypatch, changes):
     kept(tmp_path / "base", BASE)
     kept(tmp_path / "head", SLOWER)
-    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest: (bench("again", jax=1.2, draw=4, **changes), False))
+    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest, wait: (bench("again", jax=1.2, draw=4, **changes), False))
     with pytest.raises(NotComparable, match="session again, which was to confirm, must not be compared with base"):
         gate(tmp_path)
 
@@ -277,7 +459,7 @@ def test_a_confirmation_made_elsewhere_confirms_nothing(tmp_path, monkeypatch, c
 def test_an_interrupted_confirmation_is_no_verdict(tmp_path, monkeypatch):
     kept(tmp_path / "base", BASE)
     kept(tmp_path / "head", SLOWER)
-    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest: (bench("again", jax=1.2, draw=4, n_generations=1), True))
+    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest, wait: (bench("again", jax=1.2, draw=4, n_generations=1), True))
     assert gate(tmp_path)[1] == 130
 
 

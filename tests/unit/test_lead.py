@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.judge.lead import Line, Rival, break_even, reigns, sentence, with_fit
+from harness.judge.lead import Line, Rival, break_even, reigns, sentence, unchecked, with_fit
 from harness.judge.statistics import Interval
 
 NAN = math.nan
@@ -69,19 +69,20 @@ def said(reign=REIGN, ratio=RATIO, rivals=(NEXT,), undecided="", baseline="tenso
 def test_a_sure_winner_is_named_with_how_sure_and_with_who_leads_before():
     assert said() == (
         "jax/compiled trains this model first from 3 epochs on, at 0.33 times tensorflow/keras's epoch (0.31-0.35 with 95 % confidence); "
-        "an epoch of tensorflow/compiled, the next, takes 1.21 times as long (1.15-1.27), a lead that is certain beyond the A/A floor. "
+        "an epoch of tensorflow/compiled, the next, takes 1.21 times as long (1.15-1.27): longer with 95 % confidence for "
+        "all comparisons of this session together, and by more than the A/A floor. "
         "Up to 2 epochs it is jax/keras."
     )
 
 
-def test_arms_that_cannot_be_told_from_the_winner_are_named_and_no_lead_is_called_certain():
+def test_arms_that_cannot_be_told_from_the_winner_are_named_and_no_lead_is_claimed():
     near = Rival("torch/compiled", Interval(0.985, 1.011, 1.043), "inconclusive", "the interval 0.985-1.043 holds 1")
     text = said(rivals=(near, NEXT))
     assert text.startswith(
         "jax/compiled and torch/compiled cannot be told apart by their epochs (torch/compiled: 1.1 % longer, 0.985-1.043); "
         "by medians jax/compiled trains this model first from 3 epochs on"
     )
-    assert "certain" not in text
+    assert "with 95 % confidence for all comparisons" not in text
     assert "tensorflow/compiled" not in text
 
 
@@ -120,3 +121,9 @@ def test_one_arm_alone_wins_nothing():
 
 def test_nothing_measured_is_said_as_that():
     assert said(reign=[], ratio=None, rivals=()).startswith("Nothing can be said yet")
+
+
+def test_arms_that_were_not_held_to_the_referee_are_named_and_none_where_all_were():
+    assert unchecked([], 3) == ""
+    assert unchecked(["a", "b"], 3).startswith("a, b: not checked against the referee, so equal numbers are not known")
+    assert unchecked(["a", "b"], 2).startswith("No arm was checked against the referee, so equal numbers are not known")

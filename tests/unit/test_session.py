@@ -62,6 +62,16 @@ def test_the_baseline_is_the_first_arm_or_the_one_named_and_its_code_runs_twice(
         laid_out(baseline="tensorflow/keras")
 
 
+def test_of_each_backend_one_arm_runs_twice_where_that_is_asked_for():
+    arms = (("jax", "native"), ("jax", "keras"), ("torch", "compiled"), ("torch", "keras"), ("tensorflow", "keras"))
+    found = laid_out(arms, baseline="jax/keras", aa="each")
+    assert (found.again, found.repeats) == ("jax/keras again", ("torch/compiled again", "tensorflow/keras again"))
+    assert found.duplicates == tuple(entrant.name for entrant in found.entrants[len(arms) :])
+    twin, original = (next(each for each in found.entrants if each.name == f"torch/compiled{end}") for end in (" again", ""))
+    assert twin.model_copy(update={"name": original.name}) == original
+    assert (laid_out(arms).repeats, laid_out(arms[:2], aa="each").repeats) == ((), ())
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -1,0 +1,130 @@
+"""Are an arm's numbers known to be others than they should be? Equal numbers first, then speed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.judge.statistics import Equivalence, tost
+from harness.records.bench import Bench, End, Entrant
+from harness.records.parity import Parity, Verdicts, verdict_in, verdicts_of
+
+MARGIN = 0.0025  # of test accuracy: a quarter of a point
+NOT_CHECKED = "not checked"
+
+
+def accuracies_of(ends: Iterable[End], name: str) -> dict[int, float]:
+    """Return an arm's test accuracy in each generation; of several processes the last one's."""
+    found = sorted((end for end in ends if end.name == name and end.status == "ok"), key=lambda end: end.process)
+    return {end.generation: end.test_accuracy for end in found if end.test_accuracy is not None}
+
+
+def paired_accuracy(mine: Mapping[int, float], other: Mapping[int, float]) -> Equivalence | None:
+    """Return whether two arms' accuracies are the same, paired by generation: seeds are shared."""
+    differences = [mine[generation] - other[generation] for generation in mine if generation in other]
+    return tost(differences, MARGIN) if differences else None
+
+
+def why_other_numbers(parity: str, accuracies: Mapping[str, Equivalence | None]) -> str:
+    """Return why an arm's numbers are known to be other ones, "" where that is not known.
+
+    Args:
+        parity: the newest verdict on the arm.
+        accuracies: its accuracy compared, by what it is compared with: "the baseline's".
+    """
+    if parity == "departs":
+        return "it departs from the referee (harness parity says where)"
+    if parity == "failed":
+        return "its parity check failed (harness parity says why)"
+    for whose, found in accuracies.items():
+        if found and found.verdict == "different":
+            mean = found.mean
+            points = f"{100 * abs(mean.mid):.2f} points {'lower' if mean.mid < 0 else 'higher'}"
+            return f"its accuracy is different: {points} than {whose} ({100 * mean.low:+.2f} to {100 * mean.high:+.2f})"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What a session says of one arm's numbers, beside an earlier session."""
+
+    name: str
+    parity: str  # the newest verdict: agrees, departs, failed, not checked
+    to_baseline: Equivalence | None  # accuracy to its baseline's, by generation; None: it is this
+    to_base: Equivalence | None  # to its own in the earlier session; None: nothing can be paired
+    unpaired: str = ""  # why nothing can be paired with the earlier session
+
+    @property
+    def why_failed(self) -> str:
+        """Why the numbers are known to be other ones, "" where that is not known."""
+        whose = {"in the earlier session": self.to_base, "the baseline's": self.to_baseline}
+        return why_other_numbers(self.parity, whose)
+
+    @property
+    def accuracy(self) -> str:
+        """The worse of the two verdicts on its accuracy, "" where there is none."""
+        found = {each.verdict for each in (self.to_baseline, self.to_base) if each}
+        return next((verdict for verdict in ("different", "inconclusive", "equivalent") if verdict in found), "")
+
+
+def numbers_of(head: Bench, base: Bench, parities: Iterable[Parity]) -> tuple[Numbers, ...]:
+    """Return what is known of the numbers of each arm of a session, its baseline among them.
+
+    Args:
+        head: the session in question.
+        base: an earlier one; where its models had the same weights, samples and order,
+            accuracies are paired with its own.
+        parities: checks that say which arms of `head` compute the same model.
+    """
+    verdicts = verdicts_of(parities)
+    entrants = [each for each in head.session.entrants if each.name not in head.session.duplicates]
+    return tuple(_numbers_of_arm(entrant, head, base, verdicts) for entrant in entrants)
+
+
+def _numbers_of_arm(entrant: Entrant, head: Bench, base: Bench, verdicts: Verdicts) -> Numbers:
+    name, baseline = entrant.name, head.session.baseline
+    mine = accuracies_of(head.ends, name)
+    unpaired = _why_unpaired(head, base, name) if entrant in base.session.entrants else ""
+    shared = _shared(head, base, name) if entrant in base.session.entrants and not unpaired else ()
+    then = {each: accuracy for each, accuracy in accuracies_of(base.ends, name).items() if each in shared}
+    return Numbers(
+        name=name,
+        parity=verdict_in(head.session, entrant, [start for start in head.starts if start.name == name], verdicts),
+        to_baseline=None if name == baseline else paired_accuracy(mine, accuracies_of(head.ends, baseline)),
+        to_base=paired_accuracy(mine, then),
+        unpaired=unpaired,
+    )
+
+
+def remarks_on(numbers: Iterable[Numbers]) -> Iterable[str]:
+    """Say of which arms equal accuracy is not known, and why."""
+    several = tuple(numbers)
+    for why in dict.fromkeys(each.unpaired for each in several if each.unpaired):
+        names = ", ".join(each.name for each in several if each.unpaired == why)
+        yield f"{names}: accuracy is not compared with the earlier session's: {why}"
+    unclear = [each.name for each in several if each.accuracy == "inconclusive"]
+    if unclear:
+        yield f"{', '.join(unclear)}: equal accuracy is not known: too few generations, or too much noise (TOST is inconclusive)"
+
+
+def _why_unpaired(head: Bench, base: Bench, name: str) -> str:
+    """Return why no generation can be paired with one of the earlier session, or ""."""
+    here, there = head.session.n_blocks, base.session.n_blocks
+    if here != there:
+        return f"models trained {1 + there} epochs there, {1 + here} here"
+    return "" if _shared(head, base, name) else "seeds are not shared: no generation began with the same weights, samples and order"
+
+
+def _shared(head: Bench, base: Bench, name: str) -> frozenset[int]:
+    """Return the generations with the same weights, samples and order in both, by digests."""
+    here, there = _inputs(head, name), _inputs(base, name)
+    return frozenset(each for each in here if here[each] == there.get(each))
+
+
+def _inputs(bench: Bench, name: str) -> dict[int, tuple[str, str, str]]:
+    """Return the digests of what an arm began with in each generation, where they are known."""
+    return {
+        start.generation: (start.weights_sha256, start.order_sha256, start.data_sha256)
+        for start in bench.starts
+        if start.name == name and start.status == "ok" and start.weights_sha256 and start.order_sha256 and start.data_sha256
+    }
