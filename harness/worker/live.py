@@ -28,22 +28,10 @@ def live(job: Any, spawn_s: float, say: measure.Say) -> Fields:
     say(phase="first epoch")
     obey = Trainer(run)
     first = obey.train()
-    times = {
-        "feed_s": first["feed_s"],
-        "first_epoch_s": first["seconds"],
-        "n_compiles": first["n_compiles"],
-    }
-    known = {
-        name: value
-        for name, value in measure.identity(run).items()
-        if name not in ("n_compiles", "n_updates")
-    }
+    times = {"feed_s": first["feed_s"], "first_epoch_s": first["seconds"], "n_compiles": first["n_compiles"]}
+    known = {name: value for name, value in measure.identity(run).items() if name not in ("n_compiles", "n_updates")}
     say(done="start", **run.phases, **times, **known)
-    verbs: dict[str, Callable[[], Fields]] = {
-        "turn": obey.turn,
-        "evaluate": obey.evaluate,
-        "rates": obey.rates,
-    }
+    verbs: dict[str, Callable[[], Fields]] = {"turn": obey.turn, "evaluate": obey.evaluate, "rates": obey.rates}
     for line in sys.stdin:
         verb = json.loads(line)["do"]
         say(done=verb, **verbs[verb]())
@@ -88,10 +76,7 @@ class Trainer:
         if found["test_accuracy"] is None:
             raise Refused("diverged: the trained model's outputs are not finite")
         kept = ("evaluate_s", "test_accuracy", "test_loss", "final_weights_sha256")
-        return {name: found[name] for name in kept} | {
-            "n_epochs": self.n_epochs,
-            "memory_bytes": facts.memory_bytes(self.run.framework),
-        }
+        return {name: found[name] for name in kept} | {"n_epochs": self.n_epochs, "memory_bytes": facts.memory_bytes(self.run.framework)}
 
     def rates(self) -> Fields:
         """Return what this process can do at most."""

@@ -42,7 +42,7 @@ def check(planned: tuple[Planned, ...], root: Path, host: Host, only: tuple[str,
     weights, order = _drawn(planned, only)
     request, spec = planned[0].request, planned[0].request.spec
     started, began = datetime.now(UTC), time.monotonic()
-    losses = {differences.loss_of(spec, each.request.backend, each.request.module, each.request.options) for each in planned}
+    losses = {differences.documented_loss(spec, each.request.backend, each.request.module, each.request.options) for each in planned}
     say("referee")
     bed = ground(spec, weights, order, load_dataset(planned[0].dataset), losses, only)
     arms = {f"{each.request.backend}/{each.request.implementation}": each for each in planned}
@@ -118,7 +118,7 @@ def documented(bed: Ground, heard: dict[str, Heard], arms: dict[str, Planned]) -
     through = [
         name
         for name, arm in arms.items()
-        if differences.loss_of(bed.spec, arm.request.backend, arm.request.module, arm.request.options) == "unclipped"
+        if differences.documented_loss(bed.spec, arm.request.backend, arm.request.module, arm.request.options) == "unclipped"
     ]
     seen = {
         name: float(trace.quantities["losses"][row])
