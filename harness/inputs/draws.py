@@ -33,7 +33,14 @@ class Draw:
 def batch_order(
     n_samples: int, n_epochs: int, seed: int, *, shuffle: bool = True
 ) -> NDArray[np.int32]:
-    """Return the order of the samples in each epoch, (n_epochs, n_samples) int32: a permutation a row, or the order they are in."""
+    """Return the order of the samples in each epoch, (n_epochs, n_samples) int32.
+
+    Args:
+        n_samples: of the dataset.
+        n_epochs: rows to return.
+        seed: of the permutations.
+        shuffle: whether each row is a permutation, or the order the samples are in.
+    """
     if not shuffle:
         return np.tile(np.arange(n_samples, dtype=np.int32), (n_epochs, 1))
     random = np.random.default_rng([seed, 1])
@@ -51,34 +58,41 @@ def draw(
     shuffle: bool,
     seed: int,
 ) -> Draw:
-    """Draw weights and order for one seed, keep them in `folder` under their digests, and return where they are.
+    """Draw weights and order for one seed, and return where they are kept.
+
+    Args:
+        folder: keeps them, under their digests.
+        n_inputs: features of one sample.
+        layers: name and units of each layer, in order.
+        initializer: a name in `harness.inputs.initializers.INITIALIZERS`.
+        n_samples: of the dataset.
+        n_epochs: rows of the order.
+        shuffle: whether each epoch has an order of its own.
+        seed: of all draws.
 
     Raises:
         DataError: the folder cannot be written.
     """
-    weights = initial_weights(
-        np.random.default_rng([seed, 0]).uniform, n_inputs, layers, initializer
-    )
+    uniform = np.random.default_rng([seed, 0]).uniform
+    weights = initial_weights(uniform, n_inputs, layers, initializer)
     order = batch_order(n_samples, n_epochs, seed, shuffle=shuffle)
-    weights_sha256, order_sha256 = weights_digest(weights), sha256(order)
+    digests = weights_digest(weights), sha256(order)
+    files = folder / f"weights-{digests[0]}.npz", folder / f"order-{digests[1]}.npy"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return Draw(
-            weights=_kept(
-                folder / f"weights-{weights_sha256}.npz", lambda file: np.savez(file, **weights)
-            ),  # type: ignore[arg-type]
-            order=_kept(folder / f"order-{order_sha256}.npy", lambda file: np.save(file, order)),
-            weights_sha256=weights_sha256,
-            order_sha256=order_sha256,
-        )
+        _write(files[0], lambda file: np.savez(file, **weights))  # type: ignore[arg-type]
+        _write(files[1], lambda file: np.save(file, order))
     except OSError as error:
-        raise DataError(
-            f"{folder}: cannot be written ({error.strerror}). Set HARNESS_CACHE_DIR to another folder"
-        ) from None
+        hint = "Set HARNESS_CACHE_DIR to another folder"
+        raise DataError(f"{folder}: cannot be written ({error.strerror}). {hint}") from None
+    return Draw(*files, *digests)
 
 
-def _kept(path: Path, write: Callable[[str], None]) -> Path:
-    """Write a file whose name tells its content, whole or not at all. Another process may do the same: both write the same."""
+def _write(path: Path, write: Callable[[str], None]) -> None:
+    """Write a file whose name tells its content, completely or not at all.
+
+    Another process may do the same: both write the same.
+    """
     with scratch(path.parent) as folder:
         write(str(folder / path.name))
-        return (folder / path.name).replace(path)
+        (folder / path.name).replace(path)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.inputs.arrays import Weights
+
 Uniform = Callable[[float, float, tuple[int, ...]], NDArray[np.floating]]
 """uniform(low, high, shape): numbers in [low, high)."""
 
@@ -51,7 +53,7 @@ def initial_weights(
     n_inputs: int,
     layers: Sequence[tuple[str, int]],
     initializer: str = "glorot_uniform",
-) -> dict[str, NDArray[np.float32]]:
+) -> Weights:
     """Return the initial weights of a Dense stack, kernels and biases drawn in the order of the layers.
 
     Args:
@@ -63,12 +65,11 @@ def initial_weights(
     Returns:
         "name/kernel" (inputs, units) and "name/bias" (units,), float32.
     """
-    weights: dict[str, NDArray[np.float32]] = {}
+    weights: Weights = {}
     for name, units in layers:
         kernel, bias = INITIALIZERS[initializer](n_inputs, units)
         weights[f"{name}/kernel"] = np.asarray(draw(*kernel, (n_inputs, units)), np.float32)
-        weights[f"{name}/bias"] = (
-            np.asarray(draw(*bias, (units,)), np.float32) if bias else np.zeros(units, np.float32)
-        )
+        biases = draw(*bias, (units,)) if bias else np.zeros(units)
+        weights[f"{name}/bias"] = np.asarray(biases, np.float32)
         n_inputs = units
     return weights

@@ -1,4 +1,4 @@
-"""One update of the Keras model, eager and laid open: every quantity between the batch and the new weights.
+"""One update of the Keras model, eager: every quantity between the batch and the new weights.
 
 The model's own `train_on_batch` makes the update, with `run_eagerly=True`; gradients are read where
 they are handed to the optimizer, which holds on every backend. The forward pass is read layer by
@@ -7,7 +7,7 @@ layer, in front of each activation too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.inputs.arrays import Features, Labels, add_prefix, strip_prefix
 from harness.worker import keras_fit
 
 if TYPE_CHECKING:
@@ -24,88 +25,77 @@ if TYPE_CHECKING:
 Arrays = dict[str, NDArray[Any]]
 
 
-def steps(
-    spec: Spec, points: Mapping[str, Mapping[str, NDArray[Any]]]
-) -> Iterable[tuple[str, Arrays]]:
-    """Yield (name, quantities) of one update from each point: see `harness.judge.parity.trace`."""
-    weights = {
-        key.removeprefix("weight/"): value
-        for key, value in next(iter(points.values())).items()
-        if key.startswith("weight/")
-    }
-    state = keras_fit.build(spec, weights, SimpleNamespace())
+def steps(spec: Spec, points: Mapping[str, Arrays]) -> Iterable[tuple[str, Arrays]]:
+    """Yield (name, quantities of any shape) of one update from each point.
+
+    The quantities are those of `harness.judge.parity.trace`.
+    """
+    first = next(iter(points.values()))
+    state = keras_fit.build(spec, strip_prefix("weight", first), SimpleNamespace())
     state.model.run_eagerly = True
     for name, point in points.items():
-        weights = {
-            key.removeprefix("weight/"): value
-            for key, value in point.items()
-            if key.startswith("weight/")
-        }
-        slots = {
-            key.removeprefix("slot/"): value
-            for key, value in point.items()
-            if key.startswith("slot/")
-        }
+        weights, slots = strip_prefix("weight", point), strip_prefix("slot", point)
         state = keras_fit.resume(state, weights, slots, int(point["n_updates"]))
-        found = {
-            f"set/{key}": np.array(value)
-            for key, value in {**keras_fit.export(state), **keras_fit.slots(state)}.items()
-        }
+        found = add_prefix("set", keras_fit.export(state) | keras_fit.slots(state))
+        found = {key: np.array(value) for key, value in found.items()}
         yield name, found | step(state, list(weights), point["x"], point["y"].astype(np.uint8))
 
 
-def step(
-    state: keras_fit.State, names: list[str], x: NDArray[np.float32], y: NDArray[np.uint8]
-) -> Arrays:
-    """Return every quantity of one update, and make it."""
+def step(state: keras_fit.State, names: list[str], x: Features, y: Labels) -> Arrays:
+    """Make one update, and return its quantities.
+
+    Args:
+        state: from which to make it.
+        names: of the weights, in the model's order.
+        x: (B, features) float32.
+        y: (B,) uint8.
+    """
     model = state.model
     found, output = _forward(model, x)
     model.loss.reduction, reduction = None, model.loss.reduction
     found["losses"] = _numpy(model.loss(keras.ops.convert_to_tensor(y), output))
     model.loss.reduction = reduction
     model.reset_metrics()
-    with _gradients(model.optimizer) as seen:
+    with _gradients(model.optimizer) as gradients:
         reported = model.train_on_batch(x, y, return_dict=True)
-    found |= {f"gradient/{name}": gradient for name, gradient in zip(names, seen, strict=True)}
-    found |= {
-        "loss": np.asarray(reported["loss"], np.float64),
-        "learning_rate": _numpy(model.optimizer.learning_rate),
-    }
+    found |= add_prefix("gradient", dict(zip(names, gradients, strict=True)))
+    found["loss"] = np.asarray(reported["loss"], np.float64)
+    found["learning_rate"] = _numpy(model.optimizer.learning_rate)
     found["n_updates"] = np.asarray(int(_numpy(model.optimizer.iterations)))
-    found |= {f"slot/{name}": value for name, value in keras_fit.slots(state).items()}
-    return found | {f"weight/{name}": value for name, value in keras_fit.export(state).items()}
+    found |= add_prefix("slot", keras_fit.slots(state))
+    return found | add_prefix("weight", keras_fit.export(state))
 
 
-def _forward(model: Any, x: NDArray[np.float32]) -> tuple[Arrays, Any]:
+def _forward(model: Any, x: Features) -> tuple[Arrays, Any]:
     """Return z and a of each layer, and the model's output as the last layer made it.
 
-    **Differs**: on TensorFlow the loss looks through that very tensor to the logits, so it must not
-    be a copy.
+    **Differs**: on TensorFlow the loss goes back from that very tensor to the logits, so it must
+    not be a copy.
     """
     found: Arrays = {}
-    passed = keras.ops.convert_to_tensor(x)
+    output = keras.ops.convert_to_tensor(x)
     for layer in model.layers:
-        z = keras.ops.matmul(passed, layer.kernel) + layer.bias
+        z = keras.ops.matmul(output, layer.kernel) + layer.bias
         found[f"{layer.name}/z"] = _numpy(z)
-        passed = layer(passed)
+        output = layer(output)
         if layer.activation is not keras.activations.linear:
-            found[f"{layer.name}/a"] = _numpy(passed)
-    return found, passed
+            found[f"{layer.name}/a"] = _numpy(output)
+    return found, output
 
 
 @contextmanager
-def _gradients(optimizer: Any) -> Any:
+def _gradients(optimizer: Any) -> Iterator[list[NDArray[Any]]]:
     """Read gradients where they are handed to the optimizer."""
-    seen: list[NDArray[Any]] = []
+    found: list[NDArray[Any]] = []
     apply = optimizer.apply
 
-    def tapped(gradients: Any, *rest: Any, **more: Any) -> Any:
-        seen.extend(_numpy(gradient) for gradient in gradients)
+    def read_and_apply(gradients: Any, *rest: Any, **more: Any) -> Any:
+        found.extend(_numpy(gradient) for gradient in gradients)
         return apply(gradients, *rest, **more)
 
-    optimizer.apply = tapped
+    optimizer.apply = read_and_apply
     try:
-        yield seen
+        yield found
     finally:
         optimizer.apply = apply
 

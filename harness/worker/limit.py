@@ -1,10 +1,11 @@
-"""What this process can do at most, in its framework, with its threads, on the spec's shapes: a limit to lay beside its epochs.
+"""What this process can do at most, in its framework, with its threads, on the spec's shapes.
 
-A limit is only one if nothing beats it. So each product of a training step is measured by itself,
-its operands where the last round left them, in the form in which a step has it and in the
-transposed one, in every way the framework has to repeat it; the fastest counts. No epoch has that
-luck with all of its products. What a framework's compiler would hoist out of a loop, since its
-operands do not change, is kept inside: see `product` in harness.worker.frameworks.
+It is a limit to compare its epochs with, and only one if nothing beats it. So each product of a
+training step is measured by itself, its operands where the last round left them, in the form in
+which a step has it and in the transposed one, in every way the framework has to repeat it; the
+fastest counts. No epoch has that luck with all of its products. What a framework's compiler would
+hoist out of a loop, since its operands do not change, is kept inside: see `product` in
+harness.worker.frameworks.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 Way = Callable[[int], Any]
 """Begins so many rounds of one thing and returns the last one's result, which may be a promise."""
 Product = tuple[int, int, int, str]
-"""(m, k, n) of an (m, k) by a (k, n) matrix, and how the two lie in memory, as BLAS says it: "n" as it is, "t" transposed."""
+"""(m, k, n) of an (m, k) by a (k, n) matrix, and how each lies in memory: "n" as it is, "t"
+transposed."""
 
 REPETITION_S = 0.01
 N_REPETITIONS = 3
-HOPELESS = 1.3  # times the best one so far: a way that needs as long is not repeated
+TOO_SLOW = 1.3  # times the best one so far: a way that needs as long is not repeated
 
 
 def rates(framework: ModuleType, spec: Spec, n_inputs: int, n_dispatches: int) -> dict[str, Any]:
@@ -53,20 +55,21 @@ def rates(framework: ModuleType, spec: Spec, n_inputs: int, n_dispatches: int) -
     """
     step = tuple(products(spec, n_inputs))
     n_parameters, random = _n_parameters(spec, n_inputs), np.random.default_rng(0)
+    product_s = sum(_product_s(framework, product, random) for product in step)
+    addition_s = least_s(framework, framework.addition(n_parameters))
     return {
-        "gemm_flops_per_s": sum(flops(product) for product in step)
-        / sum(_product_s(framework, product, random) for product in step),
-        "bandwidth_bytes_per_s": 3
-        * 4
-        * n_parameters
-        / least_s(framework, framework.addition(n_parameters)),
+        "gemm_flops_per_s": sum(flops(product) for product in step) / product_s,
+        "bandwidth_bytes_per_s": 3 * 4 * n_parameters / addition_s,
         "dispatch_s": least_s(framework, framework.smallest_call()),
         "n_dispatches": n_dispatches,
     }
 
 
 def products(spec: Spec, n_inputs: int) -> Iterator[Product]:
-    """Return the matrix products of one training step: forward, and of each layer its gradients; the first one's inputs need none."""
+    """Yield the matrix products of one training step, forward and backward.
+
+    The first layer's inputs need no gradient.
+    """
     for index, layer in enumerate(spec.layers):
         yield spec.batch_size, n_inputs, layer.units, "nn"  # x @ kernel
         yield n_inputs, spec.batch_size, layer.units, "tn"  # x.T @ gradient of z, of the kernel
@@ -97,7 +100,7 @@ def least_s(framework: ModuleType, ways: Sequence[Way]) -> float:
         for _ in range(N_REPETITIONS):
             round_s = _spent_s(framework, way, rounds) / rounds
             best = min(best, round_s)
-            if round_s > HOPELESS * best:
+            if round_s > TOO_SLOW * best:
                 break
     return best
 
@@ -109,22 +112,22 @@ def _spent_s(framework: ModuleType, way: Way, rounds: int) -> float:
 
 
 def _product_s(framework: ModuleType, product: Product, random: np.random.Generator) -> float:
-    """Return the least seconds of a product or of its transpose: the same numbers, and whoever needs them may choose."""
-    m, k, n, form = product
+    """Return the least seconds of a product or of its transpose, which gives the same numbers."""
+    m, k, n, _ = product
     return min(
-        least_s(framework, framework.product(*_factors(m, k, n, form, random), form)),
-        least_s(framework, framework.product(*_factors(n, k, m, "nn", random), "nn")),
+        least_s(framework, framework.product(*_factors(each, random), each[3]))
+        for each in (product, (n, k, m, "nn"))
     )
 
 
-def _factors(
-    m: int, k: int, n: int, form: str, random: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the two factors as they lie in memory; neither zeros nor denormals, which some processors multiply at another speed."""
-    left, right = ((k, m) if form[0] == "t" else (m, k)), ((n, k) if form[1] == "t" else (k, n))
-    return random.random(left, np.float32) + np.float32(0.5), random.random(
-        right, np.float32
-    ) + np.float32(0.5)
+def _factors(product: Product, random: np.random.Generator) -> list[NDArray[np.float32]]:
+    """Return the two factors as they lie in memory.
+
+    They hold neither zeros nor denormals, which some processors multiply at another speed.
+    """
+    m, k, n, form = product
+    shapes = (k, m) if form[0] == "t" else (m, k), (n, k) if form[1] == "t" else (k, n)
+    return [random.random(shape, np.float32) + np.float32(0.5) for shape in shapes]
 
 
 def _n_parameters(spec: Spec, n_inputs: int) -> int:

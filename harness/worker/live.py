@@ -91,10 +91,7 @@ class Trainer:
         if found["test_accuracy"] is None:
             raise Refused("diverged: the trained model's outputs are not finite")
         kept = ("evaluate_s", "test_accuracy", "test_loss", "final_weights_sha256")
-        return {name: found[name] for name in kept} | {
-            "n_epochs": self.n_epochs,
-            "memory_bytes": facts.memory_bytes(self.run.framework),
-        }
+        return {name: found[name] for name in kept} | {"n_epochs": self.n_epochs, "memory_bytes": facts.memory_bytes(self.run.framework)}
 
     def rates(self) -> Fields:
         """Return what this process can do at most."""

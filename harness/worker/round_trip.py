@@ -1,14 +1,15 @@
-"""The compiled Keras model to a file and back, on whichever backend is set: `save` and `load_model`, `save_weights` and `load_weights`.
+"""The compiled Keras model to a file and back, on whichever backend is set.
 
-Every warning is handed back with the file it was given for: where Keras cannot restore an optimizer
-it warns, skips it, and goes on as if nothing were missing.
+Both formats are tried: `save` and `load_model`, `save_weights` and `load_weights`. Every warning is
+returned with the file it was given for: where Keras cannot restore an optimizer it warns, skips it,
+and continues as if nothing were missing.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.inputs.arrays import add_prefix, strip_prefix
+from harness.inputs.initializers import initial_weights
 from harness.worker import keras_fit
 from harness.worker.keras_optimizer import make_optimizer
 
@@ -25,118 +28,106 @@ if TYPE_CHECKING:
     from harness.spec.config import Spec
 
 Arrays = dict[str, NDArray[Any]]
-FUTURE = (
-    DeprecationWarning,
-    PendingDeprecationWarning,
-    ResourceWarning,
-)  # Python's own defaults: they speak of code, not of what it does
+# Ignored as Python ignores them by default: they are about code, not about what it does.
+IGNORED = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning)
 
 
 def save(job: Any, say: Callable[..., None]) -> dict[str, Any]:
-    """Save the model at a point of training in both formats; return the files, and what the model was when it was saved.
+    """Save the model at a point of training in both formats; return the files, and its state then.
 
     Args:
         job: spec; point (.npz of weights, slots and n_updates); learning_rate; folder.
-        say: told what is being done.
+        say: is called with what is being done.
     """
     say(phase="build")
     with np.load(job.point, allow_pickle=False) as archive:
         point = dict(archive)
-    weights, slots = _named(point, "weight"), _named(point, "slot")
-    state = keras_fit.resume(
-        keras_fit.build(job.spec, weights, SimpleNamespace()),
-        weights,
-        slots,
-        int(point["n_updates"]),
-    )
-    model = state.model
+    weights, slots = strip_prefix("weight", point), strip_prefix("slot", point)
+    state = keras_fit.build(job.spec, weights, SimpleNamespace())
+    model = keras_fit.resume(state, weights, slots, int(point["n_updates"])).model
     model.optimizer.learning_rate = job.learning_rate
     held = Path(job.folder) / "held.npz"
     np.savez(held, **read_back(state))  # type: ignore[arg-type]
-    files = {
-        ".keras": Path(job.folder) / "model.keras",
-        ".weights.h5": Path(job.folder) / "model.weights.h5",
-    }
+    files = {form: Path(job.folder) / f"model{form}" for form in (".keras", ".weights.h5")}
     say(phase="save")
-    with _heard() as warned:
+    with _record_warnings() as warned:
         model.save(files[".keras"])
         model.save_weights(files[".weights.h5"])
-    known = {
+    return {
         "backend": keras.backend.backend(),
         "held": str(held),
         "configuration": configuration(model),
         "warned": warned,
+        "files": {form: str(file) for form, file in files.items()},
     }
-    return {**known, "files": {form: str(file) for form, file in files.items()}}
 
 
 def load(job: Any, say: Callable[..., None]) -> dict[str, Any]:
-    """Load saved files, each into a model of its own; return for each what that model is, what Keras warned of, or why it failed.
+    """Load saved files, each into a model of its own; return each model's state, or why it failed.
 
     Args:
         job: spec; n_inputs; files (a list of saved_by, form and file); folder.
-        say: told what is being done.
+        say: is called with what is being done.
     """
     loaded = []
     for number, saved in enumerate(job.files):
         say(phase=f"load {saved.form} of {saved.saved_by}")
-        entry: dict[str, Any] = {
-            "saved_by": saved.saved_by,
-            "form": saved.form,
-            "failure": "",
-            "alone": "",
-        }
-        with _heard() as warned:
+        entry = {"saved_by": saved.saved_by, "form": saved.form, "failure": "", "alone": ""}
+        held = Path(job.folder) / f"held-{number}.npz"
+        with _record_warnings() as warned:
             try:
-                state, entry["alone"] = (
-                    _whole(saved.file, job.spec)
-                    if saved.form == ".keras"
-                    else (_filled(saved.file, job), "")
-                )
-                held = Path(job.folder) / f"held-{number}.npz"
-                np.savez(held, **read_back(state))  # type: ignore[arg-type]
-                entry |= {"held": str(held), "configuration": configuration(state.model)}
-            except (
-                Exception
-            ) as error:  # whatever this file does to Keras, the next one is still loaded
-                entry["failure"] = _said(error)
-        loaded.append({**entry, "warned": warned})
+                loaded.append(entry | _load(saved, job, held) | {"warned": warned})
+            except Exception as error:  # whatever this file does to Keras, the next one is loaded
+                loaded.append(entry | {"failure": _one_line(error), "warned": warned})
     return {"backend": keras.backend.backend(), "loaded": loaded}
 
 
+def _load(saved: Any, job: Any, held: Path) -> dict[str, Any]:
+    """Load one file, write the model's state to another, and return what `load` says of it."""
+    alone = ""
+    if saved.form == ".keras":
+        state, alone = _load_model(saved.file, job.spec)
+    else:
+        state = _load_weights(saved.file, job)
+    np.savez(held, **read_back(state))  # type: ignore[arg-type]
+    return {"alone": alone, "held": str(held), "configuration": configuration(state.model)}
+
+
 def read_back(state: keras_fit.State) -> Arrays:
-    """Return weights and, of a compiled model, slots, n_updates and learning_rate: what a model goes on training from."""
-    found = {f"weight/{name}": np.array(value) for name, value in keras_fit.export(state).items()}
+    """Return what a model continues training from, of any shape and dtype, by name.
+
+    These are its weights and, if it is compiled, slots, n_updates and learning_rate.
+    """
+    found: Arrays = add_prefix("weight", keras_fit.export(state))
     optimizer = getattr(state.model, "optimizer", None)
-    if optimizer is None or not optimizer.built:
-        return found
-    found |= {f"slot/{name}": value for name, value in keras_fit.slots(state).items()}
-    rate = np.array(keras.ops.convert_to_numpy(optimizer.learning_rate))
-    return found | {
-        "n_updates": np.array(keras.ops.convert_to_numpy(optimizer.iterations)),
-        "learning_rate": rate,
-    }
+    if optimizer is not None and optimizer.built:
+        found |= add_prefix("slot", keras_fit.slots(state))
+        found |= {"n_updates": keras.ops.convert_to_numpy(optimizer.iterations)}
+        found |= {"learning_rate": keras.ops.convert_to_numpy(optimizer.learning_rate)}
+    return {name: np.array(value) for name, value in found.items()}
 
 
 def configuration(model: Any) -> dict[str, Any]:
-    """Return the settings of each layer, of the optimizer and of the loss, names left out, in which Keras counts models.
+    """Return the settings of each layer, of the optimizer and of the loss, if the model is compiled.
 
-    A model that is not compiled has neither of the latter two.
+    Names are left out, since Keras counts models in them.
     """
     parts = {layer.name: layer for layer in model.layers}
     if getattr(model, "optimizer", None) is not None:
         parts |= {"optimizer": model.optimizer, "loss": model.loss}
-    return {
-        name: {key: value for key, value in part.get_config().items() if key != "name"}
-        for name, part in parts.items()
-    }
+    settings = {name: dict(part.get_config()) for name, part in parts.items()}
+    for each in settings.values():
+        each.pop("name", None)
+    return settings
 
 
-def _whole(file: str, spec: Spec) -> tuple[keras_fit.State, str]:
-    """Return the compiled model in a .keras file, and why `load_model` could not make it without being told the optimizer's class.
+def _load_model(file: str, spec: Spec) -> tuple[keras_fit.State, str]:
+    """Return the compiled model in a .keras file, and why `load_model` failed at first, or "".
 
-    **Differs**: on PyTorch alone Keras 3.15 puts a class of its own in the place of each optimizer,
-    and files that class's module, which cannot be imported where PyTorch is not.
+    In the second try it is given the optimizer's class.
+
+    **Differs**: only on PyTorch, Keras 3.15 puts a class of its own in the place of each optimizer,
+    and saves that class's module, which cannot be imported where PyTorch is missing.
     """
     alone = ""
     try:
@@ -144,68 +135,55 @@ def _whole(file: str, spec: Spec) -> tuple[keras_fit.State, str]:
     except Exception as error:
         known = type(make_optimizer(spec.optimizer))
         try:
-            model, alone = (
-                keras.models.load_model(file, custom_objects={known.__name__: known}),
-                _said(error),
-            )
+            model = keras.models.load_model(file, custom_objects={known.__name__: known})
+            alone = _one_line(error)
         except Exception:
-            raise error from None  # it was not for that
+            raise error from None  # there was another reason
     return keras_fit.State(model, spec.optimizer, spec.batch_size, lambda: 0), alone
 
 
-def _filled(file: str, job: Any) -> keras_fit.State:
-    """Return a new model that a .weights.h5 file was loaded into: of zeros, so that whatever is not in it shows, and compiled.
+def _load_weights(file: str, job: Any) -> keras_fit.State:
+    """Return a compiled model of zeros into which a .weights.h5 file was loaded.
 
-    Its optimizer is built, without which Keras would skip that.
+    Zeros show what is not in the file. The optimizer is built, or Keras would skip its slots.
     """
-    zeros: dict[str, NDArray[np.float32]] = {}
-    n_inputs = job.n_inputs
-    for layer in job.spec.layers:
-        zeros[f"{layer.name}/kernel"] = np.zeros((n_inputs, layer.units), np.float32)
-        zeros[f"{layer.name}/bias"] = np.zeros(layer.units, np.float32)
-        n_inputs = layer.units
+    layers = [(layer.name, layer.units) for layer in job.spec.layers]
+    zeros = initial_weights(lambda low, high, shape: np.zeros(shape), job.n_inputs, layers)
     state = keras_fit.build(job.spec, zeros, SimpleNamespace())
     state.model.optimizer.build(state.model.trainable_variables)
     state.model.load_weights(file)
     return state
 
 
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     """Return an error in one line, without the configuration that Keras prints after it."""
-    return f"{type(error).__name__}: {' '.join(str(error).split()).partition(' Full object config')[0][:300]}"
+    text = " ".join(str(error).split()).partition(" Full object config")[0]
+    return f"{type(error).__name__}: {text[:300]}"
 
 
 class _Listener(logging.Handler):
-    """Keeps what is logged."""
+    """Appends what is logged to a list."""
 
-    def __init__(self, said: list[str]) -> None:
+    def __init__(self, messages: list[str]) -> None:
         super().__init__(logging.WARNING)
-        self.said = said
+        self.messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
+        self.messages.append(record.getMessage())
 
 
 @contextmanager
-def _heard() -> Iterator[list[str]]:
-    """Hand out a list that at the end holds every warning given meanwhile, whether by `warnings` or by a logger."""
-    said: list[str] = []
-    listener = _Listener(said)
+def _record_warnings() -> Iterator[list[str]]:
+    """Yield a list that at the end holds every warning of `warnings` and of any logger."""
+    messages: list[str] = []
+    listener = _Listener(messages)
     logging.getLogger().addHandler(listener)
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            for future in FUTURE:
-                warnings.simplefilter("ignore", future)
-            yield said
-        said += dict.fromkeys(" ".join(str(each.message).split()) for each in caught)
+            for category in IGNORED:
+                warnings.simplefilter("ignore", category)
+            yield messages
+        messages += dict.fromkeys(" ".join(str(each.message).split()) for each in caught)
     finally:
         logging.getLogger().removeHandler(listener)
-
-
-def _named(arrays: Mapping[str, NDArray[Any]], kind: str) -> Arrays:
-    return {
-        name.removeprefix(f"{kind}/"): value
-        for name, value in arrays.items()
-        if name.startswith(f"{kind}/")
-    }

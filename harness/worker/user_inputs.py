@@ -1,4 +1,4 @@
-"""A user's own functions, called: the model that one builds, the batch that another returns, or one drawn from a seed.
+"""A user's own model and batch: what their functions return, or a batch drawn from a seed.
 
 Arrays of a batch are named by their place: "x" or "y" where there is one, "x[0]" in a tuple,
 "x[left]" in a dict.
@@ -10,7 +10,7 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ from harness.errors import Refused
 Arrays = dict[str, NDArray[Any]]
 N_SAMPLES = 32
 LENGTH = 16  # of an axis whose length the model leaves open
-NO_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-WHOLE = ("sparse_categorical_crossentropy",)
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+NAME_A_BATCH = "Name a batch: --batch FILE:FUNCTION"
+# Losses of Keras's, by what labels they take.
+CLASS_NUMBERS = ("sparse_categorical_crossentropy",)
 ONE_HOT = (
     "categorical_crossentropy",
     "categorical_focal_crossentropy",
@@ -45,30 +47,27 @@ REAL = (
 
 
 class Unusable(Refused):
-    """What the user named cannot be compared on any backend: something to mend and type again."""
+    """What the user named cannot be compared on any backend: the user must correct it."""
 
 
-def model_of(target: Any, seed: int) -> Any:
-    """Return the compiled model that the user's function builds, its own draws from the seed: the same check twice is the same.
+def build_model(target: Any, seed: int) -> Any:
+    """Return the compiled model that the user's function builds, with Keras's draws from the seed.
 
     Raises:
         Unusable: it returns something else.
         Refused: it raises.
     """
     keras.utils.set_random_seed(seed)
-    model = called(target)
+    model, where = call_function(target), f"--model: {target.name}"
     if not isinstance(model, keras.Model):
-        raise Unusable(
-            f"--model: {target.name}: expected a keras.Model; received {type(model).__name__}"
-        )
+        raise Unusable(f"{where}: expected a keras.Model; received {type(model).__name__}")
     if not model.compiled:
-        raise Unusable(
-            f"--model: {target.name}: expected a compiled model. Call model.compile(optimizer=..., loss=...) before returning it"
-        )
+        hint = "Call model.compile(optimizer=..., loss=...) before returning it"
+        raise Unusable(f"{where}: expected a compiled model. {hint}")
     return model
 
 
-def called(target: Any) -> Any:
+def call_function(target: Any) -> Any:
     """Return what a user's function returns, called without arguments.
 
     Args:
@@ -81,74 +80,67 @@ def called(target: Any) -> Any:
     try:
         function = getattr(_module(target.file), target.function, None)
     except (Exception, SystemExit) as error:
-        raise Refused(f"{Path(target.file).name} {said(error, target.file)}") from None
+        raise Refused(f"{Path(target.file).name} {describe_error(error, target.file)}") from None
     if not callable(function):
-        raise Unusable(
-            f"{target.name}: expected a function {target.function!r} in that file; received {type(function).__name__}"
-        )
+        expected = f"expected a function {target.function!r} in that file"
+        raise Unusable(f"{target.name}: {expected}; received {type(function).__name__}")
     try:
         return function()
     except (Exception, SystemExit) as error:
-        raise Refused(f"{target.function} {said(error, target.file)}") from None
+        raise Refused(f"{target.function} {describe_error(error, target.file)}") from None
 
 
-def said(error: BaseException, file: str) -> str:
-    """Return "raised TypeError: its message (file.py:12)": the last line of that file that was running."""
+def describe_error(error: BaseException, file: str) -> str:
+    """Return "raised TypeError: its message (file.py:12)", with the last line of that file."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == file] or list(frames)
     place = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
-    lines = NO_ANSI.sub("", str(error)).partition("Arguments received")[0].split()
-    said = " ".join(lines)
+    message = " ".join(ANSI.sub("", str(error)).partition("Arguments received")[0].split())
     hint = ""
     if isinstance(error, ModuleNotFoundError):
-        foreign = error.name in ("tensorflow", "jax", "torch")
-        hint = (
-            ". A model that needs it is one backend's alone"
-            if foreign
-            else ". Add it to this backend's requirements in backends.toml"
-        )
-    return f"raised {type(error).__name__}: {said[:400]}{place}{hint}"
+        hint = ". Add it to this backend's requirements in backends.toml"
+        if error.name in ("tensorflow", "jax", "torch"):
+            hint = ". A model that needs it is one backend's alone"
+    return f"raised {type(error).__name__}: {message[:400]}{place}{hint}"
 
 
-def batch_of(target: Any) -> Arrays:
-    """Return the user's batch as named arrays: floats as float32, whole numbers as they are.
+def read_batch(target: Any) -> Arrays:
+    """Return the user's batch as named arrays, (n, ...): floats as float32, integers as they are.
 
     Raises:
-        Unusable: it is no (x, y) of NumPy arrays with a first axis in common, of at least two
-            samples.
+        Unusable: it is no (x, y) of arrays of numbers with a first axis of at least two in common.
         Refused: the function raises.
     """
-    batch = called(target)
+    batch, where = call_function(target), f"--batch: {target.name}"
     if not isinstance(batch, tuple) or len(batch) != 2:
         kind = f"a tuple of {len(batch)}" if isinstance(batch, tuple) else type(batch).__name__
-        raise Unusable(f"--batch: {target.name}: expected (x, y), two of them; received {kind}")
-    arrays = {**flat("x", batch[0]), **flat("y", batch[1])}
+        raise Unusable(f"{where}: expected (x, y), two of them; received {kind}")
+    arrays = {**flatten("x", batch[0]), **flatten("y", batch[1])}
     for name, value in arrays.items():
-        if value.dtype.kind not in "fiub":
-            raise Unusable(
-                f"--batch: {target.name}: {name}: expected an array of numbers; received dtype {value.dtype}"
-            )
-        if value.ndim == 0 or len(value) < 2:
-            raise Unusable(
-                f"--batch: {target.name}: {name}: expected at least 2 samples; received shape {value.shape}"
-            )
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise Unusable(
-                f"--batch: {target.name}: {name}: {np.count_nonzero(~np.isfinite(value))} elements are not finite"
-            )
-    if len({len(value) for value in arrays.values()}) > 1:
-        lengths = ", ".join(f"{name} {len(value)}" for name, value in arrays.items())
-        raise Unusable(
-            f"--batch: {target.name}: expected as many samples in each array; received {lengths}"
-        )
+        _check_array(f"{where}: {name}", value)
+    lengths = {name: len(value) for name, value in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        received = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise Unusable(f"{where}: expected as many samples in each array; received {received}")
     return {
         name: value.astype(np.float32) if value.dtype.kind == "f" else value
         for name, value in arrays.items()
     }
 
 
-def flat(name: str, structure: Any) -> Arrays:
-    """Return the arrays of an array, a tuple or a dict, by their place."""
+def _check_array(where: str, value: NDArray[Any]) -> None:
+    """Check that an array holds finite numbers of at least two samples."""
+    if value.dtype.kind not in "fiub":
+        raise Unusable(f"{where}: expected an array of numbers; received dtype {value.dtype}")
+    if value.ndim == 0 or len(value) < 2:
+        raise Unusable(f"{where}: expected at least 2 samples; received shape {value.shape}")
+    n_bad = 0 if value.dtype.kind != "f" else np.count_nonzero(~np.isfinite(value))
+    if n_bad:
+        raise Unusable(f"{where}: {n_bad} elements are not finite")
+
+
+def flatten(name: str, structure: Any) -> Arrays:
+    """Return the arrays of an array, a tuple or a dict, of any shape and dtype, by their place."""
     if isinstance(structure, Mapping):
         return {f"{name}[{key}]": np.asarray(value) for key, value in structure.items()}
     if isinstance(structure, tuple | list):
@@ -156,38 +148,39 @@ def flat(name: str, structure: Any) -> Arrays:
     return {name: np.asarray(structure)}
 
 
-def nested(name: str, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    """Return what `flat` took apart: an array, a tuple or a dict."""
+def unflatten(name: str, arrays: Arrays) -> Any:
+    """Return what `flatten` was given: an array, a tuple or a dict, of any shape and dtype."""
     if name in arrays:
         return arrays[name]
-    parts = {
-        key[len(name) + 1 : -1]: value
-        for key, value in arrays.items()
-        if key.startswith(f"{name}[")
-    }
+    places = [key for key in arrays if key.startswith(f"{name}[")]
+    parts = {key[len(name) + 1 : -1]: arrays[key] for key in places}
     return tuple(parts.values()) if all(key.isdecimal() for key in parts) else parts
 
 
-def drawn(model: Any, seed: int) -> Arrays:
-    """Return a batch that fits the model, from a seed: inputs by shape and dtype, labels by what the loss takes.
+def draw_batch(model: Any, seed: int) -> Arrays:
+    """Return a batch, (n, ...) each, that fits the model, from a seed.
+
+    Inputs are drawn by shape and dtype, labels by what the loss takes.
 
     Raises:
         Unusable: the model does not say what it takes, or its loss is not one of Keras's.
     """
     random = np.random.default_rng(seed)
     inputs, outputs = _ends(model)
-    flat_inputs = keras.tree.flatten(inputs)
-    n_samples = next((tensor.shape[0] for tensor in flat_inputs if tensor.shape[0]), N_SAMPLES)
-    x = [_input(random, model, tensor, n_samples) for tensor in flat_inputs]
-    losses = _losses(model, outputs)
-    y = [
-        _labels(random, loss, tensor, n_samples)
-        for tensor, loss in zip(keras.tree.flatten(outputs), losses, strict=True)
-    ]
+    inputs_list, outputs_list = keras.tree.flatten(inputs), keras.tree.flatten(outputs)
+    n_samples = next((tensor.shape[0] for tensor in inputs_list if tensor.shape[0]), N_SAMPLES)
+    x = [_draw_input(random, model, tensor, n_samples) for tensor in inputs_list]
+    pairs = zip(_losses(model, outputs), outputs_list, strict=True)
+    y = [_draw_labels(random, loss, _shape(tensor, n_samples)) for loss, tensor in pairs]
     return {
-        **flat("x", keras.tree.pack_sequence_as(inputs, x)),
-        **flat("y", keras.tree.pack_sequence_as(outputs, y)),
+        **flatten("x", keras.tree.pack_sequence_as(inputs, x)),
+        **flatten("y", keras.tree.pack_sequence_as(outputs, y)),
     }
+
+
+def _shape(tensor: Any, n_samples: int) -> tuple[int, ...]:
+    """Return the shape of a symbolic tensor for so many samples."""
+    return (n_samples, *(LENGTH if length is None else length for length in tensor.shape[1:]))
 
 
 def _ends(model: Any) -> tuple[Any, Any]:
@@ -195,44 +188,48 @@ def _ends(model: Any) -> tuple[Any, Any]:
     functional = getattr(model, "_functional", None) or model  # a Sequential holds one
     ends = getattr(functional, "_inputs_struct", None), getattr(functional, "_outputs_struct", None)
     if None in ends:
-        said = "the model does not say which inputs it takes. Begin it with keras.Input, or name a batch: --batch FILE:FUNCTION"
-        raise Unusable(f"--batch: {said}")
+        unknown = "the model does not say which inputs it takes"
+        hint = "Begin it with keras.Input, or name a batch: --batch FILE:FUNCTION"
+        raise Unusable(f"--batch: {unknown}. {hint}")
     return ends
 
 
-def _input(random: np.random.Generator, model: Any, tensor: Any, n_samples: int) -> NDArray[Any]:
-    shape = (n_samples, *(LENGTH if length is None else length for length in tensor.shape[1:]))
-    kind = keras.backend.standardize_dtype(tensor.dtype)
-    bounds = [
-        bound
-        for layer in model._flatten_layers()
-        if (bound := getattr(layer, "input_dim", None) or getattr(layer, "num_tokens", None))
-    ]
-    looked_up = any(
-        tensor is one
-        for layer in _looking_up(model)
-        for node in layer._inbound_nodes
-        for one in node.input_tensors
-    )
-    if "int" in kind or looked_up:
-        return random.integers(0, min(bounds, default=2), shape).astype(
-            kind if "int" in kind else np.int32
-        )
+def _draw_input(
+    random: np.random.Generator, model: Any, tensor: Any, n_samples: int
+) -> NDArray[Any]:
+    """Return an input of the model, drawn: integers of every table where it is looked up in one."""
+    shape, kind = _shape(tensor, n_samples), keras.backend.standardize_dtype(tensor.dtype)
+    if "int" in kind or _is_looked_up(model, tensor):
+        sizes = _table_sizes(model)
+        numbers = random.integers(0, min(sizes, default=2), shape)
+        return numbers.astype(kind if "int" in kind else np.int32)
     if kind == "bool":
         return random.random(shape) < 0.5
     if kind != "float32":
-        raise Unusable(
-            f"--batch: input {tensor.name}: expected float32 or integers; received {kind}. Name a batch: --batch FILE:FUNCTION"
-        )
+        expected = f"input {tensor.name}: expected float32 or integers; received {kind}"
+        raise Unusable(f"--batch: {expected}. {NAME_A_BATCH}")
     return random.standard_normal(shape, np.float32)
 
 
-def _looking_up(model: Any) -> Iterable[Any]:
-    return (layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding))
+def _table_sizes(model: Any) -> list[int]:
+    """Return how many rows each table of the model has in which an integer is looked up."""
+    sizes = (
+        getattr(layer, "input_dim", None) or getattr(layer, "num_tokens", None)
+        for layer in model._flatten_layers()
+    )
+    return [size for size in sizes if size]
+
+
+def _is_looked_up(model: Any, tensor: Any) -> bool:
+    """Return whether an input of the model goes into an Embedding."""
+    layers = model._flatten_layers()
+    tables = [layer for layer in layers if isinstance(layer, keras.layers.Embedding)]
+    nodes = [node for layer in tables for node in layer._inbound_nodes]
+    return any(tensor is each for node in nodes for each in node.input_tensors)
 
 
 def _losses(model: Any, outputs: Any) -> list[str]:
-    """Return the name of each output's loss, as Keras's function is called; outputs in the order of `keras.tree.flatten`."""
+    """Return the name of each output's loss, in the order of `keras.tree.flatten`."""
     n_outputs, given = len(keras.tree.flatten(outputs)), model.loss
     if isinstance(given, Mapping):
         names = sorted(outputs) if isinstance(outputs, Mapping) else list(model.output_names)
@@ -247,9 +244,9 @@ def _name(loss: Any) -> str:
     return str(getattr(getattr(function, "fn", function), "__name__", type(function).__name__))
 
 
-def _labels(random: np.random.Generator, loss: str, tensor: Any, n_samples: int) -> NDArray[Any]:
-    shape = (n_samples, *(LENGTH if length is None else length for length in tensor.shape[1:]))
-    if loss in WHOLE:
+def _draw_labels(random: np.random.Generator, loss: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return labels of an output of that shape, as its loss takes them."""
+    if loss in CLASS_NUMBERS:
         return random.integers(0, shape[-1], shape[:-1]).astype(np.int32)
     if loss in ONE_HOT:
         return np.eye(shape[-1], dtype=np.float32)[random.integers(0, shape[-1], shape[:-1])]
@@ -261,9 +258,8 @@ def _labels(random: np.random.Generator, loss: str, tensor: Any, n_samples: int)
         return random.poisson(2.0, shape).astype(np.float32)
     if loss in REAL:
         return random.standard_normal(shape, np.float32)
-    raise Unusable(
-        f"--batch: no labels can be drawn for the loss {loss!r}, which is not one of Keras's. Name a batch: --batch FILE:FUNCTION"
-    )
+    unknown = f"no labels can be drawn for the loss {loss!r}, which is not one of Keras's"
+    raise Unusable(f"--batch: {unknown}. {NAME_A_BATCH}")
 
 
 def _module(file: str) -> Any:

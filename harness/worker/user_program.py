@@ -1,7 +1,7 @@
-"""A Keras model whose weights can be put back: one update of it, or all of its quantities laid open.
+"""A Keras model whose weights can be reset: one update of it, or all of its quantities.
 
-Nothing runs eagerly: what is laid open is compiled by Keras as the model's own `train_on_batch` and
-`predict_on_batch` are.
+Nothing runs eagerly: Keras compiles the instrumented model as it compiles `train_on_batch` and
+`predict_on_batch` of the model itself.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
-from harness.worker.user_inputs import Unusable, nested
+from harness.inputs.arrays import add_prefix
+from harness.worker.user_inputs import Unusable, unflatten
 
 Arrays = dict[str, NDArray[Any]]
-SOME = 3  # of many names, said in full
+N_NAMED = 3  # of many weights
 
 
 class Program:
-    """A model whose weights and optimizer can be put back to where they began."""
+    """A model whose weights and optimizer can be reset to where an update begins."""
 
     def __init__(self, model: Any, variables: dict[str, Any], trainable: list[str]) -> None:
         """Take the model with its weights by name, and build its optimizer."""
@@ -32,75 +33,71 @@ class Program:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self.slots = _named(model.optimizer.variables)
-        self._begin = {name: _numpy(variable) for name, variable in self.slots.items()}
-        self.handed: list[Any] = []
-        self.opened: dict[str, Opened] = {}
+        self._first_slots = {name: _numpy(variable) for name, variable in self.slots.items()}
+        self.gradients: list[Any] = []
+        self.outputs: dict[str, LayerOutputs] = {}
 
-    def lay_open(self) -> None:
-        """From now on read gradients where they are handed to the optimizer, and the output of every layer.
+    def instrument(self) -> None:
+        """From now on, read the output of every layer and the gradients given to the optimizer.
 
         The optimizer keeps gradients as it keeps its slots, so that a compiled update shows them as
         an eager one does.
         """
-        optimizer = self.model.optimizer
-        self.handed = [
-            optimizer.add_variable_from_reference(each, name="handed")
-            for each in self.model.trainable_variables
-        ]
+        model, optimizer = self.model, self.model.optimizer
+        keep = optimizer.add_variable_from_reference
+        self.gradients = [keep(each, name="gradient") for each in model.trainable_variables]
         apply = optimizer.apply
 
-        def tapped(gradients: Any, variables: Any = None) -> Any:
-            for kept, one in zip(self.handed, gradients, strict=True):
+        def keep_and_apply(gradients: Any, variables: Any = None) -> Any:
+            for kept, one in zip(self.gradients, gradients, strict=True):
+                zeros = one is None
                 kept.assign(
-                    keras.ops.zeros_like(kept) if one is None else keras.ops.convert_to_tensor(one)
+                    keras.ops.zeros_like(kept) if zeros else keras.ops.convert_to_tensor(one)
                 )
             return apply(gradients, variables)
 
-        optimizer.apply = tapped
-        self.model.train_function = None  # it was compiled without
-        self.opened = {
-            "output": Opened(self.model, training=False),
-            "training output": Opened(self.model, training=True),
-        }
+        optimizer.apply = keep_and_apply
+        model.train_function = None  # it was compiled without
+        kinds = {"output": False, "training output": True}
+        self.outputs = {kind: LayerOutputs(model, training=kinds[kind]) for kind in kinds}
 
     def weights(self) -> Arrays:
-        """Return every weight, by name."""
+        """Return every weight, of any shape and dtype, by name."""
         return {name: _numpy(variable) for name, variable in self.variables.items()}
 
-    def fits(self, given: Arrays) -> None:
-        """Set the weights, and read them back.
+    def set_weights(self, given: Arrays) -> None:
+        """Set the weights, of any shape and dtype, and check that they read back.
 
         Raises:
             Refused: they are not the model's, by name or shape, or do not read back to the bit.
         """
         own = {name: f"{name} {tuple(variable.shape)}" for name, variable in self.variables.items()}
-        theirs = {name: f"{name} {value.shape}" for name, value in given.items()}
-        if own != theirs:
-            lists = [
-                [said for said in one.values() if said not in other.values()]
-                for one, other in ((own, theirs), (theirs, own))
-            ]
-            mine, others = (
-                ", ".join(one[:SOME]) + (f" and {len(one) - SOME} more" if len(one) > SOME else "")
-                for one in lists
-            )
-            raise Refused(
-                f"weights: not those of the backend before it: expected {others or 'none but those'}; received {mine or 'none'}"
-            )
-        self.set(given)
+        expected = {name: f"{name} {value.shape}" for name, value in given.items()}
+        if own != expected:
+            missing, extra = _only_in(expected, own), _only_in(own, expected)
+            wrong = f"expected {missing or 'none but those'}; received {extra or 'none'}"
+            raise Refused(f"weights: not those of the backend before it: {wrong}")
+        self.reset(given)
         for name, value in self.weights().items():
             if value.dtype != given[name].dtype or value.tobytes() != given[name].tobytes():
                 raise Refused(f"weights: {name}: does not read back as it was set")
 
-    def set(self, given: Arrays) -> None:
-        """Put weights and optimizer where an update begins."""
+    def reset(self, given: Arrays) -> None:
+        """Set weights, of any shape and dtype, and optimizer to where an update begins."""
         for name, variable in self.variables.items():
             variable.assign(given[name])
         for name, variable in self.slots.items():
-            variable.assign(self._begin[name])
+            variable.assign(self._first_slots[name])
 
 
-def program_of(model: Any) -> Program:
+def _only_in(one: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """Return what only the first one holds: a few of them, and how many more."""
+    names = [text for text in one.values() if text not in other.values()]
+    more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+    return ", ".join(names[:N_NAMED]) + more
+
+
+def make_program(model: Any) -> Program:
     """Return a model as a program whose quantities can be compared.
 
     Raises:
@@ -110,85 +107,89 @@ def program_of(model: Any) -> Program:
     for name, variable in named.items():
         if variable.dtype != "float32" and "float" in variable.dtype:
             raise Unusable(f"--model: weight {name}: expected float32; received {variable.dtype}")
-    for name, layer in leaves(model):
-        if layer.compute_dtype not in ("float32", None):
-            raise Unusable(
-                f"--model: layer {name}: expected to compute in float32; received {layer.compute_dtype}"
-            )
+    for name, layer in leaf_layers(model):
+        where, dtype = f"--model: layer {name}", layer.compute_dtype
+        if dtype not in ("float32", None):
+            raise Unusable(f"{where}: expected to compute in float32; received {dtype}")
         if getattr(layer, "stateful", False):
-            raise Unusable(
-                f"--model: layer {name}: stateful: what it remembers of a batch is no weight, and cannot be set"
-            )
+            why = "what it remembers of a batch is no weight, and cannot be set"
+            raise Unusable(f"{where}: stateful: {why}")
     paths = {id(variable): name for name, variable in named.items()}
     return Program(model, named, [paths[id(variable)] for variable in model.trainable_variables])
 
 
-def laid_open(program: Program, given: Arrays, batch: Arrays) -> Arrays:
-    """Return the outputs of all layers, and one update with its gradients."""
+def trace_quantities(program: Program, given: Arrays, batch: Arrays) -> Arrays:
+    """Return the outputs of all layers, and one update with its gradients.
+
+    Args:
+        program: an instrumented one.
+        given: weights of any shape and dtype, by name.
+        batch: (n, ...) each, by place.
+
+    Returns:
+        By name, of any shape and dtype, in the order of a step.
+    """
     found: Arrays = {}
-    for kind, opened in program.opened.items():
-        program.set(given)
-        outputs = opened.predict_on_batch(nested("x", batch))
-        found |= {
-            f"{kind}/{name}": np.asarray(value)
-            for name, value in zip(opened.called[0], outputs, strict=True)
-        }
+    for kind, outputs in program.outputs.items():
+        program.reset(given)
+        values = map(np.asarray, outputs.predict_on_batch(unflatten("x", batch)))
+        found |= add_prefix(kind, dict(zip(outputs.names, values, strict=True)))
     n_samples = len(next(iter(batch.values())))
-    program.by_sample.update(
-        name for name, value in found.items() if value.ndim and len(value) == n_samples
-    )
-    program.set(given)
-    after = update(program, batch)
-    gradients = dict(zip(program.trainable, map(_numpy, program.handed), strict=True))
+    by_sample = [name for name, value in found.items() if value.ndim and len(value) == n_samples]
+    program.by_sample.update(by_sample)
+    program.reset(given)
+    after = make_update(program, batch)
+    gradients = dict(zip(program.trainable, map(_numpy, program.gradients), strict=True))
     found["loss"] = after.pop("loss")
-    found |= {f"gradient/{name}": gradients[name] for name in reversed(program.trainable)}
-    slots = {name: value for name, value in after.items() if name.startswith("slot/")}
-    updates = {
-        f"update/{name}": after[f"weight/{name}"] - given[name] for name in program.trainable
-    }
-    return (
-        found
-        | slots
-        | updates
-        | {name: value for name, value in after.items() if name not in slots}
-    )
+    found |= add_prefix("gradient", {name: gradients[name] for name in reversed(gradients)})
+    slots = {name: after.pop(name) for name in list(after) if name.startswith("slot/")}
+    changes = {name: after[f"weight/{name}"] - given[name] for name in program.trainable}
+    return found | slots | add_prefix("update", changes) | after
 
 
-def update(program: Program, batch: Arrays) -> Arrays:
-    """Make one update as the model's own `train_on_batch` does; return its loss, and slots and weights after it."""
+def make_update(program: Program, batch: Arrays) -> Arrays:
+    """Make one update as `train_on_batch` does; return its loss, and slots and weights after it.
+
+    The arrays of the batch are (n, ...); those returned have any shape and dtype.
+    """
     model = program.model
     model.reset_metrics()
-    reported = model.train_on_batch(nested("x", batch), nested("y", batch), return_dict=True)
+    reported = model.train_on_batch(unflatten("x", batch), unflatten("y", batch), return_dict=True)
     found = {"loss": np.asarray(reported["loss"], np.float64)}
-    found |= {f"slot/{name}": _numpy(variable) for name, variable in program.slots.items()}
-    return found | {f"weight/{name}": value for name, value in program.weights().items()}
+    slots = {name: _numpy(variable) for name, variable in program.slots.items()}
+    return found | add_prefix("slot", slots) | add_prefix("weight", program.weights())
 
 
-def leaves(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the layers of a model, and of models inside it, by name; what a layer holds is its own affair."""
+def leaf_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the layers of a model, and of models inside it, by name; not what a layer holds."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from leaves(layer, f"{prefix}{layer.name}/")
+            yield from leaf_layers(layer, f"{prefix}{layer.name}/")
         else:
             yield f"{prefix}{layer.name}", layer
 
 
-class Opened(keras.Model):  # type: ignore[misc, unused-ignore]
-    """The outputs of all layers of a model, in the order of their calls, and its own: compiled as the model itself would be."""
+class LayerOutputs(keras.Model):  # type: ignore[misc, unused-ignore]
+    """The outputs of all layers of a model, in the order of their calls, and the model's own."""
 
     def __init__(self, model: Any, *, training: bool) -> None:
         """Take a built model."""
         super().__init__()
         self.inner, self.in_training = model, training
-        self.called: tuple[list[str]] = ([],)  # names, once it has run
+        self.names_cell: tuple[list[str]] = ([],)  # a tuple, which Keras does not track
         self.built = True
 
+    @property
+    def names(self) -> list[str]:
+        """The outputs' names, once it has run."""
+        return self.names_cell[0]
+
     def call(self, x: Any) -> list[Any]:
-        """Return the outputs, as `called` names them."""
+        """Return the outputs, as `names` has them afterwards."""
         with _outputs(self.inner) as seen:
-            whole = self.inner(x, training=self.in_training)
-        seen |= {f"(model){place}": part for place, part in _parts(whole)}
-        self.called[0][:] = seen
+            output = self.inner(x, training=self.in_training)
+        seen |= {f"(model){place}": part for place, part in _parts(output)}
+        self.names_cell[0][:] = seen
         return list(seen.values())
 
 
@@ -196,26 +197,23 @@ class Opened(keras.Model):  # type: ignore[misc, unused-ignore]
 def _outputs(model: Any) -> Iterator[dict[str, Any]]:
     """Read what each layer returns, in the order of the calls."""
     seen: dict[str, Any] = {}
-    tapped = {
-        id(layer): (name, layer) for name, layer in leaves(model)
-    }  # one that several models share, once
+    # by id: a layer that several models share is read once
+    layers = {id(layer): (name, layer) for name, layer in leaf_layers(model)}
 
-    def tap(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def through(*rest: Any, **more: Any) -> Any:
+    def read(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def call_and_read(*rest: Any, **more: Any) -> Any:
             result = call(*rest, **more)
             seen.update({_unused(f"{name}{place}", seen): part for place, part in _parts(result)})
             return result
 
-        return through
+        return call_and_read
 
-    for name, layer in tapped.values():
-        object.__setattr__(
-            layer, "call", tap(name, layer.call)
-        )  # past Keras's and torch's own, which would track it
+    for name, layer in layers.values():  # object's, since Keras's and torch's would track it
+        object.__setattr__(layer, "call", read(name, layer.call))
     try:
         yield seen
     finally:
-        for _, layer in tapped.values():
+        for _, layer in layers.values():
             object.__delattr__(layer, "call")
 
 
@@ -227,7 +225,10 @@ def _named(variables: Any) -> dict[str, Any]:
 
 
 def _unused(name: str, among: Mapping[str, Any]) -> str:
-    """Return the name, or where it is taken "name#2" and so on: a layer that is called twice, a path that two weights have."""
+    """Return the name, or "name#2" and so on where it is taken.
+
+    A layer may be called twice, and two weights may have one path.
+    """
     several = itertools.chain([name], (f"{name}#{number}" for number in itertools.count(2)))
     return next(each for each in several if each not in among)
 

@@ -19,7 +19,7 @@ def products(framework):
     random = np.random.default_rng(3)
     found = []
     for form in ("nn", "tn", "nt"):
-        a, b = limit._factors(7, 5, 3, form, random)
+        a, b = limit._factors((7, 5, 3, form), random)
         exact = (a.T if form[0] == "t" else a).astype(np.float64) @ (b.T if form[1] == "t" else b)
         for way in framework.product(a, b, form):
             received = framework.read(way(5))
@@ -31,7 +31,7 @@ def products(framework):
 
 def longer(framework):
     """For each way to do each thing: how many times as long 512 rounds take as 16 do."""
-    factors = limit._factors(64, 4096, 64, "nn", np.random.default_rng(3))
+    factors = limit._factors((64, 4096, 64, "nn"), np.random.default_rng(3))
     ways = {"product": framework.product(*factors, "nn"), "sweep": framework.addition(1_000_000), "smallest": framework.smallest_call()}
     if framework.__name__.endswith(".jax"):
         ways["hoisted"] = (hoisted(*factors),)

@@ -10,13 +10,13 @@ import pytest
 from harness.judge.parity import gates, gather
 from harness.judge.parity.gates import error, examine
 from harness.judge.parity.loop import examine_loop
-from harness.judge.parity.trace import expected, read
+from harness.judge.parity.trace import expected_quantities, read_trace
 from harness.judge.parity.verdict import judged, verdict
 from harness.launch import ask
 from tests.parity.small import SPECS, bed, handed_back, planned
 
 FORMS = ("probs", "logits")
-QUANTITIES = [(form, quantity) for form in FORMS for quantity in expected(SPECS[form], "instrumented")]
+QUANTITIES = [(form, quantity) for form in FORMS for quantity in expected_quantities(SPECS[form], "instrumented")]
 
 
 def step(form="probs", point="init"):
@@ -29,7 +29,7 @@ def trace(form="probs", point="init", program="instrumented"):
 
 def findings(quantities, form="probs", point="init"):
     floors = bed(form).floors[point, SPECS[form].loss_form]
-    return examine(SPECS[form], step(form, point), quantities, floors, expected(SPECS[form], "instrumented"))
+    return examine(SPECS[form], step(form, point), quantities, floors, expected_quantities(SPECS[form], "instrumented"))
 
 
 def outside(quantities, form="probs"):
@@ -90,14 +90,14 @@ def test_nan_on_both_sides_is_no_agreement():
         assert "not finite" in found[0].said
 
 
-@pytest.mark.parametrize("quantity", expected(SPECS["probs"], "instrumented"))
+@pytest.mark.parametrize("quantity", expected_quantities(SPECS["probs"], "instrumented"))
 def test_a_missing_quantity_is_a_failure_by_name(quantity):
     (found,) = outside({name: value for name, value in trace().quantities.items() if name != quantity})
     assert (found.quantity, found.said) == (quantity, "missing from the trace")
 
 
 def test_an_empty_trace_is_every_quantity_missing():
-    assert [found.quantity for found in outside({})] == list(expected(SPECS["probs"], "instrumented"))
+    assert [found.quantity for found in outside({})] == list(expected_quantities(SPECS["probs"], "instrumented"))
 
 
 def test_a_quantity_that_was_not_asked_for_is_a_failure_by_name():
@@ -139,7 +139,7 @@ def test_one_bit_of_what_was_set_is_seen(name):
     raw = {**trace(point="adversarial").raw}
     raw[name] = raw[name].copy()
     raw[name].view(np.uint32).flat[0] ^= 1
-    faults = read(SPECS["probs"], point, "jax/keras", "instrumented", raw).exact
+    faults = read_trace(SPECS["probs"], point, "jax/keras", "instrumented", raw).exact
     assert faults == (f"{name}: 1 of {raw[name].size} elements do not read back as set",)
 
 
@@ -158,7 +158,7 @@ def test_one_bit_of_what_was_set_is_seen(name):
 def test_what_must_be_equal_to_the_bit_is_a_fault_by_name(name, value, said):
     point = bed().points["adversarial"]
     raw = {key: kept for key, kept in trace(point="adversarial").raw.items() if key != name} | ({} if value is None else {name: value})
-    found = read(SPECS["probs"], point, "jax/keras", "instrumented", raw)
+    found = read_trace(SPECS["probs"], point, "jax/keras", "instrumented", raw)
     assert any(said in fault for fault in found.exact)
     (departure,) = judged(bed(), gather.Heard([found]), "probs", {})[1]
     assert departure.quantity == "inputs"
@@ -167,7 +167,7 @@ def test_what_must_be_equal_to_the_bit_is_a_fault_by_name(name, value, said):
 @pytest.mark.parametrize("change", [lambda value: value.T, lambda value: value[:1], lambda value: value[None]], ids=["T", "row", "axis"])
 def test_a_weight_of_another_shape_is_a_failure_by_name(change):
     raw = trace().raw
-    found = read(
+    found = read_trace(
         SPECS["probs"],
         bed().points["init"],
         "jax/keras",
@@ -182,7 +182,7 @@ def test_a_weight_of_another_shape_is_a_failure_by_name(change):
 def test_what_backends_themselves_show_as_noise_never_widens_a_gate_beyond_its_cap():
     spec, exact = SPECS["probs"], step()
     wide = {(quantity, check.measure): 1.0 for quantity in exact.quantities for check in gates.CHECKS[gates.kind_of(spec, quantity)]}
-    for found in examine(spec, exact, trace().quantities, {}, expected(spec, "instrumented"), wide):
+    for found in examine(spec, exact, trace().quantities, {}, expected_quantities(spec, "instrumented"), wide):
         cap = next(check.cap for check in gates.CHECKS[gates.kind_of(spec, found.quantity)] if check.measure == found.measure)
         stored = 1e-4 if found.quantity.startswith("update/") else 0.0  # what storing a weight in float32 costs its update
         assert found.gate <= cap + stored

@@ -6,7 +6,7 @@ from harness.judge.parity import gates, oracle
 from harness.judge.parity.fixtures import of_state
 from harness.judge.parity.gather import Heard
 from harness.judge.parity.ground import _float32
-from harness.judge.parity.trace import expected
+from harness.judge.parity.trace import expected_quantities
 from harness.judge.parity.verdict import noise_of
 from tests.parity.small import SPECS, bed, handed_back, planned
 
@@ -37,7 +37,7 @@ def test_a_scale_that_is_near_none_by_luck_is_held_to_what_rounding_does_to_the_
     spec, step = SPECS["probs"], bed().steps["init", "probs"]
     quantities = next(each for each in handed_back().traces if (each.program, each.point) == ("instrumented", "init")).quantities
     floors = {(QUANTITY, "relative"): 1e-4, (QUANTITY, "scale"): 1e-12}
-    found = gates.examine(spec, step, quantities, floors, expected(spec, "instrumented"))
+    found = gates.examine(spec, step, quantities, floors, expected_quantities(spec, "instrumented"))
     (gate,) = (each.gate for each in found if (each.quantity, each.measure) == (QUANTITY, "scale"))
     assert gate == 1e-4
 

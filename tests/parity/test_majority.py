@@ -6,7 +6,7 @@ import pytest
 from harness.judge.parity.oracle import UNIT
 from harness.judge.user_model import majority
 from harness.judge.user_model.target import Wanted, target_of, wanted
-from harness.judge.user_model.verdict import record
+from harness.judge.user_model.verdict import make_record
 from harness.report.user_model import junit, sentences
 from tests.parity.user_models import CONFIG, NOW
 
@@ -36,7 +36,7 @@ def heard(*backends, **changed):
 
 
 def judged(arrays, floors=FLOORS):
-    return majority.judged(arrays, dict.fromkeys(arrays, floors), n_samples=6)
+    return majority.compare_backends(arrays, dict.fromkeys(arrays, floors), n_samples=6)
 
 
 def departures(found):
@@ -50,7 +50,7 @@ def scaled(by):
 def verdicts(found, failures=None, backends=("tensorflow", "jax", "torch")):
     what = wanted("tests/e2e/models/departing.py:build", None, backends, CONFIG)
     known = {name: {"layers": {"first": "Dense"}, "n_samples": 6, "n_parameters": 1, "read": "0" * 64} for name in backends}
-    return record(what, known, failures or {}, tuple(found), (), NOW, 1.0)
+    return make_record(what, known, failures or {}, tuple(found), (), NOW, 1.0)
 
 
 def test_the_same_values_agree_with_a_finite_margin_only_where_something_differs():
@@ -86,7 +86,7 @@ def test_the_first_quantity_in_order_is_blamed_and_the_later_ones_are_counted():
 def test_a_sum_where_a_mean_is_due_is_said():
     found = judged(heard("tensorflow", "jax", "torch", jax={"gradient/last/kernel": scaled(6)}))
     (one,) = (one for one in found if one.state == "depart")
-    assert "scale 6: a sum over 6 where a mean is due" in one.said
+    assert "scale 6: a sum over 6 where a mean is due" in one.explanation
 
 
 def test_one_column_that_is_wrong_is_named():
@@ -99,7 +99,7 @@ def test_one_column_that_is_wrong_is_named():
     arrays["jax"]["output/wide"] = bend(arrays["jax"]["output/wide"])
     (one,) = judged(arrays, {})
     assert one.apart == ("jax",)
-    assert "in column 2 of 40" in one.said
+    assert "in column 2 of 40" in one.explanation
 
 
 def test_where_all_three_differ_there_is_no_majority():
@@ -140,7 +140,7 @@ def test_not_finite_on_every_side_is_no_agreement():
 def test_another_shape_is_a_departure(change):
     found = judged(heard("tensorflow", "jax", "torch", jax={"output/last": change}))
     assert departures(found) == [("output/last", "depart", ("jax",))]
-    assert "expected shape (6, 3), as of tensorflow and torch" in next(one.said for one in found if one.state == "depart")
+    assert "expected shape (6, 3), as of tensorflow and torch" in next(one.explanation for one in found if one.state == "depart")
 
 
 def test_a_quantity_that_one_backend_lacks_or_has_besides_is_a_departure():
@@ -197,10 +197,10 @@ def test_slots_are_measured_by_their_own_kind_and_not_by_the_count_of_updates():
 
 def test_a_production_program_that_is_another_one_is_named_even_alone():
     arrays = {**PLAIN, "production weight/last/kernel": PLAIN["weight/last/kernel"] * np.float32(1.01)}
-    (one,) = majority.programs_apart("jax", arrays, FLOORS)
+    (one,) = majority.compare_programs("jax", arrays, FLOORS)
     assert (one.quantity, one.apart) == ("production weight/last/kernel", ("jax",))
     same = {name: PLAIN[name.removeprefix("production ")] for name in PLAIN}
-    assert majority.programs_apart("jax", same, FLOORS) == ()
+    assert majority.compare_programs("jax", same, FLOORS) == ()
 
 
 def test_a_model_that_mixes_samples_is_not_held_to_their_order():

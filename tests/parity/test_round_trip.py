@@ -169,7 +169,7 @@ def test_a_class_that_load_model_needs_to_be_told_is_a_departure_except_where_th
     (sentence,) = round_trip.documented(trips.values())
     assert sentence.startswith("round trip torch -> jax .keras: ")
     assert round_trip.documented([]) == []
-    assert not differences.unportable("torch", "jax", ".keras", "OSError: something else")
+    assert not differences.is_unportable("torch", "jax", ".keras", "OSError: something else")
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,9 @@ def test_a_step_s_products_are_forward_and_two_gradients_of_each_layer_but_the_f
 
 def test_factors_lie_in_memory_as_the_form_says():
     random = np.random.default_rng(0)
-    assert [factor.shape for factor in limit._factors(2, 3, 5, "nn", random)] == [(2, 3), (3, 5)]
-    assert [factor.shape for factor in limit._factors(2, 3, 5, "tn", random)] == [(3, 2), (3, 5)]
-    assert [factor.shape for factor in limit._factors(2, 3, 5, "nt", random)] == [(2, 3), (5, 3)]
+    assert [factor.shape for factor in limit._factors((2, 3, 5, "nn"), random)] == [(2, 3), (3, 5)]
+    assert [factor.shape for factor in limit._factors((2, 3, 5, "tn"), random)] == [(3, 2), (3, 5)]
+    assert [factor.shape for factor in limit._factors((2, 3, 5, "nt"), random)] == [(2, 3), (5, 3)]
 
 
 def test_the_rate_of_products_is_that_of_the_fastest_way_and_form_of_each(now):

@@ -44,7 +44,7 @@ def check(planned: tuple[Planned, ...], root: Path, host: Host, only: tuple[str,
     weights, order = _drawn(planned, only)
     request, spec = planned[0].request, planned[0].request.spec
     started, began = datetime.now(UTC), time.monotonic()
-    losses = {differences.loss_of(spec, each.request.backend, each.request.module, each.request.options) for each in planned}
+    losses = {differences.documented_loss(spec, each.request.backend, each.request.module, each.request.options) for each in planned}
     say("referee")
     bed = ground(spec, weights, order, load_dataset(planned[0].dataset), losses, only)
     arms = {f"{each.request.backend}/{each.request.implementation}": each for each in planned}
@@ -89,7 +89,7 @@ def _drawn(planned: tuple[Planned, ...], only: tuple[str, ...]) -> tuple[dict[st
         )
     gate_of_plan(first).check_names(only)
     for each in planned:
-        if only and "init" not in only and differences.begins_anew(each.request.options):
+        if only and "init" not in only and differences.has_own_slots(each.request.options):
             name = f"{each.request.backend}/{each.request.implementation}"
             raise ConfigError(
                 f"--point: {name} has its framework's own optimizer, whose memory cannot be set, and is checked at its first update "
@@ -139,7 +139,7 @@ def documented(bed: Ground, heard: dict[str, Heard], arms: dict[str, Planned]) -
     through = [
         name
         for name, arm in arms.items()
-        if differences.loss_of(bed.spec, arm.request.backend, arm.request.module, arm.request.options) == "unclipped"
+        if differences.documented_loss(bed.spec, arm.request.backend, arm.request.module, arm.request.options) == "unclipped"
     ]
     seen = {
         name: float(trace.quantities["losses"][row])

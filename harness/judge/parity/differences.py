@@ -14,32 +14,45 @@ LOOKS_THROUGH_SOFTMAX = {
     ("tensorflow", "compiled.tensorflow"),
     ("tensorflow", "native.tensorflow"),
 }
-TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers"  # Keras 3.15, torch_optimizer.py: what its optimizers are there, and are filed as
+# Keras 3.15, torch_optimizer.py: the module of its optimizers there, under which they are saved.
+TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers"
 BY_OPTION = {
     ("naive.tensorflow", "operations", "keras"),
     *((f"native.{each}", "flavour", "idiomatic") for each in ("tensorflow", "jax", "torch")),
 }
 
 
-def loss_of(spec: Spec, backend: str, module: str, options: Mapping[str, Option]) -> Loss:
-    """Return the form of cross-entropy that an arm is documented to compute."""
+def documented_loss(spec: Spec, backend: str, module: str, options: Mapping[str, Option]) -> Loss:
+    """Return the form of cross-entropy that an arm is documented to compute.
+
+    Args:
+        spec: its loss form.
+        backend: the arm's.
+        module: the arm's.
+        options: the arm's.
+    """
     if spec.loss_form == "logits":
         return "logits"
-    through = (backend, module) in LOOKS_THROUGH_SOFTMAX or any(
-        (module, name, value) in BY_OPTION for name, value in options.items()
-    )
-    return "unclipped" if through else "probs"
+    by_option = any((module, name, value) in BY_OPTION for name, value in options.items())
+    return "unclipped" if by_option or (backend, module) in LOOKS_THROUGH_SOFTMAX else "probs"
 
 
-def begins_anew(options: Mapping[str, Option]) -> bool:
-    """Say whether an arm has its framework's own optimizer, whose memory cannot be set: it is checked from its first update only."""
+def has_own_slots(options: Mapping[str, Option]) -> bool:
+    """Return whether an arm has its framework's own optimizer, whose slots cannot be set.
+
+    Such an arm is checked from its first update only.
+    """
     return options.get("flavour") == "idiomatic"
 
 
-def unportable(saved_by: str, loaded_by: str, form: str, error: str) -> bool:
-    """Say whether a file is documented to need the optimizer's class to be named when it is loaded, and failed for that reason."""
-    return (
-        (saved_by, form) == ("torch", ".keras")
-        and loaded_by != "torch"
-        and TORCH_OPTIMIZERS in error
-    )
+def is_unportable(saved_by: str, loaded_by: str, form: str, error: str) -> bool:
+    """Return whether a file is documented to load only where its optimizer's class is named.
+
+    Args:
+        saved_by: the backend that saved it.
+        loaded_by: the backend that could not load it.
+        form: ".keras" or ".weights.h5".
+        error: what Keras said.
+    """
+    foreign = (saved_by, form) == ("torch", ".keras") and loaded_by != "torch"
+    return foreign and TORCH_OPTIMIZERS in error

@@ -21,7 +21,7 @@ from harness.judge.parity.fixtures import Point
 from harness.judge.parity.gates import FACTOR, Array, Finding, Measure, error
 from harness.judge.parity.loop import compare
 from harness.judge.parity.oracle import CLIP, Loss
-from harness.judge.parity.trace import moved
+from harness.judge.parity.trace import displacement
 from harness.records.parity import Departure
 from harness.spec.config import SGD, Spec
 
@@ -121,7 +121,7 @@ def _read_out(spec: Spec, start: Point, state: oracle.Network, loss: float) -> d
     found: dict[str, Array] = {"loss": np.asarray(loss)}
     for name, slots in state.slots.items():
         found |= {f"slot/{name}/{kind}": slot for kind, slot in zip(oracle.slot_names(spec.optimizer), slots, strict=True)}
-    return found | {f"update/{name}": moved(weight, start.weights[name]) for name, weight in state.weights.items()}
+    return found | {f"update/{name}": displacement(weight, start.weights[name]) for name, weight in state.weights.items()}
 
 
 def _measure(name: str) -> Measure:
@@ -132,7 +132,7 @@ def examine_epoch(epoch: Epoch, stop: int, found: Mapping[str, Array]) -> tuple[
     """Return where an arm's epoch departs after so many updates, if it does, and a finding for each quantity."""
     received = {name: np.asarray(value) for name, value in found.items() if name.startswith("slot/") or name == "loss"}
     received |= {
-        f"update/{name}": moved(found[f"weight/{name}"], weight)
+        f"update/{name}": displacement(found[f"weight/{name}"], weight)
         for name, weight in epoch.start.weights.items()
         if f"weight/{name}" in found
     }

@@ -1,4 +1,4 @@
-"""Two trained models as functions: how often they answer differently, how far, and whether they lie in one valley."""
+"""Two trained models as functions: how often and how far they differ, and in one valley or not."""
 
 from __future__ import annotations
 
@@ -13,17 +13,26 @@ from harness.spec.config import Spec
 
 Array = NDArray[Any]
 TOP = 5  # ranks that count
-THRESHOLD = 8.0  # of D_CLASS: the right class first in one model and not even second in the other, or first and second
+THRESHOLD = (
+    8.0  # of D_CLASS: the right class is first in one model, and second or later in the other
+)
 ALPHAS = tuple(index / 10 for index in range(1, 10))
 
 
 def flips(one: Array, other: Array) -> int:
-    """Return for how many samples two models' outputs, (n, classes), have their largest at another class."""
+    """Return for how many samples the largest of two outputs, (n, classes) floats, differs."""
     return int(np.count_nonzero(one.argmax(axis=1) != other.argmax(axis=1)))
 
 
 def d_class(one: Array, other: Array, labels: Array) -> Array:
-    """Return |score - score| of each sample, (n,): 2^(5 - rank of the right class), nothing beyond rank 5, so from 0 to 16.
+    """Return the distance of two outputs' scores of each sample, (n,) float64, from 0 to 16.
+
+    A score is 2^(5 - rank of the right class), 0 beyond rank 5.
+
+    Args:
+        one: outputs (n, classes) floats.
+        other: outputs (n, classes) floats.
+        labels: (n,) integers, the class of each sample.
 
     Source: Pham, Lutellier, Qi, Tan, CRADLE, ICSE 2019, section III-B; 8 and more counts as a
     distance between backends.
@@ -38,41 +47,51 @@ def _score(outputs: Array, labels: Array) -> Array:
 
 
 def d_mad(one: Array, other: Array, labels: Array) -> float:
-    """Return the mean over samples of |a - b| / (a + b), a and b the mean distances of the two outputs from the one-hot label.
+    """Return the mean over samples of |a - b| / (a + b).
+
+    a and b are the mean distances of the two outputs from the one-hot label.
+
+    Args:
+        one: outputs (n, classes) floats.
+        other: outputs (n, classes) floats.
+        labels: (n,) integers, the class of each sample.
 
     Source: CRADLE, as above, its distance for regression.
     """
     truth = np.eye(one.shape[1])[labels]
     a, b = (np.abs(outputs - truth).mean(axis=1) for outputs in (one, other))
-    whole = a + b
-    return float(
-        np.mean(np.divide(np.abs(a - b), whole, out=np.zeros_like(whole), where=whole > 0))
-    )
+    total = a + b
+    shares = np.divide(np.abs(a - b), total, out=np.zeros_like(total), where=total > 0)
+    return float(np.mean(shares))
 
 
 def accuracy(outputs: Array, labels: Array) -> float:
-    """Return the share of samples whose largest output is at their class."""
+    """Return the share of samples (n,) whose largest output, of (n, classes) floats, is right."""
     return float(np.mean(outputs.argmax(axis=1) == labels))
 
 
 def barrier(
     spec: Spec, one: Mapping[str, Array], other: Mapping[str, Array], x: Array, y: Array
 ) -> float:
-    """Return how far the loss rises above the straight line between two models' losses, on the straight line between their weights.
+    """Return how far the loss between two models rises above the line between their losses.
 
-    Next to nothing where both ended in one valley; the worst of nine points between. In float32, on
-    x (n, inputs) and y (n,).
+    The worst of nine points between their weights; next to nothing where both are in one valley.
+
+    Args:
+        spec: layers and loss form.
+        one: weights by name, kernels (inputs, units), biases (units,), float32.
+        other: weights by name, of the same shapes.
+        x: (n, inputs) float32.
+        y: (n,) integers, the class of each sample.
 
     Source: Frankle, Dziugaite, Roy, Carbin, Linear Mode Connectivity, ICML 2020.
     """
 
     def loss(alpha: float) -> float:
         weights = {name: (1 - alpha) * one[name] + alpha * other[name] for name in one}
-        return float(
-            oracle.losses_and_gradient(spec.loss_form, *oracle.forward(spec, weights, x)[-1], y)[
-                0
-            ].mean()
-        )
+        outputs = oracle.forward(spec, weights, x)[-1]
+        losses, _ = oracle.losses_and_gradient(spec.loss_form, *outputs, y)
+        return float(losses.mean())
 
     ends = loss(0.0), loss(1.0)
     return max(loss(alpha) - ((1 - alpha) * ends[0] + alpha * ends[1]) for alpha in ALPHAS)

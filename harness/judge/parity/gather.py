@@ -16,7 +16,7 @@ from harness.judge.parity.epoch import point_of
 from harness.judge.parity.fixtures import Point
 from harness.judge.parity.gates import Quantities
 from harness.judge.parity.ground import Ground
-from harness.judge.parity.trace import Arrays, Trace, read
+from harness.judge.parity.trace import Arrays, Trace, read_trace
 from harness.launch import ask
 from harness.launch.plan import Planned
 from harness.launch.process import Event
@@ -50,7 +50,7 @@ def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Pat
         limit_s: for the worker.
         say: told what is being done.
     """
-    request, heard = planned.request, {name: Heard(anew=differences.begins_anew(each.request.options)) for name, each in arms.items()}
+    request, heard = planned.request, {name: Heard(anew=differences.has_own_slots(each.request.options)) for name, each in arms.items()}
     points = dict(bed.points)
     for name, twins in bed.twins.items():
         points |= {(permuted := twin.of(points[name], number)).name: permuted for number, twin in enumerate(twins)}
@@ -94,7 +94,7 @@ def _task(folder: Path, points: Mapping[str, Point], bed: Ground, planned: Plann
             name: {
                 "module": arm.request.module,
                 "options": arm.request.options,
-                "anew": differences.begins_anew(arm.request.options),
+                "anew": differences.has_own_slots(arm.request.options),
             }
             for name, arm in arms.items()
         },
@@ -141,7 +141,7 @@ def _hear(heard: Heard | None, entry: Mapping[str, Any], folder: Path, points: M
     elif entry["program"] == "loop":
         heard.loops[name] = found
     elif twin:
-        trace = read(bed.spec, point, arm, entry["program"], found, anew=heard.anew)
+        trace = read_trace(bed.spec, point, arm, entry["program"], found, without_slots=heard.anew)
         heard.twins[entry["program"], name].append(bed.twins[name][int(number)].undone(trace.quantities))
     else:
-        heard.traces.append(read(bed.spec, point, arm, entry["program"], found, anew=heard.anew))
+        heard.traces.append(read_trace(bed.spec, point, arm, entry["program"], found, without_slots=heard.anew))

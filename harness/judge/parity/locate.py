@@ -1,14 +1,14 @@
-"""Where a step goes wrong: each quantity against the referee's, worked out from that implementation's own values before it.
+"""Where a step goes wrong: each quantity recomputed from the implementation's own values before it.
 
 An error made early shows in everything after it. Recomputed from its own upstream values, a later
 quantity comes back inside its gate, and only the quantity that is itself wrong stays out: it is the
-culprit, and what it explains is explained.
+culprit, and explains the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from harness.judge.parity.step import Step
 from harness.judge.parity.trace import Trace
 from harness.spec.config import Spec
 
-SOME = 5  # rows or columns named in full
+N_NAMED = 5  # rows or columns that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,11 @@ class Culprit:
     fit: str  # what would explain it
     where: str = ""  # in which rows or columns, where it is not everywhere
     explained: tuple[str, ...] = ()  # later departures that follow from it
-    likewise: tuple[
-        str, ...
-    ] = ()  # the same quantity of other weights or layers: none follows from another, all may have one cause
-    unexplained: tuple[str, ...] = ()  # later ones that are none of this: a second fault
+    likewise: tuple[str, ...] = ()  # the same quantity of other weights: all may have one cause
+    unexplained: tuple[str, ...] = ()  # other later departures: a second fault
 
 
-def culprit(
+def find_culprit(
     spec: Spec, point: Point, step: Step, trace: Trace, findings: tuple[Finding, ...], loss: Loss
 ) -> Culprit | None:
     """Return the first quantity that departs by its own making; None where nothing departs.
@@ -56,58 +54,62 @@ def culprit(
     outside = [finding for finding in findings if not finding.inside]
     if not outside:
         return None
-    faulty = [finding for finding in outside if finding.said]
-    if faulty:
-        first = faulty[0]
-        return Culprit(first.quantity, first.measure, first.error, first.gate, first.said)
-    own = from_own_values(spec, point, trace, loss)
-    errors = [(finding, _of_its_own(finding, own, step, trace)) for finding in outside]
+    unmeasured = next((finding for finding in outside if finding.said), None)
+    if unmeasured:
+        return _culprit(unmeasured, unmeasured.said)
+    own = recompute(spec, point, trace, loss)
+    errors = [(finding, _own_error(finding, own, step, trace)) for finding in outside]
     guilty = [(finding, value) for finding, value in errors if value > finding.gate]
-    explained = [finding.quantity for finding, value in errors if value <= finding.gate]
-    if not guilty:  # each within its gate given the one before: errors that add up, none of them large by itself
-        first = max(
-            outside, key=lambda finding: finding.error / finding.gate if finding.gate else np.inf
-        )
-        return Culprit(
-            first.quantity,
-            first.measure,
-            first.error,
-            first.gate,
-            "rounding that adds up over several quantities",
-        )
+    if not guilty:  # each is within its gate given the values before it
+        worst = max(outside, key=_excess)
+        return _culprit(worst, "rounding that adds up over several quantities")
     first, value = guilty[0]
-    exact, received = (
-        own.get(first.quantity, step.quantities[first.quantity]),
-        trace.quantities[first.quantity],
-    )
-    later = [finding.quantity for finding, _ in guilty[1:] if finding.quantity != first.quantity]
-    follows = [quantity for quantity in later if quantity not in own]
-    likewise = [
-        quantity
-        for quantity in later
-        if quantity in own and _kind(quantity) == _kind(first.quantity)
-    ]
-    return Culprit(
-        first.quantity,
-        first.measure,
-        value,
-        first.gate,
-        fit(received.astype(np.float64), exact, len(point.x), spec.batch_size),
-        where(received.astype(np.float64) - exact, first.gate * np.abs(exact)),
-        tuple(
-            dict.fromkeys(
-                quantity for quantity in [*explained, *follows] if quantity != first.quantity
-            )
-        ),
-        tuple(dict.fromkeys(likewise)),
-        tuple(
-            dict.fromkeys(quantity for quantity in later if quantity not in (*follows, *likewise))
-        ),
+    exact = own.get(first.quantity, step.quantities[first.quantity])
+    received = trace.quantities[first.quantity].astype(np.float64)
+    fit = describe_fit(received, exact, len(point.x), spec.batch_size)
+    found = replace(_culprit(first, fit), error=value, where=describe_place(received - exact))
+    return _with_later(found, errors, own)
+
+
+def _excess(finding: Finding) -> float:
+    return finding.error / finding.gate if finding.gate else float("inf")
+
+
+def _culprit(finding: Finding, fit: str) -> Culprit:
+    return Culprit(finding.quantity, finding.measure, finding.error, finding.gate, fit)
+
+
+def _with_later(
+    first: Culprit, errors: Iterable[tuple[Finding, float]], own: Mapping[str, Array]
+) -> Culprit:
+    """Return the culprit with the other departures: those it explains, its likes, and the rest."""
+    groups: dict[str, list[str]] = {"within": [], "follows": [], "likewise": [], "rest": []}
+    for finding, value in errors:
+        groups[_relation(first, finding, value, own)].append(finding.quantity)
+    return replace(
+        first,
+        explained=_without(first.quantity, groups["within"] + groups["follows"]),
+        likewise=_without(first.quantity, groups["likewise"]),
+        unexplained=_without(first.quantity, groups["rest"]),
     )
 
 
-def _of_its_own(finding: Finding, own: Mapping[str, Array], step: Step, trace: Trace) -> float:
-    """Return a finding's error given the values before it; the whole error, where the trace does not hold them."""
+def _relation(first: Culprit, finding: Finding, value: float, own: Mapping[str, Array]) -> str:
+    """Return how a departure is related to the first one, given its error of its own making."""
+    if value <= finding.gate:
+        return "within"
+    if finding.quantity not in own:
+        return "follows"
+    return "likewise" if _kind(finding.quantity) == _kind(first.quantity) else "rest"
+
+
+def _without(first: str, quantities: Iterable[str]) -> tuple[str, ...]:
+    """Return the quantities in their order, each once, except the first one."""
+    return tuple(quantity for quantity in dict.fromkeys(quantities) if quantity != first)
+
+
+def _own_error(finding: Finding, own: Mapping[str, Array], step: Step, trace: Trace) -> float:
+    """Return a finding's error given the values before it, or all of it where they are missing."""
     base = own.get(finding.quantity)
     if base is None:
         return finding.error
@@ -116,117 +118,137 @@ def _of_its_own(finding: Finding, own: Mapping[str, Array], step: Step, trace: T
 
 
 def _kind(quantity: str) -> str:
-    """Return what is the same in one layer or weight as in another: z, a, gradient, slot, update, weight."""
+    """Return which quantity it is, of any layer or weight: z, a, gradient, slot, update, weight."""
     first, _, last = quantity.partition("/")
     return last if last in ("z", "a") else first
 
 
-def from_own_values(spec: Spec, point: Point, trace: Trace, loss: Loss) -> dict[str, Array]:
-    """Return quantities in float64 from the trace's own values before them; only those whose upstream the trace holds."""
-    seen = trace.quantities
-    start = point.trained()
+def recompute(spec: Spec, point: Point, trace: Trace, loss: Loss) -> dict[str, Array]:
+    """Return quantities in float64 from the trace's own values before them.
+
+    Args:
+        spec: what was trained.
+        point: from where.
+        trace: the implementation's; a quantity is left out where it lacks the values before it.
+        loss: the form of cross-entropy that is documented for this implementation.
+
+    Returns:
+        By name, as `harness.judge.parity.step.trace_step` names them: float64, of any shape.
+    """
+    weights, layers = point.trained().weights, _own_layers(spec, point, trace)
     found: dict[str, Array] = {}
-    passed = [(point.x.astype(np.float64),) * 2]
-    for layer in spec.layers:
-        if f"{layer.name}/z" not in seen or (
-            layer.activation != "linear" and f"{layer.name}/a" not in seen
-        ):
-            break
-        z = seen[f"{layer.name}/z"].astype(np.float64)
-        found[f"{layer.name}/z"] = (
-            passed[-1][1] @ start.weights[f"{layer.name}/kernel"]
-            + start.weights[f"{layer.name}/bias"]
-        )
+    for layer, (_, inputs), (z, _) in zip(spec.layers, layers[:-1], layers[1:], strict=False):
+        kernel, bias = weights[f"{layer.name}/kernel"], weights[f"{layer.name}/bias"]
+        found[f"{layer.name}/z"] = inputs @ kernel + bias
         found[f"{layer.name}/a"] = oracle.activate(layer.activation, z)
-        passed.append(
-            (z, seen[f"{layer.name}/a"].astype(np.float64) if layer.activation != "linear" else z)
-        )
-    if len(passed) == len(spec.layers) + 1:
-        losses, flowing = oracle.losses_and_gradient(loss, *passed[-1], point.y)
-        gradients, _ = oracle.backward(spec, start.weights, passed, flowing, kinks=False)
-        found |= {"losses": losses} | {
-            f"gradient/{name}": value for name, value in gradients.items()
-        }
-    if "losses" in seen:
-        found["loss"] = np.asarray(seen["losses"].astype(np.float64).mean())
+    if len(layers) == len(spec.layers) + 1:
+        found["losses"], gradient = oracle.losses_and_gradient(loss, *layers[-1], point.y)
+        gradients, _ = oracle.backward(spec, weights, layers, gradient, kinks=False)
+        found |= {f"gradient/{name}": value for name, value in gradients.items()}
+    if "losses" in trace.quantities:
+        found["loss"] = np.asarray(trace.quantities["losses"].astype(np.float64).mean())
+    return found | _own_updates(spec, point, trace)
+
+
+def _own_layers(spec: Spec, point: Point, trace: Trace) -> list[tuple[Array, Array]]:
+    """Return the trace's z and a of each layer, (B, units), up to the first that it lacks.
+
+    In front of them are the inputs, as both.
+    """
+    inputs = point.x.astype(np.float64)
+    layers = [(inputs, inputs)]
+    for layer in spec.layers:
+        after = "z" if layer.activation == "linear" else "a"
+        z, a = (trace.quantities.get(f"{layer.name}/{part}") for part in ("z", after))
+        if z is None or a is None:
+            break
+        layers.append((z.astype(np.float64), a.astype(np.float64)))
+    return layers
+
+
+def _own_updates(spec: Spec, point: Point, trace: Trace) -> dict[str, Array]:
+    """Return slots, updates and weights from the trace's own gradients and updates."""
+    seen, start, found = trace.quantities, point.trained(), dict[str, Array]()
     for name, weight in start.weights.items():
         if f"gradient/{name}" in seen:
-            gradient = seen[f"gradient/{name}"].astype(np.float64)
-            new, slots = oracle.updated_weight(
-                spec, weight, start.slots[name], gradient, point.n_updates + 1
-            )
-            found |= {
-                f"slot/{name}/{kind}": slot
-                for kind, slot in zip(oracle.slot_names(spec.optimizer), slots, strict=True)
-            }
+            gradient, slots = seen[f"gradient/{name}"].astype(np.float64), start.slots[name]
+            new, slots = oracle.updated_weight(spec, weight, slots, gradient, point.n_updates + 1)
+            names = [f"slot/{name}/{slot}" for slot in oracle.slot_names(spec.optimizer)]
+            found |= dict(zip(names, slots, strict=True))
             found |= {f"update/{name}": new - weight, f"weight/{name}": new}
         if f"update/{name}" in seen:
             found[f"weight/{name}"] = weight + seen[f"update/{name}"]
     return found
 
 
-def fit(received: Array, exact: Array, n_batch: int, batch_size: int) -> str:
-    """Return what would make the exact array the received one: nothing there, a factor, a constant; "" where nothing does."""
+def describe_fit(received: Array, exact: Array, n_batch: int, batch_size: int) -> str:
+    """Return what would make the exact array the received one, "" where nothing simple does.
+
+    Args:
+        received: of any shape, float64.
+        exact: of that shape, float64.
+        n_batch: samples of this batch.
+        batch_size: samples of a full batch.
+    """
     norm = float(np.linalg.norm(exact))
     if not np.any(received):
         return "zeros"
     if not norm:
         return "something, where nothing should be"
     scale = float(np.sum(received * exact)) / norm**2
-    left = float(np.linalg.norm(received - scale * exact))
-    whole = float(np.linalg.norm(received - exact))
-    if left < 0.1 * whole and abs(scale) > 1e-6:
-        known = {
-            float(n_batch): f"a sum over {n_batch} where a mean is due",
-            1 / n_batch: f"divided by {n_batch} once more",
-            n_batch / batch_size: f"mean taken over {batch_size} instead of {n_batch}",
-            2.0: "counted twice",
-            -1.0: "of the other sign",
-        }
-        said = next(
-            (
-                words
-                for value, words in known.items()
-                if value != 1 and abs(scale / value - 1) < 1e-3
-            ),
-            "",
-        )
-        return f"scale {scale:.6g}" + (f": {said}" if said else "")
+    difference = float(np.linalg.norm(received - exact))
+    if float(np.linalg.norm(received - scale * exact)) < 0.1 * difference and abs(scale) > 1e-6:
+        return f"scale {scale:.6g}{_explain_scale(scale, n_batch, batch_size)}"
     shift = float(np.mean(received - exact))
-    if float(np.linalg.norm(received - exact - shift)) < 0.1 * whole:
+    if float(np.linalg.norm(received - exact - shift)) < 0.1 * difference:
         return f"shifted by {shift:.3g}"
     return ""
 
 
-def where(difference: Array, allowed: Array) -> str:
-    """Return which rows or columns hold the difference, where they are few; "" where it is everywhere."""
+def _explain_scale(scale: float, n_batch: int, batch_size: int) -> str:
+    """Return ": " and what commonly gives that scale; "" where nothing does."""
+    known = {
+        float(n_batch): f"a sum over {n_batch} where a mean is due",
+        1 / n_batch: f"divided by {n_batch} once more",
+        n_batch / batch_size: f"mean taken over {batch_size} instead of {n_batch}",
+        2.0: "counted twice",
+        -1.0: "of the other sign",
+    }
+    near = (value for value in known if value != 1 and abs(scale / value - 1) < 1e-3)
+    return next((f": {known[value]}" for value in near), "")
+
+
+def describe_place(difference: Array) -> str:
+    """Return which rows or columns hold a difference (of any shape), if they are few; else ""."""
     if difference.ndim == 0 or not np.any(difference):
         return ""
-    energy = difference**2
-    named = []
-    for axis, name in (
-        (difference.ndim - 1, "columns" if difference.ndim == 2 else "elements"),
-        (0, "rows"),
-    ):
-        if name == "rows" and difference.ndim < 2:
-            continue
-        along = energy.sum(axis=tuple(other for other in range(difference.ndim) if other != axis))
-        order = np.argsort(along)[::-1]
-        held = np.cumsum(along[order]) / along.sum()
-        n = int(np.searchsorted(held, 0.99)) + 1
-        if n <= max(1, len(along) // 10):
-            some = ", ".join(map(str, sorted(order[:n].tolist())[:SOME]))
-            named.append(
-                f"{name if n > 1 else name[:-1]} {some}{f' and {n - SOME} more' if n > SOME else ''} of {len(along)}"
-            )
-    return "; ".join(named)
+    last = difference.ndim - 1
+    axes = [(last, "columns" if last == 1 else "elements"), *([(0, "rows")] if last else [])]
+    places = (_describe_axis(difference**2, axis, name) for axis, name in axes)
+    return "; ".join(place for place in places if place)
 
 
-def alike(one: Mapping[str, Array], other: Mapping[str, Array], quantity: str, gate: float) -> bool:
-    """Say whether two traces have the same value of a quantity: then the referee is the odd one out."""
-    both = one.get(quantity), other.get(quantity)
-    return (
-        both[0] is not None
-        and both[1] is not None
-        and error("relative", both[0], both[1].astype(np.float64)) <= gate
-    )
+def _describe_axis(energy: Array, axis: int, name: str) -> str:
+    """Return which few places along an axis hold nearly all of the energy; else ""."""
+    along = energy.sum(axis=tuple(other for other in range(energy.ndim) if other != axis))
+    order = np.argsort(along)[::-1]
+    n = int(np.searchsorted(np.cumsum(along[order]) / along.sum(), 0.99)) + 1
+    if n > max(1, len(along) // 10):
+        return ""
+    named = ", ".join(map(str, sorted(order[:n].tolist())[:N_NAMED]))
+    more = f" and {n - N_NAMED} more" if n > N_NAMED else ""
+    return f"{name if n > 1 else name[:-1]} {named}{more} of {len(along)}"
+
+
+def agree(one: Mapping[str, Array], other: Mapping[str, Array], quantity: str, gate: float) -> bool:
+    """Return whether two traces have the same value of a quantity: then the referee is wrong.
+
+    Args:
+        one: quantities by name, floats of any shape.
+        other: those of another implementation.
+        quantity: which to compare.
+        gate: the largest relative difference, of Frobenius norms.
+    """
+    if quantity not in one or quantity not in other:
+        return False
+    return error("relative", one[quantity], other[quantity].astype(np.float64)) <= gate

@@ -15,7 +15,7 @@ from harness.judge.parity import oracle
 from harness.judge.parity.fixtures import Point
 from harness.judge.parity.gates import Array, Finding, Measure, error
 from harness.judge.parity.oracle import Loss
-from harness.judge.parity.trace import moved
+from harness.judge.parity.trace import displacement
 from harness.records.parity import Departure
 from harness.spec.config import Spec
 
@@ -60,7 +60,7 @@ def examine_loop(course: Course, found: Mapping[str, Array], point: str) -> tupl
     """Return the first departure of an arm's epochs from the referee's, if there is one, and a finding for each quantity."""
     received = {name: value for name, value in found.items() if name in course.quantities}
     received |= {
-        f"update/{name}": moved(found[f"weight/{name}"], weight)
+        f"update/{name}": displacement(found[f"weight/{name}"], weight)
         for name, weight in course.start.weights.items()
         if f"weight/{name}" in found
     }

@@ -32,7 +32,7 @@ def name_update(arm: ArmParity, planned: Planned, bed: Ground, root: Path, say: 
     if not arm.departures or arm.departures[0].program != "epoch":
         return arm
     request = planned.request
-    epoch = bed.epochs[differences.loss_of(bed.spec, request.backend, request.module, request.options)]
+    epoch = bed.epochs[differences.documented_loss(bed.spec, request.backend, request.module, request.options)]
     first = arm.departures[0]
     after = int(first.point.rpartition("-")[2])
     before = max((stop for stop in epoch.stops if stop < after), default=0)

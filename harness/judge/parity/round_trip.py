@@ -167,7 +167,7 @@ def said_loaded(answer: Mapping[str, Any], saved_by: str, saved: Saved, backend:
             continue
         wrong = _compared(expected, entry.get("held", ""))
         if entry.get("alone"):
-            known = differences.unportable(saved_by, backend, form, entry["alone"])
+            known = differences.is_unportable(saved_by, backend, form, entry["alone"])
             trip = trip.model_copy(update={"alone": entry["alone"] if known else ""})
             wrong += [] if known else [f"load_model needs to be told the optimizer's class ({entry['alone']})"]
         wrong += [f"{name}: other settings" for name in _apart(saved.configuration, entry.get("configuration", {}))]

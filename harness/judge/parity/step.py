@@ -44,8 +44,7 @@ def trace_step(
         y: (B,) integers, the class of each sample.
         loss: the spec's own form where None.
         kinks: compute the slack; without, it is zeros.
-        softmax_error: relative error of each probability in the backward pass, since each framework
-            approximates softmax in its own way.
+        softmax_error: relative error of each probability in the backward pass.
     """
     weights, dtype = network.weights, next(iter(network.weights.values())).dtype
     layers = oracle.forward(spec, weights, x.astype(dtype))

@@ -14,7 +14,7 @@ from harness.judge.parity.gather import Heard
 from harness.judge.parity.ground import Ground
 from harness.judge.parity.loop import examine_loop
 from harness.judge.parity.oracle import Loss
-from harness.judge.parity.trace import Trace, expected
+from harness.judge.parity.trace import Trace, expected_quantities
 from harness.launch.plan import Planned
 from harness.records.parity import ArmParity, Departure
 
@@ -48,8 +48,8 @@ def verdict(bed: Ground, heard: Heard, planned: Planned, noise: Mapping[tuple[st
     if heard.failure or missing:
         said = heard.failure or f"no trace of {', '.join(' '.join(each) for each in sorted(missing)[:3])}: nothing of it is checked"
         return base.model_copy(update={"reason": said})
-    loss = differences.loss_of(bed.spec, request.backend, request.module, request.options)
-    findings, departures = judged(bed, heard, loss, noise, anew=differences.begins_anew(request.options))
+    loss = differences.documented_loss(bed.spec, request.backend, request.module, request.options)
+    findings, departures = judged(bed, heard, loss, noise, anew=differences.has_own_slots(request.options))
     tightest = min(findings, key=lambda pair: pair[1].margin)
     return base.model_copy(
         update={
@@ -68,7 +68,7 @@ def owed_by(bed: Ground, planned: Planned) -> tuple[tuple[str, str], ...]:
     """Return the program and point of each thing that an arm is held to."""
     request = planned.request
     owed = [(program, point) for program in programs(request.module) for point in points_of(bed, planned)]
-    if differences.begins_anew(request.options):
+    if differences.has_own_slots(request.options):
         return tuple(owed)
     stops = {stop: None for each in bed.epochs.values() for stop in each.stops}
     return (*owed, *(("loop", point) for point in bed.loops), *(("epoch", point_of(stop)) for stop in stops))
@@ -102,7 +102,7 @@ def programs(module: str) -> tuple[str, ...]:
 
 def points_of(bed: Ground, planned: Planned) -> list[str]:
     """Return the points from which an arm owes an update."""
-    return [name for name, point in bed.points.items() if not (point.n_updates and differences.begins_anew(planned.request.options))]
+    return [name for name, point in bed.points.items() if not (point.n_updates and differences.has_own_slots(planned.request.options))]
 
 
 def _judged(
@@ -112,13 +112,13 @@ def _judged(
     point, step = bed.points[trace.point], bed.steps[trace.point, loss]
     floors = bed.floors[trace.point, loss]
     of_backends = {key: noise.get((trace.point, *key), 0.0) for key in floors}
-    wanted = tuple(name for name in expected(bed.spec, trace.program) if not (anew and name.startswith("slot/")))
+    wanted = tuple(name for name in expected_quantities(bed.spec, trace.program) if not (anew and name.startswith("slot/")))
     findings = gates.examine(bed.spec, step, trace.quantities, floors, wanted, of_backends)
     if trace.exact:
         return findings, Departure(
             program=trace.program, point=trace.point, quantity="inputs", measure="exact", error=float("inf"), gate=0, fit=trace.exact[0]
         )
-    found = locate.culprit(bed.spec, point, step, trace, findings, loss)
+    found = locate.find_culprit(bed.spec, point, step, trace, findings, loss)
     if found is None:
         return findings, None
     return findings, Departure(program=trace.program, point=trace.point, **asdict(found))
@@ -143,7 +143,7 @@ def noise_of(
     largest: dict[tuple[str, str, str], float] = {}
     by_arm: dict[str, dict[str, float]] = {}
     for name, arm in heard.items():
-        loss = differences.loss_of(bed.spec, arms[name].request.backend, arms[name].request.module, arms[name].request.options)
+        loss = differences.documented_loss(bed.spec, arms[name].request.backend, arms[name].request.module, arms[name].request.options)
         plain = {(trace.program, trace.point): trace.quantities for trace in arm.traces}
         for (program, point), several in arm.twins.items():
             base = plain.get((program, point))
@@ -176,4 +176,4 @@ def suspect(heard: Mapping[str, Heard], verdicts: Mapping[str, ArmParity]) -> bo
         if (trace.program, trace.point) == ("production", some.point) and some.quantity in trace.quantities
     ]
     gate = max(each.gate or 0.0 for each in first.values())
-    return len(seen) == len(first) and all(locate.alike(seen[0], other, some.quantity, gate) for other in seen[1:])
+    return len(seen) == len(first) and all(locate.agree(seen[0], other, some.quantity, gate) for other in seen[1:])

@@ -22,7 +22,7 @@ from harness.judge.parity.ground import Ground, ground
 from harness.judge.parity.loop import N_LOOP
 from harness.judge.parity.oracle import Loss
 from harness.judge.parity.scope import EPOCH
-from harness.judge.parity.trace import Trace, read
+from harness.judge.parity.trace import Trace, read_trace
 from harness.judge.parity.verdict import judged
 from harness.judge.proof.mutants import DEFECTS, N_LATE, ORDERS, Defect, specs
 from harness.judge.proof.sensitivity import Parts, Seen, curve
@@ -148,7 +148,7 @@ def heard(bed: Ground, loss: Loss, student: Student, *, loops: bool = True) -> H
     found = Heard()
     for name, point in bed.points.items():
         of_point = student.trace(bed.spec, loss, point)
-        found.traces += [read(bed.spec, point, "numpy/student", program, arrays) for program, arrays in of_point.items()]
+        found.traces += [read_trace(bed.spec, point, "numpy/student", program, arrays) for program, arrays in of_point.items()]
         if loops and name in bed.loops:
             found.loops[name] = student.loop(bed.spec, loss, point, bed.loops[name])
     if bed.epochs:
@@ -163,7 +163,7 @@ def heard_of_twin(bed: Ground, loss: Loss, twins: Mapping[str, Twin], number: in
     traces: list[Trace] = []
     for name, point in bed.points.items():
         permuted = twins[name].of(point, number)
-        trace = read(bed.spec, permuted, "numpy/student", "instrumented", Student().trace(bed.spec, loss, permuted)["instrumented"])
+        trace = read_trace(bed.spec, permuted, "numpy/student", "instrumented", Student().trace(bed.spec, loss, permuted)["instrumented"])
         traces.append(replace(trace, point=name, quantities=twins[name].undone(trace.quantities)))
     return Heard(traces)
 

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from harness.errors import ConfigError
 from harness.inputs.arrays import distance, weights_digest
 from harness.judge.user_model import majority
-from harness.judge.user_model.majority import Finding
+from harness.judge.user_model.majority import Comparison
 from harness.judge.user_model.target import Target, Wanted
-from harness.judge.user_model.verdict import record
+from harness.judge.user_model.verdict import make_record
 from harness.launch import ask
 from harness.launch.process import Event
 from harness.records.user_model import ModelParity
@@ -67,7 +67,7 @@ def check(what: Wanted, say: Say = lambda doing: None) -> ModelParity:
                 if not each.failure:
                     _thread_twin(what, backend, each, inputs, say)
     sound = {backend: each for backend, each in heard.items() if not each.failure}
-    found: tuple[Finding, ...] = ()
+    found: tuple[Comparison, ...] = ()
     remarks: list[str] = []
     if len(sound) > 1:
         say("judging")
@@ -76,12 +76,12 @@ def check(what: Wanted, say: Say = lambda doing: None) -> ModelParity:
         if majority.mixes_samples(arrays, kinds):
             remarks.append("the model mixes its samples: another order of them is another result, and no measure of rounding here")
             kinds = {backend: {kind: of for kind, of in floors.items() if kind != "sample"} for backend, floors in kinds.items()}
-        floors = {backend: majority.largest(each) for backend, each in kinds.items()}
-        found = majority.judged(arrays, floors, max(each.known["n_samples"] for each in sound.values()))
-        found += tuple(one for backend in sound for one in majority.programs_apart(backend, arrays[backend], floors[backend]))
+        floors = {backend: majority.largest_floors(each) for backend, each in kinds.items()}
+        found = majority.compare_backends(arrays, floors, max(each.known["n_samples"] for each in sound.values()))
+        found += tuple(one for backend in sound for one in majority.compare_programs(backend, arrays[backend], floors[backend]))
     known = {backend: each.known for backend, each in heard.items()}
     failures = {backend: each.failure for backend, each in heard.items() if each.failure}
-    return record(what, known, failures, found, tuple(remarks), started, time.monotonic() - began)
+    return make_record(what, known, failures, found, tuple(remarks), started, time.monotonic() - began)
 
 
 def _asked(what: Wanted, backend: str, inputs: Path, say: Say) -> Heard:

@@ -1,4 +1,4 @@
-"""Several backends' values of the same quantities, without a referee: who is apart from the others, from which quantity on.
+"""Several backends' values of the same quantities, without a referee: who differs, and where first.
 
 Two backends are held to a gate: E <= max(8 floor, 8u), where E is the Frobenius norm of their
 difference to that of the quantity itself, floor is the largest E that a twin of either showed (see
@@ -16,20 +16,24 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.inputs.arrays import distance
+from harness.inputs.arrays import Arrays, distance
 from harness.judge.parity import locate
 from harness.judge.parity.oracle import UNIT
 
-Arrays = Mapping[str, NDArray[Any]]
 Floors = Mapping[str, float]
+Values = Mapping[str, NDArray[Any] | None]
+"""One quantity, by backend; None where it is missing."""
+Errors = Mapping[tuple[str, str], float]
+"""Of each pair of backends, the relative difference."""
 TIMES, FEW = 8, 8 * UNIT
-SMALL = 1e-3  # of all gradients' norm together: below it, a gradient is held to that, since its own may be rounding alone
+# Of the norm of all gradients together: the least size of one, since its own may be rounding alone.
+SMALL = 1e-3
 CAPS = {
     "output": 1e-4,
     "training output": 1e-4,
@@ -39,12 +43,13 @@ CAPS = {
     "update": 1e-2,
     "weight": 1e-4,
 }
+DIFFERS = "the model as it was compiled computes something else than the same model laid open"
 STEP = ("gradient", "slot", "update", "weight")
 State = Literal["agree", "depart", "no majority", "undecided", "not finite"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Comparison:
     """One quantity, as all backends have it."""
 
     quantity: str
@@ -52,10 +57,8 @@ class Finding:
     error: float  # the largest between any two of those that agree; between any two, where none do
     gate: float
     n_compared: int
-    apart: tuple[
-        str, ...
-    ] = ()  # backends that depart, or are not finite; all of them where there is no majority
-    said: str = ""  # of one that departs: from whom, by how much, how, where
+    apart: tuple[str, ...] = ()  # backends that depart or are not finite; all without a majority
+    explanation: str = ""  # of a departure: from whom, by how much, how, where
 
     @property
     def margin(self) -> float:
@@ -64,92 +67,81 @@ class Finding:
 
     @property
     def decisive(self) -> bool:
-        """Whether an undecided value leaves the whole question open; what follows from a gradient that is 0 but for rounding does not."""
+        """Whether an undecided value leaves the whole question open.
+
+        What follows from a gradient that is 0 except for rounding does not.
+        """
         return kind_of(self.quantity) not in ("slot", "update", "weight")
 
 
-def judged(
-    heard: Mapping[str, Arrays], floors: Mapping[str, Floors], n_samples: int = 1
-) -> tuple[Finding, ...]:
-    """Return a finding for each quantity, in the order of a step.
+def compare_backends(
+    received: Mapping[str, Arrays], floors: Mapping[str, Floors], n_samples: int = 1
+) -> tuple[Comparison, ...]:
+    """Return a comparison of each quantity, in the order of a step.
 
     Args:
-        heard: by backend, quantities in that order: outputs of layers, loss, gradients, slots,
-            updates, weights; those of the production program, "production loss" and so on, after
-            them.
-        floors: by backend and quantity, how far a twin came to lie, as a Frobenius norm.
+        received: by backend, quantities of any shape in that order: outputs of layers, loss,
+            gradients, slots, updates, weights; then those of the production program, "production
+            loss" and so on.
+        floors: by backend and quantity, the Frobenius norm of a twin's difference.
         n_samples: of the batch; a sum where a mean is due is this many times as large.
     """
-    names = list(dict.fromkeys(name for arrays in heard.values() for name in arrays))
-    scales = _scales(heard, names)
+    names = _names(received)
+    scales = _scales(received, names)
     found = []
     for name in names:
-        floor = max((of.get(_measured(name), 0.0) for of in floors.values()), default=0.0)
-        if (
-            kind_of(name) == "update"
-        ):  # it is read off two weights, each rounded, on TensorFlow once for each use of an embedding's row
-            floor = max(
-                floor,
-                UNIT * statistics.median(_norms(heard, f"weight/{name.removeprefix('update/')}")),
-            )
-        found.append(
-            _finding(
-                name,
-                {backend: arrays.get(name) for backend, arrays in heard.items()},
-                floor,
-                scales[name],
-                n_samples,
-            )
-        )
+        floor = max((each.get(_measured(name), 0.0) for each in floors.values()), default=0.0)
+        if kind_of(name) == "update":  # the difference of two weights, each of them rounded
+            weight = statistics.median(_norms(received, f"weight/{name.removeprefix('update/')}"))
+            floor = max(floor, UNIT * weight)
+        values = {backend: arrays.get(name) for backend, arrays in received.items()}
+        found.append(_compare(name, values, _ratio(floor, scales[name]), scales[name], n_samples))
     return tuple(found)
 
 
-def mixes_samples(heard: Mapping[str, Arrays], kinds: Mapping[str, Mapping[str, Floors]]) -> bool:
-    """Say whether on every backend some output goes with the order of the samples, far beyond what rounding could do to it."""
-    names = list(
-        dict.fromkeys(
-            name for arrays in heard.values() for name in arrays if kind_of(name) == "output"
-        )
+def mixes_samples(
+    received: Mapping[str, Arrays], kinds: Mapping[str, Mapping[str, Floors]]
+) -> bool:
+    """Return whether on every backend some output depends on the order of the samples.
+
+    It does where a sample twin moves it far beyond what rounding could do. The quantities in
+    `received` have any shape; `kinds` holds floors by backend and kind of twin.
+    """
+    names = [name for name in _names(received) if kind_of(name) == "output"]
+    caps = {name: CAPS["output"] * scale for name, scale in _scales(received, names).items()}
+    twins = [floors["sample"] for floors in kinds.values() if "sample" in floors]
+    return bool(twins) and all(
+        any(twin.get(name, 0.0) > cap for name, cap in caps.items()) for twin in twins
     )
-    scales = _scales(heard, names)
-    moved = [
-        [of["sample"].get(name, 0.0) > CAPS["output"] * scales[name] for name in names]
-        for of in kinds.values()
-        if "sample" in of
-    ]
-    return bool(moved) and all(any(each) for each in moved)
 
 
-def largest(kinds: Mapping[str, Floors]) -> dict[str, float]:
+def largest_floors(kinds: Mapping[str, Floors]) -> dict[str, float]:
     """Return each quantity's floor: the largest of all kinds of twin."""
     found: dict[str, float] = {}
-    for of in kinds.values():
-        found |= {name: max(floor, found.get(name, 0.0)) for name, floor in of.items()}
+    for floors in kinds.values():
+        found |= {name: max(floor, found.get(name, 0.0)) for name, floor in floors.items()}
     return found
 
 
-def programs_apart(backend: str, arrays: Arrays, floors: Floors) -> tuple[Finding, ...]:
-    """Return a finding for each quantity in which a backend's production program departs from the one laid open there."""
-    names = [name for name in arrays if name.startswith("production ")]
-    both = {"production": {_measured(name): arrays[name] for name in names}, "laid open": arrays}
-    scales = _scales(both, [_measured(name) for name in names])
+def compare_programs(backend: str, arrays: Arrays, floors: Floors) -> tuple[Comparison, ...]:
+    """Return a comparison of each quantity in which a backend's two programs differ.
+
+    Args:
+        backend: its name.
+        arrays: quantities of any shape of the production and of the instrumented program.
+        floors: by quantity, the Frobenius norm of a twin's difference.
+    """
+    names = [_measured(name) for name in arrays if name.startswith("production ")]
+    production = {name: arrays[f"production {name}"] for name in names}
+    scales = _scales({"production": production, "laid open": arrays}, names)
     found = []
-    for name in map(_measured, names):
-        values = {program: of.get(name) for program, of in both.items()}
-        one = _finding(name, values, floors.get(name, 0.0), scales[name])
+    for name in names:
+        values = {"production": production[name], "laid open": arrays.get(name)}
+        floor = _ratio(floors.get(name, 0.0), scales[name])
+        one = _compare(name, values, floor, scales[name])
         if one.state in ("no majority", "not finite"):
-            said = f"the model as it was compiled computes something else than the same model laid open: {one.said}"
-            found.append(
-                Finding(
-                    f"production {name}",
-                    "depart",
-                    one.error,
-                    one.gate,
-                    one.n_compared,
-                    (backend,),
-                    said,
-                )
-            )
+            text, numbers = f"{DIFFERS}: {one.explanation}", (one.error, one.gate, one.n_compared)
+            found.append(Comparison(f"production {name}", "depart", *numbers, (backend,), text))
     return tuple(found)
 
 
@@ -159,167 +151,150 @@ def kind_of(quantity: str) -> str:
 
 
 def _measured(quantity: str) -> str:
-    """Return the quantity of the eager program, whose twins have shown its floor."""
+    """Return the quantity of the instrumented program, whose twins have shown its floor."""
     return quantity.removeprefix("production ")
 
 
-def _finding(
-    name: str,
-    values: Mapping[str, NDArray[Any] | None],
-    floor: float,
-    scale: float,
-    n_samples: int = 1,
-) -> Finding:
-    n_compared = max((value.size for value in values.values() if value is not None), default=0)
-    relative = floor / scale if scale else (0.0 if floor == 0 else float("inf"))
-    gate, cap = max(TIMES * relative, FEW), CAPS[kind_of(name)]
-    bad = tuple(
-        backend
-        for backend, value in values.items()
-        if value is not None and not np.isfinite(value).all()
-    )
+def _names(received: Mapping[str, Arrays]) -> list[str]:
+    return list(dict.fromkeys(name for arrays in received.values() for name in arrays))
+
+
+def _compare(
+    name: str, values: Values, floor: float, scale: float, n_samples: int = 1
+) -> Comparison:
+    """Return the comparison of one quantity, given the relative difference of its twins."""
+    n_compared = max(map(_size, values.values()), default=0)
+    gate = max(TIMES * floor, FEW)
+    capped = min(gate, CAPS[kind_of(name)])
+    bad = _not_finite(values)
     if bad:
-        return Finding(
-            name,
-            "not finite",
-            float("inf"),
-            min(gate, cap),
-            n_compared,
-            bad,
-            _not_finite(values, bad),
-        )
-    errors = {
-        pair: _error(values[pair[0]], values[pair[1]], scale)
-        for pair in itertools.combinations(values, 2)
-    }
-
-    def finding(state: State, error: float, apart: tuple[str, ...] = (), said: str = "") -> Finding:
-        return Finding(name, state, error, min(gate, cap), n_compared, apart, said)
-
-    together = _together(tuple(values), errors, min(gate, cap))
-    inside = max(
-        (error for pair, error in errors.items() if set(pair) <= set(together)), default=0.0
-    )
+        text, error = ", ".join(f"{backend}: {each}" for backend, each in bad.items()), float("inf")
+        return Comparison(name, "not finite", error, capped, n_compared, tuple(bad), text)
+    pairs = itertools.combinations(values, 2)
+    errors = {(a, b): _error(values[a], values[b], scale) for a, b in pairs}
+    together = _together(tuple(values), errors, capped)
+    inside = [error for pair, error in errors.items() if set(pair) <= set(together)]
+    comparison = Comparison(name, "agree", max(inside, default=0.0), capped, n_compared)
     if len(together) == len(values):
-        return finding("agree", inside)
-    others = [backend for backend in values if backend not in together]
-    departing = tuple(
-        backend
-        for backend in others
-        if all(error > gate for pair, error in errors.items() if _between(pair, backend, together))
-    )
+        return comparison
+    departing = [each for each in values if _is_apart(each, together, errors, gate)]
     if len(together) * 2 > len(values) and departing:
-        return finding(
-            "depart", inside, departing, _how(values, departing[0], together, errors, n_samples)
-        )
-    worst = max(errors, key=lambda pair: errors[pair])
-    if errors[worst] <= gate:
-        said = f"rounding alone moves it by {relative:.2g} of its size; {worst[0]} and {worst[1]} are {errors[worst]:.2g} apart"
-        return finding("undecided", errors[worst], (), said)
-    said = f"{worst[1]}: {_how(values, worst[1], (worst[0],), errors, n_samples)}"
-    return finding("no majority", errors[worst], tuple(values), said)
+        explanation = _explain(values, departing[0], together, errors, n_samples)
+        return replace(comparison, state="depart", apart=tuple(departing), explanation=explanation)
+    return _undecided(comparison, values, errors, floor, n_samples)
 
 
-def _between(pair: tuple[str, str], backend: str, together: tuple[str, ...]) -> bool:
-    return backend in pair and any(other in together for other in pair)
+def _undecided(
+    comparison: Comparison, values: Values, errors: Errors, floor: float, n_samples: int
+) -> Comparison:
+    """Return the comparison where no majority agrees: nobody can be told to be wrong."""
+    (one, other), worst = max(errors.items(), key=lambda item: item[1])
+    if worst <= max(TIMES * floor, FEW):
+        text = f"rounding alone moves it by {floor:.2g} of its size"
+        text += f"; {one} and {other} are {worst:.2g} apart"
+        return replace(comparison, state="undecided", error=worst, explanation=text)
+    found = replace(comparison, state="no majority", error=worst, apart=tuple(values))
+    text = _explain(values, other, (one,), errors, n_samples)
+    return replace(found, explanation=f"{other}: {text}")
 
 
-def _together(
-    backends: tuple[str, ...], errors: Mapping[tuple[str, str], float], gate: float
-) -> tuple[str, ...]:
-    """Return the largest group of backends that are all within the gate of each other; of several the closest."""
+def _is_apart(backend: str, together: tuple[str, ...], errors: Errors, gate: float) -> bool:
+    """Return whether a backend is beyond the gate of each member of a group."""
+    between = _errors_between(backend, together, errors)
+    return backend not in together and min(between) > gate
+
+
+def _errors_between(backend: str, others: tuple[str, ...], errors: Errors) -> list[float]:
+    pairs = [(other, backend) for other in others] + [(backend, other) for other in others]
+    return [errors[pair] for pair in pairs if pair in errors]
+
+
+def _together(backends: tuple[str, ...], errors: Errors, gate: float) -> tuple[str, ...]:
+    """Return the largest group of backends within the gate of each other, the closest of them."""
+
+    def spread(group: tuple[str, ...]) -> float:
+        return max(errors[pair] for pair in itertools.combinations(group, 2))
+
     for size in range(len(backends), 1, -1):
-        groups = [
-            group
-            for group in itertools.combinations(backends, size)
-            if all(errors[pair] <= gate for pair in itertools.combinations(group, 2))
-        ]
-        if groups:
-            return min(
-                groups,
-                key=lambda group: max(errors[pair] for pair in itertools.combinations(group, 2)),
-            )
+        closest = min(itertools.combinations(backends, size), key=spread)
+        if spread(closest) <= gate:
+            return closest
     return backends[:1]
 
 
+def _size(value: NDArray[Any] | None) -> int:
+    return 0 if value is None else value.size
+
+
 def _error(one: NDArray[Any] | None, other: NDArray[Any] | None, scale: float) -> float:
-    difference = distance(one, other) if one is not None or other is not None else 0.0
-    return difference / scale if scale else (0.0 if difference == 0 else float("inf"))
+    return _ratio(distance(one, other) if one is not None or other is not None else 0.0, scale)
 
 
-def _how(
-    values: Mapping[str, NDArray[Any] | None],
-    backend: str,
-    together: tuple[str, ...],
-    errors: Mapping[tuple[str, str], float],
-    n_samples: int,
+def _ratio(part: float, whole: float) -> float:
+    """Return part / whole; of zero, 0 for nothing and infinity for anything else."""
+    return part / whole if whole else (0.0 if part == 0 else float("inf"))
+
+
+def _explain(
+    values: Values, backend: str, together: tuple[str, ...], errors: Errors, n_samples: int
 ) -> str:
-    """Say how one backend's value differs from the others'."""
+    """Return how one backend's value differs from the others'."""
     others = " and ".join(together)
-    value, known = (
-        values[backend],
-        [kept for other in together if (kept := values[other]) is not None],
-    )
+    value, known = values[backend], [values[other] for other in together]
+    present = [each for each in known if each is not None]
     if value is None:
         return f"missing, and there on {others}"
-    if not known:
+    if not present:
         return f"there, and missing on {others}"
-    if value.shape != known[0].shape:
-        return f"expected shape {known[0].shape}, as of {others}; received {value.shape}"
-    exact = np.mean([kept.astype(np.float64) for kept in known], axis=0)
+    if value.shape != present[0].shape:
+        return f"expected shape {present[0].shape}, as of {others}; received {value.shape}"
+    exact = np.mean([each.astype(np.float64) for each in present], axis=0)
     received = value.astype(np.float64)
-    error = max(
-        errors[pair] for pair in errors if _between(pair, backend, together) and backend in pair
-    )
-    parts = [
-        f"{error:.2g} of its size away from {others}",
-        locate.fit(received, exact, n_samples, n_samples),
-    ]
-    in_part = locate.where(received - exact, np.abs(exact))
-    return "; ".join(part for part in (*parts, f"in {in_part}" if in_part else "") if part)
+    error = max(_errors_between(backend, together, errors))
+    fit = locate.describe_fit(received, exact, n_samples, n_samples)
+    place = locate.describe_place(received - exact)
+    size = f"{error:.2g} of its size away from {others}"
+    return "; ".join(part for part in (size, fit, f"in {place}" if place else "") if part)
 
 
-def _not_finite(values: Mapping[str, NDArray[Any] | None], bad: tuple[str, ...]) -> str:
-    said = []
-    for backend in bad:
-        value = values[backend]
-        if value is not None:
-            said.append(
-                f"{backend}: {int(np.count_nonzero(~np.isfinite(value)))} of {value.size} elements are not finite"
-            )
-    return ", ".join(said)
+def _not_finite(values: Values) -> dict[str, str]:
+    """Return by backend how many elements are not finite, where any are not."""
+    found = {}
+    for backend, value in values.items():
+        n = 0 if value is None else int(np.count_nonzero(~np.isfinite(value)))
+        if n:
+            found[backend] = f"{n} of {_size(value)} elements are not finite"
+    return found
 
 
-def _scales(heard: Mapping[str, Arrays], names: list[str]) -> dict[str, float]:
-    """Return the size of each quantity, its backends' median norm; of gradients and what follows from them no less than SMALL of all.
+def _scales(received: Mapping[str, Arrays], names: list[str]) -> dict[str, float]:
+    """Return the size of each quantity: its backends' median norm.
 
-    A bias in front of a batch normalisation has no gradient but for rounding: to itself, its values
-    are 100 % apart.
+    The size of gradients and of what follows from them is no less than SMALL of all of its group. A
+    bias in front of a batch normalisation has no gradient except rounding: compared with itself,
+    its values are 100 % apart.
     """
-    norms = {name: statistics.median(_norms(heard, name)) for name in names}
+    norms = {name: statistics.median(_norms(received, name)) for name in names}
     groups: dict[str, list[str]] = {}
     for name in names:
         if kind_of(name) in STEP:
             groups.setdefault(_group(name), []).append(name)
-    for several in groups.values():
-        least = SMALL * float(np.linalg.norm([norms[name] for name in several]))
-        norms |= {name: max(norms[name], least) for name in several}
+    for group in groups.values():
+        least = SMALL * float(np.linalg.norm([norms[name] for name in group]))
+        norms |= {name: max(norms[name], least) for name in group}
     return norms
 
 
 def _group(name: str) -> str:
-    """Return what a quantity is added up with: of slots, only those of its own kind: "…/kernel_momentum" with "…/bias_momentum"."""
-    return (
-        f"{name.partition('/')[0]} {name.rpartition('_')[2]}"
-        if kind_of(name) == "slot"
-        else name.partition("/")[0]
-    )
+    """Return the group with which a quantity is added up.
+
+    Slots are added up by their kind: "…/kernel_momentum" with "…/bias_momentum".
+    """
+    first = name.partition("/")[0]
+    return f"{first} {name.rpartition('_')[2]}" if kind_of(name) == "slot" else first
 
 
-def _norms(heard: Mapping[str, Arrays], name: str) -> list[float]:
-    found = [
-        float(np.linalg.norm(arrays[name].astype(np.float64).ravel()))
-        for arrays in heard.values()
-        if name in arrays
-    ]
+def _norms(received: Mapping[str, Arrays], name: str) -> list[float]:
+    values = [arrays[name].astype(np.float64) for arrays in received.values() if name in arrays]
+    found = [float(np.linalg.norm(value.ravel())) for value in values]
     return [norm for norm in found if np.isfinite(norm)] or [0.0]

@@ -1,24 +1,24 @@
-"""Findings on a user's own model -> its record: who departs where first, and what that comes to."""
+"""Comparisons of a user's own model -> its record: who departs where first, and the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import harness
-from harness.judge.user_model.majority import CAPS, Finding, kind_of
+from harness.judge.user_model.majority import CAPS, Comparison, kind_of
 from harness.judge.user_model.target import Wanted
 from harness.records.user_model import BackendParity, Compared, ModelParity, Verdict
 
-SOME = 3  # of what follows, named in full
+N_NAMED = 3  # of the later quantities, named in full
 
 
-def record(
+def make_record(
     what: Wanted,
     known: Mapping[str, Mapping[str, Any]],
     failures: Mapping[str, str],
-    found: tuple[Finding, ...],
+    found: tuple[Comparison, ...],
     remarks: tuple[str, ...],
     started: datetime,
     total_s: float,
@@ -27,163 +27,180 @@ def record(
 
     Args:
         what: was asked for.
-        known: by backend, what its worker said of itself.
+        known: by backend, its worker's answer.
         failures: by backend, why it has computed nothing.
         found: in the order of a step.
         remarks: on the check as a whole.
         started: when it began.
         total_s: how long it took.
     """
-    layers: dict[str, str] = next(
-        (each["layers"] for each in known.values() if "layers" in each), {}
-    )
+    answers = [answer for name, answer in known.items() if name not in failures]
+    layers = next((each["layers"] for each in known.values() if "layers" in each), None) or {}
     verdicts = _verdicts(tuple(what.backends), failures, found, layers)
-    sound = [each for name, each in known.items() if name not in failures]
-    # of a quantity that rounding takes to its cap, the margin says nothing
-    measured = [
-        one for one in found if one.state == "agree" and one.gate < CAPS[kind_of(one.quantity)]
-    ]
-    tightest = min(measured, key=lambda one: one.margin, default=None)
-    whole = _whole(verdicts)
-    said = dict.fromkeys(remark for each in sound for remark in each.get("remarks", ()))
     return ModelParity(
         harness=harness.__version__,
         model=what.model.name,
         batch=what.batch.name if what.batch else None,
         seed=what.seed,
-        n_samples=max((each["n_samples"] for each in sound), default=0),
-        n_parameters=max((each["n_parameters"] for each in sound), default=0),
-        inputs_sha256=sound[0]["read"] if sound else None,
+        **_inputs(answers),
         device=what.device,
         threads=what.threads,
         started_at=started.isoformat(timespec="milliseconds"),
         total_s=total_s,
-        verdict=whole,
-        reason=next(
-            (
-                f"{each.backend}: {each.reason}"
-                for each in verdicts
-                if each.verdict == whole and each.reason
-            ),
-            "",
-        ),
-        margin=tightest.margin if tightest else None,
-        tightest=tightest.quantity if tightest else "",
-        backends=tuple(each.model_copy(update=_self(known[each.backend])) for each in verdicts),
+        **_overall(verdicts),
+        **_tightest(found),
+        backends=tuple(_with_host(each, known[each.backend]) for each in verdicts),
         compared=tuple(_compared(one, layers) for one in found),
-        remarks=(*said, *remarks, *_undecided(found)),
+        remarks=(*_remarks_of(answers), *remarks, *_undecided(found)),
     )
 
 
-def _self(known: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "device": str(known.get("device") or ""),
-        "versions": known.get("versions") or {},
-        "environment_sha256": known.get("environment_sha256"),
+def _inputs(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the sizes and the digest of what was computed from."""
+    counts = ("n_samples", "n_parameters")
+    found: dict[str, Any] = {
+        name: max((answer[name] for answer in answers), default=0) for name in counts
     }
+    return found | {"inputs_sha256": answers[0]["read"] if answers else None}
 
 
-def _compared(one: Finding, layers: Mapping[str, str]) -> Compared:
+def _tightest(found: tuple[Comparison, ...]) -> dict[str, Any]:
+    """Return the least margin and its quantity, of those whose gate is not at its cap.
+
+    At the cap, rounding alone is as large as the gate, and a margin says nothing.
+    """
+    agreeing = [one for one in found if one.state == "agree"]
+    measured = [one for one in agreeing if one.gate < CAPS[kind_of(one.quantity)]]
+    tightest = min(measured, key=lambda one: one.margin, default=None)
+    return {"margin": tightest.margin, "tightest": tightest.quantity} if tightest else {}
+
+
+def _with_host(verdict: BackendParity, answer: Mapping[str, Any]) -> BackendParity:
+    host = {
+        "device": str(answer.get("device") or ""),
+        "versions": answer.get("versions") or {},
+        "environment_sha256": answer.get("environment_sha256"),
+    }
+    return verdict.model_copy(update=host)
+
+
+def _remarks_of(answers: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the workers' remarks, each once."""
+    several = (answer.get("remarks", ()) for answer in answers)
+    return list(dict.fromkeys(remark for remarks in several for remark in remarks))
+
+
+def _compared(one: Comparison, layers: Mapping[str, str]) -> Compared:
     return Compared(
         quantity=one.quantity,
-        layer=_layer(one.quantity, layers),
+        layer=_layer_class(one.quantity, layers),
         state=one.state,
         error=one.error,
         gate=one.gate,
         n_compared=one.n_compared,
         apart=one.apart,
-        said=one.said,
+        said=one.explanation,
     )
 
 
-def _whole(verdicts: tuple[BackendParity, ...]) -> Verdict:
+def _overall(verdicts: tuple[BackendParity, ...]) -> dict[str, Any]:
+    """Return the worst verdict, and the reason of the first backend that has it."""
     order: tuple[Verdict, ...] = ("failed", "departs", "no majority", "agrees")
-    return min((each.verdict for each in verdicts), key=order.index)
+    worst = min((each.verdict for each in verdicts), key=order.index)
+    reasons = [f"{each.backend}: {each.reason}" for each in verdicts if each.verdict == worst]
+    return {"verdict": worst, "reason": "" if worst == "agrees" else reasons[0]}
 
 
 def _verdicts(
     backends: tuple[str, ...],
     failures: Mapping[str, str],
-    found: tuple[Finding, ...],
+    found: tuple[Comparison, ...],
     layers: Mapping[str, str],
 ) -> tuple[BackendParity, ...]:
-    """Return each backend's verdict: of those that computed something, by the first quantity that is not the same for all.
+    """Return each backend's verdict, by the first quantity that is not the same for all.
 
-    Where the first is one on which no two agree, nobody can be told to be wrong further down.
+    Where no two agree on that quantity, nobody can be told to be wrong further down.
     """
-    verdicts: dict[str, tuple[Verdict, str]] = {
-        name: ("failed", reason) for name, reason in failures.items()
-    }
+    verdicts: dict[str, tuple[Verdict, str]] = {}
+    verdicts |= {name: ("failed", reason) for name, reason in failures.items()}
     sound = [name for name in backends if name not in failures]
     if len(sound) < 2:
         verdicts |= dict.fromkeys(sound, ("no majority", "nothing to compare it with"))
-    for one in found:
-        place = f"{one.quantity}{_kind(one.quantity, layers)}"
-        if one.state == "no majority" or (one.state == "undecided" and one.decisive):
-            if not any(verdict == "departs" for verdict, _ in verdicts.values()):
-                verdicts |= {
-                    name: ("no majority", f"{place}: {one.said}")
-                    for name in sound
-                    if name not in verdicts
-                }
-            break
+    n_decided = _n_decided(found)
+    for one in found[:n_decided]:
         for name in one.apart:
-            if name not in verdicts and one.state == "not finite":
-                everywhere = "; on every backend" if len(one.apart) == len(sound) else ""
-                verdicts[name] = ("failed", f"{place}: {_of(name, one.said)}{everywhere}")
-            elif name not in verdicts:
-                verdicts[name] = (
-                    "departs",
-                    f"{place}: {_of(name, one.said)}; gate {one.gate:.2g}{_later(name, one, found)}",
-                )
-    agreeing: tuple[Verdict, str] = ("agrees", "")
-    return tuple(
-        BackendParity(backend=name, verdict=verdict, reason=reason)
-        for name in backends
-        for verdict, reason in [verdicts.get(name, agreeing)]
-    )
+            verdicts.setdefault(name, _verdict(name, one, found, len(sound), layers))
+    departs = any(verdict == "departs" for verdict, _ in verdicts.values())
+    if found[n_decided:] and not departs:
+        one = found[n_decided]
+        reason = f"{_place(one.quantity, layers)}: {one.explanation}"
+        verdicts = dict.fromkeys(sound, ("no majority", reason)) | verdicts
+    return tuple(_backend_parity(name, *verdicts.get(name, ("agrees", ""))) for name in backends)
 
 
-def _of(backend: str, said: str) -> str:
-    """Return what of several backends' sentences is about this one."""
-    mine = [
-        part.removeprefix(f"{backend}: ")
-        for part in said.split(", ")
-        if part.startswith(f"{backend}: ")
-    ]
-    return mine[0] if mine else said
+def _backend_parity(backend: str, verdict: Verdict, reason: str) -> BackendParity:
+    return BackendParity(backend=backend, verdict=verdict, reason=reason)
 
 
-def _later(backend: str, first: Finding, found: tuple[Finding, ...]) -> str:
-    """Say what departs after the first quantity that did."""
-    names = [
-        one.quantity for one in found if backend in one.apart and one.quantity != first.quantity
-    ]
-    more = f" and {len(names) - SOME} more" if len(names) > SOME else ""
-    return (
-        f"; so do, later, {', '.join(names[:SOME])}{more}" if names else "; nothing later departs"
-    )
+def _n_decided(found: tuple[Comparison, ...]) -> int:
+    """Return how many comparisons come before the first that leaves the question open."""
+    for number, one in enumerate(found):
+        if one.state == "no majority" or (one.state == "undecided" and one.decisive):
+            return number
+    return len(found)
 
 
-def _kind(quantity: str, layers: Mapping[str, str]) -> str:
-    kind = _layer(quantity, layers)
-    return f" ({kind})" if kind else ""
+def _verdict(
+    name: str,
+    one: Comparison,
+    found: tuple[Comparison, ...],
+    n_sound: int,
+    layers: Mapping[str, str],
+) -> tuple[Verdict, str]:
+    """Return the verdict on a backend that is apart, and its reason."""
+    reason = f"{_place(one.quantity, layers)}: {_part_about(name, one.explanation)}"
+    if one.state == "not finite":
+        return "failed", reason + ("; on every backend" if len(one.apart) == n_sound else "")
+    return "departs", f"{reason}; gate {one.gate:.2g}{_later(name, one, found)}"
 
 
-def _layer(quantity: str, layers: Mapping[str, str]) -> str:
-    """Return the class of the layer that an output is of."""
+def _part_about(backend: str, explanation: str) -> str:
+    """Return what of several backends' explanations is about this one."""
+    start = f"{backend}: "
+    parts = [part for part in explanation.split(", ") if part.startswith(start)]
+    return parts[0].removeprefix(start) if parts else explanation
+
+
+def _later(backend: str, first: Comparison, found: tuple[Comparison, ...]) -> str:
+    """Return what departs after the first quantity that did."""
+    apart = [one.quantity for one in found if backend in one.apart]
+    names = [name for name in apart if name != first.quantity]
+    return f"; so do, later, {_some(names)}" if names else "; nothing later departs"
+
+
+def _some(names: list[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+    return f"{', '.join(names[:N_NAMED])}{more}"
+
+
+def _place(quantity: str, layers: Mapping[str, str]) -> str:
+    """Return a quantity, and the class of the layer that an output is of."""
+    kind = _layer_class(quantity, layers)
+    return f"{quantity} ({kind})" if kind else quantity
+
+
+def _layer_class(quantity: str, layers: Mapping[str, str]) -> str:
+    """Return the class of the layer that an output is of; "" of other quantities."""
     kind, _, name = quantity.partition("/")
     if not kind.endswith("output"):
         return ""
     return layers.get(name) or layers.get(name.partition("#")[0].partition("[")[0], "")
 
 
-def _undecided(found: tuple[Finding, ...]) -> list[str]:
+def _undecided(found: tuple[Comparison, ...]) -> list[str]:
     """Return a sentence on quantities that rounding alone decides."""
-    names = [one.quantity for one in found if one.state == "undecided" and not one.decisive]
-    if not names:
-        return []
-    more = f" and {len(names) - SOME} more" if len(names) > SOME else ""
-    return [
-        f"not judged, since rounding alone decides them (their gradient is 0 but for it): {', '.join(names[:SOME])}{more}"
-    ]
+    undecided = [one for one in found if one.state == "undecided"]
+    names = [one.quantity for one in undecided if not one.decisive]
+    why = "since rounding alone decides them (their gradient is 0 but for it)"
+    return [f"not judged, {why}: {_some(names)}"] if names else []
