@@ -68,32 +68,32 @@ def parity_in_the_table(project):
     return [row["parity"] for table in shown["tables"] for row in table["rows"]]
 
 
-def test_a_part_of_the_gate_is_no_verdict_its_quick_form_is_one_and_a_departure_stays(copy_of_harness, project):
+def test_a_part_of_the_gate_is_no_verdict_its_quick_form_is_one_and_a_departure_stays(small, copy_of_harness):
     """Two points say nothing of an arm; `--quick --missing` looks at what has trained; a part clears no departure elsewhere."""
-    project.run("train", "numpy", "--arm", "naive", "--epochs", "1", "--dataset", "digits")
+    small.run("train", "numpy", "--arm", "naive", "--epochs", "1", "--dataset", "digits")
     part = ("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", "init")
-    assert project.run(*part).returncode == 0
-    assert parity_in_the_table(project) == ["not checked"]
-    done = project.run("parity", "--quick", "--missing")
+    assert small.run(*part).returncode == 0
+    assert parity_in_the_table(small) == ["not checked"]
+    done = small.run("parity", "--quick", "--missing")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "parity, quick form: 1 of 1 arms agree" in done.stdout
-    assert parity_in_the_table(project) == ["agrees (quick)"]
-    assert ",agrees (quick)," in (project.results / "results.csv").read_text()
-    n_records = len(list((project.results / "parity").glob("*.json")))
-    assert "has its verdict" in project.run("parity", "--quick", "--missing").stdout
-    assert len(list((project.results / "parity").glob("*.json"))) == n_records
+    assert parity_in_the_table(small) == ["agrees (quick)"]
+    assert ",agrees (quick)," in (small.results / "results.csv").read_text()
+    n_records = len(list((small.results / "parity").glob("*.json")))
+    assert "has its verdict" in small.run("parity", "--quick", "--missing").stdout
+    assert len(list((small.results / "parity").glob("*.json"))) == n_records
     planted = copy_of_harness / "harness" / "worker" / "naive" / "numpy.py"
     text = planted.read_text()
     assert text.count("for batch in range(generator.num_batches):") == 1
     planted.write_text(text.replace("for batch in range(generator.num_batches):", "for batch in range(min(generator.num_batches, 200)):"))
     whole = ("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", "epoch")
-    departed = project.run(*whole, PYTHONPATH=str(copy_of_harness))
+    departed = small.run(*whole, PYTHONPATH=str(copy_of_harness))
     assert departed.returncode == 1, departed.stdout + departed.stderr
-    assert parity_in_the_table(project) == ["departs"]
-    assert project.run(*part).returncode == 0
-    assert parity_in_the_table(project) == ["departs"]
-    assert project.run(*whole).returncode == 0
-    assert parity_in_the_table(project) == ["not checked"]
+    assert parity_in_the_table(small) == ["departs"]
+    assert small.run(*part).returncode == 0
+    assert parity_in_the_table(small) == ["departs"]
+    assert small.run(*whole).returncode == 0
+    assert parity_in_the_table(small) == ["not checked"]
 
 
 def test_the_table_and_the_csv_say_nothing_of_an_arm_of_which_a_part_was_checked(checked):
@@ -185,6 +185,14 @@ DEFECTS = {
 }
 
 
+@pytest.fixture
+def small(project):
+    """A project whose hidden layers have 16 units: what is tried here are the points, not the arms."""
+    file = project.root / "backends.toml"
+    file.write_text(file.read_text().replace("units = 512", "units = 16"))
+    return project
+
+
 LATE = {
     # name: (backend, arm, file, text there, what takes its place, update at which it departs first)
     "a rate that changes between updates 300 and 466": (
@@ -206,15 +214,15 @@ LATE = {
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_a_defect_between_two_states_is_caught_and_its_update_is_named(project, copy_of_harness, name):
+def test_a_defect_between_two_states_is_caught_and_its_update_is_named(small, copy_of_harness, name):
     backend, arm, file, old, new, update = LATE[name]
     planted = copy_of_harness / "harness" / file
     text = planted.read_text()
     assert text.count(old) == 1
     planted.write_text(text.replace(old, new))
-    done = project.run("parity", backend, "--arm", arm, "--point", "init", "--point", "epoch", PYTHONPATH=str(copy_of_harness))
+    done = small.run("parity", backend, "--arm", arm, "--point", "init", "--point", "epoch", PYTHONPATH=str(copy_of_harness))
     assert done.returncode == 1, done.stdout + done.stderr
-    (verdict,) = record_of(project).arms
+    (verdict,) = record_of(small).arms
     assert {departure.program for departure in verdict.departures} == {"epoch"}, "each update from a given state is right"
     assert f"it agrees as far as update {update - 1}, and departs as far as update {update}" in done.stdout
 
@@ -354,21 +362,21 @@ def test_trainings_left_to_themselves_are_compared_as_weights_and_as_functions(p
 
 
 @pytest.mark.parametrize("batch_size", [6_000, 30_000])
-def test_a_training_of_few_large_batches_is_checked_and_trained_to_its_end(project, batch_size):
-    file = project.root / "backends.toml"
-    small = f'[specs.mnist-mlp]\nepochs = 2\nbatch_size = {batch_size}\nloss_form = "probs"'
-    whole = file.read_text().replace('[specs.mnist-mlp]\nloss_form = "probs"', small).replace("units = 512", "units = 8")
+def test_a_training_of_few_large_batches_is_checked_and_trained_to_its_end(small, batch_size):
+    file = small.root / "backends.toml"
+    shorter = f'[specs.mnist-mlp]\nepochs = 2\nbatch_size = {batch_size}\nloss_form = "probs"'
+    whole = file.read_text().replace('[specs.mnist-mlp]\nloss_form = "probs"', shorter)
     file.write_text(whole)
     points = ("--point", "init", "--point", "adversarial", "--point", "epoch")
-    done = project.run("parity", "numpy", "--arm", "naive", *points, "--full", "--seed", "0", "--dataset", "digits")
+    done = small.run("parity", "numpy", "--arm", "naive", *points, "--full", "--seed", "0", "--dataset", "digits")
     assert done.returncode in (0, 3), done.stdout + done.stderr
-    found = record_of(project)
+    found = record_of(small)
     assert done.returncode == {"agrees": 0, "inconclusive": 3}[found.verdict], done.stdout + done.stderr
     n_updates = 60_000 // batch_size
     assert list(found.free_runs[0].drift) == ["1", str(n_updates)]
     (arm,) = found.arms
     assert arm.verdict == "agrees"
     assert f"epoch update-{n_updates}" in arm.covers
-    refused = project.run("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", f"resync-{5 * n_updates}")
+    refused = small.run("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", f"resync-{5 * n_updates}")
     assert refused.returncode == 2
     assert f"resync-{2 * n_updates}" in refused.stderr, "two epochs, as the spec says"
