@@ -51,7 +51,7 @@ def test_a_defect_put_into_an_installed_keras_is_not_checked_then_departs_and_ta
     assert parities(project) == ["agrees", "agrees", "departs", "agrees"]
 
 
-def test_a_bench_session_does_not_go_on_in_an_edited_environment_and_the_gate_names_the_edit(checked):
+def test_a_bench_session_does_not_go_on_in_an_edited_environment(checked):
     project, file = checked
     size = ("bench", "--arms", "jax/keras", "--dataset", "digits", "--generations", "2", "--blocks", "1")
     started = project.run(*size, "--stop-after", "1")
