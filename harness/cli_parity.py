@@ -95,15 +95,13 @@ def parity(
     store.ready(results)
     prepared = dataset_of(dataset or wanted.dataset)
     planned = plan(spec_name, wanted, chosen, protocol, prepared, device=device, implementations=tuple(arm or ()))
-    with alone_on_machine("parity", wait=not no_wait):
-        found = _held(planned, root, tuple(point or ()), round_trips=round_trips, full=full)
-    file = store.add(results, found)
-    _shown(found, file, json, junit, markdown)
+    found = _held(planned, root, tuple(point or ()), round_trips=round_trips, full=full, wait=not no_wait)
+    _shown(found, store.add(results, found), json, junit, markdown)
     if found.verdict != "agrees":
         raise typer.Exit(3 if found.verdict in ("chaotic", "inconclusive") else 1)
 
 
-def _held(planned: tuple[Planned, ...], root: Path, points: tuple[str, ...], *, round_trips: bool, full: bool) -> Parity:
+def _held(planned: tuple[Planned, ...], root: Path, points: tuple[str, ...], *, round_trips: bool, full: bool, wait: bool) -> Parity:
     """Hold the arms of the first seed to the referee, and do what else is asked for, showing what is being done."""
     from harness.judge.parity.check import check
     from harness.judge.parity.free_run import with_free_runs
@@ -114,7 +112,7 @@ def _held(planned: tuple[Planned, ...], root: Path, points: tuple[str, ...], *, 
     first = tuple(each for each in planned if each.request.seed == planned[0].request.seed)
     if round_trips:
         savers(first)  # or a refusal, before the minutes that the rest takes
-    with steps_line(console_of()) as say:
+    with alone_on_machine("parity", wait=wait), steps_line(console_of()) as say:
         found = check(first, root, devices.host(devices.look()), points, say)
         if round_trips:
             found = with_round_trips(found, first, root, say)

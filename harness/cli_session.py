@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,14 @@ from harness.cli_shared import alone_on_machine, console_of, dataset_of, uninter
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
-    from harness.records.bench import Bench, Session
+    from harness.records.bench import Bench, Part, Session
     from harness.spec.config import Config, Device
+
+
+UNFINISHED = {
+    why: f"{said}: the session is not complete. Go on with it: harness bench --resume"
+    for why, said in (("budget", "the budget is spent"), ("stopped", "stopped as asked"), ("interrupted", "interrupted"))
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,6 @@ def sat(
     from harness.launch import session as sessions
     from harness.launch.bench import Room, sit
     from harness.records import bench_store
-    from harness.records.bench import Part
     from harness.report.progress import bench_progress
 
     session = bench.session
@@ -134,25 +139,32 @@ def sat(
     bench_store.ready(folder)
     planned = sessions.requests(session, whole, dataset_of(session.data.name), devices.host(devices.look()))
     console = console_of()
+    console.print(_plan_of(session), highlight=False, soft_wrap=True)
+    with _alone(folder), alone_on_machine(verb, wait=wait), bench_progress(console) as show:
+        known = bench_store.load(folder)  # another harness may have gone on with it since
+        if isinstance(known, str):
+            raise StoreError(f"{folder}: {known}")
+        found, outcome = sit(known, Room(root, planned, _keeper(folder), show), budget_s=budget_s, stop_after=stop_after)
+    if outcome != "complete":
+        console.print(UNFINISHED[outcome], style="yellow", soft_wrap=True)
+    return found, outcome == "interrupted"
+
+
+def _keeper(folder: Path) -> Callable[[Part], None]:
+    """Return what keeps each part of a session, and says so once where the folder cannot be written any more."""
+    from harness.records import bench_store
+
     elsewhere: list[Path] = []
 
     def keep(part: Part) -> None:
         with uninterrupted():
             file = bench_store.add(folder, part)
         if folder not in file.parents and not elsewhere:
-            console.print(f"! {folder}: cannot be written any more; parts are kept in {file.parent}", style="red", soft_wrap=True)
+            said = f"! {folder}: cannot be written any more; parts are kept in {file.parent}"
+            console_of().print(said, style="red", soft_wrap=True)
             elsewhere.append(file)
 
-    console.print(_plan_of(session), highlight=False, soft_wrap=True)
-    with _alone(folder), alone_on_machine(verb, wait=wait), bench_progress(console) as show:
-        known = bench_store.load(folder)  # another harness may have gone on with it since
-        if isinstance(known, str):
-            raise StoreError(f"{folder}: {known}")
-        found, outcome = sit(known, Room(root, planned, keep, show), budget_s=budget_s, stop_after=stop_after)
-    if outcome != "complete":
-        said = {"budget": "the budget is spent", "stopped": "stopped as asked", "interrupted": "interrupted"}[outcome]
-        console.print(f"{said}: the session is not complete. Go on with it: harness bench --resume", style="yellow", soft_wrap=True)
-    return found, outcome == "interrupted"
+    return keep
 
 
 @contextmanager
