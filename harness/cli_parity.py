@@ -100,8 +100,7 @@ def parity(
     from harness.records import store
 
     planned = _planned(whole, results, context.params)
-    with alone_on_machine("parity", wait=not no_wait):
-        found = _held(planned, root, context.params)
+    found = _held(planned, root, context.params)
     file = store.add(results, found)
     _shown(found, file, json, junit, markdown)
     if found.verdict != "agrees":
@@ -161,7 +160,7 @@ def _held(planned: tuple[Planned, ...], root: Path, given: Mapping[str, Any]) ->
     points = quick_points(first) if given["quick"] else tuple(given["point"] or ())
     if given["round_trips"]:
         savers(first)  # or a refusal, before the minutes that the rest takes
-    with steps_line(console_of()) as say:
+    with alone_on_machine("parity", wait=not given["no_wait"]), steps_line(console_of()) as say:
         found = check(first, root, devices.host(devices.look()), points, say)
         if given["round_trips"]:
             found = with_round_trips(found, first, root, say)

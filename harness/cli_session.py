@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from harness.spec.config import Config, Device
 
 
+UNFINISHED = {
+    why: f"{said}: the session is not complete. Go on with it: harness bench --resume"
+    for why, said in (("budget", "the budget is spent"), ("stopped", "stopped as asked"), ("interrupted", "interrupted"))
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a session is asked to be; None where nothing is said."""
@@ -151,13 +157,12 @@ def sat(
             room = Room(root, planned, _keeper(folder), show)
             found, outcome = sit(known, room, budget_s=budget_s, stop_after=stop_after)
     if outcome != "complete":
-        why = {"budget": "the budget is spent", "stopped": "stopped as asked", "interrupted": "interrupted"}[outcome]
-        say(f"{why}: the session is not complete. Go on with it: harness bench --resume", "yellow")
+        say(UNFINISHED[outcome], "yellow")
     return found, outcome == "interrupted"
 
 
 def _keeper(folder: Path) -> Callable[[Part], None]:
-    """Return a function that keeps a part of the session, elsewhere where its folder cannot be written any more."""
+    """Return what keeps each part of a session, and says so once where the folder cannot be written any more."""
     from harness.records import bench_store
 
     elsewhere: list[Path] = []

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from harness.launch import covariates, devices, schedule
 from harness.launch import session as sessions
+from harness.launch.cores import cores_of
 from harness.launch.forecast import Forecast
 from harness.launch.live import Gone, live
 from harness.launch.plan import Planned
@@ -162,7 +163,7 @@ class Work:
                 continue
             sessions.check_same_environment(self.bench, start)
             self.kept(start)
-            n_cores = len(covariates.cores_of(alive.pid))
+            n_cores = len(cores_of(alive.pid))
             process = Process(name, number, alive, context, n_cores, has_children)
             self.processes[name] = process
             return

@@ -21,9 +21,10 @@ from typing import Any
 
 import psutil
 
+from harness.launch.cores import SYS, cores_of, online, text_of
 from harness.records.bench import Limits, Turn
 
-PROC, SYS = Path("/proc"), Path("/sys")
+PROC = Path("/proc")
 CLOCKS = ("CLOCK_MONOTONIC", "CLOCK_BOOTTIME", "CLOCK_UPTIME_RAW", "CLOCK_REALTIME")  # those that this system has
 BUSY = ("user", "nice", "system", "irq", "softirq")  # of a core's seconds; a system has some of them
 LEAST_S, LEAST_SHARE = 0.1, 0.5  # of a worker's own seconds: a count that misses more counts nothing
@@ -170,32 +171,6 @@ def _clocks() -> dict[str, float]:
     return {name: time.clock_gettime(getattr(time, name)) for name in CLOCKS if hasattr(time, name)}
 
 
-def cores_of(pid: int, sys: Path = SYS) -> frozenset[int]:
-    """Return the cores that a process may use and that are online; none of a process that is no more."""
-    if not hasattr(os, "sched_getaffinity"):
-        return frozenset(range(os.cpu_count() or 1))
-    try:
-        allowed = os.sched_getaffinity(pid)
-    except OSError:
-        return frozenset()
-    online = _online(sys)
-    return frozenset(allowed & online if online else allowed)
-
-
-def _online(sys: Path) -> set[int]:
-    """Return the numbers of the cores that are online, none where the system does not say."""
-    try:
-        return _listed(_text(sys / "devices/system/cpu/online"))
-    except ValueError:
-        return set()
-
-
-def _listed(text: str) -> set[int]:
-    """Return the numbers of a list as the kernel writes it: "0-3,8"."""
-    ends = [part.partition("-") for part in text.strip().split(",") if part.strip()]
-    return {number for first, _, last in ends for number in range(int(first), int(last or first) + 1)}
-
-
 def _counters(pid: int, cores: frozenset[int], proc: Path, sys: Path) -> tuple[float | None, float | None, float | None, float | None]:
     """Return the seconds counted so far: busy and stolen on these cores, throttled, and under CPU pressure."""
     busy_s, steal_s = _busy_s(cores, sys)
@@ -212,7 +187,7 @@ def _busy_s(cores: frozenset[int], sys: Path) -> tuple[float | None, float | Non
         each = psutil.cpu_times(percpu=True)
     except (OSError, ValueError, TypeError, psutil.Error):
         return None, None
-    numbers = sorted(_online(sys)) or range(len(each))
+    numbers = sorted(online(sys)) or range(len(each))
     known = zip(numbers, each, strict=True) if len(numbers) == len(each) else ()
     mine = [times for number, times in known if number in cores] or each
     if not mine:
@@ -225,7 +200,7 @@ def _busy_s(cores: frozenset[int], sys: Path) -> tuple[float | None, float | Non
 def _pressure_s(proc: Path) -> float | None:
     """Return for how long some process of the machine has waited for a core, None where nobody says."""
     try:
-        lines = _text(proc / "pressure/cpu").splitlines()
+        lines = text_of(proc / "pressure/cpu").splitlines()
         some = next(line for line in lines if line.startswith("some"))
         return int(some.rpartition("total=")[2]) / 1e6
     except (StopIteration, ValueError):
@@ -239,7 +214,7 @@ def _throttled_s(pid: int, proc: Path, sys: Path) -> float | None:
     below the mount, whose own root is then the group.
     """
     try:
-        lines = _text(proc / str(pid) / "cgroup").splitlines()
+        lines = text_of(proc / str(pid) / "cgroup").splitlines()
         found = [seconds for line in lines for seconds in _throttled_in(line, sys / "fs/cgroup")]
     except ValueError:
         return None
@@ -255,7 +230,7 @@ def _throttled_in(line: str, mount: Path) -> list[float]:
     root = next((folder for name in names if (folder := mount / name).is_dir()), mount)
     inner, found = root / path.lstrip("/"), []
     for folder in (inner, *inner.parents):
-        stat = dict(entry.split() for entry in _text(folder / "cpu.stat").splitlines())
+        stat = dict(entry.split() for entry in text_of(folder / "cpu.stat").splitlines())
         units = (("throttled_time", 1e9), ("throttled_usec", 1e6))
         found += [int(stat[key]) / unit for key, unit in units if key in stat]
         if folder == root:
@@ -269,8 +244,8 @@ def _energy(sys: Path) -> dict[str, tuple[float, float]]:
     All packages or none, all GPUs or none: a part of a sum would look like a saving. Most systems let only root read RAPL.
     """
     found: dict[str, tuple[float, float]] = {}
-    zones = [zone for zone in sorted((sys / "class/powercap").glob("intel-rapl:*")) if _text(zone / "name").startswith("package")]
-    texts = {zone.name: (_text(zone / "energy_uj"), _text(zone / "max_energy_range_uj")) for zone in zones}
+    zones = [zone for zone in sorted((sys / "class/powercap").glob("intel-rapl:*")) if text_of(zone / "name").startswith("package")]
+    texts = {zone.name: (text_of(zone / "energy_uj"), text_of(zone / "max_energy_range_uj")) for zone in zones}
     with suppress(ValueError):  # of an empty text too
         found = {name: (int(energy) / 1e6, int(most) / 1e6) for name, (energy, most) in texts.items()}
     return found | _gpu_energy()
@@ -302,11 +277,3 @@ def _used(start: Mapping[str, tuple[float, float]], end: Mapping[str, tuple[floa
     if not start or start.keys() != end.keys():
         return None
     return sum(joules + (most if joules < start[name][0] else 0.0) - start[name][0] for name, (joules, most) in end.items())
-
-
-def _text(file: Path) -> str:
-    """Return what a file of the system says, nothing where there is none or it may not be read."""
-    try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError):
-        return ""

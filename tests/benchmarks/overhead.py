@@ -29,6 +29,7 @@ from rich.table import Table
 from harness.inputs import datasets
 from harness.judge.statistics import Interval, hodges_lehmann
 from harness.launch import ask
+from harness.launch.machine import hold_machine
 from harness.spec import config
 from tests.benchmarks.turns import ROOT, Turn, harness_worker
 
@@ -90,7 +91,8 @@ def main() -> int:
     for backend in [name for name, there in whole.chosen_backends(arguments.backends).items() if "keras" in there.arms]:
         medians = []
         for number in range(arguments.generations):
-            pairs = generation(backend, whole, dataset, arguments.blocks, number)
+            with hold_machine("overhead", console.print):
+                pairs = generation(backend, whole, dataset, arguments.blocks, number)
             medians.append(float(np.median([np.log(mine / theirs) for mine, theirs in pairs])))
             seconds = ", ".join(f"{mine:.2f} / {theirs:.2f}" for mine, theirs in pairs)
             said = f"{backend}, generation {number + 1}/{arguments.generations}: {np.exp(medians[-1]):.3f} ({seconds} s)"

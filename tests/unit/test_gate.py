@@ -356,7 +356,7 @@ def test_a_suspect_is_measured_again_unless_that_is_not_wanted(tmp_path, monkeyp
     kept(tmp_path / "head", SLOWER)
     asked = []
 
-    def confirmed(suspects, head, config, results, *, wait):
+    def confirmed(suspects, head, config, results, **options):
         asked.append((suspects, head.session.run_id))
         return again, False
 
@@ -450,7 +450,7 @@ def test_a_session_is_not_held_against_itself(tmp_path):
 def test_a_confirmation_made_elsewhere_confirms_nothing(tmp_path, monkeypatch, changes):
     kept(tmp_path / "base", BASE)
     kept(tmp_path / "head", SLOWER)
-    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest, wait: (bench("again", jax=1.2, draw=4, **changes), False))
+    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest, **options: (bench("again", jax=1.2, draw=4, **changes), False))
     with pytest.raises(NotComparable, match="session again, which was to confirm, must not be compared with base"):
         gate(tmp_path)
 
@@ -459,7 +459,7 @@ def test_a_confirmation_made_elsewhere_confirms_nothing(tmp_path, monkeypatch, c
 def test_an_interrupted_confirmation_is_no_verdict(tmp_path, monkeypatch):
     kept(tmp_path / "base", BASE)
     kept(tmp_path / "head", SLOWER)
-    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest, wait: (bench("again", jax=1.2, draw=4, n_generations=1), True))
+    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest, **options: (bench("again", jax=1.2, draw=4, n_generations=1), True))
     assert gate(tmp_path)[1] == 130
 
 

@@ -1,6 +1,7 @@
 """The results folder: what was written comes back, and nothing else does."""
 
 import csv
+import gc
 import hashlib
 import io
 import json
@@ -175,3 +176,16 @@ def test_every_column_is_explained_in_the_results_readme_and_no_other():
     lines = page.split("## Columns of results.csv")[1].split("\n## ")[0].splitlines()
     explained = [line.split("`")[1] for line in lines if line.startswith("| `")]
     assert explained == list(COLUMNS)
+
+
+def test_reading_a_folder_leaves_its_caller_s_garbage_collector_alone(tmp_path):
+    (tmp_path / "runs").mkdir()
+    for was_on in (True, False):
+        gc.enable() if was_on else gc.disable()
+        n_frozen = gc.get_freeze_count()
+        try:
+            store.load_all(tmp_path)
+            store.project(tmp_path)
+            assert (gc.isenabled(), gc.get_freeze_count()) == (was_on, n_frozen)
+        finally:
+            gc.enable()
