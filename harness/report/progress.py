@@ -62,11 +62,12 @@ def download_bar(console: Console) -> Iterator[Callable[[int, int | None], None]
 
 def line(record: Record) -> str:
     """Return a finished run in one line."""
-    title = f"{record.request.backend}/{record.request.implementation}, seed {record.request.seed}"
+    title = one_line(f"{record.request.backend}/{record.request.implementation}, seed {record.request.seed}")
     if record.status != "ok" or record.measured is None:
         return f"{title}: {record.status}: {short(record.reason)}"
     steady = f", epoch {min(record.steady_s):.2f}-{max(record.steady_s):.2f} s" if record.steady_s else ""
-    return f"{title}: test accuracy {record.measured.test_accuracy:.4f}{steady}, {record.total_s:.1f} s in all, on {record.measured.device}"
+    whole = f"{record.total_s:.1f} s in all, on {short(record.measured.device)}"
+    return f"{title}: test accuracy {record.measured.test_accuracy:.4f}{steady}, {whole}"
 
 
 def _epoch(event: Event) -> str:

@@ -89,7 +89,7 @@ def test_an_npz_changed_at_random_is_the_arrays_or_an_error_in_a_sentence(conten
     monkeypatch.setattr(datasets, "SHAPES", SHAPES)
     file = tmp_path / "mnist.npz"
 
-    @cases(250)
+    @cases(200)
     @given(HARMS)
     def attack(harms):
         file.write_bytes(harmed(content, harms))
@@ -105,7 +105,7 @@ def test_an_idx_file_changed_at_random_is_the_array_or_an_error_in_a_sentence(co
     monkeypatch.setattr(datasets, "SHAPES", SHAPES)
     file = tmp_path / f"t10k-images-idx3-ubyte{suffix}"
 
-    @cases(250)
+    @cases(200)
     @given(HARMS)
     def attack(harms):
         file.write_bytes(harmed(content, harms))

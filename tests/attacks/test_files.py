@@ -58,7 +58,7 @@ def test_odd_files_are_named_and_the_rest_is_read(results):
     sound, nothing = whole(results)
     assert nothing == set()
 
-    @cases(150)
+    @cases(120)
     @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(ODDITIES)), min_size=1, max_size=5, unique_by=lambda pair: pair[0]))
     def attack(planted):
         try:

@@ -115,7 +115,7 @@ def attack_a_record(results, sound, room, change, *, beside):
 @pytest.mark.parametrize("room", ROOMS)
 @pytest.mark.parametrize("beside", [True, False])
 def test_a_changed_record_is_shown_or_named_and_all_others_are_shown(results, sound, room, beside):
-    @cases(200)
+    @cases(100)
     @given(changes(victims(results, room)))
     def attack(change):
         attack_a_record(results, sound, room, change, beside=beside)
@@ -129,7 +129,7 @@ def test_a_changed_part_of_a_session_is_shown_or_named_and_the_rest_goes_on(resu
     folder = results / "bench" / SESSION
     (file,) = folder.glob(f"{part}.*.json")
 
-    @cases(120)
+    @cases(60)
     @given(changes([file]))
     def attack(change):
         _, value = change
@@ -158,7 +158,7 @@ def test_a_changed_part_of_a_session_is_shown_or_named_and_the_rest_goes_on(resu
 def test_the_command_line_says_what_it_leaves_out_and_never_fails_otherwise(results, sound, capsys, monkeypatch):
     from harness import cli
 
-    @cases(60)
+    @cases(40)
     @given(changes(victims(results, "runs")), st.sampled_from(["terminal", "markdown", "csv", "json"]))
     def attack(change, form):
         file, value = change
