@@ -233,12 +233,14 @@ def _loaded(results: Path) -> Loaded:
 
 
 def _as_text(shown: RenderableType) -> str:
+    """Return what a pipe would show: a file has no width either."""
+    import io
+
     from rich.console import Console
 
-    console = Console(width=WIDTH, no_color=True)
-    with console.capture() as capture:
-        console.print(shown, crop=False)
-    return capture.get()
+    text = io.StringIO()
+    Console(file=text, width=WIDTH, force_terminal=False, no_color=True).print(shown, crop=False)
+    return text.getvalue()
 
 
 for verb in (train, compare, cli_parity.parity, cli_bench.bench, cli_gate.gate, doctor, data):  # as --help lists them: a user's day

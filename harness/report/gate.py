@@ -14,13 +14,15 @@ from harness.judge.gate import Gate
 from harness.judge.regression import Change
 from harness.judge.statistics import Interval
 from harness.report.bench import plain
-from harness.report.fitting import NONE, Column, Fitting, Sentence, span
+from harness.report.fitting import NONE, Fitting, Sentence, columns_of, span
 from harness.report.table import bar
 
 STYLES = {"regressed": "red", "failed": "red", "suspected": "yellow", "inconclusive": "yellow", "improved": "green", "unchanged": "cyan"}
 OUTCOMES = {"passed": "green", "regressed": "red", "inconclusive": "yellow"}
 WORDS = ("arm", "verdict")
 HEADER = ("arm", "verdict", "change", "ratio then", "ratio now", "change again", "generations")
+MAY_BE_LEFT_OUT = ("change again", "ratio now", "ratio then", "generations")
+WHOLE = "harness gate --markdown FILE"
 LEGEND = (
     "ratio: an arm's epoch to the baseline's, in pairs; change: the ratio now to the ratio then, with 95 % intervals over generations. "
     "regressed: the interval excludes 1, by more than the threshold and than identical code differed by in either session, and does so "
@@ -34,7 +36,7 @@ def terminal(gate: Gate) -> RenderableType:
     return Group(
         Sentence(heading(gate), "bold"),
         Sentence(verdict(gate), OUTCOMES[gate.outcome]),
-        Fitting(tuple(Column(name, right=name not in WORDS) for name in HEADER), tuple(_row(gate, each) for each in gate.changes), STYLES),
+        Fitting(columns_of(HEADER, WORDS, MAY_BE_LEFT_OUT), tuple(_row(gate, each) for each in gate.changes), STYLES, WHOLE),
         *(Sentence(line, "yellow") for line in lines(gate)),
         Sentence(LEGEND, "dim"),
     )
