@@ -55,12 +55,23 @@ def train_session(backend: str) -> None:
         try:
             install(session, wanted)
         except CommandFailed:
-            orchestrator(session, "train", backend, *session.posargs, codes=(0, 1, 2))  # a row says so, if it does not run
+            trained(session, backend, codes=(0, 1, 2))  # a row says so, if it does not run
             session.error(f"{backend}: its environment could not be built, see above")
-        orchestrator(session, "train", backend, *session.posargs)
+        trained(session, backend)
 
-    train.__doc__ = f"Train the spec under {backend}; arguments after -- go to harness train."
+    train.__doc__ = f"Train the spec under {backend}, a line a run, then answer; arguments after -- go to harness train."
     nox.session(name=BACKENDS[backend], requires=["harness"])(train)
+
+
+def trained(session: nox.Session, backend: str, codes: tuple[int, ...] = (0,)) -> None:
+    """Train, printing a line a run; the session "answer" then comes after all others, once, whatever becomes of this one."""
+    try:
+        ran = orchestrator(session, "train", backend, "--rows", *session.posargs, codes=codes)
+    except CommandFailed:
+        session.notify("answer")
+        raise
+    if ran is not None:  # as it is with --install-only
+        session.notify("answer")
 
 
 def able(backend: str, arguments: list[str]) -> bool:
@@ -117,14 +128,21 @@ def device(arguments: list[str]) -> str:
     return dict(options(arguments)).get("--device", "auto")
 
 
-def orchestrator(session: nox.Session, *arguments: str, codes: tuple[int, ...] = (0,)) -> None:
-    """Run the harness command in its own environment."""
+def orchestrator(session: nox.Session, *arguments: str, codes: tuple[int, ...] = (0,)) -> object:
+    """Run the harness command in its own environment; returns None where nox only installs."""
     patience = {"interrupt_timeout": PATIENCE_S, "terminate_timeout": PATIENCE_S}
-    session.run(str(PYTHON), "-m", "harness", *arguments, external=True, success_codes=list(codes), **patience)
+    return session.run(str(PYTHON), "-m", "harness", *arguments, external=True, success_codes=list(codes), **patience)
 
 
 for each in BACKENDS:
     train_session(each)
+
+
+@nox.session(venv_backend="none", requires=["harness"])
+def answer(session: nox.Session) -> None:
+    """Print the table of the newest runs, and which backend they say should train; every train session ends with this."""
+    places = [part for name, value in options(session.posargs) if name in ("--results", "--config") for part in (name, value)]
+    orchestrator(session, "compare", "--newest", *places)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import ConfigError, choice
+from harness.judge.answer import Answer, answer
 from harness.judge.remarks import Arm, departed, equal_inputs, remarks
 from harness.records.parity import Parity, Verdicts, verdict_on, verdicts_of, worst
 from harness.records.record import Record
@@ -85,6 +86,7 @@ class Table:
     baseline: str
     equal_inputs: bool  # every run of a seed started from the same weights and saw the samples in the same order
     remarks: tuple[str, ...]
+    answer: Answer  # to the README's question, as far as these runs can say
 
 
 def compare(
@@ -165,7 +167,8 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
     native_s = {
         _place(arm): statistics.median(_steady(runs)) for arm, runs in arms.items() if arm.implementation == NATIVE and _steady(runs)
     }
-    rows = tuple(_row(arm, runs, base_s, native_s.get(_place(arm)), _worst(runs, verdicts)) for arm, runs in arms.items())
+    parities = {arm: _worst(runs, verdicts) for arm, runs in arms.items()}
+    rows = tuple(_row(arm, runs, base_s, native_s.get(_place(arm)), parities[arm]) for arm, runs in arms.items())
     failures = tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok")
     return Table(
         key,
@@ -174,6 +177,7 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
         f"{base.backend}/{base.implementation}" if base else "",
         equal_inputs(arms),
         (*departed([row.name for row in rows if row.parity == "departs"]), *remarks(arms)),
+        answer(arms, parities),
     )
 
 

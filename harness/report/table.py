@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from harness.judge.speed import ArmRow, Failed, Spread, Table, differences
 from harness.records.files import Rejected
 from harness.records.store import as_csv
+from harness.report import answer
 from harness.report.fitting import Fitting, Sentence, columns_of
 
 HEADER = (
@@ -74,13 +76,14 @@ def notes(tables: Sequence[Table], rejected: Sequence[Rejected]) -> list[str]:
 
 
 def terminal(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> RenderableType:
-    """Return what a terminal shows."""
+    """Return what a terminal shows: each table, with what it answers last."""
     shown: list[RenderableType] = []
     for table in tables:
         shown += [Sentence(heading(table), "bold"), _fitting(table)]
         shown += [Sentence(EQUAL_INPUTS, "green")] if table.equal_inputs and len(table.rows) > 1 else []
         shown += [Sentence(_failure(failed), "red") for failed in table.failures]
         shown += [Sentence(f"! {remark}", "yellow") for remark in table.remarks]
+        shown += [Text(), *(Sentence(said, "bold") for said in answer.sentences(table.answer)), Text()]
     shown += [Sentence(note, "yellow") for note in notes(tables, rejected)]
     return Group(*shown, Sentence(LEGEND, "dim"))
 
@@ -100,7 +103,8 @@ def markdown(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
         lines += [f"**{heading(table)}**", "", bar(HEADER), bar(["---"] * 4 + ["---:"] * (len(HEADER) - 5) + ["---"])]
         lines += [bar(cells(row)) for row in table.rows]
         lines += ["", *([f"- {EQUAL_INPUTS}"] if table.equal_inputs and len(table.rows) > 1 else [])]
-        lines += [*(f"- {_failure(failed)}" for failed in table.failures), *(f"- {remark}" for remark in table.remarks), ""]
+        lines += [*(f"- {_failure(failed)}" for failed in table.failures), *(f"- {remark}" for remark in table.remarks)]
+        lines += ["", " ".join(answer.sentences(table.answer)), ""]
     lines += [f"- {note}" for note in notes(tables, rejected)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join([*lines, "", LEGEND, ""]))
 
