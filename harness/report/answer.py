@@ -8,7 +8,7 @@ from harness.judge.answer import BARRED, Answer, Candidate
 from harness.report.fitting import number, span
 
 N_FOR_AN_INTERVAL = 6
-NO_TIME = "No epoch time is known yet: each arm's first epoch also compiles, and is left out. Train two epochs or more."
+NO_TIME = "No epoch time is known yet: no run finished, or runs had their first epoch only, which also compiles and is left out."
 NO_KERAS = "None of these arms trains a Keras model, so they do not say which backend should."
 
 

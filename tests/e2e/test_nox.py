@@ -70,7 +70,7 @@ def test_a_train_session_that_fails_still_ends_with_the_answer(tmp_path):
 
 def test_plain_nox_trains_under_each_backend_and_then_answers_once():
     selected = [line.split()[1] for line in nox("-l").stdout.splitlines() if line.startswith("* ")]
-    assert selected == ["train-tf", "train-jax", "train-torch", "train-numpy", "answer"]
+    assert selected == ["harness", "train-tf", "train-jax", "train-torch", "train-numpy", "answer"]
 
 
 def test_environments_alone_are_made_without_an_answer():
