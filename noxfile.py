@@ -56,12 +56,23 @@ def train_session(backend: str) -> None:
         try:
             install(session, wanted)
         except CommandFailed:
-            orchestrator(session, "train", backend, *session.posargs, codes=(0, 1, 2))  # a row says so, if it does not run
+            trained(session, backend, codes=(0, 1, 2))  # a row says so, if it does not run
             session.error(f"{backend}: its environment could not be built, see above")
-        orchestrator(session, "train", backend, *session.posargs)
+        trained(session, backend)
 
-    train.__doc__ = f"Train the spec under {backend}; arguments after -- go to harness train."
+    train.__doc__ = f"Train the spec under {backend}, a line a run, then answer; arguments after -- go to harness train."
     nox.session(name=BACKENDS[backend], requires=["harness"])(train)
+
+
+def trained(session: nox.Session, backend: str, codes: tuple[int, ...] = (0,)) -> None:
+    """Train, printing a line a run; the session "answer" then comes after all others, once, whatever becomes of this one."""
+    try:
+        ran = orchestrator(session, "train", backend, "--rows", *session.posargs, codes=codes)
+    except CommandFailed:
+        session.notify("answer")
+        raise
+    if ran is not None:  # as it is with --install-only
+        session.notify("answer")
 
 
 def able(backend: str, arguments: list[str]) -> bool:
@@ -128,11 +139,12 @@ def python(session: nox.Session) -> str:
     return str(folder(session) / "harness" / "bin" / "python")
 
 
-def orchestrator(session: nox.Session, *arguments: str, codes: tuple[int, ...] = (0,)) -> None:
-    """Run the harness command in its own environment."""
+def orchestrator(session: nox.Session, *arguments: str, codes: tuple[int, ...] = (0,)) -> object:
+    """Run the harness command in its own environment; returns None where nox only installs."""
     patience = {"interrupt_timeout": PATIENCE_S, "terminate_timeout": PATIENCE_S}
     where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
-    session.run(python(session), "-m", "harness", *arguments, external=True, success_codes=list(codes), env=where, **patience)
+    command = (python(session), "-m", "harness", *arguments)
+    return session.run(*command, external=True, success_codes=list(codes), env=where, **patience)
 
 
 for each in BACKENDS:
@@ -141,14 +153,14 @@ for each in BACKENDS:
 
 @nox.session(venv_backend="none", requires=["harness"])
 def answer(session: nox.Session) -> None:
-    """Check the parity of what has trained here and has no verdict, in the quick form, and print the table of it all."""
-    where = [part for name, value in options(session.posargs) if name in ("--results", "--config") for part in (name, value)]
+    """Check in the quick form what has trained here and has no verdict, then print one table and what it answers."""
+    places = [part for name, value in options(session.posargs) if name in ("--results", "--config") for part in (name, value)]
     departed = False
     try:
-        orchestrator(session, "parity", "--quick", "--missing", *where)
+        orchestrator(session, "parity", "--quick", "--missing", *places)
     except CommandFailed:
         departed = True  # the table shows which arm, and is printed all the same
-    orchestrator(session, "compare", *where)
+    orchestrator(session, "compare", "--newest", *places)
     if departed:
         session.error("an arm departs from the referee, or could not be checked: see above")
 
@@ -200,7 +212,7 @@ def tests(session: nox.Session) -> None:
 def attacks(session: nox.Session) -> None:
     """Attack it with thousands of generated records, files, texts, datasets and servers; arguments after -- go to pytest."""
     install_harness(session, "[dev]")
-    session.run(str(PYTHON), "-m", "pytest", "tests/attacks", *session.posargs, external=True)
+    session.run(python(session), "-m", "pytest", "tests/attacks", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)

@@ -105,13 +105,14 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Instead of the protocol's.")] = None,
     threads: Annotated[str | None, typer.Option(help="auto, or the number of cores for every backend.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds for one run.")] = None,
+    rows: Annotated[bool, typer.Option("--rows", help="Print a line a run only: harness compare prints the table.")] = False,
     dataset: DatasetOption = None,
     device: DeviceOption = "auto",
     no_wait: NoWaitOption = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Train the spec under each backend: a fresh process and a record for each run, then the table."""
+    """Train the spec under each backend: a fresh process and a record for each run, then the table and what it answers."""
     from harness.judge import speed
     from harness.launch.plan import plan
     from harness.records import store
@@ -137,9 +138,10 @@ def train(
         records = _run_all(planned, root, results)
     ran = {record.run_id: record for record in records}  # one that had to be kept elsewhere is no less a result
     loaded = _loaded(results)
-    known = {record.run_id: record for record in loaded.records}
-    tables = speed.compare((known | ran).values(), only=frozenset(ran), parities=loaded.parities)
-    console_of().print(table.terminal(tables), crop=False)
+    if not rows:
+        known = {record.run_id: record for record in loaded.records}
+        tables = speed.compare((known | ran).values(), only=frozenset(ran), parities=loaded.parities)
+        console_of().print(table.terminal(tables), crop=False)
     if any(record.status != "ok" for record in records):
         raise typer.Exit(1)
 
@@ -148,10 +150,11 @@ def compare(
     baseline: Annotated[str | None, typer.Option(help="The arm whose epoch time is 1.00: backend/implementation, or a backend.")] = None,
     format: Annotated[Literal["terminal", "markdown", "csv", "json"], typer.Option(help="How to print.")] = "terminal",
     output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
+    newest: Annotated[bool, typer.Option("--newest", help="Only the table of the newest run, and what it answers.")] = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print the table of all records there are, one row an arm; needs no backend and no network."""
+    """Print the table of all records, one row an arm, and which backend they say; needs no backend and no network."""
     from harness.errors import StoreError
     from harness.judge import speed
     from harness.report import table
@@ -159,9 +162,10 @@ def compare(
     folder = results or configured(config)[0] / "results"
     loaded = _loaded(folder)
     if not loaded.records:
-        said = "".join(f"\n{table.left_out(entry)}" for entry in loaded.rejected)
+        said = "".join(f"\
+{table.left_out(entry)}" for entry in loaded.rejected)
         raise StoreError(f"{folder}: no record to compare. Run: nox, or harness train{said}")
-    tables = speed.compare(loaded.records, baseline, parities=loaded.parities)
+    tables = speed.compare(loaded.records, baseline, parities=loaded.parities)[: 1 if newest else None]
     if format == "terminal" and output is None:
         console_of().print(table.terminal(tables, loaded.rejected), crop=False)
         return
@@ -255,12 +259,14 @@ def _loaded(results: Path) -> Loaded:
 
 
 def _as_text(shown: RenderableType) -> str:
+    """Return what a pipe would show: a file has no width either."""
+    import io
+
     from rich.console import Console
 
-    console = Console(width=WIDTH, no_color=True)
-    with console.capture() as capture:
-        console.print(shown, crop=False)
-    return capture.get()
+    text = io.StringIO()
+    Console(file=text, width=WIDTH, force_terminal=False, no_color=True).print(shown, crop=False)
+    return text.getvalue()
 
 
 for verb in (train, compare, cli_parity.parity, cli_bench.bench, cli_gate.gate, doctor, data):  # as --help lists them: a user's day

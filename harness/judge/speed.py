@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import ConfigError, choice
+from harness.judge.answer import Answer, answer
 from harness.judge.remarks import Arm, departed, equal_inputs, remarks
 from harness.records.parity import Parity, Verdicts, verdict_on, verdicts_of, worst
 from harness.records.record import Record
@@ -87,6 +88,7 @@ class Table:
     baseline: str
     equal_inputs: bool  # every run of a seed started from the same weights and saw the samples in the same order
     remarks: tuple[str, ...]
+    answer: Answer  # to the README's question, as far as these runs can say
 
 
 def compare(
@@ -183,6 +185,7 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
             *several_contents(rows),
             *remarks(arms),
         ),
+        answer(arms, worst_of),
     )
 
 

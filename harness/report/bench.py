@@ -13,12 +13,15 @@ from harness.judge.bench import ArmStanding, Standing
 from harness.judge.statistics import Interval
 from harness.records.bench import Bench
 from harness.records.store import as_csv
-from harness.report.fitting import NONE, Column, Fitting, Sentence, number, span
+from harness.report.fitting import NONE, Column, Fitting, Sentence, columns_of, number, span
 from harness.report.table import bar
 from harness.safe import for_markdown, short
 
 STYLES = {"faster": "green", "slower": "red", "same": "cyan", "inconclusive": "yellow", "set aside": "red", "baseline": "bold"}
 NO_ENERGY = "energy: unavailable (no counter that this process may read)"
+NEVER_LEFT_OUT = ("arm", "verdict", "ratio")
+BY_IMPORTANCE = ("epoch s", "parity", "accuracy", "to fit", "start s", "compile s", "break-even", "blocks", "of limit")
+WHOLE = "harness bench --show --markdown FILE"
 LEGEND = (
     "Intervals are 95 % each, over generations: fresh processes of every arm, which then take "
     "turns, an epoch each. keras: compile and fit; compiled: the same model and optimizer in a "
@@ -44,7 +47,7 @@ def terminal(standing: Standing, bench: Bench) -> RenderableType:
     return Group(
         Sentence(heading(bench), "bold"),
         Sentence(standing.sentence, "bold"),
-        Fitting(columns(standing), tuple(cells(arm, standing) for arm in standing.arms), STYLES),
+        Fitting(columns(standing), tuple(cells(arm, standing) for arm in standing.arms), STYLES, WHOLE),
         *(Sentence(text, style) for text, style in lines(standing, bench)),
         Sentence(LEGEND, "dim"),
     )
@@ -80,7 +83,9 @@ def columns(standing: Standing) -> tuple[Column, ...]:
     words = ("arm", "verdict", "parity", "accuracy", "blocks")
     names = ["arm", "verdict", "epoch s", "ratio", "to fit", "parity", "compile s", "break-even", "start s", "of limit"]
     names += [f"{label} MiB" for label in _labels(standing)] + (["energy J"] if _has_energy(standing) else [])
-    return tuple(Column(name, right=name not in words) for name in (*names, "accuracy", "blocks"))
+    names += ["accuracy", "blocks"]
+    others = [name for name in names if name not in NEVER_LEFT_OUT and name not in BY_IMPORTANCE]
+    return columns_of(names, words, (*BY_IMPORTANCE, *others))
 
 
 def cells(arm: ArmStanding, standing: Standing) -> tuple[str, ...]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.errors import DataError
 from harness.inputs.arrays import PARTS
 from harness.inputs.datasets import N_CLASSES
 from harness.records.record import Record
-from harness.report.table import cell, sentence
+from harness.report.fitting import Fitting, Sentence, columns_of
 
 SHADES = " ░▒▓█"
 BATCH, NTH = 128, 3
@@ -93,31 +91,20 @@ def write_sheet(parts: Parts, file: Path) -> None:
         raise DataError(f"--png: {file}: cannot be written ({error.strerror})") from None
 
 
-def _arrays(parts: Parts) -> Grid:
-    grid = _grid("array", "rank", "shape", "dtype", "lowest", "highest", "mean")
-    for name in PARTS:
-        array = parts[name]
-        cells = (
-            name,
-            array.ndim,
-            array.shape,
-            array.dtype,
-            array.min(),
-            array.max(),
-            f"{array.mean():.3f}",
-        )
-        grid.add_row(*map(str, cells))
-    return grid
+def _arrays(parts: Parts) -> Fitting:
+    rows = [
+        (name, array.ndim, array.shape, array.dtype, array.min(), array.max(), f"{array.mean():.3f}")
+        for name, array in ((name, parts[name]) for name in PARTS)
+    ]
+    return _fitting(("array", "rank", "shape", "dtype", "lowest", "highest", "mean"), rows)
 
 
-def _classes(parts: Parts) -> Grid:
-    grid = _grid("class", *map(str, range(N_CLASSES)))
-    for name in ("y_train", "y_test"):
-        grid.add_row(name, *map(str, np.bincount(parts[name], minlength=N_CLASSES)))
-    return grid
+def _classes(parts: Parts) -> Fitting:
+    rows = [(name, *np.bincount(parts[name], minlength=N_CLASSES)) for name in ("y_train", "y_test")]
+    return _fitting(("class", *map(str, range(N_CLASSES))), rows)
 
 
-def _views(images: NDArray[np.uint8]) -> Grid:
+def _views(images: NDArray[np.uint8]) -> Fitting:
     """Return the slices that a first lesson on tensors takes, each computed here."""
     start = BATCH * NTH
     views = {
@@ -130,34 +117,20 @@ def _views(images: NDArray[np.uint8]) -> Grid:
             len(images) // BATCH * BATCH :
         ],
     }
-    grid = _grid("slice of x_train", "shape")
-    for name, view in views.items():
-        grid.add_row(Text(name), str(view.shape))
-    return grid
+    return _fitting(("slice of x_train", "shape"), [(name, view.shape) for name, view in views.items()])
 
 
 def _firsts(labels: list[int], name: str, predicted: Predicted) -> RenderableType:
     """Return the first test labels and, under them, what each arm predicted for their images."""
-    grid = _grid(
-        f"first {N_FIRST} test images", "arm", "classes", "predictions[0] == test_labels[0]"
-    )
-    grid.add_row(Text(f"test_labels[:{N_FIRST}]"), "", " ".join(map(str, labels)), "")
+    rows = [(f"test_labels[:{N_FIRST}]", "", " ".join(map(str, labels)), "")]
     for arm, classes in predicted.items():
         first = f"{classes[0]} == {labels[0]}: {classes[0] == labels[0]}"
-        grid.add_row(Text(f"predictions.argmax(1)[:{N_FIRST}]"), cell(arm), cell(" ".join(map(str, classes))), first)
+        rows.append((f"predictions.argmax(1)[:{N_FIRST}]", arm, " ".join(map(str, classes)), first))
+    table = _fitting((f"first {N_FIRST} test images", "arm", "classes", "predictions[0] == test_labels[0]"), rows)
     if predicted:
-        return grid
-    return Group(
-        grid,
-        sentence(
-            f"! no finished run on {name} keeps its predictions. Run: harness train --dataset {name}",
-            "yellow",
-        ),
-    )
+        return table
+    return Group(table, Sentence(f"! no finished run on {name} keeps its predictions. Run: harness train --dataset {name}", "yellow"))
 
 
-def _grid(*header: str) -> Grid:
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in header:
-        grid.add_column(name)
-    return grid
+def _fitting(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Fitting:
+    return Fitting(columns_of(header, header), tuple(tuple(map(str, row)) for row in rows))

@@ -7,48 +7,46 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table as Grid
 
 from harness import __version__
 from harness.launch.devices import Accelerator, Hardware, advice
 from harness.records.record import Host
-from harness.report.table import cell, sentence
+from harness.report.fitting import Fitting, Sentence, columns_of
 from harness.spec.config import Backend
+
+HEADER = ("backend", "environment", "version", "keras", "numpy", "python", "sees", "cuda", "settings")
+BY_IMPORTANCE = ("version", "sees", "keras", "cuda", "numpy", "python", "settings")
 
 
 def checkup(host: Host, hardware: Hardware, seen: Mapping[str, dict[str, Any]], backends: Mapping[str, Backend]) -> RenderableType:
     """Return the machine, then a row a backend, then what to type where something is amiss."""
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("backend", "environment", "version", "keras", "numpy", "python", "sees", "cuda", "settings"):
-        grid.add_column(name, overflow="fold")
-    for name, answer in seen.items():
-        if "refused" in answer:
-            grid.add_row(cell(name), cell(backends[name].environment), *["-"] * 7)
-            continue
-        versions = answer["versions"]
-        settings = ", ".join(f"{key} {_said(value)}" for key, value in answer["settings"].items() if value is not None)
-        cells = (
-            name,
-            backends[name].environment,
-            versions["framework_version"],
-            versions.get("keras", "-"),
-            versions["numpy"],
-            versions["python"],
-            ", ".join(answer["devices"]),
-            answer["cuda"] or "-",
-            settings,
-        )
-        grid.add_row(*map(cell, cells))
+    rows = tuple((name, backends[name].environment, *_figures(answer)) for name, answer in seen.items())
     advised = {name: advice(hardware, answer, backends[name].environment) for name, answer in seen.items() if backends[name].accelerators}
     return Group(
-        sentence(f"machine: {host.machine}"),
-        sentence(f"harness {__version__}, NumPy {np.__version__}, Python {platform.python_version()}, {platform.platform()}"),
-        sentence(f"accelerators: {'; '.join(map(_accelerator, hardware.accelerators)) or 'none: every backend runs on the CPU'}"),
-        *([sentence(f"! {hardware.remark}", "yellow")] if hardware.remark else []),
-        grid,
-        *(sentence(f"! {name}: {said}", "yellow") for name, said in advised.items() if said),
+        Sentence(f"machine: {host.machine}"),
+        Sentence(f"harness {__version__}, NumPy {np.__version__}, Python {platform.python_version()}, {platform.platform()}"),
+        Sentence(f"accelerators: {'; '.join(map(_accelerator, hardware.accelerators)) or 'none: every backend runs on the CPU'}"),
+        *([Sentence(f"! {hardware.remark}", "yellow")] if hardware.remark else []),
+        Fitting(columns_of(HEADER, HEADER, BY_IMPORTANCE), rows),
+        *(Sentence(f"! {name}: {said}", "yellow") for name, said in advised.items() if said),
+    )
+
+
+def _figures(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a backend answered, in the order of HEADER; dashes where it did not."""
+    if "refused" in answer:
+        return ("-",) * 7
+    versions = answer["versions"]
+    settings = ", ".join(f"{key} {_said(value)}" for key, value in answer["settings"].items() if value is not None)
+    return (
+        versions["framework_version"],
+        versions.get("keras", "-"),
+        versions["numpy"],
+        versions["python"],
+        ", ".join(answer["devices"]),
+        answer["cuda"] or "-",
+        settings,
     )
 
 

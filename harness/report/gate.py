@@ -16,7 +16,7 @@ from harness.judge.numbers import NOT_CHECKED
 from harness.judge.regression import Change
 from harness.judge.statistics import Interval
 from harness.report.bench import plain
-from harness.report.fitting import NONE, Column, Fitting, Sentence, span
+from harness.report.fitting import NONE, Fitting, Sentence, columns_of, span
 from harness.report.table import bar
 from harness.safe import attributes, for_markdown, short
 
@@ -32,6 +32,8 @@ STYLES = {
 OUTCOMES = {"passed": "green", "regressed": "red", "inconclusive": "yellow"}
 WORDS = ("arm", "verdict", "accuracy", "parity")
 HEADER = ("arm", "verdict", "change", "ratio then", "ratio now", "change again", "generations", "accuracy", "parity")
+MAY_BE_LEFT_OUT = ("change again", "ratio now", "ratio then", "generations", "parity", "accuracy")
+WHOLE = "harness gate --markdown FILE"
 LEGEND = (
     "ratio: an arm's epoch to the baseline's, in pairs; change: the ratio now to the ratio then, "
     "with 95 % intervals over generations, each by itself. regressed: the interval excludes 1, "
@@ -51,7 +53,7 @@ def terminal(gate: Gate) -> RenderableType:
     return Group(
         Sentence(heading(gate), "bold"),
         Sentence(verdict(gate), OUTCOMES[gate.outcome]),
-        Fitting(tuple(Column(name, right=name not in WORDS) for name in HEADER), tuple(_row(gate, each) for each in gate.changes), STYLES),
+        Fitting(columns_of(HEADER, WORDS, MAY_BE_LEFT_OUT), tuple(_row(gate, each) for each in gate.changes), STYLES, WHOLE),
         *(Sentence(line, "yellow") for line in lines(gate)),
         Sentence(LEGEND, "dim"),
     )

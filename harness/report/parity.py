@@ -5,13 +5,11 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table as Grid
-from rich.text import Text
 
 from harness.records.parity import ArmParity, Departure, Parity
-from harness.report.table import bar, cell, sentence, title
+from harness.report.fitting import Fitting, Sentence, columns_of
+from harness.report.table import bar
 from harness.safe import attributes, for_markdown, for_xml, short
 
 FREE_HEADER = ("trained freely", "verdict", "drift from the referee, largest over seeds, after so many updates", "test accuracy, by seed")
@@ -21,8 +19,9 @@ FULL_LEGEND = (
     "D_CLASS: of the test images, by seed. D_MAD, barrier (of the loss on the line between two ends): the largest over seeds."
 )
 LONGEST = 1000  # characters of a sentence that the check itself has made
-STYLES = {"agrees": "green", "departs": "red", "failed": "red"}
+STYLES = {"AGREES": "green", "DEPARTS": "red", "FAILED": "red"}
 HEADER = ("arm", "verdict", "margin", "tightest gate", "gates", "values")
+WHOLE = "harness parity --markdown FILE"
 LEGEND = (
     "agrees: from every given state one update of the arm is the float64 referee's, to what float32 rounding costs. margin: how many times "
     "the error fits into the gate, at the gate where it fits least. values: numbers compared."
@@ -40,14 +39,14 @@ PARTS = {
 
 def terminal(parity: Parity) -> RenderableType:
     """Return what a terminal shows: the verdict of each arm, and of one that departs where, by how much and why."""
-    grid = Grid(box=box.SIMPLE_HEAD, title=title(heading(parity)), title_justify="left", pad_edge=False)
-    for index, name in enumerate(HEADER):
-        grid.add_column(name, justify="right" if index in (2, 4, 5) else "left", overflow="fold")
-    for arm in parity.arms:
-        verdict = Text(arm.verdict.upper(), style=STYLES[arm.verdict])
-        grid.add_row(cell(arm.name), verdict, *map(cell, _figures(arm)))
-    sentences = [sentence(line, style) for line, style in lines(parity)]
-    return Group(grid, *_free_runs(parity), *sentences, *(sentence(legend, "dim") for legend in legends(parity)))
+    columns = columns_of(HEADER, ("arm", "verdict", "tightest gate"), ("tightest gate", "gates", "values"))
+    return Group(
+        Sentence(heading(parity), "bold"),
+        Fitting(columns, tuple(_row(arm) for arm in parity.arms), STYLES, WHOLE),
+        *_free_runs(parity),
+        *(Sentence(line, style) for line, style in lines(parity)),
+        *(Sentence(legend, "dim") for legend in legends(parity)),
+    )
 
 
 def heading(parity: Parity) -> str:
@@ -82,9 +81,7 @@ def brief(parity: Parity) -> list[tuple[str, str]]:
 
 def markdown(parity: Parity) -> str:
     """Return the same as GitHub-flavoured Markdown."""
-    tables: list[tuple[Sequence[str], Sequence[tuple[str, ...]]]] = [
-        (HEADER, [(arm.name, arm.verdict.upper(), *_figures(arm)) for arm in parity.arms])
-    ]
+    tables: list[tuple[Sequence[str], Sequence[tuple[str, ...]]]] = [(HEADER, [_row(arm) for arm in parity.arms])]
     if parity.free_runs:
         tables += [(FREE_HEADER, free_rows(parity)), (PAIR_HEADER, pair_rows(parity))]
     text = [f"**{for_markdown(heading(parity))}**", ""]
@@ -97,12 +94,9 @@ def _free_runs(parity: Parity) -> list[RenderableType]:
     """Return the trainings left to themselves, and each two arms as functions."""
     if not parity.free_runs:
         return []
-    runs, pairs = Grid(*FREE_HEADER, box=box.SIMPLE_HEAD, pad_edge=False), Grid(*PAIR_HEADER, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in free_rows(parity):
-        runs.add_row(*map(cell, row))
-    for row in pair_rows(parity):
-        pairs.add_row(*map(cell, row))
-    return [runs, pairs]
+    runs = Fitting(columns_of(FREE_HEADER, FREE_HEADER), tuple(free_rows(parity)))
+    pairs = columns_of(PAIR_HEADER, PAIR_HEADER, ("barrier", "flips", "D_MAD", "D_CLASS ≥ 8"))
+    return [runs, Fitting(pairs, tuple(pair_rows(parity)), whole=WHOLE)]
 
 
 def free_rows(parity: Parity) -> list[tuple[str, ...]]:
@@ -207,10 +201,10 @@ def _round_trips(parity: Parity) -> list[tuple[str, str]]:
     return [(line, "green" if n_equal == len(trips) else "red"), *said]
 
 
-def _figures(arm: ArmParity) -> tuple[str, ...]:
-    if arm.margin is None:
-        return ("-", "-", "-", "-")
-    return (f"{arm.margin:.1f}", arm.tightest, str(arm.n_gates), f"{arm.n_compared:,}")
+def _row(arm: ArmParity) -> tuple[str, ...]:
+    """Return an arm as text, in the order of HEADER."""
+    figures = (f"{arm.margin:.1f}", arm.tightest, str(arm.n_gates), f"{arm.n_compared:,}") if arm.margin is not None else ("-",) * 4
+    return (arm.name, arm.verdict.upper(), *figures)
 
 
 def _some(names: Iterable[str]) -> str:

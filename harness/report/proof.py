@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.judge.proof.prove import Kill, Proof, least
-from harness.report.table import sentence
+from harness.judge.proof.sensitivity import Seen
+from harness.report.fitting import Fitting, Sentence, columns_of
 
+KILLS = ("planted", "caught at", "error", "gate", "said", "production", "why there")
+CURVE = ("off by a part of itself", "seen from", "must be", "stage")
 LEGEND = (
     "caught at: the first quantity that departs by its own making, of a program laid open; loop: over two epochs in small; "
     "epoch: over the whole first one, as far as that update. "
@@ -21,13 +22,21 @@ def terminal(proof: Proof) -> RenderableType:
     """Return what a terminal shows: the kill matrix, the null changes, the smallest errors that are seen."""
     caught = sum(bool(kill.stage) for kill in proof.kills)
     title = f"planted defects: {caught} of {len(proof.kills)} caught, {sum(kill.as_told for kill in proof.kills)} where they must be"
-    matrix = _grid(title, ("planted", "caught at", "error", "gate", "said", "production", "why there"))
-    for kill in proof.kills:
-        matrix.add_row(kill.defect.name, *_caught(kill), kill.defect.why)
-    curve = _grid("smallest relative error that is seen", ("off by a part of itself", "seen from", "must be", "stage"))
-    for seen in proof.curve:
-        curve.add_row(seen.target.name, _power(seen.smallest), _power(seen.target.promised), Text(seen.stage, style=_style(ok=seen.kept)))
-    return Group(matrix, *_nulls(proof), curve, *_verdict(proof), sentence(LEGEND, "dim"))
+    return Group(
+        Sentence(title, "bold"),
+        Fitting(columns_of(KILLS, KILLS, KILLS[2:]), tuple((kill.defect.name, *_caught(kill), kill.defect.why) for kill in proof.kills)),
+        *_nulls(proof),
+        Sentence("smallest relative error that is seen", "bold"),
+        Fitting(columns_of(CURVE, CURVE), tuple(map(_seen, proof.curve))),
+        *_verdict(proof),
+        Sentence(LEGEND, "dim"),
+    )
+
+
+def _seen(seen: Seen) -> tuple[str | Text, ...]:
+    """Return one kind of error as text, in the order of CURVE."""
+    stage = Text(seen.stage, style=_style(ok=seen.kept))
+    return (seen.target.name, _power(seen.smallest), _power(seen.target.promised), stage)
 
 
 def _caught(kill: Kill) -> tuple[Text | str, ...]:
@@ -45,23 +54,16 @@ def _nulls(proof: Proof) -> list[RenderableType]:
     names = dict.fromkeys(null.name for null in proof.nulls)
     tightest = [f"{kind} {measure} {margin:.1f}" for (kind, measure), margin in list(least(proof.nulls).items())[:5]]
     return [
-        sentence(f"null changes: {compared} comparisons, {len(alarms)} alarms; {', '.join(names)}; under {', '.join(specs)}"),
-        sentence(f"how many times their error fits into the gate, at least: {', '.join(tightest)}"),
-        *(sentence(f"alarm: {null.spec_name}, {null.name}: {each.program} {each.point}, {each.quantity}", "red") for null, each in alarms),
+        Sentence(f"null changes: {compared} comparisons, {len(alarms)} alarms; {', '.join(names)}; under {', '.join(specs)}"),
+        Sentence(f"how many times their error fits into the gate, at least: {', '.join(tightest)}"),
+        *(Sentence(f"alarm: {null.spec_name}, {null.name}: {each.program} {each.point}, {each.quantity}", "red") for null, each in alarms),
         Text(),
     ]
 
 
 def _verdict(proof: Proof) -> list[RenderableType]:
     said = "the gate fails where it must, and only there" if proof.holds else "the gate is not what it should be: see what is red"
-    return [sentence(f"{said} ({proof.total_s:.1f} s)", _style(ok=proof.holds))]
-
-
-def _grid(title: str, header: tuple[str, ...]) -> Grid:
-    grid = Grid(*header, box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
-    for column in grid.columns:
-        column.overflow = "fold"
-    return grid
+    return [Sentence(f"{said} ({proof.total_s:.1f} s)", _style(ok=proof.holds))]
 
 
 def _style(*, ok: bool) -> str:

@@ -7,15 +7,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.judge.speed import ArmRow, Failed, Spread, Table, differences
 from harness.records.files import Rejected
 from harness.records.store import as_csv
-from harness.safe import for_markdown, one_line, short
+from harness.report import answer
+from harness.report.fitting import Fitting, Sentence, columns_of
+from harness.safe import for_markdown, short
 
 HEADER = (
     "arm",
@@ -31,6 +31,9 @@ HEADER = (
     "peak MiB",
     "runs",
 )
+WORDS = ("arm", "version", "device", "parity", "runs")
+MAY_BE_LEFT_OUT = ("ratio", "test accuracy", "runs", "to native", "device", "version", "total s", "first epoch s", "peak MiB")
+WHOLE = "harness compare --format markdown"
 EQUAL_INPUTS = "equal inputs: in every run of a seed the same initial weights, sample order and data, byte for byte (SHA-256)"
 LEGEND = (
     "parity: whether each update is the float64 referee's (harness parity). "
@@ -79,35 +82,24 @@ def left_out(entry: Rejected) -> str:
 
 
 def terminal(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> RenderableType:
-    """Return what a terminal shows: it wraps where the window is narrow."""
+    """Return what a terminal shows: each table, with what it answers last."""
     shown: list[RenderableType] = []
     for table in tables:
-        grid = Grid(box=box.SIMPLE_HEAD, title=title(heading(table)), title_justify="left", pad_edge=False)
-        for index, name in enumerate(HEADER):
-            grid.add_column(name, justify="left" if index in (0, 1, 2, 3, len(HEADER) - 1) else "right", overflow="fold")
-        for row in table.rows:
-            grid.add_row(*map(cell, cells(row)))
-        shown.append(grid)
-        shown += [sentence(EQUAL_INPUTS, "green")] if table.equal_inputs and len(table.rows) > 1 else []
-        shown += [sentence(_failure(failed), "red") for failed in table.failures]
-        shown += [sentence(f"! {remark}", "yellow") for remark in table.remarks]
-    shown += [sentence(note, "yellow") for note in notes(tables, rejected)]
-    return Group(*shown, sentence(LEGEND, "dim"))
+        shown += [Sentence(heading(table), "bold"), _fitting(table)]
+        shown += [Sentence(EQUAL_INPUTS, "green")] if table.equal_inputs and len(table.rows) > 1 else []
+        shown += [Sentence(_failure(failed), "red") for failed in table.failures]
+        shown += [Sentence(f"! {remark}", "yellow") for remark in table.remarks]
+        shown += [Text(), *(Sentence(said, "bold") for said in answer.sentences(table.answer)), Text()]
+    shown += [Sentence(note, "yellow") for note in notes(tables, rejected)]
+    return Group(*shown, Sentence(LEGEND, "dim"))
 
 
-def sentence(text: str, style: str = "") -> Text:
-    """Return a line that is never broken, so that a command in it can be copied; print it with crop=False."""
-    return Text(one_line(text), style=style, no_wrap=True, overflow="ignore")
-
-
-def title(text: str) -> Text:
-    """Return what stands above a table."""
-    return Text(one_line(text), style="bold")
-
-
-def cell(value: object, style: str = "") -> Text:
-    """Return a cell of a table: text, never markup, and of no more than a reader can take in."""
-    return Text(short(value), style)
+def _fitting(table: Table) -> Fitting:
+    """Return the rows in the columns that fit; device and version always, where rows have the same name without them."""
+    several = len({row.name for row in table.rows}) < len(table.rows)
+    needed = ("device", "version") if several else ()
+    columns = columns_of(HEADER, WORDS, [name for name in MAY_BE_LEFT_OUT if name not in needed])
+    return Fitting(columns, tuple(cells(row) for row in table.rows), whole=WHOLE)
 
 
 def markdown(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
@@ -119,6 +111,7 @@ def markdown(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
         lines += ["", *([f"- {EQUAL_INPUTS}"] if table.equal_inputs and len(table.rows) > 1 else [])]
         said = (*map(_failure, table.failures), *table.remarks)
         lines += [*(f"- {for_markdown(line)}" for line in said), ""]
+        lines += [for_markdown(" ".join(answer.sentences(table.answer))), ""]
     lines += [f"- {for_markdown(note)}" for note in notes(tables, rejected)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join([*lines, "", LEGEND, ""]))
 

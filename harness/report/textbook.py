@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table as Grid
 from rich.text import Text
 
-from harness.report.table import cell, sentence
-from harness.safe import short
+from harness.report.fitting import Fitting, Sentence, columns_of
 from harness.textbook.gradients import GIVEN, QUANTITIES, faults
 from harness.textbook.loops import (
     PUBLISHED_NAIVE_S,
@@ -24,7 +21,7 @@ from harness.textbook.loops import (
 from harness.textbook.momentum import GLOBAL, LOCAL, TOP
 from harness.textbook.summary import Row
 
-N_COLUMNS, N_LINES = 61, 17  # of a curve
+N_COLUMNS, N_LINES = 59, 17  # of a curve
 SOURCE = "published: F. Chollet, Deep Learning with Python, chapter 2, on the machine of its day"
 LEGEND = (
     "seconds: of all rounds together, median of the repetitions. ratio: naive to vectorised within a repetition, "
@@ -34,53 +31,39 @@ LEGEND = (
 
 def summary(spec_name: str, n_inputs: int, rows: Sequence[Row]) -> RenderableType:
     """Return a model layer by layer, with the total of its parameters."""
-    grid = _grid("layer", "type", "output shape", "parameters", right=("parameters",))
-    for row in rows:
-        grid.add_row(*map(cell, (row.name, row.type, str(row.output_shape), f"{row.n_parameters:,}")))
+    words = ("layer", "type", "output shape")
+    cells = tuple((row.name, row.type, str(row.output_shape), f"{row.n_parameters:,}") for row in rows)
+    table = Fitting(columns_of((*words, "parameters"), words), cells)
     total = sum(row.n_parameters for row in rows)
-    return Group(
-        sentence(f"{spec_name}, on {n_inputs} inputs"),
-        grid,
-        sentence(f"parameters: {total:,}, all of them trainable"),
-    )
+    return Group(Sentence(f"{spec_name}, on {n_inputs} inputs"), table, Sentence(f"parameters: {total:,}, all of them trainable"))
 
 
 def ops(timings: Sequence[Timing]) -> RenderableType:
     """Return what each operation took as loops and vectorised; what was published of the first stands under it."""
-    numbers = ("rounds", "vectorised s", "naive s", "ratio", "largest difference")
-    grid = _grid("operation", "shapes", *numbers, right=numbers)
+    header = ("operation", "shapes", "rounds", "vectorised s", "naive s", "ratio", "largest difference")
+    rows: list[tuple[str, ...]] = []
     for number, timing in enumerate(timings):
         shapes = ", ".join(map(str, timing.pair.shapes))
         ratio = f"{timing.ratio.mid:.0f} ({timing.ratio.low:.0f}-{timing.ratio.high:.0f})"
-        figures = (
-            f"{timing.vectorised_s.mid:.6f}",
-            f"{timing.naive_s.mid:.4f}",
-            ratio,
-            f"{timing.difference:.1g}",
-        )
-        grid.add_row(*map(Text, (timing.pair.name, shapes, str(timing.rounds), *figures)))
+        figures = (f"{timing.vectorised_s.mid:.6f}", f"{timing.naive_s.mid:.4f}", ratio, f"{timing.difference:.1g}")
+        rows.append((timing.pair.name, shapes, str(timing.rounds), *figures))
         if number == 0:
-            published = (
-                f"{PUBLISHED_VECTORISED_S:g}",
-                f"{PUBLISHED_NAIVE_S:g}",
-                f"{PUBLISHED_NAIVE_S / PUBLISHED_VECTORISED_S:.0f}",
-            )
-            grid.add_row(
-                *map(Text, ("  as published", shapes, str(PUBLISHED_ROUNDS), *published, "-"))
-            )
-    return Group(grid, Text(LEGEND, "dim"), sentence(SOURCE, "dim"))
+            published = (f"{PUBLISHED_VECTORISED_S:g}", f"{PUBLISHED_NAIVE_S:g}", f"{PUBLISHED_NAIVE_S / PUBLISHED_VECTORISED_S:.0f}")
+            rows.append(("  as published", shapes, str(PUBLISHED_ROUNDS), *published, "-"))
+    columns = columns_of(header, header[:2], ("vectorised s", "naive s", "largest difference", "rounds", "shapes"))
+    return Group(Fitting(columns, tuple(rows)), Sentence(LEGEND, "dim"), Sentence(SOURCE, "dim"))
 
 
 def gradients(answers: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     """Return each quantity as it must be and as each backend derives it, then a sentence on all that is amiss."""
-    grid = _grid("quantity", "expected", *answers)
+    header = ("quantity", "expected", *answers)
+    rows: list[tuple[str | Text, ...]] = []
     for key, (meaning, expected) in QUANTITIES.items():
-        answered = [answer.get(key, "-") for answer in answers.values()]
-        shown = [cell(derived, "" if derived == expected else "red") for derived in answered]
-        grid.add_row(Text(meaning), Text(str(expected)), *shown)
-    amiss = [f"! {name}: {short(fault)}" for name, answer in answers.items() for fault in faults(answer)]
-    verdict = [sentence(fault, "red") for fault in amiss] or [sentence("every gradient is exact", "green")]
-    return Group(grid, sentence(GIVEN, "dim"), *verdict)
+        cells = [answer.get(key, "-") for answer in answers.values()]
+        rows.append((meaning, str(expected), *(Text(str(cell), style="" if cell == expected else "red") for cell in cells)))
+    amiss = [f"! {name}: {fault}" for name, answer in answers.items() for fault in faults(answer)]
+    verdict = [Sentence(fault, "red") for fault in amiss] or [Sentence("every gradient is exact", "green")]
+    return Group(Fitting(columns_of(header, header), tuple(rows)), Sentence(GIVEN, "dim"), *verdict)
 
 
 def momentum(
@@ -92,22 +75,17 @@ def momentum(
         paths: The weights on each path, by momentum.
         loss: What was descended.
     """
-    grid = _grid("momentum", "steps", "first w", "first loss", "last w", "last loss", "ends in")
+    header = ("momentum", "steps", "first w", "first loss", "last w", "last loss", "ends in")
+    rows: list[tuple[str, ...]] = []
     for rate, path in paths.items():
         first, last = float(path[0]), float(path[-1])
         figures = [f"{value:.4f}" for value in (first, loss(first), last, loss(last))]
-        grid.add_row(f"{rate:g}", str(len(path) - 1), *figures, _valley(last))
+        rows.append((f"{rate:g}", str(len(path) - 1), *figures, _valley(last)))
     marks = {float(path[-1]): f"{rate:g}"[-1] for rate, path in paths.items()}
     start = float(next(iter(paths.values()))[0])
-    legend = ", ".join(
-        f"{mark} the end with momentum {rate:g}"
-        for rate, mark in zip(paths, marks.values(), strict=True)
-    )
-    return Group(
-        grid,
-        _curve(loss, {start: "*", **marks}),
-        sentence(f"loss over w; * the start, {legend}", "dim"),
-    )
+    legend = ", ".join(f"{mark} the end with momentum {rate:g}" for rate, mark in zip(paths, marks.values(), strict=True))
+    table = Fitting(columns_of(header, header), tuple(rows))
+    return Group(table, _curve(loss, {start: "*", **marks}), Sentence(f"loss over w; * the start, {legend}", "dim"))
 
 
 def _curve(loss: Callable[[float], float], marks: Mapping[float, str]) -> Text:
@@ -124,18 +102,9 @@ def _curve(loss: Callable[[float], float], marks: Mapping[float, str]) -> Text:
         column = int(np.argmin(np.abs(weights - w)))
         field[lines[column], column] = mark
     ends = f"{f'w = {low:.1f}':<{N_COLUMNS - 9}}{f'w = {high:.1f}':>9}"
-    return Text("\n".join([*("".join(line).rstrip() for line in field), ends]), no_wrap=True)
+    return Text("\n".join([*("".join(line).rstrip() for line in field), ends]), no_wrap=True, overflow="ignore")
 
 
 def _valley(w: float) -> str:
     near = {LOCAL: "local minimum", GLOBAL: "global minimum", TOP: "neither: on the hill between"}
-    return next(
-        (name for place, name in near.items() if abs(w - place) < 0.01), "neither: still on its way"
-    )
-
-
-def _grid(*header: str, right: Sequence[str] = ()) -> Grid:
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in header:
-        grid.add_column(cell(name), justify="right" if name in right else "left", overflow="fold")
-    return grid
+    return next((name for place, name in near.items() if abs(w - place) < 0.01), "neither: still on its way")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.records.user_model import BackendParity, ModelParity
-from harness.report.table import cell, sentence
+from harness.report.fitting import Fitting, Sentence, columns_of
 from harness.safe import attributes, for_xml, short
 
+HEADER = ("backend", "version", "keras", "device", "verdict")
 STYLES = {"agrees": "green", "departs": "red", "failed": "red", "no majority": "yellow"}
 LEGEND = (
     "agrees: the outputs of all layers, loss, gradients, optimizer slots and weights of one update are the other backends', to what "
@@ -51,22 +50,18 @@ def terminal(parity: ModelParity) -> RenderableType:
     """Return what a terminal shows: a line for each backend, then the sentences."""
     batch = f"batch {parity.batch}" if parity.batch else f"batch drawn from seed {parity.seed}"
     title = f"parity of {parity.model}: {parity.n_parameters:,} weights, {parity.n_samples} samples, {batch}"
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("backend", "version", "keras", "device", "verdict"):
-        grid.add_column(name)
-    for each in parity.backends:
-        versions = each.versions.get("framework_version", "-"), each.versions.get("keras", "-")
-        verdict = Text(each.verdict.upper(), style=STYLES[each.verdict])
-        grid.add_row(*map(cell, (each.backend, *versions, each.device or "-")), verdict)
+    columns = columns_of(HEADER, HEADER, ("version", "device", "keras"))
     said = sentences(parity)
-    shown: list[RenderableType] = [
-        sentence(title, "bold"),
-        grid,
-        sentence(said[0], STYLES[parity.verdict]),
-    ]
-    shown += [sentence(text, "red") for text in said[1:]]
-    shown += [sentence(f"! {short(remark)}", "yellow") for remark in parity.remarks]
-    return Group(*shown, *([sentence(LEGEND, "dim")] if parity.verdict == "agrees" else []))
+    shown: list[RenderableType] = [Sentence(title, "bold"), Fitting(columns, tuple(map(_row, parity.backends)))]
+    shown += [Sentence(said[0], STYLES[parity.verdict]), *(Sentence(text, "red") for text in said[1:])]
+    shown += [Sentence(f"! {short(remark)}", "yellow") for remark in parity.remarks]
+    return Group(*shown, *([Sentence(LEGEND, "dim")] if parity.verdict == "agrees" else []))
+
+
+def _row(each: BackendParity) -> tuple[str | Text, ...]:
+    """Return a backend as text, in the order of HEADER."""
+    versions = each.versions.get("framework_version", "-"), each.versions.get("keras", "-")
+    return (each.backend, *versions, each.device or "-", Text(each.verdict.upper(), STYLES[each.verdict]))
 
 
 def junit(parity: ModelParity) -> str:

@@ -94,3 +94,39 @@ def test_an_arm_that_no_backend_has_is_still_refused_in_every_session(tmp_path):
     done = nox("-s", "train-numpy", "--", "--arm", "naiv", "--results", str(tmp_path))
     assert done.returncode != 0
     assert "Did you mean 'naive'?" in done.stdout + done.stderr
+
+
+def test_a_train_session_alone_prints_its_rows_then_one_table_and_which_backend_it_says(tmp_path):
+    done = nox("-s", "train-jax", "--", "--arm", "keras", "--epochs", "2", "--dataset", "digits", "--results", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("jax/keras, seed 0: test accuracy") == 1
+    rows, _, table = done.stdout.partition("epoch s")
+    assert "test accuracy: mean" not in rows
+    assert "epoch s  " not in table  # there is one table
+    assert "jax/keras trained this Keras model in a median epoch of" in table
+    assert "there is no other arm to compare it with" in table
+    assert "nox -s bench compares." in table
+
+
+def test_a_train_session_that_fails_still_ends_with_the_answer(tmp_path):
+    done = nox("-s", "train-jax", "--", "--arm", "keras", "--time-limit", "0.01", "--results", str(tmp_path))
+    assert done.returncode != 0
+    assert "No epoch time is known yet" in done.stdout
+
+
+def test_plain_nox_trains_under_each_backend_and_then_answers_once():
+    selected = [line.split()[1] for line in nox("-l").stdout.splitlines() if line.startswith("* ")]
+    assert selected == ["harness", "train-tf", "train-jax", "train-torch", "train-numpy", "answer"]
+
+
+def test_environments_alone_are_made_without_an_answer():
+    done = subprocess.run(
+        [sys.executable, "-m", "nox", "--no-install", "--install-only", "-s", "train-numpy"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "answer" not in done.stdout + done.stderr

@@ -210,19 +210,6 @@ def test_markdown_escapes_a_pipe():
     assert {bar.count("|") for bar in bars} == {len(table.HEADER) + 1}
 
 
-@pytest.mark.parametrize("width", [60, 80, 150])
-def test_a_narrow_terminal_still_shows_every_arm_whole(tables, width):
-    rows = grid_lines(shown(table.terminal(tables), width))
-    assert max(map(len, rows)) <= width
-    pieces = [line[1:].split(" ", 1)[0] for line in rows]  # of the first column, folded where it is too narrow
-    assert "".join(pieces) == "".join(row[0] for row in ROWS)
-
-
-def test_a_narrow_terminal_keeps_a_reason_in_one_line(tables):
-    reason = "train-jax: environment broken (No module named 'jax'). Build it anew: nox -s train-jax --reuse-venv=never"
-    assert reason in shown(table.terminal(compare([record(status="failed", reason=reason)])), width=60)
-
-
 # A run's progress
 
 
