@@ -24,6 +24,7 @@ nox.options.error_on_external_run = True
 ROOT = Path(__file__).parent
 PYTHON = ROOT / ".nox" / "harness" / "bin" / "python"
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
+MEANT = {"HARNESS_CONFIG": str(ROOT / "backends.toml")}  # whoever runs this file means the one beside it
 PATIENCE_S = 15.0  # after Ctrl-C: the harness ends its worker and keeps what is finished
 try:
     TABLES = tomllib.loads((ROOT / "backends.toml").read_text(encoding="utf-8")).get("backends", {})
@@ -92,7 +93,7 @@ def install_harness(session: nox.Session, extras: str = "") -> None:
 def requirements(session: nox.Session, backend: str) -> list[str]:
     """Return what the backend needs on this machine, under a line that says whether that is for a CPU or a GPU."""
     asked = [str(PYTHON), "-m", "harness", "requirements", backend, "--device", device(session.posargs)]
-    printed = session.run_install(*asked, silent=True, stderr=None, external=True)  # None where nothing is to be installed
+    printed = session.run_install(*asked, silent=True, stderr=None, external=True, env=MEANT)  # None where nothing is to be installed
     return str(printed or "").splitlines()
 
 
@@ -120,7 +121,7 @@ def device(arguments: list[str]) -> str:
 def orchestrator(session: nox.Session, *arguments: str, codes: tuple[int, ...] = (0,)) -> None:
     """Run the harness command in its own environment."""
     patience = {"interrupt_timeout": PATIENCE_S, "terminate_timeout": PATIENCE_S}
-    session.run(str(PYTHON), "-m", "harness", *arguments, external=True, success_codes=list(codes), **patience)
+    session.run(str(PYTHON), "-m", "harness", *arguments, external=True, success_codes=list(codes), env=MEANT, **patience)
 
 
 for each in BACKENDS:

@@ -5,6 +5,7 @@ Exit 3 where it cannot be told, 4 where the sessions must not be compared.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 
 from harness.cli_session import Wanted, begun, sat
 from harness.cli_shared import ConfigOption, ResultsOption, configured, console_of, summarised, written
-from harness.errors import NotComparable, StoreError
+from harness.errors import ConfigError, NotComparable, StoreError
 
 if TYPE_CHECKING:
     from harness.judge.gate import Gate
@@ -45,6 +46,8 @@ def gate(
     from harness.judge.gate import gated
     from harness.records import bench_store
 
+    if math.isnan(tolerance):  # which is neither less than the least nor more than the most
+        raise ConfigError("--tolerance: expected a number from 0.02 to 1; received nan")
     known = results is not None and Path(against).is_dir()  # then nothing of backends.toml is needed
     root = Path() if known else configured(config)[0]
     results = results or root / "results"

@@ -17,6 +17,7 @@ from harness.cli_shared import (
     console_of,
     dataset_of,
     summarised,
+    threads_of,
     written,
 )
 
@@ -86,8 +87,7 @@ def parity(
     spec_name, wanted = whole.spec(spec)
     chosen = whole.chosen_backends(backends or ())
     seeds = tuple(seed) if seed else FULL_SEEDS if full else whole.protocol.seeds[:1]
-    cores = int(threads) if threads and threads.isdecimal() else threads
-    protocol = overridden(whole.protocol, seeds=seeds, threads=cores, time_limit_s=time_limit, epochs=N_EPOCHS)
+    protocol = overridden(whole.protocol, seeds=seeds, threads=threads_of(threads), time_limit_s=time_limit, epochs=N_EPOCHS)
     results = results or root / "results"
     store.ready(results)
     prepared = dataset_of(dataset or wanted.dataset)

@@ -21,7 +21,7 @@ MODULES = (
 BACKEND_KEYS = "expected one of environment, requirements, accelerators, variables, cpu_variables, shared_variables, arms"
 PROTOCOL_KEYS = "expected one of seeds, epochs, arms, threads, time_limit_s"
 SPEC_KEYS = "expected one of dataset, layers, optimizer, loss_form, batch_size, epochs, initializer, shuffle, inputs"
-CORES = "expected 'auto' or a number of cores from 1"
+CORES = "expected 'auto' or a number of cores from 1 to 1024"
 
 # What stands in the real file, what stands there instead (the first place only), and the whole message.
 BAD = {
