@@ -71,6 +71,8 @@ def prepare() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if not os.path.isabs(os.environ.get("HOME", "/")):  # noqa: PTH117
+        del os.environ["HOME"]  # empty or relative, it is none: files would go to / or to the working folder
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
