@@ -15,7 +15,7 @@ from typing import Any, cast
 import typer
 from typer.core import TyperGroup
 
-from harness.errors import LINE, ConfigError, HarnessError, clipped, shown
+from harness.errors import LINE, ConfigError, HarnessError, clipped, printable, shown
 
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)  # of every fault that typer itself finds in arguments
 READER_GONE = 141  # 128 and SIGPIPE, as a shell has it of any program whose reader went away
@@ -60,7 +60,7 @@ def _briefly() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        error.message = clipped(" ".join(error.message.split()), LINE - len("Error: Invalid value for '--time-limit': "))
+        error.message = clipped(printable(" ".join(error.message.split())), LINE - len("Error: Invalid value for '--time-limit': "))
         raise
 
 

@@ -104,7 +104,7 @@ CRUDE = st.one_of(
     st.builds(lambda n: b"\n".join(b"k%d = 1" % number for number in range(n)), st.integers(1, 20_000)),
     st.builds(lambda n: b'"' + b"k" * n + b'" = 1', st.integers(1, 250_000)),
     st.builds(lambda n: b"#" * n, st.integers(250_000, 300_000)),
-    st.sampled_from([b"\xff\xfe", b"a = 1979-99-99", b"a = '", b'a = """', b"\0", b"a = 1\r", b"[[specs]]", b"specs = 1", b"[specs]\na = 1"]),
+    st.sampled_from([b"\xff\xfe", b"a = 1979-99-99", b"a = '", b'a = """', b"\0", b"a = 1\r", b"[[specs]]", b"specs = 1"]),
 )
 CONFIGURATIONS = edited() | CRUDE
 
@@ -113,12 +113,12 @@ def check(content, folder):
     """A configuration is read, or refused in short, printable sentences, within ten seconds."""
     file = folder / "backends.toml"
     file.write_bytes(content)
-    began = time.monotonic()
+    began = time.process_time()  # unlike a clock's, the same on a busy machine
+    said = []
     try:
         config.load(file)
     except ConfigError as error:
-        for line in str(error).split("\n"):
-            assert 0 < len(line) <= 300
-            assert line.isprintable()
-        assert len(str(error).split("\n")) <= 12
-    assert time.monotonic() - began < 10
+        said = str(error).split("\n")
+    assert time.process_time() - began < 10
+    assert len(said) <= 11
+    assert all(0 < len(line) <= 300 and line.isprintable() for line in said)
