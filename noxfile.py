@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
-import tomllib
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import nox
 from nox.command import CommandFailed
+
+sys.path.insert(0, str(Path(__file__).parent))
+from harness.errors import ConfigError
+from harness.spec.toml import parse_file
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
@@ -25,12 +30,27 @@ nox.options.envdir = os.environ.get("NOXENVDIR") or ".nox"  # --envdir goes befo
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
+MEANT = {"HARNESS_CONFIG": str(ROOT / "backends.toml")}  # whoever runs this file means the one beside it
 PATIENCE_S = 15.0  # after Ctrl-C: the harness ends its worker and keeps what is finished
-try:
-    TABLES = tomllib.loads((ROOT / "backends.toml").read_text(encoding="utf-8")).get("backends", {})
-    BACKENDS = {name: table.get("environment", f"train-{name}") for name, table in TABLES.items()}
-except (tomllib.TOMLDecodeError, AttributeError) as error:
-    sys.exit(f"backends.toml: not what it should be: {error}")
+
+
+def tables() -> dict[str, dict[str, Any]]:
+    """Return the table of each backend, as far as nox needs it: `harness doctor` checks the rest."""
+    try:
+        found = parse_file(ROOT / "backends.toml").get("backends", {})
+    except ConfigError as error:
+        sys.exit(str(error))
+    for table in found.values() if isinstance(found, dict) else (found,):
+        environment = table.get("environment") if isinstance(table, dict) else None
+        if not (isinstance(environment, str) and re.fullmatch("train-[a-z0-9-]{1,58}", environment)):
+            sys.exit('backends.toml: [backends]: expected tables, each with environment = "train-NAME"')
+        if not isinstance(table.get("arms", {}), dict):
+            sys.exit("backends.toml: [backends]: expected a table of arms in each")
+    return found
+
+
+TABLES = tables()
+BACKENDS = {name: table["environment"] for name, table in TABLES.items()}
 
 
 @nox.session(default=False)
@@ -104,7 +124,7 @@ def install_harness(session: nox.Session, extras: str = "") -> None:
 def requirements(session: nox.Session, backend: str) -> list[str]:
     """Return what the backend needs on this machine, under a line that says whether that is for a CPU or a GPU."""
     asked = [python(session), "-m", "harness", "requirements", backend, "--device", device(session.posargs)]
-    printed = session.run_install(*asked, silent=True, stderr=None, external=True)  # None where nothing is to be installed
+    printed = session.run_install(*asked, silent=True, stderr=None, external=True, env=MEANT)  # None where nothing is to be installed
     return str(printed or "").splitlines()
 
 
@@ -142,7 +162,7 @@ def python(session: nox.Session) -> str:
 def orchestrator(session: nox.Session, *arguments: str, codes: tuple[int, ...] = (0,)) -> object:
     """Run the harness command in its own environment; returns None where nox only installs."""
     patience = {"interrupt_timeout": PATIENCE_S, "terminate_timeout": PATIENCE_S}
-    where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
+    where = MEANT | {"HARNESS_ENVIRONMENTS": str(folder(session))}
     command = (python(session), "-m", "harness", *arguments)
     return session.run(*command, external=True, success_codes=list(codes), env=where, **patience)
 
@@ -213,6 +233,16 @@ def attacks(session: nox.Session) -> None:
     """Attack it with thousands of generated records, files, texts, datasets and servers; arguments after -- go to pytest."""
     install_harness(session, "[dev]")
     session.run(python(session), "-m", "pytest", "tests/attacks", *session.posargs, external=True)
+
+
+@nox.session(default=False)
+def lowest(session: nox.Session) -> None:
+    """Run the unit tests with the lowest version of every dependency that pyproject.toml allows."""
+    session.install("-c", str(CONSTRAINTS), "uv")
+    python = str(Path(session.virtualenv.location) / "bin" / "python")
+    asked = ["uv", "pip", "install", "-q", "--python", python, "--resolution", "lowest-direct", "--only-binary", ":all:"]
+    session.run_install(*asked, "--no-binary", "keras-backend-harness", "-e", f"{ROOT}[dev]")
+    session.run("python", "-m", "pytest", "tests/unit", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)

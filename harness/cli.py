@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import signal
-import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness import __version__, cli_bench, cli_gate, cli_parity, cli_textbook
+from harness import __version__, cli_bench, cli_gate, cli_parity, cli_surroundings, cli_textbook
 from harness.cli_shared import (
     WIDTH,
     ConfigOption,
@@ -29,9 +28,10 @@ from harness.cli_shared import (
     dataset_of,
     polite_signals,
     say,
+    threads_of,
     uninterrupted,
 )
-from harness.errors import ConfigError, HarnessError
+from harness.errors import ConfigMissing, HarnessError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from harness.records.store import Loaded
 
 app = typer.Typer(
+    cls=cli_surroundings.Front,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -50,13 +51,11 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line: 0 fine, 1 a run failed, 2 usage or configuration, 130 interrupted."""
+    cli_surroundings.prepare()
     for polite in polite_signals():
         signal.signal(polite, signal.default_int_handler)  # each ends the children as Ctrl-C does
-    try:
+    with cli_surroundings.sentences():
         app()
-    except HarnessError as error:
-        say(str(error), "red", stderr=True)
-        sys.exit(error.exit_code)
 
 
 def _version(asked: bool) -> None:
@@ -122,12 +121,11 @@ def train(
     root, whole = configured(config)
     spec_name, wanted = whole.spec(spec)
     chosen = whole.chosen_backends(backends or ())
-    cores = int(threads) if threads and threads.isdecimal() else threads
     protocol = overridden(
         whole.protocol,
         seeds=tuple(seed) if seed else None,
         epochs=epochs if epochs is not None else wanted.epochs,
-        threads=cores,
+        threads=threads_of(threads),
         time_limit_s=time_limit,
     )
     results = results or root / "results"
@@ -189,15 +187,16 @@ def data(
     sample: Annotated[int, typer.Option(help="The training sample to show as a picture.")] = 4,
     png: Annotated[Path | None, typer.Option(help="Also write a sheet of samples, ten of each class, as a PNG.")] = None,
     results: ResultsOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Look at the dataset: arrays, classes, slices, batches, pictures, and what the runs so far take them for."""
     from harness.inputs.arrays import load_dataset
     from harness.records import store
     from harness.report.dataset import first_predictions, overview, write_sheet
-    from harness.spec import config
+    from harness.spec.config import find
 
-    with suppress(ConfigError):  # the dataset can be looked at from anywhere
-        results = results or config.find(Path.cwd()).parent / "results"
+    with suppress(ConfigMissing):  # the dataset can be looked at from anywhere
+        results = results or (config or find(Path.cwd())).parent / "results"
     prepared = dataset_of(dataset or "auto")
     parts = load_dataset(prepared.folder)
     predicted = first_predictions(store.load_all(results).records if results else (), prepared.sha256)

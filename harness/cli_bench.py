@@ -19,11 +19,12 @@ from harness.cli_shared import (
     alone_on_machine,
     configured,
     console_of,
+    is_count,
     say,
     summarised,
     written,
 )
-from harness.errors import ConfigError, StoreError
+from harness.errors import ConfigError, StoreError, shown
 
 if TYPE_CHECKING:
     from harness.records.bench import Bench
@@ -148,8 +149,8 @@ def _cores(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise ConfigError(f"--pin: expected numbers of cores, as 0 or 0,1; received {text!r}")
+    if not all(is_count(part) for part in parts):
+        raise ConfigError(f"--pin: expected numbers of cores, as 0 or 0,1; received {shown(text)}")
     return tuple(sorted({int(part) for part in parts}))
 
 
@@ -162,5 +163,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= 1e6:
-        raise ConfigError(f"--budget: expected seconds, minutes or hours, as 90s, 10m or 1h; received {text!r}")
+        raise ConfigError(f"--budget: expected seconds, minutes or hours, as 90s, 10m or 1h; received {shown(text)}")
     return seconds

@@ -5,6 +5,7 @@ Exit 3 where it cannot be told, 4 where the sessions must not be compared.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from harness.cli_shared import (
     summarised,
     written,
 )
-from harness.errors import NotComparable, StoreError
+from harness.errors import ConfigError, NotComparable, StoreError
 from harness.safe import for_markdown
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def gate(
     from harness.records import bench_store, store
     from harness.report.table import left_out
 
+    if math.isnan(tolerance):  # which is neither less than the least nor more than the most
+        raise ConfigError("--tolerance: expected a number from 0.02 to 1; received nan")
     known = results is not None and Path(against).is_dir()  # then nothing of backends.toml is needed
     root = Path() if known else configured(config)[0]
     results = results or root / "results"

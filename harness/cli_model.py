@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from harness.cli_shared import alone_on_machine, console_of, written
+from harness.cli_shared import alone_on_machine, console_of, threads_of, written
 from harness.errors import ConfigError
 
 MINE = ("model", "batch", "backends", "seed", "threads", "time_limit", "device", "no_wait", "json", "junit", "config")
@@ -36,7 +36,6 @@ def checked(given: Mapping[str, Any]) -> None:
     (seed,) = given["seed"] if given["seed"] and len(given["seed"]) == 1 else (0,)
     if given["seed"] and len(given["seed"]) > 1:
         raise ConfigError(f"--seed: expected one with --model; received {', '.join(map(str, given['seed']))}")
-    threads = int(given["threads"]) if given["threads"] and given["threads"].isdecimal() else given["threads"]
     what = target.wanted(
         given["model"],
         given["batch"],
@@ -44,7 +43,7 @@ def checked(given: Mapping[str, Any]) -> None:
         given["config"],
         seed=seed,
         device=given["device"],
-        threads=threads,
+        threads=threads_of(given["threads"]),
         time_limit_s=given["time_limit"],
     )
     console = console_of()

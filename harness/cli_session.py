@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli_shared import alone_on_machine, console_of, dataset_of, say, uninterrupted
+from harness.cli_shared import alone_on_machine, console_of, dataset_of, say, threads_of, uninterrupted
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
@@ -81,9 +81,8 @@ def new(wanted: Wanted, whole: Config, root: Path, results: Path, arms: list[tup
     from harness.records.bench import Bench
     from harness.spec.config import overridden
 
-    cores = int(wanted.threads) if wanted.threads and wanted.threads.isdecimal() else wanted.threads
     size = {"generations": wanted.n_generations or whole.bench.generations, "blocks": wanted.n_blocks or whole.bench.blocks}
-    update = {"protocol": overridden(whole.protocol, threads=cores), "bench": whole.bench.model_copy(update=size)}
+    update = {"protocol": overridden(whole.protocol, threads=threads_of(wanted.threads)), "bench": whole.bench.model_copy(update=size)}
     whole = whole.model_copy(update=update)
     spec_name, spec = whole.spec(wanted.spec)
     dataset, host = dataset_of(wanted.dataset or spec.dataset, said=False), devices.host(devices.look())

@@ -5,6 +5,7 @@ Modules are imported inside, so that `harness --help` answers at once.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 WIDTH = 150  # of a pipe, which has none
 DeviceOption = Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="With gpu, a backend that sees none is an error.")]
 DatasetOption = Annotated[Literal["auto", "mnist", "digits"] | None, typer.Option(help="Instead of the spec's. auto: MNIST, else digits.")]
-ConfigOption = Annotated[Path | None, typer.Option(help="backends.toml; by default the nearest one, from here upwards.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(envvar="HARNESS_CONFIG", help="backends.toml; by default the nearest one, from here upwards, if only you can write it."),
+]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Where another harness measures on this machine, exit with 2 at once.")]
 ResultsOption = Annotated[Path | None, typer.Option(help="By default results/ beside backends.toml.")]
 
@@ -34,8 +38,7 @@ def configured(file: Path | None) -> tuple[Path, Config]:
     """Return the project's folder and its configuration."""
     from harness.spec import config
 
-    found = file or config.find(Path.cwd())
-    return found.resolve().parent, config.load(found)
+    return config.open_project(file)
 
 
 def dataset_of(name: str, *, said: bool = True) -> Prepared:
@@ -51,12 +54,28 @@ def dataset_of(name: str, *, said: bool = True) -> Prepared:
     return prepared
 
 
+def threads_of(text: str | None) -> int | str | None:
+    """Return what --threads says: a number where it is one; what it is otherwise is for the protocol to refuse."""
+    return int(text) if text and is_count(text) else text
+
+
+def is_count(text: str) -> bool:
+    """Say whether a text is a number of things that a machine has, in plain digits."""
+    return text.isascii() and text.isdecimal() and len(text) < 10
+
+
 def console_of(stderr: bool = False) -> Console:
     """Return where to print. A pipe has no width: the table gets the room it needs, rather than 80 columns."""
     from rich.console import Console
 
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=WIDTH)
+    class Pipe(Console):
+        """A console that leaves it to `main` what a reader that has gone away means."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    console = Pipe(stderr=stderr)
+    return console if console.is_terminal else Pipe(stderr=stderr, width=WIDTH)
 
 
 def say(text: str, style: str = "", *, stderr: bool = False) -> None:

@@ -48,9 +48,15 @@ def summary(
 def ops(
     rounds: Annotated[
         int,
-        typer.Option(min=1, help="Of add + relu on (20, 100); the others take a tenth of them."),
+        typer.Option(
+            min=1,
+            max=100_000,
+            help="Of add + relu on (20, 100); the others take a tenth of them.",
+        ),
     ] = 1000,
-    repetitions: Annotated[int, typer.Option(min=1, help="Of all rounds, in each form.")] = 5,
+    repetitions: Annotated[
+        int, typer.Option(min=1, max=1000, help="Of all rounds, in each form.")
+    ] = 5,
 ) -> None:
     """Time NumPy's operations against the same as Python loops; takes some ten seconds."""
     from harness.report import textbook

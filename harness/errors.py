@@ -2,6 +2,7 @@
 
 HarnessError                 2   something to mend and type again; shown as one sentence, without a traceback
 ├── ConfigError              2   backends.toml, or an argument, says something impossible
+│   └── ConfigMissing        2   there is no backends.toml, here or above
 ├── DataError                2   the dataset is not there, or is not what its name says
 ├── EnvironmentMissing       2   a backend's virtual environment is not there, or its Python does not start
 ├── StoreError               2   the results folder cannot be read or written
@@ -11,6 +12,9 @@ HarnessError                 2   something to mend and type again; shown as one 
 
 Anything else that escapes is a defect of this program and shows its traceback. A run that failed is no exception
 but a record (`harness.records.record.Record` with status "failed" or "diverged"), and makes the exit code 1.
+
+What a user, a file or a system said is quoted in a message only in part where it is long, and no message has a line of
+more than 300 characters.
 """
 
 from __future__ import annotations
@@ -18,15 +22,26 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LINE = 300  # characters of a message's line
+QUOTED, LISTED = 100, 180  # of a value, of the names that were expected
+
 
 class HarnessError(Exception):
-    """Base of every error whose message is meant for the user."""
+    """Base of every error whose message is meant for the user: each line is printable, and at most 300 characters long."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        """Return the message; of a line that is too long, the longest word loses its middle."""
+        return "\n".join(_short_line(printable(line)) for line in super().__str__().split("\n"))
 
 
 class ConfigError(HarnessError):
     """backends.toml, or an argument, says something impossible."""
+
+
+class ConfigMissing(ConfigError):
+    """There is no backends.toml, here or above."""
 
 
 class DataError(HarnessError):
@@ -55,16 +70,47 @@ class Refused(HarnessError):
     """Inside a worker: the run cannot be what was asked for; becomes the reason of a failed record."""
 
 
+def printable(text: str) -> str:
+    """Return the text with what moves a terminal's cursor, colours it or turns its lines around as escapes."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def clipped(text: str, n_most: int) -> str:
+    """Return at most `n_most` characters of a text: its two ends where it is longer."""
+    if len(text) <= n_most:
+        return text
+    n_last = (n_most - 1) // 3
+    return f"{text[: n_most - 1 - n_last]}…{text[len(text) - n_last :]}"
+
+
+def _short_line(line: str) -> str:
+    """Return a line of at most 300 characters; a path or name gives way before the words around it."""
+    longest = max(line.split(" "), key=len)
+    room = len(longest) - (len(line) - LINE)
+    return clipped(line.replace(longest, clipped(longest, room), 1) if 40 <= room < len(longest) else line, LINE)
+
+
+def shown(value: object) -> str:
+    """Return a value as Python writes it, in at most 100 characters."""
+    try:
+        return clipped(repr(value), QUOTED)
+    except (ValueError, RecursionError):  # an integer of more than 4,300 digits; tables in tables in tables
+        return f"a value that is too large to show ({type(value).__name__})"
+
+
 def nearest(expected: Iterable[object], received: object) -> str | None:
     """Return the expected name that was probably meant, None where none is near."""
-    return next(iter(difflib.get_close_matches(str(received), [str(name) for name in expected], n=1)), None)
+    names = [str(name) for name in expected]
+    text = shown(received) if not isinstance(received, str) else received
+    too_long = len(text) > 2 * max(map(len, names), default=0) + 10  # nothing so much longer is near
+    return None if too_long else next(iter(difflib.get_close_matches(text, names, n=1)), None)
 
 
 def choice(expected: Iterable[object], received: object) -> str:
     """Return "expected one of a, b; received 'c'. Did you mean 'b'?", the second sentence where a name is near."""
     names = [str(name) for name in expected]
     if not names:
-        return f"expected none; received {received!r}"
+        return f"expected none; received {shown(received)}"
     near = nearest(names, received)
-    hint = f" Did you mean {near!r}?" if near else ""
-    return f"expected one of {', '.join(names)}; received {received!r}.{hint}"
+    hint = f" Did you mean {shown(near)}?" if near else ""
+    return f"expected one of {clipped(', '.join(names), LISTED)}; received {shown(received)}.{hint}"

@@ -69,9 +69,16 @@ class Prepared:
 
 
 def cache_folder() -> Path:
-    """Return where prepared datasets and draws are kept: HARNESS_CACHE_DIR, or the user's cache folder."""
+    """Return where prepared datasets and draws are kept: HARNESS_CACHE_DIR, or the user's cache folder.
+
+    Raises:
+        DataError: this user has no home folder, or there is no such user.
+    """
     setting = os.environ.get("HARNESS_CACHE_DIR")
-    return _path("HARNESS_CACHE_DIR", setting) if setting else user_cache_path("keras-backend-harness")
+    folder = _path("HARNESS_CACHE_DIR", setting) if setting else user_cache_path("keras-backend-harness")
+    if not setting and not folder.is_absolute():  # "~" where there is no home: it would be made in the working folder
+        raise DataError(f"the cache: expected a home folder; received {folder}. Set HOME, or HARNESS_CACHE_DIR to a folder")
+    return folder
 
 
 def prepare(name: str, progress: Progress = lambda done, whole: None) -> Prepared:
@@ -103,7 +110,8 @@ def _present() -> Prepared | None:
         return _kept("mnist", read_folder(_path("HARNESS_DATA_DIR", setting)), f"HARNESS_DATA_DIR={setting}")
     if _whole("mnist"):
         return Prepared("mnist", DIGESTS["mnist"], _folder("mnist"), "prepared before")
-    keras_file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets" / "mnist.npz"
+    keras_home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))  # noqa: PTH111 - Path's raises without a home
+    keras_file = keras_home / "datasets" / "mnist.npz"
     if keras_file.is_file():
         return _kept("mnist", read_npz(keras_file), f"Keras's cache, {keras_file}")
     return None
@@ -118,10 +126,13 @@ def _path(variable: str, setting: str) -> Path:
 
 def _downloaded(progress: Progress) -> Prepared:
     url = os.environ.get("HARNESS_MNIST_URL") or URL
-    with scratch() as folder:
-        file = folder / "mnist.npz"
-        fetch(url, file, progress)
-        return _kept("mnist", read_npz(file, shown=url), f"downloaded from {url}")
+    try:
+        with scratch() as folder:
+            file = folder / "mnist.npz"
+            fetch(url, file, progress)
+            return _kept("mnist", read_npz(file, shown=url), f"downloaded from {url}")
+    except OSError as error:
+        raise DataError(f"{url}: cannot be kept while it is downloaded ({error.strerror}). Set TMPDIR to another folder") from None
 
 
 def _digits(reason: str) -> Prepared:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import harness
-from harness.errors import EnvironmentMissing
+from harness.errors import ConfigError, EnvironmentMissing
 from harness.launch.content import content_of
 from harness.launch.passed_on import network_variables
 from harness.launch.plan import Planned
@@ -25,13 +27,17 @@ from harness.spec.faults import sentences
 ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME")
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
+TEMPORARY_BYTES = 16 * 2**20  # that a worker's files may take, the traces of parity left out
+
 
 def python_of(backend: Backend, root: Path) -> Path:
     """Return the Python of a backend's environment.
 
     Raises:
         EnvironmentMissing: there is none; the message is what to type.
+        ConfigError: no process could be started with it, for want of a folder for its files.
     """
+    check_temporary_folder()
     python = environments(root) / backend.environment / "bin" / "python"
     if not os.access(python, os.X_OK):
         raise EnvironmentMissing(f"{backend.environment}: environment missing. Run: nox -s {backend.environment}")
@@ -45,6 +51,23 @@ def environments(root: Path) -> Path:
     """
     named = os.environ.get("HARNESS_ENVIRONMENTS") or os.environ.get("NOXENVDIR")
     return (root / (named or ".nox")).absolute()
+def check_temporary_folder() -> None:
+    """Return if a worker's files can be kept in the folder for temporary files.
+
+    Raises:
+        ConfigError: they cannot; says why, and what to set.
+    """
+    try:
+        folder = tempfile.gettempdir()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise ConfigError(f"TMPDIR: {error.strerror}. Set TMPDIR to a folder that can be written") from None
+    if folder == os.getcwd() and folder != os.environ.get("TMPDIR"):  # noqa: PTH109 - as tempfile has it: its last resort
+        raise ConfigError("TMPDIR: neither it nor /tmp can be written, or they are full. Set it to a folder that can be written")
+    if os.pathsep in folder:
+        raise ConfigError(f"TMPDIR: expected a folder without {os.pathsep!r}, which separates folders in PYTHONPATH; received {folder}")
+    if free < TEMPORARY_BYTES:
+        raise ConfigError(f"TMPDIR: {folder}: expected {TEMPORARY_BYTES >> 20} MiB free; received {free >> 20}. Set it to another folder")
 
 
 def run(planned: Planned, root: Path, host: Host, on_event: Callable[[Event], None] = lambda event: None) -> Record:

@@ -6,44 +6,34 @@ Every message names the file and the key, says what was expected and what came, 
 from __future__ import annotations
 
 import ast
-import tomllib
+import os
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
 
-from harness.errors import ConfigError, choice
-from harness.spec.faults import expectation, sentences
+from harness.errors import ConfigError, ConfigMissing, choice
+from harness.spec import bounds, trust
+from harness.spec.bounds import Name, size
+from harness.spec.faults import expectation, fault, sentences
+from harness.spec.toml import parse_file
 
 WORKER = Path(__file__).parents[1] / "worker"
 Dataset = Literal["auto", "mnist", "digits"]
 Device = Literal["auto", "cpu", "gpu"]
-Positive = Annotated[int, Field(gt=0, le=2**31)]
 Rate = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Option = str | int | float | bool
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-
-
-def _fault(message: str, kind: Literal["sentence", "key"] = "sentence") -> PydanticCustomError:
-    """Return the error whose message is already what the user reads; a "key" begins with the key that is wrong."""
-    return PydanticCustomError(kind, "{message}", {"message": message})
-
-
-def _threads(value: object) -> object:
-    if value == "auto" or (type(value) is int and value > 0):
-        return value
-    raise _fault(f"expected 'auto' or a number of cores from 1; received {value!r}")
 
 
 def _arm_module(value: object) -> object:
     """Return the name of a module that has an arm's verbs; misspelt, it would look like a broken environment."""
     if value in _arm_modules():
         return value
-    raise _fault(choice(_arm_modules(), value))
+    raise fault(choice(_arm_modules(), value))
 
 
 @cache
@@ -78,7 +68,7 @@ class Dense(Frozen):
 
     type: Literal["dense"] = "dense"
     name: Name
-    units: Positive
+    units: bounds.Units
     activation: Literal["linear", "relu", "softmax"]
 
 
@@ -113,11 +103,11 @@ class Spec(Frozen):
     """One model and one way to train it, the same for every backend."""
 
     dataset: Dataset = "auto"
-    layers: Annotated[tuple[Dense, ...], Field(min_length=1, strict=False)]
+    layers: Annotated[tuple[Dense, ...], Field(min_length=1, max_length=100, strict=False)]
     optimizer: Annotated[SGD | RMSprop | Adam, Field(discriminator="name")]
     loss_form: Literal["probs", "logits"]
-    batch_size: Positive = 128
-    epochs: Positive | None = None  # the protocol's where it says none
+    batch_size: bounds.BatchSize = 128
+    epochs: bounds.Epochs | None = None  # the protocol's where it says none
     initializer: Literal["glorot_uniform", "uniform", "fan_in_uniform"] = "glorot_uniform"  # see harness.inputs.initializers
     shuffle: bool = True  # a new order in every epoch
     inputs: Literal["equal", "native"] = "equal"  # native: each framework draws weights and order with its own generator
@@ -126,11 +116,15 @@ class Spec(Frozen):
     def _layers_fit_the_loss(self) -> Spec:
         names = [layer.name for layer in self.layers]
         if len(set(names)) < len(names):
-            raise _fault(f"layers: expected a name of its own for each; received {', '.join(names)}", "key")
+            raise fault(f"layers: expected a name of its own for each; received {', '.join(names)}", "key")
+        widths = (bounds.N_INPUTS, *(layer.units for layer in self.layers))
+        n_weights = sum((before + 1) * after for before, after in pairwise(widths))
+        if n_weights > bounds.MOST_WEIGHTS:
+            raise fault(f"layers: expected at most {size(bounds.MOST_WEIGHTS)} of weights; received {size(n_weights)}", "key")
         wanted, received = {"probs": "softmax", "logits": "linear"}[self.loss_form], self.layers[-1].activation
         if received != wanted:
             place = f"layers[{len(names) - 1}].activation"
-            raise _fault(f"{place}: expected {wanted!r}, since loss_form is {self.loss_form!r}; received {received!r}", "key")
+            raise fault(f"{place}: expected {wanted!r}, since loss_form is {self.loss_form!r}; received {received!r}", "key")
         return self
 
 
@@ -145,28 +139,28 @@ class Arm(Frozen):
         known = said_by(self.module, "OPTIONS") if self.options else {}
         for name, value in self.options.items():
             if name not in known:
-                raise _fault(f"options: unknown key: {choice(known, name)}", "key")
+                raise fault(f"options: unknown key: {choice(known, name)}", "key")
             if (type(value), value) not in [(type(each), each) for each in known[name]]:  # to `in`, true is 1
-                raise _fault(f"options.{name}: {choice(known[name], value)}", "key")
+                raise fault(f"options.{name}: {choice(known[name], value)}", "key")
         return self
 
 
 class Requirements(Frozen):
     """What pip installs into a backend's environment."""
 
-    cpu: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
-    gpu: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    cpu: Annotated[tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)]
+    gpu: Annotated[tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)]
 
 
 class Backend(Frozen):
     """One virtual environment, what is installed there, and the arms that run in it."""
 
-    environment: Annotated[str, Field(pattern=r"^train-[a-z0-9-]+$")]  # also the nox session that makes it
+    environment: Annotated[str, Field(pattern=r"^train-[a-z0-9-]+$", max_length=64)]  # also the nox session that makes it
     requirements: Requirements
     accelerators: bool = True  # whether it can use one at all
-    variables: dict[str, str] = {}
-    cpu_variables: dict[str, str] = {}  # besides CUDA_VISIBLE_DEVICES, where the CPU is asked for
-    shared_variables: dict[str, str] = {}  # where several processes live at once, as in a bench: none may take a GPU's whole memory
+    variables: bounds.Variables = {}
+    cpu_variables: bounds.Variables = {}  # besides CUDA_VISIBLE_DEVICES, where the CPU is asked for
+    shared_variables: bounds.Variables = {}  # where several processes live at once, as in a bench: none may take a GPU's whole memory
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
 
 
@@ -178,11 +172,19 @@ def identify_arm(module: str, options: Mapping[str, Option]) -> str:
 class Protocol(Frozen):
     """How each arm is run; arguments of `harness train` go before these."""
 
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1, strict=False)] = (0,)
-    epochs: Positive = 5
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1, max_length=1000, strict=False)] = (0,)
+    epochs: bounds.Epochs = 5
     arms: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] = ("keras",)
-    threads: Annotated[int | str, BeforeValidator(_threads)] = "auto"
+    threads: bounds.Threads = "auto"
     time_limit_s: Annotated[float, Field(gt=0, le=1e6)] = 1800.0
+
+    @model_validator(mode="after")
+    def _orders_can_be_kept(self) -> Protocol:
+        n_orders = len(self.seeds) * self.epochs
+        if n_orders > bounds.MOST_ORDERS:
+            takes = f"the orders of {bounds.N_SAMPLES} samples take {size(bounds.N_SAMPLES * n_orders)}"
+            raise fault(f"epochs: expected at most {bounds.MOST_ORDERS} of all seeds together; received {n_orders}: {takes}", "key")
+        return self
 
 
 class Experiment(Frozen):
@@ -210,21 +212,21 @@ class Config(Frozen):
         for table, named in (("protocol", self.protocol.arms), ("bench", self.bench.arms)):
             for arm in named:
                 if arm not in arms:
-                    raise _fault(f"[{table}] arms: {choice(arms, arm)}")
+                    raise fault(f"[{table}] arms: {choice(arms, arm)}")
         homes = [backend.environment for backend in self.backends.values()]
         for name, backend in self.backends.items():
             if name not in frameworks:
-                raise _fault(f"[backends.{name}]: {choice(frameworks, name)}")
+                raise fault(f"[backends.{name}]: {choice(frameworks, name)}")
             if homes.count(backend.environment) > 1:
-                raise _fault(f"[backends.{name}] environment: expected one of its own; received {backend.environment!r} twice")
+                raise fault(f"[backends.{name}] environment: expected one of its own; received {backend.environment!r} twice")
         whole = [f"{name}/{arm}" for name, backend in self.backends.items() for arm in backend.arms]
         if self.bench.baseline not in (None, *whole):
-            raise _fault(f"[bench] baseline: {choice(whole, self.bench.baseline)}")
+            raise fault(f"[bench] baseline: {choice(whole, self.bench.baseline)}")
         return self
 
     def spec(self, name: str | None) -> tuple[str, Spec]:
         """Return the spec of that name, or the first one, with its name."""
-        wanted = name or next(iter(self.specs))
+        wanted = next(iter(self.specs)) if name is None else name
         if wanted not in self.specs:
             raise ConfigError(f"--spec: {choice(self.specs, wanted)}")
         return wanted, self.specs[wanted]
@@ -238,12 +240,35 @@ class Config(Frozen):
         return {name: self.backends[name] for name in wanted}
 
 
+def open_project(file: Path | None) -> tuple[Path, Config]:
+    """Return the project's folder and its configuration.
+
+    Args:
+        file: the configuration that is meant; None to look for one, which must then be nobody else's.
+
+    Raises:
+        ConfigError: there is none, it is not to be trusted, cannot be read, or says something impossible.
+    """
+    found = find(Path.cwd()) if file is None else file
+    config = load(found)
+    found = Path(os.path.realpath(found))
+    if file is None:
+        trust.check_environments(found, [backend.environment for backend in config.backends.values()], os.geteuid())
+    return found.parent, config
+
+
 def find(start: Path) -> Path:
-    """Return the nearest backends.toml in `start` or above it."""
+    """Return the nearest backends.toml in `start` or above it.
+
+    Raises:
+        ConfigMissing: there is none.
+        ConfigError: somebody else could have written it.
+    """
     for folder in (start, *start.parents):
-        if (folder / "backends.toml").is_file():
+        if os.path.lexists(folder / "backends.toml"):
+            trust.check_file(folder / "backends.toml", os.geteuid())
             return folder / "backends.toml"
-    raise ConfigError(f"backends.toml: not in {start} nor above it. Go to the project's folder, or name the file: --config FILE")
+    raise ConfigMissing(f"backends.toml: not in {start} nor above it. Go to the project's folder, or name the file: --config FILE")
 
 
 def load(path: Path) -> Config:
@@ -253,11 +278,7 @@ def load(path: Path) -> Config:
         ConfigError: the file cannot be read, is no TOML, or says something impossible; one line for each fault.
     """
     try:
-        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Name another file: --config FILE") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name}: not valid TOML: {error}") from None
+        return Config.model_validate(parse_file(path))
     except ValidationError as error:
         raise ConfigError("\n".join(f"{path.name}: {sentence}" for sentence in sentences(error, Config))) from None
 
@@ -273,5 +294,7 @@ def overridden(protocol: Protocol, **arguments: Any) -> Protocol:
         return Protocol.model_validate(protocol.model_dump() | given)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise ConfigError(f"--{expectation(first)}") from None
         option = str(first["loc"][0]).removesuffix("_s").removesuffix("s" if first["loc"][0] == "seeds" else "").replace("_", "-")
         raise ConfigError(f"--{option}: {expectation(first)}") from None

@@ -5,17 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
-from harness.errors import choice, nearest
+from harness.errors import choice, clipped, nearest, shown
+
+N_FAULTS, N_SHOWN = 50, 10  # looked at, said
+BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def fault(message: str, kind: Literal["sentence", "key"] = "sentence") -> PydanticCustomError:
+    """Return the error whose message is already what the user reads; a "key" begins with the key that is wrong."""
+    return PydanticCustomError(kind, "{message}", {"message": message})
 
 
 def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """Return one sentence for each fault in a `root`: where, what was expected, what came."""
-    details = error.errors()
+    """Return one sentence for each of the first faults in a `root`: where, what was expected, what came."""
+    details = error.errors(include_url=False)[:N_FAULTS]
     said, meant = [], set()
     for detail in (each for each in details if each["type"] == "extra_forbidden"):
         place, key = detail["loc"][:-1], detail["loc"][-1]
@@ -28,7 +36,9 @@ def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
         if any(len(other["loc"]) > len(detail["loc"]) == _n_shared(other["loc"], detail["loc"]) for other in details):
             continue  # pydantic also counts what it refused inside: the inner fault says it all
         said.append((detail["loc"], expectation(detail), " " if detail["type"] == "key" else ": "))
-    return [f"{_place(location)}{joint}{what}" if location else what for location, what, joint in said]
+    sentences = [f"{_place(location)}{joint}{what}" if location else what for location, what, joint in said]
+    left = error.error_count() - len(details) + len(sentences[N_SHOWN:])
+    return [*sentences[:N_SHOWN], f"and {left} more"] if left else sentences
 
 
 def _n_shared(one: tuple[int | str, ...], other: tuple[int | str, ...]) -> int:
@@ -52,8 +62,14 @@ def _place(location: tuple[int | str, ...]) -> str:
     table, rest = location[:depth], location[depth:]
     # pydantic puts the tag of a union into the path ("optimizer", "rmsprop", "rho"): it is no key of the file.
     keys = [part for index, part in enumerate(rest) if part != "[key]" and not (index == 1 and rest[0] == "optimizer")]
-    path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
-    return f"[{'.'.join(map(str, table))}] {path}".strip() if table else path
+    path = "".join(f"[{key}]" if isinstance(key, int) else f".{_key(key)}" for key in keys).removeprefix(".")
+    return f"[{'.'.join(map(_key, table))}] {path}".strip() if table else path
+
+
+def _key(key: int | str) -> str:
+    """Return a key as it stands in the file, in at most 40 characters; quoted where TOML would have it quoted."""
+    text = str(key)
+    return clipped(text if BARE_KEY.fullmatch(text) else shown(text), 40)
 
 
 def expectation(detail: ErrorDetails) -> str:
@@ -66,20 +82,22 @@ def expectation(detail: ErrorDetails) -> str:
         case "missing":
             return "expected a value; the key is missing"
         case "union_tag_not_found":
-            return f"expected a key {_names(context['discriminator'])[0]!r}; received {received!r}"
+            return f"expected a key {_names(context['discriminator'])[0]!r}; received {shown(received)}"
         case "union_tag_invalid":
             return choice(_names(context["expected_tags"]), context["tag"])
         case "literal_error":
             return choice(_names(context["expected"]), received)
         case "tuple_type":
-            return f"expected a list; received {received!r}"
+            return f"expected a list; received {shown(received)}"
         case "dict_type" | "model_type":
-            return f"expected a table; received {received!r}"
+            return f"expected a table; received {shown(received)}"
         case "too_short":
-            return f"expected at least {context['min_length']}; received {received!r}"
+            return f"expected at least {context['min_length']}; received {shown(received)}"
+        case "too_long":
+            return f"expected at most {context['max_length']}; received {context['actual_length'] or 'more'}"
         case _:
             wanted = detail["msg"].replace("Input should be", "expected").replace("String should", "expected to")
-            return f"{wanted}; received {received!r}"
+            return f"{wanted}; received {shown(received)}"
 
 
 def _names(listed: str) -> list[str]:

@@ -250,5 +250,5 @@ def test_a_part_goes_to_the_state_folder_when_the_session_s_is_gone_and_is_whole
 
 def test_where_neither_folder_can_be_written_the_error_names_both(folder, tmp_path):
     (tmp_path / "state").write_text("in the way")
-    with pytest.raises(StoreError, match=r"cannot be written .+, nor can it be kept in .+state"):
+    with pytest.raises(StoreError, match=r"cannot be written .+, nor can it be kept in .+keras-backend-harness"):
         bench_store.add(folder / "gone", block())

@@ -1,5 +1,6 @@
 """backends.toml: what is impossible is refused before anything runs, in a sentence that says what to type."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ MODULES = (
 BACKEND_KEYS = "expected one of environment, requirements, accelerators, variables, cpu_variables, shared_variables, arms"
 PROTOCOL_KEYS = "expected one of seeds, epochs, arms, threads, time_limit_s"
 SPEC_KEYS = "expected one of dataset, layers, optimizer, loss_form, batch_size, epochs, initializer, shuffle, inputs"
-CORES = "expected 'auto' or a number of cores from 1"
+CORES = "expected 'auto' or a number of cores from 1 to 1024"
 
 # What stands in the real file, what stands there instead (the first place only), and the whole message.
 BAD = {
@@ -283,6 +284,86 @@ BAD = {
         "[backends.jax.armz]",
         "[backends.jax]: unknown key: " + BACKEND_KEYS + "; received 'armz'. Did you mean 'arms'?",
     ),
+    "units that no memory holds": (
+        "units = 512",
+        "units = 2000000000",
+        "[specs.mnist-mlp] layers[0].units: expected at most 65536; received 2000000000: a kernel of 784 inputs takes 5.7 TiB",
+    ),
+    "layers that no memory holds": (
+        '{ name = "hidden", units = 512, activation = "relu" }',
+        '{ name = "hidden", units = 60000, activation = "relu" }, { name = "second", units = 60000, activation = "relu" }',
+        "[specs.mnist-mlp] layers: expected at most 1.0 GiB of weights; received 13.6 GiB",
+    ),
+    "epochs whose order no memory holds": (
+        "epochs = 5",
+        "epochs = 1000000000",
+        "[protocol] epochs: expected at most 1000; received 1000000000: the order of 60000 samples takes 218.3 TiB",
+    ),
+    "a batch that no memory holds": (
+        'loss_form = "probs"',
+        'loss_form = "probs"\nbatch_size = 1000000000000',
+        "[specs.mnist-mlp] batch_size: expected at most 1000000; received 1000000000000: its inputs take more than 1 PiB",
+    ),
+    "seeds whose orders no disk holds": (
+        "seeds = [0]          # one run of each arm for each seed\nepochs = 5",
+        f"seeds = [{', '.join(map(str, range(1000)))}]\nepochs = 1000",
+        "[protocol] epochs: expected at most 10000 of all seeds together; received 1000000: the orders of 60000 samples take 223.5 GiB",
+    ),
+    "more seeds than anybody waits for": (
+        "seeds = [0]",
+        f"seeds = [{', '.join(map(str, range(1001)))}]",
+        "[protocol] seeds: expected at most 1000; received 1001",
+    ),
+    "threads that no machine has": (
+        'threads = "auto"',
+        "threads = 1000000000",
+        f"[protocol] threads: {CORES}; received 1000000000",
+    ),
+    "a variable's name with =": (
+        "JAX_PLATFORMS = ",
+        '"JAX=PLATFORMS" = ',
+        "[backends.jax] cpu_variables.'JAX=PLATFORMS': expected to match pattern '^[A-Za-z_][A-Za-z0-9_]*$'; received 'JAX=PLATFORMS'",
+    ),
+    "a variable's value with NUL": (
+        'JAX_PLATFORMS = "cpu"',
+        'JAX_PLATFORMS = "c\\u0000pu"',
+        "[backends.jax] cpu_variables.JAX_PLATFORMS: expected a value that a process can be given, without NUL; received 'c\\x00pu'",
+    ),
+    "a requirement of two lines": (
+        '"jax==0.10.2", "optax',
+        '"jax==0.10.2\\n-r more", "optax',
+        "[backends.jax] requirements.cpu[0]: expected to match pattern '^[^\\x00-\\x1f\\x7f]+$'; received 'jax==0.10.2\\n-r more'",
+    ),
+    "a name that no file can have": (
+        "[specs.mnist-naive]",
+        f"[specs.{'x' * 65}]",
+        f"[specs.{'x' * 26}…{'x' * 13}]: expected to have at most 64 characters; received '{'x' * 65}'",
+    ),
+    "a value of a million letters, quoted in part": (
+        'activation = "relu"',
+        f'activation = "{"x" * 200_000}"',
+        f"[specs.mnist-mlp] layers[0].activation: expected one of linear, relu, softmax; received '{'x' * 65}…{'x' * 32}'.",
+    ),
+    "an integer of 5,000 digits": (
+        "epochs = 5",
+        f"epochs = {'9' * 5000}",
+        "not valid TOML: a number has too many digits",
+    ),
+    "an integer that cannot be shown": (
+        "seeds = [0]",
+        f"seeds = [0x{'f' * 5000}]",
+        "[protocol] seeds[0]: expected less than 4294967296; received a value that is too large to show (int)",
+    ),
+    "lists in lists in lists": (
+        "seeds = [0]",
+        f"seeds = {'[' * 2000}{']' * 2000}",
+        "not valid TOML: lists or tables are nested too deep",
+    ),
+    "a key of a thousand parts": (
+        "[protocol]",
+        f"[{'a.' * 1000}a]",
+        "expected keys of fewer than 32 parts; received a longer one",
+    ),
     "no TOML": (
         "[protocol]",
         "[protocol",
@@ -354,6 +435,23 @@ def test_an_empty_file_is_told_what_it_must_hold(tmp_path):
 def test_a_file_that_is_not_utf8_is_no_toml(tmp_path):
     (tmp_path / "backends.toml").write_bytes(b"# \xff\n")
     assert refusal(tmp_path / "backends.toml").startswith("backends.toml: not valid TOML: ")
+
+
+def test_a_file_with_more_faults_than_anybody_reads_shows_ten(tmp_path):
+    (tmp_path / "backends.toml").write_text("".join(f"key{number} = 1\n" for number in range(5000)))
+    said = refusal(tmp_path / "backends.toml").splitlines()
+    assert (len(said), said[-1]) == (11, "backends.toml: and 4992 more")
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "large").write_bytes(b"#" * 300_000)
+    said = {file: refusal(file) for file in (tmp_path / "fifo", Path("/dev/zero"), tmp_path, tmp_path / "loop", tmp_path / "large")}
+    reasons = ["expected a regular file"] * 2 + ["Is a directory"] + ["Too many levels of symbolic links", "expected at most 256 KiB"]
+    assert list(said.values()) == [
+        f"{file}: cannot be read ({reason}). Name another file: --config FILE" for file, reason in zip(said, reasons, strict=True)
+    ]
 
 
 def test_a_missing_file_is_named_with_what_to_type(tmp_path):
@@ -452,12 +550,16 @@ def test_an_argument_not_given_leaves_the_file_s_value(real):
 @pytest.mark.parametrize(
     ("argument", "sentence"),
     [
+        (
+            {"epochs": 1000, "seeds": tuple(range(11))},
+            "--epochs: expected at most 10000 of all seeds together; received 11000: the orders of 60000 samples take 2.5 GiB",
+        ),
         ({"epochs": 0}, "--epochs: expected greater than 0; received 0"),
         ({"seeds": (-1,)}, "--seed: expected greater than or equal to 0; received -1"),
         ({"threads": "many"}, f"--threads: {CORES}; received 'many'"),
         ({"time_limit_s": -1.0}, "--time-limit: expected greater than 0; received -1.0"),
     ],
-    ids=["epochs", "seed", "threads", "time-limit"],
+    ids=["both", "epochs", "seed", "threads", "time-limit"],
 )
 def test_an_impossible_argument_is_named_as_typed(real, argument, sentence):
     with pytest.raises(ConfigError) as caught:

@@ -15,7 +15,8 @@ FRAMEWORKS = {"keras", "tensorflow", "jax", "torch", "optax"}
 FILES = sorted(HARNESS.rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
 FLOORS = (  # a room imports lower ones
-    "errors safe scratch; spec inputs textbook; records; launch; judge; report; cli_shared testing; cli_model cli_session cli_quick; "
+    "errors safe scratch; spec inputs textbook; records; launch; judge; report; cli_shared testing; "
+    "cli_model cli_session cli_quick cli_surroundings; "
     "cli_textbook cli_parity cli_bench cli_gate; cli; __main__"
 )
 ROOMS = {room: number for number, floor in enumerate(FLOORS.split(";")) for room in floor.split()}

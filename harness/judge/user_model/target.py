@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import harness
-from harness.errors import ConfigError, choice
+from harness.errors import ConfigError, ConfigMissing, choice, shown
 from harness.spec import config
 from harness.spec.config import Backend, Device
 
@@ -69,12 +69,12 @@ def wanted(
         ConfigError: something to mend and type again; says what.
     """
     try:
-        found = file or config.find(Path.cwd())
-    except ConfigError:
-        found = Path(harness.__file__).parents[1] / "backends.toml"  # the check is of a file elsewhere
-        if not found.is_file():
+        root, whole = config.open_project(file)
+    except ConfigMissing:
+        own = Path(harness.__file__).parents[1] / "backends.toml"  # the check is of a file elsewhere
+        if not own.is_file():
             raise
-    whole = config.load(found)
+        root, whole = config.open_project(own)
     protocol = config.overridden(whole.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s)
     able = {name: backend for name, backend in whole.backends.items() if any(arm.module == TRAINS for arm in backend.arms.values())}
     for name in backends:
@@ -85,7 +85,7 @@ def wanted(
         raise ConfigError(f"backends: expected at least two of {', '.join(able)}; received {', '.join(chosen) or 'none'}")
     limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
     targets = target_of("--model", model), target_of("--batch", batch) if batch else None
-    return Wanted(*targets, chosen, found.resolve().parent, seed, device, protocol.threads, thread_twins, limit_s)
+    return Wanted(*targets, chosen, root, seed, device, protocol.threads, thread_twins, limit_s)
 
 
 def target_of(option: str, text: str) -> Target:
@@ -96,7 +96,7 @@ def target_of(option: str, text: str) -> Target:
     """
     name, colon, function = text.rpartition(":")
     if not colon or not function.isidentifier():
-        raise ConfigError(f"{option}: expected FILE:FUNCTION, as my_model.py:build; received {text!r}")
+        raise ConfigError(f"{option}: expected FILE:FUNCTION, as my_model.py:build; received {shown(text)}")
     file = Path(name).resolve()
     try:
         body = ast.parse(file.read_text(encoding="utf-8")).body
