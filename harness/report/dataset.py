@@ -45,20 +45,20 @@ def overview(parts: Parts, sample: int, name: str, predicted: Predicted) -> Rend
     return Group(
         _arrays(parts),
         _classes(parts),
-        _views(images),
-        _firsts(parts["y_test"][:N_FIRST].tolist(), name, predicted),
+        _slices(images),
+        _predictions(parts["y_test"][:N_FIRST].tolist(), name, predicted),
         Text(f"Training sample {sample}, labelled {labels[sample]}:"),
         picture(images[sample]),
     )
 
 
 def first_predictions(records: Iterable[Record], data_sha256: str) -> dict[str, tuple[int, ...]]:
-    """Return what each arm took the first ten test images for, in its newest finished run on this very dataset.
+    """Return each arm's classes of the first ten test images, in its newest finished run.
 
     Args:
         records: In order of their start, as `harness.records.store.load_all` gives them. One of an
             older harness that kept no predictions is passed over.
-        data_sha256: The dataset's, by content.
+        data_sha256: The dataset's, by content; runs on others are left out.
     """
     return {
         "/".join(record.arm): record.measured.first_predictions
@@ -69,7 +69,7 @@ def first_predictions(records: Iterable[Record], data_sha256: str) -> dict[str, 
 
 
 def picture(image: NDArray[np.uint8]) -> Text:
-    """Return an image (height, width) of 0..255 as text, two columns a pixel."""
+    """Return an image, (height, width) uint8, as text, two columns a pixel."""
     rows = (image.astype(np.int64) * (len(SHADES) - 1) + 127) // 255
     return Text("\n".join("".join(SHADES[shade] * 2 for shade in row).rstrip() for row in rows))
 
@@ -117,8 +117,8 @@ def _classes(parts: Parts) -> Grid:
     return grid
 
 
-def _views(images: NDArray[np.uint8]) -> Grid:
-    """Return the slices that a first lesson on tensors takes, each computed here."""
+def _slices(images: NDArray[np.uint8]) -> Grid:
+    """Return the slices that a first lesson on tensors takes, and their shapes."""
     start = BATCH * NTH
     views = {
         "images[10:100]": images[10:100],
@@ -136,7 +136,7 @@ def _views(images: NDArray[np.uint8]) -> Grid:
     return grid
 
 
-def _firsts(labels: list[int], name: str, predicted: Predicted) -> RenderableType:
+def _predictions(labels: list[int], name: str, predicted: Predicted) -> RenderableType:
     """Return the first test labels and, under them, what each arm predicted for their images."""
     grid = _grid(
         f"first {N_FIRST} test images", "arm", "classes", "predictions[0] == test_labels[0]"
@@ -152,13 +152,8 @@ def _firsts(labels: list[int], name: str, predicted: Predicted) -> RenderableTyp
         )
     if predicted:
         return grid
-    return Group(
-        grid,
-        sentence(
-            f"! no finished run on {name} keeps its predictions. Run: harness train --dataset {name}",
-            "yellow",
-        ),
-    )
+    missing = f"! no finished run on {name} keeps its predictions"
+    return Group(grid, sentence(f"{missing}. Run: harness train --dataset {name}", "yellow"))
 
 
 def _grid(*header: str) -> Grid:

@@ -13,95 +13,82 @@ from harness.records.user_model import BackendParity, ModelParity
 from harness.report.table import sentence
 
 STYLES = {"agrees": "green", "departs": "red", "failed": "red", "no majority": "yellow"}
+STARTS = {"failed": "failed: ", "departs": "departs first at ", "no majority": "no majority: "}
 LEGEND = (
-    "agrees: the outputs of all layers, loss, gradients, optimizer slots and weights of one update are the other backends', to what "
-    "float32 rounding costs this model. margin: how many times the error fits into the gate, at the gate where it fits least."
+    "agrees: the outputs of all layers, loss, gradients, optimizer slots and weights of one update "
+    "are the other backends', to what float32 rounding costs this model. margin: how many times "
+    "the error fits into the gate, at the gate where it fits least."
 )
 
 
 def sentences(parity: ModelParity) -> list[str]:
-    """Return what a check came to, the whole first, then a line for each backend that does not agree."""
-    names = ", ".join(each.backend for each in parity.backends)
+    """Return the verdict of a check, then a line for each backend that does not agree."""
+    names = _names(parity)
     if parity.verdict == "agrees":
         figures = f"{len(parity.compared)} quantities, {parity.n_compared:,} values"
-        margin = (
-            f", margin {parity.margin:.1f} at {parity.tightest}"
-            if parity.margin is not None
-            else ""
-        )
-        return [f"{parity.model}: AGREES on {names}: {figures}{margin}"]
-    bad = [each for each in parity.backends if each.verdict not in ("agrees", "no majority")]
-    said = [f"{parity.model}: {parity.verdict.upper()}, of {names}"]
-    if not bad:  # then all of them say the same
-        return [*said, f"{names}: {parity.backends[0].reason}"]
-    agreeing = [each.backend for each in parity.backends if each.verdict == "agrees"]
-    undecided = [each for each in parity.backends if each.verdict == "no majority"]
-    said += [f"{each.backend} {line(each)}" for each in bad]
-    said += (
-        [f"{' and '.join(each.backend for each in undecided)}: no majority: {undecided[0].reason}"]
-        if undecided
-        else []
-    )
-    return [*said, *([f"{' and '.join(agreeing)} agree"] if len(agreeing) > 1 else [])]
+        if parity.margin is not None:
+            figures += f", margin {parity.margin:.1f} at {parity.tightest}"
+        return [f"{parity.model}: AGREES on {', '.join(names)}: {figures}"]
+    apart = [each for each in parity.backends if each.verdict in ("failed", "departs")]
+    found = [f"{parity.model}: {parity.verdict.upper()}, of {', '.join(names)}"]
+    if not apart:  # then all of them have the same reason
+        return [*found, f"{', '.join(names)}: {parity.backends[0].reason}"]
+    found += [f"{each.backend} {reason_of(each)}" for each in apart]
+    reason = next((each.reason for each in parity.backends if each.verdict == "no majority"), "")
+    if reason:
+        found.append(f"{' and '.join(_names(parity, 'no majority'))}: no majority: {reason}")
+    agreeing = _names(parity, "agrees")
+    return [*found, f"{' and '.join(agreeing)} agree"] if len(agreeing) > 1 else found
 
 
-def line(each: BackendParity) -> str:
-    """Return what is said of one backend that does not agree."""
-    return {
-        "failed": "failed: ",
-        "departs": "departs first at ",
-        "no majority": "no majority: ",
-    }.get(each.verdict, "") + each.reason
+def _names(parity: ModelParity, verdict: str = "") -> list[str]:
+    """Return the names of the backends with that verdict, or of all of them."""
+    return [each.backend for each in parity.backends if verdict in ("", each.verdict)]
+
+
+def reason_of(each: BackendParity) -> str:
+    """Return why one backend does not agree."""
+    return STARTS.get(each.verdict, "") + each.reason
 
 
 def terminal(parity: ModelParity) -> RenderableType:
     """Return what a terminal shows: a line for each backend, then the sentences."""
     batch = f"batch {parity.batch}" if parity.batch else f"batch drawn from seed {parity.seed}"
-    title = f"parity of {parity.model}: {parity.n_parameters:,} weights, {parity.n_samples} samples, {batch}"
+    sizes = f"{parity.n_parameters:,} weights, {parity.n_samples} samples"
+    title = f"parity of {parity.model}: {sizes}, {batch}"
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("backend", "version", "keras", "device", "verdict"):
         grid.add_column(name)
     for each in parity.backends:
         versions = each.versions.get("framework_version", "-"), each.versions.get("keras", "-")
-        grid.add_row(
-            each.backend,
-            *versions,
-            each.device or "-",
-            Text(each.verdict.upper(), style=STYLES[each.verdict]),
-        )
-    said = sentences(parity)
-    shown: list[RenderableType] = [
-        sentence(title, "bold"),
-        grid,
-        sentence(said[0], STYLES[parity.verdict]),
-    ]
-    shown += [sentence(text, "red") for text in said[1:]]
+        verdict = Text(each.verdict.upper(), style=STYLES[each.verdict])
+        grid.add_row(each.backend, *versions, each.device or "-", verdict)
+    first, *others = sentences(parity)
+    shown: list[RenderableType] = [sentence(title, "bold"), grid]
+    shown += [sentence(first, STYLES[parity.verdict])]
+    shown += [sentence(text, "red") for text in others]
     shown += [sentence(f"! {remark}", "yellow") for remark in parity.remarks]
     return Group(*shown, *([sentence(LEGEND, "dim")] if parity.verdict == "agrees" else []))
 
 
 def junit(parity: ModelParity) -> str:
-    """Return JUnit XML: a test case a backend, for a CI that shows it."""
+    """Return JUnit XML with a test case for each backend."""
     n_errors = sum(each.verdict == "failed" for each in parity.backends)
     n_failures = sum(each.verdict in ("departs", "no majority") for each in parity.backends)
-    counts = {
-        "tests": str(len(parity.backends)),
-        "failures": str(n_failures),
-        "errors": str(n_errors),
-    }
-    whole = ET.Element("testsuites", counts)
-    more = {
-        "name": f"parity {parity.model}",
-        "time": f"{parity.total_s:.3f}",
-        "timestamp": parity.started_at,
-    }
-    suite = ET.SubElement(whole, "testsuite", {**more, **counts})
+    numbers = {"tests": len(parity.backends), "failures": n_failures, "errors": n_errors}
+    counts = {name: str(number) for name, number in numbers.items()}
+    name, seconds = f"parity {parity.model}", f"{parity.total_s:.3f}"
+    suites = ET.Element("testsuites", counts)
+    suite = ET.SubElement(
+        suites,
+        "testsuite",
+        {"name": name, "time": seconds, "timestamp": parity.started_at} | counts,
+    )
     for each in parity.backends:
-        case = ET.SubElement(
-            suite, "testcase", classname=f"parity.{parity.model}", name=each.backend
-        )
+        names = {"classname": f"parity.{parity.model}", "name": each.backend}
+        case = ET.SubElement(suite, "testcase", names)
         if each.verdict != "agrees":
             tag = "error" if each.verdict == "failed" else "failure"
-            ET.SubElement(case, tag, message=line(each)).text = "\n".join(sentences(parity))
-    ET.indent(whole)
-    return ET.tostring(whole, encoding="unicode", xml_declaration=True) + "\n"
+            ET.SubElement(case, tag, message=reason_of(each)).text = "\n".join(sentences(parity))
+    ET.indent(suites)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"

@@ -263,7 +263,7 @@ def _draw_labels(random: np.random.Generator, loss: str, shape: tuple[int, ...])
 
 
 def _module(file: str) -> Any:
-    """Return a user's file as a module, run once; what lies beside it can be imported, as `python FILE` lets it."""
+    """Return a user's file as a module, run once; it can import what is beside it."""
     name = f"user_{Path(file).stem}"
     if name in sys.modules and sys.modules[name].__file__ == file:
         return sys.modules[name]
