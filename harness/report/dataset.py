@@ -81,14 +81,12 @@ def write_sheet(parts: Parts, file: Path) -> None:
         DataError: the file cannot be written.
     """
     images, labels = parts["x_train"], parts["y_train"]
-    rows = [
-        np.hstack(list(images[np.flatnonzero(labels == label)[:10]])) for label in range(N_CLASSES)
-    ]
+    places = [np.flatnonzero(labels == label)[:10] for label in range(N_CLASSES)]
+    rows = [np.hstack(list(images[several])) for several in places]
     sheet = Image.fromarray(255 - np.vstack(rows))  # dark on light, as on paper
+    sheet = sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST)
     try:
-        sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST).save(
-            file, format="PNG"
-        )
+        sheet.save(file, format="PNG")
     except OSError as error:
         raise DataError(f"--png: {file}: cannot be written ({error.strerror})") from None
 
@@ -97,16 +95,8 @@ def _arrays(parts: Parts) -> Grid:
     grid = _grid("array", "rank", "shape", "dtype", "lowest", "highest", "mean")
     for name in PARTS:
         array = parts[name]
-        cells = (
-            name,
-            array.ndim,
-            array.shape,
-            array.dtype,
-            array.min(),
-            array.max(),
-            f"{array.mean():.3f}",
-        )
-        grid.add_row(*map(str, cells))
+        values = array.min(), array.max(), f"{array.mean():.3f}"
+        grid.add_row(name, *map(str, (array.ndim, array.shape, array.dtype, *values)))
     return grid
 
 
@@ -119,16 +109,14 @@ def _classes(parts: Parts) -> Grid:
 
 def _slices(images: NDArray[np.uint8]) -> Grid:
     """Return the slices that a first lesson on tensors takes, and their shapes."""
-    start = BATCH * NTH
+    start, last = BATCH * NTH, len(images) // BATCH * BATCH
     views = {
         "images[10:100]": images[10:100],
         "images[:, 14:, 14:]  (bottom-right 14x14)": images[:, 14:, 14:],
         "images[:, 7:-7, 7:-7]  (centred 14x14)": images[:, 7:-7, 7:-7],
         f"images[:{BATCH}]  (first batch)": images[:BATCH],
         f"images[{start}:{start + BATCH}]  (batch n={NTH})": images[start : start + BATCH],
-        f"images[{len(images) // BATCH * BATCH}:]  (last batch)": images[
-            len(images) // BATCH * BATCH :
-        ],
+        f"images[{last}:]  (last batch)": images[last:],
     }
     grid = _grid("slice of x_train", "shape")
     for name, view in views.items():
@@ -138,18 +126,13 @@ def _slices(images: NDArray[np.uint8]) -> Grid:
 
 def _predictions(labels: list[int], name: str, predicted: Predicted) -> RenderableType:
     """Return the first test labels and, under them, what each arm predicted for their images."""
-    grid = _grid(
-        f"first {N_FIRST} test images", "arm", "classes", "predictions[0] == test_labels[0]"
-    )
+    title, first = f"first {N_FIRST} test images", "predictions[0] == test_labels[0]"
+    grid = _grid(title, "arm", "classes", first)
     grid.add_row(Text(f"test_labels[:{N_FIRST}]"), "", " ".join(map(str, labels)), "")
     for arm, classes in predicted.items():
         first = f"{classes[0]} == {labels[0]}: {classes[0] == labels[0]}"
-        grid.add_row(
-            Text(f"predictions.argmax(1)[:{N_FIRST}]"),
-            Text(arm),
-            " ".join(map(str, classes)),
-            first,
-        )
+        cells = Text(f"predictions.argmax(1)[:{N_FIRST}]"), Text(arm), " ".join(map(str, classes))
+        grid.add_row(*cells, first)
     if predicted:
         return grid
     missing = f"! no finished run on {name} keeps its predictions"

@@ -51,7 +51,7 @@ def settings() -> dict[str, Any]:
 
 
 def fit_input(array: NDArray[Any]) -> Any:
-    """Return what Keras's `fit` converts a NumPy array, (n, ...) of any dtype, to: on JAX, the array itself."""
+    """Return what Keras's `fit` converts an array, (n, ...) of any dtype, to: on JAX, itself."""
     return array
 
 

@@ -51,7 +51,7 @@ def settings() -> dict[str, Any]:
 
 
 def fit_input(array: NDArray[Any]) -> Any:
-    """Return what Keras's `fit` converts a NumPy array, (n, ...) of any dtype, to: a tensor on the CPU.
+    """Return what Keras's `fit` converts an array, (n, ...) of any dtype, to: a CPU tensor.
 
     **Differs**: the conversion copies; for a `fit` an epoch that is a copy an epoch, which a `fit`
     of five makes once.

@@ -48,10 +48,7 @@ def settings() -> dict[str, Any]:
 
 
 def fit_input(array: NDArray[Any]) -> Any:
-    """Return what Keras's `fit` converts a NumPy array, (n, ...) of any dtype, to: on PyTorch, the array itself.
-
-    Its DataLoader converts batch by batch.
-    """
+    """Return what Keras's `fit` converts an array (n, ...) of any dtype to: on PyTorch, itself."""
     return array
 
 

@@ -128,11 +128,10 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
     """
     idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
     activations = tuple(layer.activation for layer in spec.layers[:-1])
-    losses, make_update, make_train = LOSSES[spec.loss_form], keras_update, compiled_loop
+    losses, make_train = LOSSES[spec.loss_form], compiled_loop
     if idiomatic:
-        losses = optax.losses.softmax_cross_entropy_with_integer_labels
-        make_update, make_train = optax_update, python_loop
-    start, update = make_update(spec.optimizer)
+        losses, make_train = optax.losses.softmax_cross_entropy_with_integer_labels, python_loop
+    start, update = (optax_update if idiomatic else keras_update)(spec.optimizer)
 
     def mean_loss(weights: Any, images: Any, labels: Any) -> tuple[Any, Any]:
         logits = forward(weights, images, activations)
@@ -140,10 +139,10 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
 
     def step(carry: Any, batch: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
         images, labels = batch
-        differentiate = jax.value_and_grad(mean_loss, has_aux=True)
-        (average_loss, n_correct), gradients = differentiate(carry["weights"], images, labels)
-        new, optimizer = update(carry["weights"], gradients, carry["optimizer"])
-        carry = {"weights": new, "optimizer": optimizer, "n_updates": carry["n_updates"] + 1}
+        differentiate, weights = jax.value_and_grad(mean_loss, has_aux=True), carry["weights"]
+        (average_loss, n_correct), gradients = differentiate(weights, images, labels)
+        weights, optimizer = update(weights, gradients, carry["optimizer"])
+        carry = {"weights": weights, "optimizer": optimizer, "n_updates": carry["n_updates"] + 1}
         return carry, (average_loss * len(labels), n_correct)
 
     def outputs(weights: Any, images: Any) -> Any:
