@@ -84,6 +84,7 @@ def loss_from_logits(logits: Any, labels: Any) -> Any:
     return -jnp.sum(jax.nn.one_hot(labels, logits.shape[1]) * jax.nn.log_softmax(logits), axis=1)
 
 
+OPTAX_LOSS = optax.losses.softmax_cross_entropy_with_integer_labels
 LOSSES = {"probs": loss_from_probabilities, "logits": loss_from_logits}
 
 
@@ -128,9 +129,7 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
     """
     idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
     activations = tuple(layer.activation for layer in spec.layers[:-1])
-    losses, make_train = LOSSES[spec.loss_form], compiled_loop
-    if idiomatic:
-        losses, make_train = optax.losses.softmax_cross_entropy_with_integer_labels, python_loop
+    losses = OPTAX_LOSS if idiomatic else LOSSES[spec.loss_form]
     start, update = (optax_update if idiomatic else keras_update)(spec.optimizer)
 
     def mean_loss(weights: Any, images: Any, labels: Any) -> tuple[Any, Any]:
@@ -155,7 +154,7 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
         names=tuple(weights),
         settings=None if idiomatic else spec.optimizer,
         start=start,
-        train=make_train(step, spec.batch_size),
+        train=(python_loop if idiomatic else compiled_loop)(step, spec.batch_size),
         predict=jax.jit(outputs),
         n_compiles=framework.watch_compiles(None),
     )
