@@ -57,7 +57,7 @@ def first_predictions(records: Iterable[Record], data_sha256: str) -> dict[str, 
 
     Args:
         records: In order of their start, as `harness.records.store.load_all` gives them. One of an
-            older harness that kept no predictions is passed over.
+            older harness that kept no predictions is left out.
         data_sha256: The dataset's, by content; runs on others are left out.
     """
     return {

@@ -139,7 +139,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What both forms of one operation took, over several repetitions of so many rounds."""
+    """What both forms of one operation took, over several repetitions of some rounds."""
 
     pair: Pair
     rounds: int
