@@ -67,8 +67,8 @@ class Batches:
 def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
     """Return the spec's model with those weights, compiled with the options asked for.
 
-    **Differs**: `steps_per_execution` is the number of updates in one program on TensorFlow and JAX;
-    PyTorch raises above 1.
+    **Differs**: `steps_per_execution` is the number of updates in one program on TensorFlow and
+    JAX; PyTorch raises above 1.
 
     Args:
         spec: layers, loss form, optimizer, batch size.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.spec.config import Spec
 
 Way = Callable[[int], Any]
-"""Begins a given number of rounds of one thing and returns the last one's result, which may be a promise."""
+"""Begins a number of rounds of one thing and returns the last result, perhaps a promise."""
 Product = tuple[int, int, int, str]
 """(m, k, n) of an (m, k) by a (k, n) matrix, and how each lies in memory: "n" as it is, "t"
 transposed."""
