@@ -1,4 +1,4 @@
-"""The front door's side entrance: `harness textbook`, what a textbook works out before its first training run.
+"""The command `harness textbook`: what a textbook computes before its first training run.
 
 Modules are imported inside the verbs, so that `harness --help` answers at once.
 """
@@ -17,19 +17,15 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="What a textbook works out by hand: summary, loops, gradients, momentum; one step four ways.",
-)
+SPEC = "As in backends.toml; its first where none is named."
+ROUNDS = "Of add + relu on (20, 100); the others take a tenth of them."
+HELP = "What a textbook works out by hand: summary, loops, gradients, momentum; one step four ways."
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
 
 
 @app.command()
 def summary(
-    spec: Annotated[
-        str | None, typer.Option(help="As in backends.toml; its first where none is named.")
-    ] = None,
-    config: ConfigOption = None,
+    spec: Annotated[str | None, typer.Option(help=SPEC)] = None, config: ConfigOption = None
 ) -> None:
     """Show a spec's model layer by layer: type, output shape, parameters."""
     from harness.inputs.datasets import SHAPES
@@ -38,22 +34,14 @@ def summary(
 
     name, wanted = configured(config)[1].spec(spec)
     n_inputs = math.prod(SHAPES["x_train"][1:])
-    rows = rows_of(
-        n_inputs, [(layer.name, layer.units, layer.activation) for layer in wanted.layers]
-    )
+    layers = [(layer.name, layer.units, layer.activation) for layer in wanted.layers]
+    rows = rows_of(n_inputs, layers)
     _show(textbook.summary(name, n_inputs, rows))
 
 
 @app.command()
 def ops(
-    rounds: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=100_000,
-            help="Of add + relu on (20, 100); the others take a tenth of them.",
-        ),
-    ] = 1000,
+    rounds: Annotated[int, typer.Option(min=1, max=100_000, help=ROUNDS)] = 1000,
     repetitions: Annotated[
         int, typer.Option(min=1, max=1000, help="Of all rounds, in each form.")
     ] = 5,
@@ -67,19 +55,16 @@ def ops(
 
 @app.command()
 def gradients(config: ConfigOption = None) -> None:
-    """Have TensorFlow, JAX and PyTorch derive what paper can; exit code 1 where one is wrong or does not answer."""
+    """Have TensorFlow, JAX and PyTorch derive what paper can; exit code 1 where one is wrong."""
     from harness.launch import ask
     from harness.report import textbook
     from harness.spec.config import WORKER
     from harness.textbook.gradients import faults
 
-    root, whole = configured(config)
+    root, settings = configured(config)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}
-    answers = {
-        name: ask.gradients(name, backend, root)
-        for name, backend in whole.backends.items()
-        if name in able
-    }
+    chosen = {name: settings.backends[name] for name in settings.backends if name in able}
+    answers = {name: ask.gradients(name, backend, root) for name, backend in chosen.items()}
     _show(textbook.gradients(answers))
     if any(faults(answer) for answer in answers.values()):
         raise typer.Exit(1)
@@ -87,7 +72,7 @@ def gradients(config: ConfigOption = None) -> None:
 
 @app.command()
 def momentum() -> None:
-    """Descend a loss with two valleys, without momentum and with it: only one path leaves the first valley."""
+    """Descend a loss with two valleys: only with momentum, the path leaves the first valley."""
     from harness.report import textbook
     from harness.textbook.momentum import loss, two_paths
 
@@ -98,7 +83,7 @@ def momentum() -> None:
 def page(
     output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
-    """Print the page for teachers: one training step four ways, beside the Keras lines that do the same."""
+    """Print the page for teachers: one training step four ways, beside the same in Keras."""
     from harness.errors import StoreError
     from harness.textbook.page import render
 

@@ -50,7 +50,7 @@ def dataset_digest(parts: Mapping[str, NDArray[np.generic]]) -> str:
 
 
 def weights_digest(weights: Mapping[str, NDArray[np.generic]]) -> str:
-    """Return one digest of named weights: name, shape, dtype and bytes of each, in the order given."""
+    """Return one digest of named weights: name, shape, dtype and bytes of each, in their order."""
     digest = hashlib.sha256()
     for name, value in weights.items():
         digest.update(f"{name} {value.shape} {value.dtype} {sha256(value)}\n".encode())

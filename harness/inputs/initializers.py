@@ -1,4 +1,4 @@
-"""Initial weights of a Dense stack, from any generator of uniform numbers: NumPy's, or a framework's own."""
+"""Initial weights of a Dense stack, from any generator of uniform numbers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def initial_weights(
     layers: Sequence[tuple[str, int]],
     initializer: str = "glorot_uniform",
 ) -> Weights:
-    """Return the initial weights of a Dense stack, kernels and biases drawn in the order of the layers.
+    """Return the initial weights of a Dense stack, drawn in the order of the layers.
 
     Args:
         draw: the generator.

@@ -114,9 +114,14 @@ def _names(arms: Arms) -> dict[Arm, str]:
         lambda arm: f"{arm.backend}/{arm.implementation} on {arm.device}",
         lambda arm: f"{arm.backend}/{arm.implementation} {arm.framework_version} on {arm.device}",
         lambda arm: f"{arm.backend}/{arm.implementation} {arm.framework_version} on {arm.device} ({arm.asked})",
+        lambda arm: f"{arm.backend}/{arm.implementation} {arm.framework_version} on {arm.device} ({arm.asked}, {_content(arm)})",
     ]
     used = [Counter(map(form, arms)) for form in forms]
     return {arm: next(form(arm) for form, times in zip(forms, used, strict=True) if times[form(arm)] == 1) for arm in arms}
+
+
+def _content(arm: Arm) -> str:
+    return f"content {arm.environment_sha256[:8]}" if arm.environment_sha256 else "content unknown"
 
 
 def _steady(runs: Sequence[Record]) -> list[float]:

@@ -14,11 +14,11 @@ from harness.judge.effect import from_positive, judged, over_generations, too_fe
 from harness.judge.family import Family, family_of, pairs_of
 from harness.judge.lead import Line, Rival, break_even, reigns, sentence, unchecked, with_fit
 from harness.judge.limit import limit_s
-from harness.judge.numbers import NOT_CHECKED, accuracies_of, paired_accuracy, why_other_numbers
+from harness.judge.numbers import accuracies_of, paired_accuracy, why_other_numbers
 from harness.judge.paired import Counted, counted
 from harness.judge.statistics import Equivalence, Interval
 from harness.records.bench import Bench, End, Entrant, Rates, original_of
-from harness.records.parity import Parity, Verdicts, verdict_in, verdicts_of
+from harness.records.parity import NOT_CHECKED, Parity, Verdicts, verdict_in, verdicts_of
 
 FIT = "keras"  # the implementation
 Verdict = Literal["baseline", "faster", "slower", "same", "inconclusive", "set aside"]

@@ -10,7 +10,6 @@ from harness.records.bench import Bench, End, Entrant
 from harness.records.parity import Parity, Verdicts, verdict_in, verdicts_of
 
 MARGIN = 0.0025  # of test accuracy: a quarter of a point
-NOT_CHECKED = "not checked"
 
 
 def accuracies_of(ends: Iterable[End], name: str) -> dict[int, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.judge.answer import BARRED, Answer, Candidate
+from harness.records.parity import AGREES, AGREES_QUICK
 from harness.report.fitting import number, span
 
 N_FOR_AN_INTERVAL = 6
@@ -43,13 +44,17 @@ def _first(answer: Answer) -> str:
 
 def _same(candidates: Sequence[Candidate]) -> str:
     """Return what is known of the models: is it still the same one?"""
-    agree = [each.name for each in candidates if each.parity == "agrees"]
-    unknown = [each.name for each in candidates if each.parity != "agrees"]
+    agree = [each for each in candidates if each.parity in (AGREES, AGREES_QUICK)]
+    unknown = [each.name for each in candidates if each not in agree]
+    quick = any(each.parity == AGREES_QUICK for each in agree)
     if not unknown:
         there = "on each of them" if len(agree) > 1 else "there"
-        return f"it is the same model {there}, every update being the float64 referee's to what float32 rounding costs"
+        which = "every update that the quick check looked at" if quick else "every update"
+        more = " (nox -s parity looks at more)" if quick else ""
+        return f"it is the same model {there}, {which} being the float64 referee's to what float32 rounding costs{more}"
     asked = f"whether it is the same model on {_listed(unknown)} has not been checked (nox -s parity does)"
-    return f"{asked}, and {_listed(agree)} {'agrees' if len(agree) == 1 else 'agree'} with the referee" if agree else asked
+    agreeing = f"{_listed([each.name for each in agree])} {'agrees' if len(agree) == 1 else 'agree'}"
+    return f"{asked}, and {agreeing} with the referee{' by the quick check' if quick else ''}" if agree else asked
 
 
 def _why(barred: Candidate, answer: Answer) -> str:

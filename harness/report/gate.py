@@ -12,9 +12,9 @@ from rich.console import Group, RenderableType
 
 from harness.judge.gate import Gate
 from harness.judge.lead import unchecked
-from harness.judge.numbers import NOT_CHECKED
 from harness.judge.regression import Change
 from harness.judge.statistics import Interval
+from harness.records.parity import NOT_CHECKED
 from harness.report.bench import plain
 from harness.report.fitting import NONE, Fitting, Sentence, columns_of, span
 from harness.report.table import bar

@@ -13,47 +13,57 @@ from harness.safe import attributes, for_xml, short
 
 HEADER = ("backend", "version", "keras", "device", "verdict")
 STYLES = {"agrees": "green", "departs": "red", "failed": "red", "no majority": "yellow"}
+STARTS = {"failed": "failed: ", "departs": "departs first at ", "no majority": "no majority: "}
 LEGEND = (
-    "agrees: the outputs of all layers, loss, gradients, optimizer slots and weights of one update are the other backends', to what "
-    "float32 rounding costs this model. margin: how many times the error fits into the gate, at the gate where it fits least."
+    "agrees: the outputs of all layers, loss, gradients, optimizer slots and weights of one update "
+    "are the other backends', to what float32 rounding costs this model. margin: how many times "
+    "the error fits into the gate, at the gate where it fits least."
 )
 
 
 def sentences(parity: ModelParity) -> list[str]:
-    """Return what a check came to, the whole first, then a line for each backend that does not agree."""
-    names = ", ".join(each.backend for each in parity.backends)
+    """Return the verdict of a check, then a line for each backend that does not agree."""
+    names = _names(parity)
     if parity.verdict == "agrees":
         figures = f"{len(parity.compared)} quantities, {parity.n_compared:,} values"
-        margin = (
-            f", margin {parity.margin:.1f} at {parity.tightest}"
-            if parity.margin is not None
-            else ""
-        )
-        return [f"{parity.model}: AGREES on {names}: {figures}{margin}"]
-    bad = [each for each in parity.backends if each.verdict not in ("agrees", "no majority")]
-    said = [f"{parity.model}: {parity.verdict.upper()}, of {names}"]
-    if not bad:  # then all of them say the same
-        return [*said, f"{names}: {short(parity.backends[0].reason)}"]
-    agreeing = [each.backend for each in parity.backends if each.verdict == "agrees"]
-    undecided = [each for each in parity.backends if each.verdict == "no majority"]
-    said += [f"{each.backend} {line(each)}" for each in bad]
-    said += [f"{' and '.join(each.backend for each in undecided)}: no majority: {short(undecided[0].reason)}"] if undecided else []
-    return [*said, *([f"{' and '.join(agreeing)} agree"] if len(agreeing) > 1 else [])]
+        if parity.margin is not None:
+            figures += f", margin {parity.margin:.1f} at {parity.tightest}"
+        return [f"{parity.model}: AGREES on {', '.join(names)}: {figures}"]
+    apart = [each for each in parity.backends if each.verdict in ("failed", "departs")]
+    found = [f"{parity.model}: {parity.verdict.upper()}, of {', '.join(names)}"]
+    if not apart:  # then all of them have the same reason
+        return [*found, f"{', '.join(names)}: {short(parity.backends[0].reason)}"]
+    found += [f"{each.backend} {reason_of(each)}" for each in apart]
+    reason = next((each.reason for each in parity.backends if each.verdict == "no majority"), "")
+    if reason:
+        found.append(f"{' and '.join(_names(parity, 'no majority'))}: no majority: {short(reason)}")
+    agreeing = _names(parity, "agrees")
+    return [*found, f"{' and '.join(agreeing)} agree"] if len(agreeing) > 1 else found
 
 
-def line(each: BackendParity) -> str:
-    """Return what is said of one backend that does not agree."""
-    return {"failed": "failed: ", "departs": "departs first at ", "no majority": "no majority: "}.get(each.verdict, "") + short(each.reason)
+def _names(parity: ModelParity, verdict: str = "") -> list[str]:
+    """Return the names of the backends with that verdict, or of all of them."""
+    return [each.backend for each in parity.backends if verdict in ("", each.verdict)]
+
+
+def reason_of(each: BackendParity) -> str:
+    """Return why one backend does not agree."""
+    return STARTS.get(each.verdict, "") + short(each.reason)
 
 
 def terminal(parity: ModelParity) -> RenderableType:
     """Return what a terminal shows: a line for each backend, then the sentences."""
     batch = f"batch {parity.batch}" if parity.batch else f"batch drawn from seed {parity.seed}"
-    title = f"parity of {parity.model}: {parity.n_parameters:,} weights, {parity.n_samples} samples, {batch}"
+    sizes = f"{parity.n_parameters:,} weights, {parity.n_samples} samples"
+    title = f"parity of {parity.model}: {sizes}, {batch}"
     columns = columns_of(HEADER, HEADER, ("version", "device", "keras"))
-    said = sentences(parity)
-    shown: list[RenderableType] = [Sentence(title, "bold"), Fitting(columns, tuple(map(_row, parity.backends)))]
-    shown += [Sentence(said[0], STYLES[parity.verdict]), *(Sentence(text, "red") for text in said[1:])]
+    first, *others = sentences(parity)
+    shown: list[RenderableType] = [
+        Sentence(title, "bold"),
+        Fitting(columns, tuple(map(_row, parity.backends))),
+        Sentence(first, STYLES[parity.verdict]),
+    ]
+    shown += [Sentence(text, "red") for text in others]
     shown += [Sentence(f"! {short(remark)}", "yellow") for remark in parity.remarks]
     return Group(*shown, *([Sentence(LEGEND, "dim")] if parity.verdict == "agrees" else []))
 
@@ -65,23 +75,24 @@ def _row(each: BackendParity) -> tuple[str | Text, ...]:
 
 
 def junit(parity: ModelParity) -> str:
-    """Return JUnit XML: a test case a backend, for a CI that shows it."""
+    """Return JUnit XML with a test case for each backend."""
     n_errors = sum(each.verdict == "failed" for each in parity.backends)
     n_failures = sum(each.verdict in ("departs", "no majority") for each in parity.backends)
-    counts = {
-        "tests": str(len(parity.backends)),
-        "failures": str(n_failures),
-        "errors": str(n_errors),
-    }
-    whole = ET.Element("testsuites", counts)
-    more = {"name": f"parity {parity.model}", "time": f"{parity.total_s:.3f}", "timestamp": parity.started_at}
-    suite = ET.SubElement(whole, "testsuite", {**attributes(more), **counts})
+    numbers = {"tests": len(parity.backends), "failures": n_failures, "errors": n_errors}
+    counts = {name: str(number) for name, number in numbers.items()}
+    name, seconds = f"parity {parity.model}", f"{parity.total_s:.3f}"
+    suites = ET.Element("testsuites", counts)
+    suite = ET.SubElement(
+        suites,
+        "testsuite",
+        attributes({"name": name, "time": seconds, "timestamp": parity.started_at}) | counts,
+    )
     for each in parity.backends:
-        named = {"classname": f"parity.{parity.model}", "name": each.backend}
-        case = ET.SubElement(suite, "testcase", attributes(named))
+        names = {"classname": f"parity.{parity.model}", "name": each.backend}
+        case = ET.SubElement(suite, "testcase", attributes(names))
         if each.verdict != "agrees":
             tag = "error" if each.verdict == "failed" else "failure"
-            message = attributes({"message": line(each)})
+            message = attributes({"message": reason_of(each)})
             ET.SubElement(case, tag, message).text = for_xml("\n".join(sentences(parity)))
-    ET.indent(whole)
-    return ET.tostring(whole, encoding="unicode", xml_declaration=True) + "\n"
+    ET.indent(suites)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"

@@ -1,1 +1,1 @@
-"""RETELLS: what a textbook works out before its first training run, small enough to follow by hand. NumPy only."""
+"""What a textbook computes on paper before its first training run."""

@@ -1,4 +1,4 @@
-"""Gradients small enough for paper: what a computation graph must give, and how an answer differs from it.
+"""Gradients small enough for paper: what they must be, and how an answer differs.
 
 The answers come from harness/worker/gradients, a module for each framework that derives by itself.
 All figures are whole numbers, which float32 holds exactly: an answer is equal, or it is wrong.
@@ -24,7 +24,7 @@ GIVEN = "x = 2, W = 3, b = 1; in x @ W + b, x = [[1, 2], [3, 4]]"
 
 
 def faults(answer: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each quantity that is not exactly what it must be; or why there is no answer ("refused")."""
+    """Return a sentence for each quantity that is wrong, or why there is no answer ("refused")."""
     if "refused" in answer:
         return [str(answer["refused"])]
     return [

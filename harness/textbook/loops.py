@@ -1,4 +1,4 @@
-"""Tensor operations spelled out as Python loops, each beside its NumPy counterpart, and what the loops cost.
+"""Tensor operations as Python loops, each beside its NumPy counterpart, and what the loops cost.
 
 Every function refuses arrays whose shapes do not fit, and leaves the caller's arrays as they are.
 
@@ -18,15 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
-PUBLISHED_ROUNDS, PUBLISHED_NAIVE_S, PUBLISHED_VECTORISED_S = (
-    1000,
-    2.45,
-    0.02,
-)  # chapter 2, add + relu on (20, 100)
+# Of add + relu on (20, 100).
+PUBLISHED_ROUNDS, PUBLISHED_NAIVE_S, PUBLISHED_VECTORISED_S = 1000, 2.45, 0.02
 
 
 def naive_relu(x: Floats) -> Floats:
-    """Return max(x, 0), element by element, for x (m, n).
+    """Return max(x, 0), element by element, for floats x (m, n).
 
     Raises:
         ValueError: x is no matrix.
@@ -40,7 +37,7 @@ def naive_relu(x: Floats) -> Floats:
 
 
 def naive_add(x: Floats, y: Floats) -> Floats:
-    """Return x + y, element by element, for x and y (m, n).
+    """Return x + y, element by element, for floats x and y (m, n).
 
     Raises:
         ValueError: they are not two matrices of one shape.
@@ -54,7 +51,7 @@ def naive_add(x: Floats, y: Floats) -> Floats:
 
 
 def naive_add_matrix_and_vector(x: Floats, y: Floats) -> Floats:
-    """Return x + y with y broadcast over the rows, for x (m, n) and y (n,).
+    """Return x + y with y broadcast over the rows, for floats x (m, n), y (n,).
 
     Raises:
         ValueError: y is no vector with an element for each column of x.
@@ -69,7 +66,7 @@ def naive_add_matrix_and_vector(x: Floats, y: Floats) -> Floats:
 
 
 def naive_vector_dot(x: Floats, y: Floats) -> float:
-    """Return the sum of x[i] * y[i] from the first to the last, for x and y (n,).
+    """Return the sum of x[i] * y[i] from the first to the last, for floats x and y (n,).
 
     **Differs**: `x @ y` asks a BLAS, which sums in an order of its own; the two agree to rounding,
     not to the last bit.
@@ -77,9 +74,8 @@ def naive_vector_dot(x: Floats, y: Floats) -> float:
     Raises:
         ValueError: they are not two vectors of one length.
     """
-    _expect(
-        x.ndim == 1 and x.shape == y.shape, "naive_vector_dot", "two vectors of one length", x, y
-    )
+    fits = x.ndim == 1 and x.shape == y.shape
+    _expect(fits, "naive_vector_dot", "two vectors of one length", x, y)
     z = 0.0
     for i in range(x.shape[0]):
         z += x[i] * y[i]
@@ -87,7 +83,7 @@ def naive_vector_dot(x: Floats, y: Floats) -> float:
 
 
 def naive_matrix_vector_dot(x: Floats, y: Floats) -> Floats:
-    """Return the dot product of each row of x with y, for x (m, n) and y (n,).
+    """Return the dot product of each row of x with y, for floats x (m, n) and y (n,).
 
     Raises:
         ValueError: y is no vector with an element for each column of x.
@@ -102,7 +98,7 @@ def naive_matrix_vector_dot(x: Floats, y: Floats) -> Floats:
 
 
 def naive_matrix_dot(x: Floats, y: Floats) -> Floats:
-    """Return the dot product of each row of x with each column of y, for x (m, n) and y (n, k).
+    """Return the dot product of each row of x with each column of y, for floats x (m, n), y (n, k).
 
     Raises:
         ValueError: y is no matrix with a row for each column of x.
@@ -118,9 +114,8 @@ def naive_matrix_dot(x: Floats, y: Floats) -> Floats:
 
 def _expect(fits: bool, where: str, wanted: str, *received: Floats) -> None:
     if not fits:
-        raise ValueError(
-            f"{where}: expected {wanted}; received {' and '.join(str(array.shape) for array in received)}"
-        )
+        shapes = " and ".join(str(array.shape) for array in received)
+        raise ValueError(f"{where}: expected {wanted}; received {shapes}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +139,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What both forms of one operation took, over several repetitions of so many rounds."""
+    """What both forms of one operation took, over several repetitions of some rounds."""
 
     pair: Pair
     rounds: int
@@ -155,7 +150,7 @@ class Timing:
 
 
 def relu(x: Floats) -> Floats:
-    """Return max(x, 0), element by element."""
+    """Return max(x, 0), element by element, for floats x of any shape."""
     return np.maximum(x, 0)
 
 
@@ -198,9 +193,7 @@ def measure(
 def _timed(pair: Pair, rounds: int, repetitions: int, clock: Callable[[], float]) -> Timing:
     random = np.random.default_rng(0)
     arguments = [random.standard_normal(shape) for shape in pair.shapes]
-    difference = float(
-        np.max(np.abs(pair.naive(*arguments) - pair.vectorised(*arguments)))
-    )  # and both are warm
+    difference = float(np.max(np.abs(pair.naive(*arguments) - pair.vectorised(*arguments))))
     naive_s: list[float] = []
     vectorised_s: list[float] = []
     turns = [(pair.naive, naive_s), (pair.vectorised, vectorised_s)]
@@ -212,9 +205,8 @@ def _timed(pair: Pair, rounds: int, repetitions: int, clock: Callable[[], float]
             seconds.append(clock() - start)
         turns.reverse()
     ratios = [slow / fast for slow, fast in zip(naive_s, vectorised_s, strict=True)]
-    return Timing(
-        pair, rounds, _spread(naive_s), _spread(vectorised_s), _spread(ratios), difference
-    )
+    naive, vectorised, ratio = map(_spread, (naive_s, vectorised_s, ratios))
+    return Timing(pair, rounds, naive, vectorised, ratio, difference)
 
 
 def _spread(values: Sequence[float]) -> Spread:

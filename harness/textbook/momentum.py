@@ -1,4 +1,4 @@
-"""Gradient descent with momentum on a line with two valleys: without it the weight stays in the first one.
+"""Gradient descent on a line with two valleys: without momentum the weight stays in the first.
 
 Source: F. Chollet, Deep Learning with Python, chapter 2, in its words `velocity` and
 `past_velocity`.
@@ -11,21 +11,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-LOCAL, TOP, GLOBAL = (
-    1.0,
-    0.0,
-    -2.0,
-)  # where the gradient is 0: the near valley, the hill behind it, the deep valley
-START, LEARNING_RATE, MOMENTUM, N_STEPS = (
-    2.0,
-    0.005,
-    0.9,
-    200,
-)  # any rate from 0.002 to 0.01 tells the same story
+LOCAL, TOP, GLOBAL = 1.0, 0.0, -2.0  # where the gradient is 0: first valley, hill, deep valley
+START, LEARNING_RATE, MOMENTUM, N_STEPS = 2.0, 0.005, 0.9, 200  # rates from 0.002 to 0.01 do, too
 
 
 def loss(w: float) -> float:
-    """Return 3 w^4 + 4 w^3 - 12 w^2: -5 in the local minimum at 1, 0 on the hill at 0, -32 in the global one at -2."""
+    """Return 3 w^4 + 4 w^3 - 12 w^2.
+
+    It is -5 in the local minimum at 1, 0 on the hill at 0, and -32 in the global minimum at -2.
+    """
     return 3 * w**4 + 4 * w**3 - 12 * w**2
 
 
@@ -41,7 +35,14 @@ def descend(
     momentum: float,
     n_steps: int,
 ) -> NDArray[np.float64]:
-    """Return the weight before the first step and after each one, (n_steps + 1,).
+    """Return the weight before the first step and after each one, (n_steps + 1,) float64.
+
+    Args:
+        gradient: from a weight to the loss's derivative.
+        start: the weight before the first step.
+        learning_rate: of each step.
+        momentum: of each step, from 0 to below 1.
+        n_steps: how many steps to take.
 
     A step is velocity = momentum * past_velocity - learning_rate * g, then w += momentum * velocity
     - learning_rate * g; with momentum 0 that is plain gradient descent.
@@ -66,7 +67,7 @@ def descend(
 
 
 def two_paths() -> dict[float, NDArray[np.float64]]:
-    """Return the weights on the way down from START, without momentum and with it, by momentum."""
+    """Return each path down from START, (N_STEPS + 1,) float64, by momentum: 0 and MOMENTUM."""
     return {
         momentum: descend(gradient, START, LEARNING_RATE, momentum, N_STEPS)
         for momentum in (0.0, MOMENTUM)

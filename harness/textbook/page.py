@@ -14,14 +14,14 @@ INTRODUCTION = """\
 # One training step, four ways
 
 The network of the textbook, `Dense(512, relu)` and `Dense(10, softmax)`, from scratch on NumPy,
-TensorFlow, JAX and PyTorch: the same names and the same numbers. Below each Keras line stands what it
-does, four times; what differs between the four is the framework. JAX has no variables, so weights and
-random keys are arguments there. NumPy has no gradients, so each function has a backward pass beside it.
-On TensorFlow, loss and mean can be exchanged for those of keras.ops.
+TensorFlow, JAX and PyTorch: the same names and the same numbers. Below each Keras line stands what
+it does, four times; what differs between the four is the framework. JAX has no variables, so
+weights and random keys are arguments there. NumPy has no gradients, so each function has a backward
+pass beside it. On TensorFlow, loss and mean can be exchanged for those of keras.ops.
 
-All code is taken from the files in this folder; only the lists of arguments in its docstrings are left
-out. `nox -s train-numpy` (and `train-tf`, `train-jax`, `train-torch`, with `-- --arm naive`) run it on
-the whole of MNIST, and tests compare it with a float64 referee. To make this page again:
+All code is taken from the files in this folder; only the lists of arguments in its docstrings are
+left out. `nox -s train-numpy` (and `train-tf`, `train-jax`, `train-torch`, with `-- --arm naive`)
+run it on the whole of MNIST, and tests compare it with a float64 referee. To make this page again:
 `nox -s run -- textbook page --output harness/worker/naive/README.md`.
 
 Shapes of a batch of B samples (128, and 96 in the last of an epoch's 469 batches):
@@ -54,14 +54,15 @@ SECTIONS = (
         "A loss",
         'model.compile(loss="sparse_categorical_crossentropy")',
         ("cross_entropy", "cross_entropy_backward"),
-        "Keras clips probabilities on JAX and PyTorch as here; on TensorFlow it goes back to the logits.",
+        "Keras clips probabilities on JAX and PyTorch as here; on TensorFlow it goes back to the "
+        "logits.",
     ),
     (
         "One training step",
         "model.train_on_batch(images, labels)",
         ("one_training_step", "compiled_step"),
-        "Forward, loss, gradients, update. The four differ in the gradients: a backward pass by hand, a "
-        "tape, a function transformed, a graph that the outputs remember.",
+        "Forward, loss, gradients, update. The four differ in the gradients: a backward pass by "
+        "hand, a tape, a function transformed, a graph that the outputs remember.",
     ),
     (
         "An update",

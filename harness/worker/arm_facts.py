@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 
 def arm_facts(
-    framework: ModuleType,
-    weights: Sequence[Any],
-    n_updates: int,
-    n_compiles: int,
-    *,
-    compiled: bool,
+    framework: ModuleType, weights: list[Any], n_updates: int, n_compiles: int, *, compiled: bool
 ) -> dict[str, Any]:
     """Return device, counts, what is compiled, and the precision.
 

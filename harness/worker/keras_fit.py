@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "slots", "wait"]
 
-# Of `compile`; what each does on a backend is said there:
+# Of `compile`; what each does on a backend:
 # https://keras.io/api/models/model_training_apis
 FRAMEWORK = keras_model.FRAMEWORK
 OPTIONS = {"jit_compile": ("auto", True, False), "steps_per_execution": (1, 7, 67, 469)}
@@ -67,8 +67,8 @@ class Batches:
 def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
     """Return the spec's model with those weights, compiled with the options asked for.
 
-    **Differs**: `steps_per_execution` puts so many updates into one program on TensorFlow and JAX;
-    PyTorch raises above 1.
+    **Differs**: `steps_per_execution` is the number of updates in one program on TensorFlow and
+    JAX; PyTorch raises above 1.
 
     Args:
         spec: layers, loss form, optimizer, batch size.

@@ -33,7 +33,7 @@ class KerasOptimizer:
         return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
 
     def named_slots(self, names: Iterable[str]) -> Weights:
-        """Return the slots, "WEIGHT/SLOT", each of its weight's shape; none before the first build."""
+        """Return the slots, "WEIGHT/SLOT", each of its weight's shape; none before it is built."""
         if not self.optimizer.built:
             return {}
         named = self._named(names)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.spec.config import Spec
 
 Way = Callable[[int], Any]
-"""Begins so many rounds of one thing and returns the last one's result, which may be a promise."""
+"""Begins a number of rounds of one thing and returns the last result, perhaps a promise."""
 Product = tuple[int, int, int, str]
 """(m, k, n) of an (m, k) by a (k, n) matrix, and how each lies in memory: "n" as it is, "t"
 transposed."""
@@ -35,7 +35,7 @@ TOO_SLOW = 1.3  # times the best one so far: a way that needs as long is not rep
 
 
 def rates(framework: ModuleType, spec: Spec, n_inputs: int, n_dispatches: int) -> dict[str, Any]:
-    """Return the fields of `harness.records.bench.Rates`, in about a second, most of which is compiling.
+    """Return the fields of `harness.records.bench.Rates`, in about a second, mostly of compiling.
 
     Args:
         framework: a module of harness.worker.frameworks.
@@ -79,13 +79,13 @@ def products(spec: Spec, n_inputs: int) -> Iterator[Product]:
 
 
 def flops(product: Product) -> int:
-    """Return the floating-point operations of a product: a multiplication and an addition for each pair."""
+    """Return the floating-point operations of a product: one multiplication and addition a pair."""
     m, k, n, _ = product
     return 2 * m * k * n
 
 
 def least_s(framework: ModuleType, ways: Sequence[Way]) -> float:
-    """Return the least seconds of one round in any of these ways, each warmed up and repeated some 10 ms long.
+    """Return the least seconds of one round in any of these ways, each repeated for some 10 ms.
 
     Not by `harness.worker.clock.timed`: collecting garbage before each repetition takes longer than
     the repetition.

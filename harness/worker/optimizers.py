@@ -46,7 +46,9 @@ def sgd(
 def momentum(
     weight: Array, gradient: Array, slots: Slots, step: Any, settings: SGD, sqrt: Sqrt
 ) -> tuple[Array, Slots]:
-    """Return weight + velocity, velocity = momentum * velocity - learning_rate * gradient. Slots: velocity.
+    """Return weight + velocity. Slots: velocity.
+
+    The velocity is momentum * velocity - learning_rate * gradient.
 
     **Differs**: the learning rate is inside the velocity, as in Keras. torch.optim.SGD and
     optax.sgd leave it outside (velocity = momentum * velocity + gradient; weight -= learning_rate *
@@ -136,7 +138,7 @@ def rule_of(settings: Any) -> tuple[Rule, tuple[str, ...]]:
 
 @dataclass(slots=True, eq=False)
 class Optimizer:
-    """An optimizer at work: a spec's settings, the slots of each weight, and how many updates it has done."""
+    """An optimizer in use: a spec's settings, the slots of each weight, the number of updates."""
 
     settings: Any
     slots: list[Slots]
@@ -150,7 +152,7 @@ class Optimizer:
 
         Args:
             settings: the spec's.
-            weights: kernels (inputs, units), biases (units,).
+            weights: of any shape.
             zeros_like: the framework's; its result may be a variable.
         """
         _, names = rule_of(settings)
@@ -177,7 +179,7 @@ class Optimizer:
         return [weight for weight, _ in pairs]
 
     def named_slots(self, names: Iterable[str]) -> Weights:
-        """Return the slots, "WEIGHT/SLOT", each of its weight's shape, for the weights' names in order."""
+        """Return the slots, "WEIGHT/SLOT", each of its weight's shape, for those weights' names."""
         kinds = rule_of(self.settings)[1]
         named = [f"{name}/{kind}" for name in names for kind in kinds]
         values = [np.array(slot) for several in self.slots for slot in several]

@@ -108,7 +108,7 @@ def read_back(state: keras_fit.State) -> Arrays:
 
 
 def configuration(model: Any) -> dict[str, Any]:
-    """Return the settings of each layer, of the optimizer and of the loss, if the model is compiled.
+    """Return the settings of each layer and, of a compiled model, of its optimizer and its loss.
 
     Names are left out, since Keras counts models in them.
     """

@@ -1,4 +1,4 @@
-"""What this worker's own measuring stands on, checked: that the clock is read only when the work is done."""
+"""Checks what this worker's measuring depends on: the clock is read only when the work is done."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import numpy as np
 from harness.worker.clock import timed
 
 WORK_S = 0.3
-LEFT = 0.05  # of the timed seconds: what may be left to do after them
-SIDE = 2048  # of a matrix: on a GPU its product outlasts its launch many times, on a CPU it takes no second
+MOST_LEFT = 0.05  # of the timed seconds: what may be left to do after them
+SIDE = 2048  # of a matrix: on a GPU its product takes many times its launch, on a CPU no second
 
 
 def wait_is_effective(framework: ModuleType) -> dict[str, Any]:
-    """Return whether `framework.wait` inside `timed` really waits: afterwards the result is fetched, and must be there at once.
+    """Return whether `framework.wait` inside `timed` really waits.
+
+    Afterwards the result is read, and must be there at once.
 
     Args:
         framework: a module of harness.worker.frameworks.
@@ -32,7 +34,7 @@ def wait_is_effective(framework: ModuleType) -> dict[str, Any]:
     """
     factor = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
     way = framework.product(factor, factor, "nn")[0]
-    rounds = _enough(framework, way)
+    rounds = _n_rounds(framework, way)
     called: list[float] = []
 
     def work() -> Any:
@@ -45,18 +47,18 @@ def wait_is_effective(framework: ModuleType) -> dict[str, Any]:
     start = time.perf_counter()
     framework.read(result)
     left_s = time.perf_counter() - start
-    whole_s = timed_s + left_s
+    total_s = timed_s + left_s
     return {
-        "holds": left_s < LEFT * timed_s,
+        "holds": left_s < MOST_LEFT * timed_s,
         "timed_s": timed_s,
         "left_s": left_s,
         "call_s": called[0],
-        "asynchronous": whole_s - called[0] > LEFT * whole_s,
+        "asynchronous": total_s - called[0] > MOST_LEFT * total_s,
     }
 
 
-def _enough(framework: ModuleType, way: Any) -> int:
-    """Return how many rounds take about WORK_S, found by fetching results: what `wait` does is not known yet."""
+def _n_rounds(framework: ModuleType, way: Any) -> int:
+    """Return how many rounds take about WORK_S, by reading results: `wait` is not trusted yet."""
     framework.read(way(1))  # compiles
     rounds, spent_s = 1, 0.0
     while spent_s < WORK_S / 4:

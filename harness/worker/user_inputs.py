@@ -179,7 +179,7 @@ def draw_batch(model: Any, seed: int) -> Arrays:
 
 
 def _shape(tensor: Any, n_samples: int) -> tuple[int, ...]:
-    """Return the shape of a symbolic tensor for so many samples."""
+    """Return the shape of a symbolic tensor for `n_samples`."""
     return (n_samples, *(LENGTH if length is None else length for length in tensor.shape[1:]))
 
 

@@ -69,16 +69,14 @@ def check(job: Any, say: Say) -> dict[str, Any]:
         say: is called with what is being done.
 
     Returns:
-        read: digest of the inputs; layers: class by name; floors: by kind of twin and by quantity
-            the largest difference, as a Frobenius norm, None where it is not finite; or
-            {"usage": why} where no backend could do it.
+        read: digest of the inputs; layers: class by name; floors: by kind of twin and quantity, the
+            largest difference's Frobenius norm, None where it is not finite; or {"usage": why}.
 
     Raises:
         Refused: this backend cannot do it.
     """
     say(phase="import")
     framework = facts.framework_of(job.backend)
-    _check_backend(job.backend)
     try:
         say(phase="build")
         program, batch, remarks = _prepare(job)
@@ -115,8 +113,9 @@ def _prepare(job: Any) -> tuple[Program, Arrays, list[str]]:
 
     Raises:
         Unusable: the model or the batch cannot be compared on any backend.
-        Refused: the user's code raises.
+        Refused: the user's code raises, or Keras computes with another backend.
     """
+    _check_backend(job.backend)
     model = build_model(job.model, job.seed)
     if job.given:
         batch = _load_arrays(job.inputs, "x", "y")

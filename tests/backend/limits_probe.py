@@ -32,7 +32,8 @@ def products(framework):
 def longer(framework):
     """For each way to do each thing: how many times as long 512 rounds take as 16 do."""
     factors = limit._factors((64, 4096, 64, "nn"), np.random.default_rng(3))
-    ways = {"product": framework.product(*factors, "nn"), "sweep": framework.addition(1_000_000), "smallest": framework.smallest_call()}
+    addition, smallest = framework.addition(1_000_000), framework.smallest_call()
+    ways = {"product": framework.product(*factors, "nn"), "sweep": addition, "smallest": smallest}
     if framework.__name__.endswith(".jax"):
         ways["hoisted"] = (hoisted(*factors),)
     return [(name, ratio(framework, way)) for name, several in ways.items() for way in several]

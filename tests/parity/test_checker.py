@@ -16,7 +16,8 @@ from harness.launch import ask
 from tests.parity.small import SPECS, bed, handed_back, planned
 
 FORMS = ("probs", "logits")
-QUANTITIES = [(form, quantity) for form in FORMS for quantity in expected_quantities(SPECS[form], "instrumented")]
+WANTED = {form: expected_quantities(SPECS[form], "instrumented") for form in FORMS}
+QUANTITIES = [(form, quantity) for form in FORMS for quantity in WANTED[form]]
 
 
 def step(form="probs", point="init"):
@@ -29,7 +30,8 @@ def trace(form="probs", point="init", program="instrumented"):
 
 def findings(quantities, form="probs", point="init"):
     floors = bed(form).floors[point, SPECS[form].loss_form]
-    return examine(SPECS[form], step(form, point), quantities, floors, expected_quantities(SPECS[form], "instrumented"))
+    wanted = expected_quantities(SPECS[form], "instrumented")
+    return examine(SPECS[form], step(form, point), quantities, floors, wanted)
 
 
 def outside(quantities, form="probs"):
@@ -97,7 +99,8 @@ def test_a_missing_quantity_is_a_failure_by_name(quantity):
 
 
 def test_an_empty_trace_is_every_quantity_missing():
-    assert [found.quantity for found in outside({})] == list(expected_quantities(SPECS["probs"], "instrumented"))
+    wanted = expected_quantities(SPECS["probs"], "instrumented")
+    assert [found.quantity for found in outside({})] == list(wanted)
 
 
 def test_a_quantity_that_was_not_asked_for_is_a_failure_by_name():
@@ -182,7 +185,8 @@ def test_a_weight_of_another_shape_is_a_failure_by_name(change):
 def test_what_backends_themselves_show_as_noise_never_widens_a_gate_beyond_its_cap():
     spec, exact = SPECS["probs"], step()
     wide = {(quantity, check.measure): 1.0 for quantity in exact.quantities for check in gates.CHECKS[gates.kind_of(spec, quantity)]}
-    for found in examine(spec, exact, trace().quantities, {}, expected_quantities(spec, "instrumented"), wide):
+    wanted = expected_quantities(spec, "instrumented")
+    for found in examine(spec, exact, trace().quantities, {}, wanted, wide):
         cap = next(check.cap for check in gates.CHECKS[gates.kind_of(spec, found.quantity)] if check.measure == found.measure)
         stored = 1e-4 if found.quantity.startswith("update/") else 0.0  # what storing a weight in float32 costs its update
         assert found.gate <= cap + stored

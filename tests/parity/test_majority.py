@@ -140,7 +140,8 @@ def test_not_finite_on_every_side_is_no_agreement():
 def test_another_shape_is_a_departure(change):
     found = judged(heard("tensorflow", "jax", "torch", jax={"output/last": change}))
     assert departures(found) == [("output/last", "depart", ("jax",))]
-    assert "expected shape (6, 3), as of tensorflow and torch" in next(one.explanation for one in found if one.state == "depart")
+    explanation = next(one.explanation for one in found if one.state == "depart")
+    assert "expected shape (6, 3), as of tensorflow and torch" in explanation
 
 
 def test_a_quantity_that_one_backend_lacks_or_has_besides_is_a_departure():

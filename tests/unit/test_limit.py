@@ -81,7 +81,8 @@ def test_the_rate_of_products_is_that_of_the_fastest_way_and_form_of_each(now):
 
 
 def test_a_limit_is_measured_to_the_end_of_the_device_s_work(now):
-    assert limit.least_s(framework(now), framework(now).addition(1)) == pytest.approx(1e-4, rel=0.02)
+    least_s = limit.least_s(framework(now), framework(now).addition(1))
+    assert least_s == pytest.approx(1e-4, rel=0.02)
 
 
 def test_numpy_itself_gives_positive_finite_rates(monkeypatch):

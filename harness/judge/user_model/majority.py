@@ -67,7 +67,7 @@ class Comparison:
 
     @property
     def decisive(self) -> bool:
-        """Whether an undecided value leaves the whole question open.
+        """Whether an undecided value leaves all later quantities undecided.
 
         What follows from a gradient that is 0 except for rounding does not.
         """
@@ -230,9 +230,9 @@ def _error(one: NDArray[Any] | None, other: NDArray[Any] | None, scale: float) -
     return _ratio(distance(one, other) if one is not None or other is not None else 0.0, scale)
 
 
-def _ratio(part: float, whole: float) -> float:
-    """Return part / whole; of zero, 0 for nothing and infinity for anything else."""
-    return part / whole if whole else (0.0 if part == 0 else float("inf"))
+def _ratio(difference: float, scale: float) -> float:
+    """Return difference / scale; where the scale is 0, 0 or infinity."""
+    return difference / scale if scale else (0.0 if difference == 0 else float("inf"))
 
 
 def _explain(

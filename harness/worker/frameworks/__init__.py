@@ -23,4 +23,4 @@ from numpy.typing import NDArray
 Draws = tuple[Callable[..., NDArray[Any]], Callable[[int], NDArray[Any]]]
 """uniform(low, high, shape) and permutation(n), as NumPy arrays."""
 Ways = tuple[Callable[[int], Any], ...]
-"""Each begins so many rounds of one thing and returns the last one's result, perhaps a promise."""
+"""Each begins a number of rounds of one thing and returns the last result, perhaps a promise."""

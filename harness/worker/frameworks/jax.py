@@ -51,7 +51,7 @@ def settings() -> dict[str, Any]:
 
 
 def fit_input(array: NDArray[Any]) -> Any:
-    """Return what Keras's `fit` converts a NumPy array, (n, ...) of any dtype, to: on JAX, the array itself."""
+    """Return what Keras's `fit` converts an array, (n, ...) of any dtype, to: on JAX, itself."""
     return array
 
 
@@ -89,7 +89,7 @@ def read(tensor: Any) -> NDArray[Any]:
 
 
 def product(a: Matrix, b: Matrix, form: str) -> Ways:
-    """Return the ways to multiply two matrices so many times: in one program.
+    """Return the ways to multiply two matrices repeatedly: in one program.
 
     XLA takes what does not change out of a loop; the barrier says that the factors might.
 
@@ -111,7 +111,7 @@ def product(a: Matrix, b: Matrix, form: str) -> Ways:
 
 
 def addition(n: int) -> Ways:
-    """Return the ways to add n floats to n others so many times: in one program, in place."""
+    """Return the ways to add n floats to n others repeatedly: in one program, in place."""
     weights, change = jax.device_put((np.zeros(n, np.float32), np.full(n, 1e-6, np.float32)))
 
     @jax.jit
@@ -122,7 +122,7 @@ def addition(n: int) -> Ways:
 
 
 def smallest_call() -> Ways:
-    """Return the ways to add 1 to a number so many times, a call each."""
+    """Return the ways to add 1 to a number repeatedly, a call each."""
     add, zero = jax.jit(lambda number: number + 1), jax.device_put(np.zeros(1, np.float32))
 
     def count(rounds: int) -> Any:

@@ -59,7 +59,7 @@ def read(tensor: Any) -> NDArray[Any]:
 
 
 def product(a: Matrix, b: Matrix, form: str) -> Ways:
-    """Return the ways to multiply two matrices so many times: by BLAS, into a given matrix.
+    """Return the ways to multiply two matrices repeatedly: by BLAS, into a given matrix.
 
     Args:
         a: (m, k) float32, or (k, m) where transposed.
@@ -78,7 +78,7 @@ def product(a: Matrix, b: Matrix, form: str) -> Ways:
 
 
 def addition(n: int) -> Ways:
-    """Return the ways to add n floats to n others so many times: in place."""
+    """Return the ways to add n floats to n others repeatedly: in place."""
     weights, change = np.zeros(n, np.float32), np.full(n, 1e-6, np.float32)
 
     def add(rounds: int) -> Any:
@@ -90,7 +90,7 @@ def addition(n: int) -> Ways:
 
 
 def smallest_call() -> Ways:
-    """Return the ways to add one number to another so many times."""
+    """Return the ways to add one number to another repeatedly."""
     return addition(1)
 
 

@@ -51,7 +51,7 @@ def settings() -> dict[str, Any]:
 
 
 def fit_input(array: NDArray[Any]) -> Any:
-    """Return what Keras's `fit` converts a NumPy array, (n, ...) of any dtype, to: a tensor on the CPU.
+    """Return what Keras's `fit` converts an array, (n, ...) of any dtype, to: a CPU tensor.
 
     **Differs**: the conversion copies; for a `fit` an epoch that is a copy an epoch, which a `fit`
     of five makes once.
@@ -91,7 +91,7 @@ def read(tensor: Any) -> NDArray[Any]:
 
 
 def product(a: Matrix, b: Matrix, form: str) -> Ways:
-    """Return the ways to multiply two matrices so many times: a loop as it is, and one in XLA.
+    """Return the ways to multiply two matrices repeatedly: a loop as it is, and one in XLA.
 
     XLA takes what does not change out of a loop, and TensorFlow offers no barrier: one number of a
     factor comes from the last round. Without that, 200 rounds took as long as 20.
@@ -116,7 +116,7 @@ def product(a: Matrix, b: Matrix, form: str) -> Ways:
 
 
 def addition(n: int) -> Ways:
-    """Return the ways to add n floats to n others so many times: a loop as it is, and in XLA."""
+    """Return the ways to add n floats to n others repeatedly: a loop as it is, and in XLA."""
     change = tf.fill([n], 1e-6)
 
     def add(index: Any, weights: Any) -> tuple[Any, Any]:
@@ -126,7 +126,7 @@ def addition(n: int) -> Ways:
 
 
 def smallest_call() -> Ways:
-    """Return the ways to add 1 to a number so many times, a call each.
+    """Return the ways to add 1 to a number repeatedly, a call each.
 
     **Differs**: `number + 1` takes twice as long as this.
     """
@@ -144,7 +144,7 @@ def smallest_call() -> Ways:
 def _loop(
     body: Callable[..., Any], start: tuple[Any, ...], *, compiled: bool
 ) -> Callable[[int], Any]:
-    """Return a function that does so many rounds of a loop's body in one call."""
+    """Return a function that runs a loop's body a number of rounds in one call."""
 
     @tf.function(jit_compile=compiled, autograph=False)
     def program(rounds: Any, *start: Any) -> Any:

@@ -48,10 +48,7 @@ def settings() -> dict[str, Any]:
 
 
 def fit_input(array: NDArray[Any]) -> Any:
-    """Return what Keras's `fit` converts a NumPy array, (n, ...) of any dtype, to: on PyTorch, the array itself.
-
-    Its DataLoader converts batch by batch.
-    """
+    """Return what Keras's `fit` converts an array (n, ...) of any dtype to: on PyTorch, itself."""
     return array
 
 
@@ -85,7 +82,7 @@ def read(tensor: Any) -> NDArray[Any]:
 
 
 def product(a: Matrix, b: Matrix, form: str) -> Ways:
-    """Return the ways to multiply two matrices so many times: by BLAS, into a given matrix.
+    """Return the ways to multiply two matrices repeatedly: by BLAS, into a given matrix.
 
     Args:
         a: (m, k) float32, or (k, m) where transposed.
@@ -105,7 +102,7 @@ def product(a: Matrix, b: Matrix, form: str) -> Ways:
 
 
 def addition(n: int) -> Ways:
-    """Return the ways to add n floats to n others so many times: in place."""
+    """Return the ways to add n floats to n others repeatedly: in place."""
     weights, change = torch.zeros(n, device=DEVICE), torch.full((n,), 1e-6, device=DEVICE)
 
     def add(rounds: int) -> Any:
@@ -117,7 +114,7 @@ def addition(n: int) -> Ways:
 
 
 def smallest_call() -> Ways:
-    """Return the ways to add one number to another so many times.
+    """Return the ways to add one number to another repeatedly.
 
     **Differs**: with a given result it takes half as long as `add_(1)`.
     """

@@ -8,3 +8,5 @@ x1 = x W and x2 = x1 + b; line_by_scalar, line_by_matrix: of 2x + 3, for a scala
 **Differs**: where the result is no scalar, TensorFlow's tape derives its sum; JAX and PyTorch need
 the sum written out.
 """
+
+GRAPH = ("x1", "x2", "loss", "loss_by_kernel", "loss_by_bias")

@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from harness.worker.gradients import GRAPH
+
 
 def compute_gradients() -> dict[str, Any]:
     """Return the quantities that `harness.worker.gradients` lists."""
@@ -21,8 +23,8 @@ def _graph() -> dict[str, Any]:
 
     derive = jax.value_and_grad(forward, argnums=(0, 1), has_aux=True)
     (loss, (x1, x2)), (by_kernel, by_bias) = derive(3.0, 1.0, 2.0)
-    named = {"x1": x1, "x2": x2, "loss": loss, "loss_by_kernel": by_kernel, "loss_by_bias": by_bias}
-    return {name: float(value) for name, value in named.items()}
+    values = x1, x2, loss, by_kernel, by_bias
+    return dict(zip(GRAPH, map(float, values), strict=True))
 
 
 def _line() -> dict[str, Any]:
@@ -30,18 +32,15 @@ def _line() -> dict[str, Any]:
         return jnp.sum(2 * x + 3)
 
     derive = jax.grad(line)
-    return {
-        "line_by_scalar": float(derive(0.0)),
-        "line_by_matrix": derive(jnp.zeros((2, 2))).tolist(),
-    }
+    by_scalar, by_matrix = float(derive(0.0)), derive(jnp.zeros((2, 2))).tolist()
+    return {"line_by_scalar": by_scalar, "line_by_matrix": by_matrix}
 
 
 def _product() -> dict[str, Any]:
     def product(kernel: Any, bias: Any, x: Any) -> Any:
         return jnp.sum(x @ kernel + bias)
 
-    kernel, bias = jax.random.uniform(jax.random.key(0), (2, 2)), jnp.zeros(2)
-    by_kernel, by_bias = jax.grad(product, argnums=(0, 1))(
-        kernel, bias, jnp.array([[1.0, 2.0], [3.0, 4.0]])
-    )
+    x, bias = jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.zeros(2)
+    kernel = jax.random.uniform(jax.random.key(0), (2, 2))
+    by_kernel, by_bias = jax.grad(product, argnums=(0, 1))(kernel, bias, x)
     return {"product_by_kernel": by_kernel.tolist(), "product_by_bias": by_bias.tolist()}

@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from harness.worker.gradients import GRAPH
+
 
 def compute_gradients() -> dict[str, Any]:
     """Return the quantities that `harness.worker.gradients` lists."""
@@ -19,8 +21,8 @@ def _graph() -> dict[str, Any]:
         x2 = x1 + bias
         loss = tf.abs(4.0 - x2)
     by_kernel, by_bias = tape.gradient(loss, [kernel, bias])
-    named = {"x1": x1, "x2": x2, "loss": loss, "loss_by_kernel": by_kernel, "loss_by_bias": by_bias}
-    return {name: float(value) for name, value in named.items()}
+    values = x1, x2, loss, by_kernel, by_bias
+    return dict(zip(GRAPH, map(float, values), strict=True))
 
 
 def _line() -> dict[str, Any]:
@@ -31,10 +33,8 @@ def _line() -> dict[str, Any]:
     matrix = tf.Variable(tf.zeros((2, 2)))
     with tf.GradientTape() as tape:
         y = 2 * matrix + 3
-    return {
-        "line_by_scalar": float(by_scalar),
-        "line_by_matrix": tape.gradient(y, matrix).numpy().tolist(),
-    }
+    by_matrix = tape.gradient(y, matrix).numpy().tolist()
+    return {"line_by_scalar": float(by_scalar), "line_by_matrix": by_matrix}
 
 
 def _product() -> dict[str, Any]:
@@ -42,8 +42,5 @@ def _product() -> dict[str, Any]:
     kernel, bias = tf.Variable(tf.random.uniform((2, 2))), tf.Variable(tf.zeros((2,)))
     with tf.GradientTape() as tape:
         y = tf.matmul(x, kernel) + bias
-    by_kernel, by_bias = tape.gradient(y, [kernel, bias])
-    return {
-        "product_by_kernel": by_kernel.numpy().tolist(),
-        "product_by_bias": by_bias.numpy().tolist(),
-    }
+    by_kernel, by_bias = (each.numpy().tolist() for each in tape.gradient(y, [kernel, bias]))
+    return {"product_by_kernel": by_kernel, "product_by_bias": by_bias}

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from harness.worker.gradients import GRAPH
+
 
 def compute_gradients() -> dict[str, Any]:
     """Return the quantities that `harness.worker.gradients` lists."""
@@ -13,23 +15,14 @@ def compute_gradients() -> dict[str, Any]:
 
 
 def _graph() -> dict[str, Any]:
-    x, kernel, bias = (
-        torch.tensor(2.0),
-        torch.tensor(3.0, requires_grad=True),
-        torch.tensor(1.0, requires_grad=True),
-    )
+    x = torch.tensor(2.0)
+    kernel, bias = (torch.tensor(value, requires_grad=True) for value in (3.0, 1.0))
     x1 = x * kernel
     x2 = x1 + bias
     loss = torch.abs(4.0 - x2)
     loss.backward()
-    named = {
-        "x1": x1,
-        "x2": x2,
-        "loss": loss,
-        "loss_by_kernel": kernel.grad,
-        "loss_by_bias": bias.grad,
-    }
-    return {name: value.item() for name, value in named.items()}
+    values = x1, x2, loss, kernel.grad, bias.grad
+    return dict(zip(GRAPH, map(torch.Tensor.item, values), strict=True))
 
 
 def _line() -> dict[str, Any]:

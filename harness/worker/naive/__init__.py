@@ -1,1 +1,1 @@
-"""From scratch: the same network, the same names, four times. Lay the files beside each other: only the framework differs."""
+"""The network from scratch: the same names in each file, so that only the framework differs."""

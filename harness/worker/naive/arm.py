@@ -1,4 +1,4 @@
-"""The part of a from-scratch arm that is the same on every framework: its state, and the verbs that read it."""
+"""What a from-scratch arm has in common with the others: its state, and the verbs that read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the from-scratch files share, since no framework enters it: batches, and the check of shapes."""
+"""What the from-scratch files share without a framework: batches, and the check of shapes."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def relu_backward(gradient: Any, outputs: Any) -> Any:
 
 
 def softmax(z: Any) -> Any:
-    """Return exp(z) over its sum in each row; less the row's largest z, exp cannot overflow."""
+    """Return exp(z) over its sum in each row; z less its largest, so that exp cannot overflow."""
     powers = np.exp(z - z.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
@@ -154,9 +154,8 @@ def cross_entropy_backward(labels: Any, outputs: Any, loss_form: str) -> Any:
     chosen = outputs[rows, labels]
     gradient = np.zeros_like(outputs)
     inside = (chosen > EPSILON) & (chosen < 1 - EPSILON)  # where the clip cuts, nothing flows back
-    gradient[rows, labels] = np.where(inside, -1 / np.maximum(chosen, EPSILON), 0) / np.float32(
-        len(labels)
-    )
+    slopes = np.where(inside, -1 / np.maximum(chosen, EPSILON), 0)
+    gradient[rows, labels] = slopes / np.float32(len(labels))
     return gradient
 
 

@@ -1,4 +1,4 @@
-"""From scratch on TensorFlow: gradients by tf.GradientTape, every step run as it is written (eager).
+"""From scratch on TensorFlow: gradients by tf.GradientTape, every step run as written (eager).
 
 Two options change a part each: `operations = "keras"` writes layers and loss in keras.ops,
 `update = "keras"` has a Keras optimizer do the update.

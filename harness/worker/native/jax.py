@@ -84,6 +84,7 @@ def loss_from_logits(logits: Any, labels: Any) -> Any:
     return -jnp.sum(jax.nn.one_hot(labels, logits.shape[1]) * jax.nn.log_softmax(logits), axis=1)
 
 
+OPTAX_LOSS = optax.losses.softmax_cross_entropy_with_integer_labels
 LOSSES = {"probs": loss_from_probabilities, "logits": loss_from_logits}
 
 
@@ -128,11 +129,8 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
     """
     idiomatic = getattr(options, "flavour", "equal") == "idiomatic"
     activations = tuple(layer.activation for layer in spec.layers[:-1])
-    losses, make_update, make_train = LOSSES[spec.loss_form], keras_update, compiled_loop
-    if idiomatic:
-        losses = optax.losses.softmax_cross_entropy_with_integer_labels
-        make_update, make_train = optax_update, python_loop
-    start, update = make_update(spec.optimizer)
+    losses = OPTAX_LOSS if idiomatic else LOSSES[spec.loss_form]
+    start, update = (optax_update if idiomatic else keras_update)(spec.optimizer)
 
     def mean_loss(weights: Any, images: Any, labels: Any) -> tuple[Any, Any]:
         logits = forward(weights, images, activations)
@@ -140,10 +138,10 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
 
     def step(carry: Any, batch: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
         images, labels = batch
-        differentiate = jax.value_and_grad(mean_loss, has_aux=True)
-        (average_loss, n_correct), gradients = differentiate(carry["weights"], images, labels)
-        new, optimizer = update(carry["weights"], gradients, carry["optimizer"])
-        carry = {"weights": new, "optimizer": optimizer, "n_updates": carry["n_updates"] + 1}
+        differentiate, weights = jax.value_and_grad(mean_loss, has_aux=True), carry["weights"]
+        (average_loss, n_correct), gradients = differentiate(weights, images, labels)
+        weights, optimizer = update(weights, gradients, carry["optimizer"])
+        carry = {"weights": weights, "optimizer": optimizer, "n_updates": carry["n_updates"] + 1}
         return carry, (average_loss * len(labels), n_correct)
 
     def outputs(weights: Any, images: Any) -> Any:
@@ -156,7 +154,7 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
         names=tuple(weights),
         settings=None if idiomatic else spec.optimizer,
         start=start,
-        train=make_train(step, spec.batch_size),
+        train=(python_loop if idiomatic else compiled_loop)(step, spec.batch_size),
         predict=jax.jit(outputs),
         n_compiles=framework.watch_compiles(None),
     )

@@ -34,8 +34,7 @@ EXPRESSES = {"activations": ("linear", "relu")}  # of hidden layers
 ACTIVATIONS = {"linear": nn.Identity, "relu": nn.ReLU}
 EPSILON = 1e-7  # as Keras clips probabilities
 PREDICT_BATCH = 256
-Parameters = Iterable[torch.Tensor]
-"""Kernels (units, inputs) and biases (units,), float32."""
+Parameters = Iterable[torch.Tensor]  # kernels (units, inputs) and biases (units,), float32
 Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -63,6 +62,14 @@ class KerasOptimizer(torch.optim.Optimizer):
     def __init__(self, parameters: Parameters, settings: Any) -> None:
         super().__init__(parameters, {**vars(settings), "step": 0})
 
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update all parameters, all of them in one call of each operation."""
+        for group in self.param_groups:
+            group["step"] += 1
+            weights = group["params"]
+            self._update(group, weights, [weight.grad for weight in weights])
+
     def _slots(self, name: str, weights: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         for weight in weights:
             if name not in self.state[weight]:
@@ -73,40 +80,29 @@ class KerasOptimizer(torch.optim.Optimizer):
 class KerasRMSprop(KerasOptimizer):
     """RMSprop with epsilon inside the root: see harness.worker.optimizers.rmsprop."""
 
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update all parameters, all of them in one call of each operation."""
-        for group in self.param_groups:
-            weights = group["params"]
-            gradients = [weight.grad for weight in weights]
-            squares = self._slots("square", weights)
-            torch._foreach_mul_(squares, group["rho"])
-            torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["rho"])
-            roots = torch._foreach_add(squares, group["epsilon"])
-            torch._foreach_sqrt_(roots)
-            torch._foreach_addcdiv_(weights, gradients, roots, -group["learning_rate"])
+    def _update(self, group: Any, weights: list[Any], gradients: list[Any]) -> None:
+        squares = self._slots("square", weights)
+        torch._foreach_mul_(squares, group["rho"])
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["rho"])
+        roots = torch._foreach_add(squares, group["epsilon"])
+        torch._foreach_sqrt_(roots)
+        torch._foreach_addcdiv_(weights, gradients, roots, -group["learning_rate"])
 
 
 class KerasAdam(KerasOptimizer):
     """Adam with epsilon-hat: see harness.worker.optimizers.adam."""
 
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update all parameters, all of them in one call of each operation."""
-        for group in self.param_groups:
-            group["step"] += 1
-            known = ("learning_rate", "beta_1", "beta_2", "step")
-            rate, beta_1, beta_2, step = (np.float32(group[name]) for name in known)
-            alpha = float(rate * np.sqrt(1 - beta_2**step) / (1 - beta_1**step))
-            weights = group["params"]
-            gradients = [weight.grad for weight in weights]
-            means, squares = self._slots("mean", weights), self._slots("square", weights)
-            torch._foreach_lerp_(means, gradients, 1 - group["beta_1"])
-            torch._foreach_mul_(squares, group["beta_2"])
-            torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["beta_2"])
-            roots = torch._foreach_sqrt(squares)
-            torch._foreach_add_(roots, group["epsilon"])
-            torch._foreach_addcdiv_(weights, means, roots, -alpha)
+    def _update(self, group: Any, weights: list[Any], gradients: list[Any]) -> None:
+        known = ("learning_rate", "beta_1", "beta_2", "step")
+        rate, beta_1, beta_2, step = (np.float32(group[name]) for name in known)
+        alpha = float(rate * np.sqrt(1 - beta_2**step) / (1 - beta_1**step))
+        means, squares = self._slots("mean", weights), self._slots("square", weights)
+        torch._foreach_lerp_(means, gradients, 1 - group["beta_1"])
+        torch._foreach_mul_(squares, group["beta_2"])
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["beta_2"])
+        roots = torch._foreach_sqrt(squares)
+        torch._foreach_add_(roots, group["epsilon"])
+        torch._foreach_addcdiv_(weights, means, roots, -alpha)
 
 
 @dataclass(slots=True)
@@ -170,7 +166,7 @@ def clipped_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.T
 def keras_optimizer(parameters: Parameters, settings: Any) -> torch.optim.Optimizer:
     """Return the optimizer in Keras's equations, with all of the spec's settings."""
     if settings.name == "sgd":
-        return torch.optim.SGD(parameters, lr=settings.learning_rate, momentum=settings.momentum)
+        return torch_optimizer(parameters, settings)
     return {"rmsprop": KerasRMSprop, "adam": KerasAdam}[settings.name](parameters, settings)
 
 
@@ -224,8 +220,7 @@ def predict(state: State, x: Features) -> Features:
     state.network.eval()
     batches = torch.from_numpy(x).split(PREDICT_BATCH)
     logits = torch.cat([state.network(images.to(DEVICE)) for images in batches])
-    outputs = torch.softmax(logits, dim=1) if state.probabilities else logits
-    return outputs.cpu().numpy()  # type: ignore[no-any-return]
+    return framework.read(torch.softmax(logits, dim=1) if state.probabilities else logits)
 
 
 def export(state: State) -> Weights:
@@ -279,10 +274,7 @@ def _parameters(network: Network) -> dict[str, torch.Tensor]:
 
 
 def _torch_slot(kind: str, settings: Any) -> tuple[str, float]:
-    """Return torch's name of a slot, and by what it is multiplied to give Keras's.
-
-    **Differs**: torch.optim.SGD leaves the learning rate outside of its velocity.
-    """
+    """Return torch's name of a slot, and the factor to Keras's, whose velocity holds the rate."""
     return ("momentum_buffer", -settings.learning_rate) if kind == "velocity" else (kind, 1.0)
 
 
