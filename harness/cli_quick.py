@@ -53,7 +53,7 @@ def check_session(session: Session, config: Config, root: Path, results: Path) -
     """Check the arms of a bench session that have no verdict for the versions that are installed, before they are timed."""
     from harness.judge.unchecked import Unchecked
     from harness.records import store
-    from harness.records.parity import NOT_CHECKED, verdict_in, verdicts_of
+    from harness.records.verdicts import NOT_CHECKED, verdict_in, verdicts_of
 
     if session.spec.inputs == "native":
         return

@@ -12,6 +12,8 @@ from harness.cli_shared import alone_on_machine, console_of, dataset_of, say, th
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
+    from harness.launch.bench import Outcome
+    from harness.launch.plan import Planned
     from harness.launch.session import Repeated
     from harness.records.bench import Bench, Part, Session
     from harness.spec.config import Config, Device
@@ -135,29 +137,42 @@ def sat(
     """
     from harness.launch import devices
     from harness.launch import session as sessions
-    from harness.launch.bench import Room, sit
     from harness.records import bench_store
-    from harness.report.progress import bench_progress
 
     session = bench.session
     folder = bench_store.folder_of(results, session)
     bench_store.ready(folder)
-    host, console = devices.host(devices.look()), console_of()
+    host = devices.host(devices.look())
     planned = sessions.requests(session, whole, dataset_of(session.data.name), host)
     if bench.starts and session.host.same_as(host) is None:
         say("! only its description says that this is the machine on which the session began", "yellow")
     say(_plan_of(session))
     with _alone(folder), alone_on_machine(verb, wait=wait):
         before(session)
-        known = bench_store.load(folder)  # another harness may have gone on with it since
-        if isinstance(known, str):
-            raise StoreError(f"{folder}: {known}")
-        with bench_progress(console) as show:
-            room = Room(root, planned, _keeper(folder), show)
-            found, outcome = sit(known, room, budget_s=budget_s, stop_after=stop_after)
+        found, outcome = _sit(folder, root, planned, budget_s, stop_after)
     if outcome != "complete":
         say(UNFINISHED[outcome], "yellow")
     return found, outcome == "interrupted"
+
+
+def _sit(
+    folder: Path,
+    root: Path,
+    planned: Callable[[str, int], Planned],
+    budget_s: float | None,
+    stop_after: int | None,
+) -> tuple[Bench, Outcome]:
+    """Measure what the session in a folder still lacks, as far as another harness has not measured it since."""
+    from harness.launch.bench import Room, sit
+    from harness.records import bench_store
+    from harness.report.progress import bench_progress
+
+    known = bench_store.load(folder)
+    if isinstance(known, str):
+        raise StoreError(f"{folder}: {known}")
+    with bench_progress(console_of()) as show:
+        room = Room(root, planned, _keeper(folder), show)
+        return sit(known, room, budget_s=budget_s, stop_after=stop_after)
 
 
 def _keeper(folder: Path) -> Callable[[Part], None]:

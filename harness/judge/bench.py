@@ -18,7 +18,8 @@ from harness.judge.numbers import accuracies_of, paired_accuracy, why_other_numb
 from harness.judge.paired import Counted, counted
 from harness.judge.statistics import Equivalence, Interval
 from harness.records.bench import Bench, End, Entrant, Rates, original_of
-from harness.records.parity import NOT_CHECKED, Parity, Verdicts, verdict_in, verdicts_of
+from harness.records.parity import Parity
+from harness.records.verdicts import NOT_CHECKED, Verdicts, verdict_in, verdicts_of
 
 FIT = "keras"  # the implementation
 Verdict = Literal["baseline", "faster", "slower", "same", "inconclusive", "set aside"]

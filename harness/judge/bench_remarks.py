@@ -11,7 +11,7 @@ from harness.judge.paired import Counted
 from harness.judge.remarks import arithmetic, departed, not_checked, recompiled, taken_down
 from harness.judge.statistics import Interval
 from harness.records.bench import Bench, End, Start, original_of
-from harness.records.parity import NOT_CHECKED
+from harness.records.verdicts import NOT_CHECKED
 
 FIGURE = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from harness.judge.statistics import Equivalence, tost
 from harness.records.bench import Bench, End, Entrant
-from harness.records.parity import Parity, Verdicts, verdict_in, verdicts_of
+from harness.records.parity import Parity
+from harness.records.verdicts import Verdicts, verdict_in, verdicts_of
 
 MARGIN = 0.0025  # of test accuracy: a quarter of a point
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from harness.errors import ConfigError, choice
 from harness.judge.answer import Answer, answer
 from harness.judge.remarks import Arm, departed, equal_inputs, remarks
-from harness.records.parity import Parity, Verdicts, verdict_on, verdicts_of, worst
+from harness.records.parity import Parity
 from harness.records.record import Record
+from harness.records.verdicts import Verdicts, verdict_on, verdicts_of, worst
 from harness.spec.config import identify_arm
 
 

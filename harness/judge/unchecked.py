@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import harness
-from harness.records.parity import NOT_CHECKED, Parity, verdict_on, verdicts_of
+from harness.records.parity import Parity
 from harness.records.record import Record
+from harness.records.verdicts import NOT_CHECKED, verdict_on, verdicts_of
 from harness.spec.config import Config, Device
 
 

@@ -9,15 +9,11 @@ History of the format:
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from harness.records.bench import Entrant, Session
 from harness.records.record import (
     Asked,
     Count,
@@ -25,14 +21,13 @@ from harness.records.record import (
     Host,
     Kept,
     Loss,
-    Record,
     Said,
     Seconds,
     Sha256,
     Share,
     Threads,
 )
-from harness.spec.config import Spec, identify_arm
+from harness.spec.config import Spec
 
 FORMAT = 2
 
@@ -49,8 +44,6 @@ Whole = Literal["agrees", "departs", "failed", "oracle suspect", "chaotic", "inc
 """Of all arms. Chaotic: every update agrees, and only trainings left to themselves part; inconclusive: too few seeds to tell."""
 Scope = Literal["whole", "quick", "part"]
 """What of the gate a check covers: all of it; at least its quick form; less."""
-AGREES, AGREES_QUICK, NOT_CHECKED = "agrees", "agrees (quick)", "not checked"
-"""What is known of an arm that departs nowhere: the whole gate held it, its quick form did, neither."""
 FORMS: tuple[Literal[".keras", ".weights.h5"], ...] = (".keras", ".weights.h5")
 """What Keras saves: a whole compiled model; and what it has learned alone, its optimizer's memory included."""
 
@@ -181,139 +174,3 @@ class Parity(Kept):
                 said = "free_runs: expected drift and gates after the same updates in every run of an arm"
                 raise PydanticCustomError("sentence", said)
         return self
-
-
-Verdicts = dict[tuple[str | None, ...], str]
-"""Verdicts by what they hold for: see `verdicts_of`."""
-
-
-def verdicts_of(parities: Iterable[Parity]) -> Verdicts:
-    """Return what is known of each arm, by all that a verdict depends on: spec, arm, environment, device, machine.
-
-    "agrees" is said of an arm that the whole gate held, "agrees (quick)" of one that only its quick form did. A check of less
-    says neither. Where any check departs or fails, that stands until a later one agrees at the same points.
-    """
-    checks: dict[tuple[str | None, ...], list[_Check]] = defaultdict(list)
-    for parity in sorted(parities, key=lambda parity: parity.started_at):
-        for arm in parity.arms:
-            asked = identify_arm(arm.module, arm.options)
-            place = _place(arm.device, parity)
-            key = (_content(parity.spec), arm.backend, arm.implementation, asked, *_environment(arm), *place)
-            checks[key].append(_Check(arm, f"seed {parity.seed} of {parity.data.sha256}"))
-    return {key: _known(several) for key, several in checks.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class _Check:
-    """One arm's verdict in one parity check."""
-
-    arm: ArmParity
-    inputs: str  # seed and dataset: a point of others is another point
-
-    @property
-    def departed(self) -> frozenset[_Point]:
-        """The points at which the arm departs; all that there are where none is named."""
-        if self.arm.verdict != "departs":
-            return frozenset()
-        names = {f"{each.program} {each.point}" for each in self.arm.departures}
-        return frozenset((name, self.inputs) for name in names or {EVERYWHERE})
-
-    @property
-    def failed(self) -> frozenset[_Point]:
-        """The points of which nothing is known since the check failed."""
-        if self.arm.verdict != "failed":
-            return frozenset()
-        return frozenset((name, self.inputs) for name in self.arm.covers or (EVERYWHERE,))
-
-    def settles(self, point: _Point) -> bool:
-        """Say whether this check looked at that point, and so replaces what was known of it."""
-        name, inputs = point
-        if self.arm.verdict == "failed" or inputs != self.inputs:
-            return False
-        return name in self.arm.covers or (self.arm.scope == "whole" and (name == EVERYWHERE or not self.arm.covers))
-
-
-_Point = tuple[str, str]
-"""A program with a point's name, and the inputs that it is of."""
-EVERYWHERE = "everywhere"
-
-
-def _known(checks: Sequence[_Check]) -> str:
-    """Return what several checks of one arm say together, given in the order in which they were made."""
-    departed: frozenset[_Point] = frozenset()
-    failed: frozenset[_Point] = frozenset()
-    agreed = NOT_CHECKED
-    for check in checks:
-        departed = frozenset(point for point in departed if not check.settles(point)) | check.departed
-        failed = frozenset(point for point in failed if not check.settles(point)) | check.failed
-        if check.arm.verdict == "departs":
-            agreed = NOT_CHECKED  # what agreed before this was other code
-        elif check.arm.verdict == "agrees" and check.arm.scope == "whole":
-            agreed = AGREES
-        elif check.arm.verdict == "agrees" and check.arm.scope == "quick" and agreed != AGREES:
-            agreed = AGREES_QUICK
-    return "departs" if departed else "failed" if failed else agreed
-
-
-def verdict_on(record: Record, verdicts: Verdicts) -> str:
-    """Return what is known of the arm that made a record: agrees, agrees (quick), departs, failed, or not checked."""
-    if not record.measured:
-        return NOT_CHECKED
-    request = record.request
-    arm = (request.backend, request.implementation, identify_arm(request.module, request.options))
-    environment = *_versions(record.measured.versions), record.environment_sha256
-    place = _place(record.measured.device, record)
-    return verdicts.get((_content(request.spec), *arm, *environment, *place), NOT_CHECKED)
-
-
-class Seen(Protocol):
-    """What a verdict in a session depends on besides the session: a process that started, or an environment as it is now."""
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Of the backend, Keras and NumPy, by name."""
-
-    @property
-    def device(self) -> str:
-        """Where its weights lay, or would lie."""
-
-    @property
-    def environment_sha256(self) -> str | None:
-        """The content of the environment; None where nobody looked."""
-
-    @property
-    def status(self) -> str:
-        """Whether it is there: "ok"."""
-
-
-def verdict_in(session: Session, entrant: Entrant, starts: Iterable[Seen], verdicts: Verdicts) -> str:
-    """Return what is known of an entrant of a bench session, as `verdict_on` says it: the worst over its processes."""
-    arm = (entrant.backend, entrant.implementation, identify_arm(entrant.module, entrant.options))
-    found = {
-        verdicts.get((_content(session.spec), *arm, *_environment(start), *_place(start.device, session)), NOT_CHECKED)
-        for start in starts
-        if start.status == "ok"
-    }
-    return worst(found)
-
-
-def worst(found: Collection[str]) -> str:
-    """Return the verdict that stands for several runs of one arm: one that departs is not hidden by others."""
-    order = ("departs", "failed", NOT_CHECKED, AGREES_QUICK, AGREES)
-    return next((verdict for verdict in order if verdict in found), NOT_CHECKED)
-
-
-def _place(device: str, made: Session | Parity | Record) -> tuple[str, str, str]:
-    return device, made.host.machine, made.harness
-
-
-def _content(spec: Spec) -> str:
-    return spec.model_dump_json(exclude={"dataset", "epochs"})
-
-
-def _environment(made: ArmParity | Seen) -> tuple[str | None, ...]:
-    return *_versions(made.versions), made.environment_sha256
-
-
-def _versions(versions: dict[str, str]) -> tuple[str, str, str]:
-    return versions.get("framework_version", ""), versions.get("keras", ""), versions.get("numpy", "")

@@ -20,8 +20,9 @@ from pydantic import ValidationError
 from harness.errors import StoreError
 from harness.records import files, parity
 from harness.records.files import Rejected
-from harness.records.parity import Parity, verdict_on, verdicts_of
+from harness.records.parity import Parity
 from harness.records.record import FORMAT, Record, row
+from harness.records.verdicts import verdict_on, verdicts_of
 from harness.safe import for_csv
 
 FORMATS: dict[type[Record | Parity], int] = {Record: FORMAT, Parity: parity.FORMAT}

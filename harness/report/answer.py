@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.judge.answer import BARRED, Answer, Candidate
-from harness.records.parity import AGREES, AGREES_QUICK
+from harness.records.verdicts import AGREES, AGREES_QUICK
 from harness.report.fitting import number, span
 
 N_FOR_AN_INTERVAL = 6
@@ -53,8 +53,10 @@ def _same(candidates: Sequence[Candidate]) -> str:
         more = " (nox -s parity looks at more)" if quick else ""
         return f"it is the same model {there}, {which} being the float64 referee's to what float32 rounding costs{more}"
     asked = f"whether it is the same model on {_listed(unknown)} has not been checked (nox -s parity does)"
+    if not agree:
+        return asked
     agreeing = f"{_listed([each.name for each in agree])} {'agrees' if len(agree) == 1 else 'agree'}"
-    return f"{asked}, and {agreeing} with the referee{' by the quick check' if quick else ''}" if agree else asked
+    return f"{asked}, and {agreeing} with the referee{' by the quick check' if quick else ''}"
 
 
 def _why(barred: Candidate, answer: Answer) -> str:

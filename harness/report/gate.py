@@ -14,7 +14,7 @@ from harness.judge.gate import Gate
 from harness.judge.lead import unchecked
 from harness.judge.regression import Change
 from harness.judge.statistics import Interval
-from harness.records.parity import NOT_CHECKED
+from harness.records.verdicts import NOT_CHECKED
 from harness.report.bench import plain
 from harness.report.fitting import NONE, Fitting, Sentence, columns_of, span
 from harness.report.table import bar

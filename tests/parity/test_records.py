@@ -8,7 +8,8 @@ import pytest
 from harness.judge import speed
 from harness.judge.parity.verdict import verdict as verdict_of
 from harness.records import store
-from harness.records.parity import ArmParity, Departure, Parity, verdict_on, verdicts_of
+from harness.records.parity import ArmParity, Departure, Parity
+from harness.records.verdicts import verdict_on, verdicts_of
 from harness.report import table
 from tests.parity.small import bed, handed_back, planned
 from tests.unit.records import record as make

@@ -8,8 +8,8 @@ from harness.judge import speed
 from harness.judge.bench import standing
 from harness.judge.self_check import of_session, of_verdicts
 from harness.records import bench_store, store
-from harness.records.parity import verdict_on, verdicts_of
 from harness.records.record import row
+from harness.records.verdicts import verdict_on, verdicts_of
 from harness.report import bench as bench_report
 from harness.report import parity as report
 from harness.report import table
