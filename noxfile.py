@@ -30,7 +30,9 @@ nox.options.envdir = os.environ.get("NOXENVDIR") or ".nox"  # --envdir goes befo
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
-MEANT = {"HARNESS_CONFIG": str(ROOT / "backends.toml")}  # whoever runs this file means the one beside it
+MEANT = {
+    "HARNESS_CONFIG": str(ROOT / "backends.toml")
+}  # whoever runs this file means the one beside it
 PATIENCE_S = 15.0  # after Ctrl-C: the harness ends its worker and keeps what is finished
 
 
@@ -42,8 +44,12 @@ def tables() -> dict[str, dict[str, Any]]:
         sys.exit(str(error))
     for table in found.values() if isinstance(found, dict) else (found,):
         environment = table.get("environment") if isinstance(table, dict) else None
-        if not (isinstance(environment, str) and re.fullmatch("train-[a-z0-9-]{1,58}", environment)):
-            sys.exit('backends.toml: [backends]: expected tables, each with environment = "train-NAME"')
+        if not (
+            isinstance(environment, str) and re.fullmatch("train-[a-z0-9-]{1,58}", environment)
+        ):
+            sys.exit(
+                'backends.toml: [backends]: expected tables, each with environment = "train-NAME"'
+            )
         if not isinstance(table.get("arms", {}), dict):
             sys.exit("backends.toml: [backends]: expected a table of arms in each")
     return found
@@ -113,18 +119,41 @@ def options(arguments: list[str]) -> list[tuple[str, str]]:
 def install_harness(session: nox.Session, extras: str = "") -> None:
     """Install the orchestrator into its environment, unless it is there: `nox -s compare` needs no network."""
     content = b"".join(file.read_bytes() for file in (ROOT / "pyproject.toml", CONSTRAINTS))
-    wanted, stamp = hashlib.sha256(content).hexdigest(), folder(session) / "harness" / "installed.txt"
+    wanted, stamp = (
+        hashlib.sha256(content).hexdigest(),
+        folder(session) / "harness" / "installed.txt",
+    )
     if stamp.is_file() and stamp.read_text(encoding="utf-8") in (wanted + extras, f"{wanted}[dev]"):
         return
-    command = [python(session), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), "-e", f"{ROOT}{extras}"]
+    command = [
+        python(session),
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "-c",
+        str(CONSTRAINTS),
+        "-e",
+        f"{ROOT}{extras}",
+    ]
     if session.run_install(*command, external=True):
         stamp.write_text(wanted + extras, encoding="utf-8")
 
 
 def requirements(session: nox.Session, backend: str) -> list[str]:
     """Return what the backend needs on this machine, under a line that says whether that is for a CPU or a GPU."""
-    asked = [python(session), "-m", "harness", "requirements", backend, "--device", device(session.posargs)]
-    printed = session.run_install(*asked, silent=True, stderr=None, external=True, env=MEANT)  # None where nothing is to be installed
+    asked = [
+        python(session),
+        "-m",
+        "harness",
+        "requirements",
+        backend,
+        "--device",
+        device(session.posargs),
+    ]
+    printed = session.run_install(
+        *asked, silent=True, stderr=None, external=True, env=MEANT
+    )  # None where nothing is to be installed
     return str(printed or "").splitlines()
 
 
@@ -174,7 +203,12 @@ for each in BACKENDS:
 @nox.session(venv_backend="none", requires=["harness"])
 def answer(session: nox.Session) -> None:
     """Check in the quick form what has trained here and has no verdict, then print one table and what it answers."""
-    places = [part for name, value in options(session.posargs) if name in ("--results", "--config") for part in (name, value)]
+    places = [
+        part
+        for name, value in options(session.posargs)
+        if name in ("--results", "--config")
+        for part in (name, value)
+    ]
     departed = False
     try:
         orchestrator(session, "parity", "--quick", "--missing", *places)
@@ -222,7 +256,9 @@ def tests(session: nox.Session) -> None:
     """Run all tests; arguments after -- go to pytest, and `-- tests/unit tests/parity` needs no backend."""
     install_harness(session, "[dev]")
     paths = [argument for argument in session.posargs if argument.startswith("tests")]
-    if not paths or not all(path.startswith(("tests/unit", "tests/parity", "tests/simulation")) for path in paths):
+    if not paths or not all(
+        path.startswith(("tests/unit", "tests/parity", "tests/simulation")) for path in paths
+    ):
         environments(session)
     where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
     session.run(python(session), "-m", "pytest", *session.posargs, external=True, env=where)
@@ -240,7 +276,18 @@ def lowest(session: nox.Session) -> None:
     """Run the unit tests with the lowest version of every dependency that pyproject.toml allows."""
     session.install("-c", str(CONSTRAINTS), "uv")
     python = str(Path(session.virtualenv.location) / "bin" / "python")
-    asked = ["uv", "pip", "install", "-q", "--python", python, "--resolution", "lowest-direct", "--only-binary", ":all:"]
+    asked = [
+        "uv",
+        "pip",
+        "install",
+        "-q",
+        "--python",
+        python,
+        "--resolution",
+        "lowest-direct",
+        "--only-binary",
+        ":all:",
+    ]
     session.run_install(*asked, "--no-binary", "keras-backend-harness", "-e", f"{ROOT}[dev]")
     session.run("python", "-m", "pytest", "tests/unit", *session.posargs)
 
@@ -263,7 +310,14 @@ def overhead(session: nox.Session) -> None:
     for name, arguments in (("orchestrator", []), ("overhead", session.posargs)):
         try:
             where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
-            session.run(python(session), "-m", f"tests.benchmarks.{name}", *arguments, external=True, env=where)
+            session.run(
+                python(session),
+                "-m",
+                f"tests.benchmarks.{name}",
+                *arguments,
+                external=True,
+                env=where,
+            )
         except CommandFailed:
             failed.append(name)  # the other one is measured all the same
     if failed:
@@ -272,5 +326,14 @@ def overhead(session: nox.Session) -> None:
 
 def environments(session: nox.Session) -> None:
     """Make every backend's environment, without training in it."""
-    command = [sys.executable, "-m", "nox", "--envdir", str(folder(session)), "--install-only", "-s", *BACKENDS.values()]
+    command = [
+        sys.executable,
+        "-m",
+        "nox",
+        "--envdir",
+        str(folder(session)),
+        "--install-only",
+        "-s",
+        *BACKENDS.values(),
+    ]
     session.run_install(*command, external=True)

@@ -72,7 +72,11 @@ class Refused(HarnessError):
 
 def printable(text: str) -> str:
     """Return the text with what moves a terminal's cursor, colours it or turns its lines around as escapes."""
-    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    )
 
 
 def clipped(text: str, n_most: int) -> str:
@@ -87,14 +91,20 @@ def _short_line(line: str) -> str:
     """Return a line of at most 300 characters; a path or name gives way before the words around it."""
     longest = max(line.split(" "), key=len)
     room = len(longest) - (len(line) - LINE)
-    return clipped(line.replace(longest, clipped(longest, room), 1) if 40 <= room < len(longest) else line, LINE)
+    return clipped(
+        line.replace(longest, clipped(longest, room), 1) if 40 <= room < len(longest) else line,
+        LINE,
+    )
 
 
 def shown(value: object) -> str:
     """Return a value as Python writes it, in at most 100 characters."""
     try:
         return clipped(repr(value), QUOTED)
-    except (ValueError, RecursionError):  # an integer of more than 4,300 digits; tables in tables in tables
+    except (
+        ValueError,
+        RecursionError,
+    ):  # an integer of more than 4,300 digits; tables in tables in tables
         return f"a value that is too large to show ({type(value).__name__})"
 
 
@@ -102,7 +112,9 @@ def nearest(expected: Iterable[object], received: object) -> str | None:
     """Return the expected name that was probably meant, None where none is near."""
     names = [str(name) for name in expected]
     text = shown(received) if not isinstance(received, str) else received
-    too_long = len(text) > 2 * max(map(len, names), default=0) + 10  # nothing so much longer is near
+    too_long = (
+        len(text) > 2 * max(map(len, names), default=0) + 10
+    )  # nothing so much longer is near
     return None if too_long else next(iter(difflib.get_close_matches(text, names, n=1)), None)
 
 

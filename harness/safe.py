@@ -43,7 +43,9 @@ def for_terminal(text: str) -> str:
     All lines but the first are indented, so that none of them looks like one of this program's own.
     """
     first, *others = text.split("\n")
-    return "\n".join([short(first, 10 * MOST), *(f"  {short(line.strip(), 10 * MOST)}" for line in others)])
+    return "\n".join(
+        [short(first, 10 * MOST), *(f"  {short(line.strip(), 10 * MOST)}" for line in others)]
+    )
 
 
 def for_csv(value: object) -> object:

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.judge.user_model import target
-from harness.judge.user_model.check import check
+from harness.experiments.parity import model_plan
+from harness.experiments.parity.model_check import check
+from harness.experiments.parity.model_document import sentences
 from harness.records.user_model import ModelParity
-from harness.report.user_model import sentences
 
 
 def assert_backends_agree(
@@ -50,8 +50,12 @@ def assert_backends_agree(
     __tracebackhide__ = True  # pytest shows the caller's line
     chosen = (backends,) if isinstance(backends, str) else tuple(backends)
     file = Path(config) if config else None
-    what = target.wanted(model, batch, chosen, file, seed=seed, thread_twins=thread_twins, time_limit_s=time_limit_s)
+    what = model_plan.wanted(
+        model, batch, chosen, file, seed=seed, thread_twins=thread_twins, time_limit_s=time_limit_s
+    )
     parity = check(what)
     if parity.verdict != "agrees":
-        raise AssertionError("\n".join([*sentences(parity), *(f"! {remark}" for remark in parity.remarks)]))
+        raise AssertionError(
+            "\n".join([*sentences(parity), *(f"! {remark}" for remark in parity.remarks)])
+        )
     return parity

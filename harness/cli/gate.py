@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli_session import Wanted, begun, sat
-from harness.cli_shared import (
+from harness.cli.options import (
     ConfigOption,
     NoWaitOption,
     ResultsOption,
@@ -24,11 +23,12 @@ from harness.cli_shared import (
     summarised,
     written,
 )
+from harness.cli.session import Wanted, begun, sat
 from harness.errors import ConfigError, NotComparable, StoreError
 from harness.safe import for_markdown
 
 if TYPE_CHECKING:
-    from harness.judge.gate import Gate
+    from harness.experiments.gate.judge import Gate
     from harness.records.bench import Bench
     from harness.records.bench_store import Loaded
 
@@ -37,30 +37,53 @@ TRACKED = Path("results/reference")  # what a revision has of results
 
 
 def gate(
-    against: Annotated[str, typer.Option(help="A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0.")],
-    path: Annotated[Path, typer.Option(help="With a revision: the results folder that it tracks.")] = TRACKED,
+    against: Annotated[
+        str,
+        typer.Option(
+            help="A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0."
+        ),
+    ],
+    path: Annotated[
+        Path, typer.Option(help="With a revision: the results folder that it tracks.")
+    ] = TRACKED,
     confirm: Annotated[
         bool,
-        typer.Option("--confirm/--no-confirm", help="Measure arms that look slower again, in fresh blocks; unconfirmed is exit 3."),
+        typer.Option(
+            "--confirm/--no-confirm",
+            help="Measure arms that look slower again, in fresh blocks; unconfirmed is exit 3.",
+        ),
     ] = True,
     tolerance: Annotated[
-        float, typer.Option(min=0.02, max=1.0, help="The slowdown that must be excluded for an arm to pass: 0.05 is 5 %.")
+        float,
+        typer.Option(
+            min=0.02,
+            max=1.0,
+            help="The slowdown that must be excluded for an arm to pass: 0.05 is 5 %.",
+        ),
     ] = 0.05,
-    json: Annotated[Path | None, typer.Option(help="Also write what has become of each arm there.")] = None,
-    junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write the table there, as for a CI's summary.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Also write what has become of each arm there.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Also write the table there, as for a CI's summary.")
+    ] = None,
     no_wait: NoWaitOption = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Hold the newest complete bench session against an earlier one: which arms have other numbers or have become slower?"""
-    from harness.judge.gate import gated
+    from harness.experiments.gate.judge import gated
+    from harness.experiments.train.document import left_out
     from harness.records import bench_store, store
-    from harness.report.table import left_out
 
     if math.isnan(tolerance):  # which is neither less than the least nor more than the most
         raise ConfigError("--tolerance: expected a number from 0.02 to 1; received nan")
-    known = results is not None and Path(against).is_dir()  # then nothing of backends.toml is needed
+    known = (
+        results is not None and Path(against).is_dir()
+    )  # then nothing of backends.toml is needed
     root = Path() if known else configured(config)[0]
     results = results or root / "results"
     loaded = bench_store.load_all(results)
@@ -69,7 +92,10 @@ def gate(
         earlier = bench_store.load_all(folder)
     if loaded.sessions[0] is not head:
         newer = loaded.sessions[0].session.run_id
-        say(f"! session {newer} is newer and not complete: left out. To finish it: harness bench --resume", "yellow")
+        say(
+            f"! session {newer} is newer and not complete: left out. To finish it: harness bench --resume",
+            "yellow",
+        )
     for entry in (*loaded.rejected, *earlier.rejected):
         say(f"! {left_out(entry)}", "yellow", stderr=True)
     base = _comparable(head, earlier, f"--against {against}")
@@ -77,7 +103,10 @@ def gate(
     found = gated(head, base, tolerance=tolerance, parities=parities)
     interrupted = False
     if found.suspects and confirm:
-        say(f"{', '.join(found.suspects)}: may have regressed; measured again, in fresh blocks", "yellow")
+        say(
+            f"{', '.join(found.suspects)}: may have regressed; measured again, in fresh blocks",
+            "yellow",
+        )
         again, interrupted = _confirmed(found.suspects, head, config, results, wait=not no_wait)
         _same_ground(again, base)
         found = gated(head, base, again, tolerance, parities)
@@ -86,7 +115,9 @@ def gate(
         raise typer.Exit(130 if interrupted else CODES[found.outcome])
 
 
-def _confirmed(suspects: tuple[str, ...], head: Bench, config: Path | None, results: Path, *, wait: bool) -> tuple[Bench, bool]:
+def _confirmed(
+    suspects: tuple[str, ...], head: Bench, config: Path | None, results: Path, *, wait: bool
+) -> tuple[Bench, bool]:
     """Return a fresh session of the suspects and head's baseline, of the code that is here, in results/confirm; and if it was interrupted.
 
     Not in results itself: there it would be the newest session, and the next gate's head.
@@ -105,12 +136,21 @@ def _confirmed(suspects: tuple[str, ...], head: Bench, config: Path | None, resu
         device=there.device,
     )
     fresh = begun(wanted, whole, root, results / "confirm", resume=False)
-    return sat(fresh, whole, root, results / "confirm", budget_s=None, stop_after=None, verb="gate", wait=wait)
+    return sat(
+        fresh,
+        whole,
+        root,
+        results / "confirm",
+        budget_s=None,
+        stop_after=None,
+        verb="gate",
+        wait=wait,
+    )
 
 
 def _same_ground(again: Bench, base: Bench) -> None:
     """Raise NotComparable where the session that was to confirm is not of base's machine, Keras, dataset and spec."""
-    from harness.judge.regression import incomparable
+    from harness.experiments.gate.regression import incomparable
 
     if again.blocks and (differences := incomparable(again, base)):
         said = f"session {again.session.run_id}, which was to confirm, must not be compared with {base.session.run_id}:"
@@ -124,16 +164,26 @@ def _newest(loaded: Loaded, where: str, but: str = "") -> Bench:
         return complete[0]
     if but in {bench.session.run_id for bench in loaded.sessions}:
         hint = "Measure again, into another folder: harness bench --results FOLDER"
-        raise StoreError(f"{where}: its only complete session, {but}, is the one that is judged. {hint}")
+        raise StoreError(
+            f"{where}: its only complete session, {but}, is the one that is judged. {hint}"
+        )
     left = next((bench for bench in loaded.sessions if bench.session.run_id != but), None)
-    hint = f"session {left.session.run_id} is not complete. Run: harness bench --resume" if left else "Run: harness bench"
+    hint = (
+        f"session {left.session.run_id} is not complete. Run: harness bench --resume"
+        if left
+        else "Run: harness bench"
+    )
     raise StoreError(f"{where}: no complete bench session to compare; {hint}")
 
 
 def _complete(loaded: Loaded, but: str = "") -> list[Bench]:
-    from harness.launch.bench import unfinished
+    from harness.experiments.bench.session import unfinished
 
-    return [bench for bench in loaded.sessions if bench.session.run_id != but and bench.blocks and not unfinished(bench)]
+    return [
+        bench
+        for bench in loaded.sessions
+        if bench.session.run_id != but and bench.blocks and not unfinished(bench)
+    ]
 
 
 def _comparable(head: Bench, earlier: Loaded, where: str) -> Bench:
@@ -143,14 +193,17 @@ def _comparable(head: Bench, earlier: Loaded, where: str) -> Bench:
         StoreError: there is no complete session but head itself.
         NotComparable: there are, and all differ in what must be equal; says in what the newest one does.
     """
-    from harness.judge.regression import incomparable, regressions, remarks
+    from harness.experiments.gate.regression import incomparable, regressions, remarks
 
     newest = _newest(earlier, where, but=head.session.run_id)
     for bench in _complete(earlier, but=head.session.run_id):
         if not incomparable(head, bench) and regressions(head, bench):
             return bench
     differences = incomparable(head, newest) or ("no arm is in both", *remarks(head, newest))
-    said = [f"{where}: session {newest.session.run_id} must not be compared with {head.session.run_id}:", *differences]
+    said = [
+        f"{where}: session {newest.session.run_id} must not be compared with {head.session.run_id}:",
+        *differences,
+    ]
     listed = (f"- {for_markdown(difference)}" for difference in differences)
     summarised("\n".join([f"**gate: not comparable**: {for_markdown(said[0])}", "", *listed]))
     raise NotComparable("\n  ".join(said))
@@ -170,9 +223,15 @@ def _folder(against: str, root: Path, path: Path) -> Iterator[Path]:
 
 def _shown(found: Gate, json: Path | None, junit: Path | None, markdown: Path | None) -> None:
     """Print what was found, and write it where a CI wants it."""
-    from harness.report import gate as report
+    from harness.experiments.gate import document as report
 
     console_of().print(report.terminal(found), crop=False)
     text = report.markdown(found)
-    written({"--json": (json, report.as_json(found)), "--junit": (junit, report.junit(found)), "--markdown": (markdown, text)})
+    written(
+        {
+            "--json": (json, report.as_json(found)),
+            "--junit": (junit, report.junit(found)),
+            "--markdown": (markdown, text),
+        }
+    )
     summarised(text)

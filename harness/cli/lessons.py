@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli_shared import ConfigOption, configured, console_of
+from harness.cli.options import ConfigOption, configured, console_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,15 +28,15 @@ def summary(
     spec: Annotated[str | None, typer.Option(help=SPEC)] = None, config: ConfigOption = None
 ) -> None:
     """Show a spec's model layer by layer: type, output shape, parameters."""
-    from harness.inputs.datasets import SHAPES
-    from harness.report import textbook
-    from harness.textbook.summary import summary as rows_of
+    from harness.lessons import document
+    from harness.lessons.summary import summary as rows_of
+    from harness.spec.data.mnist import SHAPES
 
     name, wanted = configured(config)[1].spec(spec)
     n_inputs = math.prod(SHAPES["x_train"][1:])
     layers = [(layer.name, layer.units, layer.activation) for layer in wanted.layers]
     rows = rows_of(n_inputs, layers)
-    _show(textbook.summary(name, n_inputs, rows))
+    _show(document.summary(name, n_inputs, rows))
 
 
 @app.command()
@@ -47,25 +47,25 @@ def ops(
     ] = 5,
 ) -> None:
     """Time NumPy's operations against the same as Python loops; takes some ten seconds."""
-    from harness.report import textbook
-    from harness.textbook.loops import measure
+    from harness.lessons import document
+    from harness.lessons.loops import measure
 
-    _show(textbook.ops(measure(rounds, repetitions)))
+    _show(document.ops(measure(rounds, repetitions)))
 
 
 @app.command()
 def gradients(config: ConfigOption = None) -> None:
     """Have TensorFlow, JAX and PyTorch derive what paper can; exit code 1 where one is wrong."""
-    from harness.launch import ask
-    from harness.report import textbook
+    from harness.engine import ask
+    from harness.lessons import document
+    from harness.lessons.gradients import faults
     from harness.spec.config import WORKER
-    from harness.textbook.gradients import faults
 
     root, settings = configured(config)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}
     chosen = {name: settings.backends[name] for name in settings.backends if name in able}
     answers = {name: ask.gradients(name, backend, root) for name, backend in chosen.items()}
-    _show(textbook.gradients(answers))
+    _show(document.gradients(answers))
     if any(faults(answer) for answer in answers.values()):
         raise typer.Exit(1)
 
@@ -73,10 +73,10 @@ def gradients(config: ConfigOption = None) -> None:
 @app.command()
 def momentum() -> None:
     """Descend a loss with two valleys: only with momentum, the path leaves the first valley."""
-    from harness.report import textbook
-    from harness.textbook.momentum import loss, two_paths
+    from harness.lessons import document
+    from harness.lessons.momentum import loss, two_paths
 
-    _show(textbook.momentum(two_paths(), loss))
+    _show(document.momentum(two_paths(), loss))
 
 
 @app.command()
@@ -85,7 +85,7 @@ def page(
 ) -> None:
     """Print the page for teachers: one training step four ways, beside the same in Keras."""
     from harness.errors import StoreError
-    from harness.textbook.page import render
+    from harness.lessons.page import render
 
     if output is None:
         print(render(), end="")

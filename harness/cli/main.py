@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness import __version__, cli_bench, cli_gate, cli_parity, cli_surroundings, cli_textbook
-from harness.cli_shared import (
+from harness import __version__
+from harness.cli import bench, gate, lessons, parity, surroundings
+from harness.cli.options import (
     WIDTH,
     ConfigOption,
     DatasetOption,
@@ -36,12 +37,12 @@ from harness.errors import ConfigMissing, HarnessError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from harness.launch.plan import Planned
+    from harness.engine.plan import Planned
     from harness.records.record import Record
     from harness.records.store import Loaded
 
 app = typer.Typer(
-    cls=cli_surroundings.Front,
+    cls=surroundings.Front,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -51,10 +52,10 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line: 0 fine, 1 a run failed, 2 usage or configuration, 130 interrupted."""
-    cli_surroundings.prepare()
+    surroundings.prepare()
     for polite in polite_signals():
         signal.signal(polite, signal.default_int_handler)  # each ends the children as Ctrl-C does
-    with cli_surroundings.sentences():
+    with surroundings.sentences():
         app()
 
 
@@ -64,7 +65,9 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-VersionOption = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and exit.")]
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and exit.")
+]
 
 
 @app.callback()
@@ -75,8 +78,8 @@ def options(version: VersionOption = False) -> None:
 
 def _remove_leftovers() -> None:
     """Remove what runs that were killed have left; where that cannot be done, a verb says what is wrong with the folder."""
-    from harness.inputs.datasets import cache_folder
     from harness.scratch import remove_leftovers
+    from harness.spec.data.mnist import cache_folder
 
     with suppress(HarnessError, OSError):
         cache = cache_folder()
@@ -85,26 +88,39 @@ def _remove_leftovers() -> None:
 
 def doctor(config: ConfigOption = None) -> None:
     """Show this machine's hardware, what each backend sees of it, and what to type where they differ."""
-    from harness.launch import ask, devices
-    from harness.report.doctor import checkup
+    from harness.engine import ask, host
+    from harness.experiments.doctor.document import checkup
 
     root, whole = configured(config)
-    hardware = devices.look()
+    hardware = host.look()
     seen = {name: ask.look(name, backend, root) for name, backend in whole.backends.items()}
-    console_of().print(checkup(devices.host(hardware), hardware, seen, whole.backends), crop=False)
+    console_of().print(checkup(host.host(hardware), hardware, seen, whole.backends), crop=False)
     if any("refused" in answer for answer in seen.values()):
         raise typer.Exit(1)
 
 
 def train(
-    backends: Annotated[list[str] | None, typer.Argument(help="As in backends.toml; all where none is named.")] = None,
-    spec: Annotated[str | None, typer.Option(help="As in backends.toml; its first where none is named.")] = None,
-    arm: Annotated[list[str] | None, typer.Option(help="Only this implementation; may be repeated.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Instead of the protocol's seeds; may be repeated.")] = None,
+    backends: Annotated[
+        list[str] | None, typer.Argument(help="As in backends.toml; all where none is named.")
+    ] = None,
+    spec: Annotated[
+        str | None, typer.Option(help="As in backends.toml; its first where none is named.")
+    ] = None,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="Only this implementation; may be repeated.")
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Instead of the protocol's seeds; may be repeated.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the protocol's.")] = None,
-    threads: Annotated[str | None, typer.Option(help="auto, or the number of cores for every backend.")] = None,
+    threads: Annotated[
+        str | None, typer.Option(help="auto, or the number of cores for every backend.")
+    ] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds for one run.")] = None,
-    rows: Annotated[bool, typer.Option("--rows", help="Print a line a run only: harness compare prints the table.")] = False,
+    rows: Annotated[
+        bool,
+        typer.Option("--rows", help="Print a line a run only: harness compare prints the table."),
+    ] = False,
     dataset: DatasetOption = None,
     device: DeviceOption = "auto",
     no_wait: NoWaitOption = False,
@@ -112,10 +128,9 @@ def train(
     config: ConfigOption = None,
 ) -> None:
     """Train the spec under each backend: a fresh process and a record for each run, then the table and what it answers."""
-    from harness.judge import speed
-    from harness.launch.plan import plan
+    from harness.engine.plan import plan
+    from harness.experiments.train import document, judge
     from harness.records import store
-    from harness.report import table
     from harness.spec.config import overridden
 
     root, whole = configured(config)
@@ -131,47 +146,73 @@ def train(
     results = results or root / "results"
     store.ready(results)
     prepared = dataset_of(dataset or wanted.dataset)
-    planned = plan(spec_name, wanted, chosen, protocol, prepared, device=device, implementations=tuple(arm or ()))
+    planned = plan(
+        spec_name,
+        wanted,
+        chosen,
+        protocol,
+        prepared,
+        device=device,
+        implementations=tuple(arm or ()),
+    )
     with alone_on_machine("train", wait=not no_wait):
         records = _run_all(planned, root, results)
-    ran = {record.run_id: record for record in records}  # one that had to be kept elsewhere is no less a result
+    ran = {
+        record.run_id: record for record in records
+    }  # one that had to be kept elsewhere is no less a result
     loaded = _loaded(results)
     if not rows:
         known = {record.run_id: record for record in loaded.records}
-        tables = speed.compare((known | ran).values(), only=frozenset(ran), parities=loaded.parities)
-        console_of().print(table.terminal(tables), crop=False)
+        tables = judge.compare(
+            (known | ran).values(), only=frozenset(ran), parities=loaded.parities
+        )
+        console_of().print(document.terminal(tables), crop=False)
     if any(record.status != "ok" for record in records):
         raise typer.Exit(1)
 
 
 def compare(
-    baseline: Annotated[str | None, typer.Option(help="The arm whose epoch time is 1.00: backend/implementation, or a backend.")] = None,
-    format: Annotated[Literal["terminal", "markdown", "csv", "json"], typer.Option(help="How to print.")] = "terminal",
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="The arm whose epoch time is 1.00: backend/implementation, or a backend."
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["terminal", "markdown", "csv", "json"], typer.Option(help="How to print.")
+    ] = "terminal",
     output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
-    newest: Annotated[bool, typer.Option("--newest", help="Only the table of the newest run, and what it answers.")] = False,
+    newest: Annotated[
+        bool,
+        typer.Option("--newest", help="Only the table of the newest run, and what it answers."),
+    ] = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Print the table of all records, one row an arm, and which backend they say; needs no backend and no network."""
     from harness.errors import StoreError
-    from harness.judge import speed
-    from harness.report import table
+    from harness.experiments.train import document, judge
 
     folder = results or configured(config)[0] / "results"
     loaded = _loaded(folder)
     if not loaded.records:
-        said = "".join(f"\
-{table.left_out(entry)}" for entry in loaded.rejected)
+        said = "".join(
+            f"\
+{document.left_out(entry)}"
+            for entry in loaded.rejected
+        )
         raise StoreError(f"{folder}: no record to compare. Run: nox, or harness train{said}")
-    tables = speed.compare(loaded.records, baseline, parities=loaded.parities)[: 1 if newest else None]
+    tables = judge.compare(loaded.records, baseline, parities=loaded.parities)[
+        : 1 if newest else None
+    ]
     if format == "terminal" and output is None:
-        console_of().print(table.terminal(tables, loaded.rejected), crop=False)
+        console_of().print(document.terminal(tables, loaded.rejected), crop=False)
         return
     text = {
-        "terminal": lambda: _as_text(table.terminal(tables, loaded.rejected)),
-        "markdown": lambda: table.markdown(tables, loaded.rejected),
-        "csv": lambda: table.csv(tables),
-        "json": lambda: table.as_json(tables, loaded.rejected),
+        "terminal": lambda: _as_text(document.terminal(tables, loaded.rejected)),
+        "markdown": lambda: document.markdown(tables, loaded.rejected),
+        "csv": lambda: document.csv(tables),
+        "json": lambda: document.as_json(tables, loaded.rejected),
     }[format]()
     if output is None:
         print(text, end="" if text.endswith("\n") else "\n")
@@ -185,21 +226,26 @@ def compare(
 def data(
     dataset: DatasetOption = None,
     sample: Annotated[int, typer.Option(help="The training sample to show as a picture.")] = 4,
-    png: Annotated[Path | None, typer.Option(help="Also write a sheet of samples, ten of each class, as a PNG.")] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option(help="Also write a sheet of samples, ten of each class, as a PNG."),
+    ] = None,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Look at the dataset: arrays, classes, slices, batches, pictures, and what the runs so far take them for."""
-    from harness.inputs.arrays import load_dataset
+    from harness.lessons.dataset import first_predictions, overview, write_sheet
     from harness.records import store
-    from harness.report.dataset import first_predictions, overview, write_sheet
     from harness.spec.config import find
+    from harness.spec.data.arrays import load_dataset
 
     with suppress(ConfigMissing):  # the dataset can be looked at from anywhere
         results = results or (config or find(Path.cwd())).parent / "results"
     prepared = dataset_of(dataset or "auto")
     parts = load_dataset(prepared.folder)
-    predicted = first_predictions(store.load_all(results).records if results else (), prepared.sha256)
+    predicted = first_predictions(
+        store.load_all(results).records if results else (), prepared.sha256
+    )
     console_of().print(overview(parts, sample, prepared.name, predicted), crop=False)
     if png:
         write_sheet(parts, png)
@@ -208,26 +254,26 @@ def data(
 
 def requirements(backend: str, device: DeviceOption = "auto", config: ConfigOption = None) -> None:
     """Print what a backend's environment needs on this machine, one requirement a line under "# cpu" or "# gpu"; nox asks this."""
-    from harness.launch import devices
+    from harness.engine import host
 
     chosen = configured(config)[1].chosen_backends([backend])[backend]
-    kind = devices.build_for(device, devices.look())
+    kind = host.build_for(device, host.look())
     print("\n".join([f"# {kind}", *getattr(chosen.requirements, kind)]))
 
 
 def _run_all(planned: tuple[Planned, ...], root: Path, results: Path) -> list[Record]:
     """Run what is planned, one after another, keeping each record as soon as it is there."""
-    from harness.launch import ask, devices
+    from harness.engine import ask, host
     from harness.records import store
     from harness.report.progress import line, run_bar
 
     console = console_of()
-    hardware = devices.look()
+    hardware = host.look()
     records = []
     for number, each in enumerate(planned, start=1):
         title = f"[{number}/{len(planned)}] {each.request.backend}/{each.request.implementation}, seed {each.request.seed}"
         with run_bar(console, title, each.request.epochs) as show:
-            record = ask.run(each, root, devices.host(hardware), show)
+            record = ask.run(each, root, host.host(hardware), show)
         records.append(record)
         with uninterrupted():
             file = store.add(results, record)
@@ -268,7 +314,15 @@ def _as_text(shown: RenderableType) -> str:
     return text.getvalue()
 
 
-for verb in (train, compare, cli_parity.parity, cli_bench.bench, cli_gate.gate, doctor, data):  # as --help lists them: a user's day
+for verb in (
+    train,
+    compare,
+    parity.parity,
+    bench.bench,
+    gate.gate,
+    doctor,
+    data,
+):  # as --help lists them: a user's day
     app.command()(verb)
-app.add_typer(cli_textbook.app, name="textbook")
+app.add_typer(lessons.app, name="textbook")
 app.command(hidden=True)(requirements)

@@ -20,18 +20,34 @@ from harness.safe import for_terminal
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.inputs.datasets import Prepared
     from harness.spec.config import Config
+    from harness.spec.data.mnist import Prepared
 
 WIDTH = 150  # of a pipe, which has none
-DeviceOption = Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="With gpu, a backend that sees none is an error.")]
-DatasetOption = Annotated[Literal["auto", "mnist", "digits"] | None, typer.Option(help="Instead of the spec's. auto: MNIST, else digits.")]
+DeviceOption = Annotated[
+    Literal["auto", "cpu", "gpu"],
+    typer.Option(help="With gpu, a backend that sees none is an error."),
+]
+DatasetOption = Annotated[
+    Literal["auto", "mnist", "digits"] | None,
+    typer.Option(help="Instead of the spec's. auto: MNIST, else digits."),
+]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option(envvar="HARNESS_CONFIG", help="backends.toml; by default the nearest one, from here upwards, if only you can write it."),
+    typer.Option(
+        envvar="HARNESS_CONFIG",
+        help="backends.toml; by default the nearest one, from here upwards, if only you can write it.",
+    ),
 ]
-NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Where another harness measures on this machine, exit with 2 at once.")]
-ResultsOption = Annotated[Path | None, typer.Option(help="By default results/ beside backends.toml.")]
+NoWaitOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-wait", help="Where another harness measures on this machine, exit with 2 at once."
+    ),
+]
+ResultsOption = Annotated[
+    Path | None, typer.Option(help="By default results/ beside backends.toml.")
+]
 
 
 def configured(file: Path | None) -> tuple[Path, Config]:
@@ -43,12 +59,12 @@ def configured(file: Path | None) -> tuple[Path, Config]:
 
 def dataset_of(name: str, *, said: bool = True) -> Prepared:
     """Return the dataset, saying in one line which one it is and why, unless that is said elsewhere."""
-    from harness.inputs import datasets
     from harness.report.progress import download_bar
+    from harness.spec.data import mnist
 
     console = console_of()
     with download_bar(console) as show:
-        prepared = datasets.prepare(name, show)
+        prepared = mnist.prepare(name, show)
     if said:
         say(f"dataset: {prepared.name}, {prepared.origin}")
     return prepared
@@ -80,13 +96,15 @@ def console_of(stderr: bool = False) -> Console:
 
 def say(text: str, style: str = "", *, stderr: bool = False) -> None:
     """Print lines as they are: nothing in them is markup, or moves the cursor, and no line is broken."""
-    console_of(stderr).print(for_terminal(text), style=style, markup=False, highlight=False, soft_wrap=True)
+    console_of(stderr).print(
+        for_terminal(text), style=style, markup=False, highlight=False, soft_wrap=True
+    )
 
 
 @contextmanager
 def alone_on_machine(verb: str, *, wait: bool = True) -> Iterator[None]:
     """Hold the machine while a verb measures; who is waited for is said on stderr."""
-    from harness.launch.exclusive import hold_machine
+    from harness.engine.exclusive import hold_machine
 
     def tell(sentence: str) -> None:
         say(sentence, "yellow", stderr=True)
@@ -108,7 +126,9 @@ def written(texts: Mapping[str, tuple[Path | None, str]]) -> None:
             try:
                 file.write_text(text, encoding="utf-8")
             except OSError as error:
-                raise StoreError(f"{option}: {file}: cannot be written ({error.strerror})") from None
+                raise StoreError(
+                    f"{option}: {file}: cannot be written ({error.strerror})"
+                ) from None
 
 
 def summarised(markdown: str) -> None:
@@ -134,7 +154,10 @@ def uninterrupted() -> Iterator[None]:
     Handlers are exchanged, not signals masked: a mask holds for one thread, and the kernel would choose another.
     """
     came: list[int] = []
-    before = {polite: signal.signal(polite, lambda number, frame: came.append(number)) for polite in polite_signals()}
+    before = {
+        polite: signal.signal(polite, lambda number, frame: came.append(number))
+        for polite in polite_signals()
+    }
     try:
         yield
     finally:

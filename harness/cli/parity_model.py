@@ -10,10 +10,22 @@ from typing import Any
 
 import typer
 
-from harness.cli_shared import alone_on_machine, console_of, threads_of, written
+from harness.cli.options import alone_on_machine, console_of, threads_of, written
 from harness.errors import ConfigError
 
-MINE = ("model", "batch", "backends", "seed", "threads", "time_limit", "device", "no_wait", "json", "junit", "config")
+MINE = (
+    "model",
+    "batch",
+    "backends",
+    "seed",
+    "threads",
+    "time_limit",
+    "device",
+    "no_wait",
+    "json",
+    "junit",
+    "config",
+)
 CODES = {"agrees": 0, "departs": 1, "failed": 1, "no majority": 3}
 
 
@@ -23,20 +35,26 @@ def checked(given: Mapping[str, Any]) -> None:
     Args:
         given: every argument of `harness parity`, by name; those that say what else to compare have no meaning here.
     """
-    from harness.judge.user_model import target
-    from harness.judge.user_model.check import check
-    from harness.report import user_model as report
+    from harness.experiments.parity import model_document as report
+    from harness.experiments.parity import model_plan
+    from harness.experiments.parity.model_check import check
     from harness.report.progress import steps_line
 
     for name, value in given.items():
         if value and name not in MINE:
-            raise ConfigError(f"--{name.replace('_', '-')}: has no meaning with --model, whose file says what is compared. Leave it out")
+            raise ConfigError(
+                f"--{name.replace('_', '-')}: has no meaning with --model, whose file says what is compared. Leave it out"
+            )
     if not given["model"]:
-        raise ConfigError("--batch: expected --model FILE:FUNCTION beside it, the model that it is for")
+        raise ConfigError(
+            "--batch: expected --model FILE:FUNCTION beside it, the model that it is for"
+        )
     (seed,) = given["seed"] if given["seed"] and len(given["seed"]) == 1 else (0,)
     if given["seed"] and len(given["seed"]) > 1:
-        raise ConfigError(f"--seed: expected one with --model; received {', '.join(map(str, given['seed']))}")
-    what = target.wanted(
+        raise ConfigError(
+            f"--seed: expected one with --model; received {', '.join(map(str, given['seed']))}"
+        )
+    what = model_plan.wanted(
         given["model"],
         given["batch"],
         tuple(given["backends"] or ()),
@@ -50,6 +68,11 @@ def checked(given: Mapping[str, Any]) -> None:
     with alone_on_machine("parity --model", wait=not given["no_wait"]), steps_line(console) as say:
         found = check(what, say)
     console.print(report.terminal(found), crop=False)
-    written({"--json": (given["json"], found.model_dump_json(indent=1)), "--junit": (given["junit"], report.junit(found))})
+    written(
+        {
+            "--json": (given["json"], found.model_dump_json(indent=1)),
+            "--junit": (given["junit"], report.junit(found)),
+        }
+    )
     if CODES[found.verdict]:
         raise typer.Exit(CODES[found.verdict])

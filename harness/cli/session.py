@@ -8,20 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli_shared import alone_on_machine, console_of, dataset_of, say, threads_of, uninterrupted
+from harness.cli.options import (
+    alone_on_machine,
+    console_of,
+    dataset_of,
+    say,
+    threads_of,
+    uninterrupted,
+)
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
-    from harness.launch.bench import Outcome
-    from harness.launch.plan import Planned
-    from harness.launch.session import Repeated
+    from harness.engine.plan import Planned
+    from harness.experiments.bench.plan import Repeated
+    from harness.experiments.bench.session import Outcome
     from harness.records.bench import Bench, Part, Session
     from harness.spec.config import Config, Device
 
 
 UNFINISHED = {
     why: f"{said}: the session is not complete. Go on with it: harness bench --resume"
-    for why, said in (("budget", "the budget is spent"), ("stopped", "stopped as asked"), ("interrupted", "interrupted"))
+    for why, said in (
+        ("budget", "the budget is spent"),
+        ("stopped", "stopped as asked"),
+        ("interrupted", "interrupted"),
+    )
 }
 
 
@@ -43,19 +54,26 @@ class Wanted:
 
 def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: bool) -> Bench:
     """Return the session to go on with: the newest unfinished one where that is asked for and there is one, else a new one."""
-    from harness.launch import session as sessions
-    from harness.launch.bench import unfinished
+    from harness.experiments.bench import plan as sessions
+    from harness.experiments.bench.session import unfinished
     from harness.records import bench_store
 
     arms = sessions.chosen(whole, wanted.arms or ())
-    known = next((each for each in bench_store.sessions(results) if unfinished(each)), None) if resume else None
+    known = (
+        next((each for each in bench_store.sessions(results) if unfinished(each)), None)
+        if resume
+        else None
+    )
     if known:
         there = known.session
         names = {"/".join(pair) for pair in arms} if wanted.arms else None
         sessions.planned_otherwise(
             there,
             {
-                "--arms": (names, {entrant.name for entrant in there.entrants} - {*there.duplicates}),
+                "--arms": (
+                    names,
+                    {entrant.name for entrant in there.entrants} - {*there.duplicates},
+                ),
                 "--aa": (wanted.aa, "each" if there.repeats else "baseline"),
                 "--spec": (wanted.spec, there.spec_name),
                 "--baseline": (wanted.baseline, there.baseline),
@@ -63,7 +81,10 @@ def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: b
                 "--blocks": (wanted.n_blocks, there.n_blocks),
                 "--pin": (wanted.cores, there.cores),
                 "--threads": (wanted.threads, str(there.threads)),
-                "--dataset": (None if wanted.dataset == "auto" else wanted.dataset, there.data.name),
+                "--dataset": (
+                    None if wanted.dataset == "auto" else wanted.dataset,
+                    there.data.name,
+                ),
                 "--device": (None if wanted.device == "auto" else wanted.device, there.device),
             },
         )
@@ -75,19 +96,30 @@ def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: b
     return new(wanted, whole, root, results, arms)
 
 
-def new(wanted: Wanted, whole: Config, root: Path, results: Path, arms: list[tuple[str, str]]) -> Bench:
+def new(
+    wanted: Wanted, whole: Config, root: Path, results: Path, arms: list[tuple[str, str]]
+) -> Bench:
     """Return a new session, planned and kept."""
-    from harness.launch import devices
-    from harness.launch import session as sessions
+    from harness.engine import host as devices
+    from harness.experiments.bench import plan as sessions
     from harness.records import bench_store
     from harness.records.bench import Bench
     from harness.spec.config import overridden
 
-    size = {"generations": wanted.n_generations or whole.bench.generations, "blocks": wanted.n_blocks or whole.bench.blocks}
-    update = {"protocol": overridden(whole.protocol, threads=threads_of(wanted.threads)), "bench": whole.bench.model_copy(update=size)}
+    size = {
+        "generations": wanted.n_generations or whole.bench.generations,
+        "blocks": wanted.n_blocks or whole.bench.blocks,
+    }
+    update = {
+        "protocol": overridden(whole.protocol, threads=threads_of(wanted.threads)),
+        "bench": whole.bench.model_copy(update=size),
+    }
     whole = whole.model_copy(update=update)
     spec_name, spec = whole.spec(wanted.spec)
-    dataset, host = dataset_of(wanted.dataset or spec.dataset, said=False), devices.host(devices.look())
+    dataset, host = (
+        dataset_of(wanted.dataset or spec.dataset, said=False),
+        devices.host(devices.look()),
+    )
     session = sessions.laid_out(
         whole,
         spec_name,
@@ -126,8 +158,8 @@ def sat(
         whole: backends.toml.
         root: whose .nox holds the environments.
         results: where sessions are kept.
-        budget_s: as for `harness.launch.bench.sit`.
-        stop_after: as for `harness.launch.bench.sit`.
+        budget_s: as for `harness.experiments.bench.session.sit`.
+        stop_after: as for `harness.experiments.bench.session.sit`.
         before: done first, while no other harness can measure this session.
         verb: that measures, for whoever comes next to this machine.
         wait: until nobody else measures on this machine.
@@ -135,8 +167,8 @@ def sat(
     Raises:
         MachineBusy: somebody does, and is not to be waited for.
     """
-    from harness.launch import devices
-    from harness.launch import session as sessions
+    from harness.engine import host as devices
+    from harness.experiments.bench import plan as sessions
     from harness.records import bench_store
 
     session = bench.session
@@ -145,7 +177,10 @@ def sat(
     host = devices.host(devices.look())
     planned = sessions.requests(session, whole, dataset_of(session.data.name), host)
     if bench.starts and session.host.same_as(host) is None:
-        say("! only its description says that this is the machine on which the session began", "yellow")
+        say(
+            "! only its description says that this is the machine on which the session began",
+            "yellow",
+        )
     say(_plan_of(session))
     with _alone(folder), alone_on_machine(verb, wait=wait):
         before(session)
@@ -163,7 +198,7 @@ def _sit(
     stop_after: int | None,
 ) -> tuple[Bench, Outcome]:
     """Measure what the session in a folder still lacks, as far as another harness has not measured it since."""
-    from harness.launch.bench import Room, sit
+    from harness.experiments.bench.session import Room, sit
     from harness.records import bench_store
     from harness.report.progress import bench_progress
 
@@ -200,7 +235,9 @@ def _alone(folder: Path) -> Iterator[None]:
         with FileLock(folder / ".lock", timeout=0):
             yield
     except Timeout:
-        raise StoreError(f"{folder}: another harness is measuring this session. Wait for it, or begin one without --resume") from None
+        raise StoreError(
+            f"{folder}: another harness is measuring this session. Wait for it, or begin one without --resume"
+        ) from None
 
 
 def _plan_of(session: Session) -> str:

@@ -17,7 +17,9 @@ from typer.core import TyperGroup
 
 from harness.errors import LINE, ConfigError, HarnessError, clipped, printable, shown
 
-UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)  # of every fault that typer itself finds in arguments
+UsageError = cast(
+    "type[typer.BadParameter]", typer.BadParameter.__base__
+)  # of every fault that typer itself finds in arguments
 READER_GONE = 141  # 128 and SIGPIPE, as a shell has it of any program whose reader went away
 
 
@@ -48,7 +50,9 @@ def check_arguments(arguments: Sequence[str]) -> None:
     """
     before = "an argument"
     for argument in arguments:
-        option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+        option, equals, value = (
+            argument.partition("=") if argument.startswith("--") else ("", "", argument)
+        )
         if (equals or not option) and (not value.strip() or "\0" in value):
             raise ConfigError(f"{option or before}: expected a value; received {shown(value)}")
         before = argument if argument.startswith("-") and not equals else "an argument"
@@ -60,7 +64,10 @@ def _briefly() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        error.message = clipped(printable(" ".join(error.message.split())), LINE - len("Error: Invalid value for '--time-limit': "))
+        error.message = clipped(
+            printable(" ".join(error.message.split())),
+            LINE - len("Error: Invalid value for '--time-limit': "),
+        )
         raise
 
 
@@ -72,7 +79,9 @@ def prepare() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     if not os.path.isabs(os.environ.get("HOME", "/")):  # noqa: PTH117
-        del os.environ["HOME"]  # empty or relative, it is none: files would go to / or to the working folder
+        del os.environ[
+            "HOME"
+        ]  # empty or relative, it is none: files would go to / or to the working folder
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -97,7 +106,11 @@ def sentences() -> Iterator[None]:
     except BrokenPipeError:
         _end("", READER_GONE)
     except OSError as error:  # a full disk, a folder that went away, too many files: the system's words, and where
-        where = f"{error.filename}: cannot be used" if error.filename else "the output, or a file: cannot be written"
+        where = (
+            f"{error.filename}: cannot be used"
+            if error.filename
+            else "the output, or a file: cannot be written"
+        )
         _end(str(HarnessError(f"{where} ({error.strerror or error})")), 2)
 
 
@@ -110,12 +123,14 @@ def check_working_folder() -> None:
     try:
         os.getcwd()  # noqa: PTH109 - Path.cwd would import more than --help needs
     except OSError as error:
-        raise ConfigError(f"the working folder: cannot be read ({error.strerror}). Go to another one, as: cd ~") from None
+        raise ConfigError(
+            f"the working folder: cannot be read ({error.strerror}). Go to another one, as: cd ~"
+        ) from None
 
 
 def _end(said: str, code: int) -> None:
     """Exit with a sentence. Streams that take no more are given up first, or Python would complain of them at its end."""
-    from harness.cli_shared import say
+    from harness.cli.options import say
 
     with suppress(OSError):
         if said:

@@ -15,17 +15,34 @@ from typing import Any
 from pydantic import ValidationError
 
 import harness
+from harness.engine.plan import Planned
+from harness.engine.process import Ended, Event, failure, process, unstarted
+from harness.environments.content import content_of
+from harness.environments.passed_on import network_variables
 from harness.errors import ConfigError, EnvironmentMissing
-from harness.launch.content import content_of
-from harness.launch.passed_on import network_variables
-from harness.launch.plan import Planned
-from harness.launch.process import Ended, Event, failure, process, unstarted
 from harness.records.record import Host, Measurement, Record
 from harness.spec.config import Backend
 from harness.spec.faults import sentences
 
-ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME")
-POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+ALLOWED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_HOME",
+)
+POOLS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
 
 TEMPORARY_BYTES = 16 * 2**20  # that a worker's files may take, the traces of parity left out
 
@@ -40,7 +57,9 @@ def python_of(backend: Backend, root: Path) -> Path:
     check_temporary_folder()
     python = environments(root) / backend.environment / "bin" / "python"
     if not os.access(python, os.X_OK):
-        raise EnvironmentMissing(f"{backend.environment}: environment missing. Run: nox -s {backend.environment}")
+        raise EnvironmentMissing(
+            f"{backend.environment}: environment missing. Run: nox -s {backend.environment}"
+        )
     return python
 
 
@@ -51,6 +70,8 @@ def environments(root: Path) -> Path:
     """
     named = os.environ.get("HARNESS_ENVIRONMENTS") or os.environ.get("NOXENVDIR")
     return (root / (named or ".nox")).absolute()
+
+
 def check_temporary_folder() -> None:
     """Return if a worker's files can be kept in the folder for temporary files.
 
@@ -61,16 +82,26 @@ def check_temporary_folder() -> None:
         folder = tempfile.gettempdir()
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise ConfigError(f"TMPDIR: {error.strerror}. Set TMPDIR to a folder that can be written") from None
+        raise ConfigError(
+            f"TMPDIR: {error.strerror}. Set TMPDIR to a folder that can be written"
+        ) from None
     if folder == os.getcwd() and folder != os.environ.get("TMPDIR"):  # noqa: PTH109 - as tempfile has it: its last resort
-        raise ConfigError("TMPDIR: neither it nor /tmp can be written, or they are full. Set it to a folder that can be written")
+        raise ConfigError(
+            "TMPDIR: neither it nor /tmp can be written, or they are full. Set it to a folder that can be written"
+        )
     if os.pathsep in folder:
-        raise ConfigError(f"TMPDIR: expected a folder without {os.pathsep!r}, which separates folders in PYTHONPATH; received {folder}")
+        raise ConfigError(
+            f"TMPDIR: expected a folder without {os.pathsep!r}, which separates folders in PYTHONPATH; received {folder}"
+        )
     if free < TEMPORARY_BYTES:
-        raise ConfigError(f"TMPDIR: {folder}: expected {TEMPORARY_BYTES >> 20} MiB free; received {free >> 20}. Set it to another folder")
+        raise ConfigError(
+            f"TMPDIR: {folder}: expected {TEMPORARY_BYTES >> 20} MiB free; received {free >> 20}. Set it to another folder"
+        )
 
 
-def run(planned: Planned, root: Path, host: Host, on_event: Callable[[Event], None] = lambda event: None) -> Record:
+def run(
+    planned: Planned, root: Path, host: Host, on_event: Callable[[Event], None] = lambda event: None
+) -> Record:
     """Return the record of one planned run, measured in a fresh process; a run that fails is a record too."""
     request, backend = planned.request, planned.backend
     started = datetime.now(UTC)
@@ -130,7 +161,7 @@ def work(
 ) -> dict[str, Any]:
     """Return what a worker answers to a task, in a fresh process; or {"refused": why}.
 
-    Beside its own words stands environment_sha256, see `harness.launch.content`.
+    Beside its own words stands environment_sha256, see `harness.environments.content`.
     """
     try:
         variables, python = environment(backend, name, device, threads), python_of(backend, root)
@@ -148,7 +179,12 @@ def environment(backend: Backend, name: str, device: str, threads: int | str) ->
     """Return a worker's whole environment: a few variables of this process, and what makes the run what it is."""
     variables = {key: os.environ[key] for key in ALLOWED if key in os.environ}
     variables |= network_variables(os.environ)
-    variables |= {"KERAS_BACKEND": name, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1"}
+    variables |= {
+        "KERAS_BACKEND": name,
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONNOUSERSITE": "1",
+    }
     if threads != "auto":
         variables |= dict.fromkeys(POOLS, str(threads))
     if device == "cpu":
@@ -165,6 +201,8 @@ def _judged(ended: Ended, backend: Backend, limit_s: float) -> tuple[str, str, M
     try:
         measured = Measurement.model_validate_json(json.dumps(ended.result["measured"]))
     except (KeyError, ValueError) as error:
-        said = sentences(error, Measurement)[0] if isinstance(error, ValidationError) else str(error)
+        said = (
+            sentences(error, Measurement)[0] if isinstance(error, ValidationError) else str(error)
+        )
         return "failed", f"the worker's result is not a measurement: {said}", None
     return ("diverged" if ended.result["diverged"] else "ok"), ended.result["diverged"], measured

@@ -31,7 +31,9 @@ def online(sys: Path) -> set[int]:
 def _listed(text: str) -> set[int]:
     """Return the numbers of a list as the kernel writes it: "0-3,8"."""
     ends = [part.partition("-") for part in text.strip().split(",") if part.strip()]
-    return {number for first, _, last in ends for number in range(int(first), int(last or first) + 1)}
+    return {
+        number for first, _, last in ends for number in range(int(first), int(last or first) + 1)
+    }
 
 
 def text_of(file: Path) -> str:

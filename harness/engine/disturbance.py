@@ -21,13 +21,27 @@ from typing import Any
 
 import psutil
 
-from harness.launch.cores import SYS, cores_of, online, text_of
+from harness.engine.cores import SYS, cores_of, online, text_of
 from harness.records.bench import Limits, Turn
 
 PROC = Path("/proc")
-CLOCKS = ("CLOCK_MONOTONIC", "CLOCK_BOOTTIME", "CLOCK_UPTIME_RAW", "CLOCK_REALTIME")  # those that this system has
-BUSY = ("user", "nice", "system", "irq", "softirq")  # of a core's seconds; a system has some of them
-LEAST_S, LEAST_SHARE = 0.1, 0.5  # of a worker's own seconds: a count that misses more counts nothing
+CLOCKS = (
+    "CLOCK_MONOTONIC",
+    "CLOCK_BOOTTIME",
+    "CLOCK_UPTIME_RAW",
+    "CLOCK_REALTIME",
+)  # those that this system has
+BUSY = (
+    "user",
+    "nice",
+    "system",
+    "irq",
+    "softirq",
+)  # of a core's seconds; a system has some of them
+LEAST_S, LEAST_SHARE = (
+    0.1,
+    0.5,
+)  # of a worker's own seconds: a count that misses more counts nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,9 @@ class Before:
     steal_s: float | None
     throttled_s: float | None
     pressure_s: float | None
-    energy: dict[str, tuple[float, float]]  # a counter's joules, and those after which it begins anew (0: never)
+    energy: dict[
+        str, tuple[float, float]
+    ]  # a counter's joules, and those after which it begins anew (0: never)
     children_s: float  # of the worker's children that live, and of theirs, since each began
     parent_s: float
     clocks: dict[str, float]
@@ -148,8 +164,18 @@ def invalid(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
     around_s = max(turn.around_s, 1e-9)
     given_s = n_cores_at_start * around_s
     for seconds, whole_s, limit, said in (
-        (turn.throttled_s, around_s, limits.throttled, "the control group's quota held it up for {} of the turn"),
-        (turn.steal_s, given_s, limits.steal, "the hypervisor gave {} of the cores to other machines"),
+        (
+            turn.throttled_s,
+            around_s,
+            limits.throttled,
+            "the control group's quota held it up for {} of the turn",
+        ),
+        (
+            turn.steal_s,
+            given_s,
+            limits.steal,
+            "the hypervisor gave {} of the cores to other machines",
+        ),
         (turn.others_s, given_s, limits.others, "other processes used {} of the cores"),
     ):
         if seconds is not None and seconds / whole_s > limit:
@@ -171,7 +197,9 @@ def _clocks() -> dict[str, float]:
     return {name: time.clock_gettime(getattr(time, name)) for name in CLOCKS if hasattr(time, name)}
 
 
-def _counters(pid: int, cores: frozenset[int], proc: Path, sys: Path) -> tuple[float | None, float | None, float | None, float | None]:
+def _counters(
+    pid: int, cores: frozenset[int], proc: Path, sys: Path
+) -> tuple[float | None, float | None, float | None, float | None]:
     """Return the seconds counted so far: busy and stolen on these cores, throttled, and under CPU pressure."""
     busy_s, steal_s = _busy_s(cores, sys)
     return busy_s, steal_s, _throttled_s(pid, proc, sys), _pressure_s(proc)
@@ -244,10 +272,19 @@ def _energy(sys: Path) -> dict[str, tuple[float, float]]:
     All packages or none, all GPUs or none: a part of a sum would look like a saving. Most systems let only root read RAPL.
     """
     found: dict[str, tuple[float, float]] = {}
-    zones = [zone for zone in sorted((sys / "class/powercap").glob("intel-rapl:*")) if text_of(zone / "name").startswith("package")]
-    texts = {zone.name: (text_of(zone / "energy_uj"), text_of(zone / "max_energy_range_uj")) for zone in zones}
+    zones = [
+        zone
+        for zone in sorted((sys / "class/powercap").glob("intel-rapl:*"))
+        if text_of(zone / "name").startswith("package")
+    ]
+    texts = {
+        zone.name: (text_of(zone / "energy_uj"), text_of(zone / "max_energy_range_uj"))
+        for zone in zones
+    }
     with suppress(ValueError):  # of an empty text too
-        found = {name: (int(energy) / 1e6, int(most) / 1e6) for name, (energy, most) in texts.items()}
+        found = {
+            name: (int(energy) / 1e6, int(most) / 1e6) for name, (energy, most) in texts.items()
+        }
     return found | _gpu_energy()
 
 
@@ -258,7 +295,9 @@ def _gpus() -> tuple[Any, ...]:
 
     try:
         pynvml.nvmlInit()
-        return tuple(pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount()))
+        return tuple(
+            pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())
+        )
     except pynvml.NVMLError:
         return ()
 
@@ -267,13 +306,21 @@ def _gpu_energy() -> dict[str, tuple[float, float]]:
     import pynvml
 
     try:
-        return {f"gpu {n}": (pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3, 0.0) for n, gpu in enumerate(_gpus())}
+        return {
+            f"gpu {n}": (pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3, 0.0)
+            for n, gpu in enumerate(_gpus())
+        }
     except pynvml.NVMLError:
         return {}
 
 
-def _used(start: Mapping[str, tuple[float, float]], end: Mapping[str, tuple[float, float]]) -> float | None:
+def _used(
+    start: Mapping[str, tuple[float, float]], end: Mapping[str, tuple[float, float]]
+) -> float | None:
     """Return the joules between two readings of the same counters, each of which may have begun anew once; None without any."""
     if not start or start.keys() != end.keys():
         return None
-    return sum(joules + (most if joules < start[name][0] else 0.0) - start[name][0] for name, (joules, most) in end.items())
+    return sum(
+        joules + (most if joules < start[name][0] else 0.0) - start[name][0]
+        for name, (joules, most) in end.items()
+    )

@@ -45,7 +45,9 @@ def hold_machine(verb: str, say: Callable[[str], None], *, wait: bool = True) ->
         lock = FileLock(file, mode=0o600, thread_local=False)
         _acquire(lock, file, say, wait=wait)
     except OSError as error:
-        say(f"{file}: no lock can be kept there ({error.strerror}), so another measurement would not be noticed")
+        say(
+            f"{file}: no lock can be kept there ({error.strerror}), so another measurement would not be noticed"
+        )
         yield
         return
     try:
@@ -70,9 +72,13 @@ def _acquire(lock: FileLock, file: Path, say: Callable[[str], None], *, wait: bo
         except Timeout:
             holder = _holder(file)
             if not wait:
-                raise MachineBusy(f"this machine is measured on: {holder}. Wait for it: leave --no-wait out") from None
+                raise MachineBusy(
+                    f"this machine is measured on: {holder}. Wait for it: leave --no-wait out"
+                ) from None
             if holder != said:
-                say(f"waiting: this machine is measured on: {holder}. Two at once would disturb each other")
+                say(
+                    f"waiting: this machine is measured on: {holder}. Two at once would disturb each other"
+                )
             said, limit_s = holder, SAID_AGAIN_S
         else:
             return

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import psutil
 
+from harness.engine import machine
+from harness.engine.disturbance import load_1m
 from harness.errors import ConfigError
-from harness.launch import machine
-from harness.launch.covariates import load_1m
 from harness.records.record import Host
 from harness.spec.config import Device
 
@@ -39,7 +39,9 @@ class Hardware:
 def look() -> Hardware:
     """Return what this machine has: NVIDIA's GPUs, Apple's, or none."""
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        return Hardware((Accelerator(_apple_processor(), psutil.virtual_memory().total, None, None),))
+        return Hardware(
+            (Accelerator(_apple_processor(), psutil.virtual_memory().total, None, None),)
+        )
     return _nvidia()
 
 
@@ -50,16 +52,26 @@ def _nvidia() -> Hardware:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         if _nvidia_on_the_bus():
-            return Hardware((), f"an NVIDIA device is on the PCI bus, but no driver answers ({error}). Install or repair it")
+            return Hardware(
+                (),
+                f"an NVIDIA device is on the PCI bus, but no driver answers ({error}). Install or repair it",
+            )
         return Hardware(())
     try:
         driver = pynvml.nvmlSystemGetDriverVersion()
         version = pynvml.nvmlSystemGetCudaDriverVersion_v2()
         cuda = f"{version // 1000}.{version % 1000 // 10}"
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        handles = [
+            pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())
+        ]
         return Hardware(
             tuple(
-                Accelerator(pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetMemoryInfo(handle).total, driver, cuda)
+                Accelerator(
+                    pynvml.nvmlDeviceGetName(handle),
+                    pynvml.nvmlDeviceGetMemoryInfo(handle).total,
+                    driver,
+                    cuda,
+                )
                 for handle in handles
             )
         )
@@ -81,13 +93,23 @@ def process_memory(pid: int) -> int | None:
     except pynvml.NVMLError:
         return None
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        running = [process for handle in handles for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)]
+        handles = [
+            pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())
+        ]
+        running = [
+            process
+            for handle in handles
+            for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        ]
     except pynvml.NVMLError:
         return None
     finally:
         pynvml.nvmlShutdown()
-    held = [process.usedGpuMemory for process in running if process.pid == pid and process.usedGpuMemory is not None]
+    held = [
+        process.usedGpuMemory
+        for process in running
+        if process.pid == pid and process.usedGpuMemory is not None
+    ]
     return sum(held) if held else None
 
 
@@ -105,7 +127,11 @@ def _nvidia_on_the_bus(bus: Path = Path("/sys/bus/pci/devices")) -> bool:
 
 def host(hardware: Hardware) -> Host:
     """Return the machine as a record keeps it."""
-    n_cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
+    n_cores = (
+        len(psutil.Process().cpu_affinity())
+        if hasattr(psutil.Process, "cpu_affinity")
+        else psutil.cpu_count() or 1
+    )
     memory_bytes = psutil.virtual_memory().total
     names = tuple(accelerator.name for accelerator in hardware.accelerators)
     quota = machine.quota_cores()
@@ -142,7 +168,8 @@ def _processor() -> str:
 
 
 def _apple_processor() -> str:
-    asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)  # noqa: S607
+    command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
     return asked.stdout.strip() or "Apple"
 
 
@@ -151,7 +178,7 @@ def advice(hardware: Hardware, seen: dict[str, Any], environment: str) -> str:
 
     Args:
         hardware: what `look` found.
-        seen: a backend's own answer, from `harness.launch.ask.look`.
+        seen: a backend's own answer, from `harness.engine.ask.look`.
         environment: the nox session that builds the backend's environment.
     """
     if "refused" in seen:
@@ -178,5 +205,11 @@ def build_for(device: Device, hardware: Hardware) -> Literal["cpu", "gpu"]:
         ConfigError: a GPU is asked for and there is none: said before gigabytes are downloaded for it.
     """
     if device == "gpu" and not hardware.accelerators:
-        raise ConfigError(f"--device gpu: this machine has no accelerator that can be used. {hardware.remark or '--device cpu runs there'}")
-    return "gpu" if device != "cpu" and any(accelerator.cuda for accelerator in hardware.accelerators) else "cpu"
+        raise ConfigError(
+            f"--device gpu: this machine has no accelerator that can be used. {hardware.remark or '--device cpu runs there'}"
+        )
+    return (
+        "gpu"
+        if device != "cpu" and any(accelerator.cuda for accelerator in hardware.accelerators)
+        else "cpu"
+    )

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.engine import ask
+from harness.engine.plan import Planned
+from harness.engine.process import Worker, event_of, failure, started, unstarted
+from harness.environments.content import content_of
 from harness.errors import EnvironmentMissing
-from harness.launch import ask
-from harness.launch.content import content_of
-from harness.launch.plan import Planned
-from harness.launch.process import Worker, event_of, failure, started, unstarted
 
 MOST_BYTES = 1 << 20  # of one event; a whole one has some thousands
 
@@ -100,7 +100,9 @@ class Live:
 
 
 @contextmanager
-def live(planned: Planned, root: Path, variables: Mapping[str, str], cores: tuple[int, ...] = ()) -> Iterator[tuple[Live, dict[str, Any]]]:
+def live(
+    planned: Planned, root: Path, variables: Mapping[str, str], cores: tuple[int, ...] = ()
+) -> Iterator[tuple[Live, dict[str, Any]]]:
     """Start a live worker and give it with what it says of its start, its first epoch inside; it never outlives this context.
 
     Args:
@@ -115,7 +117,11 @@ def live(planned: Planned, root: Path, variables: Mapping[str, str], cores: tupl
     request, backend = planned.request, planned.backend
     try:
         python = ask.python_of(backend, root)
-        whole = ask.environment(backend, request.backend, request.device, request.threads) | backend.shared_variables | dict(variables)
+        whole = (
+            ask.environment(backend, request.backend, request.device, request.threads)
+            | backend.shared_variables
+            | dict(variables)
+        )
         task = ask.job(planned) | {"task": "live", "cores": cores}
         content = content_of(python, whole)
         with started(python, task, whole, subprocess.PIPE) as worker:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from harness.environments.passed_on import keep_downloads, lend_downloads, redact
 from harness.errors import EnvironmentMissing
-from harness.launch.passed_on import keep_downloads, lend_downloads, redact
 from harness.scratch import scratch
 from harness.spec.config import Backend
 
@@ -83,12 +83,19 @@ class Worker:
 
     def kill(self) -> None:
         """Kill the worker and whatever it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers the latter for a group of zombies
+        with contextlib.suppress(
+            ProcessLookupError, PermissionError
+        ):  # macOS answers the latter for a group of zombies
             os.killpg(self.popen.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
-def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str], stdin: int = subprocess.DEVNULL) -> Iterator[Worker]:
+def started(
+    python: Path,
+    task: Mapping[str, Any],
+    variables: Mapping[str, str],
+    stdin: int = subprocess.DEVNULL,
+) -> Iterator[Worker]:
     """Start a worker on a job; it never outlives this context.
 
     Raises:
@@ -101,7 +108,14 @@ def started(python: Path, task: Mapping[str, Any], variables: Mapping[str, str],
         of_user = task.get("task") == "model"  # a user's function finds its files as ever
         receiver, sender = os.pipe()
         began = time.monotonic()
-        command = [str(python), "-m", "harness.worker", str(folder / "job.json"), str(sender), repr(began)]
+        command = [
+            str(python),
+            "-m",
+            "harness.worker",
+            str(folder / "job.json"),
+            str(sender),
+            repr(began),
+        ]
         try:
             with log.open("wb") as output:
                 popen = subprocess.Popen(
@@ -180,7 +194,9 @@ def event_of(line: bytes) -> Event:
     raise ValueError(f"what it said is no event: {line[:100]!r}")
 
 
-def _heard(worker: Worker, on_event: Callable[[Event], None], limit_s: float) -> tuple[str, bool, str]:
+def _heard(
+    worker: Worker, on_event: Callable[[Event], None], limit_s: float
+) -> tuple[str, bool, str]:
     """Pass a worker's events on until it ends.
 
     Returns:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from harness.inputs.datasets import cache_folder
+from harness.spec.data.mnist import cache_folder
 
 LOWER = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 PROXIES = (*LOWER, *(name.upper() for name in LOWER))

@@ -12,10 +12,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from harness.errors import DataError
-from harness.inputs.arrays import PARTS
-from harness.inputs.datasets import N_CLASSES
 from harness.records.record import Record
 from harness.report.fitting import Fitting, Sentence, columns_of
+from harness.spec.data.arrays import PARTS
+from harness.spec.data.mnist import N_CLASSES
 
 SHADES = " ░▒▓█"
 BATCH, NTH = 128, 3
@@ -29,7 +29,7 @@ def overview(parts: Parts, sample: int, name: str, predicted: Predicted) -> Rend
     """Return what a terminal shows of a dataset, with one training sample as a picture.
 
     Args:
-        parts: The arrays, as `harness.inputs.arrays.load_dataset` gives them.
+        parts: The arrays, as `harness.spec.data.arrays.load_dataset` gives them.
         sample: Which training sample to show.
         name: The dataset's name, as `harness train --dataset` takes it.
         predicted: What `first_predictions` found.
@@ -93,14 +93,24 @@ def write_sheet(parts: Parts, file: Path) -> None:
 
 def _arrays(parts: Parts) -> Fitting:
     rows = [
-        (name, array.ndim, array.shape, array.dtype, array.min(), array.max(), f"{array.mean():.3f}")
+        (
+            name,
+            array.ndim,
+            array.shape,
+            array.dtype,
+            array.min(),
+            array.max(),
+            f"{array.mean():.3f}",
+        )
         for name, array in ((name, parts[name]) for name in PARTS)
     ]
     return _fitting(("array", "rank", "shape", "dtype", "lowest", "highest", "mean"), rows)
 
 
 def _classes(parts: Parts) -> Fitting:
-    rows = [(name, *np.bincount(parts[name], minlength=N_CLASSES)) for name in ("y_train", "y_test")]
+    rows = [
+        (name, *np.bincount(parts[name], minlength=N_CLASSES)) for name in ("y_train", "y_test")
+    ]
     return _fitting(("class", *map(str, range(N_CLASSES))), rows)
 
 
@@ -117,7 +127,9 @@ def _views(images: NDArray[np.uint8]) -> Fitting:
             len(images) // BATCH * BATCH :
         ],
     }
-    return _fitting(("slice of x_train", "shape"), [(name, view.shape) for name, view in views.items()])
+    return _fitting(
+        ("slice of x_train", "shape"), [(name, view.shape) for name, view in views.items()]
+    )
 
 
 def _firsts(labels: list[int], name: str, predicted: Predicted) -> RenderableType:
@@ -126,10 +138,18 @@ def _firsts(labels: list[int], name: str, predicted: Predicted) -> RenderableTyp
     for arm, classes in predicted.items():
         first = f"{classes[0]} == {labels[0]}: {classes[0] == labels[0]}"
         rows.append((f"predictions.argmax(1)[:{N_FIRST}]", arm, " ".join(map(str, classes)), first))
-    table = _fitting((f"first {N_FIRST} test images", "arm", "classes", "predictions[0] == test_labels[0]"), rows)
+    table = _fitting(
+        (f"first {N_FIRST} test images", "arm", "classes", "predictions[0] == test_labels[0]"), rows
+    )
     if predicted:
         return table
-    return Group(table, Sentence(f"! no finished run on {name} keeps its predictions. Run: harness train --dataset {name}", "yellow"))
+    return Group(
+        table,
+        Sentence(
+            f"! no finished run on {name} keeps its predictions. Run: harness train --dataset {name}",
+            "yellow",
+        ),
+    )
 
 
 def _fitting(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Fitting:

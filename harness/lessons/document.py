@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from harness.report.fitting import Fitting, Sentence, columns_of
-from harness.textbook.gradients import GIVEN, QUANTITIES, faults
-from harness.textbook.loops import (
+from harness.lessons.gradients import GIVEN, QUANTITIES, faults
+from harness.lessons.loops import (
     PUBLISHED_NAIVE_S,
     PUBLISHED_ROUNDS,
     PUBLISHED_VECTORISED_S,
     Timing,
 )
-from harness.textbook.momentum import GLOBAL, LOCAL, TOP
-from harness.textbook.summary import Row
+from harness.lessons.momentum import GLOBAL, LOCAL, TOP
+from harness.lessons.summary import Row
+from harness.report.fitting import Fitting, Sentence, columns_of
 
 N_COLUMNS, N_LINES = 59, 17  # of a curve
 SOURCE = "published: F. Chollet, Deep Learning with Python, chapter 2, on the machine of its day"
@@ -32,25 +32,50 @@ LEGEND = (
 def summary(spec_name: str, n_inputs: int, rows: Sequence[Row]) -> RenderableType:
     """Return a model layer by layer, with the total of its parameters."""
     words = ("layer", "type", "output shape")
-    cells = tuple((row.name, row.type, str(row.output_shape), f"{row.n_parameters:,}") for row in rows)
+    cells = tuple(
+        (row.name, row.type, str(row.output_shape), f"{row.n_parameters:,}") for row in rows
+    )
     table = Fitting(columns_of((*words, "parameters"), words), cells)
     total = sum(row.n_parameters for row in rows)
-    return Group(Sentence(f"{spec_name}, on {n_inputs} inputs"), table, Sentence(f"parameters: {total:,}, all of them trainable"))
+    return Group(
+        Sentence(f"{spec_name}, on {n_inputs} inputs"),
+        table,
+        Sentence(f"parameters: {total:,}, all of them trainable"),
+    )
 
 
 def ops(timings: Sequence[Timing]) -> RenderableType:
     """Return what each operation took as loops and vectorised; what was published of the first stands under it."""
-    header = ("operation", "shapes", "rounds", "vectorised s", "naive s", "ratio", "largest difference")
+    header = (
+        "operation",
+        "shapes",
+        "rounds",
+        "vectorised s",
+        "naive s",
+        "ratio",
+        "largest difference",
+    )
     rows: list[tuple[str, ...]] = []
     for number, timing in enumerate(timings):
         shapes = ", ".join(map(str, timing.pair.shapes))
         ratio = f"{timing.ratio.mid:.0f} ({timing.ratio.low:.0f}-{timing.ratio.high:.0f})"
-        figures = (f"{timing.vectorised_s.mid:.6f}", f"{timing.naive_s.mid:.4f}", ratio, f"{timing.difference:.1g}")
+        figures = (
+            f"{timing.vectorised_s.mid:.6f}",
+            f"{timing.naive_s.mid:.4f}",
+            ratio,
+            f"{timing.difference:.1g}",
+        )
         rows.append((timing.pair.name, shapes, str(timing.rounds), *figures))
         if number == 0:
-            published = (f"{PUBLISHED_VECTORISED_S:g}", f"{PUBLISHED_NAIVE_S:g}", f"{PUBLISHED_NAIVE_S / PUBLISHED_VECTORISED_S:.0f}")
+            published = (
+                f"{PUBLISHED_VECTORISED_S:g}",
+                f"{PUBLISHED_NAIVE_S:g}",
+                f"{PUBLISHED_NAIVE_S / PUBLISHED_VECTORISED_S:.0f}",
+            )
             rows.append(("  as published", shapes, str(PUBLISHED_ROUNDS), *published, "-"))
-    columns = columns_of(header, header[:2], ("vectorised s", "naive s", "largest difference", "rounds", "shapes"))
+    columns = columns_of(
+        header, header[:2], ("vectorised s", "naive s", "largest difference", "rounds", "shapes")
+    )
     return Group(Fitting(columns, tuple(rows)), Sentence(LEGEND, "dim"), Sentence(SOURCE, "dim"))
 
 
@@ -60,9 +85,17 @@ def gradients(answers: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     rows: list[tuple[str | Text, ...]] = []
     for key, (meaning, expected) in QUANTITIES.items():
         cells = [answer.get(key, "-") for answer in answers.values()]
-        rows.append((meaning, str(expected), *(Text(str(cell), style="" if cell == expected else "red") for cell in cells)))
+        rows.append(
+            (
+                meaning,
+                str(expected),
+                *(Text(str(cell), style="" if cell == expected else "red") for cell in cells),
+            )
+        )
     amiss = [f"! {name}: {fault}" for name, answer in answers.items() for fault in faults(answer)]
-    verdict = [Sentence(fault, "red") for fault in amiss] or [Sentence("every gradient is exact", "green")]
+    verdict = [Sentence(fault, "red") for fault in amiss] or [
+        Sentence("every gradient is exact", "green")
+    ]
     return Group(Fitting(columns_of(header, header), tuple(rows)), Sentence(GIVEN, "dim"), *verdict)
 
 
@@ -83,9 +116,16 @@ def momentum(
         rows.append((f"{rate:g}", str(len(path) - 1), *figures, _valley(last)))
     marks = {float(path[-1]): f"{rate:g}"[-1] for rate, path in paths.items()}
     start = float(next(iter(paths.values()))[0])
-    legend = ", ".join(f"{mark} the end with momentum {rate:g}" for rate, mark in zip(paths, marks.values(), strict=True))
+    legend = ", ".join(
+        f"{mark} the end with momentum {rate:g}"
+        for rate, mark in zip(paths, marks.values(), strict=True)
+    )
     table = Fitting(columns_of(header, header), tuple(rows))
-    return Group(table, _curve(loss, {start: "*", **marks}), Sentence(f"loss over w; * the start, {legend}", "dim"))
+    return Group(
+        table,
+        _curve(loss, {start: "*", **marks}),
+        Sentence(f"loss over w; * the start, {legend}", "dim"),
+    )
 
 
 def _curve(loss: Callable[[float], float], marks: Mapping[float, str]) -> Text:
@@ -102,9 +142,15 @@ def _curve(loss: Callable[[float], float], marks: Mapping[float, str]) -> Text:
         column = int(np.argmin(np.abs(weights - w)))
         field[lines[column], column] = mark
     ends = f"{f'w = {low:.1f}':<{N_COLUMNS - 9}}{f'w = {high:.1f}':>9}"
-    return Text("\n".join([*("".join(line).rstrip() for line in field), ends]), no_wrap=True, overflow="ignore")
+    return Text(
+        "\n".join([*("".join(line).rstrip() for line in field), ends]),
+        no_wrap=True,
+        overflow="ignore",
+    )
 
 
 def _valley(w: float) -> str:
     near = {LOCAL: "local minimum", GLOBAL: "global minimum", TOP: "neither: on the hill between"}
-    return next((name for place, name in near.items() if abs(w - place) < 0.01), "neither: still on its way")
+    return next(
+        (name for place, name in near.items() if abs(w - place) < 0.01), "neither: still on its way"
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 FRAMEWORKS = {"numpy": "NumPy", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 WORKER = Path(__file__).parents[1] / "worker"
 ARGUMENTS = re.compile(r'\n\n +(Args|Raises):\n.*?\n +"""', re.DOTALL)  # to a docstring's end
-PAGE = WORKER / "naive" / "README.md"
+PAGE = WORKER / "arms" / "naive" / "README.md"
 INTRODUCTION = """\
 # One training step, four ways
 
@@ -22,7 +22,7 @@ pass beside it. On TensorFlow, loss and mean can be exchanged for those of keras
 All code is taken from the files in this folder; only the lists of arguments in its docstrings are
 left out. `nox -s train-numpy` (and `train-tf`, `train-jax`, `train-torch`, with `-- --arm naive`)
 run it on the whole of MNIST, and tests compare it with a float64 referee. To make this page again:
-`nox -s run -- textbook page --output harness/worker/naive/README.md`.
+`nox -s run -- textbook page --output harness/worker/arms/naive/README.md`.
 
 Shapes of a batch of B samples (128, and 96 in the last of an epoch's 469 batches):
 
@@ -83,13 +83,16 @@ def render() -> str:
                 _block(_sources(WORKER / "optimizers.py", ("sgd", "momentum", "rmsprop", "adam")))
             )
         for stem, framework in FRAMEWORKS.items():
-            parts += [f"**{framework}**", _block(_sources(WORKER / "naive" / f"{stem}.py", names))]
+            parts += [
+                f"**{framework}**",
+                _block(_sources(WORKER / "arms" / "naive" / f"{stem}.py", names)),
+            ]
     parts += ["## The loop", "Keras: `model.fit(images, labels, epochs=5, batch_size=128)`"]
     parts += [
         "The same in all four, except the line that counts the right answers; this is NumPy's."
     ]
-    batches = _sources(WORKER / "naive" / "batches.py", ("BatchGenerator",))
-    parts.append(_block([*batches, *_sources(WORKER / "naive" / "numpy.py", ("fit",))]))
+    batches = _sources(WORKER / "arms" / "naive" / "batches.py", ("BatchGenerator",))
+    parts.append(_block([*batches, *_sources(WORKER / "arms" / "naive" / "numpy.py", ("fit",))]))
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 

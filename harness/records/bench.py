@@ -38,7 +38,9 @@ from harness.safe import short
 from harness.spec.config import Device, Frozen, Spec
 
 FORMAT = 2
-Number = Annotated[int, Field(ge=0, le=99)]  # of a generation or a block: as many as `harness bench` takes
+Number = Annotated[
+    int, Field(ge=0, le=99)
+]  # of a generation or a block: as many as `harness bench` takes
 Speed = Annotated[float, Field(gt=0, le=1e21)]
 Joules = Annotated[float, Field(ge=0, le=1e12)] | None
 """None where the machine has no counter that this process may read."""
@@ -50,7 +52,9 @@ class Limits(Kept):
     others: Share = 0.10  # CPU seconds of all other processes, of what the cores that a worker may use had to give in one turn
     steal: Share = 0.05  # of the same: what the hypervisor gave to other machines
     throttled: Share = 0.05  # of a turn's seconds: the control group's quota was spent
-    clock_s: Seconds = 0.25  # by which two clocks may disagree on a turn: a jump, or a machine that slept
+    clock_s: Seconds = (
+        0.25  # by which two clocks may disagree on a turn: a jump, or a machine that slept
+    )
     n_attempts: Number = 3  # at one block; then it stays invalid, and counts in no estimate
     n_crashes: Number = 3  # of one entrant in the session; then it is set aside
 
@@ -85,7 +89,9 @@ class Session(Kept):
     repeats: tuple[str, ...] = ()  # further duplicates, of an arm of each other backend (--aa each)
     n_generations: Number
     n_blocks: Number  # of each generation, after the first epoch
-    seed: Count = 0  # of the orders; weights and samples of generation g (from 1) are those of seed g - 1
+    seed: Count = (
+        0  # of the orders; weights and samples of generation g (from 1) are those of seed g - 1
+    )
     limits: Limits = Limits()
     time_limit_s: Seconds = 1800.0  # for one event of a worker
 
@@ -95,8 +101,12 @@ class Session(Kept):
         names = [entrant.name for entrant in self.entrants]
         if len(set(names)) < len(names):
             raise PydanticCustomError("sentence", "entrants: expected each name once")
-        if strange := {self.baseline, self.again or names[0], self.original or names[0]}.difference(names):
-            raise PydanticCustomError("sentence", "entrants: no {name!r} among them", {"name": short(min(strange))})
+        if strange := {self.baseline, self.again or names[0], self.original or names[0]}.difference(
+            names
+        ):
+            raise PydanticCustomError(
+                "sentence", "entrants: no {name!r} among them", {"name": short(min(strange))}
+            )
         return self
 
     @property
@@ -155,11 +165,15 @@ class Turn(Kept):
     n_compiles: Count  # 0, or the turn held compilation
     user_s: Seconds  # CPU seconds of the process itself
     system_s: Seconds
-    children_s: Seconds = 0.0  # CPU seconds of the processes that it started; before 0.5 in others_s
+    children_s: Seconds = (
+        0.0  # CPU seconds of the processes that it started; before 0.5 in others_s
+    )
     n_involuntary: Count  # switches: the scheduler gave its core to another
     around_s: Seconds  # the turn as the parent saw it, feeding inside
     parent_s: Seconds  # CPU seconds of the parent meanwhile
-    others_s: Seconds | None = None  # CPU seconds of all other processes meanwhile; None where the system does not say
+    others_s: Seconds | None = (
+        None  # CPU seconds of all other processes meanwhile; None where the system does not say
+    )
     steal_s: Seconds | None = None
     throttled_s: Seconds | None = None
     pressure_s: Seconds | None = None  # in which some process of the machine waited for a core
@@ -207,7 +221,9 @@ class End(Kept):
     test_loss: Loss | None = None
     evaluate_s: Seconds = 0.0
     n_epochs: Count = 0  # trained by then
-    memory_bytes: dict[str, Count] = {}  # each by its label: "peak RSS", "allocator peak", "NVML used"
+    memory_bytes: dict[
+        str, Count
+    ] = {}  # each by its label: "peak RSS", "allocator peak", "NVML used"
     rates: Rates | None = None
     final_weights_sha256: Sha256 | None = None
 
@@ -283,4 +299,8 @@ class Bench(Frozen):
         for each in processes:
             if each.status == "failed":
                 reasons.setdefault(each.name, []).append(each.reason)
-        return {name: said[-1] for name, said in reasons.items() if len(said) >= self.session.limits.n_crashes}
+        return {
+            name: said[-1]
+            for name, said in reasons.items()
+            if len(said) >= self.session.limits.n_crashes
+        }

@@ -59,7 +59,9 @@ def add(folder: Path, part: Part) -> Path:
     Raises:
         StoreError: neither folder can be written.
     """
-    return files.keep(folder, f"{ROOM}/{folder.name}", name_of(part), part.model_dump_json(indent=1).encode())
+    return files.keep(
+        folder, f"{ROOM}/{folder.name}", name_of(part), part.model_dump_json(indent=1).encode()
+    )
 
 
 def load(folder: Path) -> Bench | str:
@@ -88,13 +90,17 @@ def load_all(results: Path) -> Loaded:
     for entry in _entries(results / ROOM):
         bench, more = _session(entry)
         rejected += more
-        if isinstance(bench, Bench) and bench.session.run_id != entry.name:  # a copy would count as a second measurement
+        if (
+            isinstance(bench, Bench) and bench.session.run_id != entry.name
+        ):  # a copy would count as a second measurement
             bench = f"renamed: it holds the session {bench.session.run_id}"
         if isinstance(bench, str):
             rejected.append(Rejected(entry, bench))
         else:
             found.append(bench)
-    newest_first = sorted(found, key=lambda bench: (bench.session.started_at, bench.session.run_id), reverse=True)
+    newest_first = sorted(
+        found, key=lambda bench: (bench.session.started_at, bench.session.run_id), reverse=True
+    )
     return Loaded(tuple(newest_first), tuple(rejected))
 
 
@@ -121,7 +127,10 @@ def _load(folder: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
             parts[name_of(part)] = part
     if session is None:
         whys = [each.reason for each in rejected if files.stem_of(each.file) == "session"]
-        return f"no session: {whys[0] if whys else 'its plan, session.DIGEST.json, is missing'}", tuple(rejected)
+        return (
+            f"no session: {whys[0] if whys else 'its plan, session.DIGEST.json, is missing'}",
+            tuple(rejected),
+        )
     return _assembled(session, parts.values()), tuple(rejected)
 
 
@@ -155,7 +164,12 @@ def _assembled(session: Session, parts: Iterable[Part]) -> Bench:
     return Bench(
         session=session,
         starts=tuple(sorted(_of(Start, several), key=by_plan)),
-        blocks=tuple(sorted(_of(Block, several), key=lambda block: (block.generation, block.block, block.attempt))),
+        blocks=tuple(
+            sorted(
+                _of(Block, several),
+                key=lambda block: (block.generation, block.block, block.attempt),
+            )
+        ),
         ends=tuple(sorted(_of(End, several), key=by_plan)),
         sittings=tuple(sorted(_of(Sitting, several), key=lambda sitting: sitting.number)),
     )

@@ -58,7 +58,9 @@ def prepare(folder: Path, results: Path) -> None:
                 if time.time() - left.stat().st_mtime > STALE_S:
                     left.unlink()
     except OSError as error:
-        raise StoreError(f"{results}: results cannot be written there ({error.strerror}). Name another folder: --results FOLDER") from None
+        raise StoreError(
+            f"{results}: results cannot be written there ({error.strerror}). Name another folder: --results FOLDER"
+        ) from None
 
 
 def keep(folder: Path, room: str, stem: str, content: bytes) -> Path:
@@ -93,7 +95,9 @@ def content_of(file: Path) -> bytes | str:
     if isinstance(content, str):
         return content
     if hashlib.sha256(content).hexdigest()[:12] != name["digest"]:
-        return "torn or edited: its content is not what was written (the digest in its name differs)"
+        return (
+            "torn or edited: its content is not what was written (the digest in its name differs)"
+        )
     return content
 
 

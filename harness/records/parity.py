@@ -81,7 +81,9 @@ class ArmParity(Kept):
     n_compared: Count = 0  # elements
     n_gates: Count = 0
     departures: tuple[Departure, ...] = ()
-    covers: tuple[str, ...] = ()  # what it was held to: "PROGRAM POINT"; empty in records before 0.5: everything
+    covers: tuple[
+        str, ...
+    ] = ()  # what it was held to: "PROGRAM POINT"; empty in records before 0.5: everything
     scope: Scope = "whole"  # what that is of the gate
 
     @property
@@ -97,8 +99,12 @@ class FreeRun(Kept):
     implementation: str
     seed: Count
     test_accuracy: Share
-    drift: dict[str, Figure]  # after so many updates: relative Frobenius norm, of the kernel that is farthest off
-    gates: dict[str, Figure]  # None: float32 alone has drifted so far there that weights say nothing
+    drift: dict[
+        str, Figure
+    ]  # after so many updates: relative Frobenius norm, of the kernel that is farthest off
+    gates: dict[
+        str, Figure
+    ]  # None: float32 alone has drifted so far there that weights say nothing
     verdict: Literal["agrees", "departs"]
 
     @property
@@ -131,7 +137,9 @@ class RoundTrip(Kept):
     form: Literal[".keras", ".weights.h5"]
     verdict: Verdict  # agrees: 0 ulp, and Keras warned of nothing
     reason: Said = ""  # of a failure, or what departs and what Keras warned of
-    alone: str = ""  # why `load_model` had to be told the optimizer's class, where that is documented
+    alone: str = (
+        ""  # why `load_model` had to be told the optimizer's class, where that is documented
+    )
     n_compared: Count = 0  # elements
 
     @property
@@ -162,7 +170,9 @@ class Parity(Kept):
     free_runs: tuple[FreeRun, ...] = ()
     pairs: tuple[Pair, ...] = ()
     round_trips: tuple[RoundTrip, ...] = ()  # empty where they were not asked for
-    floors: dict[str, Figure] = {}  # noise floor of each quantity and measure, the largest over points and backends
+    floors: dict[
+        str, Figure
+    ] = {}  # noise floor of each quantity and measure, the largest over points and backends
     twins: dict[str, dict[str, Figure]] = {}  # noise floor of each arm's own twins
 
     @model_validator(mode="after")
@@ -170,7 +180,9 @@ class Parity(Kept):
         """Refuse trainings of one arm that were looked at after different updates."""
         looked: dict[str, set[str]] = {}
         for run in self.free_runs:
-            if {*run.drift} != looked.setdefault(run.name, {*run.drift}) or {*run.gates} != {*run.drift}:
+            if {*run.drift} != looked.setdefault(run.name, {*run.drift}) or {*run.gates} != {
+                *run.drift
+            }:
                 said = "free_runs: expected drift and gates after the same updates in every run of an arm"
                 raise PydanticCustomError("sentence", said)
         return self

@@ -39,7 +39,9 @@ def _cut(text: object) -> object:
 
 def _measurable(seconds: float) -> float:
     if 0 < seconds < 1e-9:
-        raise PydanticCustomError("sentence", "expected 0, or what a clock can tell: a nanosecond and more")
+        raise PydanticCustomError(
+            "sentence", "expected 0, or what a clock can tell: a nanosecond and more"
+        )
     return seconds
 
 
@@ -120,7 +122,9 @@ class Epoch(Kept):
 
     feed_s: Seconds  # order, scale and place the samples, make the input pipeline; before the clock of `seconds` starts
     seconds: Took
-    teardown_s: Seconds = 0.0  # those of `seconds` after the last update: `fit` takes its input pipeline down
+    teardown_s: Seconds = (
+        0.0  # those of `seconds` after the last update: `fit` takes its input pipeline down
+    )
     loss: Loss
     accuracy: Share
     n_compiles: Count
@@ -195,7 +199,17 @@ COLUMNS = (
         "device",
         "seed",
     ),
-    *("epochs", "n_parameters", "n_updates", "test_accuracy", "test_loss", "train_accuracy", "epoch_s", "first_epoch_s", "spawn_s"),
+    *(
+        "epochs",
+        "n_parameters",
+        "n_updates",
+        "test_accuracy",
+        "test_loss",
+        "train_accuracy",
+        "epoch_s",
+        "first_epoch_s",
+        "spawn_s",
+    ),
     *(
         "import_s",
         "data_s",
@@ -209,7 +223,13 @@ COLUMNS = (
         "n_compiles",
         "n_compiles_steady",
     ),
-    *("jit_requested", "jit_effective", "steps_per_execution_requested", "steps_per_execution", "inductor_cache"),
+    *(
+        "jit_requested",
+        "jit_effective",
+        "steps_per_execution_requested",
+        "steps_per_execution",
+        "inductor_cache",
+    ),
     *("eager", "precision", "tf32", "onednn", "threads", "affinity", "threads_requested"),
     *("weights_sha256",),
     *(
@@ -257,19 +277,25 @@ def row(record: Record, parity: str = "not checked") -> dict[str, Value]:
         "harness": record.harness,
         "started_at": record.started_at,
     }
-    known = asked | (_measured(record.measured, record.steady_s, request.data.n_train) if record.measured else {})
+    known = asked | (
+        _measured(record.measured, record.steady_s, request.data.n_train) if record.measured else {}
+    )
     return {name: known.get(name) for name in COLUMNS}
 
 
 def _measured(measured: Measurement, steady_s: tuple[float, ...], n_train: int) -> dict[str, Value]:
     """Return what only a measured run can say."""
-    plain: dict[str, Value] = measured.model_dump(exclude={"phases", "epochs", "settings", "versions", "first_predictions"})
+    plain: dict[str, Value] = measured.model_dump(
+        exclude={"phases", "epochs", "settings", "versions", "first_predictions"}
+    )
     epochs, epoch_s = measured.epochs, statistics.median(steady_s) if steady_s else None
     derived: dict[str, Value] = {
         "train_accuracy": epochs[-1].accuracy if epochs else None,
         "first_epoch_s": epochs[0].seconds if epochs else None,
         "epoch_s": epoch_s,
-        "teardown_s": statistics.median(epoch.teardown_s for epoch in epochs[1:]) if steady_s else None,
+        "teardown_s": statistics.median(epoch.teardown_s for epoch in epochs[1:])
+        if steady_s
+        else None,
         "feed_s": sum(epoch.feed_s for epoch in epochs),
         "samples_per_s": n_train / epoch_s if epoch_s else None,
         "n_compiles_steady": sum(epoch.n_compiles for epoch in epochs[1:]),

@@ -29,13 +29,39 @@ def at_revision(root: Path, revision: str, path: Path) -> Iterator[Path]:
         StoreError: the revision has no bench session under that path.
     """
     where = f"--against {revision}"
-    prefix = _git(root, "rev-parse", "--show-prefix", fault=f"{where}: neither a folder nor, outside of a repository, a revision")
+    prefix = _git(
+        root,
+        "rev-parse",
+        "--show-prefix",
+        fault=f"{where}: neither a folder nor, outside of a repository, a revision",
+    )
     top = _git(root, "rev-parse", "--show-toplevel", fault=where)
     known = f"{where}: expected a results folder, or a revision that git knows here; received {revision!r}"
-    commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", fault=known).decode().strip()
+    commit = (
+        _git(
+            root,
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            f"{revision}^{{commit}}",
+            fault=known,
+        )
+        .decode()
+        .strip()
+    )
     inside = PurePosixPath(prefix.decode().strip()) / path.as_posix() / ROOM
     missing = f"{where}: no bench session under {inside} in that revision. Name the folder that holds bench/: --path FOLDER"
-    tracked = _git(Path(top.decode().strip()), "archive", "--format=tar", commit, "--", str(inside), fault=missing, kind=StoreError)
+    tracked = _git(
+        Path(top.decode().strip()),
+        "archive",
+        "--format=tar",
+        commit,
+        "--",
+        str(inside),
+        fault=missing,
+        kind=StoreError,
+    )
     with scratch() as folder:
         _unpack(tracked, str(inside), folder / ROOM)
         yield folder
@@ -45,19 +71,33 @@ def _unpack(tracked: bytes, inside: str, target: Path) -> None:
     """Write SESSION/FILE of an archive to a folder; nothing else of it can get anywhere."""
     with tarfile.open(fileobj=io.BytesIO(tracked)) as archive:
         for member in archive:
-            parts = PurePosixPath(member.name).relative_to(inside).parts if member.name.startswith(f"{inside}/") else ()
-            content = archive.extractfile(member) if member.isfile() and len(parts) == 2 and ".." not in parts else None
+            parts = (
+                PurePosixPath(member.name).relative_to(inside).parts
+                if member.name.startswith(f"{inside}/")
+                else ()
+            )
+            content = (
+                archive.extractfile(member)
+                if member.isfile() and len(parts) == 2 and ".." not in parts
+                else None
+            )
             if content:
                 (target / parts[0]).mkdir(parents=True, exist_ok=True)
                 (target / parts[0] / parts[1]).write_bytes(content.read())
 
 
-def _git(folder: Path, *arguments: str, fault: str, kind: type[ConfigError | StoreError] = ConfigError) -> bytes:
+def _git(
+    folder: Path, *arguments: str, fault: str, kind: type[ConfigError | StoreError] = ConfigError
+) -> bytes:
     """Return what git prints, or raise the fault."""
     program = shutil.which("git")
     if program is None:
-        raise ConfigError(f"{fault.partition(':')[0]}: a revision needs git, which is not installed. Name a results folder")
-    done = subprocess.run([program, "-C", str(folder), *arguments], capture_output=True, check=False)
+        raise ConfigError(
+            f"{fault.partition(':')[0]}: a revision needs git, which is not installed. Name a results folder"
+        )
+    done = subprocess.run(
+        [program, "-C", str(folder), *arguments], capture_output=True, check=False
+    )
     if done.returncode:
         raise kind(fault)
     return done.stdout

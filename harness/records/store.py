@@ -59,9 +59,13 @@ def add(results: Path, record: Record | Parity) -> Path:
     """
     room = "runs" if isinstance(record, Record) else "parity"
     if room == "parity":  # `ready` has made runs
-        with suppress(OSError):  # what cannot be made cannot be written either, and `keep` meets that
+        with suppress(
+            OSError
+        ):  # what cannot be made cannot be written either, and `keep` meets that
             (results / room).mkdir(exist_ok=True)
-    return files.keep(results / room, room, record.run_id, record.model_dump_json(indent=1).encode())
+    return files.keep(
+        results / room, room, record.run_id, record.model_dump_json(indent=1).encode()
+    )
 
 
 def load_all(results: Path) -> Loaded:
@@ -69,7 +73,11 @@ def load_all(results: Path) -> Loaded:
     records, rejected = _load(results / "runs", Record)
     parities, more = _load(results / "parity", Parity)
     by_start = sorted(records, key=lambda record: record.started_at)
-    return Loaded(tuple(by_start), (*rejected, *more), tuple(sorted(parities, key=lambda parity: parity.started_at)))
+    return Loaded(
+        tuple(by_start),
+        (*rejected, *more),
+        tuple(sorted(parities, key=lambda parity: parity.started_at)),
+    )
 
 
 def _load(folder: Path, kind: type[Kept]) -> tuple[list[Kept], list[Rejected]]:
@@ -94,18 +102,26 @@ def project(results: Path) -> Loaded:
     if not (results / "runs").is_dir():
         return Loaded((), ())
     try:
-        with FileLock(results / ".lock", timeout=PATIENCE_S):  # two harnesses: the later one has loaded the records of both
+        with FileLock(
+            results / ".lock", timeout=PATIENCE_S
+        ):  # two harnesses: the later one has loaded the records of both
             loaded = load_all(results)
             verdicts = verdicts_of(loaded.parities)
-            content = as_csv(row(record, verdict_on(record, verdicts)) for record in loaded.records).encode()
+            content = as_csv(
+                row(record, verdict_on(record, verdicts)) for record in loaded.records
+            ).encode()
             target = results / "results.csv"
             if files.read(target, len(content)) != content:
                 files.write(target, content)
     except Timeout:
         said = f"another harness has held {results / '.lock'} for {PATIENCE_S:g} s"
-        raise StoreError(f"{results}: results.csv is as it was: {said}. When it is done: harness compare") from None
+        raise StoreError(
+            f"{results}: results.csv is as it was: {said}. When it is done: harness compare"
+        ) from None
     except OSError as error:
-        raise StoreError(f"{results}: results.csv cannot be written ({error.strerror}). Mend the folder, then: harness compare") from None
+        raise StoreError(
+            f"{results}: results.csv cannot be written ({error.strerror}). Mend the folder, then: harness compare"
+        ) from None
     return loaded
 
 
@@ -129,4 +145,8 @@ def _read(file: Path, kind: type[Kept]) -> Kept | str:
         record = kind.model_validate_json(content)
     except ValidationError as error:
         return files.misfit(content, error, kind, FORMATS[kind])
-    return record if record.run_id == files.stem_of(file) else f"renamed: it holds the run {record.run_id}"
+    return (
+        record
+        if record.run_id == files.stem_of(file)
+        else f"renamed: it holds the run {record.run_id}"
+    )

@@ -29,7 +29,14 @@ def verdicts_of(parities: Iterable[Parity]) -> Verdicts:
         for arm in parity.arms:
             asked = identify_arm(arm.module, arm.options)
             place = _place(arm.device, parity)
-            key = (_content(parity.spec), arm.backend, arm.implementation, asked, *_environment(arm), *place)
+            key = (
+                _content(parity.spec),
+                arm.backend,
+                arm.implementation,
+                asked,
+                *_environment(arm),
+                *place,
+            )
             checks[key].append(_Check(arm, f"seed {parity.seed} of {parity.data.sha256}"))
     return {key: _known(several) for key, several in checks.items()}
 
@@ -61,7 +68,9 @@ class _Check:
         name, inputs = point
         if self.arm.verdict == "failed" or inputs != self.inputs:
             return False
-        return name in self.arm.covers or (self.arm.scope == "whole" and (name == EVERYWHERE or not self.arm.covers))
+        return name in self.arm.covers or (
+            self.arm.scope == "whole" and (name == EVERYWHERE or not self.arm.covers)
+        )
 
 
 _Point = tuple[str, str]
@@ -75,7 +84,9 @@ def _known(checks: Sequence[_Check]) -> str:
     failed: frozenset[_Point] = frozenset()
     agreed = NOT_CHECKED
     for check in checks:
-        departed = frozenset(point for point in departed if not check.settles(point)) | check.departed
+        departed = (
+            frozenset(point for point in departed if not check.settles(point)) | check.departed
+        )
         failed = frozenset(point for point in failed if not check.settles(point)) | check.failed
         if check.arm.verdict == "departs":
             agreed = NOT_CHECKED  # what agreed before this was other code
@@ -117,11 +128,16 @@ class Seen(Protocol):
         """Whether it is there: "ok"."""
 
 
-def verdict_in(session: Session, entrant: Entrant, starts: Iterable[Seen], verdicts: Verdicts) -> str:
+def verdict_in(
+    session: Session, entrant: Entrant, starts: Iterable[Seen], verdicts: Verdicts
+) -> str:
     """Return what is known of an entrant of a bench session, as `verdict_on` says it: the worst over its processes."""
     arm = (entrant.backend, entrant.implementation, identify_arm(entrant.module, entrant.options))
     found = {
-        verdicts.get((_content(session.spec), *arm, *_environment(start), *_place(start.device, session)), NOT_CHECKED)
+        verdicts.get(
+            (_content(session.spec), *arm, *_environment(start), *_place(start.device, session)),
+            NOT_CHECKED,
+        )
         for start in starts
         if start.status == "ok"
     }
@@ -147,4 +163,8 @@ def _environment(made: ArmParity | Seen) -> tuple[str | None, ...]:
 
 
 def _versions(versions: dict[str, str]) -> tuple[str, str, str]:
-    return versions.get("framework_version", ""), versions.get("keras", ""), versions.get("numpy", "")
+    return (
+        versions.get("framework_version", ""),
+        versions.get("keras", ""),
+        versions.get("numpy", ""),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.judge.parity.oracle import Loss
+from harness.referee.oracle import Loss
 from harness.spec.config import Option, Spec
 
 LOOKS_THROUGH_SOFTMAX = {

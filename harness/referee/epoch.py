@@ -16,20 +16,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judge.parity import oracle
-from harness.judge.parity.fixtures import Point
-from harness.judge.parity.gates import FACTOR, Array, Finding, Measure, error
-from harness.judge.parity.loop import compare
-from harness.judge.parity.oracle import CLIP, Loss
-from harness.judge.parity.trace import displacement
 from harness.records.parity import Departure
+from harness.referee import oracle
+from harness.referee.fixtures import Point
+from harness.referee.gates import FACTOR, Array, Finding, Measure, error
+from harness.referee.loop import compare
+from harness.referee.oracle import CLIP, Loss
+from harness.referee.trace import displacement
 from harness.spec.config import SGD, Spec
 
 Batches = Callable[[], Iterator[tuple[NDArray[np.float32], NDArray[Any]]]]
 """The batches of the first epoch, x (B, inputs) and y (B,), from the first one on."""
 EARLY = (10, 100)  # updates at which weights are read out, besides the last
 CALM = 0.01  # of the rate of an optimizer that divides by what it remembers; of plain SGD, the most that its rate may be
-LEAST = {"loss": 2e-5, "slot": 5e-4, "update": 1e-4}  # of a gate: what one unit at its kink may move in batches of FULL
+LEAST = {
+    "loss": 2e-5,
+    "slot": 5e-4,
+    "update": 1e-4,
+}  # of a gate: what one unit at its kink may move in batches of FULL
 FULL = 128  # in a smaller batch each sample, and so each unit at its kink, is a larger part
 N_FLOAT32 = 2
 SCALED: Measure = "scaled"
@@ -55,8 +59,14 @@ class Epoch:
 def calm(spec: Spec) -> Spec:
     """Return the spec with a rate at which float32 trainings stay together for an epoch."""
     optimizer = spec.optimizer
-    rate = min(optimizer.learning_rate, CALM * (1 - optimizer.momentum)) if isinstance(optimizer, SGD) else optimizer.learning_rate * CALM
-    return spec.model_copy(update={"optimizer": optimizer.model_copy(update={"learning_rate": rate})})
+    rate = (
+        min(optimizer.learning_rate, CALM * (1 - optimizer.momentum))
+        if isinstance(optimizer, SGD)
+        else optimizer.learning_rate * CALM
+    )
+    return spec.model_copy(
+        update={"optimizer": optimizer.model_copy(update={"learning_rate": rate})}
+    )
 
 
 def stops_of(n_updates: int) -> tuple[int, ...]:
@@ -64,7 +74,9 @@ def stops_of(n_updates: int) -> tuple[int, ...]:
     return (*(number for number in EARLY if number < n_updates), n_updates)
 
 
-def follow(spec: Spec, start: Point, batches: Batches, stops: tuple[int, ...], losses: set[Loss]) -> dict[Loss, Epoch]:
+def follow(
+    spec: Spec, start: Point, batches: Batches, stops: tuple[int, ...], losses: set[Loss]
+) -> dict[Loss, Epoch]:
     """Return the referee's first epoch for each form of the loss.
 
     Args:
@@ -77,8 +89,17 @@ def follow(spec: Spec, start: Point, batches: Batches, stops: tuple[int, ...], l
     slow = calm(spec)
     found: dict[Loss, tuple[Epoch, bool]] = {}
     for loss in sorted(losses):
-        alike = next((each for each, (_, clips) in found.items() if not clips and {each, loss} == {"probs", "unclipped"}), None)
-        found[loss] = found[alike] if alike else _followed(Epoch(slow, loss, start, batches, {}, {}), stops)
+        alike = next(
+            (
+                each
+                for each, (_, clips) in found.items()
+                if not clips and {each, loss} == {"probs", "unclipped"}
+            ),
+            None,
+        )
+        found[loss] = (
+            found[alike] if alike else _followed(Epoch(slow, loss, start, batches, {}, {}), stops)
+        )
     return {loss: each for loss, (each, _) in found.items()}
 
 
@@ -104,9 +125,15 @@ def _followed(epoch: Epoch, stops: tuple[int, ...]) -> tuple[Epoch, bool]:
             sums[index] += mean * len(y)
         n_samples += len(y)
         if number in stops:
-            exact, *rounded = (_read_out(spec, start, state, each / n_samples) for state, each in zip(states, sums, strict=True))
+            exact, *rounded = (
+                _read_out(spec, start, state, each / n_samples)
+                for state, each in zip(states, sums, strict=True)
+            )
             quantities[number] = exact
-            floors[number] = {name: max(error(_measure(name), other[name], value) for other in rounded) for name, value in exact.items()}
+            floors[number] = {
+                name: max(error(_measure(name), other[name], value) for other in rounded)
+                for name, value in exact.items()
+            }
         if number == stops[-1]:
             break
     return replace(epoch, quantities=quantities, floors=floors), clips
@@ -120,17 +147,29 @@ def _clips(spec: Spec, state: oracle.Network, x: Array, y: NDArray[Any]) -> bool
 def _read_out(spec: Spec, start: Point, state: oracle.Network, loss: float) -> dict[str, Array]:
     found: dict[str, Array] = {"loss": np.asarray(loss)}
     for name, slots in state.slots.items():
-        found |= {f"slot/{name}/{kind}": slot for kind, slot in zip(oracle.slot_names(spec.optimizer), slots, strict=True)}
-    return found | {f"update/{name}": displacement(weight, start.weights[name]) for name, weight in state.weights.items()}
+        found |= {
+            f"slot/{name}/{kind}": slot
+            for kind, slot in zip(oracle.slot_names(spec.optimizer), slots, strict=True)
+        }
+    return found | {
+        f"update/{name}": displacement(weight, start.weights[name])
+        for name, weight in state.weights.items()
+    }
 
 
 def _measure(name: str) -> Measure:
     return SCALED if name == "loss" else "relative"
 
 
-def examine_epoch(epoch: Epoch, stop: int, found: Mapping[str, Array]) -> tuple[Departure | None, tuple[Finding, ...]]:
+def examine_epoch(
+    epoch: Epoch, stop: int, found: Mapping[str, Array]
+) -> tuple[Departure | None, tuple[Finding, ...]]:
     """Return where an arm's epoch departs after so many updates, if it does, and a finding for each quantity."""
-    received = {name: np.asarray(value) for name, value in found.items() if name.startswith("slot/") or name == "loss"}
+    received = {
+        name: np.asarray(value)
+        for name, value in found.items()
+        if name.startswith("slot/") or name == "loss"
+    }
     received |= {
         f"update/{name}": displacement(found[f"weight/{name}"], weight)
         for name, weight in epoch.start.weights.items()
@@ -142,11 +181,18 @@ def examine_epoch(epoch: Epoch, stop: int, found: Mapping[str, Array]) -> tuple[
     ]
     n_updates = int(found.get("n_updates", -1))
     if n_updates != stop:
-        findings.insert(0, Finding("n_updates", "exact", float("inf"), 0, 1, f"expected {stop}; received {n_updates}"))
+        findings.insert(
+            0,
+            Finding(
+                "n_updates", "exact", float("inf"), 0, 1, f"expected {stop}; received {n_updates}"
+            ),
+        )
     outside = [finding for finding in findings if not finding.inside]
     if not outside:
         return None, tuple(findings)
-    first = min(outside, key=lambda finding: finding.margin if finding.gate else 0.0)  # none follows from another: the plainest
+    first = min(
+        outside, key=lambda finding: finding.margin if finding.gate else 0.0
+    )  # none follows from another: the plainest
     departure = Departure(
         program="epoch",
         point=point_of(stop),

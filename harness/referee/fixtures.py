@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.inputs.arrays import weights_digest
-from harness.judge.parity import oracle
+from harness.referee import oracle
 from harness.spec.config import Spec
+from harness.spec.data.arrays import weights_digest
 
 Floats = NDArray[np.float32]
 GAP = 22.0  # of the logits of a saturated row; in float32 exp(-17) is less than its rounding of 1
@@ -46,7 +46,14 @@ class Point:
     def trained(self, dtype: type[np.floating[Any]] = np.float64) -> oracle.Network:
         """Return the state as the referee, or in float32 its twin, begins from it."""
         weights = {name: value.astype(dtype) for name, value in self.weights.items()}
-        slots = {name: tuple(value.astype(dtype) for key, value in self.slots.items() if key.startswith(f"{name}/")) for name in weights}
+        slots = {
+            name: tuple(
+                value.astype(dtype)
+                for key, value in self.slots.items()
+                if key.startswith(f"{name}/")
+            )
+            for name in weights
+        }
         return oracle.Network(weights, slots, self.n_updates)
 
 
@@ -62,7 +69,10 @@ def of_state(spec: Spec, name: str, state: oracle.Network, x: Floats, y: NDArray
 
 
 def along_training(
-    spec: Spec, weights: Mapping[str, Floats], batches: Iterator[tuple[Floats, NDArray[Any]]], updates: Sequence[int]
+    spec: Spec,
+    weights: Mapping[str, Floats],
+    batches: Iterator[tuple[Floats, NDArray[Any]]],
+    updates: Sequence[int],
 ) -> Iterator[tuple[Point, oracle.Network]]:
     """Train the referee and yield the point before each of those updates (1 is the first), with its exact state there.
 
@@ -82,7 +92,9 @@ def along_training(
         state, _ = oracle.step(spec, state, x, y)
 
 
-def adversarial(spec: Spec, weights: Mapping[str, Floats], x: Floats, y: NDArray[Any], seed: int = 0) -> Point:
+def adversarial(
+    spec: Spec, weights: Mapping[str, Floats], x: Floats, y: NDArray[Any], seed: int = 0
+) -> Point:
     """Return the point that hides nothing: biases, slots, a late and short batch, and rows at the edge of float32.
 
     Its biases are uniform in ±0.05, its slots 10^U(-10, -4), and its batch is three quarters of a full one: an all-black
@@ -98,7 +110,9 @@ def adversarial(spec: Spec, weights: Mapping[str, Floats], x: Floats, y: NDArray
     """
     random = np.random.default_rng([seed, 2])
     weights = {
-        name: random.uniform(-0.05, 0.05, value.shape).astype(np.float32) if name.endswith("/bias") else value
+        name: random.uniform(-0.05, 0.05, value.shape).astype(np.float32)
+        if name.endswith("/bias")
+        else value
         for name, value in weights.items()
     }
     size = max(1, spec.batch_size * 3 // 4)
@@ -115,7 +129,9 @@ def adversarial(spec: Spec, weights: Mapping[str, Floats], x: Floats, y: NDArray
     return Point("adversarial", weights, slots, 468, x, y)
 
 
-def _saturate(spec: Spec, weights: Mapping[str, Floats], x: Floats, y: NDArray[np.int64], rows: range) -> None:
+def _saturate(
+    spec: Spec, weights: Mapping[str, Floats], x: Floats, y: NDArray[np.int64], rows: range
+) -> None:
     """Scale rows of x in place until the gap of their two largest logits is GAP; label every other one wrongly."""
     exact = {name: value.astype(np.float64) for name, value in weights.items()}
 
@@ -125,7 +141,9 @@ def _saturate(spec: Spec, weights: Mapping[str, Floats], x: Floats, y: NDArray[n
         found = np.take_along_axis(logits, order[:, -2:], axis=1)
         return found[:, 1] - found[:, 0], order
 
-    nearest = rows.start + np.argsort(-gaps(x[rows.start :])[0])  # to GAP: scaled most, a row would have logits of thousands
+    nearest = rows.start + np.argsort(
+        -gaps(x[rows.start :])[0]
+    )  # to GAP: scaled most, a row would have logits of thousands
     x[rows.start :], y[rows.start :] = x[nearest], y[nearest]
     chosen = x[rows.start : rows.stop]
     scale = np.ones((len(chosen), 1))
@@ -133,10 +151,14 @@ def _saturate(spec: Spec, weights: Mapping[str, Floats], x: Floats, y: NDArray[n
         gap, _ = gaps(chosen * scale)
         scale *= np.clip(GAP / np.maximum(gap, 1e-6), 0.5, 2)[:, None]
     gap, _ = gaps(chosen * scale)
-    scale[np.abs(gap - GAP) > 1] = 1  # a row whose logits follow no scale is left as it is: dead units, a softmax below
+    scale[np.abs(gap - GAP) > 1] = (
+        1  # a row whose logits follow no scale is left as it is: dead units, a softmax below
+    )
     x[rows.start : rows.stop] = (chosen * scale).astype(np.float32)
     _, order = gaps(x[rows.start : rows.stop])
-    y[rows.start : rows.stop] = np.where(np.arange(len(chosen)) % 2 == 0, order[:, -1], order[:, -2])
+    y[rows.start : rows.stop] = np.where(
+        np.arange(len(chosen)) % 2 == 0, order[:, -1], order[:, -2]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +175,10 @@ class Twin:
             point,
             name=f"{point.name}~{number}",
             weights={name: self._permuted(name, value) for name, value in point.weights.items()},
-            slots={name: self._permuted(name.rpartition("/")[0], value) for name, value in point.slots.items()},
+            slots={
+                name: self._permuted(name.rpartition("/")[0], value)
+                for name, value in point.slots.items()
+            },
             x=np.ascontiguousarray(point.x[self.rows][:, pixels]),
             y=point.y[self.rows],
         )
@@ -163,7 +188,13 @@ class Twin:
         found = {}
         for name, value in quantities.items():
             kind, _, rest = name.partition("/")
-            weight = rest if kind in ("gradient", "update", "weight") else rest.rpartition("/")[0] if kind == "slot" else ""
+            weight = (
+                rest
+                if kind in ("gradient", "update", "weight")
+                else rest.rpartition("/")[0]
+                if kind == "slot"
+                else ""
+            )
             if weight:
                 axes = self.axes[weight]
             elif value.ndim == 2:  # z and a, (B, units)
@@ -183,9 +214,14 @@ def twins(spec: Spec, point: Point, n: int, seed: int = 0) -> list[Twin]:
     for number in range(n):
         random = np.random.default_rng([seed, 3, number])
         sizes = [point.x.shape[1], *(layer.units for layer in spec.layers)]
-        orders = [random.permutation(size) for size in sizes[:-1]] + [np.arange(sizes[-1])]  # classes have their labels
+        orders = [random.permutation(size) for size in sizes[:-1]] + [
+            np.arange(sizes[-1])
+        ]  # classes have their labels
         axes: dict[str, tuple[NDArray[np.intp], ...]] = {}
         for index, layer in enumerate(spec.layers):
-            axes |= {f"{layer.name}/kernel": (orders[index], orders[index + 1]), f"{layer.name}/bias": (orders[index + 1],)}
+            axes |= {
+                f"{layer.name}/kernel": (orders[index], orders[index + 1]),
+                f"{layer.name}/bias": (orders[index + 1],),
+            }
         found.append(Twin(random.permutation(len(point.x)), axes))
     return found

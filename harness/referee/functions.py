@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judge.parity import oracle
+from harness.referee import oracle
 from harness.spec.config import Spec
 
 Array = NDArray[Any]

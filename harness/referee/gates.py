@@ -16,8 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judge.parity.oracle import UNIT
-from harness.judge.parity.step import Step
+from harness.referee.oracle import UNIT
+from harness.referee.step import Step
 from harness.spec.config import Adam, Spec
 
 Array = NDArray[Any]
@@ -54,7 +54,11 @@ def kind_of(spec: Spec, quantity: str) -> str:
     first, _, last = quantity.partition("/")
     if quantity in CHECKS or first in SLACKENED:
         return first
-    return "probabilities" if last == "a" and first == spec.layers[-1].name and spec.layers[-1].activation == "softmax" else last
+    return (
+        "probabilities"
+        if last == "a" and first == spec.layers[-1].name and spec.layers[-1].activation == "softmax"
+        else last
+    )
 
 
 def error(measure: Measure, received: Array, exact: Array, slack: Array | None = None) -> float:
@@ -86,9 +90,17 @@ def _column(difference: Array, exact: Array) -> float:
     if exact.ndim < 2:
         return _relative(difference, exact)
     lengths = np.linalg.norm(exact, axis=0)
-    floor = 0.1 * float(lengths.max(initial=0))  # of a column that is next to nothing, rounding is not: its terms cancelled
+    floor = 0.1 * float(
+        lengths.max(initial=0)
+    )  # of a column that is next to nothing, rounding is not: its terms cancelled
     errors = np.linalg.norm(difference, axis=0)
-    return max((_ratio(float(one), max(float(length), floor)) for one, length in zip(errors, lengths, strict=True)), default=0.0)
+    return max(
+        (
+            _ratio(float(one), max(float(length), floor))
+            for one, length in zip(errors, lengths, strict=True)
+        ),
+        default=0.0,
+    )
 
 
 def _scale(difference: Array, exact: Array) -> float:
@@ -104,7 +116,9 @@ MEASURES: dict[str, Callable[[Array, Array], float]] = {
     "column": _column,
     "scale": _scale,
     "absolute": lambda difference, exact: float(np.abs(difference).max(initial=0)),
-    "scaled": lambda difference, exact: float((np.abs(difference) / np.maximum(1, np.abs(exact))).max(initial=0)),
+    "scaled": lambda difference, exact: float(
+        (np.abs(difference) / np.maximum(1, np.abs(exact))).max(initial=0)
+    ),
     "exact": lambda difference, exact: float(np.count_nonzero(difference)),
 }
 
@@ -118,7 +132,9 @@ class Finding:
     error: float
     gate: float
     n_compared: int
-    said: str = ""  # where something else than a number is wrong: missing, not finite, of another shape
+    said: str = (
+        ""  # where something else than a number is wrong: missing, not finite, of another shape
+    )
 
     @property
     def inside(self) -> bool:
@@ -135,18 +151,29 @@ Floors = Mapping[tuple[str, str], float]
 """Noise floor by quantity and measure."""
 
 
-def floors_of(spec: Spec, reference: Quantities, others: Sequence[Quantities], slack: Quantities) -> dict[tuple[str, str], float]:
+def floors_of(
+    spec: Spec, reference: Quantities, others: Sequence[Quantities], slack: Quantities
+) -> dict[tuple[str, str], float]:
     """Return the largest error of several float32 runs of the same mathematics: by quantity and measure."""
     found: dict[tuple[str, str], float] = {}
     for quantity, exact in reference.items():
         for check in CHECKS[kind_of(spec, quantity)]:
-            errors = [error(check.measure, other[quantity], exact, slack.get(quantity)) for other in others if quantity in other]
+            errors = [
+                error(check.measure, other[quantity], exact, slack.get(quantity))
+                for other in others
+                if quantity in other
+            ]
             found[quantity, check.measure] = max(errors, default=0.0)
     return found
 
 
 def examine(
-    spec: Spec, step: Step, received: Quantities, floors: Floors, expected: tuple[str, ...], noise: Floors = MappingProxyType({})
+    spec: Spec,
+    step: Step,
+    received: Quantities,
+    floors: Floors,
+    expected: tuple[str, ...],
+    noise: Floors = MappingProxyType({}),
 ) -> tuple[Finding, ...]:
     """Return one finding for each measure of each quantity that a trace must hold, in the order of a step.
 
@@ -167,15 +194,23 @@ def examine(
             continue
         for check in CHECKS[kind_of(spec, quantity)]:
             value = error(check.measure, received[quantity], exact, step.slack.get(quantity))
-            of_float32 = max(FACTOR * floors.get((quantity, check.measure), 0.0), _of_update(spec, check.measure, quantity, step))
-            if check.measure == "scale":  # one number, near 0 by luck where few samples make the gradient; never more than "relative"
+            of_float32 = max(
+                FACTOR * floors.get((quantity, check.measure), 0.0),
+                _of_update(spec, check.measure, quantity, step),
+            )
+            if (
+                check.measure == "scale"
+            ):  # one number, near 0 by luck where few samples make the gradient; never more than "relative"
                 of_float32 = max(of_float32, floors.get((quantity, "relative"), 0.0))
             of_backends = min(FACTOR * noise.get((quantity, check.measure), 0.0), check.cap)
             gate = max(check.least * UNIT, of_float32, of_backends)
             found.append(Finding(quantity, check.measure, value, gate, int(exact.size)))
     besides = [quantity for quantity in received if quantity not in expected]
     said = f"unexpected: expected only {', '.join(expected)}"
-    return (*found, *(Finding(quantity, "exact", float("inf"), 0.0, 0, said) for quantity in besides))
+    return (
+        *found,
+        *(Finding(quantity, "exact", float("inf"), 0.0, 0, said) for quantity in besides),
+    )
 
 
 def _of_update(spec: Spec, measure: Measure, quantity: str, step: Step) -> float:
@@ -189,12 +224,16 @@ def _of_update(spec: Spec, measure: Measure, quantity: str, step: Step) -> float
         return 0.0
     update, weight = step.quantities[quantity], step.quantities[f"weight/{name}"]
     if measure == "scale":  # roundings are of either sign, and add up as the root of their number
-        stored = _ratio(4 * UNIT * float(np.linalg.norm(weight * update)), float(np.sum(update * update)))
+        stored = _ratio(
+            4 * UNIT * float(np.linalg.norm(weight * update)), float(np.sum(update * update))
+        )
     else:
         stored = _ratio(UNIT * float(np.linalg.norm(weight)), float(np.linalg.norm(update)))
     if not isinstance(spec.optimizer, Adam) or step.after.n_updates == 1:  # whose powers are exact
         return stored
-    of_1, of_2 = (beta**step.after.n_updates for beta in (spec.optimizer.beta_1, spec.optimizer.beta_2))
+    of_1, of_2 = (
+        beta**step.after.n_updates for beta in (spec.optimizer.beta_1, spec.optimizer.beta_2)
+    )
     return stored + 2 * UNIT * (of_1 / (1 - of_1) + of_2 / (1 - of_2) / 2)
 
 
@@ -204,7 +243,9 @@ def _fault(quantity: str, received: Array | None, exact: Array) -> str:
         return "missing from the trace"
     if received.shape != exact.shape:
         return f"expected shape {exact.shape}; received {received.shape}"
-    worked_out = quantity == "loss" or quantity.startswith("update/")  # a Python float; a difference of weights
+    worked_out = quantity == "loss" or quantity.startswith(
+        "update/"
+    )  # a Python float; a difference of weights
     if received.dtype != (np.float64 if worked_out else np.float32):
         return f"expected {'float64' if worked_out else 'float32'}; received {received.dtype}"
     n_bad = int(np.count_nonzero(~np.isfinite(received)))

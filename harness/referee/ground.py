@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.inputs.arrays import network_input
-from harness.judge.parity import epoch, fixtures, gates
-from harness.judge.parity.epoch import Batches, Epoch
-from harness.judge.parity.fixtures import Point, Twin
-from harness.judge.parity.gates import Quantities
-from harness.judge.parity.loop import N_LOOP, Course, course
-from harness.judge.parity.oracle import UNIT, Loss
-from harness.judge.parity.scope import EPOCH, gate_of, update_of
-from harness.judge.parity.step import Step, trace_step
 from harness.records.parity import Scope
+from harness.referee import epoch, fixtures, gates
+from harness.referee.epoch import Batches, Epoch
+from harness.referee.fixtures import Point, Twin
+from harness.referee.gates import Quantities
+from harness.referee.loop import N_LOOP, Course, course
+from harness.referee.oracle import UNIT, Loss
+from harness.referee.scope import EPOCH, gate_of, update_of
+from harness.referee.step import Step, trace_step
 from harness.spec.config import Spec
+from harness.spec.data.arrays import network_input
 
 N_TWINS = 8  # that real backends compute
 N_TWINS_QUICK = 2  # in the quick form
@@ -75,35 +75,57 @@ def ground(
     gate.check_names(only)
     wanted = only or gate.every
     points = _points(spec, weights, batches, wanted)
-    epochs = epoch.follow(spec, points["init"], batches, epoch.stops_of(n_updates), losses) if EPOCH in wanted else {}
+    epochs = (
+        epoch.follow(spec, points["init"], batches, epoch.stops_of(n_updates), losses)
+        if EPOCH in wanted
+        else {}
+    )
     points = {name: point for name, point in points.items() if name in wanted}
     n_loop = int(N_LOOP * spec.batch_size)
     chosen = [order[0][:n_loop], order[0][:n_loop][::-1]]
     loops = {"init": [_epoch(spec, parts, rows) for rows in chosen]} if "init" in wanted else {}
-    courses = {(name, loss): course(spec, points[name], epochs, loss) for name, epochs in loops.items() for loss in losses}
+    courses = {
+        (name, loss): course(spec, points[name], epochs, loss)
+        for name, epochs in loops.items()
+        for loss in losses
+    }
     steps, floors = {}, {}
     twins = {name: fixtures.twins(spec, point, N_FLOOR) for name, point in points.items()}
     for name, point in points.items():
         for loss in losses:
             steps[name, loss] = step = trace_step(spec, point.trained(), point.x, point.y, loss)
-            floors[name, loss] = gates.floors_of(spec, step.quantities, _float32(spec, point, twins[name], loss), step.slack)
+            floors[name, loss] = gates.floors_of(
+                spec, step.quantities, _float32(spec, point, twins[name], loss), step.slack
+            )
     scope = gate.scope(only)
     n_twins = N_TWINS_QUICK if scope == "quick" else N_TWINS
     some = {name: twins[name][:n_twins] for name in TWINNED if name in points}
     return Ground(spec, points, some, loops, courses, steps, floors, epochs, scope)
 
 
-def _points(spec: Spec, weights: Mapping[str, NDArray[np.float32]], batches: Batches, wanted: tuple[str, ...]) -> dict[str, Point]:
+def _points(
+    spec: Spec,
+    weights: Mapping[str, NDArray[np.float32]],
+    batches: Batches,
+    wanted: tuple[str, ...],
+) -> dict[str, Point]:
     """Return the points of those names, and the first two whether they are wanted or not."""
     updates = [1, *(number for number in map(update_of, wanted) if number > 1)]
-    along = {point.name: point for point, _ in fixtures.along_training(spec, weights, batches(), updates)}
+    along = {
+        point.name: point for point, _ in fixtures.along_training(spec, weights, batches(), updates)
+    }
     hard = fixtures.adversarial(spec, weights, *next(batches()))
     return {"init": along["init"], "adversarial": hard, **along}
 
 
-def _epoch(spec: Spec, parts: Mapping[str, Any], rows: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _epoch(
+    spec: Spec, parts: Mapping[str, Any], rows: NDArray[np.int32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return an epoch's samples, its short last batch under wrong labels: an average over batches then is not that over samples."""
-    y, short = parts["y_train"][rows].astype(np.int64), len(rows) // spec.batch_size * spec.batch_size
+    y, short = (
+        parts["y_train"][rows].astype(np.int64),
+        len(rows) // spec.batch_size * spec.batch_size,
+    )
     y[short:] = (y[short:] + 1) % spec.layers[-1].units
     return network_input(parts["x_train"][rows]), y
 
@@ -116,9 +138,16 @@ def _float32(spec: Spec, point: Point, twins: Iterable[Twin], loss: Loss) -> lis
     """
     plain = point.trained(np.float32)
     found: list[Quantities] = [
-        trace_step(spec, plain, point.x, point.y, loss, kinks=False, softmax_error=off).quantities for off in (0, 2 * UNIT, -2 * UNIT)
+        trace_step(spec, plain, point.x, point.y, loss, kinks=False, softmax_error=off).quantities
+        for off in (0, 2 * UNIT, -2 * UNIT)
     ]
     for number, twin in enumerate(twins):
         permuted = twin.of(point, number)
-        found.append(twin.undone(trace_step(spec, permuted.trained(np.float32), permuted.x, permuted.y, loss, kinks=False).quantities))
+        found.append(
+            twin.undone(
+                trace_step(
+                    spec, permuted.trained(np.float32), permuted.x, permuted.y, loss, kinks=False
+                ).quantities
+            )
+        )
     return found

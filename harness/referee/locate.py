@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.judge.parity import oracle
-from harness.judge.parity.fixtures import Point
-from harness.judge.parity.gates import Array, Finding, error
-from harness.judge.parity.oracle import Loss
-from harness.judge.parity.step import Step
-from harness.judge.parity.trace import Trace
+from harness.referee import oracle
+from harness.referee.fixtures import Point
+from harness.referee.gates import Array, Finding, error
+from harness.referee.oracle import Loss
+from harness.referee.step import Step
+from harness.referee.trace import Trace
 from harness.spec.config import Spec
 
 N_NAMED = 5  # rows or columns that are named
@@ -133,7 +133,7 @@ def recompute(spec: Spec, point: Point, trace: Trace, loss: Loss) -> dict[str, A
         loss: the form of cross-entropy that is documented for this implementation.
 
     Returns:
-        By name, as `harness.judge.parity.step.trace_step` names them: float64, of any shape.
+        By name, as `harness.referee.step.trace_step` names them: float64, of any shape.
     """
     weights, layers = point.trained().weights, _own_layers(spec, point, trace)
     found: dict[str, Array] = {}

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.judge.parity import oracle
-from harness.judge.parity.fixtures import Point
-from harness.judge.parity.gates import Array, Finding, Measure, error
-from harness.judge.parity.oracle import Loss
-from harness.judge.parity.trace import displacement
 from harness.records.parity import Departure
+from harness.referee import oracle
+from harness.referee.fixtures import Point
+from harness.referee.gates import Array, Finding, Measure, error
+from harness.referee.oracle import Loss
+from harness.referee.trace import displacement
 from harness.spec.config import Spec
 
 N_LOOP = 2.75  # batches of one epoch: two full ones and a short one
@@ -43,7 +43,11 @@ def course(spec: Spec, point: Point, epochs: Sequence[tuple[Array, Array]], loss
             rows = slice(begin, begin + spec.batch_size)
             out = np.sort(oracle.outputs(spec, state.weights, x[rows]), axis=1)
             n_near += int(np.count_nonzero(out[:, -1] - out[:, -2] < NEAR))
-            n_right += int(np.count_nonzero(oracle.outputs(spec, state.weights, x[rows]).argmax(axis=1) == y[rows]))
+            n_right += int(
+                np.count_nonzero(
+                    oracle.outputs(spec, state.weights, x[rows]).argmax(axis=1) == y[rows]
+                )
+            )
             state, mean = oracle.step(spec, state, x[rows], y[rows], loss)
             loss_sum += mean * len(x[rows])
         losses.append(loss_sum / len(x))
@@ -51,12 +55,19 @@ def course(spec: Spec, point: Point, epochs: Sequence[tuple[Array, Array]], loss
         undecided = max(undecided, n_near / len(x))
     found = {"loss": np.array(losses), "accuracy": np.array(accuracies)}
     for name, slots in state.slots.items():
-        found |= {f"slot/{name}/{kind}": slot for kind, slot in zip(oracle.slot_names(spec.optimizer), slots, strict=True)}
-    found |= {f"update/{name}": weight - point.weights[name] for name, weight in state.weights.items()}
+        found |= {
+            f"slot/{name}/{kind}": slot
+            for kind, slot in zip(oracle.slot_names(spec.optimizer), slots, strict=True)
+        }
+    found |= {
+        f"update/{name}": weight - point.weights[name] for name, weight in state.weights.items()
+    }
     return Course(found, state.n_updates, undecided, point)
 
 
-def examine_loop(course: Course, found: Mapping[str, Array], point: str) -> tuple[Departure | None, tuple[Finding, ...]]:
+def examine_loop(
+    course: Course, found: Mapping[str, Array], point: str
+) -> tuple[Departure | None, tuple[Finding, ...]]:
     """Return the first departure of an arm's epochs from the referee's, if there is one, and a finding for each quantity."""
     received = {name: value for name, value in found.items() if name in course.quantities}
     received |= {
@@ -67,14 +78,31 @@ def examine_loop(course: Course, found: Mapping[str, Array], point: str) -> tupl
     n_updates = int(found["n_updates"]) if "n_updates" in found else -1
     if n_updates != course.n_updates:
         said = f"expected {course.n_updates}; received {n_updates}"
-        departure = Departure(program="loop", point=point, quantity="n_updates", measure="exact", error=float("inf"), gate=0, fit=said)
+        departure = Departure(
+            program="loop",
+            point=point,
+            quantity="n_updates",
+            measure="exact",
+            error=float("inf"),
+            gate=0,
+            fit=said,
+        )
         return departure, (Finding("n_updates", "exact", float("inf"), 0, 1, said),)
-    findings = tuple(_finding(name, exact, received.get(name), course.undecided) for name, exact in course.quantities.items())
+    findings = tuple(
+        _finding(name, exact, received.get(name), course.undecided)
+        for name, exact in course.quantities.items()
+    )
     first = next((finding for finding in findings if not finding.inside), None)
     if first is None:
         return None, findings
     whole = Departure(
-        program="loop", point=point, quantity=first.quantity, measure=first.measure, error=first.error, gate=first.gate, fit=first.said
+        program="loop",
+        point=point,
+        quantity=first.quantity,
+        measure=first.measure,
+        error=first.error,
+        gate=first.gate,
+        fit=first.said,
     )
     return whole, findings
 
@@ -82,11 +110,15 @@ def examine_loop(course: Course, found: Mapping[str, Array], point: str) -> tupl
 def _finding(name: str, exact: Array, received: Array | None, undecided: float) -> Finding:
     kind = name.partition("/")[0]
     gate = undecided + 1e-6 if kind == "accuracy" else CAPS[kind]
-    measure: Measure = "scaled" if kind == "loss" else "absolute" if kind == "accuracy" else "relative"
+    measure: Measure = (
+        "scaled" if kind == "loss" else "absolute" if kind == "accuracy" else "relative"
+    )
     return compare(name, measure, exact, received, gate)
 
 
-def compare(name: str, measure: Measure, exact: Array, received: Array | None, gate: float) -> Finding:
+def compare(
+    name: str, measure: Measure, exact: Array, received: Array | None, gate: float
+) -> Finding:
     """Return the finding on a quantity of epochs: its error, or what is wrong with it before it can have one.
 
     Args:
@@ -97,8 +129,19 @@ def compare(name: str, measure: Measure, exact: Array, received: Array | None, g
         gate: the most that the error may be.
     """
     if received is None or received.shape != exact.shape:
-        said = "missing" if received is None else f"expected shape {exact.shape}; received {received.shape}"
+        said = (
+            "missing"
+            if received is None
+            else f"expected shape {exact.shape}; received {received.shape}"
+        )
         return Finding(name, "exact", float("inf"), 0.0, 0, said)
     if not np.isfinite(received).all():
-        return Finding(name, "exact", float("inf"), 0.0, 0, f"{int(np.count_nonzero(~np.isfinite(received)))} elements are not finite")
+        return Finding(
+            name,
+            "exact",
+            float("inf"),
+            0.0,
+            0,
+            f"{int(np.count_nonzero(~np.isfinite(received)))} elements are not finite",
+        )
     return Finding(name, measure, error(measure, received, exact), gate, int(exact.size))

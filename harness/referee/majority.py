@@ -2,7 +2,7 @@
 
 Two backends are held to a gate: E <= max(8 floor, 8u), where E is the Frobenius norm of their
 difference to that of the quantity itself, floor is the largest E that a twin of either showed (see
-`harness.worker.user_model`), and u = 2^-24. An element-wise function may be a few units off in a
+`harness.worker.jobs.user_model`), and u = 2^-24. An element-wise function may be a few units off in a
 framework's own approximation of it, which no twin of its own shows: hence 8u. A gate never exceeds
 its quantity's cap. Where rounding alone goes beyond the cap, two values within what it may do are
 *undecided*: neither agreement nor departure can be told from them.
@@ -22,9 +22,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.inputs.arrays import Arrays, distance
-from harness.judge.parity import locate
-from harness.judge.parity.oracle import UNIT
+from harness.referee import locate
+from harness.referee.oracle import UNIT
+from harness.spec.data.arrays import Arrays, distance
 
 Floors = Mapping[str, float]
 Values = Mapping[str, NDArray[Any] | None]

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from harness.errors import ConfigError, choice
 from harness.records.parity import Scope
 
-EPOCH = "epoch"  # the whole first epoch, see harness.judge.parity.epoch
-EARLY = (2, 3, 10, 100)  # updates before which a state is checked, besides those around the ends of epochs
+EPOCH = "epoch"  # the whole first epoch, see harness.referee.epoch
+EARLY = (
+    2,
+    3,
+    10,
+    100,
+)  # updates before which a state is checked, besides those around the ends of epochs
 QUICK = (10, 100)
 
 

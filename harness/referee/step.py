@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.judge.parity import oracle
-from harness.judge.parity.oracle import Array, Labels, Layers, Loss, Network
+from harness.referee import oracle
+from harness.referee.oracle import Array, Labels, Layers, Loss, Network
 from harness.spec.config import Spec
 
 

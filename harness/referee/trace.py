@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judge.parity import oracle
-from harness.judge.parity.fixtures import Point
+from harness.referee import oracle
+from harness.referee.fixtures import Point
 from harness.spec.config import Dense, Spec
 
 Arrays = dict[str, NDArray[Any]]

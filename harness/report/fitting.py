@@ -36,7 +36,9 @@ class Column(NamedTuple):
     rank: int = 0  # 0: never left out; of the others, those of the highest ranks are left out first
 
 
-def columns_of(names: Iterable[str], left: Iterable[str], order: Sequence[str] = ()) -> tuple[Column, ...]:
+def columns_of(
+    names: Iterable[str], left: Iterable[str], order: Sequence[str] = ()
+) -> tuple[Column, ...]:
     """Return columns by name.
 
     Args:
@@ -57,7 +59,9 @@ class Fitting:
 
     columns: tuple[Column, ...]  # the first names the row
     rows: tuple[tuple[str | Text, ...], ...]
-    styles: Mapping[str, str] = field(default_factory=dict)  # of the second column's cells, where those are verdicts
+    styles: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of the second column's cells, where those are verdicts
     whole: str = PIPE  # what to type to see every column
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -76,7 +80,9 @@ class Fitting:
         yield from console.render(grid, options.update(width=_width(console, wide, grid)))
         left_out = [column.name for index, column in enumerate(self.columns) if index not in shown]
         if left_out:
-            yield Sentence(f"no room here for: {', '.join(left_out)}. To see all: {self.whole}", "dim")
+            yield Sentence(
+                f"no room here for: {', '.join(left_out)}. To see all: {self.whole}", "dim"
+            )
 
     def _grid(self, indices: Sequence[int]) -> Grid:
         """Return the table of these columns."""
@@ -98,8 +104,13 @@ class Fitting:
     def _paragraph(self, row: Sequence[str | Text], room: int) -> Text:
         """Return a row as a sentence: each figure after its column's name, and never parted from it."""
         name, *cells = (short(str(cell)) for cell in row)
-        named = [f"{short(column.name)} {cell}" for column, cell in zip(self.columns[1:], cells, strict=True)]
-        figures = [figure for figure, cell in zip(named, cells, strict=True) if cell not in (NONE, "")]
+        named = [
+            f"{short(column.name)} {cell}"
+            for column, cell in zip(self.columns[1:], cells, strict=True)
+        ]
+        figures = [
+            figure for figure, cell in zip(named, cells, strict=True) if cell not in (NONE, "")
+        ]
         if self.styles:
             figures = [cells[0], *(figure for figure in figures if figure != named[0])]
         joined = ", ".join(_joined(figure) for figure in figures)
@@ -141,9 +152,17 @@ def _wrapped(text: str, room: int, indent: str = "") -> str:
 
     Joined words that are wider than the window fall apart: into figures with their units, and those into words. A word is never broken.
     """
-    for fall_apart in (lambda words: JOINED.sub(HARD, words.replace(HARD, " ")), lambda words: words.replace(HARD, " ")):
-        text = " ".join(words if len(words) <= room - len(indent) else fall_apart(words) for words in text.split(" "))
-    lines = textwrap.wrap(text, room, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+    for fall_apart in (
+        lambda words: JOINED.sub(HARD, words.replace(HARD, " ")),
+        lambda words: words.replace(HARD, " "),
+    ):
+        text = " ".join(
+            words if len(words) <= room - len(indent) else fall_apart(words)
+            for words in text.split(" ")
+        )
+    lines = textwrap.wrap(
+        text, room, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
     return "\n".join(lines).replace(HARD, " ")
 
 

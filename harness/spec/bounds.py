@@ -38,15 +38,27 @@ def size(n_numbers: int) -> str:
 
 
 Positive = Annotated[int, Field(gt=0)]
-Units = Annotated[Positive, _at_most(2**16, lambda units: f"a kernel of {N_INPUTS} inputs takes {size(N_INPUTS * units)}")]
-Epochs = Annotated[Positive, _at_most(1000, lambda epochs: f"the order of {N_SAMPLES} samples takes {size(N_SAMPLES * epochs)}")]
-BatchSize = Annotated[Positive, _at_most(10**6, lambda batch: f"its inputs take {size(N_INPUTS * batch)}")]
+Units = Annotated[
+    Positive,
+    _at_most(2**16, lambda units: f"a kernel of {N_INPUTS} inputs takes {size(N_INPUTS * units)}"),
+]
+Epochs = Annotated[
+    Positive,
+    _at_most(
+        1000, lambda epochs: f"the order of {N_SAMPLES} samples takes {size(N_SAMPLES * epochs)}"
+    ),
+]
+BatchSize = Annotated[
+    Positive, _at_most(10**6, lambda batch: f"its inputs take {size(N_INPUTS * batch)}")
+]
 
 
 def _threads(value: object) -> object:
     if value == "auto" or (type(value) is int and 0 < value <= MOST_THREADS):
         return value
-    raise fault(f"expected 'auto' or a number of cores from 1 to {MOST_THREADS}; received {shown(value)}")
+    raise fault(
+        f"expected 'auto' or a number of cores from 1 to {MOST_THREADS}; received {shown(value)}"
+    )
 
 
 def _variable(value: str) -> str:
@@ -56,13 +68,19 @@ def _variable(value: str) -> str:
     except UnicodeEncodeError:  # under a locale that has no such letter
         sound = False
     if not sound:
-        raise fault(f"expected a value that a process can be given, without NUL; received {shown(value)}")
+        raise fault(
+            f"expected a value that a process can be given, without NUL; received {shown(value)}"
+        )
     return value
 
 
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
 VariableValue = Annotated[str, Field(max_length=8192), AfterValidator(_variable)]
 Variables = Annotated[dict[VariableName, VariableValue], Field(max_length=100)]
-Requirement = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=1000)]  # a line of what pip is given
+Requirement = Annotated[
+    str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=1000)
+]  # a line of what pip is given
 Threads = Annotated[int | str, BeforeValidator(_threads)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]  # it becomes part of file names
+Name = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)
+]  # it becomes part of file names

@@ -22,6 +22,7 @@ from harness.spec.faults import expectation, fault, sentences
 from harness.spec.toml import parse_file
 
 WORKER = Path(__file__).parents[1] / "worker"
+ARMS = WORKER / "arms"
 Dataset = Literal["auto", "mnist", "digits"]
 Device = Literal["auto", "cpu", "gpu"]
 Rate = Annotated[float, Field(gt=0)]
@@ -38,8 +39,12 @@ def _arm_module(value: object) -> object:
 
 @cache
 def _arm_modules() -> tuple[str, ...]:
-    known = [file for file in sorted(WORKER.rglob("*.py")) if "\ndef epoch(" in file.read_text(encoding="utf-8")]
-    return tuple(".".join(file.relative_to(WORKER).with_suffix("").parts) for file in known)
+    known = [
+        file
+        for file in sorted(ARMS.rglob("*.py"))
+        if "\ndef epoch(" in file.read_text(encoding="utf-8")
+    ]
+    return tuple(".".join(file.relative_to(ARMS).with_suffix("").parts) for file in known)
 
 
 @cache
@@ -49,9 +54,11 @@ def said_by(module: str, name: str) -> dict[str, tuple[Any, ...]]:
     OPTIONS: what backends.toml may ask of it, by name, and the values it knows, its default first.
     EXPRESSES: what of a spec it can express, by key, where that is not everything.
     """
-    source = (WORKER / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+    source = (ARMS / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
     for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [name]:
+        if isinstance(node, ast.Assign) and [
+            getattr(target, "id", "") for target in node.targets
+        ] == [name]:
             declared: dict[str, tuple[Any, ...]] = ast.literal_eval(node.value)
             return declared
     return {}
@@ -108,28 +115,43 @@ class Spec(Frozen):
     loss_form: Literal["probs", "logits"]
     batch_size: bounds.BatchSize = 128
     epochs: bounds.Epochs | None = None  # the protocol's where it says none
-    initializer: Literal["glorot_uniform", "uniform", "fan_in_uniform"] = "glorot_uniform"  # see harness.inputs.initializers
+    initializer: Literal["glorot_uniform", "uniform", "fan_in_uniform"] = (
+        "glorot_uniform"  # see harness.spec.initializers
+    )
     shuffle: bool = True  # a new order in every epoch
-    inputs: Literal["equal", "native"] = "equal"  # native: each framework draws weights and order with its own generator
+    inputs: Literal["equal", "native"] = (
+        "equal"  # native: each framework draws weights and order with its own generator
+    )
 
     @model_validator(mode="after")
     def _layers_fit_the_loss(self) -> Spec:
         names = [layer.name for layer in self.layers]
         if len(set(names)) < len(names):
-            raise fault(f"layers: expected a name of its own for each; received {', '.join(names)}", "key")
+            raise fault(
+                f"layers: expected a name of its own for each; received {', '.join(names)}", "key"
+            )
         widths = (bounds.N_INPUTS, *(layer.units for layer in self.layers))
         n_weights = sum((before + 1) * after for before, after in pairwise(widths))
         if n_weights > bounds.MOST_WEIGHTS:
-            raise fault(f"layers: expected at most {size(bounds.MOST_WEIGHTS)} of weights; received {size(n_weights)}", "key")
-        wanted, received = {"probs": "softmax", "logits": "linear"}[self.loss_form], self.layers[-1].activation
+            raise fault(
+                f"layers: expected at most {size(bounds.MOST_WEIGHTS)} of weights; received {size(n_weights)}",
+                "key",
+            )
+        wanted, received = (
+            {"probs": "softmax", "logits": "linear"}[self.loss_form],
+            self.layers[-1].activation,
+        )
         if received != wanted:
             place = f"layers[{len(names) - 1}].activation"
-            raise fault(f"{place}: expected {wanted!r}, since loss_form is {self.loss_form!r}; received {received!r}", "key")
+            raise fault(
+                f"{place}: expected {wanted!r}, since loss_form is {self.loss_form!r}; received {received!r}",
+                "key",
+            )
         return self
 
 
 class Arm(Frozen):
-    """One implementation of the spec: a module in harness/worker, by its dotted name there, and what is asked of it."""
+    """One implementation of the spec: a module in harness/worker/arms, by its dotted name there, and what is asked of it."""
 
     module: Annotated[str, BeforeValidator(_arm_module)]
     options: dict[str, Option] = {}
@@ -140,7 +162,9 @@ class Arm(Frozen):
         for name, value in self.options.items():
             if name not in known:
                 raise fault(f"options: unknown key: {choice(known, name)}", "key")
-            if (type(value), value) not in [(type(each), each) for each in known[name]]:  # to `in`, true is 1
+            if (type(value), value) not in [
+                (type(each), each) for each in known[name]
+            ]:  # to `in`, true is 1
                 raise fault(f"options.{name}: {choice(known[name], value)}", "key")
         return self
 
@@ -148,14 +172,20 @@ class Arm(Frozen):
 class Requirements(Frozen):
     """What pip installs into a backend's environment."""
 
-    cpu: Annotated[tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)]
-    gpu: Annotated[tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)]
+    cpu: Annotated[
+        tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)
+    ]
+    gpu: Annotated[
+        tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)
+    ]
 
 
 class Backend(Frozen):
     """One virtual environment, what is installed there, and the arms that run in it."""
 
-    environment: Annotated[str, Field(pattern=r"^train-[a-z0-9-]+$", max_length=64)]  # also the nox session that makes it
+    environment: Annotated[
+        str, Field(pattern=r"^train-[a-z0-9-]+$", max_length=64)
+    ]  # also the nox session that makes it
     requirements: Requirements
     accelerators: bool = True  # whether it can use one at all
     variables: bounds.Variables = {}
@@ -172,7 +202,10 @@ def identify_arm(module: str, options: Mapping[str, Option]) -> str:
 class Protocol(Frozen):
     """How each arm is run; arguments of `harness train` go before these."""
 
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1, max_length=1000, strict=False)] = (0,)
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=2**32)], ...],
+        Field(min_length=1, max_length=1000, strict=False),
+    ] = (0,)
     epochs: bounds.Epochs = 5
     arms: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] = ("keras",)
     threads: bounds.Threads = "auto"
@@ -182,8 +215,13 @@ class Protocol(Frozen):
     def _orders_can_be_kept(self) -> Protocol:
         n_orders = len(self.seeds) * self.epochs
         if n_orders > bounds.MOST_ORDERS:
-            takes = f"the orders of {bounds.N_SAMPLES} samples take {size(bounds.N_SAMPLES * n_orders)}"
-            raise fault(f"epochs: expected at most {bounds.MOST_ORDERS} of all seeds together; received {n_orders}: {takes}", "key")
+            takes = (
+                f"the orders of {bounds.N_SAMPLES} samples take {size(bounds.N_SAMPLES * n_orders)}"
+            )
+            raise fault(
+                f"epochs: expected at most {bounds.MOST_ORDERS} of all seeds together; received {n_orders}: {takes}",
+                "key",
+            )
         return self
 
 
@@ -191,10 +229,16 @@ class Experiment(Frozen):
     """How a bench session is laid out; arguments of `harness bench` go before these."""
 
     arms: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] = ("keras",)
-    baseline: str | None = None  # "jax/keras": the arm whose epoch is 1.00 and whose code runs twice; else the first that takes part
-    generations: Annotated[int, Field(gt=0, le=99)] = 10  # fresh sets of processes; a 95 % interval needs 6
+    baseline: str | None = (
+        None  # "jax/keras": the arm whose epoch is 1.00 and whose code runs twice; else the first that takes part
+    )
+    generations: Annotated[int, Field(gt=0, le=99)] = (
+        10  # fresh sets of processes; a 95 % interval needs 6
+    )
     blocks: Annotated[int, Field(gt=0, le=99)] = 4  # turns of each process, after its first epoch
-    budget_s: Annotated[float, Field(gt=0, le=1e6)] = 840.0  # no generation begins that would end later
+    budget_s: Annotated[float, Field(gt=0, le=1e6)] = (
+        840.0  # no generation begins that would end later
+    )
 
 
 class Config(Frozen):
@@ -218,7 +262,9 @@ class Config(Frozen):
             if name not in frameworks:
                 raise fault(f"[backends.{name}]: {choice(frameworks, name)}")
             if homes.count(backend.environment) > 1:
-                raise fault(f"[backends.{name}] environment: expected one of its own; received {backend.environment!r} twice")
+                raise fault(
+                    f"[backends.{name}] environment: expected one of its own; received {backend.environment!r} twice"
+                )
         whole = [f"{name}/{arm}" for name, backend in self.backends.items() for arm in backend.arms]
         if self.bench.baseline not in (None, *whole):
             raise fault(f"[bench] baseline: {choice(whole, self.bench.baseline)}")
@@ -253,7 +299,9 @@ def open_project(file: Path | None) -> tuple[Path, Config]:
     config = load(found)
     found = Path(os.path.realpath(found))
     if file is None:
-        trust.check_environments(found, [backend.environment for backend in config.backends.values()], os.geteuid())
+        trust.check_environments(
+            found, [backend.environment for backend in config.backends.values()], os.geteuid()
+        )
     return found.parent, config
 
 
@@ -268,7 +316,9 @@ def find(start: Path) -> Path:
         if os.path.lexists(folder / "backends.toml"):
             trust.check_file(folder / "backends.toml", os.geteuid())
             return folder / "backends.toml"
-    raise ConfigMissing(f"backends.toml: not in {start} nor above it. Go to the project's folder, or name the file: --config FILE")
+    raise ConfigMissing(
+        f"backends.toml: not in {start} nor above it. Go to the project's folder, or name the file: --config FILE"
+    )
 
 
 def load(path: Path) -> Config:
@@ -280,7 +330,9 @@ def load(path: Path) -> Config:
     try:
         return Config.model_validate(parse_file(path))
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{path.name}: {sentence}" for sentence in sentences(error, Config))) from None
+        raise ConfigError(
+            "\n".join(f"{path.name}: {sentence}" for sentence in sentences(error, Config))
+        ) from None
 
 
 def overridden(protocol: Protocol, **arguments: Any) -> Protocol:
@@ -296,5 +348,10 @@ def overridden(protocol: Protocol, **arguments: Any) -> Protocol:
         first = error.errors()[0]
         if not first["loc"]:
             raise ConfigError(f"--{expectation(first)}") from None
-        option = str(first["loc"][0]).removesuffix("_s").removesuffix("s" if first["loc"][0] == "seeds" else "").replace("_", "-")
+        option = (
+            str(first["loc"][0])
+            .removesuffix("_s")
+            .removesuffix("s" if first["loc"][0] == "seeds" else "")
+            .replace("_", "-")
+        )
         raise ConfigError(f"--{option}: {expectation(first)}") from None

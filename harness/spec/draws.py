@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.inputs.arrays import sha256, weights_digest
-from harness.inputs.initializers import initial_weights
 from harness.scratch import scratch
+from harness.spec.data.arrays import sha256, weights_digest
+from harness.spec.initializers import initial_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def draw(
         folder: keeps them, under their digests.
         n_inputs: features of one sample.
         layers: name and units of each layer, in order.
-        initializer: a name in `harness.inputs.initializers.INITIALIZERS`.
+        initializer: a name in `harness.spec.initializers.INITIALIZERS`.
         n_samples: of the dataset.
         n_epochs: rows of the order.
         shuffle: whether each epoch has an order of its own.

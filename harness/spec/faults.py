@@ -33,26 +33,44 @@ def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
     for detail in (each for each in details if each["type"] != "extra_forbidden"):
         if detail["type"] == "missing" and detail["loc"] in meant:
             continue  # it is there, misspelt
-        if any(len(other["loc"]) > len(detail["loc"]) == _n_shared(other["loc"], detail["loc"]) for other in details):
+        if any(
+            len(other["loc"]) > len(detail["loc"]) == _n_shared(other["loc"], detail["loc"])
+            for other in details
+        ):
             continue  # pydantic also counts what it refused inside: the inner fault says it all
         said.append((detail["loc"], expectation(detail), " " if detail["type"] == "key" else ": "))
-    sentences = [f"{_place(location)}{joint}{what}" if location else what for location, what, joint in said]
+    sentences = [
+        f"{_place(location)}{joint}{what}" if location else what for location, what, joint in said
+    ]
     left = error.error_count() - len(details) + len(sentences[N_SHOWN:])
     return [*sentences[:N_SHOWN], f"and {left} more"] if left else sentences
 
 
 def _n_shared(one: tuple[int | str, ...], other: tuple[int | str, ...]) -> int:
-    return next((index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return next(
+        (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
 
 
 def _model(kind: Any, location: tuple[int | str, ...]) -> type[BaseModel]:
     """Return the model that lies at a location inside an annotation: through fields, dicts, tuples and unions."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return _model(kind.model_fields[str(location[0])].annotation, location[1:]) if location else kind
-    models = [part for part in get_args(kind) if isinstance(part, type) and issubclass(part, BaseModel)]
+        return (
+            _model(kind.model_fields[str(location[0])].annotation, location[1:])
+            if location
+            else kind
+        )
+    models = [
+        part for part in get_args(kind) if isinstance(part, type) and issubclass(part, BaseModel)
+    ]
     if get_origin(kind) is UnionType and len(models) == 1:  # a model or None
         return _model(models[0], location)
-    tagged = {get_args(model.model_fields["name"].annotation)[0]: model for model in models} if len(models) > 1 else {}
+    tagged = (
+        {get_args(model.model_fields["name"].annotation)[0]: model for model in models}
+        if len(models) > 1
+        else {}
+    )
     return _model(tagged.get(location[0], models[0]), location[1:])
 
 
@@ -61,8 +79,14 @@ def _place(location: tuple[int | str, ...]) -> str:
     depth = 2 if location and location[0] in ("specs", "backends") else 1
     table, rest = location[:depth], location[depth:]
     # pydantic puts the tag of a union into the path ("optimizer", "rmsprop", "rho"): it is no key of the file.
-    keys = [part for index, part in enumerate(rest) if part != "[key]" and not (index == 1 and rest[0] == "optimizer")]
-    path = "".join(f"[{key}]" if isinstance(key, int) else f".{_key(key)}" for key in keys).removeprefix(".")
+    keys = [
+        part
+        for index, part in enumerate(rest)
+        if part != "[key]" and not (index == 1 and rest[0] == "optimizer")
+    ]
+    path = "".join(
+        f"[{key}]" if isinstance(key, int) else f".{_key(key)}" for key in keys
+    ).removeprefix(".")
     return f"[{'.'.join(map(_key, table))}] {path}".strip() if table else path
 
 
@@ -96,7 +120,11 @@ def expectation(detail: ErrorDetails) -> str:
         case "too_long":
             return f"expected at most {context['max_length']}; received {context['actual_length'] or 'more'}"
         case _:
-            wanted = detail["msg"].replace("Input should be", "expected").replace("String should", "expected to")
+            wanted = (
+                detail["msg"]
+                .replace("Input should be", "expected")
+                .replace("String should", "expected to")
+            )
             return f"{wanted}; received {shown(received)}"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.inputs.arrays import Weights
+from harness.spec.data.arrays import Weights
 
 Uniform = Callable[[float, float, tuple[int, ...]], NDArray[np.floating]]
 """uniform(low, high, shape): numbers in [low, high)."""

@@ -28,14 +28,20 @@ def parse_file(path: Path) -> dict[str, Any]:
         content = _content(path)
     except (OSError, ValueError) as error:  # ValueError: a name with NUL in it
         said = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path}: cannot be read ({said}). Name another file: --config FILE") from None
+        raise ConfigError(
+            f"{path}: cannot be read ({said}). Name another file: --config FILE"
+        ) from None
     try:
         text = content.decode()
         if LONG_KEY.search(text):
-            raise ConfigError(f"{path.name}: expected keys of fewer than {MOST_PARTS} parts; received a longer one")
+            raise ConfigError(
+                f"{path.name}: expected keys of fewer than {MOST_PARTS} parts; received a longer one"
+            )
         return tomllib.loads(text.replace("\r\n", "\n"))
     except RecursionError:
-        raise ConfigError(f"{path.name}: not valid TOML: lists or tables are nested too deep") from None
+        raise ConfigError(
+            f"{path.name}: not valid TOML: lists or tables are nested too deep"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name}: not valid TOML: {error}") from None
     except ValueError:  # what else tomllib lets through is Python's limit for integers
@@ -46,8 +52,12 @@ def _content(path: Path) -> bytes:
     """Return the bytes of a regular file; opened without waiting for a FIFO's other end."""
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ConfigError(f"{path}: cannot be read (expected a regular file). Name another file: --config FILE")
+            raise ConfigError(
+                f"{path}: cannot be read (expected a regular file). Name another file: --config FILE"
+            )
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise ConfigError(f"{path}: cannot be read (expected at most {MOST_BYTES // 1024} KiB). Name another file: --config FILE")
+        raise ConfigError(
+            f"{path}: cannot be read (expected at most {MOST_BYTES // 1024} KiB). Name another file: --config FILE"
+        )
     return content

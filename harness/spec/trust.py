@@ -57,7 +57,9 @@ def _check(paths: Iterable[Path], file: Path, user: int) -> None:
         except OSError:
             continue  # not there, or not to be read: its use says so
         if said := fault(status, user):
-            raise ConfigError(f"{path}: {said}, and what it says would be run. If it is meant, name the file: --config {file}")
+            raise ConfigError(
+                f"{path}: {said}, and what it says would be run. If it is meant, name the file: --config {file}"
+            )
 
 
 def fault(status: os.stat_result, user: int) -> str | None:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+MARGIN = 0.0025  # of test accuracy: what differs by less than a quarter of a point is the same
 Floats = npt.NDArray[np.float64]
 
 
@@ -51,7 +52,9 @@ def pseudomedian(values: Sequence[float]) -> float:
     return float(np.median(_walsh_averages(values)))
 
 
-def hodges_lehmann_shift(values: Sequence[float], others: Sequence[float], confidence: float = 0.95) -> Interval:
+def hodges_lehmann_shift(
+    values: Sequence[float], others: Sequence[float], confidence: float = 0.95
+) -> Interval:
     """Return by how much `others` lie above `values`, two independent samples, with the exact distribution-free interval.
 
     Args:
@@ -133,13 +136,26 @@ def tost(differences: Sequence[float], margin: float, level: float = 0.05) -> Eq
     mean, error = float(x.mean()), float(x.std(ddof=1) / np.sqrt(len(x)))
     if error == 0:  # the same difference in every pair: nothing to estimate it by but itself
         inside = abs(mean) < margin
-        return Equivalence(Interval(mean, mean, mean), 0.0 if inside else 1.0, len(x), "equivalent" if inside else "different")
-    above, below = (mean + margin) / error, (mean - margin) / error  # SciPy's own t test warns of differences that are nearly equal
+        return Equivalence(
+            Interval(mean, mean, mean),
+            0.0 if inside else 1.0,
+            len(x),
+            "equivalent" if inside else "different",
+        )
+    above, below = (
+        (mean + margin) / error,
+        (mean - margin) / error,
+    )  # SciPy's own t test warns of differences that are nearly equal
     p = max(float(stats.t.sf(above, len(x) - 1)), float(stats.t.cdf(below, len(x) - 1)))
     half = float(stats.t.ppf(1 - level, len(x) - 1)) * error
     interval = Interval(mean - half, mean, mean + half)
     outside = interval.low > margin or interval.high < -margin
-    return Equivalence(interval, p, len(x), "equivalent" if p < level else "different" if outside else "inconclusive")
+    return Equivalence(
+        interval,
+        p,
+        len(x),
+        "equivalent" if p < level else "different" if outside else "inconclusive",
+    )
 
 
 def mcnemar(n_first_only: int, n_second_only: int) -> float:

@@ -27,7 +27,7 @@ import math
 
 import numpy as np
 
-from harness.judge.statistics import Floats
+from harness.statistics.intervals import Floats
 
 N_REARRANGED = 4096  # at most; of more, so many are drawn, the observed data among them
 EXACT_SIGNS = 12  # generations: up to here all signs are tried
@@ -90,7 +90,9 @@ def _step_down(statistics: Floats) -> Floats:
 def _signs(n: int) -> Floats:
     """Return signs (rearrangements, n), the first row all 1, and one of each two opposite rows."""
     if n <= EXACT_SIGNS:
-        return np.array([(1, *rest) for rest in itertools.product((1, -1), repeat=max(n - 1, 0))], np.float64)[:, :n]
+        return np.array(
+            [(1, *rest) for rest in itertools.product((1, -1), repeat=max(n - 1, 0))], np.float64
+        )[:, :n]
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (N_REARRANGED, n))
     signs[0] = 1
     return signs

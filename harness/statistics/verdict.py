@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable
 from typing import Literal, TypeGuard
 
-from harness.judge.statistics import Interval, hodges_lehmann, pseudomedian
+from harness.statistics.intervals import Interval, hodges_lehmann, pseudomedian
 
 THRESHOLD = 0.02  # a smaller difference is of no consequence
 MIN_GENERATIONS = 6  # for a 95 % interval
@@ -63,10 +63,15 @@ def unsound(floor: Interval | None) -> str:
 
 def worst_floor(floors: Iterable[Interval | None]) -> Interval | None:
     """Return the ratio of the pair where identical code differed more; that of an unsound one, where one is."""
-    return max(floors, key=lambda floor: (bool(unsound(floor)), abs(math.log(floor.mid)) if floor else math.inf))
+    return max(
+        floors,
+        key=lambda floor: (bool(unsound(floor)), abs(math.log(floor.mid)) if floor else math.inf),
+    )
 
 
-def judged(ratio: Interval | None, n_generations: int, floor: Interval | None, p_together: float) -> tuple[Finding, str]:
+def judged(
+    ratio: Interval | None, n_generations: int, floor: Interval | None, p_together: float
+) -> tuple[Finding, str]:
     """Return what a ratio of two epoch times says of the first, and of "inconclusive" why.
 
     "same" is judged by the interval of this ratio alone. It needs no correction for the other comparisons: identical arms are
@@ -87,16 +92,25 @@ def judged(ratio: Interval | None, n_generations: int, floor: Interval | None, p
     if max(abs(math.log(ratio.low)), abs(math.log(ratio.high))) <= SETTLED:
         return "same", ""
     if not ratio.excludes(1.0):
-        return "inconclusive", f"the interval {span(ratio)} holds 1, and is not within {percent(1 + THRESHOLD)} of it"
+        return (
+            "inconclusive",
+            f"the interval {span(ratio)} holds 1, and is not within {percent(1 + THRESHOLD)} of it",
+        )
     if effect <= SETTLED:
         return (
             "inconclusive",
             f"{percent(ratio.mid)} is below the threshold of {percent(1 + THRESHOLD)}, and the interval {span(ratio)} is not",
         )
     if effect <= least:
-        return "inconclusive", f"{percent(ratio.mid)} is no more than identical code differed by, {percent(floor.mid if floor else 1.0)}"
+        return (
+            "inconclusive",
+            f"{percent(ratio.mid)} is no more than identical code differed by, {percent(floor.mid if floor else 1.0)}",
+        )
     if p_together > LEVEL:
-        return "inconclusive", f"the interval {span(ratio)} excludes 1 by itself, but not with 95 % confidence for {TOGETHER}"
+        return (
+            "inconclusive",
+            f"the interval {span(ratio)} excludes 1 by itself, but not with 95 % confidence for {TOGETHER}",
+        )
     return ("faster" if ratio.mid < 1 else "slower"), ""
 
 

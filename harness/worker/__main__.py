@@ -27,7 +27,9 @@ def main(job_file: str, progress: str, spawned_at: str) -> None:
     """Do the job in that file and write its result."""
     _die_with_parent()
     # Attributes without a schema: this environment holds no validation library, and the parent validated the request.
-    job = json.loads(Path(job_file).read_text(), object_hook=lambda fields: SimpleNamespace(**fields))
+    job = json.loads(
+        Path(job_file).read_text(), object_hook=lambda fields: SimpleNamespace(**fields)
+    )
     pipe = os.fdopen(int(progress), "w", buffering=1)
     os.set_inheritable(pipe.fileno(), False)  # or a pool of some framework's would hold it open
 
@@ -41,7 +43,9 @@ def main(job_file: str, progress: str, spawned_at: str) -> None:
     partial = Path(f"{job.result}.partial")
     partial.write_text(json.dumps(result, allow_nan=False))
     partial.replace(job.result)
-    os._exit(0)  # a framework's way down takes up to a second, and where it crashes it would take a whole result with it
+    os._exit(
+        0
+    )  # a framework's way down takes up to a second, and where it crashes it would take a whole result with it
 
 
 def _pin(threads: int | str) -> None:
@@ -55,7 +59,9 @@ def _pin(threads: int | str) -> None:
         )
     allowed = sorted(os.sched_getaffinity(0))
     if int(threads) > len(allowed):
-        raise Refused(f"threads {threads}: expected at most {len(allowed)}, the cores that this process may use")
+        raise Refused(
+            f"threads {threads}: expected at most {len(allowed)}, the cores that this process may use"
+        )
     os.sched_setaffinity(0, allowed[: int(threads)])
 
 
@@ -72,7 +78,8 @@ def _look(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
 
 
 def _self_check(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
-    from harness.worker import facts, self_check
+    from harness.worker import facts
+    from harness.worker.jobs import self_check
 
     return self_check.wait_is_effective(facts.framework_of(job.backend))
 
@@ -80,20 +87,22 @@ def _self_check(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str,
 def _gradients(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
     import importlib
 
-    result: dict[str, Any] = importlib.import_module(f"harness.worker.gradients.{job.backend}").compute_gradients()
+    result: dict[str, Any] = importlib.import_module(
+        f"harness.worker.gradients.{job.backend}"
+    ).compute_gradients()
     return result
 
 
 def _measure(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
     _pin(job.request.threads)
-    from harness.worker import measure
+    from harness.worker.jobs import measure
 
     return measure.measure(job, spawn_s, say)
 
 
 def _live(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, Any]:
     _keep_to(job.cores) if job.cores else _pin(job.request.threads)
-    from harness.worker import live
+    from harness.worker.jobs import live
 
     return live.live(job, spawn_s, say)
 
@@ -106,9 +115,7 @@ def _keep_to(cores: list[int]) -> None:
     missing = sorted(set(cores) - allowed)
     if missing:
         known = ", ".join(map(str, sorted(allowed)))
-        raise Refused(
-            f"--pin: core {missing[0]} is none that this process may use: {known}"
-        )
+        raise Refused(f"--pin: core {missing[0]} is none that this process may use: {known}")
     os.sched_setaffinity(0, cores)
 
 
@@ -117,9 +124,14 @@ def _compared(job: Any, spawn_s: float, say: Callable[..., None]) -> dict[str, A
     import importlib
 
     _pin(job.threads)
-    os.environ |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}  # read when a framework is imported
+    os.environ |= {
+        "NVIDIA_TF32_OVERRIDE": "0",
+        "JAX_DEFAULT_MATMUL_PRECISION": "highest",
+    }  # read when a framework is imported
     module, function = COMPARED[job.task]
-    result: dict[str, Any] = getattr(importlib.import_module(f"harness.worker.{module}"), function)(job, say)
+    result: dict[str, Any] = getattr(
+        importlib.import_module(f"harness.worker.jobs.{module}"), function
+    )(job, say)
     return result
 
 

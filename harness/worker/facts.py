@@ -34,7 +34,11 @@ def look(backend: str) -> dict[str, Any]:
 
 def versions(framework: ModuleType) -> dict[str, str]:
     """Return the versions of Python, NumPy, the framework, and Keras where it is installed."""
-    found = {"python": platform.python_version(), "numpy": np.__version__, "framework_version": framework.version()}
+    found = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "framework_version": framework.version(),
+    }
     keras = _keras_version()
     return found | ({"keras": keras} if keras else {})
 

@@ -16,8 +16,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.inputs.arrays import Features, Labels, add_prefix, strip_prefix
-from harness.worker import keras_fit
+from harness.spec.data.arrays import Features, Labels, add_prefix, strip_prefix
+from harness.worker.arms import keras_fit
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
@@ -28,7 +28,7 @@ Arrays = dict[str, NDArray[Any]]
 def steps(spec: Spec, points: Mapping[str, Arrays]) -> Iterable[tuple[str, Arrays]]:
     """Yield (name, quantities of any shape) of one update from each point.
 
-    The quantities are those of `harness.judge.parity.trace`.
+    The quantities are those of `harness.referee.trace`.
     """
     first = next(iter(points.values()))
     state = keras_fit.build(spec, strip_prefix("weight", first), SimpleNamespace())

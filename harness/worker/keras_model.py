@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import keras
 import numpy as np
 
-from harness.inputs.arrays import Features, Weights
+from harness.spec.data.arrays import Features, Weights
 from harness.worker.arm_facts import arm_facts
 from harness.worker.facts import framework_of
 from harness.worker.keras_optimizer import KerasOptimizer, make_optimizer

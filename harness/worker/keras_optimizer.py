@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from harness.inputs.arrays import Weights
+from harness.spec.data.arrays import Weights
 from harness.worker.optimizers import rule_of
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.inputs.arrays import Weights
+from harness.spec.data.arrays import Weights
 
 if TYPE_CHECKING:
     from harness.spec.config import SGD, Adam, RMSprop

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
-from harness.inputs.arrays import add_prefix
+from harness.spec.data.arrays import add_prefix
 from harness.worker.user_inputs import Unusable, unflatten
 
 Arrays = dict[str, NDArray[Any]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer.main
 from hypothesis import strategies as st
 
-from harness import cli
+from harness.cli import main
 from tests.attacks.configurations import HOSTILE_NUMBER, HOSTILE_TEXT, REAL
 
 
@@ -31,7 +31,12 @@ SOUND = st.sampled_from(
 VALUE = (SOUND | HOSTILE_TEXT | HOSTILE_NUMBER.map(as_typed)).filter(
     lambda text: "\0" not in text and not text.startswith(("/", "..", "-e "))
 )
-LONG = {"--proof", "--self-check", "--rounds", "--repetitions"}  # minutes of arithmetic, as asked for
+LONG = {
+    "--proof",
+    "--self-check",
+    "--rounds",
+    "--repetitions",
+}  # minutes of arithmetic, as asked for
 ALLOWED = {0, 1, 2, 3, 4, 130}
 
 
@@ -47,7 +52,11 @@ def verbs(group, before=()):
             yield words, tuple(option for option in options if option not in LONG)
 
 
-VERBS = tuple((words, options) for words, options in verbs(typer.main.get_command(cli.app)) if words[-1] != "ops")
+VERBS = tuple(
+    (words, options)
+    for words, options in verbs(typer.main.get_command(main.app))
+    if words[-1] != "ops"
+)
 
 
 @st.composite
@@ -57,7 +66,9 @@ def lines(draw):
     arguments = list(words)
     for _ in range(draw(st.integers(0, 4))):
         option, value = draw(st.sampled_from(options or ("--none",))), draw(VALUE)
-        arguments += draw(st.sampled_from([[option, value], [f"{option}={value}"], [option], [value]]))
+        arguments += draw(
+            st.sampled_from([[option, value], [f"{option}={value}"], [option], [value]])
+        )
     if words == ("parity",):
         arguments.append("no-such-backend")  # else its referee computes for minutes, as asked for
     return arguments
@@ -73,9 +84,18 @@ def make_project(folder):
 
 def strangers(folder, arguments):
     """Files that are where neither the program keeps its own nor an argument said."""
-    named = {os.path.normpath(part) for argument in arguments for part in (argument, argument.partition("=")[2]) if part.strip()}
+    named = {
+        os.path.normpath(part)
+        for argument in arguments
+        for part in (argument, argument.partition("=")[2])
+        if part.strip()
+    }
     own = {"backends.toml", "model.py", "home", "cache", "state", "tmp", "out", "results"}
-    return {each.name for each in folder.iterdir() if each.name not in own | {Path(name).parts[0] for name in named if Path(name).parts}}
+    return {
+        each.name
+        for each in folder.iterdir()
+        if each.name not in own | {Path(name).parts[0] for name in named if Path(name).parts}
+    }
 
 
 def call(arguments, folder, capsys, monkeypatch):
@@ -84,7 +104,7 @@ def call(arguments, folder, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["harness", *arguments])
     capsys.readouterr()
     try:
-        cli.main()
+        main.main()
         code = 0
     except SystemExit as end:
         code = end.code or 0

@@ -12,25 +12,68 @@ from harness.spec import config
 REAL = Path(__file__).resolve().parents[2] / "backends.toml"
 TABLES = tomllib.loads(REAL.read_text(encoding="utf-8"))
 HOSTILE_TEXT = st.one_of(
-    st.sampled_from(["", " ", "..", "../../etc", "/dev/full", "\0", "a=b", "\x1b[31mred", "\u202eabc", "\u009b2J", "a\nb", "$(reboot)"]),
-    st.sampled_from(["[bold]x[/bold]", "=1+1", "<b>", "%s%n", "é", "💥", "x" * 70, "x" * 300, "y" * 100_000, "-e ../..", "\ufeff"]),
+    st.sampled_from(
+        [
+            "",
+            " ",
+            "..",
+            "../../etc",
+            "/dev/full",
+            "\0",
+            "a=b",
+            "\x1b[31mred",
+            "\u202eabc",
+            "\u009b2J",
+            "a\nb",
+            "$(reboot)",
+        ]
+    ),
+    st.sampled_from(
+        [
+            "[bold]x[/bold]",
+            "=1+1",
+            "<b>",
+            "%s%n",
+            "é",
+            "💥",
+            "x" * 70,
+            "x" * 300,
+            "y" * 100_000,
+            "-e ../..",
+            "\ufeff",
+        ]
+    ),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
 )
 HOSTILE_NUMBER = st.one_of(
-    st.sampled_from([0, -1, 1, 2**31, 2**32, 2**63, 2**64, 10**18, 10**400, -(10**400), True, False]),
+    st.sampled_from(
+        [0, -1, 1, 2**31, 2**32, 2**63, 2**64, 10**18, 10**400, -(10**400), True, False]
+    ),
     st.sampled_from([float("nan"), float("inf"), float("-inf"), 5e-324, 1e308, -0.0, 0.5]),
     st.integers(),
     st.floats(),
 )
 LEAF = HOSTILE_TEXT | HOSTILE_NUMBER
-HOSTILE = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(HOSTILE_TEXT, inner, max_size=4), max_leaves=8)
-WIDE = st.sampled_from([[1] * 5000, {f"k{number}": 1 for number in range(2000)}, [{}] * 2000, [[[[[[]]]]]]])
+HOSTILE = st.recursive(
+    LEAF,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(HOSTILE_TEXT, inner, max_size=4),
+    max_leaves=8,
+)
+WIDE = st.sampled_from(
+    [[1] * 5000, {f"k{number}": 1 for number in range(2000)}, [{}] * 2000, [[[[[[]]]]]]]
+)
 
 
 def places(value, place=()):
     """Every place inside tables and lists, outermost first."""
     yield place
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inside = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, each in inside:
         yield from places(each, (*place, key))
 
@@ -60,7 +103,11 @@ def edited(draw):
     tables = TABLES
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.sampled_from(PLACES))
-        new, key = draw(st.one_of(st.tuples(HOSTILE | WIDE, st.none()), st.tuples(st.none(), HOSTILE_TEXT | st.none())))
+        new, key = draw(
+            st.one_of(
+                st.tuples(HOSTILE | WIDE, st.none()), st.tuples(st.none(), HOSTILE_TEXT | st.none())
+            )
+        )
         try:
             tables = replaced(tables, place, new, key)
         except (KeyError, IndexError, TypeError):
@@ -70,7 +117,13 @@ def edited(draw):
 
 def quoted(text):
     """A TOML string: every character that might mean something as its number."""
-    return '"' + "".join(each if each.isascii() and each.isalnum() else f"\\U{ord(each):08x}" for each in text) + '"'
+    return (
+        '"'
+        + "".join(
+            each if each.isascii() and each.isalnum() else f"\\U{ord(each):08x}" for each in text
+        )
+        + '"'
+    )
 
 
 def written(value):
@@ -101,10 +154,23 @@ CRUDE = st.one_of(
     st.builds(lambda n: b"[protocol]\nepochs = " + b"9" * n, st.integers(1, 200_000)),
     st.builds(lambda n: b"[protocol]\nepochs = 0x" + b"f" * n, st.integers(1, 200_000)),
     st.builds(lambda n: b"[protocol]\n" + b"x = 1\n" * n, st.integers(1, 40_000)),
-    st.builds(lambda n: b"\n".join(b"k%d = 1" % number for number in range(n)), st.integers(1, 20_000)),
+    st.builds(
+        lambda n: b"\n".join(b"k%d = 1" % number for number in range(n)), st.integers(1, 20_000)
+    ),
     st.builds(lambda n: b'"' + b"k" * n + b'" = 1', st.integers(1, 250_000)),
     st.builds(lambda n: b"#" * n, st.integers(250_000, 300_000)),
-    st.sampled_from([b"\xff\xfe", b"a = 1979-99-99", b"a = '", b'a = """', b"\0", b"a = 1\r", b"[[specs]]", b"specs = 1"]),
+    st.sampled_from(
+        [
+            b"\xff\xfe",
+            b"a = 1979-99-99",
+            b"a = '",
+            b'a = """',
+            b"\0",
+            b"a = 1\r",
+            b"[[specs]]",
+            b"specs = 1",
+        ]
+    ),
 )
 CONFIGURATIONS = edited() | CRUDE
 

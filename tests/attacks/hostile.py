@@ -59,23 +59,104 @@ def within(seconds: float) -> Iterator[None]:
 # Text
 
 COMMANDS = (
-    *("\x1b[31m", "\x1b]0;title\x07", "\x1b[2J", "\x9b31m", "\x85", "\x00", "\x07", "\x08", "\x7f", "\r", "\n", "\r\n", "\t"),
-    *("\u202e", "\u2066", "\u200f", "\u061c", "\u2028", "\u2029", "\ufeff", "\u00ad", "\ufffe", "\uffff", "\U000e0041"),
-    *("[red]", "[/]", "[/red]", "[link=http://a.example]x[/link]", "[bold", "\\[", ":smile:", "{0}", "%s", "{task.fields[x]}"),
+    *(
+        "\x1b[31m",
+        "\x1b]0;title\x07",
+        "\x1b[2J",
+        "\x9b31m",
+        "\x85",
+        "\x00",
+        "\x07",
+        "\x08",
+        "\x7f",
+        "\r",
+        "\n",
+        "\r\n",
+        "\t",
+    ),
+    *(
+        "\u202e",
+        "\u2066",
+        "\u200f",
+        "\u061c",
+        "\u2028",
+        "\u2029",
+        "\ufeff",
+        "\u00ad",
+        "\ufffe",
+        "\uffff",
+        "\U000e0041",
+    ),
+    *(
+        "[red]",
+        "[/]",
+        "[/red]",
+        "[link=http://a.example]x[/link]",
+        "[bold",
+        "\\[",
+        ":smile:",
+        "{0}",
+        "%s",
+        "{task.fields[x]}",
+    ),
     *("=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "\uff1d1", " =1", '"', "'", ",", ";"),
-    *("<script>", "<img src=x onerror=y>", "</testsuite>", "<!--", "]]>", "&amp;", "&", "<![CDATA["),
-    *("|", "\\|", "| a | b |", "`", "```", "**", "# x", "> x", "- x", "---", "![x](http://a.example/x.png)", "[x](http://a.example)"),
+    *(
+        "<script>",
+        "<img src=x onerror=y>",
+        "</testsuite>",
+        "<!--",
+        "]]>",
+        "&amp;",
+        "&",
+        "<![CDATA[",
+    ),
+    *(
+        "|",
+        "\\|",
+        "| a | b |",
+        "`",
+        "```",
+        "**",
+        "# x",
+        "> x",
+        "- x",
+        "---",
+        "![x](http://a.example/x.png)",
+        "[x](http://a.example)",
+    ),
     *("https://a.example", "\u0661", "\u0301" * 20, "\U0001f600", "é", "a" * 400),
 )
-TEXTS = st.lists(st.one_of(st.sampled_from(COMMANDS), st.text(max_size=8).filter(str.isprintable)), min_size=1, max_size=5).map("".join)
+TEXTS = st.lists(
+    st.one_of(st.sampled_from(COMMANDS), st.text(max_size=8).filter(str.isprintable)),
+    min_size=1,
+    max_size=5,
+).map("".join)
 
 # Values
 
 EXTREMES = (
     *(10**400, -(10**400), 10**15, 2**53, 2**53 + 1, 2**63, -(2**63) - 1, -1, 0, 1, 100, True),
-    *(5e-324, 1e-300, 1e-9, 1e308, -1e308, 1e39, -0.0, 0.5, float("nan"), float("inf"), float("-inf")),
+    *(
+        5e-324,
+        1e-300,
+        1e-9,
+        1e308,
+        -1e308,
+        1e39,
+        -0.0,
+        0.5,
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+    ),
 )
-NUMBERS = st.one_of(st.sampled_from(EXTREMES), st.integers(), st.floats(), st.integers(min_value=0, max_value=10), st.floats(0, 2))
+NUMBERS = st.one_of(
+    st.sampled_from(EXTREMES),
+    st.integers(),
+    st.floats(),
+    st.integers(min_value=0, max_value=10),
+    st.floats(0, 2),
+)
 
 
 class Nested:
@@ -117,7 +198,13 @@ def written(value: Any) -> bytes:
 
 def places(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the path to everything inside a value."""
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inside = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, inner in inside:
         yield (*here, key)
         yield from places(inner, (*here, key))
@@ -148,7 +235,9 @@ def _double(draw: st.DrawFn, holder: Any, key: Any) -> None:
 
 
 def _exchange(draw: st.DrawFn, holder: Any, key: Any) -> None:
-    other = draw(st.sampled_from(list(holder) if isinstance(holder, dict) else list(range(len(holder)))))
+    other = draw(
+        st.sampled_from(list(holder) if isinstance(holder, dict) else list(range(len(holder))))
+    )
     holder[key], holder[other] = holder[other], holder[key]
 
 
@@ -156,7 +245,15 @@ def _empty(draw: st.DrawFn, holder: Any, key: Any) -> None:
     holder[key] = type(holder[key])()
 
 
-HARMS: tuple[Callable[[st.DrawFn, Any, Any], None], ...] = (_replace, _replace, _replace, _drop, _double, _exchange, _empty)
+HARMS: tuple[Callable[[st.DrawFn, Any, Any], None], ...] = (
+    _replace,
+    _replace,
+    _replace,
+    _drop,
+    _double,
+    _exchange,
+    _empty,
+)
 
 
 @st.composite
@@ -180,7 +277,13 @@ def file_name(stem: str, content: bytes) -> str:
 def stem_for(value: Any, before: str) -> str:
     """Return the stem that a changed record's file would have: after its own id, where that can be a name."""
     said = value.get("run_id") if isinstance(value, dict) else None
-    able = isinstance(said, str) and said and "/" not in said and "\0" not in said and len(said.encode()) < 200
+    able = (
+        isinstance(said, str)
+        and said
+        and "/" not in said
+        and "\0" not in said
+        and len(said.encode()) < 200
+    )
     return said if able and not said.startswith(".") else before
 
 
@@ -247,7 +350,21 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-ODDITIES = (fifo, listening, folder, dangling, looping, endless, random, terminal, to_a_fifo, to_a_folder, huge, kernel, empty)
+ODDITIES = (
+    fifo,
+    listening,
+    folder,
+    dangling,
+    looping,
+    endless,
+    random,
+    terminal,
+    to_a_fifo,
+    to_a_folder,
+    huge,
+    kernel,
+    empty,
+)
 
 
 def removed(path: Path) -> None:

@@ -12,7 +12,9 @@ COMMANDS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def assert_plain(text, allowed=""):
-    strange = {mark for mark in text if mark not in allowed and unicodedata.category(mark) in COMMANDS}
+    strange = {
+        mark for mark in text if mark not in allowed and unicodedata.category(mark) in COMMANDS
+    }
     assert not strange, f"{sorted(map(ascii, strange))} in {text[:500]!a}"
 
 
@@ -20,7 +22,13 @@ def shown(renderable, widths=(60, 400)):
     """Return what a terminal of the last width shows; none of them gets a command."""
     for width in widths:
         for terminal in (False, True):
-            console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=terminal, legacy_windows=False)
+            console = Console(
+                file=io.StringIO(),
+                width=width,
+                color_system=None,
+                force_terminal=terminal,
+                legacy_windows=False,
+            )
             console.print(renderable, crop=False)
             text = console.file.getvalue()  # type: ignore[attr-defined]
             assert_plain(text, "\n")
@@ -34,7 +42,9 @@ def assert_sound_csv(text):
         assert len(row) == len(header)
         for cell in row:
             assert_plain(cell)
-            assert not cell.lstrip().startswith(("=", "+", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")), cell
+            assert not cell.lstrip().startswith(
+                ("=", "+", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+            ), cell
             assert not cell.lstrip().startswith("-") or is_number(cell), cell
     return [dict(zip(header, row, strict=True)) for row in rows]
 
@@ -57,7 +67,9 @@ def assert_sound_markdown(text):
         if not line.startswith("|"):
             n_cells = 0
             assert "|" not in line
-            assert not line or line.startswith(("- ", "**")) or not re.match(r"[#>~]|[-+=]+ ", line), line
+            assert (
+                not line or line.startswith(("- ", "**")) or not re.match(r"[#>~]|[-+=]+ ", line)
+            ), line
             continue
         n_cells = n_cells or line.count("|")
         assert line.count("|") == n_cells

@@ -12,13 +12,39 @@ from tests.attacks import arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = st.sampled_from(
-    ["", " ", "gone", "a:b", "file", "fifo", "/dev/null", "/dev/full", "/", "/proc", "x" * 300, "\x1b[31m", "tmp", "~nobody"]
+    [
+        "",
+        " ",
+        "gone",
+        "a:b",
+        "file",
+        "fifo",
+        "/dev/null",
+        "/dev/full",
+        "/",
+        "/proc",
+        "x" * 300,
+        "\x1b[31m",
+        "tmp",
+        "~nobody",
+    ]
 )
 VARIABLES = st.fixed_dictionaries(
     {},
     optional={
-        **dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"), PLACE),
-        **dict.fromkeys(("HARNESS_CACHE_DIR", "HARNESS_DATA_DIR", "HARNESS_CONFIG", "KERAS_HOME", "GITHUB_STEP_SUMMARY"), PLACE),
+        **dict.fromkeys(
+            ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"), PLACE
+        ),
+        **dict.fromkeys(
+            (
+                "HARNESS_CACHE_DIR",
+                "HARNESS_DATA_DIR",
+                "HARNESS_CONFIG",
+                "KERAS_HOME",
+                "GITHUB_STEP_SUMMARY",
+            ),
+            PLACE,
+        ),
         "LC_ALL": st.sampled_from(["C", "POSIX", "C.UTF-8", "en_US.ISO-8859-1", "xx_YY", ""]),
         "PYTHONUTF8": st.sampled_from(["0", "1"]),
         "PYTHONCOERCECLOCALE": st.just("0"),
@@ -29,7 +55,16 @@ VARIABLES = st.fixed_dictionaries(
         "NO_COLOR": st.sampled_from(["", "1"]),
     },
 )
-LIMITS = st.sampled_from([None, None, None, (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_FSIZE, 100), (resource.RLIMIT_NOFILE, 20)])
+LIMITS = st.sampled_from(
+    [
+        None,
+        None,
+        None,
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, 100),
+        (resource.RLIMIT_NOFILE, 20),
+    ]
+)
 STREAMS = st.sampled_from(["pipe", "pipe", "full", "closed", "reader gone", "all closed"])
 WHERE = st.sampled_from(["project", "project", "gone"])
 LINES = st.sampled_from(
@@ -37,7 +72,12 @@ LINES = st.sampled_from(
         *("compare", "data", "doctor", "train jax --epochs 1"),
         *("bench", "bench --show", "gate --against out", "textbook page"),
         *("textbook summary", "textbook momentum", "--help", "train --spec é"),
-        *("requirements jax", "parity --model model.py:build", "parity nobody", "data --png out/sheet.png"),
+        *(
+            "requirements jax",
+            "parity --model model.py:build",
+            "parity nobody",
+            "data --png out/sheet.png",
+        ),
     ]
 ).map(str.split)
 ALLOWED = {0, 1, 2, 3, 4, 130, 141}
@@ -64,8 +104,16 @@ def processor_seconds():
 def start(line, folder, cache, variables, streams, limit, where):
     """Run the command to its end, and return its exit code and what it said on stderr."""
     environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HARNESS_MNIST_URL": "http://127.0.0.1:9/"}
-    environment |= {"HOME": f"{folder}/home", "HARNESS_CACHE_DIR": str(cache), "XDG_STATE_HOME": f"{folder}/state"}
+    environment |= {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HARNESS_MNIST_URL": "http://127.0.0.1:9/",
+    }
+    environment |= {
+        "HOME": f"{folder}/home",
+        "HARNESS_CACHE_DIR": str(cache),
+        "XDG_STATE_HOME": f"{folder}/state",
+    }
     environment |= {"TMPDIR": str(folder / "tmp"), **variables}
     reader, writer = os.pipe()
     if streams == "reader gone":
@@ -73,7 +121,13 @@ def start(line, folder, cache, variables, streams, limit, where):
     command = [sys.executable, "-m", "harness", *line]
     if where == "gone":
         (folder / "gone-folder").mkdir()
-        command = ["sh", "-c", 'cd gone-folder && rmdir ../gone-folder && exec "$@"', "sh", *command]
+        command = [
+            "sh",
+            "-c",
+            'cd gone-folder && rmdir ../gone-folder && exec "$@"',
+            "sh",
+            *command,
+        ]
     with open("/dev/full", "wb") as full:
         output = {"full": full, "reader gone": writer}.get(streams, subprocess.PIPE)
         started = subprocess.Popen(

@@ -21,20 +21,26 @@ from hypothesis import strategies as st
 
 from harness import safe
 from harness.errors import DataError
-from harness.inputs import containers, datasets, download
-from harness.inputs.arrays import PARTS
+from harness.spec.data import containers, download, mnist
+from harness.spec.data.arrays import PARTS
 from tests.attacks.hostile import ROOT, TEXTS, cases, within
 from tests.attacks.parsing import assert_plain
 
-TINY = {name: np.arange(20 * 28 * 28 if name.startswith("x") else 20, dtype=np.int64).astype(np.uint8) for name in PARTS}
-TINY = {name: array.reshape(20, 28, 28) if name.startswith("x") else array for name, array in TINY.items()}
+TINY = {
+    name: np.arange(20 * 28 * 28 if name.startswith("x") else 20, dtype=np.int64).astype(np.uint8)
+    for name in PARTS
+}
+TINY = {
+    name: array.reshape(20, 28, 28) if name.startswith("x") else array
+    for name, array in TINY.items()
+}
 SHAPES = {name: array.shape for name, array in TINY.items()}
 MOST_BYTES = 500 << 20  # of a process that refuses a bomb; Python and NumPy take some 60 MiB of it
 CHILD = """
 import resource, sys
 from pathlib import Path
 from harness.errors import DataError
-from harness.inputs import datasets
+from harness.spec.data import mnist as datasets
 try:
     datasets.read_folder(Path(sys.argv[1]))
 except DataError as error:
@@ -85,8 +91,10 @@ def harmed(content, harms):
 
 
 @pytest.mark.parametrize("content", [NPZ, ZIPPED], ids=["plain", "compressed"])
-def test_an_npz_changed_at_random_is_the_arrays_or_an_error_in_a_sentence(content, tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "SHAPES", SHAPES)
+def test_an_npz_changed_at_random_is_the_arrays_or_an_error_in_a_sentence(
+    content, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(mnist, "SHAPES", SHAPES)
     file = tmp_path / "mnist.npz"
 
     @cases(200)
@@ -94,15 +102,17 @@ def test_an_npz_changed_at_random_is_the_arrays_or_an_error_in_a_sentence(conten
     def attack(harms):
         file.write_bytes(harmed(content, harms))
         with within(10), pytest.raises(DataError) as refused:
-            datasets.read_npz(file)  # tiny arrays are not MNIST's, whatever comes of the harm
+            mnist.read_npz(file)  # tiny arrays are not MNIST's, whatever comes of the harm
         assert len(str(refused.value)) < 1000
 
     attack()
 
 
 @pytest.mark.parametrize(("content", "suffix"), [(IDX, ""), (GZ, ".gz")], ids=["plain", "gzipped"])
-def test_an_idx_file_changed_at_random_is_the_array_or_an_error_in_a_sentence(content, suffix, tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "SHAPES", SHAPES)
+def test_an_idx_file_changed_at_random_is_the_array_or_an_error_in_a_sentence(
+    content, suffix, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(mnist, "SHAPES", SHAPES)
     file = tmp_path / f"t10k-images-idx3-ubyte{suffix}"
 
     @cases(200)
@@ -110,7 +120,7 @@ def test_an_idx_file_changed_at_random_is_the_array_or_an_error_in_a_sentence(co
     def attack(harms):
         file.write_bytes(harmed(content, harms))
         with within(10), pytest.raises(DataError) as refused:
-            datasets.read_idx(file, "x_test")
+            mnist.read_idx(file, "x_test")
         assert len(str(refused.value)) < 1000
 
     attack()
@@ -151,32 +161,48 @@ def gz_bomb(file, head, n_bytes):
 
 
 def write_gz_bombs(folder, shape):
-    for part, name in datasets.IDX.items():
+    for part, name in mnist.IDX.items():
         head = struct.pack(f">HBB{len(shape(part))}I", 0, 8, len(shape(part)), *shape(part))
         gz_bomb(folder / f"{name}.gz", head, (1 << 30) if part == PARTS[0] else 0)
 
 
-HONEST = {name: header(shape) for name, shape in datasets.SHAPES.items()}
+HONEST = {name: header(shape) for name, shape in mnist.SHAPES.items()}
 WIDE = dict.fromkeys(PARTS, header((1 << 30,)))
 NPZ_LIST = b"PK\x01\x02" + bytes(42)
 BOMBS = {
     "an array of a gigabyte": lambda folder: bomb(folder / "mnist.npz", WIDE, 1 << 30),
-    "a gigabyte behind an honest header": lambda folder: bomb(folder / "mnist.npz", HONEST, 1 << 30),
+    "a gigabyte behind an honest header": lambda folder: bomb(
+        folder / "mnist.npz", HONEST, 1 << 30
+    ),
     "bzip2": lambda folder: bomb(folder / "mnist.npz", HONEST, 1 << 27, zipfile.ZIP_BZIP2),
     "lzma": lambda folder: bomb(folder / "mnist.npz", HONEST, 1 << 27, zipfile.ZIP_LZMA),
-    "a type of a gigabyte": lambda folder: bomb(folder / "mnist.npz", dict.fromkeys(PARTS, header((1,), f"|V{1 << 30}")), 1 << 20),
+    "a type of a gigabyte": lambda folder: bomb(
+        folder / "mnist.npz", dict.fromkeys(PARTS, header((1,), f"|V{1 << 30}")), 1 << 20
+    ),
     "a list of a million files": lambda folder: (folder / "mnist.npz").write_bytes(
-        NPZ_LIST * 1_000_000 + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFE, 0xFFFE, len(NPZ_LIST) * 1_000_000, 0, 0)
+        NPZ_LIST * 1_000_000
+        + struct.pack(
+            "<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFE, 0xFFFE, len(NPZ_LIST) * 1_000_000, 0, 0
+        )
     ),
     "a gzipped gigabyte": lambda folder: write_gz_bombs(folder, lambda part: (1 << 30,)),
-    "a gzipped gigabyte behind an honest header": lambda folder: write_gz_bombs(folder, datasets.SHAPES.__getitem__),
+    "a gzipped gigabyte behind an honest header": lambda folder: write_gz_bombs(
+        folder, mnist.SHAPES.__getitem__
+    ),
 }
 
 
 @pytest.mark.parametrize("make", BOMBS.values(), ids=BOMBS.keys())
 def test_a_bomb_is_refused_in_little_memory(make, tmp_path):
     make(tmp_path)
-    done = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     said, peak = done.stdout.splitlines()
     assert ": expected " in said
     assert int(peak) < MOST_BYTES
@@ -212,7 +238,11 @@ def server(*answers, drops=(), pause_s=0.0):
                 connection, _ = listener.accept()
             except TimeoutError:
                 continue
-            threading.Thread(target=speak, args=(connection, answers[min(n_served, len(answers) - 1)]), daemon=True).start()
+            threading.Thread(
+                target=speak,
+                args=(connection, answers[min(n_served, len(answers) - 1)]),
+                daemon=True,
+            ).start()
             n_served += 1
 
     thread = threading.Thread(target=serve)
@@ -262,7 +292,9 @@ def test_an_answer_without_an_end_is_given_up_at_the_limit(head, drops, pause_s,
         assert "no complete file after 1 try: " in refusal(url, 1.0)
 
 
-@pytest.mark.parametrize("head", [HEAD + b"\r\n", HEAD + b"Transfer-Encoding: chunked\r\n\r\n"], ids=["plain", "chunked"])
+@pytest.mark.parametrize(
+    "head", [HEAD + b"\r\n", HEAD + b"Transfer-Encoding: chunked\r\n\r\n"], ids=["plain", "chunked"]
+)
 def test_zeros_without_an_end_are_given_up_at_the_limit_of_size(head):
     zeros = bytes(1 << 20) if b"chunked" not in head else b"100000\r\n" + bytes(1 << 20) + b"\r\n"
     with server(head, drops=(zeros,)) as url:
@@ -274,9 +306,13 @@ def test_a_stated_length_beyond_the_limit_is_refused_before_the_body():
         assert refusal(url, 5.0).endswith("after 1 try: expected at most 64 MiB; received more")
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:,x", "gopher://a.example"])
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:,x", "gopher://a.example"]
+)
 def test_a_redirection_leads_to_no_other_scheme(target):
-    with server(f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()) as url:
+    with server(
+        f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
+    ) as url:
         assert "no complete file after 1 try: " in refusal(url, 2.0)
 
 
@@ -298,7 +334,15 @@ WORDS = st.one_of(
                 b"\r\n",
                 b"\r\n\r\n",
             ),
-            *(b"Content-Length: ", b"-1", b"9" * 5000, b"1e3", b"0x10", b"Transfer-Encoding: chunked\r\n\r\n", b"ffffffffffffffff\r\n"),
+            *(
+                b"Content-Length: ",
+                b"-1",
+                b"9" * 5000,
+                b"1e3",
+                b"0x10",
+                b"Transfer-Encoding: chunked\r\n\r\n",
+                b"ffffffffffffffff\r\n",
+            ),
             *(
                 b"Location: ",
                 b"/",

@@ -27,7 +27,12 @@ PLACES = (
     f"bench/{SESSION}/g01.b01.1.0123456789ab.json",
     f"bench/{SESSION}/notes.txt",
 )
-VERBS = (("compare",), ("bench", "--show"), ("gate", "--no-confirm", "--against"), ("data", "--dataset", "digits"))
+VERBS = (
+    ("compare",),
+    ("bench", "--show"),
+    ("gate", "--no-confirm", "--against"),
+    ("data", "--dataset", "digits"),
+)
 NOBODY = 65534
 
 
@@ -35,7 +40,16 @@ def harness(*arguments, cwd, **options):
     """Run the command as a user does; it ends within 30 s, of which its start takes some on a busy machine."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "harness", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=30, check=False, **options)
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        **options,
+    )
 
 
 @pytest.fixture
@@ -51,7 +65,12 @@ def whole(results):
     """Return how much is read, and the names of what is left out."""
     loaded, benches = store.load_all(results), bench_store.load_all(results)
     left = {entry.file.name for entry in (*loaded.rejected, *benches.rejected)}
-    return (len(loaded.records), len(loaded.parities), len(benches.sessions), sum(len(each.blocks) for each in benches.sessions)), left
+    return (
+        len(loaded.records),
+        len(loaded.parities),
+        len(benches.sessions),
+        sum(len(each.blocks) for each in benches.sessions),
+    ), left
 
 
 def test_odd_files_are_named_and_the_rest_is_read(results):
@@ -59,7 +78,14 @@ def test_odd_files_are_named_and_the_rest_is_read(results):
     assert nothing == set()
 
     @cases(120)
-    @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(ODDITIES)), min_size=1, max_size=5, unique_by=lambda pair: pair[0]))
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from(PLACES), st.sampled_from(ODDITIES)),
+            min_size=1,
+            max_size=5,
+            unique_by=lambda pair: pair[0],
+        )
+    )
     def attack(planted):
         try:
             for place, oddity in planted:
@@ -76,14 +102,30 @@ def test_odd_files_are_named_and_the_rest_is_read(results):
     attack()
 
 
-@pytest.mark.parametrize("room", ["results", "results/runs", "results/parity", "results/bench", "results/results.csv", "results/.lock"])
+@pytest.mark.parametrize(
+    "room",
+    [
+        "results",
+        "results/runs",
+        "results/parity",
+        "results/bench",
+        "results/results.csv",
+        "results/.lock",
+    ],
+)
 @pytest.mark.parametrize("oddity", ODDITIES, ids=lambda oddity: oddity.__name__)
-def test_an_odd_file_in_the_place_of_a_folder_is_an_error_in_one_sentence(results, room, oddity, tmp_path):
+def test_an_odd_file_in_the_place_of_a_folder_is_an_error_in_one_sentence(
+    results, room, oddity, tmp_path
+):
     place = tmp_path / room
     if place.is_dir():
         shutil.rmtree(place)
     oddity(place)
-    verb = ("bench", "--show", "--config", str(ROOT / "backends.toml")) if room == "results/bench" else ("compare",)
+    verb = (
+        ("bench", "--show", "--config", str(ROOT / "backends.toml"))
+        if room == "results/bench"
+        else ("compare",)
+    )
     done = harness(*verb, "--results", str(results), cwd=tmp_path)
     assert done.returncode in (0, 2)
     assert "Traceback" not in done.stderr
@@ -92,9 +134,18 @@ def test_an_odd_file_in_the_place_of_a_folder_is_an_error_in_one_sentence(result
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
 def test_every_verb_that_reads_results_goes_on_beside_odd_files(results, verb, tmp_path):
     for number, oddity in enumerate(ODDITIES):
-        for place in ("runs/{}-jax-keras-s0-abcdef.0123456789ab.json", "bench/{}", f"bench/{SESSION}/g01.b01.{{}}.0123456789ab.json"):
+        for place in (
+            "runs/{}-jax-keras-s0-abcdef.0123456789ab.json",
+            "bench/{}",
+            f"bench/{SESSION}/g01.b01.{{}}.0123456789ab.json",
+        ):
             oddity(results / place.format(1000 + number))
-    arguments = [*verb, *([str(REFERENCE)] if verb[-1] == "--against" else []), "--results", str(results)]
+    arguments = [
+        *verb,
+        *([str(REFERENCE)] if verb[-1] == "--against" else []),
+        "--results",
+        str(results),
+    ]
     if verb[0] == "bench":
         arguments += ["--config", str(ROOT / "backends.toml")]
     done = harness(*arguments, cwd=tmp_path)
@@ -148,7 +199,10 @@ while time.monotonic() < end and not (folder.parent / "enough").exists():
 def test_a_harness_that_starts_while_others_write_finds_the_folder_writable(tmp_path):
     results = tmp_path / "results"
     store.ready(results)
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(results / "runs")], cwd=ROOT) for _ in range(3)]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(results / "runs")], cwd=ROOT)
+        for _ in range(3)
+    ]
     try:
         while not list((results / "runs").glob("run.*.json")):
             time.sleep(0.01)

@@ -9,16 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
-from harness.judge import speed
-from harness.judge.bench import standing
-from harness.judge.gate import gated
-from harness.judge.regression import incomparable
-from harness.launch.bench import unfinished
+from harness.experiments.bench import document as bench_report
+from harness.experiments.bench.judge import standing
+from harness.experiments.bench.session import unfinished
+from harness.experiments.gate import document as gate_report
+from harness.experiments.gate.judge import gated
+from harness.experiments.gate.regression import incomparable
+from harness.experiments.parity import document as parity_report
+from harness.experiments.train import document, judge
 from harness.records import bench_store, store
-from harness.report import bench as bench_report
-from harness.report import gate as gate_report
-from harness.report import parity as parity_report
-from harness.report import table
 from tests.attacks.hostile import REFERENCE, cases, file_name, harmed, stem_for, within, written
 from tests.attacks.parsing import assert_sound_csv, assert_sound_markdown, assert_sound_xml, shown
 
@@ -55,11 +54,11 @@ def changes(draw, files):
 
 def show_runs(loaded, before):
     """Show all records, and the checks that were not there before, in every format."""
-    tables = speed.compare(loaded.records, parities=loaded.parities)
-    shown(table.terminal(tables, loaded.rejected))
-    assert_sound_markdown(table.markdown(tables, loaded.rejected))
-    assert_sound_csv(table.csv(tables))
-    json.loads(table.as_json(tables, loaded.rejected))
+    tables = judge.compare(loaded.records, parities=loaded.parities)
+    shown(document.terminal(tables, loaded.rejected))
+    assert_sound_markdown(document.markdown(tables, loaded.rejected))
+    assert_sound_csv(document.csv(tables))
+    json.loads(document.as_json(tables, loaded.rejected))
     for parity in [each for each in loaded.parities if each not in before.parities]:
         shown(parity_report.terminal(parity))
         assert_sound_markdown(parity_report.markdown(parity))
@@ -97,7 +96,11 @@ def attack_a_record(results, sound, room, change, *, beside):
         with within(10):
             loaded = store.project(results)
             show_runs(loaded, before)
-        kept, were = (loaded.records, before.records) if room == "runs" else (loaded.parities, before.parities)
+        kept, were = (
+            (loaded.records, before.records)
+            if room == "runs"
+            else (loaded.parities, before.parities)
+        )
         others = {each.run_id for each in were} - {file.name.rsplit(".", 2)[0]}
         assert others <= {each.run_id for each in kept} | {strange.name.rsplit(".", 2)[0]}
         assert len({each.run_id for each in kept}) == len(kept), "one run counts once"
@@ -146,8 +149,12 @@ def test_a_changed_part_of_a_session_is_shown_or_named_and_the_rest_goes_on(resu
             assert loaded.sessions or part == "session"
             if loaded.sessions:
                 (bench,) = loaded.sessions
-                n_parts = sum(map(len, (bench.starts, bench.blocks, bench.ends, bench.sittings))) + 1
-                assert n_parts + len(loaded.rejected) == len([each for each in folder.iterdir() if not each.name.startswith(".")])
+                n_parts = (
+                    sum(map(len, (bench.starts, bench.blocks, bench.ends, bench.sittings))) + 1
+                )
+                assert n_parts + len(loaded.rejected) == len(
+                    [each for each in folder.iterdir() if not each.name.startswith(".")]
+                )
         finally:
             strange.unlink()
             aside.rename(file)
@@ -155,11 +162,15 @@ def test_a_changed_part_of_a_session_is_shown_or_named_and_the_rest_goes_on(resu
     attack()
 
 
-def test_the_command_line_says_what_it_leaves_out_and_never_fails_otherwise(results, sound, capsys, monkeypatch):
-    from harness import cli
+def test_the_command_line_says_what_it_leaves_out_and_never_fails_otherwise(
+    results, sound, capsys, monkeypatch
+):
+    from harness.cli import main
 
     @cases(40)
-    @given(changes(victims(results, "runs")), st.sampled_from(["terminal", "markdown", "csv", "json"]))
+    @given(
+        changes(victims(results, "runs")), st.sampled_from(["terminal", "markdown", "csv", "json"])
+    )
     def attack(change, form):
         file, value = change
         content = written(value)
@@ -168,7 +179,9 @@ def test_the_command_line_says_what_it_leaves_out_and_never_fails_otherwise(resu
         monkeypatch.setattr("sys.argv", ["harness"])
         try:
             with within(10):
-                cli.app(["compare", "--results", str(results), "--format", form], standalone_mode=False)
+                main.app(
+                    ["compare", "--results", str(results), "--format", form], standalone_mode=False
+                )
         except HarnessError:
             pytest.fail("one strange file takes no report down")
         finally:

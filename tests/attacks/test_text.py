@@ -8,20 +8,20 @@ from hypothesis import given
 from pydantic import BaseModel, ValidationError
 
 from harness import safe
-from harness.judge import speed
-from harness.judge.bench import standing
-from harness.judge.gate import gated
+from harness.experiments.bench import document as bench_report
+from harness.experiments.bench.judge import standing
+from harness.experiments.gate import document as gate_report
+from harness.experiments.gate.judge import gated
+from harness.experiments.parity import document as parity_report
+from harness.experiments.parity import model_document as model_report
+from harness.experiments.train import document, judge
 from harness.records.bench import Bench
 from harness.records.files import Rejected
 from harness.records.parity import Parity
 from harness.records.record import Record, row
 from harness.records.store import as_csv
 from harness.records.user_model import ModelParity
-from harness.report import bench as bench_report
-from harness.report import gate as gate_report
-from harness.report import parity as parity_report
-from harness.report import progress, table
-from harness.report import user_model as model_report
+from harness.report import progress
 from tests.attacks.hostile import REFERENCE, TEXTS, at, cases, places
 from tests.attacks.parsing import (
     assert_plain,
@@ -33,7 +33,15 @@ from tests.attacks.parsing import (
 from tests.unit import benches
 from tests.unit.records import record
 
-KEYED = ("turns", "processes", "memory_bytes", "floors", "twins", "drift", "gates")  # whose keys are text from elsewhere
+KEYED = (
+    "turns",
+    "processes",
+    "memory_bytes",
+    "floors",
+    "twins",
+    "drift",
+    "gates",
+)  # whose keys are text from elsewhere
 
 
 def accepts(kind: type[BaseModel], value: Any) -> bool:
@@ -51,7 +59,9 @@ class Plantable:
         self.kind = type(record)
         self.value = json.loads(record.model_dump_json())
         words = [place for place in places(self.value) if isinstance(at(self.value, place), str)]
-        self.free = [place for place in words if accepts(self.kind, self._changed([place], "\x1b="))]
+        self.free = [
+            place for place in words if accepts(self.kind, self._changed([place], "\x1b="))
+        ]
         assert self.free
 
     def _changed(self, wanted: list[tuple[Any, ...]], text: str) -> Any:
@@ -67,7 +77,10 @@ class Plantable:
 def keyed(value: Any, text: str, here: str = "") -> Any:
     """Return a value in which the keys of KEYED begin with the text."""
     if isinstance(value, dict):
-        return {(text + key if here in KEYED else key): keyed(inner, text, "" if here in KEYED else key) for key, inner in value.items()}
+        return {
+            (text + key if here in KEYED else key): keyed(inner, text, "" if here in KEYED else key)
+            for key, inner in value.items()
+        }
     return [keyed(inner, text, here) for inner in value] if isinstance(value, list) else value
 
 
@@ -76,12 +89,18 @@ def everywhere(whole: Bench) -> Plantable:
     plantable = object.__new__(Plantable)
     plantable.kind, plantable.value = Bench, json.loads(whole.model_dump_json())
     session, parts = Plantable(whole.session), {"starts", "blocks", "ends", "sittings"}
-    names = {("session", "entrants", number, "name") for number in range(len(whole.session.entrants))}
+    names = {
+        ("session", "entrants", number, "name") for number in range(len(whole.session.entrants))
+    }
     names |= {("session", "baseline"), ("session", "again")}
     free = {("session", *place) for place in session.free} | names
     for part in parts:
         for number, each in enumerate(getattr(whole, part)):
-            free |= {(part, number, *place) for place in Plantable(each).free} if part != "sittings" else set()
+            free |= (
+                {(part, number, *place) for place in Plantable(each).free}
+                if part != "sittings"
+                else set()
+            )
     plantable.free = sorted(free, key=str)
     return plantable
 
@@ -89,16 +108,45 @@ def everywhere(whole: Bench) -> Plantable:
 def check() -> Parity:
     found = sorted((REFERENCE / "parity").iterdir())
     several = [Parity.model_validate_json(file.read_bytes()) for file in found]
-    return max(several, key=lambda parity: len(parity.free_runs) + 1000 * any(arm.departures for arm in parity.arms))
+    return max(
+        several,
+        key=lambda parity: (
+            len(parity.free_runs) + 1000 * any(arm.departures for arm in parity.arms)
+        ),
+    )
 
 
 def checked_model() -> ModelParity:
     backends = [
-        {"backend": name, "device": "cpu", "versions": {"framework_version": "1"}, "verdict": verdict, "reason": "why"}
-        for name, verdict in (("jax", "agrees"), ("torch", "departs"), ("tensorflow", "failed"), ("numpy", "no majority"))
+        {
+            "backend": name,
+            "device": "cpu",
+            "versions": {"framework_version": "1"},
+            "verdict": verdict,
+            "reason": "why",
+        }
+        for name, verdict in (
+            ("jax", "agrees"),
+            ("torch", "departs"),
+            ("tensorflow", "failed"),
+            ("numpy", "no majority"),
+        )
     ]
-    plain = {"harness": "0.5.0", "model": "m.py:build", "batch": "m.py:batch", "seed": 0, "device": "auto", "threads": "auto"}
-    plain |= {"started_at": "2026-01-01", "total_s": 1.0, "verdict": "departs", "backends": backends, "remarks": ["so"]}
+    plain = {
+        "harness": "0.5.0",
+        "model": "m.py:build",
+        "batch": "m.py:batch",
+        "seed": 0,
+        "device": "auto",
+        "threads": "auto",
+    }
+    plain |= {
+        "started_at": "2026-01-01",
+        "total_s": 1.0,
+        "verdict": "departs",
+        "backends": backends,
+        "remarks": ["so"],
+    }
     return ModelParity.model_validate_json(json.dumps(plain))
 
 
@@ -110,7 +158,10 @@ SESSION = everywhere(
     SMALL.model_copy(
         update={
             "ends": (*SMALL.ends, *[CRASHED] * 3),
-            "blocks": (*SMALL.blocks, benches.block(1, 1, {"jax/keras": 1.0}, attempt=2, invalid="jax/keras: others")),
+            "blocks": (
+                *SMALL.blocks,
+                benches.block(1, 1, {"jax/keras": 1.0}, attempt=2, invalid="jax/keras: others"),
+            ),
         }
     )
 )
@@ -122,13 +173,13 @@ CHECK, MODEL = Plantable(check()), Plantable(checked_model())
 def test_in_runs(text):
     records = [each.planted(text) for each in RUNS]
     rejected = (Rejected(REFERENCE / f"{text.replace('/', '')}.json", text),)
-    tables = speed.compare(records)
-    seen = shown(table.terminal(tables, rejected))
-    assert_sound_markdown(table.markdown(tables, rejected))
-    assert len(assert_sound_csv(table.csv(tables))) == sum(len(each.rows) for each in tables)
+    tables = judge.compare(records)
+    seen = shown(document.terminal(tables, rejected))
+    assert_sound_markdown(document.markdown(tables, rejected))
+    assert len(assert_sound_csv(document.csv(tables))) == sum(len(each.rows) for each in tables)
     (line, *_) = assert_sound_csv(as_csv(row(each) for each in records))
     assert float(line["total_s"]) == records[0].total_s, "numbers stay numbers"
-    json.loads(table.as_json(tables, rejected))
+    json.loads(document.as_json(tables, rejected))
     assert f"failed: {safe.one_line(text)}" in seen, "markup is shown as it is written"
     for each in records:
         assert_plain(progress.line(each))
@@ -182,5 +233,10 @@ def test_what_no_encoding_can_write_is_shown_as_unknown():
 
 
 def test_every_kind_of_record_has_its_texts_attacked():
-    assert {each.kind for each in (*RUNS, SESSION, CHECK, MODEL)} == {Record, Bench, Parity, ModelParity}
+    assert {each.kind for each in (*RUNS, SESSION, CHECK, MODEL)} == {
+        Record,
+        Bench,
+        Parity,
+        ModelParity,
+    }
     assert min(len(each.free) for each in (*RUNS, SESSION, CHECK, MODEL)) >= 10

@@ -12,14 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.launch import ask
+from harness.engine import ask
 from harness.spec import config
 from tests.backend import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = config.load(ROOT / "backends.toml")
 BACKENDS = tuple(tomllib.loads((ROOT / "backends.toml").read_text())["backends"])
-ARMS = [(name, implementation) for name, backend in CONFIG.backends.items() for implementation in backend.arms]
+ARMS = [
+    (name, implementation)
+    for name, backend in CONFIG.backends.items()
+    for implementation in backend.arms
+]
 
 
 @pytest.fixture(scope="session")
@@ -31,13 +35,26 @@ def probed(tmp_path_factory):
         if name not in known:
             folder = tmp_path_factory.mktemp(name)
             backend = CONFIG.backends[name]
-            arms = {key: {"module": arm.module, "options": arm.options} for key, arm in backend.arms.items()}
+            arms = {
+                key: {"module": arm.module, "options": arm.options}
+                for key, arm in backend.arms.items()
+            }
             specs = {key: spec.model_dump(mode="json") for key, spec in cases.SPECS.items()}
             (folder / "job.json").write_text(json.dumps({"arms": arms, "specs": specs}))
             np.savez(folder / "inputs.npz", **cases.inputs())
-            variables = ask.environment(backend, name, "cpu", "auto") | {"KERAS_HOME": str(folder / "keras")}
+            variables = ask.environment(backend, name, "cpu", "auto") | {
+                "KERAS_HOME": str(folder / "keras")
+            }
             command = [str(ask.python_of(backend, ROOT)), "-m", "tests.backend.probe", str(folder)]
-            done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=600, check=False)
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=variables,
+                capture_output=True,
+                text=True,
+                timeout=600,
+                check=False,
+            )
             assert done.returncode == 0, done.stdout + done.stderr
             with np.load(folder / "outputs.npz") as archive:
                 known[name] = dict(archive)

@@ -9,9 +9,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from harness.worker import facts, limit, self_check
+from harness.worker import facts
+from harness.worker.jobs import limit, self_check
 
-SPEC = SimpleNamespace(batch_size=128, layers=[SimpleNamespace(name="hidden", units=512), SimpleNamespace(name="output", units=10)])
+SPEC = SimpleNamespace(
+    batch_size=128,
+    layers=[SimpleNamespace(name="hidden", units=512), SimpleNamespace(name="output", units=10)],
+)
 
 
 def products(framework):
@@ -44,7 +48,9 @@ def hoisted(a, b):
     import jax
 
     a, b = jax.device_put((a, b))
-    program = jax.jit(lambda rounds, a, b: jax.lax.fori_loop(0, rounds, lambda index, result: a @ b, a[:, :64]))
+    program = jax.jit(
+        lambda rounds, a, b: jax.lax.fori_loop(0, rounds, lambda index, result: a @ b, a[:, :64])
+    )
     return lambda rounds: program(rounds, a, b)
 
 
@@ -63,7 +69,11 @@ def seconds(framework, way, rounds):
 def main(backend, file):
     framework = facts.framework_of(backend)
     framework.devices()
-    found = {"memory": facts.memory_bytes(framework), "products": products(framework), "longer": longer(framework)}
+    found = {
+        "memory": facts.memory_bytes(framework),
+        "products": products(framework),
+        "longer": longer(framework),
+    }
     found["rates"] = limit.rates(framework, SPEC, 784, 469)
     found["wait"] = self_check.wait_is_effective(framework)
     framework.wait = lambda tensors: None  # the defect: the clock is read when the promise is there

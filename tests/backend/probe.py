@@ -50,7 +50,8 @@ def by_hand(spec, inputs):
     for kernel, bias in zip(inputs["gradient_kernel"], inputs["gradient_bias"], strict=True):
         weights = optimizer.update(weights, [array(kernel), array(bias)], sqrt)
     return {"kernel": weights[0], "bias": weights[1]} | {
-        f"slot{index}": slot for index, slot in enumerate(slot for slots in optimizer.slots for slot in slots)
+        f"slot{index}": slot
+        for index, slot in enumerate(slot for slots in optimizer.slots for slot in slots)
     }
 
 
@@ -62,18 +63,29 @@ def by_keras(spec, inputs):
     weights = [keras.Variable(inputs["start_kernel"]), keras.Variable(inputs["start_bias"])]
     optimizer.build(weights)
     for kernel, bias in zip(inputs["gradient_kernel"], inputs["gradient_bias"], strict=True):
-        optimizer.apply([keras.ops.convert_to_tensor(kernel), keras.ops.convert_to_tensor(bias)], weights)
-    slots = [variable for variable in optimizer.variables if variable.path.split("/")[-1] not in ("iteration", "learning_rate")]
-    return {"kernel": weights[0].value, "bias": weights[1].value} | {f"slot{i}": slot.value for i, slot in enumerate(slots)}
+        optimizer.apply(
+            [keras.ops.convert_to_tensor(kernel), keras.ops.convert_to_tensor(bias)], weights
+        )
+    slots = [
+        variable
+        for variable in optimizer.variables
+        if variable.path.split("/")[-1] not in ("iteration", "learning_rate")
+    ]
+    return {"kernel": weights[0].value, "bias": weights[1].value} | {
+        f"slot{i}": slot.value for i, slot in enumerate(slots)
+    }
 
 
 def by_torch_optim(spec, inputs):
     """The same by the torch.optim optimizers of the native arm, in Keras's equations."""
     import torch
 
-    from harness.worker.native.torch import keras_optimizer
+    from harness.worker.arms.native.torch import keras_optimizer
 
-    weights = [torch.from_numpy(inputs["start_kernel"].copy()), torch.from_numpy(inputs["start_bias"].copy())]
+    weights = [
+        torch.from_numpy(inputs["start_kernel"].copy()),
+        torch.from_numpy(inputs["start_bias"].copy()),
+    ]
     optimizer = keras_optimizer(weights, spec.optimizer)
     for kernel, bias in zip(inputs["gradient_kernel"], inputs["gradient_bias"], strict=True):
         weights[0].grad, weights[1].grad = torch.from_numpy(kernel), torch.from_numpy(bias)
@@ -83,8 +95,11 @@ def by_torch_optim(spec, inputs):
 
 def trained(arm, options, spec, inputs, n):
     """Weights, loss and outputs of an arm after one epoch of n samples from the given weights."""
-    module = importlib.import_module(f"harness.worker.{arm}")
-    weights = {name: inputs[name].copy() for name in ("hidden/kernel", "hidden/bias", "output/kernel", "output/bias")}
+    module = importlib.import_module(f"harness.worker.arms.{arm}")
+    weights = {
+        name: inputs[name].copy()
+        for name in ("hidden/kernel", "hidden/bias", "output/kernel", "output/bias")
+    }
     state = module.build(spec, weights, SimpleNamespace(**options))
     data = module.place(inputs["x"][:n].copy(), inputs["y"][:n].copy())
     state, loss, accuracy = module.epoch(state, data)
@@ -92,12 +107,19 @@ def trained(arm, options, spec, inputs, n):
     known = module.facts(state)
     assert known["n_parameters"] == 407_050
     outputs = module.predict(state, inputs["x"])
-    return module.export(state) | {"loss": loss, "accuracy": accuracy, "outputs": outputs, "n_updates": known["n_updates"]}
+    return module.export(state) | {
+        "loss": loss,
+        "accuracy": accuracy,
+        "outputs": outputs,
+        "n_updates": known["n_updates"],
+    }
 
 
 def main(folder):
     job = json.loads((folder / "job.json").read_text())
-    specs = json.loads(json.dumps(job["specs"]), object_hook=lambda fields: SimpleNamespace(**fields))
+    specs = json.loads(
+        json.dumps(job["specs"]), object_hook=lambda fields: SimpleNamespace(**fields)
+    )
     with np.load(folder / "inputs.npz") as archive:
         inputs = dict(archive)
     found = {}
@@ -113,11 +135,15 @@ def main(folder):
             )
             for way, work in ways.items():
                 found |= {
-                    f"{way}|{name}|{key}": np.asarray(value.detach() if BACKEND == "torch" else value)
+                    f"{way}|{name}|{key}": np.asarray(
+                        value.detach() if BACKEND == "torch" else value
+                    )
                     for key, value in work(spec, inputs).items()
                 }
     for implementation, arm in job["arms"].items():
-        short = trained(arm["module"], arm["options"], getattr(specs, "rmsprop-logits"), inputs, 224)
+        short = trained(
+            arm["module"], arm["options"], getattr(specs, "rmsprop-logits"), inputs, 224
+        )
         found |= {f"{implementation}|short|{key}": value for key, value in short.items()}
     np.savez(folder / "outputs.npz", **found)
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness.launch import ask
+from harness.engine import ask
 from harness.records.bench import Rates
 from tests.backend.conftest import BACKENDS, CONFIG, ROOT
 
@@ -22,8 +22,22 @@ def measured(tmp_path_factory):
         if name not in known:
             folder, backend = tmp_path_factory.mktemp(name), CONFIG.backends[name]
             variables = ask.environment(backend, name, "cpu", "auto") | {"KERAS_HOME": str(folder)}
-            command = [str(ask.python_of(backend, ROOT)), "-m", "tests.backend.limits_probe", name, str(folder / "found.json")]
-            done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=600, check=False)
+            command = [
+                str(ask.python_of(backend, ROOT)),
+                "-m",
+                "tests.backend.limits_probe",
+                name,
+                str(folder / "found.json"),
+            ]
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=variables,
+                capture_output=True,
+                text=True,
+                timeout=600,
+                check=False,
+            )
             assert done.returncode == 0, done.stdout + done.stderr
             known[name] = json.loads((folder / "found.json").read_text())
         return known[name]
@@ -49,7 +63,12 @@ def test_what_is_measured_as_a_product_is_one_in_every_form_and_way(measured, ba
 def test_no_compiler_takes_the_work_out_of_its_loop(measured, backend):
     ratios = measured(backend)["longer"]
     assert {"product", "sweep", "smallest"} <= {name for name, _ in ratios}
-    for name, ratio in ratios:  # of 32 times as many rounds; a product that was taken out needs the same time for them
+    for (
+        name,
+        ratio,
+    ) in (
+        ratios
+    ):  # of 32 times as many rounds; a product that was taken out needs the same time for them
         assert (ratio < 5) == (name == "hoisted"), (name, ratio)
 
 
@@ -68,7 +87,9 @@ def test_the_clock_is_read_when_the_work_is_done(measured, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_wait_that_does_not_wait_is_seen_wherever_there_is_something_to_wait_for(measured, backend):
+def test_a_wait_that_does_not_wait_is_seen_wherever_there_is_something_to_wait_for(
+    measured, backend
+):
     found = measured(backend)["no wait"]
     assert found["asynchronous"] == (backend in ASYNCHRONOUS_ON_A_CPU), found
     assert found["holds"] != found["asynchronous"], found

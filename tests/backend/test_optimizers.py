@@ -13,10 +13,16 @@ LIMIT = 1e-6  # of the largest change that any element made
 
 
 def apart(one, other, start):
-    return float(np.max(np.abs(one.astype(np.float64) - other)) / np.max(np.abs(other.astype(np.float64) - start)))
+    return float(
+        np.max(np.abs(one.astype(np.float64) - other))
+        / np.max(np.abs(other.astype(np.float64) - start))
+    )
 
 
-@pytest.mark.parametrize(("backend", "way"), [*((backend, "hand") for backend in BACKENDS if backend != "numpy"), ("torch", "optim")])
+@pytest.mark.parametrize(
+    ("backend", "way"),
+    [*((backend, "hand") for backend in BACKENDS if backend != "numpy"), ("torch", "optim")],
+)
 @pytest.mark.parametrize("optimizer", cases.OPTIMIZERS)
 def test_twenty_updates_by_hand_are_those_of_the_keras_optimizer(probed, backend, optimizer, way):
     found, inputs = probed(backend), cases.inputs()

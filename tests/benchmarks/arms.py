@@ -17,9 +17,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from harness.inputs import datasets
-from harness.judge.statistics import hodges_lehmann
 from harness.spec import config
+from harness.spec.data import mnist
+from harness.statistics.intervals import hodges_lehmann
 from tests.benchmarks.overhead import textbook_script
 from tests.benchmarks.turns import ROOT, harness_worker
 
@@ -27,20 +27,30 @@ N_EPOCHS = 3  # of a turn
 
 
 def generation(
-    backend: str, arms: list[str], against: str, whole: config.Config, dataset: datasets.Prepared, n_blocks: int, number: int
+    backend: str,
+    arms: list[str],
+    against: str,
+    whole: config.Config,
+    dataset: mnist.Prepared,
+    n_blocks: int,
+    number: int,
 ) -> dict[str, float]:
     """Return the median of ln(arm / baseline) of each arm, from one fresh set of processes."""
     random = np.random.default_rng(number)
     with ExitStack() as stack:
         turns = {
             arm: stack.enter_context(
-                textbook_script(backend, whole, dataset, "shuffled") if arm == "textbook" else harness_worker(backend, arm, whole, dataset)
+                textbook_script(backend, whole, dataset, "shuffled")
+                if arm == "textbook"
+                else harness_worker(backend, arm, whole, dataset)
             )
             for arm in arms
         }
         logs: dict[str, list[float]] = {arm: [] for arm in arms}
         for _ in range(n_blocks):
-            seconds = {arm: float(np.mean(turns[arm](N_EPOCHS))) for arm in random.permutation(arms)}
+            seconds = {
+                arm: float(np.mean(turns[arm](N_EPOCHS))) for arm in random.permutation(arms)
+            }
             for arm in arms:
                 logs[arm].append(float(np.log(seconds[arm] / seconds[against])))
         return {arm: float(np.median(several)) for arm, several in logs.items()}
@@ -55,18 +65,36 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=6)
     parser.add_argument("--blocks", type=int, default=3)
     arguments = parser.parse_args()
-    whole, dataset = config.load(ROOT / "backends.toml"), datasets.prepare("auto")
-    arms = list(dict.fromkeys([arguments.against, *(arguments.arm or whole.backends[arguments.backend].arms)]))
+    whole, dataset = config.load(ROOT / "backends.toml"), mnist.prepare("auto")
+    arms = list(
+        dict.fromkeys(
+            [arguments.against, *(arguments.arm or whole.backends[arguments.backend].arms)]
+        )
+    )
     console = Console(width=None if sys.stdout.isatty() else 120)
     found = []
     for number in range(arguments.generations):
-        found.append(generation(arguments.backend, arms, arguments.against, whole, dataset, arguments.blocks, number))
+        found.append(
+            generation(
+                arguments.backend, arms, arguments.against, whole, dataset, arguments.blocks, number
+            )
+        )
         said = ", ".join(f"{arm} {np.exp(log):.3f}" for arm, log in found[-1].items())
-        console.print(f"{arguments.backend}, generation {number + 1}/{arguments.generations}: {said}", highlight=False)
-    grid = Table("arm", f"epoch to {arguments.backend}/{arguments.against}", "95 % interval", "generations")
+        console.print(
+            f"{arguments.backend}, generation {number + 1}/{arguments.generations}: {said}",
+            highlight=False,
+        )
+    grid = Table(
+        "arm", f"epoch to {arguments.backend}/{arguments.against}", "95 % interval", "generations"
+    )
     for arm in arms[1:]:
         estimate = hodges_lehmann([each[arm] for each in found])
-        grid.add_row(arm, f"{np.exp(estimate.mid):.3f}", f"{np.exp(estimate.low):.3f} - {np.exp(estimate.high):.3f}", str(len(found)))
+        grid.add_row(
+            arm,
+            f"{np.exp(estimate.mid):.3f}",
+            f"{np.exp(estimate.low):.3f} - {np.exp(estimate.high):.3f}",
+            str(len(found)),
+        )
     console.print(grid)
 
 

@@ -43,14 +43,30 @@ def cost(*arguments: str) -> tuple[float, float, float]:
     process = subprocess.Popen([*HARNESS, *arguments], stdout=subprocess.DEVNULL, cwd=ROOT)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(f"harness {' '.join(arguments)} ended with status {os.waitstatus_to_exitcode(status)}")
-    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6
+        raise SystemExit(
+            f"harness {' '.join(arguments)} ended with status {os.waitstatus_to_exitcode(status)}"
+        )
+    return (
+        time.perf_counter() - start,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss * 1024 / 1e6,
+    )
 
 
 def waiting_share(backend: str) -> float:
     """Return the orchestrator's CPU seconds over its worker's, between the first epoch's end and the last one's."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [*HARNESS, "train", backend, "--arm", "keras", "--epochs", "6", "--results", folder]
+        command = [
+            *HARNESS,
+            "train",
+            backend,
+            "--arm",
+            "keras",
+            "--epochs",
+            "6",
+            "--results",
+            folder,
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
             parent = psutil.Process(process.pid)
             spent = []

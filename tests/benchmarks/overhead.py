@@ -26,11 +26,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from harness.inputs import datasets
-from harness.judge.statistics import Interval, hodges_lehmann
-from harness.launch import ask
-from harness.launch.machine import hold_machine
+from harness.engine import ask
+from harness.engine.machine import hold_machine
 from harness.spec import config
+from harness.spec.data import mnist
+from harness.statistics.intervals import Interval, hodges_lehmann
 from tests.benchmarks.turns import ROOT, Turn, harness_worker
 
 TEXTBOOK = Path(__file__).with_name("textbook.py")
@@ -39,11 +39,18 @@ N_EPOCHS = 5  # of a turn
 
 
 @contextmanager
-def textbook_script(backend: str, whole: config.Config, dataset: datasets.Prepared, order: str = "fixed") -> Iterator[Turn]:
+def textbook_script(
+    backend: str, whole: config.Config, dataset: mnist.Prepared, order: str = "fixed"
+) -> Iterator[Turn]:
     """Give the turns of the bare script, in the same environment, with the same variables."""
     there = whole.backends[backend]
     command = [str(ask.python_of(there, ROOT)), str(TEXTBOOK), str(dataset.folder), order]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    pipes = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.DEVNULL,
+        "text": True,
+    }
     with tempfile.TemporaryDirectory() as home:
         variables = ask.environment(there, backend, "auto", "auto") | {"KERAS_HOME": home}
         with subprocess.Popen(command, env=variables, bufsize=1, **pipes) as script:
@@ -62,9 +69,14 @@ def textbook_script(backend: str, whole: config.Config, dataset: datasets.Prepar
                 script.kill()
 
 
-def generation(backend: str, whole: config.Config, dataset: datasets.Prepared, n_blocks: int, first: int) -> list[tuple[float, float]]:
+def generation(
+    backend: str, whole: config.Config, dataset: mnist.Prepared, n_blocks: int, first: int
+) -> list[tuple[float, float]]:
     """Return the epoch seconds of harness and textbook in each block of one fresh pair of processes."""
-    with harness_worker(backend, "keras", whole, dataset) as mine, textbook_script(backend, whole, dataset) as theirs:
+    with (
+        harness_worker(backend, "keras", whole, dataset) as mine,
+        textbook_script(backend, whole, dataset) as theirs,
+    ):
         pairs = []
         for block in range(n_blocks):
             times = {}
@@ -78,17 +90,34 @@ def main() -> int:
     """Measure each backend, print the table, and return 1 where a limit is passed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("backends", nargs="*", help="all where none is named")
-    parser.add_argument("--generations", type=int, default=6, help="fresh pairs of processes; the interval needs 6")
-    parser.add_argument("--blocks", type=int, default=3, help="turns of each process in a generation, after its first epoch")
+    parser.add_argument(
+        "--generations", type=int, default=6, help="fresh pairs of processes; the interval needs 6"
+    )
+    parser.add_argument(
+        "--blocks",
+        type=int,
+        default=3,
+        help="turns of each process in a generation, after its first epoch",
+    )
     arguments = parser.parse_args()
     if arguments.generations < 6:
         parser.error("--generations: expected 6 or more; fewer give no 95 % interval")
     whole = config.load(ROOT / "backends.toml")
-    dataset = datasets.prepare("auto")
+    dataset = mnist.prepare("auto")
     console = Console(width=None if sys.stdout.isatty() else 120)
-    grid = Table("backend", "harness / textbook, epoch", "95 % interval", "generations", f"limits {LIMIT_MID} and {LIMIT_HIGH}")
+    grid = Table(
+        "backend",
+        "harness / textbook, epoch",
+        "95 % interval",
+        "generations",
+        f"limits {LIMIT_MID} and {LIMIT_HIGH}",
+    )
     passed = True
-    for backend in [name for name, there in whole.chosen_backends(arguments.backends).items() if "keras" in there.arms]:
+    for backend in [
+        name
+        for name, there in whole.chosen_backends(arguments.backends).items()
+        if "keras" in there.arms
+    ]:
         medians = []
         for number in range(arguments.generations):
             with hold_machine("overhead", console.print):
@@ -102,7 +131,11 @@ def main() -> int:
         within = mid <= LIMIT_MID and high <= LIMIT_HIGH
         passed &= within
         grid.add_row(
-            backend, f"{mid:.3f}", f"{np.exp(estimate.low):.3f} - {high:.3f}", str(len(medians)), "within" if within else "passed over"
+            backend,
+            f"{mid:.3f}",
+            f"{np.exp(estimate.low):.3f} - {high:.3f}",
+            str(len(medians)),
+            "within" if within else "passed over",
         )
     console.print(grid)
     return 0 if passed else 1

@@ -15,16 +15,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness.judge.bench import standing
-from harness.judge.effect import judged
+from harness.experiments.bench.judge import standing
 from harness.records import bench_store
 from harness.records.bench import Bench
+from harness.statistics.verdict import judged
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOWED = '''"""The keras arm with more samples in each epoch."""
 import numpy as np
-from harness.worker import keras_fit
-from harness.worker.keras_fit import build, predict, export, slots, resume, wait, facts
+from harness.worker.arms import keras_fit
+from harness.worker.arms.keras_fit import build, predict, export, slots, resume, wait, facts
 
 OPTIONS = {}
 
@@ -43,9 +43,13 @@ def project(root: Path, backend: str, slowdown: float) -> dict[str, str]:
     """Make a project whose workers have the slowed arm, and return the variables to run its harness with."""
     code = root / "copy" / "harness"
     shutil.copytree(ROOT / "harness", code, ignore=shutil.ignore_patterns("__pycache__"))
-    (code / "worker" / "slowed.py").write_text(SLOWED.replace("SHARE", repr(slowdown - 1)))
+    (code / "worker" / "arms" / "slowed.py").write_text(SLOWED.replace("SHARE", repr(slowdown - 1)))
     table = f"[backends.{backend}.arms]\n"
-    whole = (ROOT / "backends.toml").read_text().replace(table, f'{table}slowed = {{ module = "slowed" }}\n')
+    whole = (
+        (ROOT / "backends.toml")
+        .read_text()
+        .replace(table, f'{table}slowed = {{ module = "slowed" }}\n')
+    )
     (root / "backends.toml").write_text(whole)
     (root / ".nox").symlink_to(ROOT / ".nox")
     return {**os.environ, "PYTHONPATH": str(root / "copy")}
@@ -57,7 +61,17 @@ def sessions(backend: str, slowdown: float, n_sessions: int) -> list[Bench]:
         root = Path(name)
         variables = project(root, backend, slowdown)
         arms = f"{backend}/keras,{backend}/slowed"
-        command = [sys.executable, "-m", "harness", "bench", "--no-parity", "--arms", arms, "--baseline", f"{backend}/keras"]
+        command = [
+            sys.executable,
+            "-m",
+            "harness",
+            "bench",
+            "--no-parity",
+            "--arms",
+            arms,
+            "--baseline",
+            f"{backend}/keras",
+        ]
         for _ in range(n_sessions):
             subprocess.run(command, cwd=root, env=variables, check=False)
         return bench_store.sessions(root / "results")
@@ -71,14 +85,17 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, default=3)
     arguments = parser.parse_args()
     wrong = 0
-    for number, bench in enumerate(reversed(sessions(arguments.backend, arguments.slowdown, arguments.sessions)), start=1):
+    for number, bench in enumerate(
+        reversed(sessions(arguments.backend, arguments.slowdown, arguments.sessions)), start=1
+    ):
         found = standing(bench)
         slowed = next(arm for arm in found.arms if arm.name.endswith("/slowed"))
-        same = judged(found.floor, slowed.n_generations, found.floor)[0]
-        planted = (
-            f"planted {arguments.slowdown:.3f}: {slowed.verdict}, {slowed.ratio.mid:.3f} ({slowed.ratio.low:.3f}-{slowed.ratio.high:.3f})"
+        same = judged(found.floor, slowed.n_generations, found.floor, 0.0)[0]
+        ratio = f"{slowed.ratio.mid:.3f} ({slowed.ratio.low:.3f}-{slowed.ratio.high:.3f})"
+        planted = f"planted {arguments.slowdown:.3f}: {slowed.verdict}, {ratio}"
+        untouched = (
+            f"A/A: {same}, {found.floor.mid:.3f} ({found.floor.low:.3f}-{found.floor.high:.3f})"
         )
-        untouched = f"A/A: {same}, {found.floor.mid:.3f} ({found.floor.low:.3f}-{found.floor.high:.3f})"
         print(f"session {number}: {planted}; {untouched}; {found.n_invalid} invalid blocks")
         wrong += slowed.verdict != "slower" or same in ("faster", "slower")
     return 1 if wrong else 0

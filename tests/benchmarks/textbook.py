@@ -15,7 +15,9 @@ folder, order = sys.argv[1:]
 train_images, train_labels = (np.load(f"{folder}/{name}.npy") for name in ("x_train", "y_train"))
 train_images = train_images.reshape((60000, 28 * 28)).astype("float32") / 255
 
-model = keras.Sequential([keras.layers.Dense(512, activation="relu"), keras.layers.Dense(10, activation="softmax")])
+model = keras.Sequential(
+    [keras.layers.Dense(512, activation="relu"), keras.layers.Dense(10, activation="softmax")]
+)
 model.compile(optimizer="rmsprop", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
 
@@ -31,4 +33,12 @@ class Clock(keras.callbacks.Callback):
 
 for line in sys.stdin:
     shuffle = order == "shuffled"
-    model.fit(train_images, train_labels, epochs=int(line), batch_size=128, shuffle=shuffle, verbose=0, callbacks=[Clock()])
+    model.fit(
+        train_images,
+        train_labels,
+        epochs=int(line),
+        batch_size=128,
+        shuffle=shuffle,
+        verbose=0,
+        callbacks=[Clock()],
+    )

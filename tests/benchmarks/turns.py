@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.inputs import datasets
-from harness.launch.live import live
-from harness.launch.plan import plan
+from harness.engine.live import live
+from harness.engine.plan import plan
 from harness.spec import config
+from harness.spec.data import mnist
 
 ROOT = Path(__file__).resolve().parents[2]
 Turn = Callable[[int], list[float]]
@@ -17,11 +17,20 @@ Turn = Callable[[int], list[float]]
 
 
 @contextmanager
-def harness_worker(backend: str, implementation: str, whole: config.Config, dataset: datasets.Prepared) -> Iterator[Turn]:
+def harness_worker(
+    backend: str, implementation: str, whole: config.Config, dataset: mnist.Prepared
+) -> Iterator[Turn]:
     """Give the turns of a live worker with an arm: the very process that `harness bench` starts."""
     name, spec = whole.spec(None)
     protocol = config.overridden(whole.protocol, seeds=(0,))
-    (planned,) = plan(name, spec, whole.chosen_backends([backend]), protocol, dataset, implementations=(implementation,))
+    (planned,) = plan(
+        name,
+        spec,
+        whole.chosen_backends([backend]),
+        protocol,
+        dataset,
+        implementations=(implementation,),
+    )
     with live(planned, ROOT, {}) as (alive, _):
         yield lambda n: [alive.tell("turn")["seconds"] for _ in range(n)]
         alive.close()

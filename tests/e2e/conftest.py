@@ -38,12 +38,24 @@ class Project:
         """Run the harness command in the project's folder until it ends."""
         environment = os.environ | variables
         return subprocess.run(
-            self.command(*arguments), cwd=self.root, env=environment, capture_output=True, text=True, timeout=600, check=False
+            self.command(*arguments),
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the harness command; its output is one pipe."""
-        return subprocess.Popen(self.command(*arguments), cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def records(self) -> list[dict]:
         """The records, oldest first."""
@@ -82,7 +94,9 @@ def link_environment(environment: str, mine: Path, copied: str = "") -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory):
     """A cache of the tests' own, shared by all of them: the embedded dataset is made once. No colours, and Ctrl-C as a user has it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored, and hands that on
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background job has it ignored, and hands that on
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         os.environ.pop(name, None)
     os.environ.pop("HARNESS_ENVIRONMENTS", None)  # nox names its own; here each project has one
@@ -96,7 +110,9 @@ def make_project(tmp_path_factory) -> Callable[[], Project]:
         root = tmp_path_factory.mktemp("project")
         # Most tests are about a run, whichever: the keras arms' will do. Those of all arms are in tests/backend and test_arms.
         whole = (ROOT / "backends.toml").read_text()
-        (root / "backends.toml").write_text(re.sub(r"^arms = \[.*?\]", 'arms = ["keras"]', whole, flags=re.MULTILINE))
+        (root / "backends.toml").write_text(
+            re.sub(r"^arms = \[.*?\]", 'arms = ["keras"]', whole, flags=re.MULTILINE)
+        )
         (root / ".nox").mkdir()
         for environment in ENVIRONMENTS.glob("train-*"):
             (root / ".nox" / environment.name).symlink_to(environment)

@@ -9,20 +9,31 @@ from harness.spec import config
 from tests.e2e.conftest import ROOT
 
 WHOLE = config.load(ROOT / "backends.toml")
-ARMS = [(name, implementation) for name, backend in WHOLE.backends.items() for implementation in backend.arms]
+ARMS = [
+    (name, implementation)
+    for name, backend in WHOLE.backends.items()
+    for implementation in backend.arms
+]
 
 
 @pytest.fixture(scope="module")
 def project(make_project):
     made = make_project()
-    every = [part for implementation in dict.fromkeys(arm for _, arm in ARMS) for part in ("--arm", implementation)]
+    every = [
+        part
+        for implementation in dict.fromkeys(arm for _, arm in ARMS)
+        for part in ("--arm", implementation)
+    ]
     done = made.run("train", *every, "--dataset", "digits", "--epochs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     return made
 
 
 def test_every_arm_ran_from_equal_inputs_and_learned(project):
-    records = {(record["request"]["backend"], record["request"]["implementation"]): record for record in project.records()}
+    records = {
+        (record["request"]["backend"], record["request"]["implementation"]): record
+        for record in project.records()
+    }
     assert set(records) == set(ARMS)
     assert len({record["measured"]["weights_sha256"] for record in records.values()}) == 1
     assert len({record["measured"]["order_sha256"] for record in records.values()}) == 1
@@ -35,7 +46,10 @@ def test_every_arm_ran_from_equal_inputs_and_learned(project):
 
 
 def test_arms_that_compute_the_same_end_close_and_the_idioms_with_other_defaults_apart(project):
-    losses = {(record["request"]["backend"], record["request"]["implementation"]): record["measured"] for record in project.records()}
+    losses = {
+        (record["request"]["backend"], record["request"]["implementation"]): record["measured"]
+        for record in project.records()
+    }
     first = {arm: measured["epochs"][0]["loss"] for arm, measured in losses.items()}
     equal = [loss for arm, loss in first.items() if arm[1] != "native-idiomatic"]
     assert max(equal) - min(equal) < 0.01 * min(equal)
@@ -55,17 +69,23 @@ def test_compare_shows_each_arm_s_epoch_beside_that_of_its_backend_s_native_arm(
 
 def test_the_csv_has_a_row_for_every_arm(project):
     with (project.results / "results.csv").open() as file:
-        assert {(row["backend"], row["implementation"]) for row in csv.DictReader(file)} == set(ARMS)
+        assert {(row["backend"], row["implementation"]) for row in csv.DictReader(file)} == set(
+            ARMS
+        )
 
 
 def test_native_inputs_are_each_framework_s_own_and_said_to_be(make_project):
     project = make_project()
     file = project.root / "backends.toml"
     file.write_text(file.read_text().replace("epochs = 10", "epochs = 1"))
-    done = project.run("train", "--arm", "naive", "--spec", "mnist-naive-native", "--dataset", "digits")
+    done = project.run(
+        "train", "--arm", "naive", "--spec", "mnist-naive-native", "--dataset", "digits"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert len({record["measured"]["weights_sha256"] for record in project.records()}) == 4
-    assert len({record["measured"]["order_sha256"] for record in project.records()}) == 1, "no shuffling: the samples as they are"
+    assert len({record["measured"]["order_sha256"] for record in project.records()}) == 1, (
+        "no shuffling: the samples as they are"
+    )
     assert "each framework drew its own weights" in done.stdout
     assert "equal inputs" not in done.stdout
 

@@ -11,8 +11,8 @@ import time
 import psutil
 import pytest
 
-from harness.judge.bench import standing
-from harness.launch.bench import missing, unfinished
+from harness.experiments.bench.judge import standing
+from harness.experiments.bench.session import missing, unfinished
 from harness.records import bench_store
 
 PLAIN = ("--dataset", "digits", "--blocks", "2")
@@ -23,8 +23,13 @@ SMALL = (*PLAIN, "--no-parity")
 def small(project):
     """A project whose first spec is a small network: what is tried here is the session, not the arms."""
     whole = (project.root / "backends.toml").read_text()
-    whole = whole.replace('{ name = "hidden", units = 512, activation = "relu" }', '{ name = "hidden", units = 8, activation = "relu" }')
-    (project.root / "backends.toml").write_text(re.sub(r"^(\[bench\]\narms) = \[.*?\]", r'\1 = ["naive"]', whole, flags=re.MULTILINE))
+    whole = whole.replace(
+        '{ name = "hidden", units = 512, activation = "relu" }',
+        '{ name = "hidden", units = 8, activation = "relu" }',
+    )
+    (project.root / "backends.toml").write_text(
+        re.sub(r"^(\[bench\]\narms) = \[.*?\]", r'\1 = ["naive"]', whole, flags=re.MULTILINE)
+    )
     return project
 
 
@@ -50,6 +55,10 @@ def workers(process):
     return [child for child in children if "harness.worker" in child.cmdline()]
 
 
+def is_alive(worker):
+    return psutil.pid_exists(worker.pid) and worker.is_running()
+
+
 def n_blocks(project):
     return len(list(project.results.glob("bench/*/g*.b*.json")))
 
@@ -62,19 +71,36 @@ def check_ids(bench):
     """Every block of the plan is there, valid once at most, each attempt once, and each process of it is known by its start."""
     session = bench.session
     ids = [(block.generation, block.block) for block in bench.blocks]
-    assert set(ids) == {(g, b) for g in range(1, session.n_generations + 1) for b in range(1, session.n_blocks + 1)}
+    assert set(ids) == {
+        (g, b) for g in range(1, session.n_generations + 1) for b in range(1, session.n_blocks + 1)
+    }
     assert unfinished(bench) == []
     attempts = [(block.generation, block.block, block.attempt) for block in bench.blocks]
     assert len(set(attempts)) == len(attempts)
     valid = [(block.generation, block.block) for block in bench.blocks if not block.invalid]
     assert len(set(valid)) == len(valid), "what counts counts once"
-    starts = {(start.generation, start.name, start.process) for start in bench.starts if start.status == "ok"}
+    starts = {
+        (start.generation, start.name, start.process)
+        for start in bench.starts
+        if start.status == "ok"
+    }
     for block in bench.blocks:
-        assert {(block.generation, name, number) for name, number in block.processes.items()} <= starts
+        assert {
+            (block.generation, name, number) for name, number in block.processes.items()
+        } <= starts
 
 
 def test_a_session_is_kept_part_by_part_and_told_in_a_table(small):
-    ended = small.run("bench", "--arms", "numpy/naive,jax/keras", "--baseline", "numpy/naive", "--generations", "2", *SMALL)
+    ended = small.run(
+        "bench",
+        "--arms",
+        "numpy/naive,jax/keras",
+        "--baseline",
+        "numpy/naive",
+        "--generations",
+        "2",
+        *SMALL,
+    )
     assert ended.returncode == 3, ended.stdout + ended.stderr
     bench = only(small)
     check_ids(bench)
@@ -89,14 +115,18 @@ def test_a_session_is_kept_part_by_part_and_told_in_a_table(small):
         assert end.rates.gemm_flops_per_s > 0
         assert end.memory_bytes["peak RSS"] > 10 << 20
     by_seed = {(end.generation, end.name): end.final_weights_sha256 for end in bench.ends}
-    assert by_seed[1, "numpy/naive"] == by_seed[1, "numpy/naive again"] != by_seed[2, "numpy/naive"], "each generation has its own seed"
+    assert (
+        by_seed[1, "numpy/naive"] == by_seed[1, "numpy/naive again"] != by_seed[2, "numpy/naive"]
+    ), "each generation has its own seed"
     for block in bench.blocks:
         for turn in block.turns.values():
             assert turn.n_compiles == 0
             assert turn.parent_s < 0.05 * turn.around_s, "the parent sleeps while a worker trains"
             assert 0 < turn.seconds < turn.around_s
     found = standing(bench)
-    assert {arm.verdict for arm in found.arms} == {"baseline", "inconclusive"}, "two generations make no interval"
+    assert {arm.verdict for arm in found.arms} == {"baseline", "inconclusive"}, (
+        "two generations make no interval"
+    )
     for shown in ("numpy/naive", "jax/keras", "inconclusive"):
         assert shown in ended.stdout
     assert not workers(psutil.Process())
@@ -110,7 +140,7 @@ def test_killed_at_any_moment_and_resumed_nothing_is_lost_or_counted_twice(small
         theirs = workers(process)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        until(lambda: not any(psutil.pid_exists(worker.pid) and worker.is_running() for worker in theirs), 10)  # noqa: B023
+        until(lambda theirs=theirs: not any(map(is_alive, theirs)), 10)
     before = only(small)
     assert unfinished(before)
     assert before.blocks
@@ -135,13 +165,18 @@ def test_killed_between_a_generation_s_last_block_and_its_ends_the_ends_are_made
     bench = only(small)
     assert bench.blocks == before.blocks, "no block is taken again for it"
     assert {end.name for end in bench.ends} == {"numpy/naive", "numpy/naive again"}
-    assert {end.test_accuracy for end in bench.ends} == {before.ends[0].test_accuracy}, "the same seed, the same epochs"
+    assert {end.test_accuracy for end in bench.ends} == {before.ends[0].test_accuracy}, (
+        "the same seed, the same epochs"
+    )
 
 
 def test_what_an_environment_lacks_is_said_before_anything_is_kept(small):
     (small.root / ".nox" / "train-jax").unlink()
     ended = small.run("bench", "--arms", "jax/naive", *SMALL)
-    assert (ended.returncode, ended.stderr.strip()) == (2, "train-jax: environment missing. Run: nox -s train-jax")
+    assert (ended.returncode, ended.stderr.strip()) == (
+        2,
+        "train-jax: environment missing. Run: nox -s train-jax",
+    )
     assert not (small.results / "bench").exists()
 
 
@@ -182,7 +217,16 @@ def test_a_worker_that_dies_in_its_turn_makes_the_block_invalid_and_it_is_taken_
 
 def test_an_arm_that_crashes_three_times_is_set_aside_and_the_rest_goes_on(small):
     small.wrap("train-jax", 'echo "no such instruction" >&2; exit 1')
-    ended = small.run("bench", "--arms", "numpy/naive,jax/naive", "--baseline", "numpy/naive", "--generations", "2", *SMALL)
+    ended = small.run(
+        "bench",
+        "--arms",
+        "numpy/naive,jax/naive",
+        "--baseline",
+        "numpy/naive",
+        "--generations",
+        "2",
+        *SMALL,
+    )
     bench = only(small)
     check_ids(bench)
     assert [start.process for start in bench.starts if start.name == "jax/naive"] == [1, 2, 3]
@@ -193,7 +237,10 @@ def test_an_arm_that_crashes_three_times_is_set_aside_and_the_rest_goes_on(small
     assert "no such instruction" in ended.stdout
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only: elsewhere no process can be kept from a core")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"),
+    reason="Linux only: elsewhere no process can be kept from a core",
+)
 def test_a_core_taken_away_in_a_block_makes_it_invalid(small):
     """On as many cores as there are: one is kept, all others go. From a single one nothing can be taken away."""
     first, *others = cores = sorted(os.sched_getaffinity(0))
@@ -206,15 +253,30 @@ def test_a_core_taken_away_in_a_block_makes_it_invalid(small):
     said = "a core was taken away" if others else "a core"
     invalid = [block for block in bench.blocks if said in block.invalid]
     assert bool(invalid) == bool(others)
-    assert all(f"a core was taken away: 1 of {len(cores)} left" in block.invalid for block in invalid)
+    assert all(
+        f"a core was taken away: 1 of {len(cores)} left" in block.invalid for block in invalid
+    )
     assert missing(bench, 1) == [], "after three attempts a block is given up"
 
 
 def test_under_full_load_from_outside_nothing_is_called_faster_or_slower(small):
-    n_cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
+    n_cores = (
+        len(psutil.Process().cpu_affinity())
+        if hasattr(psutil.Process, "cpu_affinity")
+        else os.cpu_count()
+    )
     burn = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(n_cores)]
     try:
-        ended = small.run("bench", "--arms", "numpy/naive,jax/naive", "--generations", "1", "--budget", "100s", *SMALL)
+        ended = small.run(
+            "bench",
+            "--arms",
+            "numpy/naive,jax/naive",
+            "--generations",
+            "1",
+            "--budget",
+            "100s",
+            *SMALL,
+        )
     finally:
         for process in burn:
             process.kill()
@@ -233,7 +295,12 @@ def test_a_session_of_another_machine_is_not_gone_on_with(small):
     (file,) = small.results.glob("bench/*/session.*.json")
     plan = only(small).session
     file.unlink()
-    bench_store.add(file.parent, plan.model_copy(update={"host": plan.host.model_copy(update={"machine": "Another, 64 cores"})}))
+    bench_store.add(
+        file.parent,
+        plan.model_copy(
+            update={"host": plan.host.model_copy(update={"machine": "Another, 64 cores"})}
+        ),
+    )
     ended = small.run("bench", "--arms", "numpy/naive", "--resume", "--no-parity")
     assert ended.returncode == 4
     assert "machine: it began with Another, 64 cores; here is" in ended.stderr
@@ -249,14 +316,20 @@ def test_workers_are_kept_to_the_cores_named(small):
     ("arguments", "said"),
     [
         (("--arms", "jax/compield"), "--arms: expected one of"),
-        (("--budget", "soon"), "--budget: expected seconds, minutes or hours, as 90s, 10m or 1h; received 'soon'"),
+        (
+            ("--budget", "soon"),
+            "--budget: expected seconds, minutes or hours, as 90s, 10m or 1h; received 'soon'",
+        ),
         (("--pin", "999"), "--pin: expected some of "),
         (("--pin", "0,1", "--threads", "1"), "--pin 0,1: names 2 of the cores, and threads = 1"),
         (("--threads", "999"), "--threads: expected at most"),
         (("--show", "--self-check"), "--show: it measures nothing"),
         (("--spec", "nosuch"), "--spec: expected one of"),
         (("--pin", "all"), "--pin: expected numbers of cores, as 0 or 0,1; received 'all'"),
-        (("--baseline", "torch/keras", "--arms", "numpy/naive"), "--baseline: expected one of numpy/naive; received 'torch/keras'"),
+        (
+            ("--baseline", "torch/keras", "--arms", "numpy/naive"),
+            "--baseline: expected one of numpy/naive; received 'torch/keras'",
+        ),
         (("--show",), "no bench session to show. Run: nox -s bench"),
     ],
 )
@@ -287,7 +360,9 @@ def test_arms_without_a_verdict_are_checked_before_they_are_timed_and_only_once(
     arguments = ("bench", "--arms", "numpy/naive", "--generations", "1", *PLAIN)
     first = small.run(*arguments)
     assert "parity, quick form: 1 of 1 arms agree" in first.stdout
-    assert first.stdout.index("parity, quick form") < first.stdout.index("epoch s"), "before, not after"
+    assert first.stdout.index("parity, quick form") < first.stdout.index("epoch s"), (
+        "before, not after"
+    )
     again = small.run(*arguments)
     assert "parity, quick form" not in again.stdout
     assert len(list((small.results / "parity").glob("*.json"))) == 1
@@ -298,5 +373,7 @@ def test_arms_without_a_verdict_are_checked_before_they_are_timed_and_only_once(
 
 def test_a_session_without_parity_says_so(small):
     ended = small.run("bench", "--arms", "numpy/naive", "--generations", "1", *SMALL)
-    assert "numpy/naive: parity is not checked, so a time may be that of other numbers" in ended.stdout
+    assert (
+        "numpy/naive: parity is not checked, so a time may be that of other numbers" in ended.stdout
+    )
     assert not (small.results / "parity").exists()

@@ -27,15 +27,21 @@ def checked(project):
     """A project with a Keras of its own under JAX, that was trained with, and agrees."""
     real = trained(project)[0]
     (project.root / ".nox" / "train-jax").unlink()
-    keras = link_environment("train-jax", project.root / ".nox" / "train-jax", copied="keras") / "keras"
-    assert trained(project)[0] == real, "a copy and a folder of links hold what the environment itself holds"
+    keras = (
+        link_environment("train-jax", project.root / ".nox" / "train-jax", copied="keras") / "keras"
+    )
+    assert trained(project)[0] == real, (
+        "a copy and a folder of links hold what the environment itself holds"
+    )
     done = project.run("parity", "jax", "--arm", "keras", "--dataset", "digits")
     assert done.returncode == 0, done.stdout + done.stderr
     assert parities(project) == ["agrees", "agrees"]
     return project, keras / "src" / "optimizers" / "rmsprop.py"
 
 
-def test_a_defect_put_into_an_installed_keras_is_not_checked_then_departs_and_taken_out_leaves_nothing_behind(checked):
+def test_a_defect_put_into_an_installed_keras_is_not_checked_then_departs_and_taken_out_leaves_nothing_behind(
+    checked,
+):
     project, file = checked
     healthy = file.read_text()
     assert healthy.count(LOOK) == 1
@@ -53,12 +59,24 @@ def test_a_defect_put_into_an_installed_keras_is_not_checked_then_departs_and_ta
 
 def test_a_bench_session_does_not_go_on_in_an_edited_environment(checked):
     project, file = checked
-    size = ("bench", "--arms", "jax/keras", "--dataset", "digits", "--generations", "2", "--blocks", "1")
+    size = (
+        "bench",
+        "--arms",
+        "jax/keras",
+        "--dataset",
+        "digits",
+        "--generations",
+        "2",
+        "--blocks",
+        "1",
+    )
     started = project.run(*size, "--stop-after", "1")
     assert "stopped as asked" in started.stdout, started.stdout + started.stderr
     healthy = file.read_text()
     file.write_text(f"{healthy}\n# edited\n")
     refused = project.run(*size, "--resume")
     assert refused.returncode == 4, refused.stdout + refused.stderr
-    assert "jax/keras: its environment began with content " in refused.stderr.replace("jax/keras again", "jax/keras")
+    assert "jax/keras: its environment began with content " in refused.stderr.replace(
+        "jax/keras again", "jax/keras"
+    )
     assert "Traceback" not in refused.stderr

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.inputs import datasets, digits
-from harness.inputs.arrays import dataset_digest
 from harness.records import store
+from harness.spec.data import digits, mnist
+from harness.spec.data.arrays import dataset_digest
 from tests.e2e.conftest import Project
 from tests.unit.records import record
 
@@ -17,11 +17,15 @@ def parts():
 
 
 def test_the_embedded_set_has_the_same_bytes_on_every_machine(parts):
-    assert dataset_digest(parts) == "6950cb435ceac04ae3dae6ab4ad4bb229f697c2c22756c142dd93d5c530b3379" == datasets.DIGESTS["digits"]
+    assert (
+        dataset_digest(parts)
+        == "6950cb435ceac04ae3dae6ab4ad4bb229f697c2c22756c142dd93d5c530b3379"
+        == mnist.DIGESTS["digits"]
+    )
 
 
 def test_the_embedded_set_has_mnist_s_shape(parts):
-    assert {name: part.shape for name, part in parts.items()} == datasets.SHAPES
+    assert {name: part.shape for name, part in parts.items()} == mnist.SHAPES
     assert {part.dtype.name for part in parts.values()} == {"uint8"}
     assert (parts["x_train"].min(), parts["x_train"].max()) == (0, 255)
     for labels in (parts["y_train"], parts["y_test"]):
@@ -40,14 +44,26 @@ def test_enlarging_keeps_corners_and_a_constant_picture():
     image = np.arange(64).reshape(1, 8, 8) % 17
     for side in digits.SIDES:
         (large,) = digits._bilinear(image, side, 20)
-        assert [large[0, 0], large[-1, -1]] == [round(image[0, 0, 0] * 255 / 16), round(image[0, -1, -1] * 255 / 16)]
+        assert [large[0, 0], large[-1, -1]] == [
+            round(image[0, 0, 0] * 255 / 16),
+            round(image[0, -1, -1] * 255 / 16),
+        ]
         assert set(digits._bilinear(np.full((1, 8, 8), 16), side, 20).flat) == {255}
 
 
 def test_harness_data_shows_arrays_slices_batches_and_pictures(project, tmp_path):
-    done = project.run("data", "--dataset", "digits", "--sample", "3", "--png", str(tmp_path / "sheet.png"))
+    done = project.run(
+        "data", "--dataset", "digits", "--sample", "3", "--png", str(tmp_path / "sheet.png")
+    )
     assert done.returncode == 0, done.stderr
-    for said in ("(60000, 28, 28)", "(90, 28, 28)", "(60000, 14, 14)", "(128, 28, 28)", "(96, 28, 28)", "Training sample 3, labelled"):
+    for said in (
+        "(60000, 28, 28)",
+        "(90, 28, 28)",
+        "(60000, 14, 14)",
+        "(128, 28, 28)",
+        "(96, 28, 28)",
+        "Training sample 3, labelled",
+    ):
         assert said in done.stdout
     assert done.stdout.count("█") > 30
     with Image.open(tmp_path / "sheet.png") as sheet:
@@ -56,20 +72,36 @@ def test_harness_data_shows_arrays_slices_batches_and_pictures(project, tmp_path
 
 def test_a_sample_that_is_not_there_is_one_sentence(project):
     done = project.run("data", "--dataset", "digits", "--sample", "60000")
-    assert (done.returncode, done.stderr.strip()) == (2, "--sample: expected 0 to 59999; received 60000")
+    assert (done.returncode, done.stderr.strip()) == (
+        2,
+        "--sample: expected 0 to 59999; received 60000",
+    )
 
 
 def test_harness_data_shows_the_first_predictions_of_a_run_on_this_dataset(project, parts):
     labels = tuple(parts["y_test"][:10].tolist())
-    run = record(data_sha256=datasets.DIGESTS["digits"])
+    run = record(data_sha256=mnist.DIGESTS["digits"])
     store.ready(project.results)
-    store.add(project.results, run.model_copy(update={"measured": run.measured.model_copy(update={"first_predictions": labels})}))
+    store.add(
+        project.results,
+        run.model_copy(
+            update={"measured": run.measured.model_copy(update={"first_predictions": labels})}
+        ),
+    )
     done = project.run("data", "--dataset", "digits")
     shown = [line.split() for line in done.stdout.splitlines() if "[:10]" in line]
     digits = [str(label) for label in labels]
     assert shown == [
         ["test_labels[:10]", *digits],
-        ["predictions.argmax(1)[:10]", "jax/keras", *digits, digits[0], "==", f"{digits[0]}:", "True"],
+        [
+            "predictions.argmax(1)[:10]",
+            "jax/keras",
+            *digits,
+            digits[0],
+            "==",
+            f"{digits[0]}:",
+            "True",
+        ],
     ]
 
 

@@ -8,9 +8,23 @@ import pytest
 
 from tests.e2e.conftest import ROOT
 
-NAMES = ("harness", "keras", "numpy", "scipy", "jax", "jaxlib", "optax", "torch", "tensorflow", "pydantic", "h5py", "json")
+NAMES = (
+    "harness",
+    "keras",
+    "numpy",
+    "scipy",
+    "jax",
+    "jaxlib",
+    "optax",
+    "torch",
+    "tensorflow",
+    "pydantic",
+    "h5py",
+    "json",
+)
 DECOY = (
-    "import os\nwith open({marker!r}, 'a') as file:\n    file.write(f'{{__name__}} imported by {{os.getpid()}}\\n')\nraise SystemExit(9)\n"
+    "import os\nwith open({marker!r}, 'a') as file:\n"
+    "    file.write(f'{{__name__}} imported by {{os.getpid()}}\\n')\nraise SystemExit(9)\n"
 )
 MODEL = """
 import numpy as np
@@ -28,9 +42,37 @@ VERBS = {
     "doctor": ["doctor"],
     "data": ["data", "--dataset", "digits"],
     "train": ["train", "--epochs", "1", "--dataset", "digits"],
-    "parity": ["parity", "--arm", "keras", "--arm", "naive", "--point", "init", "--dataset", "digits"],
-    "bench": ["bench", "--arms", "jax/keras,torch/keras", "--generations", "1", "--blocks", "1", "--dataset", "digits"],
-    "parity --model": ["parity", "jax", "tensorflow", "--model", "model.py:build", "--threads", "1"],
+    "parity": [
+        "parity",
+        "--arm",
+        "keras",
+        "--arm",
+        "naive",
+        "--point",
+        "init",
+        "--dataset",
+        "digits",
+    ],
+    "bench": [
+        "bench",
+        "--arms",
+        "jax/keras,torch/keras",
+        "--generations",
+        "1",
+        "--blocks",
+        "1",
+        "--dataset",
+        "digits",
+    ],
+    "parity --model": [
+        "parity",
+        "jax",
+        "tensorflow",
+        "--model",
+        "model.py:build",
+        "--threads",
+        "1",
+    ],
     "textbook": ["textbook", "gradients"],
 }
 
@@ -45,17 +87,38 @@ def beside_decoys(project):
     (project.root / "model.py").write_text(MODEL)
     (project.root / "layers_of_mine.py").write_text("UNITS = 2\n")
     script = "import numpy as np, sys; np.save(sys.argv[1], np.ones(1))"
-    subprocess.run([sys.executable, "-P", "-c", script, str(project.root / "offset.npy")], check=True)
+    subprocess.run(
+        [sys.executable, "-P", "-c", script, str(project.root / "offset.npy")], check=True
+    )
     return project, marker
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_verb_imports_what_lies_where_it_is_called(beside_decoys, verb):
     project, marker = beside_decoys
-    command = [sys.executable, "-P", "-m", "harness", *VERBS[verb]]  # the harness itself, as its own command starts it
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "harness",
+        *VERBS[verb],
+    ]  # the harness itself, as its own command starts it
     variables = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=project.root, env=variables, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(
+        command,
+        cwd=project.root,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert not marker.exists(), marker.read_text()
-    assert done.returncode in ((0, 3) if verb == "bench" or "--model" in verb else (0,)), done.stdout + done.stderr
+    assert done.returncode in ((0, 3) if verb == "bench" or "--model" in verb else (0,)), (
+        done.stdout + done.stderr
+    )
     assert "Traceback" not in done.stdout + done.stderr
-    assert not [file for file in project.root.iterdir() if file.name == "__pycache__"] or verb == "parity --model"
+    assert (
+        not [file for file in project.root.iterdir() if file.name == "__pycache__"]
+        or verb == "parity --model"
+    )

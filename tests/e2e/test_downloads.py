@@ -66,10 +66,24 @@ def user(project, tmp_path, proxy):
     (project.root / "model.py").write_text(MODEL)
     (tmp_path / "home").mkdir()
     surroundings = {"HOME": str(tmp_path / "home"), "HARNESS_CACHE_DIR": str(tmp_path / "cache")}
-    surroundings |= {"http_proxy": f"http://{LOGIN}@127.0.0.1:{proxy[0]}", "no_proxy": "", "KERAS_HOME": str(tmp_path / "home" / ".keras")}
+    surroundings |= {
+        "http_proxy": f"http://{LOGIN}@127.0.0.1:{proxy[0]}",
+        "no_proxy": "",
+        "KERAS_HOME": str(tmp_path / "home" / ".keras"),
+    }
 
     def check(function):
-        arguments = ("parity", "jax", "tensorflow", "--model", f"model.py:{function}", "--threads", "1", "--json", "found.json")
+        arguments = (
+            "parity",
+            "jax",
+            "tensorflow",
+            "--model",
+            f"model.py:{function}",
+            "--threads",
+            "1",
+            "--json",
+            "found.json",
+        )
         done = project.run(*arguments, **surroundings)
         return done, json.loads((project.root / "found.json").read_text())
 
@@ -86,7 +100,9 @@ def test_one_download_serves_all_workers_and_the_next_check_too(user, proxy, tmp
     assert list((tmp_path / "home").iterdir()) == [], "nothing is written among the user's own"
 
 
-def test_what_the_user_has_downloaded_is_used_and_what_the_user_has_configured_is_not(user, proxy, tmp_path):
+def test_what_the_user_has_downloaded_is_used_and_what_the_user_has_configured_is_not(
+    user, proxy, tmp_path
+):
     mine = tmp_path / "home" / ".keras"
     (mine / "models").mkdir(parents=True)
     (mine / "models" / "weights.txt").write_text("3.0")

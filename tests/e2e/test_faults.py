@@ -19,7 +19,11 @@ ONE = ("--dataset", "digits", "--epochs", "1")
 
 def workers(process):
     """The worker processes of a running harness."""
-    return [child for child in psutil.Process(process.pid).children(recursive=True) if "harness.worker" in " ".join(child.cmdline())]
+    return [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "harness.worker" in " ".join(child.cmdline())
+    ]
 
 
 def read_until(process, pattern):
@@ -44,9 +48,14 @@ def test_a_missing_environment_is_a_row_and_the_other_backends_still_run(project
     done = project.run("train", "torch", "jax", *ONE)
     assert done.returncode == 1
     torch, jax = project.records()
-    assert (torch["status"], torch["reason"]) == ("failed", "train-torch: environment missing. Run: nox -s train-torch")
+    assert (torch["status"], torch["reason"]) == (
+        "failed",
+        "train-torch: environment missing. Run: nox -s train-torch",
+    )
     assert jax["status"] == "ok"
-    assert "train-torch: environment missing. Run: nox -s train-torch" in project.run("compare").stdout
+    assert (
+        "train-torch: environment missing. Run: nox -s train-torch" in project.run("compare").stdout
+    )
 
 
 def test_a_broken_environment_says_how_to_build_it_anew(project):
@@ -74,14 +83,17 @@ def test_a_python_that_is_no_program_says_so(project):
 
 
 def test_a_killed_worker_is_a_failed_record_and_the_next_seed_still_runs(project):
-    with project.start("train", "jax", "--dataset", "digits", "--epochs", "20", "--seed", "0", "--seed", "1") as harness:
+    with project.start(
+        "train", "jax", "--dataset", "digits", "--epochs", "20", "--seed", "0", "--seed", "1"
+    ) as harness:
         read_until(harness, "epoch 1/20")
         workers(harness)[0].kill()
         harness.stdout.read()
     assert harness.returncode == 1
     killed, fine = project.records()
     assert re.match(
-        r"killed by SIGKILL, from outside or by a system out of memory; last heard of: after epoch \d+ of 20$", killed["reason"]
+        r"killed by SIGKILL, from outside or by a system out of memory; last heard of: after epoch \d+ of 20$",
+        killed["reason"],
     )
     assert (fine["status"], fine["request"]["seed"]) == ("ok", 1)
 
@@ -108,11 +120,15 @@ def test_a_worker_out_of_memory_says_so(project):
     project.wrap("train-torch", f'exec "$REAL" -c "{limited}" "$@"')
     assert project.run("train", "torch", *ONE).returncode == 1
     (record,) = project.records()
-    assert record["reason"].startswith("out of memory; last heard of: "), record["reason"] + record["log_tail"]
+    assert record["reason"].startswith("out of memory; last heard of: "), (
+        record["reason"] + record["log_tail"]
+    )
 
 
 def test_rubbish_on_stdout_harms_nothing(project):
-    project.wrap("train-jax", 'echo \'{"epoch": "rubbish"\'\nhead -c 100000 /dev/urandom\nexec "$REAL" "$@"')
+    project.wrap(
+        "train-jax", 'echo \'{"epoch": "rubbish"\'\nhead -c 100000 /dev/urandom\nexec "$REAL" "$@"'
+    )
     assert project.run("train", "jax", *ONE).returncode == 0
     assert project.records()[0]["status"] == "ok"
 
@@ -121,17 +137,29 @@ def test_exit_status_0_without_a_result_is_a_failure(project):
     project.wrap("train-jax", "echo all is well\nexit 0")
     assert project.run("train", "jax", *ONE).returncode == 1
     (record,) = project.records()
-    assert record["reason"] == "ended without a result, exit status 0; last heard of: starting; all is well"
+    assert (
+        record["reason"]
+        == "ended without a result, exit status 0; last heard of: starting; all is well"
+    )
 
 
 def test_a_loss_that_becomes_nan_is_recorded_as_diverged_and_not_as_a_number(project):
     file = project.root / "backends.toml"
-    file.write_text(file.read_text().replace('{ name = "rmsprop" }', '{ name = "sgd", learning_rate = 1e30 }'))
+    file.write_text(
+        file.read_text().replace('{ name = "rmsprop" }', '{ name = "sgd", learning_rate = 1e30 }')
+    )
     done = project.run("train", "jax", *ONE)
     assert done.returncode == 1
     (record,) = project.records()
-    assert (record["status"], record["reason"]) == ("diverged", "diverged: the loss became nan in epoch 1 of 1")
-    assert (record["measured"]["test_accuracy"], record["measured"]["test_loss"], record["measured"]["epochs"]) == (None, None, [])
+    assert (record["status"], record["reason"]) == (
+        "diverged",
+        "diverged: the loss became nan in epoch 1 of 1",
+    )
+    assert (
+        record["measured"]["test_accuracy"],
+        record["measured"]["test_loss"],
+        record["measured"]["epochs"],
+    ) == (None, None, [])
     assert "nan" not in (project.results / "results.csv").read_text().replace("became nan", "")
 
 
@@ -139,7 +167,10 @@ def test_a_gpu_that_is_not_there_is_an_error_and_never_a_silent_cpu_run(project)
     done = project.run("train", "jax", *ONE, "--device", "gpu", CUDA_VISIBLE_DEVICES="-1")
     assert done.returncode == 1
     (record,) = project.records()
-    assert record["reason"] == "device gpu: jax computes on cpu. `harness doctor` says why; --device cpu runs there"
+    assert (
+        record["reason"]
+        == "device gpu: jax computes on cpu. `harness doctor` says why; --device cpu runs there"
+    )
     assert record["measured"] is None
 
 
@@ -159,7 +190,9 @@ def test_an_interrupt_ends_the_children_and_keeps_what_is_finished(project, sent
 
 
 def test_a_harness_killed_in_the_middle_leaves_no_torn_record_and_no_worker(project):
-    with project.start("train", "jax", "--dataset", "digits", "--epochs", "50", "--seed", "0") as harness:
+    with project.start(
+        "train", "jax", "--dataset", "digits", "--epochs", "50", "--seed", "0"
+    ) as harness:
         read_until(harness, "epoch 1/50")
         worker = workers(harness)[0]
         worker.suspend()  # it cannot end by itself
@@ -171,16 +204,24 @@ def test_a_harness_killed_in_the_middle_leaves_no_torn_record_and_no_worker(proj
 
 
 def test_two_harnesses_at_once_on_one_results_folder_keep_every_record(project):
-    with project.start("train", "jax", *ONE, "--seed", "0") as one, project.start("train", "jax", *ONE, "--seed", "1") as two:
+    with (
+        project.start("train", "jax", *ONE, "--seed", "0") as one,
+        project.start("train", "jax", *ONE, "--seed", "1") as two,
+    ):
         said = one.stdout.read() + two.stdout.read()
     assert (one.returncode, two.returncode) == (0, 0), said
     assert {record["request"]["seed"] for record in project.records()} == {0, 1}
     assert len((project.results / "results.csv").read_text().splitlines()) == 3
 
 
-def test_more_threads_than_cores_are_refused_and_not_filed_under_a_number_that_was_not_kept(project):
+def test_more_threads_than_cores_are_refused_and_not_filed_under_a_number_that_was_not_kept(
+    project,
+):
     assert project.run("train", "jax", *ONE, "--threads", "4096").returncode == 1
-    assert re.match(r"threads 4096: expected at most \d+, the cores that this process may use$", project.records()[0]["reason"])
+    assert re.match(
+        r"threads 4096: expected at most \d+, the cores that this process may use$",
+        project.records()[0]["reason"],
+    )
 
 
 def test_results_that_cannot_be_written_are_refused_before_a_run_starts(project):
@@ -238,7 +279,9 @@ def test_a_dataset_file_with_other_content_stops_everything_before_a_run(project
     for name in ("auto", "mnist"):
         done = project.run("train", "jax", "--dataset", name, HARNESS_DATA_DIR=str(tmp_path))
         assert done.returncode == 2
-        assert done.stderr.startswith(f"{tmp_path}/mnist.npz: expected a whole .npz of plain arrays; received a file that cannot be read")
+        assert done.stderr.startswith(
+            f"{tmp_path}/mnist.npz: expected a whole .npz of plain arrays; received a file that cannot be read"
+        )
         assert "Traceback" not in done.stderr
     assert project.records() == []
 
@@ -246,7 +289,10 @@ def test_a_dataset_file_with_other_content_stops_everything_before_a_run(project
 def test_compare_without_any_record_says_what_to_type(project):
     done = project.run("compare")
     assert done.returncode == 2
-    assert done.stderr.strip() == f"{project.results}: no record to compare. Run: nox, or harness train"
+    assert (
+        done.stderr.strip()
+        == f"{project.results}: no record to compare. Run: nox, or harness train"
+    )
 
 
 def test_the_version_is_that_of_the_package(project):

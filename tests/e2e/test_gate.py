@@ -10,8 +10,8 @@ from tests.e2e.conftest import ROOT
 # Turns must be long beside what a kernel does by itself, a tenth of a second here and there, or no block is valid: hence 192 units.
 SLOWED = '''"""The network from scratch, each epoch longer by a share of itself."""
 import time
-from harness.worker.naive import numpy as plain
-from harness.worker.naive.numpy import build, place, predict, export, slots, resume, wait, facts
+from harness.worker.arms.naive import numpy as plain
+from harness.worker.arms.naive.numpy import build, place, predict, export, slots, resume, wait, facts
 
 
 def epoch(state, data):
@@ -29,14 +29,25 @@ MEASURE = ("bench", *ARMS, "--generations", "6", "--blocks", "1", "--dataset", "
 @pytest.fixture
 def measured(project, tmp_path):
     """A project whose base was measured; and a function that makes its other arm slower by a share, in its own copy of the code."""
-    shutil.copytree(ROOT / "harness", tmp_path / "copy" / "harness", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "harness",
+        tmp_path / "copy" / "harness",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     whole = (project.root / "backends.toml").read_text()
-    whole = whole.replace('{ name = "hidden", units = 512, activation = "relu" }', '{ name = "hidden", units = 192, activation = "relu" }')
-    whole = whole.replace("[backends.numpy.arms]\n", '[backends.numpy.arms]\nother = { module = "slowed" }\n')
+    whole = whole.replace(
+        '{ name = "hidden", units = 512, activation = "relu" }',
+        '{ name = "hidden", units = 192, activation = "relu" }',
+    )
+    whole = whole.replace(
+        "[backends.numpy.arms]\n", '[backends.numpy.arms]\nother = { module = "slowed" }\n'
+    )
     (project.root / "backends.toml").write_text(whole)
 
     def run(*arguments, share):
-        (tmp_path / "copy" / "harness" / "worker" / "slowed.py").write_text(SLOWED.replace("SHARE", repr(share)))
+        (tmp_path / "copy" / "harness" / "worker" / "arms" / "slowed.py").write_text(
+            SLOWED.replace("SHARE", repr(share))
+        )
         return project.run(*arguments, PYTHONPATH=str(tmp_path / "copy"))
 
     assert run(*MEASURE, "--results", "base", share=0.0).returncode in (0, 3)
@@ -55,6 +66,8 @@ def test_an_arm_made_slower_is_measured_again_and_fails_the_gate(measured, proje
     assert slower.returncode == 1, slower.stdout + slower.stderr
     assert "numpy/other: may have regressed; measured again, in fresh blocks" in slower.stdout
     assert len(list((project.results / "confirm" / "bench").iterdir())) == 1, "a session of its own"
-    assert len(list((project.results / "bench").iterdir())) == 1, "and none that the next gate would take for a head"
+    assert len(list((project.results / "bench").iterdir())) == 1, (
+        "and none that the next gate would take for a head"
+    )
     assert alone.returncode == 3, "unconfirmed, nothing is called a regression"
     assert "numpy/other" in summary.read_text()

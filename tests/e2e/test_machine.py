@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import psutil
 import pytest
 
-from harness.inputs import datasets
+from harness.spec.data import mnist
 from tests.e2e.conftest import ROOT
 from tests.e2e.test_bench import n_blocks, small, until, workers  # noqa: F401 - small is a fixture
 
@@ -31,9 +31,14 @@ def test_trainings_that_are_started_at_once_follow_one_another(small):  # noqa: 
     assert [process.returncode for process in several] == [0, 0, 0], said
     spans = sorted(map(span, small.records()))
     assert len(spans) == 6
-    slack = timedelta(seconds=0.1)  # starts are by the clock of the day, which may be slewed, and durations by another one
+    slack = timedelta(
+        seconds=0.1
+    )  # starts are by the clock of the day, which may be slewed, and durations by another one
     assert all(earlier[1] <= later[0] + slack for earlier, later in itertools.pairwise(spans))
-    assert sum("waiting: this machine is measured on: harness train, process" in each for each in said) == 2
+    assert (
+        sum("waiting: this machine is measured on: harness train, process" in each for each in said)
+        == 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,18 +51,33 @@ def test_trainings_that_are_started_at_once_follow_one_another(small):  # noqa: 
     ],
     ids=lambda arguments: " ".join(arguments[:2]),
 )
-def test_beside_a_session_a_verb_that_measures_is_refused_or_waits_until_the_session_has_ended(small, arguments):  # noqa: F811
-    session = small.start("bench", "--arms", "numpy/naive", "--generations", "50", "--dataset", "digits", "--blocks", "2")
+def test_beside_a_session_a_verb_is_refused_or_waits_for_its_end(small, arguments):  # noqa: F811
+    session = small.start(
+        "bench",
+        "--arms",
+        "numpy/naive",
+        "--generations",
+        "50",
+        "--dataset",
+        "digits",
+        "--blocks",
+        "2",
+    )
     try:
         until(lambda: n_blocks(small) >= 1)
         began = time.monotonic()
         refused = small.run(*arguments, "--no-wait", "--results", str(small.root / "other"))
         assert refused.returncode == 2
-        assert f"this machine is measured on: harness bench, process {session.pid}, since" in refused.stderr
+        assert (
+            f"this machine is measured on: harness bench, process {session.pid}, since"
+            in refused.stderr
+        )
         assert "Traceback" not in refused.stderr
         assert time.monotonic() - began < 10
         second = small.start(*arguments, "--results", str(small.root / "other"))
-        assert "waiting: this machine is measured on: harness bench" in next(line for line in second.stdout if "waiting" in line)
+        assert "waiting: this machine is measured on: harness bench" in next(
+            line for line in second.stdout if "waiting" in line
+        )
         assert not workers(second)
     finally:
         session.send_signal(signal.SIGINT)
@@ -80,7 +100,9 @@ with scratch(Path(sys.argv[1])) as folder:
 
 def kill_while_it_prepares(folder):
     """Kill a process that has written half of what it prepares in a folder of the cache."""
-    process = subprocess.Popen([sys.executable, "-c", WRITING, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITING, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "half\n"
     process.kill()
     process.communicate()
@@ -90,7 +112,7 @@ def test_what_twenty_killed_runs_have_left_is_gone_after_one_normal_start(small,
     temporary, cache = tmp_path / "tmp", tmp_path / "cache"
     elsewhere = temporary / "harness-abcdefgh"  # of an older version, or of anybody
     elsewhere.mkdir(parents=True)
-    datasets.prepare("digits")
+    mnist.prepare("digits")
     shutil.copytree(os.environ["HARNESS_CACHE_DIR"], cache)
     variables = {"TMPDIR": str(temporary), "HARNESS_CACHE_DIR": str(cache)}
 
@@ -101,7 +123,10 @@ def test_what_twenty_killed_runs_have_left_is_gone_after_one_normal_start(small,
     for number in range(20):
         shutil.rmtree(cache / "draws", ignore_errors=True)
         process = subprocess.Popen(
-            small.command("train", "numpy", *ONE), cwd=small.root, env=os.environ | variables, stdout=subprocess.DEVNULL
+            small.command("train", "numpy", *ONE),
+            cwd=small.root,
+            env=os.environ | variables,
+            stdout=subprocess.DEVNULL,
         )
         until(lambda: workers(process) or process.poll() is not None)  # noqa: B023
         time.sleep(0.05 * (number % 8))

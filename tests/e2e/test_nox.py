@@ -11,9 +11,24 @@ from tests.e2e.conftest import ENVIRONMENTS, ROOT, link_environment
 
 
 def nox(*arguments, envdir=ENVIRONMENTS, **variables):
-    command = [sys.executable, "-m", "nox", "--no-install", *(["--envdir", str(envdir)] if envdir else []), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "nox",
+        "--no-install",
+        *(["--envdir", str(envdir)] if envdir else []),
+        *arguments,
+    ]
     surroundings = os.environ | variables
-    return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("by_option", [True, False])
@@ -23,7 +38,9 @@ def test_environments_lie_where_nox_is_told_to_make_them(tmp_path, by_option):
         link_environment(environment, elsewhere / environment)
         python = elsewhere / environment / "bin" / "python"
         python.rename(python.with_name("python3"))
-        python.write_text(f'#!/bin/sh\necho {environment} >> "{tmp_path}/used.txt"\nexec "{python.with_name("python3")}" "$@"\n')
+        python.write_text(
+            f'#!/bin/sh\necho {environment} >> "{tmp_path}/used.txt"\nexec "{python.with_name("python3")}" "$@"\n'
+        )
         python.chmod(0o755)
     arguments = (
         "-s",
@@ -54,7 +71,11 @@ def test_arguments_after_the_dashes_reach_the_session_and_not_the_environments_i
 
 def test_the_menu_lists_a_train_session_for_each_backend_with_what_it_does():
     said = nox("-l").stdout
-    for backend, session in (("tensorflow", "train-tf"), ("jax", "train-jax"), ("torch", "train-torch")):
+    for backend, session in (
+        ("tensorflow", "train-tf"),
+        ("jax", "train-jax"),
+        ("torch", "train-torch"),
+    ):
         assert f"* {session} -> Train the spec under {backend}" in said
 
 
@@ -66,7 +87,9 @@ def test_plain_nox_trains_under_each_backend_and_ends_with_parity_and_one_table(
 def test_the_last_session_prints_the_table_of_the_results_that_it_is_given():
     done = nox("-s", "answer", "--", "--arm", "keras", "--results", "results/reference")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "every arm that can be checked has its verdict" in done.stdout, "records of another machine or version are left as they are"
+    assert "every arm that can be checked has its verdict" in done.stdout, (
+        "records of another machine or version are left as they are"
+    )
     assert "torch/keras" in done.stdout
 
 
@@ -97,7 +120,19 @@ def test_an_arm_that_no_backend_has_is_still_refused_in_every_session(tmp_path):
 
 
 def test_a_train_session_alone_prints_its_rows_then_one_table_and_which_backend_it_says(tmp_path):
-    done = nox("-s", "train-jax", "--", "--arm", "keras", "--epochs", "2", "--dataset", "digits", "--results", str(tmp_path))
+    done = nox(
+        "-s",
+        "train-jax",
+        "--",
+        "--arm",
+        "keras",
+        "--epochs",
+        "2",
+        "--dataset",
+        "digits",
+        "--results",
+        str(tmp_path),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("jax/keras, seed 0: test accuracy") == 1
     rows, _, table = done.stdout.partition("epoch s")
@@ -109,7 +144,17 @@ def test_a_train_session_alone_prints_its_rows_then_one_table_and_which_backend_
 
 
 def test_a_train_session_that_fails_still_ends_with_the_answer(tmp_path):
-    done = nox("-s", "train-jax", "--", "--arm", "keras", "--time-limit", "0.01", "--results", str(tmp_path))
+    done = nox(
+        "-s",
+        "train-jax",
+        "--",
+        "--arm",
+        "keras",
+        "--time-limit",
+        "0.01",
+        "--results",
+        str(tmp_path),
+    )
     assert done.returncode != 0
     assert "No epoch time is known yet" in done.stdout
 

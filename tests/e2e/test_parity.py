@@ -13,7 +13,9 @@ from tests.e2e.conftest import BACKENDS, ENVIRONMENTS, ROOT
 
 QUICK = ("--point", "init", "--point", "adversarial")
 ARMS = ("--arm", "keras", "--arm", "naive", "--arm", "native")
-NAMES = [f"{backend}/{arm}" for backend in BACKENDS for arm in ("keras", "naive", "native")] + ["numpy/naive"]
+NAMES = [f"{backend}/{arm}" for backend in BACKENDS for arm in ("keras", "naive", "native")] + [
+    "numpy/naive"
+]
 
 
 def record_of(project) -> Parity:
@@ -44,7 +46,9 @@ def test_every_arm_of_every_backend_agrees_with_the_referee(checked):
         assert arm.verdict == "agrees", arm
         assert arm.margin >= 3, arm.tightest
         assert arm.n_compared > 5 * 407_050
-    assert re.search(r"tensorflow/keras 2\d\.\d+, jax/keras 16\.1181, torch/keras 16\.1181", found.documented[0])
+    assert re.search(
+        r"tensorflow/keras 2\d\.\d+, jax/keras 16\.1181, torch/keras 16\.1181", found.documented[0]
+    )
 
 
 def test_the_noise_of_each_real_backend_is_in_the_record(checked):
@@ -52,12 +56,17 @@ def test_the_noise_of_each_real_backend_is_in_the_record(checked):
     for arm in found.arms:
         noise = found.twins[arm.name]
         assert 0 < noise["gradient/hidden/kernel relative"] < 5e-6, arm.name
-        assert noise["gradient/hidden/kernel relative"] <= found.floors["gradient/hidden/kernel relative"]
+        assert (
+            noise["gradient/hidden/kernel relative"]
+            <= found.floors["gradient/hidden/kernel relative"]
+        )
 
 
 def test_json_and_junit_hold_the_same_verdicts(checked):
     project, _ = checked
-    assert Parity.model_validate_json((project.root / "parity.json").read_bytes()) == record_of(project)
+    assert Parity.model_validate_json((project.root / "parity.json").read_bytes()) == record_of(
+        project
+    )
     suite = junit_of(project)
     assert [case.get("name") for case in suite] == NAMES
     assert suite.get("failures") == suite.get("errors") == "0"
@@ -68,7 +77,9 @@ def parity_in_the_table(project):
     return [row["parity"] for table in shown["tables"] for row in table["rows"]]
 
 
-def test_a_part_of_the_gate_is_no_verdict_its_quick_form_is_one_and_a_departure_stays(small, copy_of_harness):
+def test_a_part_of_the_gate_is_no_verdict_its_quick_form_is_one_and_a_departure_stays(
+    small, copy_of_harness
+):
     """Two points say nothing of an arm; `--quick --missing` looks at what has trained; a part clears no departure elsewhere."""
     small.run("train", "numpy", "--arm", "naive", "--epochs", "1", "--dataset", "digits")
     part = ("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", "init")
@@ -82,10 +93,15 @@ def test_a_part_of_the_gate_is_no_verdict_its_quick_form_is_one_and_a_departure_
     n_records = len(list((small.results / "parity").glob("*.json")))
     assert "has its verdict" in small.run("parity", "--quick", "--missing").stdout
     assert len(list((small.results / "parity").glob("*.json"))) == n_records
-    planted = copy_of_harness / "harness" / "worker" / "naive" / "numpy.py"
+    planted = copy_of_harness / "harness" / "worker" / "arms" / "naive" / "numpy.py"
     text = planted.read_text()
     assert text.count("for batch in range(generator.num_batches):") == 1
-    planted.write_text(text.replace("for batch in range(generator.num_batches):", "for batch in range(min(generator.num_batches, 200)):"))
+    planted.write_text(
+        text.replace(
+            "for batch in range(generator.num_batches):",
+            "for batch in range(min(generator.num_batches, 200)):",
+        )
+    )
     whole = ("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", "epoch")
     departed = small.run(*whole, PYTHONPATH=str(copy_of_harness))
     assert departed.returncode == 1, departed.stdout + departed.stderr
@@ -105,7 +121,11 @@ def test_the_table_and_the_csv_say_nothing_of_an_arm_of_which_a_part_was_checked
 @pytest.fixture
 def copy_of_harness(tmp_path):
     """A copy of the package, in which a defect can be planted: the workers run what lies beside the command."""
-    shutil.copytree(ROOT / "harness", tmp_path / "copy" / "harness", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "harness",
+        tmp_path / "copy" / "harness",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     return tmp_path / "copy"
 
 
@@ -132,9 +152,33 @@ APPLY = """
 """
 DEFECTS = {
     # name: (backend, arm, spec, file, text there, what takes its place, quantity that must be found to depart)
-    "epsilon": ("torch", "keras", "mnist-mlp", INTO_KERAS, RETURN, "    model.optimizer.epsilon = 1e-8\n" + RETURN, "update/"),
-    "rho": ("jax", "keras", "mnist-mlp", INTO_KERAS, RETURN, "    model.optimizer.rho = 0.9001\n" + RETURN, "slot/"),
-    "learning rate off by 1e-5": ("jax", "keras", "mnist-mlp", INTO_KERAS, RETURN, UPDATE.format("rate * 1.00001") + RETURN, "update/"),
+    "epsilon": (
+        "torch",
+        "keras",
+        "mnist-mlp",
+        INTO_KERAS,
+        RETURN,
+        "    model.optimizer.epsilon = 1e-8\n" + RETURN,
+        "update/",
+    ),
+    "rho": (
+        "jax",
+        "keras",
+        "mnist-mlp",
+        INTO_KERAS,
+        RETURN,
+        "    model.optimizer.rho = 0.9001\n" + RETURN,
+        "slot/",
+    ),
+    "learning rate off by 1e-5": (
+        "jax",
+        "keras",
+        "mnist-mlp",
+        INTO_KERAS,
+        RETURN,
+        UPDATE.format("rate * 1.00001") + RETURN,
+        "update/",
+    ),
     "loss without its clip": (
         "jax",
         "keras",
@@ -156,7 +200,8 @@ DEFECTS = {
     ),
     "bfloat16 inputs": (
         *("tensorflow", "keras", "mnist-mlp-logits", INTO_KERAS, RETURN),
-        CALL.format("forward(keras.ops.cast(keras.ops.cast(inputs, 'bfloat16'), 'float32'))") + RETURN,
+        CALL.format("forward(keras.ops.cast(keras.ops.cast(inputs, 'bfloat16'), 'float32'))")
+        + RETURN,
         "hidden/a",
     ),
     "a bias that is not trained": (
@@ -168,12 +213,20 @@ DEFECTS = {
         "jax",
         "naive",
         "mnist-mlp",
-        "worker/naive/jax.py",
+        "worker/arms/naive/jax.py",
         "jnp.matmul(inputs, W) + b",
         "jnp.matmul(inputs, W)",
         "output/a",
     ),
-    "a sum for a mean": ("torch", "naive", "mnist-mlp", "worker/naive/torch.py", "loss_form).mean()", "loss_form).sum()", "loss"),
+    "a sum for a mean": (
+        "torch",
+        "naive",
+        "mnist-mlp",
+        "worker/arms/naive/torch.py",
+        "loss_form).mean()",
+        "loss_form).sum()",
+        "loss",
+    ),
     "a slot one step stale": (
         *("tensorflow", "native", "mnist-mlp", "worker/optimizers.py"),
         "    square = square * settings.rho + gradient * gradient * (1 - settings.rho)\n"
@@ -197,14 +250,14 @@ LATE = {
     # name: (backend, arm, file, text there, what takes its place, update at which it departs first)
     "a rate that changes between updates 300 and 466": (
         *("jax", "keras", INTO_KERAS, RETURN),
-        UPDATE.format("rate * (1 + 0.1 * keras.ops.cast((count >= 300) & (count < 466), 'float32'))").replace(
-            "    rule", "    count = model.optimizer.iterations\n    rule"
-        )
+        UPDATE.format(
+            "rate * (1 + 0.1 * keras.ops.cast((count >= 300) & (count < 466), 'float32'))"
+        ).replace("    rule", "    count = model.optimizer.iterations\n    rule")
         + RETURN,
         301,
     ),
     "batch 299 fed again in place of batch 300": (
-        *("numpy", "naive", "worker/naive/batches.py"),
+        *("numpy", "naive", "worker/arms/naive/batches.py"),
         "        batch = slice(self.index, self.index + self.batch_size)\n",
         "        begin = self.index - (self.index == 300 * self.batch_size) * self.batch_size\n"
         "        batch = slice(begin, begin + self.batch_size)\n",
@@ -214,17 +267,34 @@ LATE = {
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_a_defect_between_two_states_is_caught_and_its_update_is_named(small, copy_of_harness, name):
+def test_a_defect_between_two_states_is_caught_and_its_update_is_named(
+    small, copy_of_harness, name
+):
     backend, arm, file, old, new, update = LATE[name]
     planted = copy_of_harness / "harness" / file
     text = planted.read_text()
     assert text.count(old) == 1
     planted.write_text(text.replace(old, new))
-    done = small.run("parity", backend, "--arm", arm, "--point", "init", "--point", "epoch", PYTHONPATH=str(copy_of_harness))
+    done = small.run(
+        "parity",
+        backend,
+        "--arm",
+        arm,
+        "--point",
+        "init",
+        "--point",
+        "epoch",
+        PYTHONPATH=str(copy_of_harness),
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     (verdict,) = record_of(small).arms
-    assert {departure.program for departure in verdict.departures} == {"epoch"}, "each update from a given state is right"
-    assert f"it agrees as far as update {update - 1}, and departs as far as update {update}" in done.stdout
+    assert {departure.program for departure in verdict.departures} == {"epoch"}, (
+        "each update from a given state is right"
+    )
+    assert (
+        f"it agrees as far as update {update - 1}, and departs as far as update {update}"
+        in done.stdout
+    )
 
 
 @pytest.mark.parametrize("name", DEFECTS)
@@ -234,7 +304,17 @@ def test_a_defect_in_a_real_backend_is_caught_where_it_is(project, copy_of_harne
     text = planted.read_text()
     assert text.count(old) == 1
     planted.write_text(text.replace(old, new))
-    done = project.run("parity", backend, "--arm", arm, "--spec", spec, "--point", "adversarial", PYTHONPATH=str(copy_of_harness))
+    done = project.run(
+        "parity",
+        backend,
+        "--arm",
+        arm,
+        "--spec",
+        spec,
+        "--point",
+        "adversarial",
+        PYTHONPATH=str(copy_of_harness),
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     (verdict,) = record_of(project).arms
     assert verdict.verdict == "departs", verdict
@@ -243,7 +323,9 @@ def test_a_defect_in_a_real_backend_is_caught_where_it_is(project, copy_of_harne
 
 
 def test_the_copy_without_a_defect_agrees(project, copy_of_harness):
-    done = project.run("parity", "jax", "--arm", "naive", "--point", "adversarial", PYTHONPATH=str(copy_of_harness))
+    done = project.run(
+        "parity", "jax", "--arm", "naive", "--point", "adversarial", PYTHONPATH=str(copy_of_harness)
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -253,7 +335,16 @@ def test_a_referee_that_is_wrong_itself_is_suspected_and_not_two_backends(projec
     right = "_rounded(optimizer.rho) * slots[0] + _rounded(1 - optimizer.rho) * gradient**2"
     assert text.count(right) == 1
     planted.write_text(text.replace(right, "0.91 * slots[0] + 0.09 * gradient**2"))
-    done = project.run("parity", "jax", "numpy", "--arm", "naive", "--point", "adversarial", PYTHONPATH=str(copy_of_harness))
+    done = project.run(
+        "parity",
+        "jax",
+        "numpy",
+        "--arm",
+        "naive",
+        "--point",
+        "adversarial",
+        PYTHONPATH=str(copy_of_harness),
+    )
     assert done.returncode == 1
     assert record_of(project).verdict == "oracle suspect"
     assert "suspect the referee" in done.stdout
@@ -261,7 +352,9 @@ def test_a_referee_that_is_wrong_itself_is_suspected_and_not_two_backends(projec
 
 def test_a_worker_that_dies_midway_is_a_failure_of_its_arms_and_of_no_other(project):
     project.wrap("train-numpy", 'case "$3" in *job.json) kill -9 $$;; esac; exec "$REAL" "$@"')
-    done = project.run("parity", "jax", "numpy", "--arm", "naive", "--point", "init", "--junit", "parity.xml")
+    done = project.run(
+        "parity", "jax", "numpy", "--arm", "naive", "--point", "init", "--junit", "parity.xml"
+    )
     assert done.returncode == 1
     verdicts = {arm.name: arm for arm in record_of(project).arms}
     assert verdicts["jax/naive"].verdict == "agrees"
@@ -272,7 +365,11 @@ def test_a_worker_that_dies_midway_is_a_failure_of_its_arms_and_of_no_other(proj
 
 def test_a_backend_that_labels_itself_falsely_is_refused(project):
     """An environment whose Keras computes with another backend than its name says."""
-    project.wrap("train-tf", 'export KERAS_BACKEND=jax; exec "$REAL" "$@"', real=ENVIRONMENTS / "train-jax" / "bin" / "python")
+    project.wrap(
+        "train-tf",
+        'export KERAS_BACKEND=jax; exec "$REAL" "$@"',
+        real=ENVIRONMENTS / "train-jax" / "bin" / "python",
+    )
     done = project.run("parity", "tensorflow", "--arm", "keras", "--point", "init")
     assert done.returncode == 1
     (verdict,) = record_of(project).arms
@@ -293,8 +390,14 @@ def test_a_missing_environment_is_a_failure_with_what_to_type(project):
         (("--point", "resinc-10"), "--point: expected one of"),
         (("--point", "resync-2346"), "--point: expected one of"),
         (("--spec", "mnist-naive", "--point", "resync-2345"), "resync-4690"),  # its ten epochs
-        (("--arm", "native-idiomatic", "--point", "adversarial"), "Add --point init, or leave out the arm"),
-        (("--quick", "--point", "init"), "--quick: it chooses the points itself. Leave out --point"),
+        (
+            ("--arm", "native-idiomatic", "--point", "adversarial"),
+            "Add --point init, or leave out the arm",
+        ),
+        (
+            ("--quick", "--point", "init"),
+            "--quick: it chooses the points itself. Leave out --point",
+        ),
         (("--quick", "--full"), "--quick: it chooses the points itself. Leave out --full"),
         (("--missing",), "harness parity --quick --missing"),
         (("jax", "--quick", "--missing"), "Leave out the names of backends"),
@@ -333,7 +436,9 @@ def test_what_must_not_matter_is_no_departure_on_a_real_backend(project, name):
 def test_the_same_check_again_finds_the_same_to_the_bit(project):
     found = []
     for results in ("one", "two"):
-        done = project.run("parity", "jax", "--arm", "naive", "--point", "adversarial", "--results", results)
+        done = project.run(
+            "parity", "jax", "--arm", "naive", "--point", "adversarial", "--results", results
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         (file,) = (project.root / results / "parity").glob("*.json")
         found.append(Parity.model_validate_json(file.read_bytes()))
@@ -344,13 +449,33 @@ def test_the_same_check_again_finds_the_same_to_the_bit(project):
 
 def test_trainings_left_to_themselves_are_compared_as_weights_and_as_functions(project):
     done = project.run(
-        *("parity", "jax", "numpy", "--arm", "naive", "--point", "init", "--full", "--seed", "0", "--seed", "1", "--dataset", "digits"),
+        *(
+            "parity",
+            "jax",
+            "numpy",
+            "--arm",
+            "naive",
+            "--point",
+            "init",
+            "--full",
+            "--seed",
+            "0",
+            "--seed",
+            "1",
+            "--dataset",
+            "digits",
+        ),
         *("--markdown", "parity.md"),
     )
     found = record_of(project)
     assert done.returncode == (0 if found.verdict == "agrees" else 3), done.stdout + done.stderr
-    assert found.verdict in ("agrees", "inconclusive")  # two seeds may be too few to show equivalence, and that is no pass
-    assert {(run.name, run.seed) for run in found.free_runs} == {(f"{name}/naive", seed) for name in ("jax", "numpy") for seed in (0, 1)}
+    assert found.verdict in (
+        "agrees",
+        "inconclusive",
+    )  # two seeds may be too few to show equivalence, and that is no pass
+    assert {(run.name, run.seed) for run in found.free_runs} == {
+        (f"{name}/naive", seed) for name in ("jax", "numpy") for seed in (0, 1)
+    }
     for run in found.free_runs:
         assert run.verdict == "agrees"
         assert run.drift["1"] < run.gates["1"] <= 1e-5
@@ -368,15 +493,28 @@ def test_a_training_of_few_large_batches_is_checked_and_trained_to_its_end(small
     whole = file.read_text().replace('[specs.mnist-mlp]\nloss_form = "probs"', shorter)
     file.write_text(whole)
     points = ("--point", "init", "--point", "adversarial", "--point", "epoch")
-    done = small.run("parity", "numpy", "--arm", "naive", *points, "--full", "--seed", "0", "--dataset", "digits")
+    done = small.run(
+        "parity", "numpy", "--arm", "naive", *points, "--full", "--seed", "0", "--dataset", "digits"
+    )
     assert done.returncode in (0, 3), done.stdout + done.stderr
     found = record_of(small)
-    assert done.returncode == {"agrees": 0, "inconclusive": 3}[found.verdict], done.stdout + done.stderr
+    assert done.returncode == {"agrees": 0, "inconclusive": 3}[found.verdict], (
+        done.stdout + done.stderr
+    )
     n_updates = 60_000 // batch_size
     assert list(found.free_runs[0].drift) == ["1", str(n_updates)]
     (arm,) = found.arms
     assert arm.verdict == "agrees"
     assert f"epoch update-{n_updates}" in arm.covers
-    refused = small.run("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", f"resync-{5 * n_updates}")
+    refused = small.run(
+        "parity",
+        "numpy",
+        "--arm",
+        "naive",
+        "--dataset",
+        "digits",
+        "--point",
+        f"resync-{5 * n_updates}",
+    )
     assert refused.returncode == 2
     assert f"resync-{2 * n_updates}" in refused.stderr, "two epochs, as the spec says"

@@ -17,8 +17,15 @@ from tests.e2e.conftest import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODEL = Path(__file__).parent / "models" / "two_inputs.py"
 IN_CI = ("nox -s tests", "nox -s parity")
-SMALL = {r"^arms = \[.*?\]": 'arms = ["keras"]', r"^epochs = 5": "epochs = 2", r"^generations = \d+": "generations = 1"}
-SMALL |= {r"^blocks = \d+": "blocks = 1", r"^\[backends\.numpy\](.|\n)*": ""}  # NumPy has no arm "keras"
+SMALL = {
+    r"^arms = \[.*?\]": 'arms = ["keras"]',
+    r"^epochs = 5": "epochs = 2",
+    r"^generations = \d+": "generations = 1",
+}
+SMALL |= {
+    r"^blocks = \d+": "blocks = 1",
+    r"^\[backends\.numpy\](.|\n)*": "",
+}  # NumPy has no arm "keras"
 
 
 def blocks(language):
@@ -27,7 +34,9 @@ def blocks(language):
 
 def commands():
     """Every command of the console blocks once, in their order, without the remark behind it."""
-    lines = [line.split("  #")[0].strip() for block in blocks("console") for line in block.splitlines()]
+    lines = [
+        line.split("  #")[0].strip() for block in blocks("console") for line in block.splitlines()
+    ]
     return tuple(dict.fromkeys(line for line in lines if line))
 
 
@@ -70,6 +79,8 @@ def test_a_command_of_the_readme_does_in_a_fresh_clone_what_it_is_there_for(clon
         check=False,
     )
     said = done.stdout + done.stderr
-    few = re.search(r"-s bench|gate", command) and "exit code 3" in said  # one generation is too few to be sure, and that is said
+    few = (
+        re.search(r"-s bench|gate", command) and "exit code 3" in said
+    )  # one generation is too few to be sure, and that is said
     assert done.returncode == 0 or few, said
     assert "Traceback" not in said

@@ -34,7 +34,12 @@ def results(tmp_path):
 
 
 def writer(results, name, n=1_000_000):
-    return subprocess.Popen([sys.executable, "-c", WRITER, str(results), name, str(n)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(results), name, str(n)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
 
 
 def whole_csv(results):
@@ -72,10 +77,14 @@ def test_two_harnesses_on_one_folder_lose_nothing_and_the_csv_is_whole_at_every_
         while one.poll() is None or two.poll() is None:
             n_seen.append(len(whole_csv(results)))
     assert n_seen == sorted(n_seen), "results.csv lost a row"
-    assert {row["run_id"] for row in whole_csv(results)} == {f"{name}-{number}" for name in ("one", "two") for number in range(40)}
+    assert {row["run_id"] for row in whole_csv(results)} == {
+        f"{name}-{number}" for name in ("one", "two") for number in range(40)
+    }
 
 
-def test_a_record_that_no_longer_fits_on_the_disk_is_kept_elsewhere_and_nothing_half_stays(results, tmp_path):
+def test_a_record_that_no_longer_fits_on_the_disk_is_kept_elsewhere_and_nothing_half_stays(
+    results, tmp_path
+):
     limited = """
 import resource, signal, sys
 from pathlib import Path
@@ -90,7 +99,13 @@ def write(target, content):
 files.write = write
 print(store.add(Path(sys.argv[1]), record()))
 """
-    done = subprocess.run([sys.executable, "-c", limited, str(results)], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", limited, str(results)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
     assert str(results) not in done.stdout
     assert list((results / "runs").iterdir()) == []
     kept = done.stdout.strip()

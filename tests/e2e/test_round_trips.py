@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from harness.inputs import datasets
-from harness.judge.parity.round_trip import round_trips
-from harness.launch.plan import plan
+from harness.engine.plan import plan
+from harness.experiments.parity.round_trip import round_trips
 from harness.records.parity import FORMS
 from harness.spec import config
+from harness.spec.data import mnist
 from tests.e2e.conftest import BACKENDS
 
 AS_ONE = """
@@ -91,13 +91,33 @@ SLOTS = "slot/hidden/kernel/square: 401408 of 401408 elements differ"
 MISSING = "slot/hidden/kernel/square: missing, slot/hidden/bias/square: missing, slot/output/kernel/square: missing"
 SKIPPED = r"warned: Skipping variable loading for optimizer '\w+', because it has {} variables whereas the saved optimizer has {} variables"
 DEFECTS = {  # what a worker does wrong; what is said of the .keras file, and of the .weights.h5; None where it comes back whole
-    "one weight by one ulp": (NUDGE, "departs weight/hidden/kernel: 1 of 401408 elements differ", None),
-    "the spec's learning rate": (RATE, r"departs learning_rate: expected 0\.0005\d*; received 0\.001\d*", None),
+    "one weight by one ulp": (
+        NUDGE,
+        "departs weight/hidden/kernel: 1 of 401408 elements differ",
+        None,
+    ),
+    "the spec's learning rate": (
+        RATE,
+        r"departs learning_rate: expected 0\.0005\d*; received 0\.001\d*",
+        None,
+    ),
     "no optimizer in the file": (FORGET, rf"departs .*{SLOTS}.*; {SKIPPED.format(6, 0)}", None),
-    "another optimizer's slots in the file": (OTHER_OPTIMIZER, "", rf"departs .*{SLOTS}.*; {SKIPPED.format(6, 10)}"),
+    "another optimizer's slots in the file": (
+        OTHER_OPTIMIZER,
+        "",
+        rf"departs .*{SLOTS}.*; {SKIPPED.format(6, 10)}",
+    ),
     "loaded without being compiled": (UNCOMPILED, f"departs {MISSING} and 5 more", ""),
-    "loaded before the optimizer is built": (UNBUILT, "", rf"departs {MISSING} and 4 more; {SKIPPED.format(2, 6)}"),
-    "not loaded at all": (NOTHING_LOADED, "", "departs weight/hidden/kernel: 401408 of 401408 elements differ.* and 8 more"),
+    "loaded before the optimizer is built": (
+        UNBUILT,
+        "",
+        rf"departs {MISSING} and 4 more; {SKIPPED.format(2, 6)}",
+    ),
+    "not loaded at all": (
+        NOTHING_LOADED,
+        "",
+        "departs weight/hidden/kernel: 401408 of 401408 elements differ.* and 8 more",
+    ),
     "files cut short": (CUT_SHORT, "failed .+Error: .+", "failed .+Error: .+"),
 }
 
@@ -105,7 +125,13 @@ DEFECTS = {  # what a worker does wrong; what is said of the .keras file, and of
 def planned(project, spec_name, *backends):
     whole = config.load(project.root / "backends.toml")
     protocol = config.overridden(whole.protocol, epochs=1)
-    return plan(spec_name, whole.specs[spec_name], whole.chosen_backends(backends), protocol, datasets.prepare("digits"))
+    return plan(
+        spec_name,
+        whole.specs[spec_name],
+        whole.chosen_backends(backends),
+        protocol,
+        mnist.prepare("digits"),
+    )
 
 
 def of_jax(project, defect):
@@ -132,37 +158,67 @@ def test_what_each_backend_saves_each_backend_loads_to_the_bit(project, spec_nam
 
 
 def test_the_command_says_it_in_a_line_keeps_it_in_the_record_and_exits_0(project):
-    done = project.run("parity", "jax", "--dataset", "digits", "--point", "init", "--round-trips", "--json", "parity.json")
+    done = project.run(
+        "parity",
+        "jax",
+        "--dataset",
+        "digits",
+        "--point",
+        "init",
+        "--round-trips",
+        "--json",
+        "parity.json",
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "round trips: 2 of 2 bitwise equal" in done.stdout
     record = json.loads((project.root / "parity.json").read_text())
-    assert [(trip["loaded_by"], trip["form"], trip["verdict"]) for trip in record["round_trips"]] == [
-        ("jax", form, "agrees") for form in FORMS
-    ]
+    assert [
+        (trip["loaded_by"], trip["form"], trip["verdict"]) for trip in record["round_trips"]
+    ] == [("jax", form, "agrees") for form in FORMS]
 
 
 def test_the_command_exits_1_where_one_departs_and_names_it(project):
     (project.root / "as_one.py").write_text(AS_ONE.replace("# DEFECT", NUDGE))
     project.wrap("train-jax", f'exec "$REAL" "{project.root}/as_one.py" "$@"')
-    done = project.run("parity", "jax", "--dataset", "digits", "--point", "init", "--round-trips", "--junit", "parity.xml")
+    done = project.run(
+        "parity",
+        "jax",
+        "--dataset",
+        "digits",
+        "--point",
+        "init",
+        "--round-trips",
+        "--junit",
+        "parity.xml",
+    )
     assert done.returncode == 1
     assert "round trips: 0 of 2 bitwise equal" in done.stdout
-    assert "jax -> jax .keras, jax -> jax .weights.h5: weight/hidden/kernel: 1 of 401408 elements differ" in done.stdout
+    assert (
+        "jax -> jax .keras, jax -> jax .weights.h5: weight/hidden/kernel: 1 of 401408 elements differ"
+        in done.stdout
+    )
     assert 'failures="2"' in (project.root / "parity.xml").read_text()
 
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_what_goes_wrong_is_named_and_never_passes(project, name):
     defect, whole, weights = DEFECTS[name]
-    for form, (verdict, reason), wanted in zip(FORMS, of_jax(project, defect), (whole, whole if weights is None else weights), strict=True):
+    for form, (verdict, reason), wanted in zip(
+        FORMS, of_jax(project, defect), (whole, whole if weights is None else weights), strict=True
+    ):
         assert re.match(wanted or "agrees $", f"{verdict} {reason}"), f"{form}: {verdict}: {reason}"
 
 
 def test_a_worker_that_dies_while_it_saves_fails_wherever_it_would_be_loaded_and_no_other(project):
-    project.wrap("train-jax", 'if grep -q \'"task": "save"\' "$3"; then kill -9 $$; fi\nexec "$REAL" "$@"')
+    project.wrap(
+        "train-jax", 'if grep -q \'"task": "save"\' "$3"; then kill -9 $$; fi\nexec "$REAL" "$@"'
+    )
     trips = round_trips(planned(project, "mnist-mlp", "tensorflow", "jax"), project.root)
     verdicts = {(trip.saved_by, trip.loaded_by): (trip.verdict, trip.reason) for trip in trips}
-    killed = ("failed", "save under jax: killed by SIGKILL, from outside or by a system out of memory; last heard of: starting")
+    killed = (
+        "failed",
+        "save under jax: killed by SIGKILL, from outside or by a system out of memory; last heard of: starting",
+    )
     assert verdicts == {
         **dict.fromkeys([("tensorflow", "tensorflow"), ("tensorflow", "jax")], ("agrees", "")),
         **dict.fromkeys([("jax", "tensorflow"), ("jax", "jax")], killed),
@@ -170,7 +226,9 @@ def test_a_worker_that_dies_while_it_saves_fails_wherever_it_would_be_loaded_and
 
 
 def test_a_worker_that_dies_while_it_loads_fails_for_all_that_it_should_have_loaded(project):
-    project.wrap("train-jax", 'if grep -q \'"task": "load"\' "$3"; then exit 3; fi\nexec "$REAL" "$@"')
+    project.wrap(
+        "train-jax", 'if grep -q \'"task": "load"\' "$3"; then exit 3; fi\nexec "$REAL" "$@"'
+    )
     trips = round_trips(planned(project, "mnist-mlp", "jax"), project.root)
     assert [trip.verdict for trip in trips] == ["failed", "failed"]
     assert all("environment broken" in trip.reason for trip in trips)
@@ -179,4 +237,7 @@ def test_a_worker_that_dies_while_it_loads_fails_for_all_that_it_should_have_loa
 def test_without_a_keras_arm_it_is_refused_before_anything_runs(project):
     done = project.run("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--round-trips")
     assert done.returncode == 2
-    assert done.stderr.strip() == "--round-trips: no arm here saves a Keras model. Name one that does: --arm keras"
+    assert (
+        done.stderr.strip()
+        == "--round-trips: no arm here saves a Keras model. Name one that does: --arm keras"
+    )

@@ -7,10 +7,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from harness.launch import ask
+from harness.engine import ask
+from harness.lessons import momentum
+from harness.lessons.gradients import QUANTITIES, faults
 from harness.spec import config
-from harness.textbook import momentum
-from harness.textbook.gradients import QUANTITIES, faults
 from tests.e2e.conftest import BACKENDS, ENVIRONMENTS
 
 KERAS = """
@@ -27,7 +27,9 @@ print(json.dumps(path))
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_each_framework_derives_every_quantity_exactly(project, backend):
-    answer = ask.gradients(backend, config.load(project.root / "backends.toml").backends[backend], project.root)
+    answer = ask.gradients(
+        backend, config.load(project.root / "backends.toml").backends[backend], project.root
+    )
     assert faults(answer) == []
     assert list(answer) == list(QUANTITIES)
 
@@ -59,13 +61,20 @@ def test_harness_textbook_summary_is_exact(project):
 def test_harness_textbook_summary_of_a_spec_that_is_not_there_is_one_sentence(project):
     done = project.run("textbook", "summary", "--spec", "mnist-mpl")
     assert done.returncode == 2
-    assert re.fullmatch(r"--spec: expected one of mnist-mlp, .+; received 'mnist-mpl'\. Did you mean 'mnist-mlp'\?\n", done.stderr)
+    assert re.fullmatch(
+        r"--spec: expected one of mnist-mlp, .+; received 'mnist-mpl'\. Did you mean 'mnist-mlp'\?\n",
+        done.stderr,
+    )
 
 
 def test_harness_textbook_ops_shows_loops_a_hundred_times_slower(project):
     done = project.run("textbook", "ops", "--rounds", "20", "--repetitions", "3")
     assert (done.returncode, done.stderr) == (0, "")
-    lesson, published = (line for line in done.stdout.splitlines() if "(20, 100), (20, 100)" in line and "add  " not in line)
+    lesson, published = (
+        line
+        for line in done.stdout.splitlines()
+        if "(20, 100), (20, 100)" in line and "add  " not in line
+    )
     ratio, difference = re.search(r" (\d+) \(\d+-\d+\) +(\S+) *$", lesson).groups()
     assert int(ratio) > 100
     assert difference == "0"
@@ -75,7 +84,9 @@ def test_harness_textbook_ops_shows_loops_a_hundred_times_slower(project):
 def test_harness_textbook_momentum_shows_which_path_leaves_the_first_valley(project):
     done = project.run("textbook", "momentum")
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"0 .+ -5\.0000 +local minimum *\n 0\.9 .+ -32\.0000 +global minimum *\n", done.stdout)
+    assert re.search(
+        r"0 .+ -5\.0000 +local minimum *\n 0\.9 .+ -32\.0000 +global minimum *\n", done.stdout
+    )
 
 
 def keras_path(home, nesterov):
@@ -87,7 +98,9 @@ def keras_path(home, nesterov):
 
 
 def test_the_momentum_told_here_is_keras_s_with_nesterov(tmp_path):
-    np.testing.assert_allclose(momentum.two_paths()[0.9], keras_path(tmp_path, nesterov=True), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(
+        momentum.two_paths()[0.9], keras_path(tmp_path, nesterov=True), rtol=0, atol=1e-4
+    )
 
 
 def test_the_momentum_told_here_is_not_keras_s_plain_one(tmp_path):

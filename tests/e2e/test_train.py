@@ -59,7 +59,9 @@ def test_every_sample_was_used_in_every_epoch(records, backend):
     assert len(measured["epochs"]) == 5
 
 
-@pytest.mark.parametrize(("backend", "jit"), [("tensorflow", False), ("jax", True), ("torch", False)])
+@pytest.mark.parametrize(
+    ("backend", "jit"), [("tensorflow", False), ("jax", True), ("torch", False)]
+)
 def test_settings_that_took_effect_are_those_of_that_backend_on_a_cpu(records, backend, jit):
     settings = records[backend]["measured"]["settings"]
     if records[backend]["measured"]["device"] == "cpu":
@@ -146,12 +148,18 @@ def test_doctor_shows_every_backend_with_its_versions_and_devices(trained):
     done = project.run("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     for backend in BACKENDS:
-        assert re.search(rf"{backend} +train-\S+ +\d+\.\d+\.\S+ +3\.\d+\.\S+ .+(cpu|gpu)", done.stdout)
+        assert re.search(
+            rf"{backend} +train-\S+ +\d+\.\d+\.\S+ +3\.\d+\.\S+ .+(cpu|gpu)", done.stdout
+        )
 
 
 def test_the_same_run_again_on_one_thread_gives_the_same_bits(project):
-    done = project.run("train", "jax", "--dataset", "digits", "--epochs", "1", "--threads", "1", "--seed", "7")
-    again = project.run("train", "jax", "--dataset", "digits", "--epochs", "1", "--threads", "1", "--seed", "7")
+    done = project.run(
+        "train", "jax", "--dataset", "digits", "--epochs", "1", "--threads", "1", "--seed", "7"
+    )
+    again = project.run(
+        "train", "jax", "--dataset", "digits", "--epochs", "1", "--threads", "1", "--seed", "7"
+    )
     assert (done.returncode, again.returncode) == (0, 0), done.stdout + again.stdout
     first, second = project.records()
     assert first["measured"]["settings"]["affinity"] == 1
@@ -161,8 +169,22 @@ def test_the_same_run_again_on_one_thread_gives_the_same_bits(project):
 def test_another_dense_stack_in_the_logits_form_is_a_change_of_data(project):
     file = project.root / "backends.toml"
     hidden = '{ name = "hidden", units = 512, activation = "relu" },'
-    file.write_text(file.read_text().replace(hidden, f'{hidden}\n  {{ name = "second", units = 32, activation = "relu" }},'))
-    done = project.run("train", "jax", "torch", "--spec", "mnist-mlp-adam-logits", "--dataset", "digits", "--epochs", "1")
+    file.write_text(
+        file.read_text().replace(
+            hidden, f'{hidden}\n  {{ name = "second", units = 32, activation = "relu" }},'
+        )
+    )
+    done = project.run(
+        "train",
+        "jax",
+        "torch",
+        "--spec",
+        "mnist-mlp-adam-logits",
+        "--dataset",
+        "digits",
+        "--epochs",
+        "1",
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     for record in project.records():
         assert record["measured"]["n_parameters"] == 784 * 512 + 512 + 512 * 32 + 32 + 32 * 10 + 10

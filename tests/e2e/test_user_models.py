@@ -20,20 +20,36 @@ def model(name):
 @pytest.mark.parametrize(
     ("name", "batch", "at_least"),
     [
-        ("convolutional.py:build", None, {"output/pooled", "training output/normal", "gradient/sequential/first/kernel"}),
-        ("recurrent.py:build", None, {"output/both_ways", "gradient/sequential/words/embeddings", "production loss"}),
-        ("two_inputs.py:build", "two_inputs.py:batch", {"output/shared", "output/shared#2", "output/inner/level", "output/(model)[1]"}),
+        (
+            "convolutional.py:build",
+            None,
+            {"output/pooled", "training output/normal", "gradient/sequential/first/kernel"},
+        ),
+        (
+            "recurrent.py:build",
+            None,
+            {"output/both_ways", "gradient/sequential/words/embeddings", "production loss"},
+        ),
+        (
+            "two_inputs.py:build",
+            "two_inputs.py:batch",
+            {"output/shared", "output/shared#2", "output/inner/level", "output/(model)[1]"},
+        ),
     ],
 )
 def test_a_model_of_built_in_layers_agrees_on_all_backends_with_a_margin(name, batch, at_least):
-    found = assert_backends_agree(model(name), batch and model(batch), config=CONFIG, thread_twins=False)
+    found = assert_backends_agree(
+        model(name), batch and model(batch), config=CONFIG, thread_twins=False
+    )
     assert [each.backend for each in found.backends] == ["tensorflow", "jax", "torch"]
     assert {each.quantity for each in found.compared} >= at_least
     assert found.margin > 2
     assert found.n_parameters > 100
 
 
-def test_a_slip_in_one_backends_activation_is_blamed_on_that_backend_at_that_layer(project, tmp_path):
+def test_a_slip_in_one_backends_activation_is_blamed_on_that_backend_at_that_layer(
+    project, tmp_path
+):
     files = "--json", f"{tmp_path}/a.json", "--junit", f"{tmp_path}/a.xml"
     done = project.run("parity", "--model", model("departing.py:build"), "--threads", "1", *files)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -47,7 +63,9 @@ def test_a_slip_in_one_backends_activation_is_blamed_on_that_backend_at_that_lay
     assert by_name["output/normal"] == "agree"
     assert by_name["output/squash"] == by_name["training output/squash"] == "depart"
     assert re.findall(r'name="(\w+)">\s*<failure', (tmp_path / "a.xml").read_text()) == ["torch"]
-    assert not (project.root / "results").exists(), "another project's model is no result of this one"
+    assert not (project.root / "results").exists(), (
+        "another project's model is no result of this one"
+    )
 
 
 def test_a_word_that_stands_twice_in_a_batch_shows_what_adam_makes_of_it_on_tensorflow():
@@ -61,20 +79,35 @@ def test_a_word_that_stands_twice_in_a_batch_shows_what_adam_makes_of_it_on_tens
 def test_two_backends_that_differ_are_inconclusive(project):
     done = project.run("parity", "jax", "tensorflow", "--model", model("departing.py:epsilon"))
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "jax, tensorflow: output/normal (BatchNormalization): tensorflow: 0.0005 of its size away from jax" in done.stdout
-    assert "tensorflow: the model laid open, on one core" in done.stdout, "thread twins are on by default"
+    assert (
+        "jax, tensorflow: output/normal (BatchNormalization): tensorflow: 0.0005 of its size away from jax"
+        in done.stdout
+    )
+    assert "tensorflow: the model laid open, on one core" in done.stdout, (
+        "thread twins are on by default"
+    )
 
 
 def test_a_model_that_one_backend_cannot_build_is_a_failure_of_that_backend_by_name(project):
-    done = project.run("parity", "jax", "tensorflow", "--model", model("departing.py:only_tensorflow"))
+    done = project.run(
+        "parity", "jax", "tensorflow", "--model", model("departing.py:only_tensorflow")
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     said = "jax failed: only_tensorflow raised ModuleNotFoundError: No module named 'tensorflow' (departing.py:36). A model that needs it"
     assert said in done.stdout
 
 
 def test_a_backend_whose_weights_are_another_set_fails_with_their_names():
-    with pytest.raises(AssertionError, match=r"jax failed: weights: .*expected sequential/first/kernel \(4, 7\).*received .*\(4, 6\)"):
-        assert_backends_agree(model("departing.py:wider"), backends=("tensorflow", "jax"), config=CONFIG, thread_twins=False)
+    with pytest.raises(
+        AssertionError,
+        match=r"jax failed: weights: .*expected sequential/first/kernel \(4, 7\).*received .*\(4, 6\)",
+    ):
+        assert_backends_agree(
+            model("departing.py:wider"),
+            backends=("tensorflow", "jax"),
+            config=CONFIG,
+            thread_twins=False,
+        )
 
 
 @pytest.mark.parametrize(
@@ -82,10 +115,16 @@ def test_a_backend_whose_weights_are_another_set_fails_with_their_names():
     [
         (["--model", model("departing.py:uncompiled")], "expected a compiled model"),
         (["--model", model("departing.py:nothing")], "expected a keras.Model; received NoneType"),
-        (["--model", model("departing.py:build"), "--batch", model("departing.py:short")], "expected as many samples in each array"),
+        (
+            ["--model", model("departing.py:build"), "--batch", model("departing.py:short")],
+            "expected as many samples in each array",
+        ),
         (["--model", model("departing.py:built")], "Did you mean 'build'?"),
         (["--model", "nowhere.py:build"], "cannot be read"),
-        (["--model", model("departing.py:build"), "--spec", "mnist-mlp"], "--spec: has no meaning with --model"),
+        (
+            ["--model", model("departing.py:build"), "--spec", "mnist-mlp"],
+            "--spec: has no meaning with --model",
+        ),
         (["--batch", model("departing.py:short")], "expected --model FILE:FUNCTION beside it"),
         (["--model", model("departing.py:build"), "--seed", "-1"], "--seed: "),
     ],

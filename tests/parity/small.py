@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.inputs.initializers import initial_weights
-from harness.judge.parity.ground import ground
-from harness.judge.proof.prove import heard
-from harness.judge.proof.student import Student
-from harness.launch.plan import Planned
+from harness.engine.plan import Planned
+from harness.experiments.proof.prove import heard
+from harness.experiments.proof.student import Student
+from harness.referee.ground import ground
 from harness.spec import config
 from harness.spec.config import Adam, Dense, RMSprop, Spec
+from harness.spec.initializers import initial_weights
 from tests.unit.records import record
 
 BACKENDS = config.load(Path(__file__).resolve().parents[2] / "backends.toml").backends
@@ -38,7 +38,10 @@ SPECS = {
 def bed(form="probs"):
     random = np.random.default_rng(5)
     spec = SPECS[form]
-    parts = {"x_train": random.integers(0, 256, (N, 4, 4)).astype(np.uint8), "y_train": random.integers(0, 10, N).astype(np.uint8)}
+    parts = {
+        "x_train": random.integers(0, 256, (N, 4, 4)).astype(np.uint8),
+        "y_train": random.integers(0, 10, N).astype(np.uint8),
+    }
     weights = initial_weights(random.uniform, 16, [("hidden", 8), ("output", 10)])
     order = random.permutation(N)[None].astype(np.int32)
     return ground(spec, weights, order, parts, {spec.loss_form}, ("init", "adversarial"))

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.judge.parity import gates, gather
-from harness.judge.parity.gates import error, examine
-from harness.judge.parity.loop import examine_loop
-from harness.judge.parity.trace import expected_quantities, read_trace
-from harness.judge.parity.verdict import judged, verdict
-from harness.launch import ask
+from harness.engine import ask
+from harness.experiments.parity import gather
+from harness.experiments.parity.judge import judged, verdict
+from harness.referee import gates
+from harness.referee.gates import error, examine
+from harness.referee.loop import examine_loop
+from harness.referee.trace import expected_quantities, read_trace
 from tests.parity.small import SPECS, bed, handed_back, planned
 
 FORMS = ("probs", "logits")
@@ -25,7 +26,9 @@ def step(form="probs", point="init"):
 
 
 def trace(form="probs", point="init", program="instrumented"):
-    return next(each for each in handed_back(form).traces if (each.point, each.program) == (point, program))
+    return next(
+        each for each in handed_back(form).traces if (each.point, each.program) == (point, program)
+    )
 
 
 def findings(quantities, form="probs", point="init"):
@@ -69,7 +72,9 @@ def test_each_measure_is_what_it_says(measure, exact, received, expected_error):
 
 
 def test_slack_takes_off_no_more_than_itself():
-    assert error("absolute", np.array([1.3, 2.0]), np.array([1.0, 2.0]), np.array([0.1, 0.1])) == pytest.approx(0.2)
+    assert error(
+        "absolute", np.array([1.3, 2.0]), np.array([1.0, 2.0]), np.array([0.1, 0.1])
+    ) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -79,12 +84,18 @@ def test_what_is_not_finite_is_a_failure_by_name(form, quantity, value):
     wrong[quantity] = wrong[quantity].copy()
     wrong[quantity].flat[0] = value
     (found,) = outside(wrong, form)
-    assert (found.quantity, found.said) == (quantity, f"1 of {wrong[quantity].size} elements are not finite")
+    assert (found.quantity, found.said) == (
+        quantity,
+        f"1 of {wrong[quantity].size} elements are not finite",
+    )
 
 
 def test_nan_on_both_sides_is_no_agreement():
     exact = step()
-    spoilt = replace(exact, quantities={**exact.quantities, "losses": np.full_like(exact.quantities["losses"], np.nan)})
+    spoilt = replace(
+        exact,
+        quantities={**exact.quantities, "losses": np.full_like(exact.quantities["losses"], np.nan)},
+    )
     both = {**trace().quantities, "losses": np.full(32, np.nan, np.float32)}
     for received in (both, trace().quantities):
         found = examine(SPECS["probs"], spoilt, received, {}, ("losses",))
@@ -94,7 +105,9 @@ def test_nan_on_both_sides_is_no_agreement():
 
 @pytest.mark.parametrize("quantity", expected_quantities(SPECS["probs"], "instrumented"))
 def test_a_missing_quantity_is_a_failure_by_name(quantity):
-    (found,) = outside({name: value for name, value in trace().quantities.items() if name != quantity})
+    (found,) = outside(
+        {name: value for name, value in trace().quantities.items() if name != quantity}
+    )
     assert (found.quantity, found.said) == (quantity, "missing from the trace")
 
 
@@ -112,9 +125,18 @@ def test_a_quantity_that_was_not_asked_for_is_a_failure_by_name():
 @pytest.mark.parametrize(
     ("quantity", "change"),
     [
-        *((name, lambda value: value[..., :1]) for name in ("hidden/z", "losses", "gradient/hidden/kernel", "weight/output/bias")),
-        *((name, lambda value: value[None]) for name in ("hidden/z", "losses", "loss", "weight/output/bias")),
-        *((name, lambda value: value.T.copy()) for name in ("hidden/z", "gradient/hidden/kernel", "weight/output/kernel")),
+        *(
+            (name, lambda value: value[..., :1])
+            for name in ("hidden/z", "losses", "gradient/hidden/kernel", "weight/output/bias")
+        ),
+        *(
+            (name, lambda value: value[None])
+            for name in ("hidden/z", "losses", "loss", "weight/output/bias")
+        ),
+        *(
+            (name, lambda value: value.T.copy())
+            for name in ("hidden/z", "gradient/hidden/kernel", "weight/output/kernel")
+        ),
     ],
 )
 def test_another_shape_is_a_failure_by_name_even_where_it_would_broadcast(quantity, change):
@@ -127,12 +149,19 @@ def test_another_shape_is_a_failure_by_name_even_where_it_would_broadcast(quanti
 def test_another_dtype_is_a_failure_by_name(dtype):
     right = trace().quantities
     (found,) = outside({**right, "hidden/z": right["hidden/z"].astype(dtype)})
-    assert (found.quantity, found.said) == ("hidden/z", f"expected float32; received {np.dtype(dtype)}")
+    assert (found.quantity, found.said) == (
+        "hidden/z",
+        f"expected float32; received {np.dtype(dtype)}",
+    )
 
 
 def test_every_element_of_a_state_is_compared():
     n = sum(value.size for value in bed().points["init"].weights.values())
-    compared = [found.n_compared for found in findings(trace().quantities) if found.quantity.startswith("weight/")]
+    compared = [
+        found.n_compared
+        for found in findings(trace().quantities)
+        if found.quantity.startswith("weight/")
+    ]
     assert sum(compared) == n == 16 * 8 + 8 + 8 * 10 + 10
 
 
@@ -150,7 +179,11 @@ def test_one_bit_of_what_was_set_is_seen(name):
     ("name", "value", "said"),
     [
         ("set/hidden/kernel", None, "set/hidden/kernel: missing"),
-        ("set/hidden/kernel", np.zeros((8, 16), np.float32), "expected float32 (16, 8); received float32 (8, 16)"),
+        (
+            "set/hidden/kernel",
+            np.zeros((8, 16), np.float32),
+            "expected float32 (16, 8); received float32 (8, 16)",
+        ),
         ("set/third/kernel", np.zeros(1, np.float32), "set/third/kernel: unexpected"),
         ("n_updates", np.asarray(468), "n_updates: expected 469; received 468"),
         ("n_updates", None, "n_updates: expected 469; received None"),
@@ -160,14 +193,20 @@ def test_one_bit_of_what_was_set_is_seen(name):
 )
 def test_what_must_be_equal_to_the_bit_is_a_fault_by_name(name, value, said):
     point = bed().points["adversarial"]
-    raw = {key: kept for key, kept in trace(point="adversarial").raw.items() if key != name} | ({} if value is None else {name: value})
+    raw = {key: kept for key, kept in trace(point="adversarial").raw.items() if key != name} | (
+        {} if value is None else {name: value}
+    )
     found = read_trace(SPECS["probs"], point, "jax/keras", "instrumented", raw)
     assert any(said in fault for fault in found.exact)
     (departure,) = judged(bed(), gather.Heard([found]), "probs", {})[1]
     assert departure.quantity == "inputs"
 
 
-@pytest.mark.parametrize("change", [lambda value: value.T, lambda value: value[:1], lambda value: value[None]], ids=["T", "row", "axis"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda value: value.T, lambda value: value[:1], lambda value: value[None]],
+    ids=["T", "row", "axis"],
+)
 def test_a_weight_of_another_shape_is_a_failure_by_name(change):
     raw = trace().raw
     found = read_trace(
@@ -184,15 +223,33 @@ def test_a_weight_of_another_shape_is_a_failure_by_name(change):
 
 def test_what_backends_themselves_show_as_noise_never_widens_a_gate_beyond_its_cap():
     spec, exact = SPECS["probs"], step()
-    wide = {(quantity, check.measure): 1.0 for quantity in exact.quantities for check in gates.CHECKS[gates.kind_of(spec, quantity)]}
+    wide = {
+        (quantity, check.measure): 1.0
+        for quantity in exact.quantities
+        for check in gates.CHECKS[gates.kind_of(spec, quantity)]
+    }
     wanted = expected_quantities(spec, "instrumented")
     for found in examine(spec, exact, trace().quantities, {}, wanted, wide):
-        cap = next(check.cap for check in gates.CHECKS[gates.kind_of(spec, found.quantity)] if check.measure == found.measure)
-        stored = 1e-4 if found.quantity.startswith("update/") else 0.0  # what storing a weight in float32 costs its update
+        cap = next(
+            check.cap
+            for check in gates.CHECKS[gates.kind_of(spec, found.quantity)]
+            if check.measure == found.measure
+        )
+        stored = (
+            1e-4 if found.quantity.startswith("update/") else 0.0
+        )  # what storing a weight in float32 costs its update
         assert found.gate <= cap + stored
 
 
-@pytest.mark.parametrize("lost", [("instrumented", "init"), ("production", "init"), ("production", "adversarial"), ("loop", "init")])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        ("instrumented", "init"),
+        ("production", "init"),
+        ("production", "adversarial"),
+        ("loop", "init"),
+    ],
+)
 def test_an_arm_that_leaves_out_what_it_owes_has_failed(lost):
     whole = handed_back()
     some = gather.Heard(
@@ -200,7 +257,10 @@ def test_an_arm_that_leaves_out_what_it_owes_has_failed(lost):
         loops={name: found for name, found in whole.loops.items() if lost != ("loop", name)},
     )
     arm = verdict(bed(), some, planned(), {})
-    assert (arm.verdict, arm.reason) == ("failed", f"no trace of {' '.join(lost)}: nothing of it is checked")
+    assert (arm.verdict, arm.reason) == (
+        "failed",
+        f"no trace of {' '.join(lost)}: nothing of it is checked",
+    )
 
 
 def test_an_arm_that_hands_back_nothing_has_failed():
@@ -214,7 +274,9 @@ def test_a_failed_arm_has_failed_though_all_that_it_owes_is_there():
     assert (arm.verdict, arm.reason) == ("failed", "its worker was killed")
 
 
-@pytest.mark.parametrize("quantity", ["loss", "accuracy", "slot/hidden/kernel/square", "weight/output/bias"])
+@pytest.mark.parametrize(
+    "quantity", ["loss", "accuracy", "slot/hidden/kernel/square", "weight/output/bias"]
+)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -228,12 +290,18 @@ def test_a_failed_arm_has_failed_though_all_that_it_owes_is_there():
 def test_what_epochs_come_to_is_compared_quantity_by_quantity(quantity, change, said):
     found = dict(handed_back().loops["init"])
     changed = change(found.pop(quantity))
-    departure, _ = examine_loop(bed().courses["init", "probs"], found | ({} if changed is None else {quantity: changed}), "init")
+    departure, _ = examine_loop(
+        bed().courses["init", "probs"],
+        found | ({} if changed is None else {quantity: changed}),
+        "init",
+    )
     assert departure.quantity == quantity.replace("weight/", "update/")
     assert said in departure.fit
 
 
-@pytest.mark.parametrize(("wrong", "gate"), [(np.nan, 1.0), (0.0, np.nan), (np.nan, np.nan), (np.inf, 1.0)])
+@pytest.mark.parametrize(
+    ("wrong", "gate"), [(np.nan, 1.0), (0.0, np.nan), (np.nan, np.nan), (np.inf, 1.0)]
+)
 def test_what_is_no_number_is_inside_no_gate(wrong, gate):
     assert not gates.Finding("hidden/z", "relative", wrong, gate, 1).inside
 
@@ -245,7 +313,13 @@ def hear(tmp_path, entry=None, points=None, content=None, arrays=None):
         (tmp_path / "trace.npz").write_bytes(content)
     elif arrays is not None:
         np.savez(tmp_path / "trace.npz", **arrays)
-    whole = {"arm": "keras", "program": "instrumented", "point": "init", "file": "trace.npz", "read": own["init"].sha256} | (entry or {})
+    whole = {
+        "arm": "keras",
+        "program": "instrumented",
+        "point": "init",
+        "file": "trace.npz",
+        "read": own["init"].sha256,
+    } | (entry or {})
     gather._hear(found, whole, tmp_path, points or own, bed(), "jax/keras")
     return found
 
@@ -259,11 +333,18 @@ def test_a_trace_is_heard_as_it_was_written(tmp_path):
 def test_a_trace_of_other_inputs_is_stale_or_foreign(tmp_path):
     other = replace(bed().points["init"], x=bed().points["init"].x + np.float32(2**-20))
     found = hear(tmp_path, {"read": other.sha256}, arrays=trace().raw)
-    assert found.failure == "its trace instrumented init is of other inputs than were given: stale or foreign"
+    assert (
+        found.failure
+        == "its trace instrumented init is of other inputs than were given: stale or foreign"
+    )
     assert not found.traces
 
 
-@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 torn", b"\x93NUMPY torn"], ids=["absent", "empty", "torn", "no archive"])
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"PK\x03\x04 torn", b"\x93NUMPY torn"],
+    ids=["absent", "empty", "torn", "no archive"],
+)
 def test_a_file_that_cannot_be_read_is_a_failure_of_the_arm(tmp_path, content):
     found = hear(tmp_path, content=content)
     assert found.failure.startswith("its trace instrumented init cannot be read")
@@ -277,13 +358,26 @@ def test_every_part_of_a_point_is_in_its_digest():
         kind, _, rest = name.partition("/")
         part = {"weight": "weights", "slot": "slots"}.get(kind, kind)
         whole = getattr(point, part)
-        other = replace(point, **{part: {**whole, rest: moved} if rest else (int(moved) if part == "n_updates" else moved)})
+        other = replace(
+            point,
+            **{
+                part: {**whole, rest: moved}
+                if rest
+                else (int(moved) if part == "n_updates" else moved)
+            },
+        )
         assert other.sha256 != point.sha256, name
 
 
 def answered(monkeypatch, **ended):
     """What is heard of a worker that ended so."""
-    plain = {"returncode": 0, "timed_out": False, "total_s": 1.0, "log": "the last line", "last": "trace keras"}
+    plain = {
+        "returncode": 0,
+        "timed_out": False,
+        "total_s": 1.0,
+        "log": "the last line",
+        "last": "trace keras",
+    }
     monkeypatch.setattr(ask, "process", lambda *rest, **more: ask.Ended(**plain | ended))
     monkeypatch.setattr(ask, "python_of", lambda *rest: Path("python"))
     arm = planned()
@@ -293,7 +387,10 @@ def answered(monkeypatch, **ended):
 
 def test_a_worker_of_another_backend_has_failed(monkeypatch):
     arm = answered(monkeypatch, result={"backend": "torch", "traces": []})
-    assert (arm.verdict, arm.reason) == ("failed", "the worker says that it is 'torch', and was asked to be 'jax'")
+    assert (arm.verdict, arm.reason) == (
+        "failed",
+        "the worker says that it is 'torch', and was asked to be 'jax'",
+    )
 
 
 def test_a_worker_that_does_not_say_which_backend_it_is_has_failed(monkeypatch):
@@ -304,7 +401,9 @@ def test_a_worker_without_a_trace_has_failed(monkeypatch):
     assert answered(monkeypatch, result={"backend": "jax", "traces": []}).verdict == "failed"
 
 
-@pytest.mark.parametrize("ended", [{"returncode": 1}, {"returncode": -9}, {"timed_out": True}], ids=json.dumps)
+@pytest.mark.parametrize(
+    "ended", [{"returncode": 1}, {"returncode": -9}, {"timed_out": True}], ids=json.dumps
+)
 def test_an_exit_code_is_not_ignored_though_there_is_a_result(monkeypatch, ended):
     arm = answered(monkeypatch, result={"backend": "jax", "traces": []}, **ended)
     assert arm.verdict == "failed"

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.inputs.initializers import initial_weights
-from harness.judge.parity import epoch as whole
-from harness.judge.parity import narrow
-from harness.judge.parity.gather import Heard
-from harness.judge.parity.ground import ground
-from harness.judge.parity.verdict import owed_by, verdict
-from harness.judge.proof import prove as proof
-from harness.judge.proof import student
-from harness.judge.proof.student import Student
+from harness.experiments.parity import narrow
+from harness.experiments.parity.gather import Heard
+from harness.experiments.parity.judge import owed_by, verdict
+from harness.experiments.proof import prove as proof
+from harness.experiments.proof import student
+from harness.experiments.proof.student import Student
+from harness.referee import epoch as whole
+from harness.referee.ground import ground
 from harness.spec.config import SGD, Adam, RMSprop
+from harness.spec.initializers import initial_weights
 from tests.parity.small import SPECS, planned
 
 N_UPDATES = 150
@@ -24,9 +24,19 @@ N = 32 * (N_UPDATES - 1) + 24  # the last batch is short
 def bed(form="probs"):
     """A small network's first epoch, as the gate has it with `--point epoch`."""
     random, spec = np.random.default_rng(6), SPECS[form]
-    parts = {"x_train": random.integers(0, 256, (N, 4, 4)).astype(np.uint8), "y_train": random.integers(0, 10, N).astype(np.uint8)}
+    parts = {
+        "x_train": random.integers(0, 256, (N, 4, 4)).astype(np.uint8),
+        "y_train": random.integers(0, 10, N).astype(np.uint8),
+    }
     weights = initial_weights(random.uniform, 16, [("hidden", 8), ("output", 10)])
-    return ground(spec, weights, random.permutation(N)[None].astype(np.int32), parts, {spec.loss_form}, ("epoch",))
+    return ground(
+        spec,
+        weights,
+        random.permutation(N)[None].astype(np.int32),
+        parts,
+        {spec.loss_form},
+        ("epoch",),
+    )
 
 
 PROBS, LOGITS = bed(), bed("logits")
@@ -52,7 +62,14 @@ def faster(first, last):
 
     def update(settings, name, weight, slots, gradient, number):
         rate = settings.learning_rate * (1.1 if first <= number <= last else 1)
-        return student.update(settings.model_copy(update={"learning_rate": rate}), name, weight, slots, gradient, number)
+        return student.update(
+            settings.model_copy(update={"learning_rate": rate}),
+            name,
+            weight,
+            slots,
+            gradient,
+            number,
+        )
 
     return {"update": update}
 
@@ -87,7 +104,10 @@ def test_an_arm_that_leaves_out_a_reading_has_failed(stop):
     found = heard()
     del found.epochs[stop]
     arm = verdict(PROBS, found, planned(), {})
-    assert (arm.verdict, arm.reason) == ("failed", f"no trace of epoch update-{stop}: nothing of it is checked")
+    assert (arm.verdict, arm.reason) == (
+        "failed",
+        f"no trace of epoch update-{stop}: nothing of it is checked",
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,14 +115,19 @@ def test_an_arm_that_leaves_out_a_reading_has_failed(stop):
     [
         ({"n_updates": np.asarray(149)}, "expected 150; received 149"),
         ({"loss": np.asarray(np.nan)}, "1 elements are not finite"),
-        ({"weight/hidden/kernel": np.zeros((8, 16), np.float32)}, "expected shape (16, 8); received (8, 16)"),
+        (
+            {"weight/hidden/kernel": np.zeros((8, 16), np.float32)},
+            "expected shape (16, 8); received (8, 16)",
+        ),
         ({"slot/hidden/bias/square": None}, "missing"),
         ({"weight/output/bias": None}, "missing"),
         ({"loss": None}, "missing"),
     ],
 )
 def test_what_cannot_be_compared_is_a_departure_that_says_so(change, said):
-    found = {name: value for name, value in (heard().epochs[150] | change).items() if value is not None}
+    found = {
+        name: value for name, value in (heard().epochs[150] | change).items() if value is not None
+    }
     departure, _ = whole.examine_epoch(PROBS.epochs["probs"], 150, found)
     assert departure.fit == said
 
@@ -122,29 +147,48 @@ def test_an_arm_that_begins_anew_owes_no_epoch():
         (SGD(name="sgd", learning_rate=0.01, momentum=0.9), 1e-3),
     ],
 )
-def test_the_epoch_keeps_the_spec_s_own_optimizer_at_a_rate_that_lets_float32_be_compared(optimizer, rate):
+def test_the_epoch_keeps_the_spec_s_own_optimizer_at_a_rate_that_lets_float32_be_compared(
+    optimizer, rate
+):
     spec = SPECS["probs"].model_copy(update={"optimizer": optimizer})
     slow = whole.calm(spec)
     assert slow.optimizer.learning_rate == pytest.approx(rate)
     assert slow == spec.model_copy(update={"optimizer": slow.optimizer})
-    assert slow.optimizer == optimizer.model_copy(update={"learning_rate": slow.optimizer.learning_rate})
+    assert slow.optimizer == optimizer.model_copy(
+        update={"learning_rate": slow.optimizer.learning_rate}
+    )
 
 
 def test_an_epoch_without_a_clipped_probability_is_worked_out_once_for_both_forms():
-    epochs = whole.follow(SPECS["probs"], PROBS.epochs["probs"].start, PROBS.epochs["probs"].batches, (10,), {"probs", "unclipped"})
+    epochs = whole.follow(
+        SPECS["probs"],
+        PROBS.epochs["probs"].start,
+        PROBS.epochs["probs"].batches,
+        (10,),
+        {"probs", "unclipped"},
+    )
     assert epochs["probs"] is epochs["unclipped"]
 
 
 def test_an_epoch_with_a_clipped_probability_is_worked_out_for_each_form():
     start = PROBS.epochs["probs"].start
-    sure = replace(start, weights={name: value * np.float32(400) for name, value in start.weights.items()})
-    epochs = whole.follow(SPECS["probs"], sure, PROBS.epochs["probs"].batches, (10,), {"probs", "unclipped"})
+    sure = replace(
+        start, weights={name: value * np.float32(400) for name, value in start.weights.items()}
+    )
+    epochs = whole.follow(
+        SPECS["probs"], sure, PROBS.epochs["probs"].batches, (10,), {"probs", "unclipped"}
+    )
     exact = [epochs[loss].quantities[10]["update/output/kernel"] for loss in ("probs", "unclipped")]
     assert not np.allclose(*exact)
 
 
 @pytest.mark.parametrize(
-    ("first", "last"), [(first, last) for last in (1, 2, 7, 8, 9, 64, 469, 4690) for first in range(1, last + 1, 1 + last // 40)]
+    ("first", "last"),
+    [
+        (first, last)
+        for last in (1, 2, 7, 8, 9, 64, 469, 4690)
+        for first in range(1, last + 1, 1 + last // 40)
+    ],
 )
 def test_the_first_update_that_departs_is_found_in_few_questions(first, last):
     asked = []
@@ -163,7 +207,9 @@ def test_a_search_that_gets_no_answer_keeps_what_it_knows():
     assert narrow.first_departing(lambda stops: None, 100, 469) == (100, 469)
 
 
-@pytest.mark.parametrize(("parts", "update"), [(replaced(120, 119), 121), (faster(37, 90), 37), (replaced(1, 0), 2)])
+@pytest.mark.parametrize(
+    ("parts", "update"), [(replaced(120, 119), 121), (faster(37, 90), 37), (replaced(1, 0), 2)]
+)
 def test_the_update_at_which_it_departs_is_named(monkeypatch, parts, update):
     def traces(planned, arms, bed, root, limit_s, say):  # the student in a worker's place
         return {name: proof.heard(bed, "probs", replace(Student(), **parts)) for name in arms}
@@ -171,7 +217,10 @@ def test_the_update_at_which_it_departs_is_named(monkeypatch, parts, update):
     monkeypatch.setattr(narrow, "traces", traces)
     arm = verdict(PROBS, heard(**parts), planned(), {})
     named = narrow.name_update(arm, planned(), PROBS, None, lambda what: None)
-    assert f"it agrees as far as update {update - 1}, and departs as far as update {update}" in named.departures[0].fit
+    assert (
+        f"it agrees as far as update {update - 1}, and departs as far as update {update}"
+        in named.departures[0].fit
+    )
     assert named.departures[0].fit in named.reason
 
 
@@ -179,4 +228,6 @@ def test_a_worker_that_fails_on_the_way_leaves_the_interval(monkeypatch):
     monkeypatch.setattr(narrow, "traces", lambda *rest: {"keras": Heard(failure="killed")})
     arm = verdict(PROBS, heard(**replaced(60, 59)), planned(implementation="keras"), {})
     named = narrow.name_update(arm, planned(implementation="keras"), PROBS, None, lambda what: None)
-    assert "it agrees as far as update 10, and departs as far as update 100" in named.departures[0].fit
+    assert (
+        "it agrees as far as update 10, and departs as far as update 100" in named.departures[0].fit
+    )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.judge.parity import free_run
+from harness.experiments.parity import free_run
 from harness.records.parity import FreeRun, Pair
 from tests.parity.small import SPECS
 
@@ -12,7 +12,10 @@ KERNELS = {"hidden/kernel": np.ones((4, 3)), "output/kernel": np.ones((3, 2))}
 
 def end(drift, update="1"):
     """An arm's run whose kernels lie that far from the referee's after one update."""
-    return {f"at-{update}/{name}": (kernel * (1 + drift)).astype(np.float64) for name, kernel in KERNELS.items()}
+    return {
+        f"at-{update}/{name}": (kernel * (1 + drift)).astype(np.float64)
+        for name, kernel in KERNELS.items()
+    }
 
 
 def course(envelope):
@@ -49,20 +52,39 @@ def test_weights_are_gated_only_while_float32_lets_them_be_compared(drift, envel
         (60_000, 60_000, [1]),
     ],
 )
-def test_a_training_is_read_out_in_its_first_epoch_however_few_updates_that_has(n_train, batch_size, updates):
+def test_a_training_is_read_out_in_its_first_epoch_however_few_updates_that_has(
+    n_train, batch_size, updates
+):
     found = free_run._updates(SPECS["probs"].model_copy(update={"batch_size": batch_size}), n_train)
     assert found == updates
     course = free_run.Course(dict.fromkeys(found, KERNELS), dict.fromkeys(found, 2e-8))
     ends = {name: value for update in found for name, value in end(0, update).items()}
-    assert list(free_run._judged("jax/keras", 0, ends, course, 0.98).gates) == [str(update) for update in found]
+    assert list(free_run._judged("jax/keras", 0, ends, course, 0.98).gates) == [
+        str(update) for update in found
+    ]
 
 
 def run(verdict="agrees"):
-    return FreeRun(backend="jax", implementation="keras", seed=0, test_accuracy=0.98, drift={}, gates={}, verdict=verdict)
+    return FreeRun(
+        backend="jax",
+        implementation="keras",
+        seed=0,
+        test_accuracy=0.98,
+        drift={},
+        gates={},
+        verdict=verdict,
+    )
 
 
 def pair(verdict="equivalent"):
-    several = {"seeds": (0,), "flips": (1,), "n_d_class": (1,), "d_mad": (0.1,), "barrier": (0.0,), "difference_points": (0.1,)}
+    several = {
+        "seeds": (0,),
+        "flips": (1,),
+        "n_d_class": (1,),
+        "d_mad": (0.1,),
+        "barrier": (0.0,),
+        "difference_points": (0.1,),
+    }
     return Pair(one="jax/keras", other="torch/keras", **several, verdict=verdict)
 
 
@@ -77,5 +99,10 @@ def pair(verdict="equivalent"):
         ("failed", ["departs"], ["inconclusive"], "failed"),
     ],
 )
-def test_the_verdict_of_updates_goes_first_and_what_is_not_shown_is_no_pass(before, runs, pairs, after):
-    assert free_run.whole(before, [run(each) for each in runs], [pair(each) for each in pairs]) == after
+def test_the_verdict_of_updates_goes_first_and_what_is_not_shown_is_no_pass(
+    before, runs, pairs, after
+):
+    assert (
+        free_run.whole(before, [run(each) for each in runs], [pair(each) for each in pairs])
+        == after
+    )

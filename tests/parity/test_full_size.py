@@ -6,13 +6,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from harness.inputs.initializers import initial_weights
-from harness.judge.parity import gates
-from harness.judge.parity.ground import ground
-from harness.judge.proof import prove as proof
-from harness.judge.proof import sensitivity
-from harness.judge.proof.mutants import DEFECTS, ORDERS, specs
-from harness.judge.proof.student import Student
+from harness.experiments.proof import prove as proof
+from harness.experiments.proof import sensitivity
+from harness.experiments.proof.mutants import DEFECTS, ORDERS, specs
+from harness.experiments.proof.student import Student
+from harness.referee import gates
+from harness.referee.ground import ground
+from harness.spec.initializers import initial_weights
 
 SPECS = specs()
 N_SEEDS = 2
@@ -65,7 +65,13 @@ def test_two_hundred_comparisons_and_more_leave_every_gate_a_margin():
     several = [null for name in SPECS for seed in range(N_SEEDS) for null in nulls(name, seed)]
     assert sum(null.n_comparisons for null in several) >= 200
     margins = proof.least(several)
-    assert {kind for kind, _ in margins} >= {*gates.CHECKS, "loop loss", "loop accuracy", "loop slot", "loop update"}
+    assert {kind for kind, _ in margins} >= {
+        *gates.CHECKS,
+        "loop loss",
+        "loop accuracy",
+        "loop slot",
+        "loop update",
+    }
     assert min(margins.values()) > LEAST_MARGIN, margins
 
 
@@ -74,15 +80,24 @@ def test_the_same_run_again_is_the_same_to_the_bit():
     one, two = (proof.heard(bed(name), form, Student()) for _ in range(2))
     for first, second in zip(one.traces, two.traces, strict=True):
         assert first.raw.keys() == second.raw.keys()
-        assert all(np.asarray(value).tobytes() == np.asarray(second.raw[key]).tobytes() for key, value in first.raw.items())
-    assert all(value.tobytes() == two.loops["init"][key].tobytes() for key, value in one.loops["init"].items())
+        assert all(
+            np.asarray(value).tobytes() == np.asarray(second.raw[key]).tobytes()
+            for key, value in first.raw.items()
+        )
+    assert all(
+        value.tobytes() == two.loops["init"][key].tobytes()
+        for key, value in one.loops["init"].items()
+    )
 
 
-@pytest.mark.parametrize("order", sorted(ORDERS.keys() - {"no change", "products transposed"}))  # these by some libraries only
+@pytest.mark.parametrize(
+    "order", sorted(ORDERS.keys() - {"no change", "products transposed"})
+)  # these by some libraries only
 def test_a_null_change_does_change_the_sums(order):
     point = bed("rmsprop-probs").points["adversarial"]
     plain, other = (
-        replace(Student(), **parts).trace(SPECS["rmsprop-probs"], "probs", point)["instrumented"] for parts in ({}, ORDERS[order])
+        replace(Student(), **parts).trace(SPECS["rmsprop-probs"], "probs", point)["instrumented"]
+        for parts in ({}, ORDERS[order])
     )
     assert plain["gradient/hidden/kernel"].tobytes() != other["gradient/hidden/kernel"].tobytes()
 
@@ -97,7 +112,9 @@ def later(name):
     """Points along 100 updates, where logits are large and columns of gradients small."""
     random, spec = np.random.default_rng(11), SPECS[name]
     n = 100 * spec.batch_size
-    weights = initial_weights(random.uniform, 784, [(layer.name, layer.units) for layer in spec.layers])
+    weights = initial_weights(
+        random.uniform, 784, [(layer.name, layer.units) for layer in spec.layers]
+    )
     order = random.permutation(n)[None].astype(np.int32)
     parts = proof.samples(n, random)
     other = random.random(n) < 0.1  # or every sample is learnt, and 1 - p is but its rounding
@@ -109,17 +126,30 @@ def later(name):
 def test_what_must_not_matter_is_no_alarm_along_training(name):
     form = SPECS[name].loss_form
     for parts in ORDERS.values():
-        assert proof.judged(later(name), proof.heard(later(name), form, replace(Student(), **parts), loops=False), form, {})[1] == []
+        assert (
+            proof.judged(
+                later(name),
+                proof.heard(later(name), form, replace(Student(), **parts), loops=False),
+                form,
+                {},
+            )[1]
+            == []
+        )
 
 
-@pytest.mark.parametrize(("kind", "check"), [(kind, check) for kind, checks in gates.CHECKS.items() for check in checks])
+@pytest.mark.parametrize(
+    ("kind", "check"), [(kind, check) for kind, checks in gates.CHECKS.items() for check in checks]
+)
 def test_a_cap_is_at_most_twenty_times_the_noise_floor(kind, check):
-    beds = [bed(name, seed) for name in SPECS for seed in range(N_SEEDS)] + [later(name) for name in ("rmsprop-probs", "adam-logits")]
+    beds = [bed(name, seed) for name in SPECS for seed in range(N_SEEDS)] + [
+        later(name) for name in ("rmsprop-probs", "adam-logits")
+    ]
     floors = [
         floor
         for each in beds
         for (_, form), of_point in each.floors.items()
         for (quantity, measure), floor in of_point.items()
-        if (gates.kind_of(each.spec, quantity), measure, form) == (kind, check.measure, each.spec.loss_form)
+        if (gates.kind_of(each.spec, quantity), measure, form)
+        == (kind, check.measure, each.spec.loss_form)
     ]
     assert check.cap <= 20 * max(floors), f"floor {max(floors):.2g}"

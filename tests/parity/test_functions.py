@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 
-from harness.judge.parity import functions, oracle
-from harness.judge.statistics import tost
+from harness.referee import functions, oracle
 from harness.spec.config import SGD, Dense, Spec
+from harness.statistics.intervals import tost
 
 ONE = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5]])
 OTHER = np.array([[0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.3, 0.2, 0.5]])
 LABELS = np.array([0, 1, 0])
 SPEC = Spec(
-    layers=(Dense(name="hidden", units=3, activation="relu"), Dense(name="output", units=2, activation="linear")),
+    layers=(
+        Dense(name="hidden", units=3, activation="relu"),
+        Dense(name="output", units=2, activation="linear"),
+    ),
     optimizer=SGD(name="sgd"),
     loss_form="logits",
 )
@@ -42,7 +45,12 @@ def network(sign):
     random = np.random.default_rng(0)
     order = np.arange(3)[::sign]
     kernel, out = 4 * random.normal(size=(4, 3)), 4 * random.normal(size=(3, 2))
-    return {"hidden/kernel": kernel[:, order], "hidden/bias": np.zeros(3), "output/kernel": out[order], "output/bias": np.zeros(2)}
+    return {
+        "hidden/kernel": kernel[:, order],
+        "hidden/bias": np.zeros(3),
+        "output/kernel": out[order],
+        "output/bias": np.zeros(2),
+    }
 
 
 def test_a_barrier_stands_between_two_ends_of_one_function_in_different_valleys_and_none_within_one():
@@ -71,5 +79,7 @@ def test_a_difference_of_half_a_point_is_shown_as_one_and_is_never_called_equiva
 def test_the_error_rate_of_equivalence_at_the_margin_is_five_per_cent():
     """Simulated: a true difference of exactly the margin is called equivalent in one of twenty sessions."""
     random = np.random.default_rng(2)
-    called = [tost(list(random.normal(0.25, 0.1, 5)), 0.25).verdict == "equivalent" for _ in range(400)]
+    called = [
+        tost(list(random.normal(0.25, 0.1, 5)), 0.25).verdict == "equivalent" for _ in range(400)
+    ]
     assert 0.02 < np.mean(called) < 0.09

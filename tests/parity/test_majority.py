@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from harness.judge.parity.oracle import UNIT
-from harness.judge.user_model import majority
-from harness.judge.user_model.target import Wanted, target_of, wanted
-from harness.judge.user_model.verdict import make_record
-from harness.report.user_model import junit, sentences
+from harness.experiments.parity.model_document import junit, sentences
+from harness.experiments.parity.model_judge import make_record
+from harness.experiments.parity.model_plan import Wanted, target_of, wanted
+from harness.referee import majority
+from harness.referee.oracle import UNIT
 from tests.parity.user_models import CONFIG, NOW
 
 RANDOM = np.random.default_rng(8)
@@ -49,7 +49,10 @@ def scaled(by):
 
 def verdicts(found, failures=None, backends=("tensorflow", "jax", "torch")):
     what = wanted("tests/e2e/models/departing.py:build", None, backends, CONFIG)
-    known = {name: {"layers": {"first": "Dense"}, "n_samples": 6, "n_parameters": 1, "read": "0" * 64} for name in backends}
+    known = {
+        name: {"layers": {"first": "Dense"}, "n_samples": 6, "n_parameters": 1, "read": "0" * 64}
+        for name in backends
+    }
     return make_record(what, known, failures or {}, tuple(found), (), NOW, 1.0)
 
 
@@ -78,7 +81,9 @@ def test_the_first_quantity_in_order_is_blamed_and_the_later_ones_are_counted():
     found = verdicts(judged(heard("tensorflow", "jax", "torch", torch=changes)))
     assert found.verdict == "departs"
     assert [each.verdict for each in found.backends] == ["agrees", "agrees", "departs"]
-    assert found.reason.startswith("torch: output/last: 0.5 of its size away from tensorflow and jax; scale 1.5; gate ")
+    assert found.reason.startswith(
+        "torch: output/last: 0.5 of its size away from tensorflow and jax; scale 1.5; gate "
+    )
     assert found.reason.endswith("so do, later, gradient/last/kernel")
     assert sentences(found)[-1] == "tensorflow and jax agree"
 
@@ -95,7 +100,10 @@ def test_one_column_that_is_wrong_is_named():
         value[:, 2] += 1
         return value
 
-    arrays = {name: {"output/wide": np.ones((5, 40), np.float32)} for name in ("tensorflow", "jax", "torch")}
+    arrays = {
+        name: {"output/wide": np.ones((5, 40), np.float32)}
+        for name in ("tensorflow", "jax", "torch")
+    }
     arrays["jax"]["output/wide"] = bend(arrays["jax"]["output/wide"])
     (one,) = judged(arrays, {})
     assert one.apart == ("jax",)
@@ -103,7 +111,15 @@ def test_one_column_that_is_wrong_is_named():
 
 
 def test_where_all_three_differ_there_is_no_majority():
-    found = judged(heard("tensorflow", "jax", "torch", jax={"output/last": scaled(1.1)}, torch={"output/last": scaled(0.9)}))
+    found = judged(
+        heard(
+            "tensorflow",
+            "jax",
+            "torch",
+            jax={"output/last": scaled(1.1)},
+            torch={"output/last": scaled(0.9)},
+        )
+    )
     assert departures(found) == [("output/last", "no majority", ("tensorflow", "jax", "torch"))]
     assert verdicts(found).verdict == "no majority"
 
@@ -117,13 +133,25 @@ def test_two_that_differ_have_no_majority():
 
 
 def test_after_no_majority_nobody_is_blamed():
-    changes = {"jax": {"output/first": scaled(1.1)}, "torch": {"output/first": scaled(0.9), "output/last": scaled(2)}}
+    changes = {
+        "jax": {"output/first": scaled(1.1)},
+        "torch": {"output/first": scaled(0.9), "output/last": scaled(2)},
+    }
     whole = verdicts(judged(heard("tensorflow", "jax", "torch", **changes)))
     assert whole.verdict == "no majority"
 
 
 def test_not_finite_on_one_side_is_a_failure_of_that_side_by_name():
-    whole = verdicts(judged(heard("tensorflow", "jax", "torch", jax={"output/last": lambda value: value * np.float32("nan")})))
+    whole = verdicts(
+        judged(
+            heard(
+                "tensorflow",
+                "jax",
+                "torch",
+                jax={"output/last": lambda value: value * np.float32("nan")},
+            )
+        )
+    )
     assert whole.verdict == "failed"
     assert [each.verdict for each in whole.backends] == ["agrees", "failed", "agrees"]
     assert whole.reason == "jax: output/last: 18 of 18 elements are not finite"
@@ -131,7 +159,9 @@ def test_not_finite_on_one_side_is_a_failure_of_that_side_by_name():
 
 def test_not_finite_on_every_side_is_no_agreement():
     bad = {"output/last": lambda value: value * np.float32("inf")}
-    whole = verdicts(judged(heard("tensorflow", "jax", "torch", tensorflow=bad, jax=bad, torch=bad)))
+    whole = verdicts(
+        judged(heard("tensorflow", "jax", "torch", tensorflow=bad, jax=bad, torch=bad))
+    )
     assert {each.verdict for each in whole.backends} == {"failed"}
     assert whole.backends[0].reason.endswith("not finite; on every backend")
 
@@ -163,7 +193,9 @@ def test_what_rounding_alone_may_do_beyond_the_cap_is_neither_agreement_nor_depa
 
 def test_an_update_that_rounding_decides_is_remarked_and_leaves_the_rest_to_be_judged():
     floors = {**FLOORS, "update/last/kernel": float(np.linalg.norm(PLAIN["update/last/kernel"]))}
-    whole = verdicts(judged(heard("tensorflow", "jax", "torch", jax={"update/last/kernel": scaled(-1)}), floors))
+    whole = verdicts(
+        judged(heard("tensorflow", "jax", "torch", jax={"update/last/kernel": scaled(-1)}), floors)
+    )
     assert whole.verdict == "agrees"
     assert "update/last/kernel" in whole.remarks[0]
 
@@ -176,11 +208,17 @@ def test_beyond_even_what_rounding_may_do_it_departs():
 
 def test_a_cap_holds_whatever_the_floor():
     floors = dict.fromkeys(PLAIN, 1e9)
-    assert all(one.gate <= max(majority.CAPS.values()) for one in judged(heard("tensorflow", "jax", "torch"), floors))
+    assert all(
+        one.gate <= max(majority.CAPS.values())
+        for one in judged(heard("tensorflow", "jax", "torch"), floors)
+    )
 
 
 def test_a_gradient_that_is_zero_but_for_rounding_is_held_to_the_whole_gradient():
-    noise = {backend: (RANDOM.standard_normal(4) * 1e-9).astype(np.float32) for backend in ("tensorflow", "jax", "torch")}
+    noise = {
+        backend: (RANDOM.standard_normal(4) * 1e-9).astype(np.float32)
+        for backend in ("tensorflow", "jax", "torch")
+    }
     arrays = heard("tensorflow", "jax", "torch")
     for backend, value in noise.items():
         arrays[backend]["gradient/first/bias"] = value
@@ -190,14 +228,23 @@ def test_a_gradient_that_is_zero_but_for_rounding_is_held_to_the_whole_gradient(
 def test_slots_are_measured_by_their_own_kind_and_not_by_the_count_of_updates():
     arrays = heard("tensorflow", "jax", "torch")
     for backend in arrays:
-        arrays[backend]["slot/adam/last_kernel_velocity"] = PLAIN["slot/adam/last_kernel_velocity"] * np.float32(1e-9)
-    arrays["jax"]["slot/adam/last_kernel_velocity"] = PLAIN["slot/adam/last_kernel_velocity"] * np.float32(1.001e-9)
+        arrays[backend]["slot/adam/last_kernel_velocity"] = PLAIN[
+            "slot/adam/last_kernel_velocity"
+        ] * np.float32(1e-9)
+    arrays["jax"]["slot/adam/last_kernel_velocity"] = PLAIN[
+        "slot/adam/last_kernel_velocity"
+    ] * np.float32(1.001e-9)
     floors = {name: floor for name, floor in FLOORS.items() if "velocity" not in name}
-    assert departures(judged(arrays, floors)) == [("slot/adam/last_kernel_velocity", "depart", ("jax",))]
+    assert departures(judged(arrays, floors)) == [
+        ("slot/adam/last_kernel_velocity", "depart", ("jax",))
+    ]
 
 
 def test_a_production_program_that_is_another_one_is_named_even_alone():
-    arrays = {**PLAIN, "production weight/last/kernel": PLAIN["weight/last/kernel"] * np.float32(1.01)}
+    arrays = {
+        **PLAIN,
+        "production weight/last/kernel": PLAIN["weight/last/kernel"] * np.float32(1.01),
+    }
     (one,) = majority.compare_programs("jax", arrays, FLOORS)
     assert (one.quantity, one.apart) == ("production weight/last/kernel", ("jax",))
     same = {name: PLAIN[name.removeprefix("production ")] for name in PLAIN}
@@ -205,7 +252,10 @@ def test_a_production_program_that_is_another_one_is_named_even_alone():
 
 
 def test_a_model_that_mixes_samples_is_not_held_to_their_order():
-    kinds = {backend: {"rounding": FLOORS, "sample": {**FLOORS, "output/last": 1.0}} for backend in ("jax", "torch")}
+    kinds = {
+        backend: {"rounding": FLOORS, "sample": {**FLOORS, "output/last": 1.0}}
+        for backend in ("jax", "torch")
+    }
     assert majority.mixes_samples(heard("jax", "torch"), kinds)
     kinds["jax"] = {"rounding": FLOORS, "sample": FLOORS}
     assert not majority.mixes_samples(heard("jax", "torch"), kinds)
@@ -215,14 +265,21 @@ def test_a_backend_that_failed_leaves_the_others_to_be_compared():
     found = judged(heard("tensorflow", "jax"))
     whole = verdicts(found, {"torch": "build raised ValueError: no (my_model.py:3)"})
     assert whole.verdict == "failed"
-    assert sentences(whole)[1:] == ["torch failed: build raised ValueError: no (my_model.py:3)", "tensorflow and jax agree"]
+    assert sentences(whole)[1:] == [
+        "torch failed: build raised ValueError: no (my_model.py:3)",
+        "tensorflow and jax agree",
+    ]
     assert 'errors="1"' in junit(whole)
     assert "<error message=" in junit(whole)
 
 
 def test_one_backend_alone_is_no_agreement():
     whole = verdicts((), {"torch": "no", "jax": "no"})
-    assert {each.backend: each.verdict for each in whole.backends} == {"tensorflow": "no majority", "jax": "failed", "torch": "failed"}
+    assert {each.backend: each.verdict for each in whole.backends} == {
+        "tensorflow": "no majority",
+        "jax": "failed",
+        "torch": "failed",
+    }
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from harness.cli import app
-from harness.judge.proof import prove as proof
-from harness.judge.proof import sensitivity
-from harness.judge.proof.mutants import DEFECTS, Defect
-from harness.judge.proof.prove import Proof
-from harness.judge.proof.sensitivity import Seen, Target
-from harness.report import proof as report
+from harness.cli.main import app
+from harness.experiments.proof import document as report
+from harness.experiments.proof import prove as proof
+from harness.experiments.proof import sensitivity
+from harness.experiments.proof.mutants import DEFECTS, Defect
+from harness.experiments.proof.prove import Proof
+from harness.experiments.proof.sensitivity import Seen, Target
 from tests.parity.small import bed
 
 LEAKY = next(defect for defect in DEFECTS if defect.name == "leaky relu")
@@ -76,7 +76,9 @@ def test_the_command_s_exit_code_is_the_proof_s(monkeypatch, defects, code):
 @pytest.mark.parametrize("decade", [1, 2, 5, 8])
 def test_the_smallest_error_that_is_seen_is_found(decade):
     target = Target("some", lambda by: {"by": by})
-    (seen,) = sensitivity.curve(lambda parts: "there" if parts["by"] > 0.9 * 10.0**-decade else "", (target,))
+    (seen,) = sensitivity.curve(
+        lambda parts: "there" if parts["by"] > 0.9 * 10.0**-decade else "", (target,)
+    )
     assert (seen.smallest, seen.stage) == (pytest.approx(10.0**-decade), "there")
 
 

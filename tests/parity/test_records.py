@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.judge import speed
-from harness.judge.parity.verdict import verdict as verdict_of
+from harness.experiments.parity.judge import verdict as verdict_of
+from harness.experiments.train import document, judge
 from harness.records import store
 from harness.records.parity import ArmParity, Departure, Parity
 from harness.records.verdicts import verdict_on, verdicts_of
-from harness.report import table
 from tests.parity.small import bed, handed_back, planned
 from tests.unit.records import record as make
 
@@ -55,7 +54,9 @@ def parity_of(record, verdict="agrees", covers=(), scope="whole", at=(), **chang
 
 
 def departure(program, point):
-    return Departure(program=program, point=point, quantity="loss", measure="exact", error=1.0, gate=0.0)
+    return Departure(
+        program=program, point=point, quantity="loss", measure="exact", error=1.0, gate=0.0
+    )
 
 
 def known_after(*checks):
@@ -63,7 +64,17 @@ def known_after(*checks):
     record, made = make(), []
     for number, (verdict, covers, scope, at, *changes) in enumerate(checks):
         when = f"2026-01-02T03:04:{number:02d}.000+00:00"
-        made.append(parity_of(record, verdict, covers, scope, at, started_at=when, **(changes[0] if changes else {})))
+        made.append(
+            parity_of(
+                record,
+                verdict,
+                covers,
+                scope,
+                at,
+                started_at=when,
+                **(changes[0] if changes else {}),
+            )
+        )
     return verdict_on(record, verdicts_of(reversed(made)))
 
 
@@ -95,13 +106,19 @@ def test_a_check_of_a_part_never_counts_as_the_whole(checks, expected):
         ((DEPARTED_IN_THE_EPOCH, INIT_ALONE), "departs"),
         ((DEPARTED_IN_THE_EPOCH, AGREED_QUICK), "departs"),
         ((DEPARTED_IN_THE_EPOCH, AGREED), "agrees"),
-        ((DEPARTED_AT_INIT, INIT_ALONE), "not checked"),  # settled, and the rest agreed of other code
+        (
+            (DEPARTED_AT_INIT, INIT_ALONE),
+            "not checked",
+        ),  # settled, and the rest agreed of other code
         ((DEPARTED_AT_INIT, AGREED_QUICK), "agrees (quick)"),
         ((AGREED, DEPARTED_AT_INIT, INIT_ALONE), "not checked"),
         ((AGREED, ("departs", ("production init",), "part", ("production init",))), "departs"),
         ((DEPARTED_AT_INIT, DEPARTED_IN_THE_EPOCH, INIT_ALONE), "departs"),
         ((DEPARTED_AT_INIT, DEPARTED_IN_THE_EPOCH, AGREED_QUICK), "departs"),
-        ((("departs", (), "whole", ()), AGREED_QUICK), "departs"),  # an older record, which names no point
+        (
+            (("departs", (), "whole", ()), AGREED_QUICK),
+            "departs",
+        ),  # an older record, which names no point
         ((("departs", (), "whole", ()), AGREED), "agrees"),
     ],
 )
@@ -111,7 +128,11 @@ def test_a_departure_stands_until_the_same_points_agree(checks, expected):
 
 @pytest.mark.parametrize("other", ["seed", "dataset"])
 def test_a_point_of_other_inputs_is_another_point(other):
-    change = {"seed": 7} if other == "seed" else {"data": make().request.data.model_copy(update={"sha256": "f" * 64})}
+    change = (
+        {"seed": 7}
+        if other == "seed"
+        else {"data": make().request.data.model_copy(update={"sha256": "f" * 64})}
+    )
     assert known_after(DEPARTED_AT_INIT, (*AGREED, change)) == "departs"
     assert known_after((*DEPARTED_AT_INIT, change), AGREED) == "departs"
     assert known_after((*DEPARTED_AT_INIT, change), AGREED, (*AGREED, change)) == "agrees"
@@ -130,7 +151,11 @@ def test_a_shorter_training_of_the_same_spec_says_nothing_of_points_that_it_does
     assert known_after(late, AGREED) == "departs"
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "results" / "reference" / "parity").glob("*.json")), ids=lambda file: file.name[:16])
+@pytest.mark.parametrize(
+    "file",
+    sorted((ROOT / "results" / "reference" / "parity").glob("*.json")),
+    ids=lambda file: file.name[:16],
+)
 def test_records_of_older_versions_are_checks_of_the_whole_gate(file):
     found = Parity.model_validate_json(file.read_bytes())
     said = set(verdicts_of([found]).values())
@@ -150,18 +175,20 @@ def test_every_departure_of_an_arm_is_at_a_point_that_its_verdict_covers():
 def test_an_arm_that_was_checked_has_its_verdict_in_the_table():
     record = make()
     for verdict in ("agrees", "departs", "failed"):
-        (shown,) = speed.compare([record], parities=[parity_of(record, verdict)])
+        (shown,) = judge.compare([record], parities=[parity_of(record, verdict)])
         assert shown.rows[0].parity == verdict
 
 
-@pytest.mark.parametrize(("scope", "expected"), [("quick", "agrees (quick)"), ("part", "not checked")])
+@pytest.mark.parametrize(
+    ("scope", "expected"), [("quick", "agrees (quick)"), ("part", "not checked")]
+)
 def test_the_table_says_how_much_of_the_gate_an_arm_was_held_to(scope, expected):
-    (shown,) = speed.compare([make()], parities=[parity_of(make(), "agrees", QUICK, scope)])
+    (shown,) = judge.compare([make()], parities=[parity_of(make(), "agrees", QUICK, scope)])
     assert shown.rows[0].parity == expected
 
 
 def test_an_arm_that_was_not_checked_says_so():
-    (shown,) = speed.compare([make()])
+    (shown,) = judge.compare([make()])
     assert shown.rows[0].parity == "not checked"
 
 
@@ -191,7 +218,12 @@ def test_a_check_of_another_spec_of_the_same_name_says_nothing():
 
 def test_a_verdict_on_an_edited_environment_leaves_the_healthy_one_its_own_whichever_came_later():
     healthy, edited = (make(environment_sha256=digit * 64) for digit in "ab")
-    verdicts = verdicts_of([parity_of(healthy), parity_of(edited, "departs", started_at="2026-01-03T00:00:00.000+00:00")])
+    verdicts = verdicts_of(
+        [
+            parity_of(healthy),
+            parity_of(edited, "departs", started_at="2026-01-03T00:00:00.000+00:00"),
+        ]
+    )
     assert verdict_on(healthy, verdicts) == "agrees"
     assert verdict_on(edited, verdicts) == "departs"
     assert verdict_on(make(environment_sha256="c" * 64), verdicts) == "not checked"
@@ -215,10 +247,10 @@ def test_the_newest_check_counts():
 
 def test_a_speed_whose_arm_departs_is_marked_and_said_to_be_no_comparison():
     record = make()
-    tables = speed.compare([record], parities=[parity_of(record, "departs")])
+    tables = judge.compare([record], parities=[parity_of(record, "departs")])
     assert any("no comparison" in remark for remark in tables[0].remarks)
-    assert " ! |" in table.markdown(tables)
-    assert " ! |" not in table.markdown(speed.compare([record], parities=[parity_of(record)]))
+    assert " ! |" in document.markdown(tables)
+    assert " ! |" not in document.markdown(judge.compare([record], parities=[parity_of(record)]))
 
 
 def test_the_csv_has_the_verdict_and_follows_a_later_check(results):
@@ -241,7 +273,14 @@ def test_a_torn_check_is_named_and_left_out(results):
 
 
 def test_a_number_that_is_none_is_null_in_json_and_comes_back():
-    departure = Departure(program="production", point="init", quantity="loss", measure="exact", error=float("inf"), gate=0.0)
+    departure = Departure(
+        program="production",
+        point="init",
+        quantity="loss",
+        measure="exact",
+        error=float("inf"),
+        gate=0.0,
+    )
     again = Departure.model_validate_json(departure.model_dump_json())
     assert again == departure
     assert json.loads(departure.model_dump_json())["error"] is None

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from harness.errors import ConfigError
-from harness.judge.parity import check, fixtures, oracle
-from harness.judge.parity.scope import gate_of
+from harness.experiments.parity import check
+from harness.referee import fixtures, oracle
+from harness.referee.scope import gate_of
 from tests.parity.small import SPECS, bed, planned
 from tests.unit.records import record
 
@@ -16,7 +17,11 @@ HOST = record().host
 
 
 def resync(n_updates, n_epochs):
-    return [int(name.removeprefix("resync-")) for name in gate_of(n_updates, n_epochs).every if name.startswith("resync-")]
+    return [
+        int(name.removeprefix("resync-"))
+        for name in gate_of(n_updates, n_epochs).every
+        if name.startswith("resync-")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,9 @@ def resync(n_updates, n_epochs):
         (1, 1, []),
     ],
 )
-def test_states_lie_early_and_around_the_ends_of_the_training_s_own_epochs(n_updates, n_epochs, expected):
+def test_states_lie_early_and_around_the_ends_of_the_training_s_own_epochs(
+    n_updates, n_epochs, expected
+):
     assert resync(n_updates, n_epochs) == expected
 
 
@@ -61,33 +68,54 @@ def drawn(tmp_path, *arms, **changes):
     """Planned arms with weights and order on disk."""
     np.save(tmp_path / "order.npy", np.arange(88, dtype=np.int32)[None])
     np.savez(tmp_path / "weights.npz", **{"hidden/kernel": np.zeros((16, 8), np.float32)})
-    files = {"weights": tmp_path / "weights.npz", "order": tmp_path / "order.npy", "dataset": tmp_path}
-    return tuple(replace(planned(implementation=name, options=options, **changes), **files) for name, options in arms)
+    files = {
+        "weights": tmp_path / "weights.npz",
+        "order": tmp_path / "order.npy",
+        "dataset": tmp_path,
+    }
+    return tuple(
+        replace(planned(implementation=name, options=options, **changes), **files)
+        for name, options in arms
+    )
 
 
 IDIOMATIC = ("native-idiomatic", {"flavour": "idiomatic"})
 
 
-@pytest.mark.parametrize("points", [("adversarial",), ("resync-2",), ("epoch",), ("adversarial", "epoch")])
+@pytest.mark.parametrize(
+    "points", [("adversarial",), ("resync-2",), ("epoch",), ("adversarial", "epoch")]
+)
 @pytest.mark.parametrize("others", [(), (("keras", {}),)])
-def test_points_that_leave_an_arm_without_any_are_refused_before_anything_runs(tmp_path, points, others):
+def test_points_that_leave_an_arm_without_any_are_refused_before_anything_runs(
+    tmp_path, points, others
+):
     arms = drawn(tmp_path, *others, IDIOMATIC, n_train=88, epochs=5)
-    with pytest.raises(ConfigError, match=r"--point: jax/native-idiomatic .* Add --point init, or leave out the arm"):
+    with pytest.raises(
+        ConfigError,
+        match=r"--point: jax/native-idiomatic .* Add --point init, or leave out the arm",
+    ):
         check.check(arms, Path(tmp_path / "nowhere"), HOST, points)
 
 
 @pytest.mark.parametrize("name", ["resync-469", "resync-5", "inti", ""])
 def test_a_point_that_the_training_does_not_have_is_refused_with_those_that_it_has(tmp_path, name):
     arms = drawn(tmp_path, ("keras", {}), n_train=88, epochs=5)
-    with pytest.raises(ConfigError, match=r"--point: expected one of init, adversarial, resync-2, .*resync-15.*epoch"):
+    with pytest.raises(
+        ConfigError,
+        match=r"--point: expected one of init, adversarial, resync-2, .*resync-15.*epoch",
+    ):
         check.check(arms, Path(tmp_path / "nowhere"), HOST, (name,))
 
 
-@pytest.mark.parametrize(("activation", "sign"), [("relu", -1), ("softmax", 1)], ids=["dead units", "a softmax below"])
+@pytest.mark.parametrize(
+    ("activation", "sign"), [("relu", -1), ("softmax", 1)], ids=["dead units", "a softmax below"]
+)
 def test_a_row_whose_logits_follow_no_scale_is_left_as_it_is(activation, sign):
     """Doubled sixty times in search of a gap, its pixels would be 1e18, and what is compared there rounding alone."""
     hidden, output = SPECS["probs"].layers
-    spec = SPECS["probs"].model_copy(update={"layers": (hidden.model_copy(update={"activation": activation}), output)})
+    spec = SPECS["probs"].model_copy(
+        update={"layers": (hidden.model_copy(update={"activation": activation}), output)}
+    )
     random = np.random.default_rng(0)
     weights = {name: sign * np.abs(value) for name, value in bed().points["init"].weights.items()}
     x = random.random((32, 16)).astype(np.float32)
@@ -97,6 +125,8 @@ def test_a_row_whose_logits_follow_no_scale_is_left_as_it_is(activation, sign):
 
 def test_a_row_whose_logits_do_is_scaled_until_they_are_far_apart():
     point = bed().points["adversarial"]
-    logits = oracle.forward(bed().spec, point.trained().weights, point.x[4:12].astype(np.float64))[-1][0]
+    logits = oracle.forward(bed().spec, point.trained().weights, point.x[4:12].astype(np.float64))[
+        -1
+    ][0]
     two = np.sort(logits, axis=1)[:, -2:]
     assert two[:, 1] - two[:, 0] == pytest.approx(fixtures.GAP, rel=1e-3)

@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 
-from harness.judge import simulation
-from harness.judge.bench import standing
-from harness.judge.effect import LEVEL, over_generations
-from harness.judge.family import changes_together
-from harness.judge.paired import counted
-from harness.judge.simulation import Noise, Recorded, simulated
-from harness.judge.statistics import hodges_lehmann_shift
+from harness.experiments.bench import simulation
+from harness.experiments.bench.family import changes_together
+from harness.experiments.bench.judge import standing
+from harness.experiments.bench.paired import counted
+from harness.experiments.bench.simulation import Noise, Recorded, simulated
+from harness.statistics.intervals import hodges_lehmann_shift
+from harness.statistics.verdict import LEVEL, over_generations
 from tests.simulation import whole_sessions
 from tests.unit.benches import BASE, bench
 
@@ -21,7 +21,9 @@ N = 2000
 SLACK = 3 * math.sqrt(0.05 * 0.95 / N)  # three standard errors of a simulated rate of 1 in 20
 NOISES = {
     "calm": Noise(process=0.015, turn=0.05),
-    "as measured": Noise(process=0.015, turn=0.085),  # sd of ln ratio 0.12: the 2-core machine of timing.md
+    "as measured": Noise(
+        process=0.015, turn=0.085
+    ),  # sd of ln ratio 0.12: the 2-core machine of timing.md
     "loud": Noise(process=0.015, turn=0.12),
     "heavy tails": Noise(process=0.015, turn=0.085, freedom=3),
     "drift": Noise(process=0.015, turn=0.05, drift=0.10),
@@ -31,12 +33,21 @@ NOISES = {
 
 def rates(noise, slowdown=1.0, n_generations=10, n_blocks=10, seed=21, n_sessions=N):
     random = np.random.default_rng(seed)
-    return simulated(noise, random, n_sessions=n_sessions, n_generations=n_generations, n_blocks=n_blocks, slowdown=slowdown)
+    return simulated(
+        noise,
+        random,
+        n_sessions=n_sessions,
+        n_generations=n_generations,
+        n_blocks=n_blocks,
+        slowdown=slowdown,
+    )
 
 
 @pytest.mark.parametrize("n_generations", [6, 8, 10])
 @pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
-def test_the_interval_holds_the_truth_as_often_as_it_says_and_identical_arms_are_seldom_called_different(noise, n_generations):
+def test_the_interval_holds_the_truth_as_often_as_it_says_and_identical_arms_are_seldom_called_different(
+    noise, n_generations
+):
     found = rates(noise, n_generations=n_generations)
     assert found.coverage >= 0.95 - SLACK
     assert found.wrong <= 0.05
@@ -52,9 +63,17 @@ def test_a_planted_slowdown_is_never_called_faster_or_the_same(noise):
 
 @pytest.mark.parametrize(
     ("noise", "n_generations", "n_blocks"),
-    [("calm", 10, 10), ("as measured", 10, 30), ("heavy tails", 10, 20), ("drift", 10, 30), ("bursts", 10, 20)],
+    [
+        ("calm", 10, 10),
+        ("as measured", 10, 30),
+        ("heavy tails", 10, 20),
+        ("drift", 10, 30),
+        ("bursts", 10, 20),
+    ],
 )
-def test_with_so_many_blocks_a_planted_slowdown_of_5_percent_is_found(noise, n_generations, n_blocks):
+def test_with_so_many_blocks_a_planted_slowdown_of_5_percent_is_found(
+    noise, n_generations, n_blocks
+):
     found = rates(NOISES[noise], 1.05, n_generations, n_blocks)
     assert found.shares["slower"] >= 0.95
 
@@ -63,7 +82,10 @@ def test_blocks_instead_of_generations_would_hold_the_truth_far_too_seldom():
     # The planted defect: what two processes keep from start to end is taken for forty independent differences.
     random = np.random.default_rng(2)
     turns = NOISES["calm"].draw(random, (200, 1, 40, 2))
-    held = [not over_generations((each[0, :, 1] - each[0, :, 0]).tolist()).excludes(1.0) for each in turns]
+    held = [
+        not over_generations((each[0, :, 1] - each[0, :, 0]).tolist()).excludes(1.0)
+        for each in turns
+    ]
     assert np.mean(held) < 0.80
 
 
@@ -72,7 +94,9 @@ def test_blocks_instead_of_generations_would_hold_the_truth_far_too_seldom():
 
 @pytest.mark.parametrize("n_arms", whole_sessions.N_ARMS)
 @pytest.mark.parametrize("noise", whole_sessions.noises().values(), ids=whole_sessions.noises())
-def test_whole_sessions_of_identical_arms_err_in_at_most_5_percent_however_many_arms_there_are(noise, n_arms):
+def test_whole_sessions_of_identical_arms_err_in_at_most_5_percent_however_many_arms_there_are(
+    noise, n_arms
+):
     n_sessions = 80 if n_arms == 24 else 200
     slack = 3 * math.sqrt(0.05 * 0.95 / n_sessions)
     assert whole_sessions.rates(noise, n_sessions, n_arms).wrong <= 0.05 + slack
@@ -81,7 +105,9 @@ def test_whole_sessions_of_identical_arms_err_in_at_most_5_percent_however_many_
 def test_a_session_of_the_default_size_finds_one_planted_slowdown_of_5_percent_among_6_arms_in_19_of_20():
     found = whole_sessions.rates(whole_sessions.noises()["A/A pair"], 600, 6, slowdown=1.05)
     assert found.shares["slower"] >= 0.95
-    assert found.wrong <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 600)  # among the five that are identical
+    assert found.wrong <= 0.05 + 3 * math.sqrt(
+        0.05 * 0.95 / 600
+    )  # among the five that are identical
 
 
 def test_each_pair_by_itself_would_err_in_far_more_sessions_than_promised(monkeypatch):
@@ -92,14 +118,22 @@ def test_each_pair_by_itself_would_err_in_far_more_sessions_than_promised(monkey
 
 def test_the_sentences_of_real_standings_of_identical_arms_err_as_seldom_as_the_table():
     # The leader is the arm that was fastest by chance: its lead, its table and the sentence on fit are read as a user reads them.
-    names = [f"{backend}/{arm}" for backend in ("jax", "tensorflow", "torch") for arm in ("keras", "compiled")]
+    names = [
+        f"{backend}/{arm}"
+        for backend in ("jax", "tensorflow", "torch")
+        for arm in ("keras", "compiled")
+    ]
     every = dict.fromkeys([*names, "jax/keras again"], 1.0)
     n_sessions = 40
     n_wrong = 0
     for draw in range(n_sessions):
         found = standing(bench(every, process=0.02, noise=0.05, draw=draw, n_generations=10))
         verdicts = {each.verdict for each in found.arms}
-        n_wrong += bool({"faster", "slower"} & verdicts) or "times its epoch" in found.sentence or "the next" in found.sentence
+        n_wrong += (
+            bool({"faster", "slower"} & verdicts)
+            or "times its epoch" in found.sentence
+            or "the next" in found.sentence
+        )
     assert n_wrong / n_sessions <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / n_sessions)
 
 
@@ -108,11 +142,19 @@ def test_of_two_sessions_of_unchanged_arms_at_most_5_percent_call_any_arm_change
     n_pairs, n_wrong, n_alone = 150 if n_arms < 12 else 60, 0, 0
     random = np.random.default_rng(n_arms)
     for _ in range(n_pairs):
-        turns = NOISES["heavy tails"].draw(random, (2, 10, 4, n_arms))  # two sessions; the first arm is the baseline of both
+        turns = NOISES["heavy tails"].draw(
+            random, (2, 10, 4, n_arms)
+        )  # two sessions; the first arm is the baseline of both
         logs = np.median(turns[..., 1:] - turns[..., :1], axis=2)
-        by_arm = {str(arm): tuple(dict(enumerate(each[:, arm].tolist())) for each in logs) for arm in range(n_arms - 1)}
+        by_arm = {
+            str(arm): tuple(dict(enumerate(each[:, arm].tolist())) for each in logs)
+            for arm in range(n_arms - 1)
+        }
         together = changes_together(by_arm)
-        alone = {name: hodges_lehmann_shift([*then.values()], [*now.values()]) for name, (then, now) in by_arm.items()}
+        alone = {
+            name: hodges_lehmann_shift([*then.values()], [*now.values()])
+            for name, (then, now) in by_arm.items()
+        }
         different = [name for name, shift in alone.items() if shift.excludes(0.0)]
         n_alone += bool(different)
         n_wrong += any(together[name] <= LEVEL for name in different)
@@ -122,8 +164,22 @@ def test_of_two_sessions_of_unchanged_arms_at_most_5_percent_call_any_arm_change
 
 # From a recorded session
 
-RECORDED = bench({BASE: 1.0, JAX: 0.5, AGAIN: 1.0}, process=0.015, noise=0.03, draw=5, n_generations=10, n_blocks=8)
-BIASED = bench({BASE: 1.0, JAX: 0.5, AGAIN: 1.03}, process=0.015, noise=0.03, draw=5, n_generations=10, n_blocks=8)
+RECORDED = bench(
+    {BASE: 1.0, JAX: 0.5, AGAIN: 1.0},
+    process=0.015,
+    noise=0.03,
+    draw=5,
+    n_generations=10,
+    n_blocks=8,
+)
+BIASED = bench(
+    {BASE: 1.0, JAX: 0.5, AGAIN: 1.03},
+    process=0.015,
+    noise=0.03,
+    draw=5,
+    n_generations=10,
+    n_blocks=8,
+)
 
 
 def recorded(made, names=(BASE, AGAIN)):
@@ -132,7 +188,9 @@ def recorded(made, names=(BASE, AGAIN)):
 
 def test_a_pair_that_differed_when_it_was_recorded_differs_by_nothing_when_it_is_drawn_from():
     assert np.mean(list(counted(BIASED).log_ratios(AGAIN, BASE).values())) > 0.02
-    found = simulated(recorded(BIASED), np.random.default_rng(8), n_sessions=N, n_generations=10, n_blocks=8)
+    found = simulated(
+        recorded(BIASED), np.random.default_rng(8), n_sessions=N, n_generations=10, n_blocks=8
+    )
     assert found.wrong <= 0.05
     assert found.coverage >= 0.95 - SLACK
 
@@ -140,7 +198,9 @@ def test_a_pair_that_differed_when_it_was_recorded_differs_by_nothing_when_it_is
 def test_the_speed_of_an_arm_and_what_a_whole_block_shares_are_no_noise():
     made = bench(
         dict.fromkeys((BASE, JAX, AGAIN), 1.0),
-        seconds=lambda name, generation, number: 10.0 ** (generation + number / 7) * (0.5 if name == JAX else 1.0),
+        seconds=lambda name, generation, number: (
+            10.0 ** (generation + number / 7) * (0.5 if name == JAX else 1.0)
+        ),
         n_generations=6,
     )
     drawn = recorded(made, (BASE, JAX, AGAIN)).draw(np.random.default_rng(9), (2, 3, 4, 5))
@@ -150,10 +210,20 @@ def test_the_speed_of_an_arm_and_what_a_whole_block_shares_are_no_noise():
 
 @pytest.mark.parametrize("names", [(BASE, AGAIN), (BASE, JAX, AGAIN)])
 def test_two_arms_drawn_from_a_recorded_session_differ_as_much_as_the_recorded_ones_did(names):
-    made = bench(dict.fromkeys((BASE, JAX, AGAIN), 1.0), process=0.03, noise=0.03, draw=3, n_generations=60, n_blocks=8)
+    made = bench(
+        dict.fromkeys((BASE, JAX, AGAIN), 1.0),
+        process=0.03,
+        noise=0.03,
+        draw=3,
+        n_generations=60,
+        n_blocks=8,
+    )
     drawn = recorded(made, names).draw(np.random.default_rng(1), (1, 4000, 8, 2))[0]
     of_drawn = np.std(np.median(drawn[..., 1] - drawn[..., 0], axis=1))
-    pairs = [list(counted(made).log_ratios(one, other).values()) for one, other in itertools.combinations(names, 2)]
+    pairs = [
+        list(counted(made).log_ratios(one, other).values())
+        for one, other in itertools.combinations(names, 2)
+    ]
     assert of_drawn == pytest.approx(np.std(np.concatenate(pairs)), rel=0.12)
 
 
@@ -167,7 +237,9 @@ def test_a_process_keeps_what_is_its_own_in_all_its_turns():
 def test_only_generations_that_count_and_no_invalid_turns_are_drawn_from():
     def spoilt(made, generation, block):
         blocks = (
-            each.model_copy(update={"invalid": "load"}) if each.generation > generation and each.block > block else each
+            each.model_copy(update={"invalid": "load"})
+            if each.generation > generation and each.block > block
+            else each
             for each in made.blocks
         )
         return made.model_copy(update={"blocks": tuple(blocks)})

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.judge.paired import counted
-from harness.judge.simulation import Noise, Rates, Recorded, Source, simulated
+from harness.experiments.bench.paired import counted
+from harness.experiments.bench.simulation import Noise, Rates, Recorded, Source, simulated
 from harness.records import bench_store
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
@@ -18,7 +18,9 @@ SIZE = {"n_generations": 10, "n_blocks": 4}  # a session as [bench] of backends.
 
 def noises() -> dict[str, Source]:
     """Return the noise of the reference session that `nox -s bench` made, and noise that is modelled."""
-    recorded = next(each for each in bench_store.load_all(REFERENCE).sessions if len(each.session.entrants) == 7)
+    recorded = next(
+        each for each in bench_store.load_all(REFERENCE).sessions if len(each.session.entrants) == 7
+    )
     session, count = recorded.session, counted(recorded)
     return {
         "A/A pair": Recorded.of(count, (session.original, session.again)),
@@ -41,7 +43,10 @@ def main() -> None:
         for n_arms in N_ARMS:
             wrong = rates(noise, n_sessions, n_arms).wrong
             found = rates(noise, n_sessions, n_arms, slowdown=1.05).shares["slower"]
-            print(f"{name}, {n_arms} arms: {wrong:.2%} of sessions err, 5 % is found in {found:.1%}", flush=True)
+            print(
+                f"{name}, {n_arms} arms: {wrong:.2%} of sessions err, 5 % is found in {found:.1%}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -44,7 +44,12 @@ BASE = "tensorflow/keras"
 def entrant(name: str, **changes: Any) -> Entrant:
     """Return the entrant of that name, "jax/keras" or "jax/keras again"."""
     backend, implementation = name.removesuffix(" again").split("/")
-    plain = {"name": name, "backend": backend, "implementation": implementation, "module": f"{implementation}_fit"}
+    plain = {
+        "name": name,
+        "backend": backend,
+        "implementation": implementation,
+        "module": f"{implementation}_fit",
+    }
     return Entrant(**plain | changes)
 
 
@@ -77,23 +82,57 @@ def turn(seconds: float, **changes: Any) -> Turn:
 def start(name: str, generation: int = 1, **changes: Any) -> Start:
     """Return the start of an entrant's process that went well: equal inputs, 10 s to the end of a first epoch of 3 s."""
     backend = name.split("/", maxsplit=1)[0]
-    plain: dict[str, Any] = {"generation": generation, "process": 1, "name": name, "total_s": 10.0, "first_epoch_s": 3.0, "n_compiles": 1}
-    plain |= {"device": "cpu", "settings": SETTINGS, "data_sha256": "d" * 64, "weights_sha256": "a" * 64, "order_sha256": "b" * 64}
-    plain |= {"versions": {"keras": "3.15.1", "framework_version": VERSIONS[backend], "numpy": "2.4.6", "python": "3.11.7"}}
+    plain: dict[str, Any] = {
+        "generation": generation,
+        "process": 1,
+        "name": name,
+        "total_s": 10.0,
+        "first_epoch_s": 3.0,
+        "n_compiles": 1,
+    }
+    plain |= {
+        "device": "cpu",
+        "settings": SETTINGS,
+        "data_sha256": "d" * 64,
+        "weights_sha256": "a" * 64,
+        "order_sha256": "b" * 64,
+    }
+    plain |= {
+        "versions": {
+            "keras": "3.15.1",
+            "framework_version": VERSIONS[backend],
+            "numpy": "2.4.6",
+            "python": "3.11.7",
+        }
+    }
     return Start(**plain | changes)
 
 
 def end(name: str, generation: int = 1, **changes: Any) -> End:
     """Return the end of an entrant's process that went well."""
-    plain: dict[str, Any] = {"generation": generation, "process": 1, "name": name, "test_accuracy": 0.98, "test_loss": 0.07, "n_epochs": 5}
+    plain: dict[str, Any] = {
+        "generation": generation,
+        "process": 1,
+        "name": name,
+        "test_accuracy": 0.98,
+        "test_loss": 0.07,
+        "n_epochs": 5,
+    }
     return End(**plain | {"memory_bytes": {"peak RSS": 600 << 20}, "rates": RATES} | changes)
 
 
 def block(generation: int, number: int, seconds: Mapping[str, float], **changes: Any) -> Block:
     """Return a valid block in which each entrant's turn took so many seconds."""
-    plain: dict[str, Any] = {"generation": generation, "block": number, "attempt": 1, "started_at": "2026-01-02T03:04:05.678+00:00"}
+    plain: dict[str, Any] = {
+        "generation": generation,
+        "block": number,
+        "attempt": 1,
+        "started_at": "2026-01-02T03:04:05.678+00:00",
+    }
     plain |= {"order": tuple(seconds), "processes": dict.fromkeys(seconds, 1)}
-    return Block(**plain | {"turns": {name: turn(value) for name, value in seconds.items()}} | changes)
+    return Block(
+        **plain | {"turns": {name: turn(value) for name, value in seconds.items()}} | changes
+    )
 
 
 def bench(
@@ -123,7 +162,11 @@ def bench(
     planned = session(tuple(named), **changes)
     random = np.random.default_rng(draw)
     generations, numbers = range(1, planned.n_generations + 1), range(1, planned.n_blocks + 1)
-    own = {(name, generation): process * random.normal() for name in named for generation in generations}
+    own = {
+        (name, generation): process * random.normal()
+        for name in named
+        for generation in generations
+    }
 
     def drawn(name: str, generation: int, _: int) -> float:
         return float(named[name] * np.exp(own[name, generation] + noise * random.normal()))
@@ -131,11 +174,19 @@ def bench(
     took = seconds or drawn
     return Bench(
         session=planned,
-        starts=tuple(start(name, generation, **(starts or {}).get(name, {})) for generation in generations for name in named),
+        starts=tuple(
+            start(name, generation, **(starts or {}).get(name, {}))
+            for generation in generations
+            for name in named
+        ),
         blocks=tuple(
             block(generation, number, {name: took(name, generation, number) for name in named})
             for generation in generations
             for number in numbers
         ),
-        ends=tuple(end(name, generation, **(ends or {}).get(name, {})) for generation in generations for name in named),
+        ends=tuple(
+            end(name, generation, **(ends or {}).get(name, {}))
+            for generation in generations
+            for name in named
+        ),
     )

@@ -8,7 +8,10 @@ from harness.records.record import Data, Epoch, Host, Measurement, Phases, Recor
 from harness.spec.config import Dense, RMSprop, Spec
 
 SPEC = Spec(
-    layers=(Dense(name="hidden", units=512, activation="relu"), Dense(name="output", units=10, activation="softmax")),
+    layers=(
+        Dense(name="hidden", units=512, activation="relu"),
+        Dense(name="output", units=10, activation="softmax"),
+    ),
     optimizer=RMSprop(name="rmsprop"),
     loss_form="probs",
 )
@@ -92,29 +95,78 @@ def record(**changes: Any) -> Record:
         run_id=values["run_id"] or default_id,
         request=_request(values),
         host=Host(**{name: values[name] for name in Host.model_fields}),
-        measured=values["measured"] or (_measurement(values) if values["status"] != "failed" else None),
-        **{name: values[name] for name in ("started_at", "total_s", "status", "reason", "log_tail", "environment_sha256")},
+        measured=values["measured"]
+        or (_measurement(values) if values["status"] != "failed" else None),
+        **{
+            name: values[name]
+            for name in (
+                "started_at",
+                "total_s",
+                "status",
+                "reason",
+                "log_tail",
+                "environment_sha256",
+            )
+        },
     )
 
 
 def _request(values: dict[str, Any]) -> Request:
-    plain = {name: values[name] for name in Request.model_fields if name in values and name not in ("device", "epochs")}
-    data = Data(name=values["dataset"], sha256=values["data_sha256"], n_train=values["n_train"], n_inputs=values["n_inputs"])
+    plain = {
+        name: values[name]
+        for name in Request.model_fields
+        if name in values and name not in ("device", "epochs")
+    }
+    data = Data(
+        name=values["dataset"],
+        sha256=values["data_sha256"],
+        n_train=values["n_train"],
+        n_inputs=values["n_inputs"],
+    )
     if values["spec"].inputs == "native":
         plain |= {"weights_sha256": None, "order_sha256": None}
-    return Request(**plain, device=values["asked_device"], epochs=values["epochs"] or len(values["epoch_s"]), data=data)
+    return Request(
+        **plain,
+        device=values["asked_device"],
+        epochs=values["epochs"] or len(values["epoch_s"]),
+        data=data,
+    )
 
 
 def _measurement(values: dict[str, Any]) -> Measurement:
     diverged = values["status"] == "diverged"
     n_epochs = len(values["epoch_s"])
-    compiles, teardown_s = ((*values[name], *[0] * n_epochs)[:n_epochs] for name in ("compiles", "teardown_s"))
-    epochs = tuple(
-        Epoch(feed_s=0.2, seconds=seconds, teardown_s=down_s, loss=0.25 / number, accuracy=1 - 0.1 / number, n_compiles=n_compiles)
-        for number, (seconds, down_s, n_compiles) in enumerate(zip(values["epoch_s"], teardown_s, compiles, strict=True), start=1)
+    compiles, teardown_s = (
+        (*values[name], *[0] * n_epochs)[:n_epochs] for name in ("compiles", "teardown_s")
     )
-    versions = {"keras": values["keras"], "framework_version": values["framework_version"], "numpy": "2.4.6", "python": "3.11.7"}
-    same = ("data_sha256", "weights_sha256", "order_sha256", "final_weights_sha256", "device", "peak_rss_bytes", "settings")
+    epochs = tuple(
+        Epoch(
+            feed_s=0.2,
+            seconds=seconds,
+            teardown_s=down_s,
+            loss=0.25 / number,
+            accuracy=1 - 0.1 / number,
+            n_compiles=n_compiles,
+        )
+        for number, (seconds, down_s, n_compiles) in enumerate(
+            zip(values["epoch_s"], teardown_s, compiles, strict=True), start=1
+        )
+    )
+    versions = {
+        "keras": values["keras"],
+        "framework_version": values["framework_version"],
+        "numpy": "2.4.6",
+        "python": "3.11.7",
+    }
+    same = (
+        "data_sha256",
+        "weights_sha256",
+        "order_sha256",
+        "final_weights_sha256",
+        "device",
+        "peak_rss_bytes",
+        "settings",
+    )
     return Measurement(
         phases=Phases(spawn_s=0.1, import_s=2.5, data_s=0.3, build_s=0.4, evaluate_s=0.5),
         epochs=epochs,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.judge.speed import compare
+from harness.experiments.train import answer_document as report
+from harness.experiments.train.judge import compare
 from harness.records.parity import ArmParity, Parity
-from harness.report import answer as report
 from tests.unit.records import record
 
 FAST, SLOW = (3.0, 1.0, 1.1), (3.0, 2.0, 2.2)
@@ -17,7 +17,14 @@ def at(minute):
 def arm(backend, epoch_s=FAST, seeds=(0,), accuracy=0.98, **changes):
     """Runs of one arm, a seed each."""
     return [
-        record(started_at=at(seed), backend=backend, seed=seed, epoch_s=epoch_s, test_accuracy=accuracy + 1e-4 * seed, **changes)
+        record(
+            started_at=at(seed),
+            backend=backend,
+            seed=seed,
+            epoch_s=epoch_s,
+            test_accuracy=accuracy + 1e-4 * seed,
+            **changes,
+        )
         for seed in seeds
     ]
 
@@ -36,7 +43,9 @@ def checked(*runs, **verdicts):
         for run in runs
         if run.request.backend in verdicts
     )
-    plain = {name: getattr(runs[0].request, name) for name in ("spec_name", "spec", "data", "threads")}
+    plain = {
+        name: getattr(runs[0].request, name) for name in ("spec_name", "spec", "data", "threads")
+    }
     of_run = {name: getattr(runs[0], name) for name in ("harness", "host")}
     about = {"run_id": "check", "seed": 0, "device": "auto", "started_at": at(59), "total_s": 1.0}
     return Parity(**plain, **of_run, **about, verdict="agrees", arms=arms)
@@ -58,14 +67,26 @@ def said(*arms, **verdicts):
 
 def test_the_arm_of_the_shortest_epochs_is_named_where_no_other_s_overlap_with_them():
     found = answered(arm("torch", SLOW), arm("jax"))
-    assert (found.kind, [each.name for each in found.candidates]) == ("ahead", ["jax/keras", "torch/keras"])
+    assert (found.kind, [each.name for each in found.candidates]) == (
+        "ahead",
+        ["jax/keras", "torch/keras"],
+    )
     text = said(arm("torch", SLOW), arm("jax"))
-    assert text.startswith("jax/keras trained this Keras model fastest, in a median epoch of 1.05 s; torch/keras took 2.00 times as long;")
+    assert text.startswith(
+        "jax/keras trained this Keras model fastest, in a median epoch of 1.05 s; torch/keras took 2.00 times as long;"
+    )
 
 
 def test_arms_whose_epochs_overlap_are_not_told_apart():
-    found = answered(arm("jax", (3.0, 1.0, 1.2)), arm("torch", (3.0, 1.1, 1.3)), arm("tensorflow", (3.0, 9.0, 9.0)))
-    assert (found.kind, [each.name for each in found.close]) == ("close", ["jax/keras", "torch/keras"])
+    found = answered(
+        arm("jax", (3.0, 1.0, 1.2)),
+        arm("torch", (3.0, 1.1, 1.3)),
+        arm("tensorflow", (3.0, 9.0, 9.0)),
+    )
+    assert (found.kind, [each.name for each in found.close]) == (
+        "close",
+        ["jax/keras", "torch/keras"],
+    )
     text = " ".join(report.sentences(found))
     assert "jax/keras and torch/keras cannot be told apart by these runs" in text
     assert "1.10 (1.00-1.20) s, 1.20 (1.10-1.30) s" in text
@@ -75,7 +96,10 @@ def test_arms_whose_epochs_overlap_are_not_told_apart():
 
 def test_arms_that_do_not_train_the_keras_model_are_no_answer():
     native = arm("jax", (3.0, 0.1, 0.1), implementation="native", module="native.jax")
-    assert [each.name for each in answered(arm("jax"), arm("torch", SLOW), native).candidates] == ["jax/keras", "torch/keras"]
+    assert [each.name for each in answered(arm("jax"), arm("torch", SLOW), native).candidates] == [
+        "jax/keras",
+        "torch/keras",
+    ]
     assert said(native) == report.NO_KERAS
 
 
@@ -95,12 +119,17 @@ def test_without_an_epoch_after_the_first_there_is_no_time():
 
 
 def test_an_arm_of_which_no_run_finished_is_named():
-    assert "No run finished of torch/keras." in said(arm("jax"), arm("torch", status="failed", reason="gone"))
+    assert "No run finished of torch/keras." in said(
+        arm("jax"), arm("torch", status="failed", reason="gone")
+    )
 
 
 def test_rows_of_the_same_name_are_named_with_what_they_differ_in():
     gpu = arm("jax", SLOW, device="gpu: NVIDIA H200")
-    assert [each.name for each in answered(arm("jax"), gpu).candidates] == ["jax/keras on cpu", "jax/keras on gpu: NVIDIA H200"]
+    assert [each.name for each in answered(arm("jax"), gpu).candidates] == [
+        "jax/keras on cpu",
+        "jax/keras on gpu: NVIDIA H200",
+    ]
 
 
 # Is it the same model there?
@@ -114,7 +143,9 @@ def test_an_arm_whose_parity_departs_or_failed_never_wins_and_that_is_said(verdi
     assert [each.name for each in found.barred] == ["jax/keras"]
     text = said(*arms, jax=verdict, torch="agrees")
     assert "jax/keras is left out: " in text
-    assert {"departs": "it departs from the referee", "failed": "its parity check failed"}[verdict] in text
+    assert {"departs": "it departs from the referee", "failed": "its parity check failed"}[
+        verdict
+    ] in text
 
 
 def test_where_every_arm_is_barred_none_is_recommended():
@@ -132,8 +163,13 @@ def test_that_every_arm_agrees_is_said():
 def test_a_winner_that_is_not_checked_never_stands_without_that_being_said():
     text = said(arm("jax"), arm("torch", SLOW), torch="agrees")
     assert text.startswith("jax/keras trained this Keras model fastest")
-    assert "whether it is the same model on jax/keras has not been checked (nox -s parity does), and torch/keras agrees" in text
-    assert "whether it is the same model on jax/keras and torch/keras has not been checked" in said(arm("jax"), arm("torch", SLOW))
+    assert (
+        "whether it is the same model on jax/keras has not been checked (nox -s parity does), and torch/keras agrees"
+        in text
+    )
+    assert "whether it is the same model on jax/keras and torch/keras has not been checked" in said(
+        arm("jax"), arm("torch", SLOW)
+    )
 
 
 # Accuracy
@@ -141,10 +177,16 @@ def test_a_winner_that_is_not_checked_never_stands_without_that_being_said():
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1), (0, 1, 2)])
 def test_an_arm_of_another_accuracy_never_wins_however_fast_it_is(seeds):
-    arms = (arm("jax", seeds=seeds, accuracy=0.1), arm("torch", SLOW, seeds), arm("tensorflow", (3.0, 4.0, 4.0), seeds))
+    arms = (
+        arm("jax", seeds=seeds, accuracy=0.1),
+        arm("torch", SLOW, seeds),
+        arm("tensorflow", (3.0, 4.0, 4.0), seeds),
+    )
     found = answered(*arms, jax="agrees", torch="agrees", tensorflow="agrees")
     assert found.candidates[0].name == "torch/keras"
-    assert [(each.name, each.accuracy_verdict) for each in found.barred] == [("jax/keras", "different")]
+    assert [(each.name, each.accuracy_verdict) for each in found.barred] == [
+        ("jax/keras", "different")
+    ]
     text = " ".join(report.sentences(found))
     assert "jax/keras is left out: its test accuracy is different, 0.100" in text
 
@@ -158,7 +200,11 @@ def test_with_one_seed_a_difference_that_may_be_the_draw_s_bars_no_arm():
 
 
 def test_accuracies_are_compared_with_the_best_arm_s_that_does_not_depart():
-    arms = (arm("jax", accuracy=0.999), arm("torch", SLOW), arm("tensorflow", SLOW, accuracy=0.9801))
+    arms = (
+        arm("jax", accuracy=0.999),
+        arm("torch", SLOW),
+        arm("tensorflow", SLOW, accuracy=0.9801),
+    )
     found = answered(*arms, jax="departs", torch="agrees", tensorflow="agrees")
     assert {each.name: each.accuracy_verdict for each in found.candidates} == {
         "torch/keras": "inconclusive",
@@ -169,7 +215,9 @@ def test_accuracies_are_compared_with_the_best_arm_s_that_does_not_depart():
 # What the runs cannot say
 
 
-@pytest.mark.parametrize(("n_seeds", "told"), [(1, "with one seed an arm"), (3, "with 3 seeds an arm"), (6, "")])
+@pytest.mark.parametrize(
+    ("n_seeds", "told"), [(1, "with one seed an arm"), (3, "with 3 seeds an arm"), (6, "")]
+)
 def test_that_runs_followed_one_another_and_how_few_they_are_is_always_said(n_seeds, told):
     text = said(arm("jax", seeds=range(n_seeds)), arm("torch", SLOW, range(n_seeds)))
     assert "These runs followed one another, so every ratio holds the machine's drift" in text

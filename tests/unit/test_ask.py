@@ -2,8 +2,8 @@
 
 import pytest
 
+from harness.engine import ask
 from harness.errors import EnvironmentMissing
-from harness.launch import ask
 from harness.spec.config import Arm, Backend, Requirements
 
 BACKEND = Backend(
@@ -41,7 +41,9 @@ def test_the_cpu_is_asked_for_by_hiding_every_gpu():
 
 
 def test_a_missing_environment_says_what_to_type(tmp_path):
-    with pytest.raises(EnvironmentMissing, match=r"^train-x: environment missing\. Run: nox -s train-x$"):
+    with pytest.raises(
+        EnvironmentMissing, match=r"^train-x: environment missing\. Run: nox -s train-x$"
+    ):
         ask.python_of(BACKEND, tmp_path)
 
 

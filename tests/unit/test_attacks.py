@@ -9,7 +9,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import given
 
-from harness import cli, safe
+from harness import safe
+from harness.cli import main
 from harness.errors import HarnessError, NotComparable
 from harness.records import bench_store, files, store
 from harness.records.record import LONGEST
@@ -61,7 +62,9 @@ BEYOND = {
 
 
 @pytest.mark.parametrize(("place", "number"), BEYOND.values(), ids=BEYOND.keys())
-def test_a_record_beyond_its_bounds_is_named_and_left_out_and_the_other_is_shown(results, place, number):
+def test_a_record_beyond_its_bounds_is_named_and_left_out_and_the_other_is_shown(
+    results, place, number
+):
     file = planted(results, set_at(whole(), place, number))
     loaded = store.project(results)
     assert [each.run_id for each in loaded.records] == [record().run_id]
@@ -70,7 +73,15 @@ def test_a_record_beyond_its_bounds_is_named_and_left_out_and_the_other_is_shown
     assert len(entry.reason) <= safe.MOST
 
 
-@pytest.mark.parametrize("change", [{"n_generations": 10**15}, {"n_blocks": 100}, {"baseline": "nobody/keras"}, {"again": "x again"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_generations": 10**15},
+        {"n_blocks": 100},
+        {"baseline": "nobody/keras"},
+        {"again": "x again"},
+    ],
+)
 def test_a_plan_beyond_its_bounds_is_named_and_left_out_at_once(tmp_path, change):
     good = benches.bench(n_generations=1, n_blocks=1)
     value = json.loads(good.session.model_dump_json()) | change | {"run_id": "bad"}
@@ -90,7 +101,9 @@ def test_two_files_of_one_run_count_once(results):
     loaded = store.load_all(results)
     assert len(loaded.records) == 1
     first, second = sorted(file.name for file in (results / "runs").iterdir())
-    assert [(each.file.name, each.reason) for each in loaded.rejected] == [(second, f"a second file of one run: {first} counts")]
+    assert [(each.file.name, each.reason) for each in loaded.rejected] == [
+        (second, f"a second file of one run: {first} counts")
+    ]
 
 
 @FAST
@@ -127,11 +140,18 @@ def test_a_file_larger_than_any_record_is_not_read(tmp_path):
 @FAST
 @given(hostile.TEXTS)
 def test_text_from_elsewhere_is_text_in_every_format(text):
-    for made in (safe.one_line(text), safe.short(text), safe.for_markdown(text), str(safe.for_csv(text))):
+    for made in (
+        safe.one_line(text),
+        safe.short(text),
+        safe.for_markdown(text),
+        str(safe.for_csv(text)),
+    ):
         parsing.assert_plain(made)
     assert len(safe.short(text)) <= safe.MOST
     parsing.assert_plain(safe.for_terminal(text), "\n")
-    parsing.assert_sound_markdown(f"| a |\n| --- |\n| {safe.for_markdown(text)} |\n\n- {safe.for_markdown(text)}")
+    parsing.assert_sound_markdown(
+        f"| a |\n| --- |\n| {safe.for_markdown(text)} |\n\n- {safe.for_markdown(text)}"
+    )
     parsing.assert_sound_csv(store.as_csv([{"a": text, "b": -1.5, "c": -2}]))
     assert RUNS[0].planted(text).request.backend.startswith(text)
 
@@ -149,9 +169,11 @@ def test_what_a_worker_says_is_cut_and_made_writable_before_it_is_kept(results):
 
 
 def test_an_error_is_printed_without_commands(capsys, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["harness", "compare", "--results", "/nowhere/\x1b[31m[red]\u202e"])
+    monkeypatch.setattr(
+        "sys.argv", ["harness", "compare", "--results", "/nowhere/\x1b[31m[red]\u202e"]
+    )
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     said = capsys.readouterr().err
     parsing.assert_plain(said, "\n")
     assert (ended.value.code, "[red]" in said) == (2, True)
@@ -175,12 +197,16 @@ while not (Path(sys.argv[1]) / ".enough").exists():
 """
 
 
-def test_the_table_is_printed_without_the_csv_where_another_process_holds_its_lock(results, capsys, monkeypatch):
+def test_the_table_is_printed_without_the_csv_where_another_process_holds_its_lock(
+    results, capsys, monkeypatch
+):
     monkeypatch.setattr(store, "PATIENCE_S", 0.1)
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(results / ".lock")], stdin=pipe, stdout=pipe) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(results / ".lock")], stdin=pipe, stdout=pipe
+    ) as holder:
         assert holder.stdout.readline() == b"held\n"
-        cli.app(["compare", "--results", str(results)], standalone_mode=False)
+        main.app(["compare", "--results", str(results)], standalone_mode=False)
         holder.communicate()
     printed = capsys.readouterr()
     assert "jax/keras" in printed.out
@@ -208,7 +234,14 @@ def test_a_session_whose_backend_has_left_backends_toml_is_refused_with_exit_cod
     folder = bench_store.folder_of(tmp_path / "results", plan)
     bench_store.ready(folder)
     bench_store.add(folder, plan)
-    arguments = ["bench", "--resume", "--results", str(tmp_path / "results"), "--config", str(ROOT / "backends.toml")]
+    arguments = [
+        "bench",
+        "--resume",
+        "--results",
+        str(tmp_path / "results"),
+        "--config",
+        str(ROOT / "backends.toml"),
+    ]
     with pytest.raises(HarnessError, match="gone/keras: it began with") as refused:
-        cli.app(arguments, standalone_mode=False)
+        main.app(arguments, standalone_mode=False)
     assert (type(refused.value), refused.value.exit_code) == (NotComparable, 4)

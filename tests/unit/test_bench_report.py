@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from harness import cli_shared
-from harness.judge.bench import ArmStanding, Reign, Standing
-from harness.judge.statistics import Equivalence, Interval
+from harness.cli import options as cli_shared
+from harness.experiments.bench import document as report
+from harness.experiments.bench.judge import ArmStanding, Reign, Standing
 from harness.records.bench import Bench
-from harness.report import bench as report
 from harness.report.progress import bench_progress, duration
+from harness.statistics.intervals import Equivalence, Interval
 from tests.unit import benches
 
 NAN = math.nan
@@ -106,10 +106,55 @@ BENCH = Bench(
     blocks=tuple(benches.block(generation, 1, {"jax/keras": 0.5}) for generation in (1, 2)),
 )
 ROWS = [  # as a person would write them down
-    ("jax/keras", "baseline", "0.523 (0.512-0.541)", "1.000", "-", "agrees", "1.21", "-", "4.53", "12 % (11-13 %)", "664", "-"),
-    ("jax/compiled", "faster", "0.153 (0.151-0.154)", "0.292 (0.287-0.300)", "0.292 (0.287-0.300)", "agrees", "3.21", "6", "6.54"),
-    ("tensorflow/native-idiomatic", "slower", "1.52 (1.51-1.54) !", "2.891 (2.712-3.114) !", "0.722 (0.711-0.733) !", "departs"),
-    ("torch/keras", "inconclusive", "123", "235.8", "-", "not checked", "-", "-", "-", "-", "-", "-", "0.9799", "11 in 3"),
+    (
+        "jax/keras",
+        "baseline",
+        "0.523 (0.512-0.541)",
+        "1.000",
+        "-",
+        "agrees",
+        "1.21",
+        "-",
+        "4.53",
+        "12 % (11-13 %)",
+        "664",
+        "-",
+    ),
+    (
+        "jax/compiled",
+        "faster",
+        "0.153 (0.151-0.154)",
+        "0.292 (0.287-0.300)",
+        "0.292 (0.287-0.300)",
+        "agrees",
+        "3.21",
+        "6",
+        "6.54",
+    ),
+    (
+        "tensorflow/native-idiomatic",
+        "slower",
+        "1.52 (1.51-1.54) !",
+        "2.891 (2.712-3.114) !",
+        "0.722 (0.711-0.733) !",
+        "departs",
+    ),
+    (
+        "torch/keras",
+        "inconclusive",
+        "123",
+        "235.8",
+        "-",
+        "not checked",
+        "-",
+        "-",
+        "-",
+        "-",
+        "-",
+        "-",
+        "0.9799",
+        "11 in 3",
+    ),
 ]
 RESTS = [
     ("0.9806 ± 0.0014", "32 in 8"),
@@ -118,14 +163,32 @@ RESTS = [
     (),
 ]
 WHOLE = [row + rest for row, rest in zip(ROWS, RESTS, strict=True)]
-HEADER = ("arm", "verdict", "epoch s", "ratio", "to fit", "parity", "compile s", "break-even", "start s", "of limit")
+HEADER = (
+    "arm",
+    "verdict",
+    "epoch s",
+    "ratio",
+    "to fit",
+    "parity",
+    "compile s",
+    "break-even",
+    "start s",
+    "of limit",
+)
 HEADER += ("peak RSS MiB", "allocator peak MiB", "accuracy", "blocks")
 
 
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch):
     """Keep this machine's own window out."""
-    for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "GITHUB_STEP_SUMMARY"):
+    for name in (
+        "COLUMNS",
+        "LINES",
+        "FORCE_COLOR",
+        "NO_COLOR",
+        "TTY_COMPATIBLE",
+        "GITHUB_STEP_SUMMARY",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -137,7 +200,11 @@ def shown(width, standing=STANDING, **options):
 
 
 def bars(text):
-    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in text.splitlines() if line.startswith("|")]
+    return [
+        tuple(cell.strip() for cell in line.strip("|").split("|"))
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
 
 
 # The table
@@ -158,25 +225,39 @@ def test_a_pipe_shows_the_same_figures_a_line_an_arm_with_every_column():
 @pytest.mark.parametrize("width", [60, 80, 120, 200, 300])
 def test_in_a_window_no_word_and_no_number_of_a_sentence_is_broken(width):
     said = " ".join(shown(width).split())
-    texts = [report.heading(BENCH), STANDING.sentence, report.LEGEND, *(line for line, _ in report.lines(STANDING, BENCH))]
+    texts = [
+        report.heading(BENCH),
+        STANDING.sentence,
+        report.LEGEND,
+        *(line for line, _ in report.lines(STANDING, BENCH)),
+    ]
     for text in texts:
         assert text in said
     assert not re.search(r"\d\n *%|±\n|\n *±", shown(width))
 
 
 @pytest.mark.parametrize(
-    ("width", "left_out"), [(300, ()), (200, (*HEADER[9:12], "blocks")), (120, (*HEADER[4:5], *HEADER[6:8], *HEADER[9:]))]
+    ("width", "left_out"),
+    [(300, ()), (200, (*HEADER[9:12], "blocks")), (120, (*HEADER[4:5], *HEADER[6:8], *HEADER[9:]))],
 )
 def test_a_window_that_has_no_room_for_every_column_says_which_ones_it_has_not(width, left_out):
     text = " ".join(shown(width).split())
-    said = f"no room here for: {', '.join(left_out)}. To see all: harness bench --show --markdown FILE"
+    said = (
+        f"no room here for: {', '.join(left_out)}. To see all: harness bench --show --markdown FILE"
+    )
     assert (said in text) if left_out else ("no room" not in text)
 
 
 def test_told_arm_by_arm_every_figure_is_there_the_verdict_first_and_what_is_not_known_is_left_out():
     text = shown(60)
-    assert "jax/compiled: faster, epoch s 0.153 (0.151-0.154),\n  ratio 0.292 (0.287-0.300), to fit" in text
-    assert "torch/keras: inconclusive, epoch s 123, ratio 235.8,\n  parity not checked, accuracy 0.9799, blocks 11 in 3\n" in text
+    assert (
+        "jax/compiled: faster, epoch s 0.153 (0.151-0.154),\n  ratio 0.292 (0.287-0.300), to fit"
+        in text
+    )
+    assert (
+        "torch/keras: inconclusive, epoch s 123, ratio 235.8,\n  parity not checked, accuracy 0.9799, blocks 11 in 3\n"
+        in text
+    )
     for cell in {cell for row in WHOLE for cell in row} - {"-"}:
         assert any(cell in line for line in text.splitlines()), cell
 
@@ -202,7 +283,9 @@ def test_energy_has_a_column_where_any_is_known_and_a_sentence_where_none_is():
 def test_figures_of_an_arm_of_another_accuracy_or_a_failed_check_are_marked_too():
     different = replace(SAME, verdict="different", mean=Interval(-0.89, -0.88, -0.87))
     for changes in ({"accuracy": different}, {"parity": "failed"}):
-        rows = bars(report.markdown(replace(STANDING, arms=(ARMS[0], replace(ARMS[1], **changes))), BENCH))
+        rows = bars(
+            report.markdown(replace(STANDING, arms=(ARMS[0], replace(ARMS[1], **changes))), BENCH)
+        )
         assert rows[3][2:4] == ("0.153 (0.151-0.154) !", "0.292 (0.287-0.300) !")
 
 
@@ -233,9 +316,17 @@ def test_without_a_pair_of_identical_arms_that_is_said():
 
 
 def test_each_arm_that_ran_twice_has_its_own_line():
-    lines = [line for line, _ in report.lines(replace(STANDING, floors={"torch/keras": Interval(0.95, 1.03, 1.1)}), BENCH)]
+    lines = [
+        line
+        for line, _ in report.lines(
+            replace(STANDING, floors={"torch/keras": Interval(0.95, 1.03, 1.1)}), BENCH
+        )
+    ]
     assert lines[0].startswith("A/A: jax/keras against itself, identical code: 1.004")
-    assert lines[1] == "A/A: torch/keras against itself, identical code: 1.030 (0.950-1.100); a smaller difference is noise"
+    assert (
+        lines[1]
+        == "A/A: torch/keras against itself, identical code: 1.030 (0.950-1.100); a smaller difference is noise"
+    )
 
 
 def test_the_legend_says_that_the_baseline_s_floor_says_nothing_of_a_noisier_arm():
@@ -243,7 +334,10 @@ def test_the_legend_says_that_the_baseline_s_floor_says_nothing_of_a_noisier_arm
 
 
 def test_the_heading_says_how_much_of_the_session_there_is():
-    assert "Keras 3.15.1, A processor, 2 cores, 8 GiB, Linux x86_64, 2 of 8 generations of 4 blocks, session 2026" in report.heading(BENCH)
+    assert (
+        "Keras 3.15.1, A processor, 2 cores, 8 GiB, Linux x86_64, 2 of 8 generations of 4 blocks, session 2026"
+        in report.heading(BENCH)
+    )
 
 
 # Files
@@ -263,10 +357,19 @@ def test_the_csv_has_a_row_an_arm_with_numbers_in_full_and_nothing_where_there_i
 def test_the_json_is_strict_and_holds_the_plan_and_the_standing():
     whole = json.loads(report.as_json(STANDING, BENCH), parse_constant=pytest.fail)
     assert whole["session"] == json.loads(BENCH.session.model_dump_json())
-    assert whole["standing"]["reigns"][1] == {"name": "jax/compiled", "from_epoch": 6, "to_epoch": None}
+    assert whole["standing"]["reigns"][1] == {
+        "name": "jax/compiled",
+        "from_epoch": 6,
+        "to_epoch": None,
+    }
     arms = whole["standing"]["arms"]
     assert [arm["break_even"] for arm in arms] == [None, 5.4, "never", None]
-    assert [arm["other_numbers"] for arm in arms] == ["", "", "it departs from the referee (harness parity says where)", ""]
+    assert [arm["other_numbers"] for arm in arms] == [
+        "",
+        "",
+        "it departs from the referee (harness parity says where)",
+        "",
+    ]
     assert arms[3]["ratio"] == {"low": None, "mid": 235.8, "high": None}
     assert arms[2]["accuracy"]["mean"] == {"low": None, "mid": 0.1, "high": None}
 
@@ -287,7 +390,9 @@ def test_without_a_terminal_there_is_one_line_a_generation():
 
 
 def test_on_a_terminal_the_line_says_the_turn_and_the_time_left():
-    assert "generation 3/8, block 2/4, jax/compiled, 0.52 s; 6 min left" in progress(width=80, force_terminal=True)
+    assert "generation 3/8, block 2/4, jax/compiled, 0.52 s; 6 min left" in progress(
+        width=80, force_terminal=True
+    )
 
 
 def test_a_narrow_terminal_does_not_cut_the_time_left():
@@ -295,7 +400,10 @@ def test_a_narrow_terminal_does_not_cut_the_time_left():
     assert "generation 3/8, block 2/4, jax/compiled, 0.52 s; 6 min left" in " ".join(text.split())
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (99, "99 s"), (101, "2 min"), (3599, "1 h 0 min"), (3900, "1 h 5 min")])
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0 s"), (99, "99 s"), (101, "2 min"), (3599, "1 h 0 min"), (3900, "1 h 5 min")],
+)
 def test_a_duration_is_said_as_a_person_would(seconds, said):
     assert duration(seconds) == said
 

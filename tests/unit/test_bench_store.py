@@ -28,8 +28,18 @@ def start(name="jax/keras", **changes):
     return benches.start(name, **changes)
 
 
-SITTINGS = tuple(Sitting(number=number, outcome="stopped", total_s=9.0, busy_s=8.0) for number in (2, 10))
-PARTS = (start(), start("torch/keras"), block(), block(number=2), end("jax/keras"), end("torch/keras"), *SITTINGS)
+SITTINGS = tuple(
+    Sitting(number=number, outcome="stopped", total_s=9.0, busy_s=8.0) for number in (2, 10)
+)
+PARTS = (
+    start(),
+    start("torch/keras"),
+    block(),
+    block(number=2),
+    end("jax/keras"),
+    end("torch/keras"),
+    *SITTINGS,
+)
 
 
 @pytest.fixture
@@ -61,13 +71,19 @@ def reasons(folder):
 def test_all_kinds_of_part_come_back_as_they_were_written_in_the_order_of_the_plan(folder):
     for part in reversed(PARTS):
         bench_store.add(folder, part)
-    assert bench_store.load(folder) == Bench(session=session(), starts=PARTS[:2], blocks=PARTS[2:4], ends=PARTS[4:6], sittings=SITTINGS)
+    assert bench_store.load(folder) == Bench(
+        session=session(), starts=PARTS[:2], blocks=PARTS[2:4], ends=PARTS[4:6], sittings=SITTINGS
+    )
     assert bench_store.left_out(folder) == ()
 
 
 def test_a_part_s_file_is_called_after_what_it_holds_and_the_digest_of_its_bytes(folder):
     file = bench_store.add(folder, start("jax/keras again"))
-    assert file == folder / f"g01.start.jax-keras-again.1.{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}.json"
+    assert (
+        file
+        == folder
+        / f"g01.start.jax-keras-again.1.{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}.json"
+    )
 
 
 def test_the_last_generation_that_a_plan_can_have_comes_back(folder):
@@ -75,13 +91,22 @@ def test_the_last_generation_that_a_plan_can_have_comes_back(folder):
     assert bench_store.load(folder).blocks == (block(generation=99, number=99),)
 
 
-@pytest.mark.parametrize("harm", [lambda whole: whole[:-9], lambda whole: whole.replace(b"0.5", b"0.4", 1), lambda whole: whole + b"\n"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda whole: whole[:-9],
+        lambda whole: whole.replace(b"0.5", b"0.4", 1),
+        lambda whole: whole + b"\n",
+    ],
+)
 def test_a_torn_or_edited_part_is_left_out_by_name_and_the_others_count(folder, harm):
     bench_store.add(folder, start())
     file = bench_store.add(folder, block())
     file.write_bytes(harm(file.read_bytes()))
     assert bench_store.load(folder) == Bench(session=session(), starts=(start(),))
-    assert {name: reason.partition(":")[0] for name, reason in reasons(folder).items()} == {file.name: "torn or edited"}
+    assert {name: reason.partition(":")[0] for name, reason in reasons(folder).items()} == {
+        file.name: "torn or edited"
+    }
 
 
 @pytest.mark.parametrize(
@@ -89,21 +114,41 @@ def test_a_torn_or_edited_part_is_left_out_by_name_and_the_others_count(folder, 
     [
         ("g01.b01.1", b"", "not JSON: "),
         ("g01.b01.1", b"[1]", "not a record: "),
-        ("g01.start.jax-keras.1", b'{"generation": 1}', "not a record: [process]: expected a value; the key is missing"),
+        (
+            "g01.start.jax-keras.1",
+            b'{"generation": 1}',
+            "not a record: [process]: expected a value; the key is missing",
+        ),
         ("g01.end.jax-keras.1", start().model_dump_json().encode(), "not a record: "),
-        ("g01.start.jax-keras.2", start().model_dump_json().encode(), "renamed: it holds g01.start.jax-keras.1"),
+        (
+            "g01.start.jax-keras.2",
+            start().model_dump_json().encode(),
+            "renamed: it holds g01.start.jax-keras.1",
+        ),
         ("g01.pause.1", b"{}", "not a part of a session: no part is called g01.pause.1"),
-        ("g01.start.tensorflow-keras.1", start("tensorflow/keras").model_dump_json().encode(), "of another session: the plan has no tens"),
-        ("g01.b02.1", block(number=2, names=("numpy/naive",)).model_dump_json().encode(), "of another session: the plan has no numpy/n"),
+        (
+            "g01.start.tensorflow-keras.1",
+            start("tensorflow/keras").model_dump_json().encode(),
+            "of another session: the plan has no tens",
+        ),
+        (
+            "g01.b02.1",
+            block(number=2, names=("numpy/naive",)).model_dump_json().encode(),
+            "of another session: the plan has no numpy/n",
+        ),
     ],
 )
 def test_content_that_is_no_part_is_left_out_by_name(folder, stem, content, reason):
     file = planted(folder, stem, content)
     assert bench_store.load(folder) == Bench(session=session())
-    assert {name: why[: len(reason)] for name, why in reasons(folder).items()} == {file.name: reason}
+    assert {name: why[: len(reason)] for name, why in reasons(folder).items()} == {
+        file.name: reason
+    }
 
 
-def test_a_foreign_file_is_left_out_by_name_and_what_a_killed_harness_left_half_is_not_looked_at(folder):
+def test_a_foreign_file_is_left_out_by_name_and_what_a_killed_harness_left_half_is_not_looked_at(
+    folder,
+):
     (folder / "notes.txt").write_text("mine")
     (folder / ".partial-x").write_text('{"generation": 1')
     assert bench_store.load(folder) == Bench(session=session())
@@ -126,7 +171,10 @@ def at(minute):
 def twice(kind, **changes):
     """The same part written in two minutes."""
     when = "started_at" if kind is block else "written_at"
-    return [kind(**changes).model_copy(update={when: at(minute), **more}) for minute, more in ((1, {}), (2, LATER[kind]))]
+    return [
+        kind(**changes).model_copy(update={when: at(minute), **more})
+        for minute, more in ((1, {}), (2, LATER[kind]))
+    ]
 
 
 LATER = {block: {"invalid": "steal 9 %"}, start: {"total_s": 11.0}, end: {"test_accuracy": 0.5}}
@@ -171,7 +219,11 @@ def test_every_part_carries_its_format_and_one_of_a_newer_harness_is_named(folde
     content = json.loads(file.read_bytes())
     assert content["format"] == FORMAT
     file.unlink()
-    newer = planted(folder, bench_store.name_of(part), json.dumps(content | {"format": FORMAT + 1, "shape": "new"}).encode())
+    newer = planted(
+        folder,
+        bench_store.name_of(part),
+        json.dumps(content | {"format": FORMAT + 1, "shape": "new"}).encode(),
+    )
     assert bench_store.load(folder) == Bench(session=session())
     said = f"format {FORMAT + 1}, written by a newer harness; this one reads up to {FORMAT}. Update the harness"
     assert reasons(folder) == {newer.name: said}
@@ -195,7 +247,10 @@ def test_a_folder_without_a_plan_is_no_session_and_says_why(folder):
     (plan,) = folder.glob("session.*")
     whole = plan.read_bytes()
     plan.write_bytes(whole[:-9])
-    assert bench_store.load(folder) == "no session: torn or edited: its content is not what was written (the digest in its name differs)"
+    assert (
+        bench_store.load(folder)
+        == "no session: torn or edited: its content is not what was written (the digest in its name differs)"
+    )
     plan.unlink()
     bench_store.add(folder, block())
     assert bench_store.load(folder) == "no session: its plan, session.DIGEST.json, is missing"
@@ -204,7 +259,11 @@ def test_a_folder_without_a_plan_is_no_session_and_says_why(folder):
 
 def test_a_session_of_a_newer_harness_is_left_out_with_what_to_do(folder):
     (plan,) = folder.glob("session.*")
-    newer = planted(folder, "session", json.dumps(json.loads(plan.read_bytes()) | {"format": 3, "shape": "new"}).encode())
+    newer = planted(
+        folder,
+        "session",
+        json.dumps(json.loads(plan.read_bytes()) | {"format": 3, "shape": "new"}).encode(),
+    )
     plan.unlink()
     reason = "format 3, written by a newer harness; this one reads up to 2. Update the harness"
     assert bench_store.load(folder) == f"no session: {reason}"
@@ -229,14 +288,18 @@ def test_a_copied_folder_is_not_a_second_session(results, folder):
         (copy / file.name).write_bytes(file.read_bytes())
     loaded = bench_store.load_all(results)
     assert [each.session for each in loaded.sessions] == [session()]
-    assert [(entry.file, entry.reason) for entry in loaded.rejected] == [(copy, f"renamed: it holds the session {session().run_id}")]
+    assert [(entry.file, entry.reason) for entry in loaded.rejected] == [
+        (copy, f"renamed: it holds the session {session().run_id}")
+    ]
 
 
 def test_a_results_folder_without_sessions_has_none(tmp_path):
     assert bench_store.load_all(tmp_path / "nowhere") == bench_store.Loaded((), ())
 
 
-def test_a_part_goes_to_the_state_folder_when_the_session_s_is_gone_and_is_whole_when_put_back(folder, tmp_path):
+def test_a_part_goes_to_the_state_folder_when_the_session_s_is_gone_and_is_whole_when_put_back(
+    folder, tmp_path
+):
     (plan,) = folder.glob("session.*")
     plan.rename(tmp_path / plan.name)
     folder.rmdir()
@@ -250,5 +313,7 @@ def test_a_part_goes_to_the_state_folder_when_the_session_s_is_gone_and_is_whole
 
 def test_where_neither_folder_can_be_written_the_error_names_both(folder, tmp_path):
     (tmp_path / "state").write_text("in the way")
-    with pytest.raises(StoreError, match=r"cannot be written .+, nor can it be kept in .+keras-backend-harness"):
+    with pytest.raises(
+        StoreError, match=r"cannot be written .+, nor can it be kept in .+keras-backend-harness"
+    ):
         bench_store.add(folder / "gone", block())

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import cli_shared
+from harness.cli import options
 
 
 @pytest.fixture
@@ -24,12 +24,14 @@ def _as_in_a_shell():
 @pytest.mark.usefixtures("_as_in_a_shell")
 def test_an_interrupt_while_a_record_is_written_waits_until_it_is_written():
     idle = threading.Event()
-    other = threading.Thread(target=idle.wait)  # the kernel may hand the signal to it, as to a thread of NumPy's pool
+    other = threading.Thread(
+        target=idle.wait
+    )  # the kernel may hand the signal to it, as to a thread of NumPy's pool
     other.start()
     written = []
 
     def write_through_an_interrupt():
-        with cli_shared.uninterrupted():
+        with options.uninterrupted():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.02)
             written.append("whole")
@@ -47,8 +49,8 @@ def test_an_interrupt_while_a_record_is_written_waits_until_it_is_written():
 def test_a_signal_that_was_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        assert signal.SIGHUP not in cli_shared.polite_signals()
-        with cli_shared.uninterrupted():
+        assert signal.SIGHUP not in options.polite_signals()
+        with options.uninterrupted():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -57,7 +59,7 @@ def test_a_signal_that_was_ignored_stays_ignored():
 def test_a_table_in_a_pipe_is_not_squeezed_into_80_columns(capsys, monkeypatch):
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
-    cli_shared.console_of().print("x" * 120)
+    options.console_of().print("x" * 120)
     assert capsys.readouterr().out == "x" * 120 + "\n"
 
 

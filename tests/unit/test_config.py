@@ -399,11 +399,18 @@ def test_a_bad_edit_is_answered_with_one_exact_sentence(tmp_path, old, new, sent
 
 
 def test_several_faults_in_several_tables_are_a_line_each(tmp_path):
-    file = edited(tmp_path, ("epochs = 5", "epochs = 0"), ('"rmsprop"', '"rmspropp"'), ('module = "keras_fit"', "module = 3"))
+    file = edited(
+        tmp_path,
+        ("epochs = 5", "epochs = 0"),
+        ('"rmsprop"', '"rmspropp"'),
+        ('module = "keras_fit"', "module = 3"),
+    )
     assert refusal(file).splitlines() == [
         "backends.toml: [protocol] epochs: expected greater than 0; received 0",
         f"backends.toml: [specs.mnist-mlp] optimizer: {OPTIMIZERS}; received 'rmspropp'. Did you mean 'rmsprop'?",
-        "backends.toml: [backends.tensorflow] arms.keras.module: expected one of " + MODULES + "; received 3.",
+        "backends.toml: [backends.tensorflow] arms.keras.module: expected one of "
+        + MODULES
+        + "; received 3.",
     ]
 
 
@@ -416,7 +423,12 @@ def test_several_faults_in_one_table_are_a_line_each(tmp_path):
 
 
 def test_an_unknown_key_hides_no_other_fault_of_its_table(tmp_path):
-    file = edited(tmp_path, ("epochs = 5", "epoch = 5"), ("time_limit_s = 1800", "time_limit = 5"), ('threads = "auto"', "threads = 0"))
+    file = edited(
+        tmp_path,
+        ("epochs = 5", "epoch = 5"),
+        ("time_limit_s = 1800", "time_limit = 5"),
+        ('threads = "auto"', "threads = 0"),
+    )
     assert sorted(refusal(file).splitlines()) == [
         f"backends.toml: [protocol] threads: {CORES}; received 0",
         f"backends.toml: [protocol]: unknown key: {PROTOCOL_KEYS}; received 'epoch'. Did you mean 'epochs'?",
@@ -447,16 +459,33 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "large").write_bytes(b"#" * 300_000)
-    said = {file: refusal(file) for file in (tmp_path / "fifo", Path("/dev/zero"), tmp_path, tmp_path / "loop", tmp_path / "large")}
-    reasons = ["expected a regular file"] * 2 + ["Is a directory"] + ["Too many levels of symbolic links", "expected at most 256 KiB"]
+    said = {
+        file: refusal(file)
+        for file in (
+            tmp_path / "fifo",
+            Path("/dev/zero"),
+            tmp_path,
+            tmp_path / "loop",
+            tmp_path / "large",
+        )
+    }
+    reasons = (
+        ["expected a regular file"] * 2
+        + ["Is a directory"]
+        + ["Too many levels of symbolic links", "expected at most 256 KiB"]
+    )
     assert list(said.values()) == [
-        f"{file}: cannot be read ({reason}). Name another file: --config FILE" for file, reason in zip(said, reasons, strict=True)
+        f"{file}: cannot be read ({reason}). Name another file: --config FILE"
+        for file, reason in zip(said, reasons, strict=True)
     ]
 
 
 def test_a_missing_file_is_named_with_what_to_type(tmp_path):
     missing = tmp_path / "none.toml"
-    assert refusal(missing) == f"{missing}: cannot be read (No such file or directory). Name another file: --config FILE"
+    assert (
+        refusal(missing)
+        == f"{missing}: cannot be read (No such file or directory). Name another file: --config FILE"
+    )
 
 
 def test_the_nearest_file_is_found_from_a_folder_below(tmp_path):
@@ -483,7 +512,16 @@ def test_the_real_file_has_seven_specs_the_default_first(real):
 
 def test_the_real_file_has_four_backends_each_with_its_arms(real):
     assert {name: list(backend.arms) for name, backend in real.backends.items()} == {
-        "tensorflow": ["keras", "keras-tuned", "compiled", "naive", "naive-optimizer", "naive-ops", "native", "native-idiomatic"],
+        "tensorflow": [
+            "keras",
+            "keras-tuned",
+            "compiled",
+            "naive",
+            "naive-optimizer",
+            "naive-ops",
+            "native",
+            "native-idiomatic",
+        ],
         "jax": ["keras", "keras-tuned", "compiled", "naive", "native", "native-idiomatic"],
         "torch": ["keras", "lean", "compiled", "naive", "native", "native-idiomatic"],
         "numpy": ["naive"],
@@ -492,7 +530,12 @@ def test_the_real_file_has_four_backends_each_with_its_arms(real):
 
 def test_a_spec_that_says_nothing_of_them_shuffles_equal_inputs_for_the_protocol_s_epochs(real):
     silent = real.specs["mnist-mlp"]
-    assert (silent.epochs, silent.initializer, silent.shuffle, silent.inputs) == (None, "glorot_uniform", True, "equal")
+    assert (silent.epochs, silent.initializer, silent.shuffle, silent.inputs) == (
+        None,
+        "glorot_uniform",
+        True,
+        "equal",
+    )
 
 
 def test_an_arm_s_options_are_kept(real):
@@ -501,7 +544,10 @@ def test_an_arm_s_options_are_kept(real):
 
 
 def test_what_an_arm_s_module_says_of_itself_is_read_with_its_default_first():
-    assert config.said_by("naive.tensorflow", "OPTIONS") == {"operations": ("tensorflow", "keras"), "update": ("by_hand", "keras")}
+    assert config.said_by("naive.tensorflow", "OPTIONS") == {
+        "operations": ("tensorflow", "keras"),
+        "update": ("by_hand", "keras"),
+    }
 
 
 def test_a_module_that_says_nothing_of_itself_has_nothing_to_ask_for():
@@ -536,15 +582,22 @@ def test_backends_come_in_the_order_named_and_once(real):
 def test_an_unknown_backend_is_answered_with_the_nearest(real):
     with pytest.raises(ConfigError) as caught:
         real.chosen_backends(["jax", "tensorflw"])
-    assert str(caught.value) == ("backend: expected one of tensorflow, jax, torch, numpy; received 'tensorflw'. Did you mean 'tensorflow'?")
+    assert str(caught.value) == (
+        "backend: expected one of tensorflow, jax, torch, numpy; received 'tensorflw'. Did you mean 'tensorflow'?"
+    )
 
 
 def test_an_argument_goes_before_the_file(real):
-    assert config.overridden(real.protocol, epochs=2, seeds=(3, 4)) == real.protocol.model_copy(update={"epochs": 2, "seeds": (3, 4)})
+    assert config.overridden(real.protocol, epochs=2, seeds=(3, 4)) == real.protocol.model_copy(
+        update={"epochs": 2, "seeds": (3, 4)}
+    )
 
 
 def test_an_argument_not_given_leaves_the_file_s_value(real):
-    assert config.overridden(real.protocol, epochs=None, seeds=None, threads=None, time_limit_s=None) == real.protocol
+    assert (
+        config.overridden(real.protocol, epochs=None, seeds=None, threads=None, time_limit_s=None)
+        == real.protocol
+    )
 
 
 @pytest.mark.parametrize(
@@ -569,12 +622,21 @@ def test_an_impossible_argument_is_named_as_typed(real, argument, sentence):
 
 def test_one_more_layer_is_only_a_change_of_data(tmp_path):
     second = '  { name = "second", units = 64, activation = "relu" },\n'
-    spec = config.load(edited(tmp_path, ('  { name = "output"', f'{second}  {{ name = "output"'))).spec(None)[1]
-    assert [(layer.name, layer.units) for layer in spec.layers] == [("hidden", 512), ("second", 64), ("output", 10)]
+    spec = config.load(
+        edited(tmp_path, ('  { name = "output"', f'{second}  {{ name = "output"'))
+    ).spec(None)[1]
+    assert [(layer.name, layer.units) for layer in spec.layers] == [
+        ("hidden", 512),
+        ("second", 64),
+        ("output", 10),
+    ]
 
 
 def test_the_optimizer_s_defaults_are_those_of_keras(real):
-    assert [spec.optimizer.model_dump() for spec in (real.specs["mnist-mlp"], real.specs["mnist-mlp-adam"])] == [
+    assert [
+        spec.optimizer.model_dump()
+        for spec in (real.specs["mnist-mlp"], real.specs["mnist-mlp-adam"])
+    ] == [
         {"name": "rmsprop", "learning_rate": 0.001, "rho": 0.9, "epsilon": 1e-7},
         {"name": "adam", "learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
     ]

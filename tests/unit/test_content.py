@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.launch.content import content_of
+from harness.environments.content import content_of
 
 VARIABLES = {"PATH": os.environ["PATH"]}
 BACKEND = '''
@@ -55,8 +55,13 @@ def wheel(tmp_path):
         archive.writestr("layers/__init__.py", "FACTOR = 1.0\n")
         archive.writestr("layers/table.bin", "0123456789")
         archive.writestr("layers/fast.so", "not really")
-        archive.writestr("layers-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: layers\nVersion: 1.0\n")
-        archive.writestr("layers-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            "layers-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: layers\nVersion: 1.0\n"
+        )
+        archive.writestr(
+            "layers-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         archive.writestr("layers-1.0.dist-info/RECORD", "")
     return file
 
@@ -73,7 +78,17 @@ def environment(folder, wheel=None):
 
 def pip(python, *what):
     """Have pip install something in an environment, as a user does, and return its Python."""
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-index", "--no-build-isolation"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "-q",
+        "--no-index",
+        "--no-build-isolation",
+    ]
     subprocess.run([*command, *map(str, what)], check=True)
     return python
 
@@ -89,7 +104,9 @@ def digest(python):
     return found
 
 
-def test_the_same_wheel_installed_twice_has_the_same_content_whatever_the_folder_and_the_time(tmp_path, wheel):
+def test_the_same_wheel_installed_twice_has_the_same_content_whatever_the_folder_and_the_time(
+    tmp_path, wheel
+):
     first, second = (pip(environment(tmp_path / name), wheel) for name in ("a", "another one"))
     subprocess.run([str(second), "-c", "import layers"], check=True)  # writes bytecode
     os.utime(site(second) / "layers" / "__init__.py", (1, 1))
@@ -97,8 +114,13 @@ def test_the_same_wheel_installed_twice_has_the_same_content_whatever_the_folder
     assert digest(environment(tmp_path / "empty")) != digest(first)
 
 
-@pytest.mark.parametrize("inner", ["layers/__init__.py", "layers/table.bin", "layers/fast.so", "layers-1.0.dist-info/METADATA"])
-def test_an_edit_of_what_is_installed_is_another_content_and_taking_it_out_gives_the_old_one_back(tmp_path, wheel, inner):
+@pytest.mark.parametrize(
+    "inner",
+    ["layers/__init__.py", "layers/table.bin", "layers/fast.so", "layers-1.0.dist-info/METADATA"],
+)
+def test_an_edit_of_what_is_installed_is_another_content_and_taking_it_out_gives_the_old_one_back(
+    tmp_path, wheel, inner
+):
     python = environment(tmp_path / "a", wheel)
     file = site(python) / inner
     before, text, status = digest(python), file.read_bytes(), file.stat()
@@ -123,7 +145,12 @@ def test_a_new_file_and_a_missing_one_are_another_content(tmp_path, wheel):
 def test_what_pip_writes_down_and_what_no_import_reads_is_no_content(tmp_path, wheel):
     python = environment(tmp_path / "a", wheel)
     before = digest(python)
-    for inner in ("layers-1.0.dist-info/INSTALLER", "layers-1.0.dist-info/direct_url.json", "layers/api.h", "pip/__init__.py"):
+    for inner in (
+        "layers-1.0.dist-info/INSTALLER",
+        "layers-1.0.dist-info/direct_url.json",
+        "layers/api.h",
+        "pip/__init__.py",
+    ):
         (site(python) / inner).parent.mkdir(exist_ok=True)
         (site(python) / inner).write_text("{}")
     assert digest(python) == before
@@ -143,7 +170,9 @@ def editable(source, files):
     """Make a project one that pip can install as editable, by these files in site-packages."""
     (source / "backend.py").write_text(BACKEND + f"FILES = {files!r}\n")
     lines = ["[build-system]", "requires = []", 'build-backend = "backend"', 'backend-path = ["."]']
-    (source / "pyproject.toml").write_text("\n".join([*lines, "[project]", 'name = "mine"', 'version = "1.0"']))
+    (source / "pyproject.toml").write_text(
+        "\n".join([*lines, "[project]", 'name = "mine"', 'version = "1.0"'])
+    )
     return "-e", source
 
 
@@ -153,11 +182,16 @@ def files_of(kind, source):
         return {"__editable__.mine.pth": f"{source / 'src'}\n"}
     mapping = {"mine": str(source / "src" / "mine")} if kind == "finder" else {}
     run = "import __editable___mine_finder; __editable___mine_finder.install()\n"
-    return {"__editable__.mine.pth": run, "__editable___mine_finder.py": FINDER.format(mapping=mapping)}
+    return {
+        "__editable__.mine.pth": run,
+        "__editable___mine_finder.py": FINDER.format(mapping=mapping),
+    }
 
 
 @pytest.mark.parametrize("kind", ["path", "finder", "silent finder"])
-def test_an_edit_in_an_editable_install_is_another_content_and_a_result_beside_it_is_not(tmp_path, source, kind):
+def test_an_edit_in_an_editable_install_is_another_content_and_a_result_beside_it_is_not(
+    tmp_path, source, kind
+):
     python = pip(environment(tmp_path / "a"), *editable(source, files_of(kind, source)))
     before = digest(python)
     (source / "results" / "run.json").write_text("{}")
@@ -172,14 +206,18 @@ def test_an_edit_in_an_editable_install_is_another_content_and_a_result_beside_i
 
 
 @pytest.mark.parametrize("kind", ["path", "finder"])
-def test_an_editable_install_of_another_folder_with_the_same_sources_has_the_same_content(tmp_path, source, kind):
+def test_an_editable_install_of_another_folder_with_the_same_sources_has_the_same_content(
+    tmp_path, source, kind
+):
     first = pip(environment(tmp_path / "a"), *editable(source, files_of(kind, source)))
     moved = shutil.copytree(source, tmp_path / "elsewhere")
     second = pip(environment(tmp_path / "b"), *editable(moved, files_of(kind, moved)))
     assert digest(first) == digest(second)
 
 
-def test_a_folder_that_is_a_link_to_itself_and_a_pipe_named_like_a_module_hang_nothing(tmp_path, wheel):
+def test_a_folder_that_is_a_link_to_itself_and_a_pipe_named_like_a_module_hang_nothing(
+    tmp_path, wheel
+):
     python = environment(tmp_path / "a", wheel)
     before = digest(python)
     (site(python) / "layers" / "again").symlink_to(site(python))
@@ -213,14 +251,18 @@ def test_only_a_file_that_has_changed_is_read_again(tmp_path, wheel, cache):
     before = digest(python)
     assert len(list(cache.glob("*.whole.json"))) == 1
     (table,) = (file for file in cache.glob("*.json") if "whole" not in file.name)
-    marked = table.read_text().replace(json.loads(table.read_text())["files"][str(site(python) / "layers/fast.so")][-1], "f" * 64)
+    marked = table.read_text().replace(
+        json.loads(table.read_text())["files"][str(site(python) / "layers/fast.so")][-1], "f" * 64
+    )
     table.write_text(marked)
     assert digest(python) == before, "nothing has changed: the table is not even read"
     (site(python) / "layers" / "__init__.py").write_text("FACTOR = 2.0\n")
     changed = digest(python)
     table.unlink()
     next(iter(cache.glob("*.whole.json"))).unlink()
-    assert digest(python) != changed, "what was not changed was taken from the table, marked as it was"
+    assert digest(python) != changed, (
+        "what was not changed was taken from the table, marked as it was"
+    )
 
 
 def test_a_torn_cache_is_made_anew(tmp_path, wheel, cache):
@@ -229,11 +271,21 @@ def test_a_torn_cache_is_made_anew(tmp_path, wheel, cache):
     before = digest(python)
     files = list(cache.glob("*.json"))
     assert len(files) == 2
-    for content in (b"", b"\xff\x00", b"[]", b'{"format": 1, "files": 3}', b'{"key": 1}', b'{"format": 1, "files": {"x": 1}}'):
+    for content in (
+        b"",
+        b"\xff\x00",
+        b"[]",
+        b'{"format": 1, "files": 3}',
+        b'{"key": 1}',
+        b'{"format": 1, "files": {"x": 1}}',
+    ):
         for file in files:
             file.write_bytes(content)
         assert digest(python) == before
-        assert {tuple(json.loads(file.read_text())) for file in files} == {("format", "files"), ("key", "digest")}
+        assert {tuple(json.loads(file.read_text())) for file in files} == {
+            ("format", "files"),
+            ("key", "digest"),
+        }
 
 
 def test_without_a_cache_folder_the_content_is_the_same(tmp_path, wheel, monkeypatch):
@@ -244,7 +296,9 @@ def test_without_a_cache_folder_the_content_is_the_same(tmp_path, wheel, monkeyp
     assert digest(python) == before
 
 
-@pytest.mark.parametrize("script", ["exit 3", "echo nonsense", "kill -9 $$", "head -c 1000 /dev/urandom"])
+@pytest.mark.parametrize(
+    "script", ["exit 3", "echo nonsense", "kill -9 $$", "head -c 1000 /dev/urandom"]
+)
 def test_a_python_that_does_not_say_where_it_imports_from_has_no_known_content(tmp_path, script):
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\n{script}\n")

@@ -7,7 +7,7 @@ import types
 import psutil
 import pytest
 
-from harness.launch import covariates, devices
+from harness.engine import disturbance, host
 from harness.records.bench import Limits, Turn
 
 PID = 4242
@@ -46,14 +46,18 @@ OWN = {"seconds": 0.9, "feed_s": 0.1, "user_s": 0.5, "system_s": 0.25}
 def machine(tmp_path, monkeypatch):
     """A machine of two cores without a GPU, whose files lie in a folder, whose clocks stand still, and whose parent is idle."""
     clocks = dict.fromkeys(("CLOCK_MONOTONIC", "CLOCK_BOOTTIME", "CLOCK_REALTIME"), 100.0)
-    fake = types.SimpleNamespace(**{name: name for name in clocks}, clock_gettime=clocks.get, process_time=lambda: 3.0)
-    monkeypatch.setattr(covariates, "time", fake)
-    monkeypatch.setattr(covariates, "_gpus", lambda: ())
+    fake = types.SimpleNamespace(
+        **{name: name for name in clocks}, clock_gettime=clocks.get, process_time=lambda: 3.0
+    )
+    monkeypatch.setattr(disturbance, "time", fake)
+    monkeypatch.setattr(disturbance, "_gpus", lambda: ())
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path / "proc"))
     monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 0.4, 0.3))
     allowed = {0, 1}
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(allowed), raising=False)
-    folder = types.SimpleNamespace(proc=tmp_path / "proc", sys=tmp_path / "sys", clocks=clocks, allowed=allowed, parent=fake)
+    folder = types.SimpleNamespace(
+        proc=tmp_path / "proc", sys=tmp_path / "sys", clocks=clocks, allowed=allowed, parent=fake
+    )
     write(folder.proc / "stat", STAT.format(user=1000, steal=20))
     write(folder.sys / "devices/system/cpu/online", "0-1,4\n")
     return folder
@@ -65,21 +69,26 @@ def write(file, text):
 
 
 def turn_on(machine, during, seconds=1.0, own=OWN):
-    start = covariates.before(PID, machine.proc, machine.sys)
+    start = disturbance.before(PID, machine.proc, machine.sys)
     for name in machine.clocks:
         machine.clocks[name] += seconds
     during()
-    return covariates.since(start, own)
+    return disturbance.since(start, own)
 
 
 def nothing():
     pass
 
 
-def test_cpu_seconds_of_others_are_those_of_the_worker_s_cores_less_its_own_and_the_parent_s(machine):
+def test_cpu_seconds_of_others_are_those_of_the_worker_s_cores_less_its_own_and_the_parent_s(
+    machine,
+):
     def during():
         machine.parent.process_time = lambda: 3.05
-        write(machine.proc / "stat", STAT.format(user=1100, steal=27).replace("cpu2 99999", "cpu2 999999"))
+        write(
+            machine.proc / "stat",
+            STAT.format(user=1100, steal=27).replace("cpu2 99999", "cpu2 999999"),
+        )
 
     beside = turn_on(machine, during)
     assert beside["others_s"] == pytest.approx(1.0 - 0.75 - 0.05)
@@ -94,7 +103,11 @@ def test_every_kind_of_busy_tick_counts_and_no_idle_one(machine, column):
         lines = STAT.format(user=1000, steal=20).splitlines()
         fields = lines[1].split()
         fields[column] = str(int(fields[column]) + 150)
-        fields[4], fields[5], fields[9] = "9999", "9999", "9999"  # idle, waiting for a disk, a guest's (inside user)
+        fields[4], fields[5], fields[9] = (
+            "9999",
+            "9999",
+            "9999",
+        )  # idle, waiting for a disk, a guest's (inside user)
         write(machine.proc / "stat", "\n".join([lines[0], " ".join(fields), *lines[2:]]))
 
     assert turn_on(machine, during)["others_s"] == pytest.approx(1.5 - 0.75)
@@ -122,7 +135,7 @@ def test_a_system_that_counts_no_core_by_itself_says_nothing_of_others(machine):
 
 def test_children_s_seconds_are_the_worker_s_own_whether_they_ended_or_live(machine, monkeypatch):
     living = iter([40.0, 40.5])  # that one of them ended, with 30 s before this turn, is in own
-    monkeypatch.setattr(covariates, "_children_s", lambda pid: next(living))
+    monkeypatch.setattr(disturbance, "_children_s", lambda pid: next(living))
 
     def during():
         write(machine.proc / "stat", STAT.format(user=1300, steal=20))
@@ -162,28 +175,37 @@ def test_a_load_average_that_cannot_be_read_is_unknown(monkeypatch):
         raise OSError("Load averages are unobtainable")
 
     monkeypatch.setattr(os, "getloadavg", unreadable)
-    assert Turn(**CLEAN | covariates.since(covariates.before(os.getpid()), OWN)).load_1m is None
-    assert devices.host(devices.Hardware(())).load_1m is None
+    assert Turn(**CLEAN | disturbance.since(disturbance.before(os.getpid()), OWN)).load_1m is None
+    assert host.host(host.Hardware(())).load_1m is None
 
 
 def test_what_the_system_does_not_say_is_none_and_never_a_zero(machine):
     (machine.proc / "stat").unlink()
     beside = turn_on(machine, nothing)
-    assert [beside[name] for name in ("others_s", "steal_s", "throttled_s", "pressure_s", "energy_j")] == [None] * 5
-    assert covariates.invalid(Turn(**CLEAN | beside), Limits(), 2) == ""
+    assert [
+        beside[name] for name in ("others_s", "steal_s", "throttled_s", "pressure_s", "energy_j")
+    ] == [None] * 5
+    assert disturbance.invalid(Turn(**CLEAN | beside), Limits(), 2) == ""
 
 
 def test_pressure_is_the_rise_of_the_total_of_some(machine):
     lines = "some avg10=0.00 avg60=0.12 avg300=0.22 total={}\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
     write(machine.proc / "pressure/cpu", lines.format(1987201813))
-    beside = turn_on(machine, lambda: write(machine.proc / "pressure/cpu", lines.format(1987201813 + 250000)))
+    beside = turn_on(
+        machine, lambda: write(machine.proc / "pressure/cpu", lines.format(1987201813 + 250000))
+    )
     assert beside["pressure_s"] == pytest.approx(0.25)
 
 
 V1 = "nr_periods 12\nnr_throttled 3\nthrottled_time {}\nnr_bursts 0\nburst_time 0\n"
 V2 = "usage_usec 9\nuser_usec 5\nsystem_usec 4\nnr_periods 12\nnr_throttled 3\nthrottled_usec {}\n"
 GROUPS = {
-    "version 1": ("9:name=systemd:/x\n3:cpuset:/x\n2:cpu,cpuacct:/docker/ab\n", "cpu,cpuacct/docker/ab", V1, 1e9),
+    "version 1": (
+        "9:name=systemd:/x\n3:cpuset:/x\n2:cpu,cpuacct:/docker/ab\n",
+        "cpu,cpuacct/docker/ab",
+        V1,
+        1e9,
+    ),
     "version 1, cpu alone": ("2:cpuacct:/y\n1:cpu:/\n0::/\n", "cpu", V1, 1e9),
     "version 1 in a container": ("2:cpu,cpuacct:/docker/ab\n", "cpu,cpuacct", V1, 1e9),
     "version 2": ("0::/user.slice/job\n", "user.slice/job", V2, 1e6),
@@ -193,11 +215,15 @@ GROUPS = {
 
 
 @pytest.mark.parametrize(("lines", "folder", "text", "unit"), GROUPS.values(), ids=GROUPS)
-def test_throttling_is_read_from_the_worker_s_control_group_of_either_version(machine, lines, folder, text, unit):
+def test_throttling_is_read_from_the_worker_s_control_group_of_either_version(
+    machine, lines, folder, text, unit
+):
     mount = machine.sys / "fs/cgroup"
     write(machine.proc / f"{PID}/cgroup", lines)
     write(mount / folder / "cpu.stat", text.format(int(7 * unit)))
-    beside = turn_on(machine, lambda: write(mount / folder / "cpu.stat", text.format(int(7.3 * unit))))
+    beside = turn_on(
+        machine, lambda: write(mount / folder / "cpu.stat", text.format(int(7.3 * unit)))
+    )
     assert beside["throttled_s"] == pytest.approx(0.3)
 
 
@@ -206,16 +232,22 @@ def test_clocks_that_agree_disagree_by_nothing(machine):
     assert turn_on(machine, nothing)["around_s"] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("name", "jump"), [("CLOCK_BOOTTIME", 3.2), ("CLOCK_REALTIME", 3.2), ("CLOCK_REALTIME", -3.2)])
+@pytest.mark.parametrize(
+    ("name", "jump"), [("CLOCK_BOOTTIME", 3.2), ("CLOCK_REALTIME", 3.2), ("CLOCK_REALTIME", -3.2)]
+)
 def test_a_machine_that_slept_and_a_clock_that_was_set_are_seen(machine, name, jump):
     beside = turn_on(machine, lambda: machine.clocks.update({name: machine.clocks[name] + jump}))
     assert beside["clock_s"] == pytest.approx(3.2)
-    assert covariates.invalid(Turn(**CLEAN | beside), Limits(), 2).startswith("the clocks disagree by 3.2 s, at most 0.25 s allowed")
+    assert disturbance.invalid(Turn(**CLEAN | beside), Limits(), 2).startswith(
+        "the clocks disagree by 3.2 s, at most 0.25 s allowed"
+    )
 
 
 def test_a_worker_cannot_have_worked_longer_than_its_turn_was(machine):
     assert turn_on(machine, nothing, own=OWN | {"seconds": 1.4})["clock_s"] == pytest.approx(0.5)
-    assert turn_on(machine, nothing, own=OWN | {"seconds": 0.2})["clock_s"] == pytest.approx(0.0, abs=1e-9)
+    assert turn_on(machine, nothing, own=OWN | {"seconds": 0.2})["clock_s"] == pytest.approx(
+        0.0, abs=1e-9
+    )
 
 
 def test_cores_are_those_that_are_allowed_and_online(machine):
@@ -223,17 +255,29 @@ def test_cores_are_those_that_are_allowed_and_online(machine):
     assert turn_on(machine, lambda: machine.allowed.remove(1))["n_cores"] == 1
     machine.allowed.update({1, 2, 3, 4})
     assert turn_on(machine, nothing)["n_cores"] == 3
-    assert turn_on(machine, lambda: write(machine.sys / "devices/system/cpu/online", "0\n"))["n_cores"] == 1
+    assert (
+        turn_on(machine, lambda: write(machine.sys / "devices/system/cpu/online", "0\n"))["n_cores"]
+        == 1
+    )
 
 
 def rapl(machine, zone, name, energy_j, most_j=262143.0):
     folder = machine.sys / "class/powercap" / zone
-    for file, text in (("name", name), ("energy_uj", str(int(energy_j * 1e6))), ("max_energy_range_uj", str(int(most_j * 1e6)))):
+    for file, text in (
+        ("name", name),
+        ("energy_uj", str(int(energy_j * 1e6))),
+        ("max_energy_range_uj", str(int(most_j * 1e6))),
+    ):
         write(folder / file, f"{text}\n")
 
 
 def test_energy_is_that_of_all_packages_and_of_no_part_of_one(machine):
-    for zone, name in (("intel-rapl:0", "package-0"), ("intel-rapl:1", "package-1"), ("intel-rapl:0:0", "core"), ("intel-rapl:2", "psys")):
+    for zone, name in (
+        ("intel-rapl:0", "package-0"),
+        ("intel-rapl:1", "package-1"),
+        ("intel-rapl:0:0", "core"),
+        ("intel-rapl:2", "psys"),
+    ):
         rapl(machine, zone, name, 1000)
 
     def during():
@@ -247,19 +291,23 @@ def test_energy_is_that_of_all_packages_and_of_no_part_of_one(machine):
 
 def test_an_energy_counter_that_begins_anew_is_carried_on(machine):
     rapl(machine, "intel-rapl:0", "package-0", 262140)
-    assert turn_on(machine, lambda: rapl(machine, "intel-rapl:0", "package-0", 7))["energy_j"] == pytest.approx(10)
+    assert turn_on(machine, lambda: rapl(machine, "intel-rapl:0", "package-0", 7))[
+        "energy_j"
+    ] == pytest.approx(10)
 
 
 def test_energy_that_is_known_of_one_package_of_two_is_not_given(machine):
     rapl(machine, "intel-rapl:0", "package-0", 1000)
     rapl(machine, "intel-rapl:1", "package-1", 1000)
-    (machine.sys / "class/powercap/intel-rapl:1/energy_uj").unlink()  # as one that only root may read
+    (
+        machine.sys / "class/powercap/intel-rapl:1/energy_uj"
+    ).unlink()  # as one that only root may read
     assert turn_on(machine, nothing)["energy_j"] is None
 
 
 def test_energy_of_a_gpu_is_added(machine, monkeypatch):
     counter = {"gpu 0": (50.0, 0.0)}
-    monkeypatch.setattr(covariates, "_gpu_energy", counter.copy)
+    monkeypatch.setattr(disturbance, "_gpu_energy", counter.copy)
     rapl(machine, "intel-rapl:0", "package-0", 1000)
 
     def during():
@@ -275,26 +323,47 @@ def test_energy_of_a_gpu_is_added(machine, monkeypatch):
         ({}, ""),
         ({"others_s": 0.68}, "other processes used 34 % of the cores, at most 10 % allowed"),
         ({"others_s": 0.208}, "other processes used 10.4 % of the cores, at most 10 % allowed"),
-        ({"steal_s": 0.12}, "the hypervisor gave 6 % of the cores to other machines, at most 5 % allowed"),
-        ({"throttled_s": 0.12}, "the control group's quota held it up for 12 % of the turn, at most 5 % allowed"),
+        (
+            {"steal_s": 0.12},
+            "the hypervisor gave 6 % of the cores to other machines, at most 5 % allowed",
+        ),
+        (
+            {"throttled_s": 0.12},
+            "the control group's quota held it up for 12 % of the turn, at most 5 % allowed",
+        ),
         ({"n_cores": 1}, "a core was taken away: 1 of 2 left"),
         ({"n_cores": 3}, "a core was added: 3 instead of 2"),
-        ({"clock_s": 3.2}, "the clocks disagree by 3.2 s, at most 0.25 s allowed: one was set, or the machine slept"),
+        (
+            {"clock_s": 3.2},
+            "the clocks disagree by 3.2 s, at most 0.25 s allowed: one was set, or the machine slept",
+        ),
         ({"others_s": 0.68, "n_cores": 1}, "a core was taken away: 1 of 2 left"),
         ({"others_s": None, "steal_s": None, "throttled_s": None}, ""),
     ],
 )
 def test_a_turn_beyond_a_limit_says_which_with_figure_and_limit(excess, said):
-    assert covariates.invalid(Turn(**CLEAN | excess), Limits(), 2) == said
+    assert disturbance.invalid(Turn(**CLEAN | excess), Limits(), 2) == said
 
 
 def test_limits_are_those_of_the_session():
     lax = Limits(others=0.5, steal=0.5, throttled=0.5, clock_s=5.0)
-    assert covariates.invalid(Turn(**CLEAN | {"others_s": 0.68, "steal_s": 0.12, "throttled_s": 0.12, "clock_s": 3.2}), lax, 2) == ""
+    assert (
+        disturbance.invalid(
+            Turn(
+                **CLEAN | {"others_s": 0.68, "steal_s": 0.12, "throttled_s": 0.12, "clock_s": 3.2}
+            ),
+            lax,
+            2,
+        )
+        == ""
+    )
 
 
 def test_on_this_machine_a_snapshot_gives_a_turn_s_fields():
-    beside = covariates.since(covariates.before(os.getpid()), {"seconds": 0.0, "feed_s": 0.0, "user_s": 0.0, "system_s": 0.0})
+    beside = disturbance.since(
+        disturbance.before(os.getpid()),
+        {"seconds": 0.0, "feed_s": 0.0, "user_s": 0.0, "system_s": 0.0},
+    )
     turn = Turn(**CLEAN | beside)
     assert turn.n_cores >= 1
     assert turn.around_s > 0
@@ -324,13 +393,15 @@ def refuse(*arguments):
 
 def test_energy_of_gpus_is_nvml_s_count_of_all_of_them_in_joules(machine, monkeypatch):
     millijoules = {0: 5_000, 1: 7_000}
-    monkeypatch.setattr(covariates, "_gpus", lambda: (0, 1))
+    monkeypatch.setattr(disturbance, "_gpus", lambda: (0, 1))
     nvml(monkeypatch, nvmlDeviceGetTotalEnergyConsumption=millijoules.get)
-    assert turn_on(machine, lambda: millijoules.update({0: 8_000, 1: 7_500}))["energy_j"] == pytest.approx(3.5)
+    assert turn_on(machine, lambda: millijoules.update({0: 8_000, 1: 7_500}))[
+        "energy_j"
+    ] == pytest.approx(3.5)
 
 
 def test_energy_of_gpus_that_do_not_count_is_not_given(machine, monkeypatch):
-    monkeypatch.setattr(covariates, "_gpus", lambda: (0, 1))
+    monkeypatch.setattr(disturbance, "_gpus", lambda: (0, 1))
     nvml(monkeypatch, nvmlDeviceGetTotalEnergyConsumption=refuse)
     assert turn_on(machine, nothing)["energy_j"] is None
 
@@ -347,12 +418,14 @@ def on_gpu(pid, n_bytes):
         ({0: [on_gpu(PID, None)], 1: []}, None),  # the driver sees the process, and does not say
     ],
 )
-def test_a_process_s_memory_on_gpus_is_the_sum_that_nvml_names_or_none(monkeypatch, running, n_bytes):
+def test_a_process_s_memory_on_gpus_is_the_sum_that_nvml_names_or_none(
+    monkeypatch, running, n_bytes
+):
     nvml(monkeypatch, nvmlDeviceGetComputeRunningProcesses=running.get)
-    assert devices.process_memory(PID) == n_bytes
+    assert host.process_memory(PID) == n_bytes
 
 
 @pytest.mark.parametrize("silent", ["nvmlInit", "nvmlDeviceGetComputeRunningProcesses"])
 def test_without_an_answering_driver_a_process_s_memory_on_gpus_is_none(monkeypatch, silent):
     nvml(monkeypatch, **{silent: refuse})
-    assert devices.process_memory(PID) is None
+    assert host.process_memory(PID) is None

@@ -18,8 +18,8 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.inputs import datasets, digits
-from harness.inputs.arrays import PARTS, dataset_digest, load_dataset, sha256
+from harness.spec.data import digits, mnist
+from harness.spec.data.arrays import PARTS, dataset_digest, load_dataset, sha256
 
 Arrays = dict[str, NDArray[np.uint8]]
 NOWHERE = "http://no-such-host.invalid/mnist.npz"  # RFC 6761: such a name never resolves
@@ -41,9 +41,11 @@ TINY, OTHER, DIGITS = arrays(1), arrays(2), arrays(3)
 @pytest.fixture(autouse=True)
 def _machine(tmp_path, monkeypatch):
     """Let the tiny set be MNIST, and keep this machine's own folders, settings and network out."""
-    monkeypatch.setattr(datasets, "SHAPES", {name: array.shape for name, array in TINY.items()})
-    monkeypatch.setattr(datasets, "MNIST", {name: sha256(array) for name, array in TINY.items()})
-    monkeypatch.setattr(datasets, "DIGESTS", {"mnist": dataset_digest(TINY), "digits": dataset_digest(DIGITS)})
+    monkeypatch.setattr(mnist, "SHAPES", {name: array.shape for name, array in TINY.items()})
+    monkeypatch.setattr(mnist, "MNIST", {name: sha256(array) for name, array in TINY.items()})
+    monkeypatch.setattr(
+        mnist, "DIGESTS", {"mnist": dataset_digest(TINY), "digits": dataset_digest(DIGITS)}
+    )
     monkeypatch.setattr(digits, "make", lambda: DIGITS)
     monkeypatch.delenv("HARNESS_DATA_DIR", raising=False)
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
@@ -82,7 +84,9 @@ def idx(array, kind=8):
 def write_idx(folder, parts=TINY, suffix=""):
     for name, array in parts.items():
         content = idx(array)
-        (folder / f"{datasets.IDX[name]}{suffix}").write_bytes(gzip.compress(content) if suffix else content)
+        (folder / f"{mnist.IDX[name]}{suffix}").write_bytes(
+            gzip.compress(content) if suffix else content
+        )
 
 
 def changed(**parts):
@@ -91,7 +95,7 @@ def changed(**parts):
 
 def refusal(name="mnist"):
     with pytest.raises(DataError) as caught:
-        datasets.prepare(name)
+        mnist.prepare(name)
     return str(caught.value)
 
 
@@ -106,32 +110,32 @@ def assert_same(parts, expected):
 
 def test_an_npz_is_read(own):
     (own / "mnist.npz").write_bytes(npz(TINY))
-    assert_same(datasets.read_folder(own), TINY)
+    assert_same(mnist.read_folder(own), TINY)
 
 
 def test_a_compressed_npz_is_read(own):
     np.savez_compressed(own / "mnist.npz", **TINY)
-    assert_same(datasets.read_folder(own), TINY)
+    assert_same(mnist.read_folder(own), TINY)
 
 
 def test_plain_idx_files_are_read(own):
     write_idx(own)
-    assert_same(datasets.read_folder(own), TINY)
+    assert_same(mnist.read_folder(own), TINY)
 
 
 def test_gzipped_idx_files_are_read(own):
     write_idx(own, suffix=".gz")
-    assert_same(datasets.read_folder(own), TINY)
+    assert_same(mnist.read_folder(own), TINY)
 
 
 def test_what_is_prepared_is_read_back_by_workers_bit_for_bit(own):
     (own / "mnist.npz").write_bytes(npz(TINY))
-    assert_same(load_dataset(datasets.prepare("mnist").folder), TINY)
+    assert_same(load_dataset(mnist.prepare("mnist").folder), TINY)
 
 
 def test_what_is_prepared_tells_its_digest_and_sizes(own):
     (own / "mnist.npz").write_bytes(npz(TINY))
-    prepared = datasets.prepare("mnist")
+    prepared = mnist.prepare("mnist")
     assert (prepared.sha256, prepared.n_train, prepared.n_inputs) == (dataset_digest(TINY), 20, 784)
 
 
@@ -140,28 +144,28 @@ def test_what_is_prepared_tells_its_digest_and_sizes(own):
 
 def test_the_user_s_folder_goes_before_the_cache(own, monkeypatch):
     (own / "mnist.npz").write_bytes(npz(TINY))
-    datasets.prepare("mnist")
-    assert datasets.prepare("mnist").origin == f"HARNESS_DATA_DIR={own}"
+    mnist.prepare("mnist")
+    assert mnist.prepare("mnist").origin == f"HARNESS_DATA_DIR={own}"
     monkeypatch.delenv("HARNESS_DATA_DIR")
-    assert datasets.prepare("mnist").origin == "prepared before"
+    assert mnist.prepare("mnist").origin == "prepared before"
 
 
 def test_a_cache_goes_before_keras_s(keras_file):
     keras_file.write_bytes(npz(TINY))
-    assert datasets.prepare("mnist").origin == f"Keras's cache, {keras_file}"
-    assert datasets.prepare("mnist").origin == "prepared before"
+    assert mnist.prepare("mnist").origin == f"Keras's cache, {keras_file}"
+    assert mnist.prepare("mnist").origin == "prepared before"
 
 
 def test_keras_s_cache_goes_before_the_network(keras_file):
     keras_file.write_bytes(npz(TINY))  # the network would fail
-    assert_same(load_dataset(datasets.prepare("mnist").folder), TINY)
+    assert_same(load_dataset(mnist.prepare("mnist").folder), TINY)
 
 
 def test_the_user_s_folder_may_begin_with_a_tilde(own, monkeypatch):
     (own / "mnist.npz").write_bytes(npz(TINY))
     monkeypatch.setenv("HOME", str(own.parent))
     monkeypatch.setenv("HARNESS_DATA_DIR", "~/own")
-    assert datasets.prepare("mnist").name == "mnist"
+    assert mnist.prepare("mnist").name == "mnist"
 
 
 def test_keras_s_cache_is_in_the_home_folder_where_keras_home_is_not_set(keras_file, monkeypatch):
@@ -170,32 +174,35 @@ def test_keras_s_cache_is_in_the_home_folder_where_keras_home_is_not_set(keras_f
     (home / "keras").rename(home / ".keras")
     monkeypatch.delenv("KERAS_HOME")
     monkeypatch.setenv("HOME", str(home))
-    assert datasets.prepare("mnist").origin == f"Keras's cache, {home / '.keras' / 'datasets' / 'mnist.npz'}"
+    assert (
+        mnist.prepare("mnist").origin
+        == f"Keras's cache, {home / '.keras' / 'datasets' / 'mnist.npz'}"
+    )
 
 
 def test_mnist_is_taken_under_auto_where_it_is(keras_file):
     keras_file.write_bytes(npz(TINY))
-    assert datasets.prepare("auto").name == "mnist"
+    assert mnist.prepare("auto").name == "mnist"
 
 
 def test_digits_named_outright_look_for_no_mnist(own):
     (own / "mnist.npz").write_bytes(b"a wrong file, never opened")
-    prepared = datasets.prepare("digits")
+    prepared = mnist.prepare("digits")
     assert prepared.origin == "made from scikit-learn's handwritten digits; named outright"
     assert_same(load_dataset(prepared.folder), DIGITS)
 
 
 def test_digits_are_made_once(monkeypatch):
-    datasets.prepare("digits")
+    mnist.prepare("digits")
     monkeypatch.delattr(digits, "make")
-    assert datasets.prepare("digits").sha256 == dataset_digest(DIGITS)
+    assert mnist.prepare("digits").sha256 == dataset_digest(DIGITS)
 
 
 # Falling back
 
 
 def test_auto_takes_digits_where_mnist_is_nowhere_and_says_why():
-    prepared = datasets.prepare("auto")
+    prepared = mnist.prepare("auto")
     assert prepared.name == "digits"
     assert prepared.origin.startswith(
         "made from scikit-learn's handwritten digits; MNIST is not on this machine and could not be downloaded "
@@ -206,7 +213,9 @@ def test_auto_takes_digits_where_mnist_is_nowhere_and_says_why():
 def test_mnist_named_outright_and_nowhere_is_an_error_that_says_what_to_do():
     message = refusal("mnist")
     assert message.startswith(f"dataset mnist: {NOWHERE}: no complete file after 1 try: ")
-    assert message.endswith(". Put mnist.npz into a folder and set HARNESS_DATA_DIR to it, or take --dataset digits")
+    assert message.endswith(
+        ". Put mnist.npz into a folder and set HARNESS_DATA_DIR to it, or take --dataset digits"
+    )
 
 
 def test_auto_never_passes_a_wrong_file_in_the_user_s_folder(own):
@@ -215,7 +224,9 @@ def test_auto_never_passes_a_wrong_file_in_the_user_s_folder(own):
 
 
 def test_auto_never_passes_an_empty_folder_of_the_user_s(own):
-    assert refusal("auto").startswith(f"HARNESS_DATA_DIR: {own}: expected mnist.npz, or four IDX files")
+    assert refusal("auto").startswith(
+        f"HARNESS_DATA_DIR: {own}: expected mnist.npz, or four IDX files"
+    )
 
 
 def test_auto_never_passes_a_wrong_file_in_keras_s_cache(keras_file):
@@ -226,7 +237,7 @@ def test_auto_never_passes_a_wrong_file_in_keras_s_cache(keras_file):
 def test_a_wrong_file_of_the_user_s_is_not_hidden_by_a_whole_cache(own, keras_file):
     keras_file.write_bytes(npz(TINY))
     (own / "mnist.npz").write_bytes(npz(TINY))
-    datasets.prepare("mnist")
+    mnist.prepare("mnist")
     (own / "mnist.npz").write_bytes(npz(OTHER))
     assert str(own / "mnist.npz") in refusal("mnist")
 
@@ -255,7 +266,9 @@ def headed(shape):
     header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
     with zipfile.ZipFile(file, "w") as archive:
         for name in PARTS:
-            archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
+            archive.writestr(
+                f"{name}.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+            )
     return file.getvalue()
 
 
@@ -290,12 +303,16 @@ UNREADABLE = {
 @pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_an_npz_that_cannot_be_read_is_refused_by_name(own, content):
     (own / "mnist.npz").write_bytes(content())
-    assert refusal().startswith(f"{own / 'mnist.npz'}: expected a whole .npz of plain arrays; received ")
+    assert refusal().startswith(
+        f"{own / 'mnist.npz'}: expected a whole .npz of plain arrays; received "
+    )
 
 
 def test_a_shape_beyond_memory_is_refused_by_the_header_alone(own):
     (own / "mnist.npz").write_bytes(headed("(1000000000000000,)"))
-    assert refusal().endswith("x_train: expected uint8 (20, 28, 28); received uint8 (1000000000000000,)")
+    assert refusal().endswith(
+        "x_train: expected uint8 (20, 28, 28); received uint8 (1000000000000000,)"
+    )
 
 
 @pytest.mark.parametrize("name", ["empty", "a web page", "cut short", "its first bytes lost"])
@@ -310,7 +327,7 @@ def test_an_npz_that_cannot_be_read_is_not_left_open(own):
     file = own / "mnist.npz"
     file.write_bytes(torn(npz(TINY)))
     with pytest.raises(DataError) as caught:
-        datasets.prepare("mnist")
+        mnist.prepare("mnist")
     # Looked up while the error is alive: whatever closes the file only once the error is gone comes too late.
     assert str(file) not in {entry.path for entry in psutil.Process().open_files()}, caught.value
 
@@ -371,18 +388,22 @@ def test_an_array_of_objects_is_refused_and_never_unpickled(own, tmp_path):
     mark = tmp_path / "unpickled"
     planted = np.array([Planted(mark)], dtype=object)
     (own / "mnist.npz").write_bytes(npz(changed(x_train=planted)))
-    expected = "expected a whole .npz of plain arrays; received Python objects, which are never unpickled"
+    expected = (
+        "expected a whole .npz of plain arrays; received Python objects, which are never unpickled"
+    )
     assert refusal() == f"{own / 'mnist.npz'}: {expected}"
     assert not mark.exists()
     np.load(own / "mnist.npz", allow_pickle=True)["x_train"]
-    assert mark.exists(), "the planted array does nothing even where it is unpickled: mend this test"
+    assert mark.exists(), (
+        "the planted array does nothing even where it is unpickled: mend this test"
+    )
 
 
 PEAK = """
 import resource, sys
 from pathlib import Path
 from harness.errors import DataError
-from harness.inputs import datasets
+from harness.spec.data import mnist as datasets
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     datasets.read_folder(Path(sys.argv[1]))
@@ -396,10 +417,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def test_a_bomb_is_refused_by_its_header_in_little_memory(tmp_path, form):
     zeros = np.zeros(96 << 20, np.uint8)
     if form == "npz":
-        np.savez_compressed(tmp_path / "mnist.npz", x_train=zeros, **{name: TINY[name] for name in PARTS[1:]})
+        np.savez_compressed(
+            tmp_path / "mnist.npz", x_train=zeros, **{name: TINY[name] for name in PARTS[1:]}
+        )
     else:
         write_idx(tmp_path, suffix=".gz")
-        with gzip.open(tmp_path / f"{datasets.IDX['x_train']}.gz", "wb", compresslevel=1) as file:
+        with gzip.open(tmp_path / f"{mnist.IDX['x_train']}.gz", "wb", compresslevel=1) as file:
             file.write(struct.pack(">HBBI", 0, 8, 1, len(zeros)))
             file.write(zeros)
     command = [sys.executable, "-c", PEAK, str(tmp_path)]
@@ -419,7 +442,10 @@ def test_an_empty_folder_is_told_the_files_expected(own):
 def test_an_idx_file_missing_is_named(own):
     write_idx(own)
     (own / "t10k-labels-idx1-ubyte").unlink()
-    assert refusal() == f"HARNESS_DATA_DIR: {own}: expected mnist.npz, or four IDX files (plain or .gz); missing t10k-labels-idx1-ubyte"
+    assert (
+        refusal()
+        == f"HARNESS_DATA_DIR: {own}: expected mnist.npz, or four IDX files (plain or .gz); missing t10k-labels-idx1-ubyte"
+    )
 
 
 def test_a_home_that_is_nobody_s_is_an_error_for_the_user(monkeypatch):
@@ -465,13 +491,18 @@ def test_a_gzipped_idx_file_that_is_none_is_refused_by_name(own, content):
 def test_an_idx_file_of_other_content_is_refused_by_name(own):
     write_idx(own)
     write_idx(own, {"y_test": OTHER["y_test"]})
-    assert refusal().startswith(f"{own / 't10k-labels-idx1-ubyte'}: y_test: expected MNIST, SHA-256 ")
+    assert refusal().startswith(
+        f"{own / 't10k-labels-idx1-ubyte'}: y_test: expected MNIST, SHA-256 "
+    )
 
 
 def test_an_idx_file_of_a_wrong_shape_is_refused_by_name(own):
     write_idx(own)
     write_idx(own, {"y_test": TINY["y_train"]})
-    assert refusal() == f"{own / 't10k-labels-idx1-ubyte'}: y_test: expected uint8 (10,); received uint8 (20,)"
+    assert (
+        refusal()
+        == f"{own / 't10k-labels-idx1-ubyte'}: y_test: expected uint8 (10,); received uint8 (20,)"
+    )
 
 
 # The cache
@@ -480,21 +511,29 @@ def test_an_idx_file_of_a_wrong_shape_is_refused_by_name(own):
 @pytest.mark.parametrize("damage", ["missing", "cut short", "changed", "empty"])
 def test_a_prepared_set_that_was_damaged_is_mended_from_its_source(keras_file, damage):
     keras_file.write_bytes(npz(TINY))
-    file = datasets.prepare("mnist").folder / "x_test.npy"
+    file = mnist.prepare("mnist").folder / "x_test.npy"
     content = file.read_bytes()
     file.unlink()
     if damage != "missing":
-        file.write_bytes({"cut short": content[:-1], "changed": content[:-1] + bytes([content[-1] ^ 1]), "empty": b""}[damage])
-    prepared = datasets.prepare("mnist")
+        file.write_bytes(
+            {
+                "cut short": content[:-1],
+                "changed": content[:-1] + bytes([content[-1] ^ 1]),
+                "empty": b"",
+            }[damage]
+        )
+    prepared = mnist.prepare("mnist")
     assert prepared.origin == f"Keras's cache, {keras_file}"
     assert_same(load_dataset(prepared.folder), TINY)
 
 
 def test_a_set_that_is_kept_leaves_nothing_else_in_the_cache(own):
     (own / "mnist.npz").write_bytes(npz(TINY))
-    folder = datasets.prepare("mnist").folder
+    folder = mnist.prepare("mnist").folder
     assert [entry.name for entry in folder.parent.iterdir()] == [folder.name]
-    assert sorted(entry.name for entry in folder.iterdir()) == sorted(f"{name}.npy" for name in PARTS)
+    assert sorted(entry.name for entry in folder.iterdir()) == sorted(
+        f"{name}.npy" for name in PARTS
+    )
 
 
 def test_a_refused_file_leaves_nothing_in_the_cache(own, tmp_path):
@@ -507,15 +546,17 @@ def test_a_cache_that_cannot_be_written_is_named_with_what_to_set(own, tmp_path)
     (own / "mnist.npz").write_bytes(npz(TINY))
     (tmp_path / "cache").write_text("a file where the folder should be")
     folder = tmp_path / "cache" / "datasets" / f"mnist-{dataset_digest(TINY)[:16]}"
-    assert refusal() == f"{folder}: the dataset cannot be kept there (Not a directory). Set HARNESS_CACHE_DIR to another folder"
+    assert (
+        refusal()
+        == f"{folder}: the dataset cannot be kept there (Not a directory). Set HARNESS_CACHE_DIR to another folder"
+    )
 
 
 def test_digits_that_came_out_otherwise_are_refused(monkeypatch):
     monkeypatch.setattr(digits, "make", lambda: OTHER)
-    expected = (
-        f"dataset digits: expected digest {dataset_digest(DIGITS)[:12]}…; received {dataset_digest(OTHER)[:12]}… (please report this)"
-    )
-    assert refusal("digits") == expected
+    expected, received = (dataset_digest(each)[:12] for each in (DIGITS, OTHER))
+    said = f"expected digest {expected}…; received {received}… (please report this)"
+    assert refusal("digits") == f"dataset digits: {said}"
 
 
 def test_the_digest_of_a_dataset_depends_on_which_array_is_which():

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from harness.errors import DataError
-from harness.inputs import datasets, download
-from harness.inputs.arrays import PARTS, dataset_digest, load_dataset, sha256
+from harness.spec.data import download, mnist
+from harness.spec.data.arrays import PARTS, dataset_digest, load_dataset, sha256
 
 BODY = np.random.default_rng(0).bytes(200_000)
 Handler = http.server.BaseHTTPRequestHandler
@@ -76,7 +76,9 @@ def _machine(tmp_path, monkeypatch):
 def pauses(monkeypatch):
     """The pauses between tries, in seconds, which are not slept."""
     slept: list[float] = []
-    monkeypatch.setattr(download, "time", SimpleNamespace(monotonic=time.monotonic, sleep=slept.append))
+    monkeypatch.setattr(
+        download, "time", SimpleNamespace(monotonic=time.monotonic, sleep=slept.append)
+    )
     return slept
 
 
@@ -165,7 +167,10 @@ def test_progress_has_no_whole_where_the_server_states_no_length(server, folder)
 
 def test_an_interrupted_body_is_tried_three_times_then_an_error(server, folder):
     server.answers = [body(BODY[:150_000], stated=200_000)]
-    assert refusal(server.url, folder) == f"{server.url}: no complete file after 3 tries: interrupted after 150000 of 200000 bytes"
+    assert (
+        refusal(server.url, folder)
+        == f"{server.url}: no complete file after 3 tries: interrupted after 150000 of 200000 bytes"
+    )
     assert server.n_requests == 3
 
 
@@ -176,7 +181,10 @@ def test_an_interrupted_body_is_mended_by_the_next_try(server, folder):
 
 
 def test_a_chunked_body_cut_short_is_tried_again(server, folder):
-    server.answers = [raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\ncut"), body(BODY)]
+    server.answers = [
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\ncut"),
+        body(BODY),
+    ]
     download.fetch(server.url, folder / "mnist.npz")
     assert (folder / "mnist.npz").read_bytes() == BODY
     assert server.n_requests == 2
@@ -197,12 +205,18 @@ def test_a_server_error_is_tried_until_it_passes(server, folder, pauses):
 
 def test_a_server_error_that_stays_is_said(server, folder):
     server.answers = [status(503)]
-    assert refusal(server.url, folder) == f"{server.url}: no complete file after 3 tries: the server answered 503 Service Unavailable"
+    assert (
+        refusal(server.url, folder)
+        == f"{server.url}: no complete file after 3 tries: the server answered 503 Service Unavailable"
+    )
 
 
 def test_a_refusal_is_not_tried_again(server, folder):
     server.answers = [status(404), body(BODY)]
-    assert refusal(server.url, folder) == f"{server.url}: no complete file after 1 try: the server answered 404 Not Found"
+    assert (
+        refusal(server.url, folder)
+        == f"{server.url}: no complete file after 1 try: the server answered 404 Not Found"
+    )
     assert server.n_requests == 1
 
 
@@ -212,7 +226,9 @@ def test_a_refusal_leaves_no_connection_open(server, folder):
         download.fetch(server.url, folder / "mnist.npz")
     # Looked up while the error is alive: whatever closes the connection only once the error is gone comes too late.
     connections = psutil.Process().net_connections("tcp")
-    assert not [each for each in connections if each.raddr and each.raddr.port == server.server_port], caught.value
+    assert not [
+        each for each in connections if each.raddr and each.raddr.port == server.server_port
+    ], caught.value
 
 
 def test_a_silent_server_is_tried_three_times(server, folder, monkeypatch):
@@ -242,7 +258,10 @@ def test_a_dripping_server_is_stopped_by_the_limit_on_the_whole(server, folder):
     start = time.monotonic()
     message = refusal(server.url, folder, limit_s=0.1)
     assert time.monotonic() - start < 0.5
-    assert message == f"{server.url}: no complete file after 1 try: the time limit for the whole download passed"
+    assert (
+        message
+        == f"{server.url}: no complete file after 1 try: the time limit for the whole download passed"
+    )
 
 
 def test_a_dripping_header_is_stopped_by_the_limit_on_the_whole(server, folder):
@@ -250,14 +269,19 @@ def test_a_dripping_header_is_stopped_by_the_limit_on_the_whole(server, folder):
     start = time.monotonic()
     message = refusal(server.url, folder, limit_s=0.1)
     assert time.monotonic() - start < 0.5
-    assert message == f"{server.url}: no complete file after 1 try: the time limit for the whole download passed"
+    assert (
+        message
+        == f"{server.url}: no complete file after 1 try: the time limit for the whole download passed"
+    )
 
 
 @pytest.mark.parametrize("stated", [BODY, None], ids=["stated", "sent"])
 def test_a_file_beyond_the_limit_of_size_is_refused_once(server, folder, monkeypatch, stated):
     monkeypatch.setattr(download, "LIMIT_BYTES", 1 << 17)
     server.answers = [body(BODY, sized=stated is not None)]
-    assert refusal(server.url, folder).startswith(f"{server.url}: no complete file after 1 try: expected at most ")
+    assert refusal(server.url, folder).startswith(
+        f"{server.url}: no complete file after 1 try: expected at most "
+    )
     assert server.n_requests == 1
 
 
@@ -286,7 +310,9 @@ def test_a_name_that_does_not_resolve_is_an_error_once(folder, pauses):
 
 
 def test_a_name_that_cannot_be_one_is_an_error_once(folder, pauses):
-    assert refusal("http://a..b/mnist.npz", folder).startswith("http://a..b/mnist.npz: no complete file after 1 try: ")
+    assert refusal("http://a..b/mnist.npz", folder).startswith(
+        "http://a..b/mnist.npz: no complete file after 1 try: "
+    )
     assert pauses == []
 
 
@@ -294,7 +320,10 @@ def test_a_port_that_nobody_serves_is_tried_three_times(folder):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it, and it refuses
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/mnist.npz"
-        assert refusal(url, folder) == f"{url}: no complete file after 3 tries: [Errno 111] Connection refused"
+        assert (
+            refusal(url, folder)
+            == f"{url}: no complete file after 3 tries: [Errno 111] Connection refused"
+        )
 
 
 def test_a_folder_that_cannot_be_written_is_not_tried_again(server, tmp_path, pauses):
@@ -304,9 +333,13 @@ def test_a_folder_that_cannot_be_written_is_not_tried_again(server, tmp_path, pa
     assert pauses == []
 
 
-@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/mnist.npz", "mnist.npz", ""])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/hostname", "ftp://127.0.0.1/mnist.npz", "mnist.npz", ""]
+)
 def test_an_address_that_is_not_http_is_refused(folder, url):
-    assert refusal(url, folder) == f"{url}: expected an address that begins with https:// or http://"
+    assert (
+        refusal(url, folder) == f"{url}: expected an address that begins with https:// or http://"
+    )
 
 
 # Through datasets.prepare
@@ -321,10 +354,13 @@ def npz(parts):
 @pytest.fixture
 def tiny(monkeypatch):
     """A tiny set that is taken for MNIST here."""
-    parts = {name: np.full((3, 28, 28) if name.startswith("x") else 3, index, np.uint8) for index, name in enumerate(PARTS)}
-    monkeypatch.setattr(datasets, "SHAPES", {name: array.shape for name, array in parts.items()})
-    monkeypatch.setattr(datasets, "MNIST", {name: sha256(array) for name, array in parts.items()})
-    monkeypatch.setattr(datasets, "DIGESTS", datasets.DIGESTS | {"mnist": dataset_digest(parts)})
+    parts = {
+        name: np.full((3, 28, 28) if name.startswith("x") else 3, index, np.uint8)
+        for index, name in enumerate(PARTS)
+    }
+    monkeypatch.setattr(mnist, "SHAPES", {name: array.shape for name, array in parts.items()})
+    monkeypatch.setattr(mnist, "MNIST", {name: sha256(array) for name, array in parts.items()})
+    monkeypatch.setattr(mnist, "DIGESTS", mnist.DIGESTS | {"mnist": dataset_digest(parts)})
     return parts
 
 
@@ -336,26 +372,40 @@ def assert_nothing_kept(tmp_path):
 def test_what_is_downloaded_is_prepared_and_nothing_else_stays(server, tiny, tmp_path, monkeypatch):
     server.answers = [body(npz(tiny))]
     monkeypatch.setenv("HARNESS_MNIST_URL", server.url)
-    prepared = datasets.prepare("auto")
+    prepared = mnist.prepare("auto")
     assert (prepared.name, prepared.origin) == ("mnist", f"downloaded from {server.url}")
     np.testing.assert_array_equal(load_dataset(prepared.folder)["x_test"], tiny["x_test"])
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
 WRONG = {
-    "other content": (lambda parts: npz(parts | {"y_test": parts["y_test"] + np.uint8(1)}), "y_test: expected MNIST, SHA-256 "),
-    "another shape": (lambda parts: npz(parts | {"y_test": parts["y_test"][:-1]}), "y_test: expected uint8 (3,); received uint8 (2,)"),
-    "cut at its source": (lambda parts: npz(parts)[:-50], "expected a whole .npz of plain arrays; "),
-    "a web page": (lambda parts: b"<!doctype html><title>Sign in</title>", "expected a whole .npz of plain arrays; "),
+    "other content": (
+        lambda parts: npz(parts | {"y_test": parts["y_test"] + np.uint8(1)}),
+        "y_test: expected MNIST, SHA-256 ",
+    ),
+    "another shape": (
+        lambda parts: npz(parts | {"y_test": parts["y_test"][:-1]}),
+        "y_test: expected uint8 (3,); received uint8 (2,)",
+    ),
+    "cut at its source": (
+        lambda parts: npz(parts)[:-50],
+        "expected a whole .npz of plain arrays; ",
+    ),
+    "a web page": (
+        lambda parts: b"<!doctype html><title>Sign in</title>",
+        "expected a whole .npz of plain arrays; ",
+    ),
 }
 
 
 @pytest.mark.parametrize(("change", "detail"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_download_is_refused_by_address_and_not_kept(server, tiny, tmp_path, monkeypatch, change, detail):
+def test_a_wrong_download_is_refused_by_address_and_not_kept(
+    server, tiny, tmp_path, monkeypatch, change, detail
+):
     server.answers = [body(change(tiny))]
     monkeypatch.setenv("HARNESS_MNIST_URL", server.url)
     with pytest.raises(DataError) as caught:
-        datasets.prepare("mnist")
+        mnist.prepare("mnist")
     assert str(caught.value).startswith(f"dataset mnist: {server.url}: {detail}")
     assert_nothing_kept(tmp_path)
 
@@ -363,17 +413,21 @@ def test_a_wrong_download_is_refused_by_address_and_not_kept(server, tiny, tmp_p
 def test_a_wrong_download_under_auto_gives_digits_and_says_why(server, tiny, tmp_path, monkeypatch):
     server.answers = [body(npz(tiny | {"y_test": tiny["y_test"] + np.uint8(1)}))]
     monkeypatch.setenv("HARNESS_MNIST_URL", server.url)
-    monkeypatch.setattr(datasets.digits, "make", lambda: tiny)
-    monkeypatch.setattr(datasets, "DIGESTS", datasets.DIGESTS | {"digits": dataset_digest(tiny)})
-    prepared = datasets.prepare("auto")
+    monkeypatch.setattr(mnist.digits, "make", lambda: tiny)
+    monkeypatch.setattr(mnist, "DIGESTS", mnist.DIGESTS | {"digits": dataset_digest(tiny)})
+    prepared = mnist.prepare("auto")
     assert prepared.name == "digits"
     assert f"{server.url}: y_test: expected MNIST, SHA-256 " in prepared.origin
-    assert [entry.name for entry in (tmp_path / "cache" / "datasets").iterdir()] == [prepared.folder.name]
+    assert [entry.name for entry in (tmp_path / "cache" / "datasets").iterdir()] == [
+        prepared.folder.name
+    ]
 
 
-def test_a_download_that_fails_leaves_nothing_in_cache_and_temporary_folder(server, tmp_path, monkeypatch):
+def test_a_download_that_fails_leaves_nothing_in_cache_and_temporary_folder(
+    server, tmp_path, monkeypatch
+):
     server.answers = [body(BODY[:150_000], stated=200_000)]
     monkeypatch.setenv("HARNESS_MNIST_URL", server.url)
     with pytest.raises(DataError, match="interrupted after 150000 of 200000 bytes"):
-        datasets.prepare("mnist")
+        mnist.prepare("mnist")
     assert_nothing_kept(tmp_path)

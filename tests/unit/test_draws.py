@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.inputs.arrays import load_weights, network_input, sha256, weights_digest
-from harness.inputs.draws import batch_order, draw
-from harness.inputs.initializers import initial_weights
+from harness.spec.data.arrays import load_weights, network_input, sha256, weights_digest
+from harness.spec.draws import batch_order, draw
+from harness.spec.initializers import initial_weights
 
 MLP = (("hidden", 512), ("output", 10))
 WEIGHTS_SHA256 = "5207f40d170af87b59e1dbd2ee2fac017913c1d536dce9254ff19fa07a7b2541"
@@ -21,7 +21,13 @@ def weights():
 
 
 def small(folder, **changes):
-    sizes = {"initializer": "glorot_uniform", "n_samples": 20, "n_epochs": 3, "shuffle": True, "seed": 0} | changes
+    sizes = {
+        "initializer": "glorot_uniform",
+        "n_samples": 20,
+        "n_epochs": 3,
+        "shuffle": True,
+        "seed": 0,
+    } | changes
     return draw(folder, n_inputs=6, layers=[("hidden", 4), ("output", 2)], **sizes)
 
 
@@ -44,7 +50,9 @@ def test_biases_are_zero(weights):
     assert not weights["output/bias"].any()
 
 
-@pytest.mark.parametrize(("name", "fans"), [("hidden/kernel", 784 + 512), ("output/kernel", 512 + 10)])
+@pytest.mark.parametrize(
+    ("name", "fans"), [("hidden/kernel", 784 + 512), ("output/kernel", 512 + 10)]
+)
 def test_kernels_fill_glorot_s_limits_and_stay_within(weights, name, fans):
     limit = np.float32(np.sqrt(6 / fans))
     kernel = weights[name]
@@ -55,11 +63,15 @@ def test_kernels_fill_glorot_s_limits_and_stay_within(weights, name, fans):
 
 def test_kernels_are_uniform(weights):
     counts = np.histogram(weights["hidden/kernel"], bins=10)[0]
-    assert counts == pytest.approx(np.full(10, 784 * 51.2), rel=0.02)  # 401,408 draws: 0.02 is four standard deviations
+    assert counts == pytest.approx(
+        np.full(10, 784 * 51.2), rel=0.02
+    )  # 401,408 draws: 0.02 is four standard deviations
 
 
 def test_two_layers_of_one_size_are_drawn_apart():
-    weights = initial_weights(np.random.default_rng([0, 0]).uniform, 8, (("first", 8), ("second", 8)))
+    weights = initial_weights(
+        np.random.default_rng([0, 0]).uniform, 8, (("first", 8), ("second", 8))
+    )
     assert (weights["first/kernel"] != weights["second/kernel"]).all()
 
 
@@ -101,7 +113,9 @@ def test_the_number_of_epochs_leaves_the_weights_as_they_are(tmp_path):
 
 def test_the_weights_file_gives_back_names_order_and_bits(tmp_path):
     kept = load_weights(small(tmp_path).weights)
-    drawn = initial_weights(np.random.default_rng([0, 0]).uniform, 6, [("hidden", 4), ("output", 2)])
+    drawn = initial_weights(
+        np.random.default_rng([0, 0]).uniform, 6, [("hidden", 4), ("output", 2)]
+    )
     assert list(kept) == list(drawn)
     for name, value in drawn.items():
         np.testing.assert_array_equal(kept[name], value, strict=True)
@@ -130,11 +144,16 @@ def test_a_damaged_file_is_drawn_anew(tmp_path):
 
 
 CHANGES = {
-    "a name": lambda weights: {"hidden/kernal" if name == "hidden/kernel" else name: value for name, value in weights.items()},
+    "a name": lambda weights: {
+        "hidden/kernal" if name == "hidden/kernel" else name: value
+        for name, value in weights.items()
+    },
     "a shape": lambda weights: weights | {"hidden/kernel": weights["hidden/kernel"].reshape(4, 6)},
     "a dtype": lambda weights: weights | {"hidden/bias": weights["hidden/bias"].view(np.int32)},
     "a value": lambda weights: weights | {"output/bias": np.array([0, 1e-45], np.float32)},
-    "the sign of a zero": lambda weights: weights | {"output/bias": np.array([0, -0.0], np.float32)},
+    "the sign of a zero": lambda weights: (
+        weights | {"output/bias": np.array([0, -0.0], np.float32)}
+    ),
     "the order": lambda weights: dict(reversed(weights.items())),
     "a layer more": lambda weights: weights | {"more/bias": np.zeros(0, np.float32)},
 }
@@ -142,19 +161,27 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_the_digest_of_weights_changes_with(change):
-    weights = initial_weights(np.random.default_rng([0, 0]).uniform, 6, [("hidden", 4), ("output", 2)])
+    weights = initial_weights(
+        np.random.default_rng([0, 0]).uniform, 6, [("hidden", 4), ("output", 2)]
+    )
     assert weights_digest(change(weights)) != weights_digest(weights)
 
 
 def test_the_digest_of_weights_does_not_depend_on_their_place_in_memory():
-    weights = initial_weights(np.random.default_rng([0, 0]).uniform, 6, [("hidden", 4), ("output", 2)])
-    assert weights_digest({name: np.asfortranarray(value) for name, value in weights.items()}) == weights_digest(weights)
+    weights = initial_weights(
+        np.random.default_rng([0, 0]).uniform, 6, [("hidden", 4), ("output", 2)]
+    )
+    assert weights_digest(
+        {name: np.asfortranarray(value) for name, value in weights.items()}
+    ) == weights_digest(weights)
 
 
 def test_pixels_become_rows_of_0_to_1():
     images = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
     rows = network_input(images)
-    np.testing.assert_array_equal(rows, (np.arange(256, dtype=np.float32) / np.float32(255)).reshape(4, 64), strict=True)
+    np.testing.assert_array_equal(
+        rows, (np.arange(256, dtype=np.float32) / np.float32(255)).reshape(4, 64), strict=True
+    )
 
 
 def test_the_images_themselves_stay_as_they_are():

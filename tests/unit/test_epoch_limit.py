@@ -2,7 +2,13 @@
 
 import pytest
 
-from harness.judge.limit import forward_flops, limit_s, n_parameters, optimizer_bytes, training_flops
+from harness.experiments.bench.limit import (
+    forward_flops,
+    limit_s,
+    n_parameters,
+    optimizer_bytes,
+    training_flops,
+)
 from harness.records.bench import Rates
 from harness.spec.config import SGD, Adam, Dense, RMSprop
 from tests.unit.records import SPEC
@@ -13,7 +19,9 @@ def test_the_textbook_s_model_has_the_flops_that_were_counted_by_hand():
 
 
 def test_only_the_first_layer_needs_no_gradient_of_its_input():
-    deep = SPEC.model_copy(update={"layers": (Dense(name="middle", units=5, activation="relu"), *SPEC.layers)})
+    deep = SPEC.model_copy(
+        update={"layers": (Dense(name="middle", units=5, activation="relu"), *SPEC.layers)}
+    )
     kernels = (3 * 5, 5 * 512, 512 * 10)
     assert training_flops(deep, 3) == 2 * (2 * kernels[0] + 3 * kernels[1] + 3 * kernels[2])
     alone = SPEC.model_copy(update={"layers": SPEC.layers[1:]})
@@ -39,9 +47,17 @@ def test_an_update_moves_each_weight_its_gradient_and_its_slots_once(optimizer, 
 
 
 def test_the_short_last_batch_is_an_update_too():
-    assert [optimizer_bytes(SPEC, 784, n) // optimizer_bytes(SPEC, 784, 128) for n in (128, 129, 256, 257)] == [1, 2, 2, 3]
+    assert [
+        optimizer_bytes(SPEC, 784, n) // optimizer_bytes(SPEC, 784, 128)
+        for n in (128, 129, 256, 257)
+    ] == [1, 2, 2, 3]
 
 
 def test_the_limit_is_products_and_traffic_and_calls_one_after_the_other():
-    rates = Rates(gemm_flops_per_s=1_636_352.0, bandwidth_bytes_per_s=4.0 * 407_050 * 5, dispatch_s=2.0, n_dispatches=3)
+    rates = Rates(
+        gemm_flops_per_s=1_636_352.0,
+        bandwidth_bytes_per_s=4.0 * 407_050 * 5,
+        dispatch_s=2.0,
+        n_dispatches=3,
+    )
     assert limit_s(SPEC, 784, 128, rates) == pytest.approx(128 + 1 + 6)

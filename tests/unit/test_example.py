@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from harness import cli
+from harness.cli import main
 from harness.spec import config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,13 +21,18 @@ CONFIG = config.load(ROOT / "backends.toml")
 def scripts():
     """The shell scripts of the workflow's steps, `run: |` and what is indented below it."""
     found = re.findall(r"^( *)run: \|\n((?:\1  .*\n|\n)+)", TEXT, flags=re.MULTILINE)
-    return ["\n".join(line.removeprefix(indent + "  ") for line in script.splitlines()) for indent, script in found]
+    return [
+        "\n".join(line.removeprefix(indent + "  ") for line in script.splitlines())
+        for indent, script in found
+    ]
 
 
 def commands():
     """The words of every call of the harness, its verb first."""
     whole = "\n".join(scripts()).replace("\\\n", " ")
-    return [shlex.split(rest.partition("||")[0]) for rest in re.findall(r"bin/harness\"? (.+)", whole)]
+    return [
+        shlex.split(rest.partition("||")[0]) for rest in re.findall(r"bin/harness\"? (.+)", whole)
+    ]
 
 
 def test_it_measures_and_then_holds_the_two_against_each_other():
@@ -36,7 +41,7 @@ def test_it_measures_and_then_holds_the_two_against_each_other():
 
 @pytest.mark.parametrize("words", commands(), ids=lambda words: words[0])
 def test_every_verb_and_every_option_in_it_exists(words):
-    verb = typer.main.get_command(cli.app).commands[words[0]]  # type: ignore[attr-defined]
+    verb = typer.main.get_command(main.app).commands[words[0]]  # type: ignore[attr-defined]
     known = {option for parameter in verb.params for option in parameter.opts}
     asked = [word for word in words if word.startswith("--")]
     assert asked
@@ -46,7 +51,9 @@ def test_every_verb_and_every_option_in_it_exists(words):
 def test_every_arm_and_every_environment_in_it_exists():
     (words, _) = commands()
     arms = {after for word, after in pairwise(words) if word in ("--arms", "--baseline")}
-    assert arms <= {f"{name}/{arm}" for name, backend in CONFIG.backends.items() for arm in backend.arms}
+    assert arms <= {
+        f"{name}/{arm}" for name, backend in CONFIG.backends.items() for arm in backend.arms
+    }
     sessions = set(re.findall(r"-s (\S+)", TEXT))
     assert sessions == {CONFIG.backends[arm.split("/")[0]].environment for arm in arms}
 

@@ -10,13 +10,13 @@ import time
 
 import pytest
 
+from harness.engine import exclusive
 from harness.errors import MachineBusy
-from harness.launch import exclusive
 from tests.unit.test_plan import ROOT
 
 HOLD = """
 import sys, time
-from harness.launch.exclusive import hold_machine
+from harness.engine.exclusive import hold_machine
 def say(sentence):
     print("said", sentence, flush=True)
 with hold_machine(sys.argv[1], say):
@@ -93,7 +93,10 @@ def test_who_does_not_wait_is_refused_at_once_with_the_holder_s_name():
     try:
         began = time.monotonic()
         said = rf"harness gate, process {holder.pid}, since .*--no-wait"
-        with pytest.raises(MachineBusy, match=said) as refused, exclusive.hold_machine("train", pytest.fail, wait=False):
+        with (
+            pytest.raises(MachineBusy, match=said) as refused,
+            exclusive.hold_machine("train", pytest.fail, wait=False),
+        ):
             pytest.fail("it does not hold the machine")
         assert time.monotonic() - began < 2.0
         assert refused.value.exit_code == 2
@@ -118,7 +121,10 @@ def test_whatever_lies_beside_the_lock_the_refusal_is_one_printable_sentence(sta
     try:
         (file,) = state.glob("*.json")
         file.write_bytes(content)
-        with pytest.raises(MachineBusy) as refused, exclusive.hold_machine("train", pytest.fail, wait=False):
+        with (
+            pytest.raises(MachineBusy) as refused,
+            exclusive.hold_machine("train", pytest.fail, wait=False),
+        ):
             pytest.fail("it does not hold the machine")
         assert str(refused.value).isprintable()
         assert len(str(refused.value)) <= 300

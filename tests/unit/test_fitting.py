@@ -12,23 +12,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.judge import speed
-from harness.judge.bench import standing
-from harness.judge.proof.mutants import DEFECTS
-from harness.judge.proof.prove import Kill, Null, Proof
-from harness.judge.proof.sensitivity import Seen, Target
-from harness.judge.self_check import Check
-from harness.judge.speed import ArmRow, Spread
-from harness.launch.devices import Accelerator, Hardware
+from harness.engine.host import Accelerator, Hardware
+from harness.experiments.bench import document as bench
+from harness.experiments.bench import self_check_document as self_check
+from harness.experiments.bench.judge import standing
+from harness.experiments.bench.self_check import Check
+from harness.experiments.doctor import document as doctor
+from harness.experiments.gate import document as gate
+from harness.experiments.parity import document as parity
+from harness.experiments.parity import model_document as user_model
+from harness.experiments.proof import document as proof
+from harness.experiments.proof.mutants import DEFECTS
+from harness.experiments.proof.prove import Kill, Null, Proof
+from harness.experiments.proof.sensitivity import Seen, Target
+from harness.experiments.train import document as table
+from harness.experiments.train import judge as speed
+from harness.experiments.train.judge import ArmRow, Spread
+from harness.lessons import dataset
+from harness.lessons import document as textbook
+from harness.lessons.loops import PAIRS, Timing
+from harness.lessons.momentum import loss, two_paths
+from harness.lessons.summary import Row
 from harness.records import bench_store, store
 from harness.records.record import Host
 from harness.records.user_model import BackendParity, ModelParity
-from harness.report import bench, dataset, doctor, gate, parity, proof, self_check, table, textbook, user_model
 from harness.report.fitting import Fitting, Sentence, columns_of
 from harness.spec import config
-from harness.textbook.loops import PAIRS, Timing
-from harness.textbook.momentum import loss, two_paths
-from harness.textbook.summary import Row
 from tests.unit import test_gate
 from tests.unit.records import record
 
@@ -36,8 +45,20 @@ ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
 WIDTHS = (40, 60, 80, 100, 120, 150, 200)
 NAME = st.text("abcdefghij-/+.", min_size=1, max_size=34)
-MODEL = {"model": "my_model.py:build", "batch": None, "seed": 0, "device": "auto", "threads": "auto", "harness": "0.5.0"}
-MODEL |= {"started_at": "2026-01-02T03:04:05+00:00", "total_s": 3.0, "n_samples": 32, "n_parameters": 407_050}
+MODEL = {
+    "model": "my_model.py:build",
+    "batch": None,
+    "seed": 0,
+    "device": "auto",
+    "threads": "auto",
+    "harness": "0.5.0",
+}
+MODEL |= {
+    "started_at": "2026-01-02T03:04:05+00:00",
+    "total_s": 3.0,
+    "n_samples": 32,
+    "n_parameters": 407_050,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +69,9 @@ def _machine(monkeypatch):
 
 
 def shown(renderable, width, *, window=True):
-    console = Console(file=io.StringIO(), width=width, force_terminal=window, no_color=True, highlight=False)
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=window, no_color=True, highlight=False
+    )
     console.print(renderable, crop=False)
     return re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())
 
@@ -60,10 +83,14 @@ def words(text):
 
 def assert_nothing_is_broken(renderable, width):
     whole, text = shown(renderable, 9_999, window=False), shown(renderable, width).replace("─", "")
-    notes = " ".join(re.findall(r"no room here for: .+?\. To see all: [^.]+", " ".join(text.split())))
+    notes = " ".join(
+        re.findall(r"no room here for: .+?\. To see all: [^.]+", " ".join(text.split()))
+    )
     assert words(text) <= words(whole) | words(notes)
     for line in text.splitlines():
-        assert len(line.rstrip()) <= width or len(line.split()) == 1, line  # one word that is wider than the window
+        assert len(line.rstrip()) <= width or len(line.split()) == 1, (
+            line
+        )  # one word that is wider than the window
     if width >= 60:  # where a figure has room beside its unit
         assert not re.search(r"\d\n +%|±\n|\n *±|\d\n *(s|ms|min|h|MiB|GiB|cores?)\b", text)
 
@@ -85,23 +112,56 @@ def reference_benches():
 
 def doctors():
     seen = {
-        "versions": {"framework_version": "2.21.0+cpu", "keras": "3.15.1", "numpy": "2.4.6", "python": "3.11.7"},
+        "versions": {
+            "framework_version": "2.21.0+cpu",
+            "keras": "3.15.1",
+            "numpy": "2.4.6",
+            "python": "3.11.7",
+        },
         "devices": ["gpu: NVIDIA H200", "cpu"],
         "cuda": "12.9",
-        "settings": {"tf32": False, "onednn": True, "affinity": 2, "jit": True, "precision": "float32"},
+        "settings": {
+            "tf32": False,
+            "onednn": True,
+            "affinity": 2,
+            "jit": True,
+            "precision": "float32",
+        },
     }
     host = Host(
-        machine="A processor, 2 cores, 8 GiB, Linux x86_64", n_cores=2, memory_bytes=8 << 30, accelerators=(), driver=None, load_1m=0.1
+        machine="A processor, 2 cores, 8 GiB, Linux x86_64",
+        n_cores=2,
+        memory_bytes=8 << 30,
+        accelerators=(),
+        driver=None,
+        load_1m=0.1,
     )
-    hardware = Hardware((Accelerator("NVIDIA H200", memory_bytes=141 << 30, driver="570.86", cuda="12.8"),))
-    answers = {"tensorflow": seen, "jax": seen | {"cuda": None, "devices": ["cpu"]}, "torch": {"refused": "train-torch: no environment"}}
+    hardware = Hardware(
+        (Accelerator("NVIDIA H200", memory_bytes=141 << 30, driver="570.86", cuda="12.8"),)
+    )
+    answers = {
+        "tensorflow": seen,
+        "jax": seen | {"cuda": None, "devices": ["cpu"]},
+        "torch": {"refused": "train-torch: no environment"},
+    }
     return doctor.checkup(host, hardware, answers, config.load(ROOT / "backends.toml").backends)
 
 
 def proofs():
-    kills = tuple(Kill(defect, departures) for defect in DEFECTS for departures in ((), departing().arms[0].departures))
+    kills = tuple(
+        Kill(defect, departures)
+        for defect in DEFECTS
+        for departures in ((), departing().arms[0].departures)
+    )
     seen = Seen(Target("learning rate", lambda by: {}, 1e-5), 1e-6, "update/hidden/kernel")
-    null = Null("twins", "mnist-mlp", 0, 120, departing().arms[0].departures, {("gradient", "relative"): 5.25})
+    null = Null(
+        "twins",
+        "mnist-mlp",
+        0,
+        120,
+        departing().arms[0].departures,
+        {("gradient", "relative"): 5.25},
+    )
     return proof.terminal(Proof(kills, (null,), (seen,), 12.5))
 
 
@@ -112,7 +172,13 @@ def departing():
 def user_models():
     versions = {"framework_version": "2.13.0+cpu", "keras": "3.15.1"}
     backends = tuple(
-        BackendParity(backend=name, device="gpu: NVIDIA H200", versions=versions, verdict=verdict, reason="output/squash: 1.6e-05")
+        BackendParity(
+            backend=name,
+            device="gpu: NVIDIA H200",
+            versions=versions,
+            verdict=verdict,
+            reason="output/squash: 1.6e-05",
+        )
         for name, verdict in (("tensorflow", "agrees"), ("jax", "agrees"), ("torch", "departs"))
     )
     return user_model.terminal(ModelParity(**MODEL, verdict="departs", backends=backends))
@@ -120,25 +186,40 @@ def user_models():
 
 def loops():
     spread = Spread(0.000123, 0.000234, 12.345678)
-    return textbook.ops([Timing(pair, 1000, spread, spread, Spread(10.0, 123.0, 4567.0), 1e-7) for pair in PAIRS])
+    return textbook.ops(
+        [Timing(pair, 1000, spread, spread, Spread(10.0, 123.0, 4567.0), 1e-7) for pair in PAIRS]
+    )
 
 
 def looks():
-    parts = {"x_train": np.zeros((600, 28, 28), np.uint8), "y_train": np.arange(600, dtype=np.uint8) % 10}
+    parts = {
+        "x_train": np.zeros((600, 28, 28), np.uint8),
+        "y_train": np.arange(600, dtype=np.uint8) % 10,
+    }
     parts |= {"x_test": parts["x_train"][:99], "y_test": parts["y_train"][:99]}
     return dataset.overview(parts, 4, "digits", {"tensorflow/native-idiomatic": tuple(range(10))})
 
 
 TABLES = {
     "train and compare": runs,
-    **{f"parity {number}": (lambda number=number: parity.terminal(loaded().parities[number])) for number in range(6)},
-    **{f"bench {number}": (lambda number=number: bench.terminal(*reference_benches()[number])) for number in range(2)},
+    **{
+        f"parity {number}": (lambda number=number: parity.terminal(loaded().parities[number]))
+        for number in range(6)
+    },
+    **{
+        f"bench {number}": (lambda number=number: bench.terminal(*reference_benches()[number]))
+        for number in range(2)
+    },
     "gate": lambda: gate.terminal(test_gate.CONFIRMED),
     "proof": proofs,
     "doctor": doctors,
-    "self-check": lambda: self_check.terminal([Check("identical code", "called different in 4.8 % of 2,000", True)] * 2, "2026-abc"),
+    "self-check": lambda: self_check.terminal(
+        [Check("identical code", "called different in 4.8 % of 2,000", True)] * 2, "2026-abc"
+    ),
     "user's model": user_models,
-    "textbook summary": lambda: textbook.summary("mnist-mlp", 784, [Row("hidden", "Dense, relu", (None, 512), 401_920)]),
+    "textbook summary": lambda: textbook.summary(
+        "mnist-mlp", 784, [Row("hidden", "Dense, relu", (None, 512), 401_920)]
+    ),
     "textbook ops": loops,
     "textbook gradients": lambda: textbook.gradients({"tensorflow": {}, "jax": {}, "torch": {}}),
     "textbook momentum": lambda: textbook.momentum(two_paths(), loss),
@@ -149,7 +230,10 @@ TABLES = {
 PICTURES = ("textbook momentum", "data")  # 59 and 56 columns wide, as a curve and an image are
 
 
-@pytest.mark.parametrize(("name", "width"), [(name, width) for name in TABLES for width in WIDTHS if width >= 60 or name not in PICTURES])
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [(name, width) for name in TABLES for width in WIDTHS if width >= 60 or name not in PICTURES],
+)
 def test_no_name_number_or_unit_of_any_table_is_broken(name, width):
     assert_nothing_is_broken(TABLES[name](), width)
 
@@ -178,7 +262,11 @@ ROW = st.builds(
 
 
 @settings(max_examples=60, deadline=None)
-@given(rows=st.lists(ROW, min_size=1, max_size=5), width=st.sampled_from(WIDTHS), machine=st.lists(NAME, max_size=9).map(" ".join))
+@given(
+    rows=st.lists(ROW, min_size=1, max_size=5),
+    width=st.sampled_from(WIDTHS),
+    machine=st.lists(NAME, max_size=9).map(" ".join),
+)
 def test_no_name_number_or_unit_of_an_extreme_table_of_runs_is_broken(rows, width, machine):
     (whole,) = speed.compare([record()])
     key = replace(whole.key, machine=machine)
@@ -190,7 +278,9 @@ def test_no_name_number_or_unit_of_an_extreme_table_of_runs_is_broken(rows, widt
 def test_the_columns_that_are_left_out_are_the_least_important_and_named(data, width, n_columns):
     header = [f"column-{number}" for number in range(n_columns)]
     order = data.draw(st.permutations(header[2:]))
-    cell = st.text("0123456789", min_size=1, max_size=8)  # no wider than its column's name: each column takes the same room
+    cell = st.text(
+        "0123456789", min_size=1, max_size=8
+    )  # no wider than its column's name: each column takes the same room
     rows = data.draw(st.lists(st.tuples(*[cell] * n_columns), min_size=1, max_size=4))
     fitting = Fitting(columns_of(header, header, order), tuple(rows), whole="look here")
     text = shown(fitting, width)
@@ -200,7 +290,8 @@ def test_the_columns_that_are_left_out_are_the_least_important_and_named(data, w
     note = " ".join(text.partition("no room here for: ")[2].split())
     assert note == (f"{', '.join(left_out)}. To see all: look here" if left_out else "")
     one_more = Fitting(
-        columns_of(titles.split() + order[len(titles.split()) - 2 :][:1], header), tuple(row[: len(titles.split()) + 1] for row in rows)
+        columns_of(titles.split() + order[len(titles.split()) - 2 :][:1], header),
+        tuple(row[: len(titles.split()) + 1] for row in rows),
     )
     assert not left_out or max(map(len, shown(one_more, 200).splitlines())) > width
 
@@ -209,9 +300,16 @@ def test_the_columns_that_are_left_out_are_the_least_important_and_named(data, w
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_command_at_the_end_of_a_sentence_stands_in_one_line_where_the_window_has_room_for_it(width):
+def test_a_command_at_the_end_of_a_sentence_stands_in_one_line_where_the_window_has_room_for_it(
+    width,
+):
     command = "nox -s train-jax --reuse-venv=never"
-    text = shown(Sentence(f"train-jax: environment broken (No module named 'jax'). Build it anew: {command}"), width)
+    text = shown(
+        Sentence(
+            f"train-jax: environment broken (No module named 'jax'). Build it anew: {command}"
+        ),
+        width,
+    )
     assert command in text
     assert max(map(len, text.splitlines())) <= width
 
@@ -224,5 +322,10 @@ def test_in_a_pipe_a_sentence_is_one_line_and_a_table_has_every_column():
 
 
 def test_rows_that_have_the_same_name_show_what_they_differ_in():
-    tables = speed.compare([record(device="cpu"), record(device="gpu: NVIDIA H200", started_at="2026-01-02T04:04:05.678+00:00")])
+    tables = speed.compare(
+        [
+            record(device="cpu"),
+            record(device="gpu: NVIDIA H200", started_at="2026-01-02T04:04:05.678+00:00"),
+        ]
+    )
     assert "NVIDIA H200" in shown(table.terminal(tables), 80)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.judge.speed import compare
+from harness.experiments.train.judge import compare
 from harness.records import store
 from harness.records.record import FORMAT, Record
 
@@ -32,7 +32,9 @@ def kept(results, file):
 def in_format(record, number):
     """Return the same run as a harness of another format writes it, under a name of its own."""
     whole = json.loads(record.model_dump_json())
-    return Record.model_validate_json(json.dumps(whole | {"format": number, "run_id": f"{record.run_id}-{number}"}))
+    return Record.model_validate_json(
+        json.dumps(whole | {"format": number, "run_id": f"{record.run_id}-{number}"})
+    )
 
 
 def test_a_record_of_every_older_format_is_kept():
@@ -61,6 +63,11 @@ def test_what_format_1_did_not_hold_is_read_as_it_was_then(results):
     record = kept(results, file)
     spec, measured = record.request.spec, record.measured
     assert measured is not None
-    assert (spec.epochs, spec.initializer, spec.shuffle, spec.inputs) == (None, "glorot_uniform", True, "equal")
+    assert (spec.epochs, spec.initializer, spec.shuffle, spec.inputs) == (
+        None,
+        "glorot_uniform",
+        True,
+        "equal",
+    )
     assert (record.request.options, measured.first_predictions) == ({}, ())
     assert {epoch.teardown_s for epoch in measured.epochs} == {0.0}

@@ -11,13 +11,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from harness import cli, cli_gate
+from harness.cli import gate as cli_gate
+from harness.cli import main
 from harness.errors import ConfigError, NotComparable, StoreError
-from harness.judge.gate import gated
+from harness.experiments.gate import document as report
+from harness.experiments.gate.judge import gated
 from harness.records import bench_store, store
 from harness.records.parity import ArmParity, Parity
 from harness.records.revision import at_revision
-from harness.report import gate as report
 from tests.unit import benches
 from tests.unit.records import SPEC
 
@@ -28,7 +29,12 @@ NAMES = (BASELINE, "jax/keras", "torch/keras", f"{BASELINE} again")
 def bench(run_id, jax=1.0, torch=2.0, *, noise=0.002, draw=0, **changes):
     """Return a complete session in which two arms took so many times the baseline's epoch."""
     seconds = dict(zip(NAMES, (0.5, 0.5 * jax, 0.5 * torch, 0.5), strict=True))
-    plain = {"run_id": run_id, "started_at": f"2026-01-{draw + 1:02d}T00:00:00+00:00", "n_generations": 6, "n_blocks": 1}
+    plain = {
+        "run_id": run_id,
+        "started_at": f"2026-01-{draw + 1:02d}T00:00:00+00:00",
+        "n_generations": 6,
+        "n_blocks": 1,
+    }
     return benches.bench(seconds, process=noise, draw=draw, **plain | changes)
 
 
@@ -39,7 +45,14 @@ NOISY = bench("noisy", noise=0.2, draw=3)
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch):
     """Keep this machine's own window and workflow out."""
-    for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "GITHUB_STEP_SUMMARY"):
+    for name in (
+        "COLUMNS",
+        "LINES",
+        "FORCE_COLOR",
+        "NO_COLOR",
+        "TTY_COMPATIBLE",
+        "GITHUB_STEP_SUMMARY",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -79,24 +92,33 @@ def findings(gate):
         (NOISY, None, "inconclusive", "inconclusive"),
     ],
 )
-def test_an_arm_has_regressed_only_where_fresh_blocks_say_so_again(head, confirmation, outcome, jax):
+def test_an_arm_has_regressed_only_where_fresh_blocks_say_so_again(
+    head, confirmation, outcome, jax
+):
     found = gated(head, BASE, confirmation)
     assert (found.outcome, findings(found)["jax/keras"]) == (outcome, jax)
 
 
 def test_a_suspect_that_the_second_session_does_not_have_is_not_cleared():
-    without = benches.bench({BASELINE: 0.5, f"{BASELINE} again": 0.5}, run_id="again", n_generations=6, n_blocks=1)
+    without = benches.bench(
+        {BASELINE: 0.5, f"{BASELINE} again": 0.5}, run_id="again", n_generations=6, n_blocks=1
+    )
     assert gated(SLOWER, BASE, without).outcome == "inconclusive"
 
 
 def test_one_regressed_arm_is_not_hidden_by_an_inconclusive_one():
     found = gated(SLOWER, BASE, bench("again", jax=1.2, draw=4))
-    doubtful = replace(found, changes=(found.changes[0], replace(found.changes[1], trend="inconclusive")))
+    doubtful = replace(
+        found, changes=(found.changes[0], replace(found.changes[1], trend="inconclusive"))
+    )
     assert doubtful.outcome == "regressed"
 
 
 def test_an_arm_that_no_longer_trains_has_failed_and_fails_the_gate():
-    crashes = tuple(benches.start("jax/keras", process=number, status="failed", reason="it is gone") for number in (1, 2, 3))
+    crashes = tuple(
+        benches.start("jax/keras", process=number, status="failed", reason="it is gone")
+        for number in (1, 2, 3)
+    )
     broken = SAME.model_copy(update={"starts": crashes})
     found = gated(broken, BASE)
     assert (found.outcome, findings(found)["jax/keras"]) == ("regressed", "failed")
@@ -105,7 +127,9 @@ def test_an_arm_that_no_longer_trains_has_failed_and_fails_the_gate():
 
 
 @pytest.mark.parametrize(("tolerance", "jax"), [(0.02, "inconclusive"), (0.9, "unchanged")])
-def test_an_arm_passes_where_a_slowdown_beyond_the_tolerance_is_excluded_and_only_there(tolerance, jax):
+def test_an_arm_passes_where_a_slowdown_beyond_the_tolerance_is_excluded_and_only_there(
+    tolerance, jax
+):
     wide = bench("wide", noise=0.05, draw=9)
     assert gated(wide, BASE).changes[0].trend == "inconclusive"
     assert findings(gated(wide, BASE, tolerance=tolerance))["jax/keras"] == jax
@@ -134,11 +158,15 @@ def test_a_precise_slowdown_within_the_tolerance_passes_and_is_called_that(jax, 
     assert findings(gate)["jax/keras"] == found
     assert gate.outcome == ("inconclusive" if found == "suspected" else "passed")
     assert gate.suspects == (("jax/keras",) if found == "suspected" else ())
-    assert ("slower within the tolerance: jax/keras takes 1." in report.verdict(gate)) == (found == "slower within tolerance")
+    assert ("slower within the tolerance: jax/keras takes 1." in report.verdict(gate)) == (
+        found == "slower within tolerance"
+    )
 
 
 def test_a_suspect_that_fresh_blocks_find_slower_by_no_more_than_the_tolerance_passes():
-    gate = gated(precise("head", 1.08), precise("base", 1.0, draw=1), precise("again", 1.03, draw=4))
+    gate = gated(
+        precise("head", 1.08), precise("base", 1.0, draw=1), precise("again", 1.03, draw=4)
+    )
     assert (gate.outcome, findings(gate)["jax/keras"]) == ("passed", "slower within tolerance")
     assert "slower within the tolerance: jax/keras takes 1.030" in report.verdict(gate)
 
@@ -147,7 +175,10 @@ def test_a_suspect_that_fresh_blocks_find_slower_by_no_more_than_the_tolerance_p
 
 
 def with_ends(made, name, accuracy):
-    ends = (each.model_copy(update={"test_accuracy": accuracy(each)}) if each.name == name else each for each in made.ends)
+    ends = (
+        each.model_copy(update={"test_accuracy": accuracy(each)}) if each.name == name else each
+        for each in made.ends
+    )
     return made.model_copy(update={"ends": tuple(ends)})
 
 
@@ -179,35 +210,56 @@ def parity_of(verdict, name, started_at="2026-01-01T00:00:00.000+00:00"):
     )
 
 
-FIFTH = with_ends(bench("head", jax=0.2, draw=2), "jax/keras", lambda end: 0.10)  # trains on a fifth of the data
+FIFTH = with_ends(
+    bench("head", jax=0.2, draw=2), "jax/keras", lambda end: 0.10
+)  # trains on a fifth of the data
 ALL_AGREE = tuple(parity_of("agrees", name) for name in NAMES[:3])
 
 
 @pytest.mark.parametrize("head", [FIFTH, with_ends(SLOWER, "jax/keras", lambda end: 0.9845)])
 def test_an_arm_of_another_accuracy_has_failed_whatever_its_time(head):
     gate = gated(head, BASE, parities=ALL_AGREE)
-    assert (gate.outcome, findings(gate)["jax/keras"], findings(gate)["torch/keras"]) == ("regressed", "failed", "unchanged")
+    assert (gate.outcome, findings(gate)["jax/keras"], findings(gate)["torch/keras"]) == (
+        "regressed",
+        "failed",
+        "unchanged",
+    )
     assert gate.suspects == ()  # nothing is left to confirm
     assert report.verdict(gate).startswith("FAILED: jax/keras: its accuracy is different: ")
     (suite,) = ET.fromstring(report.junit(gate))  # noqa: S314 - written here
-    assert {case.get("name"): [child.tag for child in case] for case in suite} == {"jax/keras": ["failure"], "torch/keras": []}
-    assert json.loads(report.as_json(gate))["numbers"][1]["failed"].startswith("its accuracy is different")
+    assert {case.get("name"): [child.tag for child in case] for case in suite} == {
+        "jax/keras": ["failure"],
+        "torch/keras": [],
+    }
+    assert json.loads(report.as_json(gate))["numbers"][1]["failed"].startswith(
+        "its accuracy is different"
+    )
 
 
 @pytest.mark.parametrize("verdict", ["departs", "failed"])
 def test_an_arm_whose_newest_parity_verdict_is_bad_has_failed(verdict):
-    older = parity_of("agrees" if verdict == "departs" else "departs", "torch/keras", "2025-01-01T00:00:00.000+00:00")
+    older = parity_of(
+        "agrees" if verdict == "departs" else "departs",
+        "torch/keras",
+        "2025-01-01T00:00:00.000+00:00",
+    )
     gate = gated(SAME, BASE, parities=[*ALL_AGREE[:2], older, parity_of(verdict, "torch/keras")])
     assert (gate.outcome, findings(gate)["torch/keras"]) == ("regressed", "failed")
     assert "FAILED: torch/keras: it" in report.verdict(gate)
     again = parity_of("agrees", "torch/keras", "2026-02-01T00:00:00.000+00:00")
-    assert gated(SAME, BASE, parities=[parity_of(verdict, "torch/keras"), again]).outcome == "passed"
+    assert (
+        gated(SAME, BASE, parities=[parity_of(verdict, "torch/keras"), again]).outcome == "passed"
+    )
 
 
 def test_what_was_not_checked_passes_only_with_the_sentence_that_says_so():
-    assert report.verdict(gated(SAME, BASE, parities=ALL_AGREE)).endswith("with 95 % confidence each")
+    assert report.verdict(gated(SAME, BASE, parities=ALL_AGREE)).endswith(
+        "with 95 % confidence each"
+    )
     part = report.verdict(gated(SAME, BASE, parities=ALL_AGREE[:2]))
-    assert part.endswith(". torch/keras: not checked against the referee, so equal numbers are not known (nox -s parity checks them).")
+    assert part.endswith(
+        ". torch/keras: not checked against the referee, so equal numbers are not known (nox -s parity checks them)."
+    )
 
 
 def test_accuracy_is_paired_with_the_earlier_session_by_seed_where_the_baseline_would_hide_it():
@@ -222,7 +274,10 @@ def test_accuracy_is_paired_with_the_earlier_session_by_seed_where_the_baseline_
     assert {each.to_baseline.verdict for each in gate.numbers if each.to_baseline} == {"equivalent"}
     assert {each.to_base.verdict for each in gate.numbers} == {"different"}
     assert set(gate.failures) == set(NAMES[:3])
-    assert "jax/native, the baseline of all ratios: its accuracy is different: 0.40 points lower" in report.verdict(gate)
+    assert (
+        "jax/native, the baseline of all ratios: its accuracy is different: 0.40 points lower"
+        in report.verdict(gate)
+    )
     assert gated(then, then, parities=ALL_AGREE).failures == {}
 
 
@@ -235,10 +290,16 @@ def test_a_baseline_of_other_numbers_fails_the_gate_and_is_a_case_of_its_own():
 
 def test_seeds_that_are_not_shared_are_not_paired_and_that_is_said():
     starts = tuple(each.model_copy(update={"weights_sha256": "e" * 64}) for each in BASE.starts)
-    gate = gated(SAME, with_ends(BASE.model_copy(update={"starts": starts}), "jax/keras", lambda end: 0.5))
+    gate = gated(
+        SAME, with_ends(BASE.model_copy(update={"starts": starts}), "jax/keras", lambda end: 0.5)
+    )
     assert all(each.to_base is None for each in gate.numbers)
     assert gate.outcome == "passed"
-    said = [remark for remark in gate.remarks if "is not compared with the earlier session's: seeds are not shared" in remark]
+    said = [
+        remark
+        for remark in gate.remarks
+        if "is not compared with the earlier session's: seeds are not shared" in remark
+    ]
     assert said[0].startswith(", ".join(NAMES[:3]))
 
 
@@ -249,9 +310,15 @@ def test_models_of_different_numbers_of_epochs_are_not_paired_and_that_is_said()
 
 
 def test_an_accuracy_that_cannot_be_told_passes_with_a_sentence():
-    gate = gated(with_ends(SAME, "jax/keras", lambda end: 0.98 + 0.02 * (-1) ** end.generation), BASE, parities=ALL_AGREE)
+    gate = gated(
+        with_ends(SAME, "jax/keras", lambda end: 0.98 + 0.02 * (-1) ** end.generation),
+        BASE,
+        parities=ALL_AGREE,
+    )
     assert (gate.outcome, gate.numbers[1].accuracy) == ("passed", "inconclusive")
-    assert any(remark.startswith("jax/keras: equal accuracy is not known") for remark in gate.remarks)
+    assert any(
+        remark.startswith("jax/keras: equal accuracy is not known") for remark in gate.remarks
+    )
 
 
 # Many arms
@@ -259,11 +326,20 @@ def test_an_accuracy_that_cannot_be_told_passes_with_a_sentence():
 
 def test_a_change_that_is_sure_by_itself_is_not_suspected_among_many_changes():
     def session(run_id, n_arms, jax=1.0, draw=0):
-        names = (BASELINE, "jax/keras", *(f"torch/a{number}" for number in range(n_arms - 1)), f"{BASELINE} again")
+        names = (
+            BASELINE,
+            "jax/keras",
+            *(f"torch/a{number}" for number in range(n_arms - 1)),
+            f"{BASELINE} again",
+        )
         seconds = dict.fromkeys(names, 1.0) | {"jax/keras": jax}
-        return benches.bench(seconds, process=0.02, draw=draw, run_id=run_id, n_generations=10, n_blocks=1)
+        return benches.bench(
+            seconds, process=0.02, draw=draw, run_id=run_id, n_generations=10, n_blocks=1
+        )
 
-    few, many = (gated(session("head", n, 1.025, draw=6), session("base", n)).changes[0] for n in (1, 12))
+    few, many = (
+        gated(session("head", n, 1.025, draw=6), session("base", n)).changes[0] for n in (1, 12)
+    )
     assert few.trend == "regressed"
     assert many.trend == "inconclusive"
     assert "not with 95 % confidence for all comparisons" in many.reason
@@ -273,7 +349,9 @@ def test_a_change_that_is_sure_by_itself_is_not_suspected_among_many_changes():
 
 
 def shown(gate, width, **options):
-    console = Console(file=io.StringIO(), width=width, **({"force_terminal": True, "no_color": True} | options))
+    console = Console(
+        file=io.StringIO(), width=width, **({"force_terminal": True, "no_color": True} | options)
+    )
     console.print(report.terminal(gate), crop=False)
     return re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())  # type: ignore[attr-defined]
 
@@ -285,8 +363,14 @@ CONFIRMED = gated(SLOWER, BASE, bench("again", jax=1.2, draw=4))
 def test_a_window_of_any_width_shows_every_figure_whole_or_says_which_it_does_not_show(width):
     lines = shown(CONFIRMED, width).splitlines()
     assert max(map(len, lines)) <= width
-    left_out = " ".join(" ".join(lines).partition("no room here for: ")[2].partition(". To see all")[0].split()).split(", ")
-    header, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in report.markdown(CONFIRMED).splitlines() if "|" in line]
+    left_out = " ".join(
+        " ".join(lines).partition("no room here for: ")[2].partition(". To see all")[0].split()
+    ).split(", ")
+    header, _, *rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in report.markdown(CONFIRMED).splitlines()
+        if "|" in line
+    ]
     assert {"change", "verdict", "arm"}.isdisjoint(left_out)
     for row in rows:
         for name, cell in zip(header, row, strict=True):
@@ -304,8 +388,14 @@ def test_a_window_of_any_width_shows_every_figure_whole_or_says_which_it_does_no
             gated(SLOWER, BASE),
             r"INCONCLUSIVE: jax/keras may have regressed, .+ not confirmed\. Run harness gate without --no-confirm",
         ),
-        (CONFIRMED, r"REGRESSED, confirmed in fresh blocks: jax/keras takes 1\.\d+ \(1\.\d+-1\.\d+\) times what it took"),
-        (gated(NOISY, BASE), r"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of 5% is not excluded for .+"),
+        (
+            CONFIRMED,
+            r"REGRESSED, confirmed in fresh blocks: jax/keras takes 1\.\d+ \(1\.\d+-1\.\d+\) times what it took",
+        ),
+        (
+            gated(NOISY, BASE),
+            r"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of 5% is not excluded for .+",
+        ),
     ],
 )
 def test_the_first_sentence_says_what_it_comes_to(gate, said):
@@ -314,13 +404,18 @@ def test_the_first_sentence_says_what_it_comes_to(gate, said):
 
 
 def test_an_arm_of_which_nothing_sure_is_known_has_its_reason_under_the_table():
-    assert any(line.startswith("jax/keras: inconclusive: ") for line in report.lines(gated(NOISY, BASE)))
+    assert any(
+        line.startswith("jax/keras: inconclusive: ") for line in report.lines(gated(NOISY, BASE))
+    )
 
 
 def test_junit_has_a_case_an_arm_that_fails_only_where_it_has_regressed():
     (suite,) = ET.fromstring(report.junit(CONFIRMED))  # noqa: S314 - written here
     assert suite.attrib | {"tests": "2", "failures": "1", "skipped": "0"} == suite.attrib
-    assert {case.get("name"): [child.tag for child in case] for case in suite} == {"jax/keras": ["failure"], "torch/keras": []}
+    assert {case.get("name"): [child.tag for child in case] for case in suite} == {
+        "jax/keras": ["failure"],
+        "torch/keras": [],
+    }
     (suite,) = ET.fromstring(report.junit(gated(SLOWER, BASE)))  # noqa: S314 - written here
     assert [child.tag for child in suite[0]] == ["skipped"]
 
@@ -328,7 +423,12 @@ def test_junit_has_a_case_an_arm_that_fails_only_where_it_has_regressed():
 def test_the_json_is_strict_and_names_the_sessions():
     few = bench("few", draw=6, n_generations=3)
     whole = json.loads(report.as_json(gated(few, BASE)), parse_constant=pytest.fail)
-    assert (whole["head"], whole["base"], whole["confirmation"], whole["outcome"]) == ("few", "base", None, "inconclusive")
+    assert (whole["head"], whole["base"], whole["confirmation"], whole["outcome"]) == (
+        "few",
+        "base",
+        None,
+        "inconclusive",
+    )
     assert json.loads(report.as_json(CONFIRMED))["arms"][0]["again"]["trend"] == "regressed"
 
 
@@ -337,8 +437,15 @@ def test_the_json_is_strict_and_names_the_sessions():
 
 def gate(tmp_path, *more):
     """Return what `harness gate` of two folders, head and base, prints and exits with."""
-    arguments = ["gate", "--against", str(tmp_path / "base"), "--results", str(tmp_path / "head"), *more]
-    done = CliRunner().invoke(cli.app, arguments)
+    arguments = [
+        "gate",
+        "--against",
+        str(tmp_path / "base"),
+        "--results",
+        str(tmp_path / "head"),
+        *more,
+    ]
+    done = CliRunner().invoke(main.app, arguments)
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done.output, done.exit_code
@@ -354,7 +461,9 @@ def gate(tmp_path, *more):
         (bench("again", jax=1.2, draw=4), ("--no-confirm",), 3, "INCONCLUSIVE"),
     ],
 )
-def test_a_suspect_is_measured_again_unless_that_is_not_wanted(tmp_path, monkeypatch, again, more, code, said):
+def test_a_suspect_is_measured_again_unless_that_is_not_wanted(
+    tmp_path, monkeypatch, again, more, code, said
+):
     kept(tmp_path / "base", BASE)
     kept(tmp_path / "head", SLOWER)
     asked = []
@@ -374,7 +483,10 @@ def test_numbers_fail_the_verb_whatever_the_time(tmp_path):
     kept(tmp_path / "base", BASE)
     kept(tmp_path / "head", FIFTH)
     output, code = gate(tmp_path)
-    assert (code, "FAILED: jax/keras: its accuracy is different: 88.00 points lower" in output) == (1, True), output
+    assert (code, "FAILED: jax/keras: its accuracy is different: 88.00 points lower" in output) == (
+        1,
+        True,
+    ), output
 
 
 @pytest.mark.usefixtures("quick")
@@ -389,13 +501,26 @@ def test_the_verb_reads_the_parity_records_of_the_newest_session_s_folder(tmp_pa
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_newest_complete_session_is_held_against_the_newest_complete_one_that_it_may_be_compared_with(tmp_path, monkeypatch):
+def test_the_newest_complete_session_is_held_against_the_newest_complete_one_that_it_may_be_compared_with(
+    tmp_path, monkeypatch
+):
     old, new = bench("old", draw=1), bench("new", draw=2)
-    elsewhere = bench("elsewhere", draw=5, host=benches.HOST.model_copy(update={"machine": "Another, 64 cores"}))
+    elsewhere = bench(
+        "elsewhere", draw=5, host=benches.HOST.model_copy(update={"machine": "Another, 64 cores"})
+    )
     unfinished = bench("unfinished", draw=6)
-    for each in (old, new, elsewhere, unfinished.model_copy(update={"blocks": unfinished.blocks[:-1]})):
+    for each in (
+        old,
+        new,
+        elsewhere,
+        unfinished.model_copy(update={"blocks": unfinished.blocks[:-1]}),
+    ):
         kept(tmp_path / "base", each)
-    for each in (bench("older", draw=7), bench("head", draw=8), unfinished.model_copy(update={"blocks": ()})):
+    for each in (
+        bench("older", draw=7),
+        bench("head", draw=8),
+        unfinished.model_copy(update={"blocks": ()}),
+    ):
         kept(tmp_path / "head", each)
     summary = tmp_path / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
@@ -406,14 +531,18 @@ def test_the_newest_complete_session_is_held_against_the_newest_complete_one_tha
 
 @pytest.mark.usefixtures("quick")
 def test_what_must_not_be_compared_is_refused_with_everything_that_differs(tmp_path, monkeypatch):
-    there = bench("there", host=benches.HOST.model_copy(update={"machine": "Another, 64 cores"}), threads=1)
+    there = bench(
+        "there", host=benches.HOST.model_copy(update={"machine": "Another, 64 cores"}), threads=1
+    )
     kept(tmp_path / "base", there)
     kept(tmp_path / "head", SAME)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     with pytest.raises(NotComparable) as refused:
         gate(tmp_path)
     lines = str(refused.value).split("\n")
-    assert lines[0] == f"--against {tmp_path / 'base'}: session there must not be compared with same:"
+    assert (
+        lines[0] == f"--against {tmp_path / 'base'}: session there must not be compared with same:"
+    )
     assert lines[1:] == [
         "  machine: Another, 64 cores there, A processor, 2 cores, 8 GiB, Linux x86_64 here",
         "  threads: 1 there, auto here",
@@ -424,7 +553,12 @@ def test_what_must_not_be_compared_is_refused_with_everything_that_differs(tmp_p
 
 @pytest.mark.usefixtures("quick")
 def test_two_sessions_without_a_common_arm_are_not_compared(tmp_path):
-    kept(tmp_path / "base", benches.bench({BASELINE: 1.0, f"{BASELINE} again": 1.0}, run_id="base", n_generations=6, n_blocks=1))
+    kept(
+        tmp_path / "base",
+        benches.bench(
+            {BASELINE: 1.0, f"{BASELINE} again": 1.0}, run_id="base", n_generations=6, n_blocks=1
+        ),
+    )
     kept(tmp_path / "head", SAME)
     with pytest.raises(NotComparable, match="no arm is in both"):
         gate(tmp_path)
@@ -433,10 +567,14 @@ def test_two_sessions_without_a_common_arm_are_not_compared(tmp_path):
 @pytest.mark.usefixtures("quick")
 def test_without_a_complete_session_to_compare_the_error_says_what_to_type(tmp_path):
     kept(tmp_path / "base", BASE)
-    with pytest.raises(StoreError, match=r"head: no complete bench session to compare; Run: harness bench$"):
+    with pytest.raises(
+        StoreError, match=r"head: no complete bench session to compare; Run: harness bench$"
+    ):
         gate(tmp_path)
     kept(tmp_path / "head", SAME.model_copy(update={"blocks": ()}))
-    with pytest.raises(StoreError, match=r"head: .+; session same is not complete\. Run: harness bench --resume"):
+    with pytest.raises(
+        StoreError, match=r"head: .+; session same is not complete\. Run: harness bench --resume"
+    ):
         gate(tmp_path)
 
 
@@ -444,17 +582,27 @@ def test_without_a_complete_session_to_compare_the_error_says_what_to_type(tmp_p
 def test_a_session_is_not_held_against_itself(tmp_path):
     kept(tmp_path / "base", BASE)
     kept(tmp_path / "head", BASE)
-    with pytest.raises(StoreError, match="its only complete session, base, is the one that is judged"):
+    with pytest.raises(
+        StoreError, match="its only complete session, base, is the one that is judged"
+    ):
         gate(tmp_path)
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("changes", [{"host": benches.HOST.model_copy(update={"machine": "A laptop"})}, {"threads": 1}])
+@pytest.mark.parametrize(
+    "changes", [{"host": benches.HOST.model_copy(update={"machine": "A laptop"})}, {"threads": 1}]
+)
 def test_a_confirmation_made_elsewhere_confirms_nothing(tmp_path, monkeypatch, changes):
     kept(tmp_path / "base", BASE)
     kept(tmp_path / "head", SLOWER)
-    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest, **options: (bench("again", jax=1.2, draw=4, **changes), False))
-    with pytest.raises(NotComparable, match="session again, which was to confirm, must not be compared with base"):
+    monkeypatch.setattr(
+        cli_gate,
+        "_confirmed",
+        lambda *rest, **options: (bench("again", jax=1.2, draw=4, **changes), False),
+    )
+    with pytest.raises(
+        NotComparable, match="session again, which was to confirm, must not be compared with base"
+    ):
         gate(tmp_path)
 
 
@@ -462,7 +610,11 @@ def test_a_confirmation_made_elsewhere_confirms_nothing(tmp_path, monkeypatch, c
 def test_an_interrupted_confirmation_is_no_verdict(tmp_path, monkeypatch):
     kept(tmp_path / "base", BASE)
     kept(tmp_path / "head", SLOWER)
-    monkeypatch.setattr(cli_gate, "_confirmed", lambda *rest, **options: (bench("again", jax=1.2, draw=4, n_generations=1), True))
+    monkeypatch.setattr(
+        cli_gate,
+        "_confirmed",
+        lambda *rest, **options: (bench("again", jax=1.2, draw=4, n_generations=1), True),
+    )
     assert gate(tmp_path)[1] == 130
 
 
@@ -497,8 +649,19 @@ def repository(tmp_path, quick):
     folder = kept(root / "results" / "reference", BASE)
 
     def git(*arguments):
-        settings = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
-        subprocess.run(["git", "-C", str(tmp_path / "repository"), *settings, *arguments], check=True, capture_output=True)  # noqa: S607
+        settings = (
+            "-c",
+            "user.name=A",
+            "-c",
+            "user.email=a@example.com",
+            "-c",
+            "commit.gpgsign=false",
+        )
+        subprocess.run(
+            ["git", "-C", str(tmp_path / "repository"), *settings, *arguments],  # noqa: S607
+            check=True,
+            capture_output=True,
+        )
 
     git("init", "--quiet")
     git("add", ".")
@@ -525,24 +688,54 @@ def test_a_revision_s_sessions_are_read_without_touching_the_working_tree(reposi
 @pytest.mark.parametrize(
     ("revision", "path", "kind", "said"),
     [
-        ("v2", "results/reference", ConfigError, "v2: expected a results folder, or a revision that git knows here; received 'v2'"),
-        ("--all", "results/reference", ConfigError, "--all: expected a results folder, or a revision"),
-        ("HEAD", "results/reference", StoreError, "HEAD: no bench session under project/results/reference/bench in that revision"),
-        ("v1", "elsewhere", StoreError, "v1: no bench session under project/elsewhere/bench in that revision. Name the folder that"),
+        (
+            "v2",
+            "results/reference",
+            ConfigError,
+            "v2: expected a results folder, or a revision that git knows here; received 'v2'",
+        ),
+        (
+            "--all",
+            "results/reference",
+            ConfigError,
+            "--all: expected a results folder, or a revision",
+        ),
+        (
+            "HEAD",
+            "results/reference",
+            StoreError,
+            "HEAD: no bench session under project/results/reference/bench in that revision",
+        ),
+        (
+            "v1",
+            "elsewhere",
+            StoreError,
+            "v1: no bench session under project/elsewhere/bench in that revision. Name the folder that",
+        ),
     ],
 )
-def test_a_revision_that_has_none_is_refused_with_what_was_looked_for(repository, revision, path, kind, said):
-    with pytest.raises(kind, match=re.escape(f"--against {said}")), at_revision(repository, revision, cli_gate.Path(path)):
+def test_a_revision_that_has_none_is_refused_with_what_was_looked_for(
+    repository, revision, path, kind, said
+):
+    with (
+        pytest.raises(kind, match=re.escape(f"--against {said}")),
+        at_revision(repository, revision, cli_gate.Path(path)),
+    ):
         pass
 
 
 def test_outside_of_a_repository_that_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(ConfigError, match="--against main: neither a folder nor"), at_revision(tmp_path, "main", cli_gate.TRACKED):
+    with (
+        pytest.raises(ConfigError, match="--against main: neither a folder nor"),
+        at_revision(tmp_path, "main", cli_gate.TRACKED),
+    ):
         pass
 
 
 def test_without_git_that_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigError, match="--against main: a revision needs git, which is not installed"):
+    with pytest.raises(
+        ConfigError, match="--against main: a revision needs git, which is not installed"
+    ):
         at_revision(tmp_path, "main", cli_gate.TRACKED).__enter__()

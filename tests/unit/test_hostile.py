@@ -5,7 +5,7 @@ import signal
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from harness.inputs import datasets
+from harness.spec.data import mnist
 from tests.attacks import arguments, configurations, surroundings
 
 QUICK = {
@@ -20,12 +20,19 @@ QUICK = {
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     arguments.make_project(tmp_path)
-    for name, folder in (("HOME", "home"), ("HARNESS_CACHE_DIR", "cache"), ("XDG_STATE_HOME", "state"), ("TMPDIR", "tmp")):
+    for name, folder in (
+        ("HOME", "home"),
+        ("HARNESS_CACHE_DIR", "cache"),
+        ("XDG_STATE_HOME", "state"),
+        ("TMPDIR", "tmp"),
+    ):
         monkeypatch.setenv(name, str(tmp_path / folder))
     monkeypatch.delenv("HARNESS_DATA_DIR", raising=False)
     monkeypatch.setenv("HARNESS_MNIST_URL", "http://127.0.0.1:9/")
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    datasets.prepare("digits")
+    before = {
+        each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    mnist.prepare("digits")
     yield tmp_path
     for each, handler in before.items():
         signal.signal(each, handler)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.inputs.draws import batch_order
-from harness.inputs.initializers import INITIALIZERS, initial_weights
+from harness.spec.draws import batch_order
+from harness.spec.initializers import INITIALIZERS, initial_weights
 
 LAYERS = [("hidden", 512), ("output", 10)]
 

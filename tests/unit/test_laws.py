@@ -14,14 +14,28 @@ WORKER = HARNESS / "worker"
 FRAMEWORKS = {"keras", "tensorflow", "jax", "torch", "optax"}
 FILES = sorted(HARNESS.rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
-FLOORS = (  # a room imports lower ones
-    "errors safe scratch; spec inputs textbook; records; launch; judge; report; cli_shared testing; "
-    "cli_model cli_session cli_quick cli_surroundings; "
-    "cli_textbook cli_parity cli_bench cli_gate; cli; __main__"
+FLOORS = (  # a room imports rooms of lower floors only
+    "errors safe scratch",
+    "spec statistics",
+    "records",
+    "referee",
+    "environments report",
+    "engine",
+    "experiments lessons",
+    "testing cli",
+    "__main__",
 )
-ROOMS = {room: number for number, floor in enumerate(FLOORS.split(";")) for room in floor.split()}
-DOORS = [file for file in HARNESS.glob("cli*.py") if file.name != "cli_shared.py"]
-WORKER_MAY = {"harness.errors", "harness.inputs.arrays", "harness.inputs.initializers", "harness.worker", "numpy"}
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
+KNOWS = {"gate": {"bench"}, "proof": {"parity"}}  # an experiment, and those that it builds on
+DOORS = [file for file in (HARNESS / "cli").glob("*.py") if file.name != "options.py"]
+PLAIN = ("statistics", "referee")  # rooms of arrays and values
+WORKER_MAY = {
+    "harness.errors",
+    "harness.spec.data.arrays",
+    "harness.spec.initializers",
+    "harness.worker",
+    "numpy",
+}
 ARM = {
     "build": ["spec", "weights", "options"],
     "place": ["x", "y"],
@@ -38,7 +52,16 @@ NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side
     "cross_entropy": ["labels", "outputs", "loss_form"],
     "update_weights": ["gradients", "weights", "optimizer"],
     "one_training_step": ["model", "optimizer", "images", "labels", "loss_form"],
-    "fit": ["model", "optimizer", "images", "labels", "epochs", "batch_size", "loss_form", "report"],
+    "fit": [
+        "model",
+        "optimizer",
+        "images",
+        "labels",
+        "epochs",
+        "batch_size",
+        "loss_form",
+        "report",
+    ],
 }
 FRAMEWORK = {
     "version": [],
@@ -85,7 +108,10 @@ def imported(file):
 def signatures(file):
     """Public functions of a module: their arguments by name."""
     return {
-        node.name: [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+        node.name: [
+            argument.arg
+            for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        ]
         for node in tree(file).body
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
     }
@@ -104,7 +130,9 @@ def verbs(file):
 
 def arms():
     backends = tomllib.loads((ROOT / "backends.toml").read_text())["backends"]
-    return sorted({arm["module"] for backend in backends.values() for arm in backend["arms"].values()})
+    return sorted(
+        {arm["module"] for backend in backends.values() for arm in backend["arms"].values()}
+    )
 
 
 def name_of(file):
@@ -118,12 +146,48 @@ def test_the_orchestrator_imports_no_framework_and_no_worker(file):
     assert not [name for name in names if name.startswith("harness.worker")]
 
 
+def room_of(file):
+    return file.relative_to(HARNESS).parts[0].removesuffix(".py")
+
+
 @pytest.mark.parametrize("file", ORCHESTRATOR, ids=name_of)
-def test_imports_run_one_way_through_the_rooms(file):
-    room = file.relative_to(HARNESS).parts[0].removesuffix(".py")
+def test_imports_run_downwards_through_the_rooms(file):
+    room = room_of(file)
     for name in imported(file):
         if name.startswith("harness.") and (other := name.split(".")[1]) != room:
-            assert ROOMS[other] < ROOMS[room], f"{room} imports {name}"
+            assert FLOOR[other] < FLOOR[room], f"{room} imports {name}"
+
+
+@pytest.mark.parametrize("file", sorted((HARNESS / "experiments").rglob("*.py")), ids=name_of)
+def test_experiments_do_not_know_each_other(file):
+    own = file.relative_to(HARNESS / "experiments").parts[0]
+    for name in imported(file):
+        if name.startswith("harness.experiments."):
+            assert name.split(".")[2] in {own, *KNOWS.get(own, ())}, name
+
+
+@pytest.mark.parametrize("file", ORCHESTRATOR, ids=name_of)
+def test_only_the_engine_starts_workers_and_only_these_others_start_a_process(file):
+    starts = {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    } & {"subprocess.Popen", "subprocess.run", "os.fork", "os.system", "os.posix_spawn"}
+    others = {
+        "records/revision.py": "git",
+        "environments/content.py": "which folders it imports from",
+    }
+    if room_of(file) != "engine" and str(file.relative_to(HARNESS)) not in others:
+        assert not starts
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in ORCHESTRATOR if room_of(file) in PLAIN], ids=name_of
+)
+def test_statistics_and_referee_import_numpy_and_scipy_only(file):
+    for name in imported(file):
+        top = name.partition(".")[0]
+        assert top in sys.stdlib_module_names | {"harness", "numpy", "scipy"}, name
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if WORKER in file.parents], ids=name_of)
@@ -143,13 +207,13 @@ def test_a_worker_imports_numpy_keras_and_its_own_framework_only(file):
 
 @pytest.mark.parametrize("module", arms())
 def test_every_arm_has_the_same_verbs_with_the_same_arguments(module):
-    found = verbs(WORKER / f"{module.replace('.', '/')}.py")
+    found = verbs(WORKER / "arms" / f"{module.replace('.', '/')}.py")
     assert {name: arguments for name, arguments in found.items() if name in ARM} == ARM
 
 
 @pytest.mark.parametrize("module", [module for module in arms() if module.startswith("naive.")])
 def test_the_files_from_scratch_have_the_same_names_with_the_same_arguments(module):
-    file = WORKER / f"{module.replace('.', '/')}.py"
+    file = WORKER / "arms" / f"{module.replace('.', '/')}.py"
     found = signatures(file)
     assert {name: arguments for name, arguments in found.items() if name in NAIVE} == NAIVE
     classes = {node.name for node in tree(file).body if isinstance(node, ast.ClassDef)}
@@ -170,8 +234,14 @@ def test_every_framework_that_derives_is_asked_for_the_same_gradients(framework)
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_only_the_front_door_prints_or_exits(file):
-    calls = {getattr(node.func, "id", "") for node in ast.walk(tree(file)) if isinstance(node, ast.Call)}
-    raised = {ast.unparse(node.exc) for node in ast.walk(tree(file)) if isinstance(node, ast.Raise) and node.exc}
+    calls = {
+        getattr(node.func, "id", "") for node in ast.walk(tree(file)) if isinstance(node, ast.Call)
+    }
+    raised = {
+        ast.unparse(node.exc)
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Raise) and node.exc
+    }
     if file not in DOORS:
         assert not calls & {"print", "exit"}
         assert not [name for name in raised if name.startswith("SystemExit")]
@@ -182,4 +252,6 @@ def test_files_and_functions_stay_short(file):
     assert len(file.read_text().splitlines()) <= 300
     for node in ast.walk(tree(file)):
         if isinstance(node, ast.FunctionDef):
-            assert node.end_lineno - node.lineno < 50, f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+            assert node.end_lineno - node.lineno < 50, (
+                f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+            )

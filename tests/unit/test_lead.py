@@ -5,15 +5,26 @@ import math
 import numpy as np
 import pytest
 
-from harness.judge.lead import Line, Rival, break_even, reigns, sentence, unchecked, with_fit
-from harness.judge.statistics import Interval
+from harness.experiments.bench.lead import (
+    Line,
+    Rival,
+    break_even,
+    reigns,
+    sentence,
+    unchecked,
+    with_fit,
+)
+from harness.statistics.intervals import Interval
 
 NAN = math.nan
 
 
 def lines(random, n):
     """Whole seconds: sums are exact, and ties happen."""
-    return [Line(f"a{index}", float(random.integers(0, 40)), float(random.integers(1, 9))) for index in range(n)]
+    return [
+        Line(f"a{index}", float(random.integers(0, 40)), float(random.integers(1, 9)))
+        for index in range(n)
+    ]
 
 
 def tried(line, other):
@@ -39,7 +50,11 @@ def test_reigns_name_the_first_of_every_number_of_epochs_and_leave_none_out(draw
     assert len({name for name, _, _ in found}) == len(found)
     named = {line.name: line for line in several}
     for epochs in range(1, 100):
-        (name,) = [name for name, first, last in found if first <= epochs and (last is None or epochs <= last)]
+        (name,) = [
+            name
+            for name, first, last in found
+            if first <= epochs and (last is None or epochs <= last)
+        ]
         assert named[name].total_s(epochs) == min(line.total_s(epochs) for line in several)
 
 
@@ -48,7 +63,10 @@ def test_an_arm_that_starts_first_and_is_slower_never_breaks_even_for_good():
 
 
 def test_a_tie_goes_to_whoever_leads_already():
-    assert reigns([Line("a", 1.0, 2.0), Line("b", 3.0, 1.0)]) == [("a", 1, 3), ("b", 4, None)]  # after 3 epochs both have taken 5 s
+    assert reigns([Line("a", 1.0, 2.0), Line("b", 3.0, 1.0)]) == [
+        ("a", 1, 3),
+        ("b", 4, None),
+    ]  # after 3 epochs both have taken 5 s
 
 
 def test_nobody_reigns_without_arms():
@@ -76,7 +94,12 @@ def test_a_sure_winner_is_named_with_how_sure_and_with_who_leads_before():
 
 
 def test_arms_that_cannot_be_told_from_the_winner_are_named_and_no_lead_is_claimed():
-    near = Rival("torch/compiled", Interval(0.985, 1.011, 1.043), "inconclusive", "the interval 0.985-1.043 holds 1")
+    near = Rival(
+        "torch/compiled",
+        Interval(0.985, 1.011, 1.043),
+        "inconclusive",
+        "the interval 0.985-1.043 holds 1",
+    )
     text = said(rivals=(near, NEXT))
     assert text.startswith(
         "jax/compiled and torch/compiled cannot be told apart by their epochs (torch/compiled: 1.1 % longer, 0.985-1.043); "
@@ -105,14 +128,18 @@ def test_those_who_train_by_fit_are_told_which_backend_s_is_shortest_and_which_c
 
 def test_without_enough_generations_the_sentence_says_so_and_what_to_do():
     text = said(ratio=Interval(NAN, 0.33, NAN), undecided="4 generations; a 95 % interval needs 6")
-    assert text.startswith("Inconclusive: 4 generations; a 95 % interval needs 6. So far jax/compiled is ahead from 3 epochs on")
+    assert text.startswith(
+        "Inconclusive: 4 generations; a 95 % interval needs 6. So far jax/compiled is ahead from 3 epochs on"
+    )
     assert text.endswith("Run more generations, on a quiet machine.")
     assert "nan" not in text
 
 
 def test_a_baseline_that_wins_is_not_compared_with_itself():
     text = said(reign=[("tensorflow/keras", 1, None)], ratio=Interval(1.0, 1.0, 1.0))
-    assert text.startswith("tensorflow/keras, the baseline, trains this model first for any number of epochs; ")
+    assert text.startswith(
+        "tensorflow/keras, the baseline, trains this model first for any number of epochs; "
+    )
 
 
 def test_one_arm_alone_wins_nothing():
@@ -125,5 +152,9 @@ def test_nothing_measured_is_said_as_that():
 
 def test_arms_that_were_not_held_to_the_referee_are_named_and_none_where_all_were():
     assert unchecked([], 3) == ""
-    assert unchecked(["a", "b"], 3).startswith("a, b: not checked against the referee, so equal numbers are not known")
-    assert unchecked(["a", "b"], 2).startswith("No arm was checked against the referee, so equal numbers are not known")
+    assert unchecked(["a", "b"], 3).startswith(
+        "a, b: not checked against the referee, so equal numbers are not known"
+    )
+    assert unchecked(["a", "b"], 2).startswith(
+        "No arm was checked against the referee, so equal numbers are not known"
+    )

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from harness.records.bench import Rates
-from harness.worker import clock, facts, limit, self_check
+from harness.worker import clock, facts
 from harness.worker.frameworks import numpy as numpy_framework
+from harness.worker.jobs import limit, self_check
 
-SPEC = types.SimpleNamespace(batch_size=128, layers=[types.SimpleNamespace(units=512), types.SimpleNamespace(units=10)])
+SPEC = types.SimpleNamespace(
+    batch_size=128, layers=[types.SimpleNamespace(units=512), types.SimpleNamespace(units=10)]
+)
 ROUND_S = 1e-3
 
 
@@ -59,7 +62,13 @@ def framework(now, waits=True, asynchronous=True, seconds=lambda a, b, form: (RO
 
 def test_a_step_s_products_are_forward_and_two_gradients_of_each_layer_but_the_first_one_s_inputs():
     products = list(limit.products(SPEC, 784))
-    assert products == [(128, 784, 512, "nn"), (784, 128, 512, "tn"), (128, 512, 10, "nn"), (512, 128, 10, "tn"), (128, 10, 512, "nt")]
+    assert products == [
+        (128, 784, 512, "nn"),
+        (784, 128, 512, "tn"),
+        (128, 512, 10, "nn"),
+        (512, 128, 10, "tn"),
+        (128, 10, 512, "nt"),
+    ]
     assert sum(limit.flops(product) for product in products) == 128 * 1_636_352
 
 
@@ -87,7 +96,9 @@ def test_a_limit_is_measured_to_the_end_of_the_device_s_work(now):
 
 def test_numpy_itself_gives_positive_finite_rates(monkeypatch):
     monkeypatch.setattr(limit, "REPETITION_S", 1e-4)
-    small = types.SimpleNamespace(batch_size=8, layers=[types.SimpleNamespace(units=4), types.SimpleNamespace(units=3)])
+    small = types.SimpleNamespace(
+        batch_size=8, layers=[types.SimpleNamespace(units=4), types.SimpleNamespace(units=3)]
+    )
     rates = limit.rates(numpy_framework, small, 5, 1)
     assert all(math.isfinite(figure) and figure > 0 for figure in rates.values())
 
@@ -110,7 +121,9 @@ def test_a_wait_that_does_not_wait_fails_the_check(now):
 def test_a_wait_that_comes_back_too_early_by_a_tenth_fails_the_check(now):
     hasty = framework(now)
     whole = hasty.wait
-    hasty.wait = lambda promises: whole([Promise(promise.ready_at - 0.1 * self_check.WORK_S) for promise in promises])
+    hasty.wait = lambda promises: whole(
+        [Promise(promise.ready_at - 0.1 * self_check.WORK_S) for promise in promises]
+    )
     assert not self_check.wait_is_effective(hasty)["holds"]
 
 
@@ -135,12 +148,16 @@ def test_a_peak_of_memory_that_the_system_does_not_say_is_unknown(tmp_path, text
     assert facts.peak_rss_bytes(status) == 12 * 1024
 
 
-@pytest.mark.parametrize("error", [RuntimeError("Not Supported"), KeyError("peak"), AttributeError("memory_stats")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Not Supported"), KeyError("peak"), AttributeError("memory_stats")]
+)
 def test_memory_that_cannot_be_read_is_left_out_and_the_rest_is_kept(monkeypatch, error):
     def refuse():
         raise error
 
     assert list(facts.memory_bytes(types.SimpleNamespace(memory=refuse))) == ["peak RSS"]
     monkeypatch.setattr(facts, "peak_rss_bytes", lambda: None)
-    assert facts.memory_bytes(types.SimpleNamespace(memory=lambda: {"allocator peak": 5})) == {"allocator peak": 5}
+    assert facts.memory_bytes(types.SimpleNamespace(memory=lambda: {"allocator peak": 5})) == {
+        "allocator peak": 5
+    }
     assert facts.memory_bytes(types.SimpleNamespace(memory=refuse)) == {}

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.engine import live as module
+from harness.engine.live import Gone, live
 from harness.errors import EnvironmentMissing
-from harness.launch import live as module
-from harness.launch.live import Gone, live
 from harness.spec import config
 
 WHOLE = config.load(Path(__file__).resolve().parents[2] / "backends.toml")
@@ -37,11 +37,20 @@ def given(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("backend", "name", "value"), [("tensorflow", "TF_FORCE_GPU_ALLOW_GROWTH", "true"), ("jax", "XLA_PYTHON_CLIENT_PREALLOCATE", "false")]
+    ("backend", "name", "value"),
+    [
+        ("tensorflow", "TF_FORCE_GPU_ALLOW_GROWTH", "true"),
+        ("jax", "XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
+    ],
 )
 def test_beside_other_live_processes_none_takes_a_gpu_s_whole_memory(given, backend, name, value):
-    with pytest.raises(Gone, match="environment broken"), live(planned(backend), Path(), {"PYTHONHASHSEED": "7"}, (1,)):
+    with (
+        pytest.raises(Gone, match="environment broken"),
+        live(planned(backend), Path(), {"PYTHONHASHSEED": "7"}, (1,)),
+    ):
         pass
     assert given["variables"][name] == value
-    assert given["variables"]["PYTHONHASHSEED"] == "7", "a process's own surroundings go before what all have"
+    assert given["variables"]["PYTHONHASHSEED"] == "7", (
+        "a process's own surroundings go before what all have"
+    )
     assert given["task"] == {"task": "live", "cores": (1,)}

@@ -6,11 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from harness.launch import devices, machine
+from harness.engine import host as devices
+from harness.engine import machine
 from harness.records.record import Host
 from tests.unit.records import record
 
-PLAIN = {"machine": "m", "n_cores": 2, "memory_bytes": 1, "accelerators": (), "driver": None, "load_1m": 0.0}
+PLAIN = {
+    "machine": "m",
+    "n_cores": 2,
+    "memory_bytes": 1,
+    "accelerators": (),
+    "driver": None,
+    "load_1m": 0.0,
+}
 A, B = "a" * 64, "b" * 64
 
 
@@ -55,9 +63,14 @@ def test_another_id_is_another_identity_and_none_is_none(tmp_path, monkeypatch):
     first = machine.identity(written(tmp_path / "a", **{"machine-id": "3d1219c7\n"}), tmp_path)
     written(tmp_path / "b", **{"lib__dbus__machine-id": "3d1219c7"})
     assert machine.identity(tmp_path / "none", tmp_path / "b") == first
-    assert machine.identity(written(tmp_path / "c", **{"machine-id": "4d1219c7\n"}), tmp_path / "b") not in (first, None)
+    assert machine.identity(
+        written(tmp_path / "c", **{"machine-id": "4d1219c7\n"}), tmp_path / "b"
+    ) not in (first, None)
     for text in ("", "\n", "uninitialized\n"):
-        assert machine.identity(written(tmp_path / "d", **{"machine-id": text}), tmp_path / "none") is None
+        assert (
+            machine.identity(written(tmp_path / "d", **{"machine-id": text}), tmp_path / "none")
+            is None
+        )
     assert machine.identity(tmp_path / "none", tmp_path / "none") is None
     assert machine.boot(tmp_path / "none") is None
 
@@ -70,8 +83,16 @@ def test_another_id_is_another_identity_and_none_is_none(tmp_path, monkeypatch):
         ("0::/a/b\n", {"a__b__cpu.max": "300000 100000\n", "a__cpu.max": "150000 100000\n"}, 1.5),
         ("0::/a/b\n", {"a__b__cpu.max": "max 100000\n"}, None),
         ("0::/elsewhere\n", {"cpu.max": "200000 100000\n"}, 2.0),
-        ("3:cpu,cpuacct:/a\n2:memory:/x\n", {"cpu__a__cpu.cfs_quota_us": "150000\n", "cpu__a__cpu.cfs_period_us": "100000\n"}, 1.5),
-        ("3:cpu:/a\n", {"cpu__a__cpu.cfs_quota_us": "-1\n", "cpu__a__cpu.cfs_period_us": "100000\n"}, None),
+        (
+            "3:cpu,cpuacct:/a\n2:memory:/x\n",
+            {"cpu__a__cpu.cfs_quota_us": "150000\n", "cpu__a__cpu.cfs_period_us": "100000\n"},
+            1.5,
+        ),
+        (
+            "3:cpu:/a\n",
+            {"cpu__a__cpu.cfs_quota_us": "-1\n", "cpu__a__cpu.cfs_period_us": "100000\n"},
+            None,
+        ),
         ("0::/\n", {"cpu.max": "rubbish\n"}, None),
         ("0::/\n", {"cpu.max": "100000 0\n"}, None),
         ("", {}, None),

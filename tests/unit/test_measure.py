@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from harness.errors import Refused
-from harness.inputs.arrays import dataset_digest, network_input, sha256, weights_digest
 from harness.records.record import Measurement
-from harness.worker import clock, measure
+from harness.spec.data.arrays import dataset_digest, network_input, sha256, weights_digest
+from harness.worker import clock
 from harness.worker.frameworks import numpy as numpy_framework
+from harness.worker.jobs import measure
 
 RANDOM = np.random.default_rng(11)
 PARTS = {
@@ -63,7 +64,9 @@ def test_each_epoch_gets_every_sample_scaled_in_its_own_order():
     placed = [entry[1:] for entry in log if entry[0] == "place"]
     assert len(placed) == 3
     for samples, (x, y) in zip(ORDER, placed, strict=True):
-        np.testing.assert_array_equal(x, PARTS["x_train"][samples].reshape(12, 784) / np.float32(255))
+        np.testing.assert_array_equal(
+            x, PARTS["x_train"][samples].reshape(12, 784) / np.float32(255)
+        )
         np.testing.assert_array_equal(y, PARTS["y_train"][samples])
         assert x.dtype == np.float32
 
@@ -72,17 +75,25 @@ def test_an_epoch_trains_on_what_was_placed_and_is_waited_for():
     log = []
     trained(arm(log=log))
     assert [entry[0] for entry in log] == ["place", "epoch", "wait"] * 3
-    assert [entry[1] for entry in log if entry[0] == "wait"] == [1, 2, 3], "what is waited for is the state after the epoch"
-    assert all(trained[1][0] is placed[1] for placed, trained in zip(log[::3], log[1::3], strict=True))
+    assert [entry[1] for entry in log if entry[0] == "wait"] == [1, 2, 3], (
+        "what is waited for is the state after the epoch"
+    )
+    assert all(
+        trained[1][0] is placed[1] for placed, trained in zip(log[::3], log[1::3], strict=True)
+    )
 
 
 def test_epochs_are_told_and_kept_alike_and_compiles_fall_where_they_happened():
     events = []
-    epochs, diverged = trained(arm(loss=lambda epoch: 1 / epoch), lambda **event: events.append(event))
+    epochs, diverged = trained(
+        arm(loss=lambda epoch: 1 / epoch), lambda **event: events.append(event)
+    )
     assert diverged == ""
     assert [event["epoch"] for event in events] == [1, 2, 3]
     told = ("loss", "accuracy", "feed_s", "seconds", "teardown_s")
-    assert [{name: event[name] for name in told} for event in events] == [{name: epoch[name] for name in told} for epoch in epochs]
+    assert [{name: event[name] for name in told} for event in events] == [
+        {name: epoch[name] for name in told} for epoch in epochs
+    ]
     assert [epoch["n_compiles"] for epoch in epochs] == [1, 0, 0]
 
 
@@ -100,21 +111,33 @@ def times(monkeypatch):
 
     def train(known):
         epochs, _ = trained(arm(known=known, spend=spend))
-        return [{name: epoch[name] for name in ("feed_s", "seconds", "teardown_s")} for epoch in epochs]
+        return [
+            {name: epoch[name] for name in ("feed_s", "seconds", "teardown_s")} for epoch in epochs
+        ]
 
     return train
 
 
-def test_making_the_input_pipeline_is_feeding_but_in_the_first_epoch_which_builds_and_compiles_there(times):
+def test_making_the_input_pipeline_is_feeding_but_in_the_first_epoch_which_builds_and_compiles_there(
+    times,
+):
     setup_s = {1: 2.0, 2: 0.5, 3: 0.25}
     found = times(lambda epoch: {"setup_s": setup_s.get(epoch, 0.0), "teardown_s": 0.0})
-    assert [(epoch["feed_s"], epoch["seconds"]) for epoch in found] == [(1.0, 8.0), (1.5, 7.5), (1.25, 7.75)]
+    assert [(epoch["feed_s"], epoch["seconds"]) for epoch in found] == [
+        (1.0, 8.0),
+        (1.5, 7.5),
+        (1.25, 7.75),
+    ]
 
 
 def test_taking_the_input_pipeline_down_is_kept_for_each_epoch_and_stays_in_its_seconds(times):
     teardown_s = {1: 0.5, 2: 0.0, 3: 4.0}
     found = times(lambda epoch: {"setup_s": 0.0, "teardown_s": teardown_s.get(epoch, 0.0)})
-    assert [(epoch["teardown_s"], epoch["seconds"]) for epoch in found] == [(0.5, 8.0), (0.0, 8.0), (4.0, 8.0)]
+    assert [(epoch["teardown_s"], epoch["seconds"]) for epoch in found] == [
+        (0.5, 8.0),
+        (0.0, 8.0),
+        (4.0, 8.0),
+    ]
 
 
 def test_an_arm_without_an_input_pipeline_keeps_the_clock_s_own_times(times):
@@ -173,7 +196,12 @@ def test_pixels_are_divided_by_255_exactly_once():
 
 @pytest.mark.parametrize(
     ("asked", "seen", "refused"),
-    [("gpu", ["cpu"], True), ("gpu", ["gpu: X"], False), ("cpu", ["gpu: X"], True), ("auto", ["cpu"], False)],
+    [
+        ("gpu", ["cpu"], True),
+        ("gpu", ["gpu: X"], False),
+        ("cpu", ["gpu: X"], True),
+        ("auto", ["cpu"], False),
+    ],
 )
 def test_a_device_other_than_the_one_asked_for_is_refused(asked, seen, refused):
     request = types.SimpleNamespace(device=asked, backend="jax")
@@ -196,15 +224,26 @@ WEIGHTS = {
 
 def asked(**changes):
     """A request as a worker sees it: attributes without a schema. Changes to the spec's own fields go there."""
-    spec = {"inputs": "equal", "initializer": "uniform", "shuffle": True, "loss_form": "probs", "batch_size": 4}
-    layers = [types.SimpleNamespace(name="hidden", units=3), types.SimpleNamespace(name="output", units=10)]
+    spec = {
+        "inputs": "equal",
+        "initializer": "uniform",
+        "shuffle": True,
+        "loss_form": "probs",
+        "batch_size": 4,
+    }
+    layers = [
+        types.SimpleNamespace(name="hidden", units=3),
+        types.SimpleNamespace(name="output", units=10),
+    ]
     plain = {
         "seed": 7,
         "epochs": 3,
         "device": "cpu",
         "backend": "numpy",
         "options": types.SimpleNamespace(),
-        "data": types.SimpleNamespace(sha256=INPUTS.data_sha256, name="mnist", n_train=12, n_inputs=784),
+        "data": types.SimpleNamespace(
+            sha256=INPUTS.data_sha256, name="mnist", n_train=12, n_inputs=784
+        ),
         "weights_sha256": weights_digest(WEIGHTS),
         "order_sha256": INPUTS.order_sha256,
     }
@@ -212,7 +251,8 @@ def asked(**changes):
     assert not unknown
     spec |= {name: value for name, value in changes.items() if name in spec}
     return types.SimpleNamespace(
-        spec=types.SimpleNamespace(layers=layers, **spec), **{name: changes.get(name, value) for name, value in plain.items()}
+        spec=types.SimpleNamespace(layers=layers, **spec),
+        **{name: changes.get(name, value) for name, value in plain.items()},
     )
 
 
@@ -223,7 +263,11 @@ def job(tmp_path):
         np.save(tmp_path / f"{name}.npy", part)
     np.save(tmp_path / "order.npy", ORDER)
     np.savez(tmp_path / "weights.npz", **WEIGHTS)
-    files = {"dataset": str(tmp_path), "order": str(tmp_path / "order.npy"), "weights": str(tmp_path / "weights.npz")}
+    files = {
+        "dataset": str(tmp_path),
+        "order": str(tmp_path / "order.npy"),
+        "weights": str(tmp_path / "weights.npz"),
+    }
     return types.SimpleNamespace(request=asked(), **files)
 
 
@@ -243,19 +287,25 @@ def test_inputs_from_files_are_those_in_them_with_the_digests_of_what_was_read(j
 
 def test_a_dataset_changed_on_disk_is_refused(job):
     np.save(Path(job.dataset) / "y_test.npy", PARTS["y_test"] + 1)
-    with pytest.raises(Refused, match=r"^the prepared mnist has changed on disk since it was checked$"):
+    with pytest.raises(
+        Refused, match=r"^the prepared mnist has changed on disk since it was checked$"
+    ):
         read(job)
 
 
 def test_an_order_changed_on_disk_is_refused(job):
     np.save(job.order, ORDER[::-1])
-    with pytest.raises(Refused, match=r"^the order of the samples has changed on disk since it was drawn$"):
+    with pytest.raises(
+        Refused, match=r"^the order of the samples has changed on disk since it was drawn$"
+    ):
         read(job)
 
 
 def test_initial_weights_changed_on_disk_are_refused(job):
     np.savez(job.weights, **(WEIGHTS | {"output/bias": WEIGHTS["output/bias"] + np.float32(1e-3)}))
-    with pytest.raises(Refused, match=r"^the initial weights have changed on disk since they were drawn$"):
+    with pytest.raises(
+        Refused, match=r"^the initial weights have changed on disk since they were drawn$"
+    ):
         read(job)
 
 
@@ -285,7 +335,9 @@ def drawn(job, **changes):
     """Return the framework and the inputs it drew, where the job names files for the dataset only, as `plan` does."""
     framework = Generator()
     request = asked(inputs="native", weights_sha256=None, order_sha256=None, **changes)
-    return framework, measure._inputs(types.SimpleNamespace(dataset=job.dataset, weights=None, order=None), request, framework)
+    return framework, measure._inputs(
+        types.SimpleNamespace(dataset=job.dataset, weights=None, order=None), request, framework
+    )
 
 
 def test_native_weights_are_the_framework_s_draws_and_no_other(job):
@@ -324,14 +376,18 @@ def test_native_order_is_the_framework_s_own_permutation_a_new_one_for_each_epoc
     framework, inputs = drawn(job)
     assert framework.sizes == [12, 12, 12]
     np.testing.assert_array_equal(
-        inputs.order, np.stack([np.roll(np.arange(12), shift) for shift in (1, 2, 3)]).astype(np.int32), strict=True
+        inputs.order,
+        np.stack([np.roll(np.arange(12), shift) for shift in (1, 2, 3)]).astype(np.int32),
+        strict=True,
     )
 
 
 def test_native_order_without_shuffling_is_that_of_the_samples_in_every_epoch(job):
     framework, inputs = drawn(job, shuffle=False)
     assert framework.sizes == []
-    np.testing.assert_array_equal(inputs.order, np.tile(np.arange(12, dtype=np.int32), (3, 1)), strict=True)
+    np.testing.assert_array_equal(
+        inputs.order, np.tile(np.arange(12, dtype=np.int32), (3, 1)), strict=True
+    )
 
 
 def test_native_inputs_come_with_the_digest_of_the_order_drawn(job):
@@ -348,7 +404,9 @@ def test_native_inputs_are_drawn_even_where_files_hold_others(job):
 
 def test_native_inputs_do_not_excuse_a_dataset_changed_on_disk(job):
     np.save(Path(job.dataset) / "y_test.npy", PARTS["y_test"] + 1)
-    with pytest.raises(Refused, match=r"^the prepared mnist has changed on disk since it was checked$"):
+    with pytest.raises(
+        Refused, match=r"^the prepared mnist has changed on disk since it was checked$"
+    ):
         drawn(job)
 
 
@@ -356,9 +414,15 @@ def test_numpy_draws_by_its_default_generator(job):
     request = asked(inputs="native", seed=3)
     weights, order = measure._native_draw(request, numpy_framework)
     source = np.random.default_rng(3)
-    np.testing.assert_array_equal(weights["hidden/kernel"], source.uniform(0.0, 0.1, (784, 3)).astype(np.float32), strict=True)
-    np.testing.assert_array_equal(weights["output/kernel"], source.uniform(0.0, 0.1, (3, 10)).astype(np.float32), strict=True)
-    np.testing.assert_array_equal(order, np.stack([source.permutation(12) for _ in range(3)]).astype(np.int32), strict=True)
+    np.testing.assert_array_equal(
+        weights["hidden/kernel"], source.uniform(0.0, 0.1, (784, 3)).astype(np.float32), strict=True
+    )
+    np.testing.assert_array_equal(
+        weights["output/kernel"], source.uniform(0.0, 0.1, (3, 10)).astype(np.float32), strict=True
+    )
+    np.testing.assert_array_equal(
+        order, np.stack([source.permutation(12) for _ in range(3)]).astype(np.int32), strict=True
+    )
 
 
 # A whole run
@@ -379,7 +443,9 @@ def run(job, monkeypatch):
         stand_in.export = lambda state: stand_in.held
         stand_in.predict = lambda state, x: OUTPUTS
         stand_in.__dict__.update(changes)
-        monkeypatch.setattr(measure, "_imported", lambda request: (stand_in, numpy_framework, ["cpu"]))
+        monkeypatch.setattr(
+            measure, "_imported", lambda request: (stand_in, numpy_framework, ["cpu"])
+        )
         return measure.measure(job, 0.5, lambda **event: None)
 
     return measured
@@ -411,19 +477,26 @@ def test_the_seconds_around_the_last_fit_are_no_settings(run):
 def test_an_arm_is_built_with_the_options_asked_for(run, job):
     job.request.options = types.SimpleNamespace(flavour="idiomatic")
     given = []
-    run(build=lambda spec, weights, options: given.append(options) or 0, export=lambda state: WEIGHTS)
+    run(
+        build=lambda spec, weights, options: given.append(options) or 0,
+        export=lambda state: WEIGHTS,
+    )
     assert given == [job.request.options]
 
 
 def test_a_model_that_does_not_hold_the_weights_set_is_refused(run):
     other = WEIGHTS | {"hidden/bias": WEIGHTS["hidden/bias"] + np.float32(1e-3)}
-    with pytest.raises(Refused, match=r"^the weights read back from the built model are not those set$"):
+    with pytest.raises(
+        Refused, match=r"^the weights read back from the built model are not those set$"
+    ):
         run(export=lambda state: other)
 
 
 def test_a_model_that_does_not_hold_native_weights_is_refused_too(run, job):
     job.request = asked(inputs="native", weights_sha256=None, order_sha256=None)
-    with pytest.raises(Refused, match=r"^the weights read back from the built model are not those set$"):
+    with pytest.raises(
+        Refused, match=r"^the weights read back from the built model are not those set$"
+    ):
         run(export=lambda state: WEIGHTS)
 
 
@@ -431,12 +504,25 @@ def test_a_run_of_native_inputs_keeps_the_digests_of_what_was_drawn(run, job):
     job.request = asked(inputs="native", weights_sha256=None, order_sha256=None)
     weights, order = measure._native_draw(job.request, numpy_framework)
     kept = run()["measured"]
-    assert (kept["weights_sha256"], kept["order_sha256"]) == (weights_digest(weights), sha256(order))
+    assert (kept["weights_sha256"], kept["order_sha256"]) == (
+        weights_digest(weights),
+        sha256(order),
+    )
 
 
-SPEC = types.SimpleNamespace(layers=[types.SimpleNamespace(name="hidden", units=3), types.SimpleNamespace(name="output", units=2)])
+SPEC = types.SimpleNamespace(
+    layers=[
+        types.SimpleNamespace(name="hidden", units=3),
+        types.SimpleNamespace(name="output", units=2),
+    ]
+)
 REQUEST = types.SimpleNamespace(spec=SPEC, data=types.SimpleNamespace(n_inputs=4))
-SHAPES = {"hidden/kernel": (4, 3), "hidden/bias": (3,), "output/kernel": (3, 2), "output/bias": (2,)}
+SHAPES = {
+    "hidden/kernel": (4, 3),
+    "hidden/bias": (3,),
+    "output/kernel": (3, 2),
+    "output/bias": (2,),
+}
 
 
 @pytest.mark.parametrize(
@@ -445,10 +531,15 @@ SHAPES = {"hidden/kernel": (4, 3), "hidden/bias": (3,), "output/kernel": (3, 2),
         ({"hidden/kernel": (5, 3)}, r"hidden/kernel: expected shape \(4, 3\); received \(5, 3\)"),
         ({"output/kernel": (3, 3)}, r"output/kernel: expected shape \(3, 2\); received \(3, 3\)"),
         ({"output/bias": (3,)}, r"output/bias: expected shape \(2,\); received \(3,\)"),
-        ({"more": (1,)}, "weights: expected hidden/kernel, hidden/bias, output/kernel, output/bias; received .*, more"),
+        (
+            {"more": (1,)},
+            "weights: expected hidden/kernel, hidden/bias, output/kernel, output/bias; received .*, more",
+        ),
     ],
 )
 def test_weights_of_another_shape_are_refused_with_the_layer_and_both_shapes(changed, said):
     measure._check_shapes(REQUEST, {name: np.zeros(shape) for name, shape in SHAPES.items()})
     with pytest.raises(Refused, match=said):
-        measure._check_shapes(REQUEST, {name: np.zeros(shape) for name, shape in (SHAPES | changed).items()})
+        measure._check_shapes(
+            REQUEST, {name: np.zeros(shape) for name, shape in (SHAPES | changed).items()}
+        )

@@ -5,15 +5,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from harness.inputs.initializers import initial_weights
 from harness.spec.config import SGD, Dense, Spec
-from harness.worker.naive import numpy as naive
-from harness.worker.naive.batches import BatchGenerator
+from harness.spec.initializers import initial_weights
+from harness.worker.arms.naive import numpy as naive
+from harness.worker.arms.naive.batches import BatchGenerator
 from harness.worker.optimizers import Optimizer
 
 RANDOM = np.random.default_rng(1)
-LAYERS = (Dense(name="hidden", units=6, activation="relu"), Dense(name="output", units=3, activation="softmax"))
-SPEC = Spec(layers=LAYERS, optimizer=SGD(name="sgd", learning_rate=0.1), loss_form="probs", batch_size=4)
+LAYERS = (
+    Dense(name="hidden", units=6, activation="relu"),
+    Dense(name="output", units=3, activation="softmax"),
+)
+SPEC = Spec(
+    layers=LAYERS, optimizer=SGD(name="sgd", learning_rate=0.1), loss_form="probs", batch_size=4
+)
 WEIGHTS = initial_weights(RANDOM.uniform, 5, [("hidden", 6), ("output", 3)])
 X, Y = RANDOM.random((10, 5)).astype(np.float32), RANDOM.integers(0, 3, 10).astype(np.uint8)
 
@@ -67,13 +72,24 @@ def test_no_epochs_change_nothing():
 def test_the_loss_of_every_hundredth_batch_is_reported():
     state, said = built(), []
     report = lambda epoch, batch, loss: said.append((epoch, batch, loss))  # noqa: E731
-    naive.fit(state.model, state.optimizer, X.repeat(30, axis=0), Y.repeat(30), epochs=2, batch_size=2, report=report)
+    naive.fit(
+        state.model,
+        state.optimizer,
+        X.repeat(30, axis=0),
+        Y.repeat(30),
+        epochs=2,
+        batch_size=2,
+        report=report,
+    )
     assert [entry[:2] for entry in said] == [(0, 0), (0, 100), (1, 0), (1, 100)]
     assert said[-1][2] < said[0][2]
 
 
 def test_inputs_that_do_not_fit_a_kernel_are_refused_with_both_shapes_and_the_layer():
-    with pytest.raises(ValueError, match=r"hidden: expected inputs \(batch, 5\) for its kernel \(5, 6\); received \(10, 4\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"hidden: expected inputs \(batch, 5\) for its kernel \(5, 6\); received \(10, 4\)",
+    ):
         built().model(X[:, :4])
 
 
@@ -82,10 +98,17 @@ def test_a_layer_draws_its_kernel_in_0_to_a_tenth_and_zero_biases():
     assert 0 <= layer.W.min() < 0.01
     assert 0.09 < layer.W.max() < 0.1
     assert not layer.b.any()
-    assert [weight.shape for weight in naive.NaiveSequential([layer, layer]).weights] == [(100, 50), (50,)] * 2
+    assert [weight.shape for weight in naive.NaiveSequential([layer, layer]).weights] == [
+        (100, 50),
+        (50,),
+    ] * 2
 
 
 def test_plain_sgd_is_one_subtraction():
     weight, gradient = np.ones(3, np.float32), np.array([1, 2, 3], np.float32)
-    naive.update_weights([gradient], [weight], Optimizer.start(SGD(name="sgd", learning_rate=0.5), [weight], np.zeros_like))
+    naive.update_weights(
+        [gradient],
+        [weight],
+        Optimizer.start(SGD(name="sgd", learning_rate=0.5), [weight], np.zeros_like),
+    )
     np.testing.assert_array_equal(weight, [0.5, 0, -0.5])

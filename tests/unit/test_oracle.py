@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from harness.inputs.initializers import initial_weights
-from harness.judge.parity import oracle
+from harness.referee import oracle
 from harness.spec.config import SGD, Adam, Dense, RMSprop, Spec
+from harness.spec.initializers import initial_weights
 
 RANDOM = np.random.default_rng(3)
 X, Y = RANDOM.random((6, 5)), RANDOM.integers(0, 3, 6)
@@ -14,7 +14,10 @@ WEIGHTS = initial_weights(RANDOM.uniform, 5, [("hidden", 7), ("output", 3)], "fa
 
 def spec(form, optimizer=None):
     last = {"probs": "softmax", "logits": "linear"}[form]
-    layers = (Dense(name="hidden", units=7, activation="relu"), Dense(name="output", units=3, activation=last))
+    layers = (
+        Dense(name="hidden", units=7, activation="relu"),
+        Dense(name="output", units=3, activation=last),
+    )
     return Spec(layers=layers, optimizer=optimizer or SGD(name="sgd"), loss_form=form)
 
 
@@ -28,13 +31,19 @@ def test_gradients_are_the_slopes_of_the_loss_by_finite_differences(form):
             for shift in (1e-6, -1e-6):
                 moved = weights[name].copy()
                 moved[place] += shift
-                sides.append(oracle.loss_and_gradients(spec(form), weights | {name: moved}, X, Y)[0])
-            assert (sides[0] - sides[1]) / 2e-6 == pytest.approx(gradient[place], rel=1e-6, abs=1e-9)
+                sides.append(
+                    oracle.loss_and_gradients(spec(form), weights | {name: moved}, X, Y)[0]
+                )
+            assert (sides[0] - sides[1]) / 2e-6 == pytest.approx(
+                gradient[place], rel=1e-6, abs=1e-9
+            )
 
 
 def test_both_loss_forms_are_one_function_where_nothing_is_clipped():
     weights = {name: weight.astype(np.float64) for name, weight in WEIGHTS.items()}
-    (one, slopes), (other, others) = (oracle.loss_and_gradients(spec(form), weights, X, Y) for form in ("probs", "logits"))
+    (one, slopes), (other, others) = (
+        oracle.loss_and_gradients(spec(form), weights, X, Y) for form in ("probs", "logits")
+    )
     assert one == pytest.approx(other, rel=1e-14)
     for name, slope in slopes.items():
         np.testing.assert_allclose(slope, others[name], rtol=1e-10, atol=1e-15)
@@ -57,14 +66,23 @@ def test_a_confidently_wrong_sample_has_no_gradient_from_clipped_probabilities_a
     [
         (SGD(name="sgd", learning_rate=0.5), (-0.5 * 2, -0.5 * 2)),
         (SGD(name="sgd", learning_rate=0.5, momentum=0.5), (-1.0, -1.5)),
-        (RMSprop(name="rmsprop", learning_rate=0.5, rho=0.5, epsilon=2.0), (-1 / np.sqrt(2 + 2), -1 / np.sqrt(3 + 2))),
-        (Adam(name="adam", learning_rate=0.5, beta_1=0.5, beta_2=0.75, epsilon=1.0), (-0.5 * 0.5 / 0.5 * 1 / 2, None)),
+        (
+            RMSprop(name="rmsprop", learning_rate=0.5, rho=0.5, epsilon=2.0),
+            (-1 / np.sqrt(2 + 2), -1 / np.sqrt(3 + 2)),
+        ),
+        (
+            Adam(name="adam", learning_rate=0.5, beta_1=0.5, beta_2=0.75, epsilon=1.0),
+            (-0.5 * 0.5 / 0.5 * 1 / 2, None),
+        ),
     ],
     ids=["sgd", "momentum", "rmsprop", "adam"],
 )
 def test_an_update_is_the_published_equation_worked_out_by_hand(optimizer, moves):
     whole = spec("logits", optimizer)
-    weight, slots = np.zeros(1), oracle.start(whole, {"hidden/kernel": np.zeros(1, np.float32)}).slots["hidden/kernel"]
+    weight, slots = (
+        np.zeros(1),
+        oracle.start(whole, {"hidden/kernel": np.zeros(1, np.float32)}).slots["hidden/kernel"],
+    )
     for n_updates, move in enumerate(moves, start=1):  # the gradient is 2 each time
         new, slots = oracle.updated_weight(whole, weight, slots, np.array([2.0]), n_updates)
         if move is not None:

@@ -8,10 +8,10 @@ import time
 import psutil
 import pytest
 
-from harness.launch import covariates
-from harness.launch import session as sessions
-from harness.launch.bench import Room, sit, unfinished
-from harness.launch.plan import plan
+from harness.engine import disturbance
+from harness.engine.plan import plan
+from harness.experiments.bench import plan as sessions
+from harness.experiments.bench.session import Room, sit, unfinished
 from harness.records.bench import Bench, Limits, Start, Turn
 from harness.spec import config
 from tests.unit.benches import HOST
@@ -64,18 +64,29 @@ def sit_with(tmp_path, monkeypatch):
         text = WORKER.format(python=sys.executable, folder=str(seen), verb=verb, rubbish=rubbish)
         python.write_text(text)
         python.chmod(0o755)
-        whole = WHOLE.model_copy(update={"bench": WHOLE.bench.model_copy(update={"generations": 1, "blocks": 2})})
+        whole = WHOLE.model_copy(
+            update={"bench": WHOLE.bench.model_copy(update={"generations": 1, "blocks": 2})}
+        )
         given = {"arms": [("numpy", "naive")], "baseline": None, "device": "auto", "cores": ()}
         session = sessions.laid_out(whole, "mnist-mlp", DATA, HOST, **given)
-        session = session.model_copy(update={"entrants": session.entrants[:1], "again": "", "limits": LAX})
+        session = session.model_copy(
+            update={"entrants": session.entrants[:1], "again": "", "limits": LAX}
+        )
         (planned,) = plan(
-            "mnist-mlp", whole.specs["mnist-mlp"], whole.chosen_backends(["numpy"]), whole.protocol, DATA, implementations=("naive",)
+            "mnist-mlp",
+            whole.specs["mnist-mlp"],
+            whole.chosen_backends(["numpy"]),
+            whole.protocol,
+            DATA,
+            implementations=("naive",),
         )
         alive = []
 
         def keep(part):
             if isinstance(part, Start) or getattr(part, "status", "") == "failed":
-                alive.append([pid for file in seen.iterdir() if psutil.pid_exists(pid := int(file.name[4:]))])
+                alive.append(
+                    [pid for file in seen.iterdir() if psutil.pid_exists(pid := int(file.name[4:]))]
+                )
 
         bench, outcome = sit(Bench(session=session), Room(tmp_path, lambda *_: planned, keep))
         return bench, outcome, alive, [int(file.name[4:]) for file in seen.iterdir()]
@@ -88,7 +99,9 @@ def sit_with(tmp_path, monkeypatch):
 def test_a_worker_that_answers_rubbish_is_gone_before_the_next_one_starts(sit_with, verb, rubbish):
     bench, outcome, alive, pids = sit_with(verb, rubbish)
     assert (outcome, unfinished(bench)) == ("complete", [])
-    assert len(pids) == 2 or (verb == "evaluate" and len(pids) == 1), "none is needed after the last block"
+    assert len(pids) == 2 or (verb == "evaluate" and len(pids) == 1), (
+        "none is needed after the last block"
+    )
     assert all(len(each) <= 1 for each in alive), "never two of one arm at once"
     assert alive[-2] == [] or alive[-1] == [], "where its end is kept, it has ended"
     assert not any(psutil.pid_exists(pid) for pid in pids)
@@ -98,7 +111,9 @@ def test_a_worker_that_answers_rubbish_is_gone_before_the_next_one_starts(sit_wi
 
 
 @pytest.mark.parametrize("rubbish", RUBBISH.values(), ids=RUBBISH)
-def test_rates_that_are_rubbish_cost_nothing_that_was_trained_and_the_worker_is_gone(sit_with, rubbish):
+def test_rates_that_are_rubbish_cost_nothing_that_was_trained_and_the_worker_is_gone(
+    sit_with, rubbish
+):
     bench, outcome, _, pids = sit_with("rates", rubbish)
     assert outcome == "complete"
     assert [(end.status, end.test_accuracy, end.rates) for end in bench.ends] == [("ok", 0.9, None)]
@@ -108,7 +123,7 @@ def test_rates_that_are_rubbish_cost_nothing_that_was_trained_and_the_worker_is_
 BURN = "import time; end = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
 TURNING = """
 import json, resource, subprocess, sys
-from harness.worker import live
+from harness.worker.jobs import live
 BURN = {burn!r}
 def burn(seconds):
     return subprocess.Popen([sys.executable, "-c", BURN.format(seconds=seconds)])
@@ -129,7 +144,10 @@ CHILDREN = {
     "that end in the turn": ("", "[child.wait() for child in (burn(1), burn(1))]"),
     "that nobody has waited for": ("", "self.lasting = burn(0.7); time.sleep(1.2)"),
     "that live before, in and after the turn": ("trainer.lasting = burn(60)", "time.sleep(1)"),
-    "that end in the turn and worked before it": ("trainer.lasting = burn(2)", "self.lasting.wait()"),
+    "that end in the turn and worked before it": (
+        "trainer.lasting = burn(2)",
+        "self.lasting.wait()",
+    ),
     "that have children": (
         "",
         "subprocess.run([sys.executable, '-c', 'import subprocess, sys; subprocess.run([sys.executable, \"-c\",'"
@@ -140,9 +158,13 @@ CHILDREN = {
 
 @pytest.mark.parametrize("stranger", [False, True], ids=["alone", "beside a stranger"])
 @pytest.mark.parametrize(("before", "body"), CHILDREN.values(), ids=CHILDREN)
-def test_what_a_worker_s_children_use_is_its_own_and_a_stranger_s_is_not(before, body, stranger, tmp_path):
+def test_what_a_worker_s_children_use_is_its_own_and_a_stranger_s_is_not(
+    before, body, stranger, tmp_path
+):
     """On a machine that others use too, the measure is what the children's seconds are by their own account."""
-    script = TURNING.format(burn=BURN, before=before, body=body).replace("import json,", "import time, json,")
+    script = TURNING.format(burn=BURN, before=before, body=body).replace(
+        "import json,", "import time, json,"
+    )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, **pipes) as worker:
         try:
@@ -150,15 +172,19 @@ def test_what_a_worker_s_children_use_is_its_own_and_a_stranger_s_is_not(before,
             burning = before != "" and told["has_children"]
             if burning:
                 time.sleep(0.8)
-            strange = subprocess.Popen([sys.executable, "-c", BURN.format(seconds=60)]) if stranger else None
+            strange = (
+                subprocess.Popen([sys.executable, "-c", BURN.format(seconds=60)])
+                if stranger
+                else None
+            )
             strange_s = sum(psutil.Process(strange.pid).cpu_times()[:2]) if stranger else 0.0
             all_s = sum(psutil.cpu_times()[:3])
-            start = covariates.before(worker.pid, **told)
+            start = disturbance.before(worker.pid, **told)
             worker.stdin.write("turn\n")
             worker.stdin.flush()
             told = json.loads(worker.stdout.readline())
             has_children = told.pop("has_children")
-            turn = Turn(**CLEAN | told | covariates.since(start, told, has_children=has_children))
+            turn = Turn(**CLEAN | told | disturbance.since(start, told, has_children=has_children))
             all_s = sum(psutil.cpu_times()[:3]) - all_s
             if stranger:
                 strange_s = sum(psutil.Process(strange.pid).cpu_times()[:2]) - strange_s
@@ -173,6 +199,10 @@ def test_what_a_worker_s_children_use_is_its_own_and_a_stranger_s_is_not(before,
     if body == "pass":
         assert turn.children_s == 0.0
         return
-    assert 0.05 < turn.children_s <= 2.2 * turn.around_s, "what they use, and nothing from before the turn"
+    assert 0.05 < turn.children_s <= 2.2 * turn.around_s, (
+        "what they use, and nothing from before the turn"
+    )
     assert turn.others_s >= strange_s - 0.1, "a stranger's load is seen"
-    assert turn.others_s == pytest.approx(all_s - turn.children_s - turn.user_s - turn.system_s - turn.parent_s, abs=0.15)
+    assert turn.others_s == pytest.approx(
+        all_s - turn.children_s - turn.user_s - turn.system_s - turn.parent_s, abs=0.15
+    )

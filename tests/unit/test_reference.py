@@ -4,15 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.judge import speed
-from harness.judge.bench import standing
-from harness.judge.self_check import of_session, of_verdicts
+from harness.experiments.bench import document as bench_report
+from harness.experiments.bench.judge import standing
+from harness.experiments.bench.self_check import of_session, of_verdicts
+from harness.experiments.parity import document as report
+from harness.experiments.train import document, judge
 from harness.records import bench_store, store
 from harness.records.record import row
 from harness.records.verdicts import verdict_on, verdicts_of
-from harness.report import bench as bench_report
-from harness.report import parity as report
-from harness.report import table
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -30,7 +29,9 @@ def test_every_reference_record_is_readable_by_this_version(loaded):
 
 def test_the_reference_csv_is_the_view_of_its_records(loaded):
     verdicts = verdicts_of(loaded.parities)
-    assert (REFERENCE / "results.csv").read_text() == store.as_csv(row(each, verdict_on(each, verdicts)) for each in loaded.records)
+    assert (REFERENCE / "results.csv").read_text() == store.as_csv(
+        row(each, verdict_on(each, verdicts)) for each in loaded.records
+    )
 
 
 def of(loaded, *specs):
@@ -38,26 +39,45 @@ def of(loaded, *specs):
 
 
 def test_the_readme_shows_the_reference_table_of_the_default_spec_as_compare_prints_it(loaded):
-    assert table.markdown(speed.compare(of(loaded, "mnist-mlp"), parities=loaded.parities)).strip() in (ROOT / "README.md").read_text()
+    assert (
+        document.markdown(judge.compare(of(loaded, "mnist-mlp"), parities=loaded.parities)).strip()
+        in (ROOT / "README.md").read_text()
+    )
 
 
 def test_the_reference_set_s_own_page_shows_all_tables_as_compare_prints_them(loaded):
-    assert table.markdown(speed.compare(loaded.records, parities=loaded.parities)).strip() in (REFERENCE / "README.md").read_text()
+    assert (
+        document.markdown(judge.compare(loaded.records, parities=loaded.parities)).strip()
+        in (REFERENCE / "README.md").read_text()
+    )
     for parity in loaded.parities:
         assert report.markdown(parity).strip() in (REFERENCE / "README.md").read_text()
 
 
 def test_the_readme_shows_the_reference_parity_of_every_arm_and_a_departure(loaded):
     text = (ROOT / "README.md").read_text()
-    whole = next(each for each in loaded.parities if each.spec_name == "mnist-mlp" and len(each.arms) == 10)
+    whole = next(
+        each for each in loaded.parities if each.spec_name == "mnist-mlp" and len(each.arms) == 10
+    )
     assert report.markdown(whole).strip() in text
     departing = next(each for each in loaded.parities if each.verdict == "departs")
     assert report.lines(departing)[0][0] in text
 
 
-def test_every_arm_in_keras_s_equations_agrees_and_every_idiomatic_one_departs_at_its_own_update(loaded):
-    verdicts = {arm.name: arm for each in loaded.parities if each.spec_name == "mnist-mlp" for arm in each.arms}
-    equal = {f"{backend}/{arm}" for backend in ("tensorflow", "jax", "torch") for arm in ("keras", "naive", "native")} | {"numpy/naive"}
+def test_every_arm_in_keras_s_equations_agrees_and_every_idiomatic_one_departs_at_its_own_update(
+    loaded,
+):
+    verdicts = {
+        arm.name: arm
+        for each in loaded.parities
+        if each.spec_name == "mnist-mlp"
+        for arm in each.arms
+    }
+    equal = {
+        f"{backend}/{arm}"
+        for backend in ("tensorflow", "jax", "torch")
+        for arm in ("keras", "naive", "native")
+    } | {"numpy/naive"}
     for name in equal:
         assert verdicts[name].verdict == "agrees"
         assert verdicts[name].margin >= 3
@@ -84,22 +104,28 @@ def test_saved_models_came_back_to_the_bit(loaded):
 def test_s1_and_s2_reached_their_accuracy_on_every_arm_from_equal_inputs(loaded):
     runs = of(loaded, "mnist-mlp", "mnist-mlp-adam")
     assert {(each.request.spec_name, *each.arm) for each in runs} >= {
-        (spec, backend, "keras") for spec in ("mnist-mlp", "mnist-mlp-adam") for backend in ("tensorflow", "jax", "torch")
+        (spec, backend, "keras")
+        for spec in ("mnist-mlp", "mnist-mlp-adam")
+        for backend in ("tensorflow", "jax", "torch")
     }
     assert all(each.measured.test_accuracy >= 0.975 for each in runs)
-    assert all(shown.equal_inputs for shown in speed.compare(runs))
+    assert all(shown.equal_inputs for shown in judge.compare(runs))
 
 
 def test_s3_to_s5_reached_theirs_and_agree_from_equal_inputs(loaded):
     reached = {each.arm: each.measured.test_accuracy for each in of(loaded, "mnist-naive")}
-    assert set(reached) >= {(backend, "naive") for backend in ("tensorflow", "jax", "torch", "numpy")}
+    assert set(reached) >= {
+        (backend, "naive") for backend in ("tensorflow", "jax", "torch", "numpy")
+    }
     assert set(reached) >= {("tensorflow", "naive-ops"), ("tensorflow", "naive-optimizer")}
     assert all(0.805 <= accuracy <= 0.830 for accuracy in reached.values())
     assert max(reached.values()) - min(reached.values()) <= 0.002
 
 
 def test_s3_as_numpy_draws_it_is_the_published_reference(loaded):
-    (numpy,) = (each for each in of(loaded, "mnist-naive-native") if each.request.backend == "numpy")
+    (numpy,) = (
+        each for each in of(loaded, "mnist-naive-native") if each.request.backend == "numpy"
+    )
     assert round(numpy.measured.test_accuracy, 4) == 0.8158
     assert 0.699 <= round(numpy.measured.test_loss, 3) <= 0.704
 
@@ -133,12 +159,17 @@ def default(benches):
     return next(bench for bench in benches if len(bench.session.entrants) == 7)
 
 
-def test_the_readme_and_the_reference_set_s_page_show_the_sessions_as_bench_prints_them(benches, loaded):
+def test_the_readme_and_the_reference_set_s_page_show_the_sessions_as_bench_prints_them(
+    benches, loaded
+):
     page = (REFERENCE / "README.md").read_text()
     for bench in benches:
         assert bench_report.markdown(standing_of(bench, loaded), bench).strip() in page
     bench = default(benches)
-    assert bench_report.markdown(standing_of(bench, loaded), bench).strip() in (ROOT / "README.md").read_text()
+    assert (
+        bench_report.markdown(standing_of(bench, loaded), bench).strip()
+        in (ROOT / "README.md").read_text()
+    )
 
 
 def test_every_arm_of_the_default_session_was_checked_to_compute_the_same_model(benches, loaded):
@@ -149,11 +180,15 @@ def test_every_arm_of_the_default_session_was_checked_to_compute_the_same_model(
 
 def test_compiled_arms_reached_their_share_of_fit_s_epoch(benches, loaded):
     limits = {"tensorflow/compiled": 0.36, "jax/compiled": 0.75, "torch/compiled": 0.46}
-    reached = {arm.name: arm.to_fit.mid for arm in standing_of(default(benches), loaded).arms if arm.to_fit}
+    reached = {
+        arm.name: arm.to_fit.mid for arm in standing_of(default(benches), loaded).arms if arm.to_fit
+    }
     assert all(reached[name] <= limit for name, limit in limits.items()), reached
 
 
-def test_the_default_session_ended_in_time_at_little_cost_of_its_own_and_compiled_nothing_in_its_turns(benches):
+def test_the_default_session_ended_in_time_at_little_cost_of_its_own_and_compiled_nothing_in_its_turns(
+    benches,
+):
     bench = default(benches)
     assert sum(sitting.total_s for sitting in bench.sittings) <= 15 * 60
     assert all(check.holds for check in of_session(bench))

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from harness.judge.regression import incomparable, regressions, remarks
-from harness.judge.statistics import hodges_lehmann_shift
+from harness.experiments.gate.regression import incomparable, regressions, remarks
+from harness.statistics.intervals import hodges_lehmann_shift
 from tests.unit.benches import BASE, HOST, bench, entrant, start
 from tests.unit.records import SPEC
 
@@ -18,7 +18,12 @@ def with_ratios(ratio, floor=1.0, spread=0.004, n=8, day=1.0, floors=None):
 
     def seconds(name, generation, _):
         away = math.exp(spread * (generation - (n + 1) / 2))
-        return day * {BASE: 1.0, JAX: ratio * away, AGAIN: floors[generation - 1] if floors else floor}[name]
+        return (
+            day
+            * {BASE: 1.0, JAX: ratio * away, AGAIN: floors[generation - 1] if floors else floor}[
+                name
+            ]
+        )
 
     return bench(dict.fromkeys(THREE, 1.0), seconds=seconds, n_generations=n, n_blocks=2)
 
@@ -47,7 +52,10 @@ def test_trends(now, floor, trend, reason):
 @pytest.mark.parametrize("of_head", [True, False])
 def test_a_change_no_larger_than_the_larger_floor_is_inconclusive_whichever_session_has_it(of_head):
     calm = {"spread": 0.0}
-    loud = {"spread": 0.0, "floors": [0.98, 0.99, 1.0, 1.01, 1.07, 1.08, 1.09, 1.10]}  # 4 %, and its interval holds 1
+    loud = {
+        "spread": 0.0,
+        "floors": [0.98, 0.99, 1.0, 1.01, 1.07, 1.08, 1.09, 1.10],
+    }  # 4 %, and its interval holds 1
     head, base = (loud, calm) if of_head else (calm, loud)
     assert only(with_ratios(0.515, **calm), with_ratios(0.5, **calm)).trend == "regressed"
     found = only(with_ratios(0.515, **head), with_ratios(0.5, **base))
@@ -70,7 +78,9 @@ def test_where_one_session_s_disturbances_could_not_be_seen_no_change_is_sure(no
 
 
 @pytest.mark.parametrize("of_head", [True, False])
-def test_one_unsound_session_makes_every_change_inconclusive_however_far_the_other_s_floor_is(of_head):
+def test_one_unsound_session_makes_every_change_inconclusive_however_far_the_other_s_floor_is(
+    of_head,
+):
     wide = with_ratios(0.9, floors=[0.90, 0.92, 1.0, 1.06, 1.1, 1.12, 1.14, 1.16])
     unsound = with_ratios(0.5, 1.03, spread=0.0)
     found = only(unsound, wide) if of_head else only(wide, unsound)
@@ -103,14 +113,19 @@ def test_the_change_is_the_two_sample_shift_of_the_generations_logarithms():
 def test_too_few_generations_in_either_are_inconclusive_without_ends():
     for head, base in ((5, 8), (8, 5)):
         found = only(with_ratios(0.6, n=head), with_ratios(0.5, n=base))
-        assert (found.trend, found.reason) == ("inconclusive", "5 generations; a 95 % interval needs 6")
+        assert (found.trend, found.reason) == (
+            "inconclusive",
+            "5 generations; a 95 % interval needs 6",
+        )
         assert math.isnan(found.change.low)
         assert found.change.mid == pytest.approx(1.2)
 
 
 def test_an_arm_that_is_set_aside_now_is_inconclusive_with_its_reason():
     head = with_ratios(0.6)
-    crashes = tuple(start(JAX, 1, process=number, status="failed", reason="crash") for number in (2, 3, 4))
+    crashes = tuple(
+        start(JAX, 1, process=number, status="failed", reason="crash") for number in (2, 3, 4)
+    )
     found = only(head.model_copy(update={"starts": (*head.starts, *crashes)}), with_ratios(0.5))
     assert (found.trend, found.reason) == ("inconclusive", "set aside: crash")
 
@@ -118,7 +133,9 @@ def test_an_arm_that_is_set_aside_now_is_inconclusive_with_its_reason():
 def test_an_arm_that_came_to_mean_something_else_is_not_compared():
     changed = (entrant(BASE), entrant(JAX, options={"jit_compile": True}), entrant(AGAIN))
     head = with_ratios(0.6)
-    head = head.model_copy(update={"session": head.session.model_copy(update={"entrants": changed})})
+    head = head.model_copy(
+        update={"session": head.session.model_copy(update={"entrants": changed})}
+    )
     assert regressions(head, with_ratios(0.5)) == ()
     assert remarks(head, with_ratios(0.5)) == (
         f"{JAX}: keras_fit {{}} there, keras_fit {{'jit_compile': True}} here, so it is another arm",
@@ -135,7 +152,13 @@ def test_an_arm_of_one_session_only_is_remarked():
 
 
 def test_two_sessions_of_one_plan_on_one_machine_may_be_compared():
-    assert incomparable(bench(n_generations=6), bench(n_generations=10, run_id="other", started_at="later", seed=4)) == ()
+    assert (
+        incomparable(
+            bench(n_generations=6),
+            bench(n_generations=10, run_id="other", started_at="later", seed=4),
+        )
+        == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,7 +171,10 @@ def test_two_sessions_of_one_plan_on_one_machine_may_be_compared():
         ({"threads": 1}, "threads: auto there, 1 here"),
         ({"cores": (0, 1)}, "cores: as threads has it there, 0, 1 here"),
         ({"device": "gpu"}, "device: cpu there, gpu here"),
-        ({"spec": SPEC.model_copy(update={"batch_size": 64})}, "spec batch_size: 128 there, 64 here"),
+        (
+            {"spec": SPEC.model_copy(update={"batch_size": 64})},
+            "spec batch_size: 128 there, 64 here",
+        ),
         ({"baseline": JAX}, f"baseline: {BASE} (keras_fit) there, {JAX} (keras_fit) here"),
     ],
 )
@@ -159,7 +185,10 @@ def test_what_must_not_differ_is_named_with_both(changes, sentence):
 def test_another_dataset_or_number_of_samples_must_not_be_compared():
     data = bench().session.data
     (said,) = incomparable(bench(data=data.model_copy(update={"sha256": "e" * 64})), bench())
-    assert said == "dataset: mnist (dddddddd), 60000 samples there, mnist (eeeeeeee), 60000 samples here"
+    assert (
+        said
+        == "dataset: mnist (dddddddd), 60000 samples there, mnist (eeeeeeee), 60000 samples here"
+    )
     assert len(incomparable(bench(data=data.model_copy(update={"n_train": 100})), bench())) == 1
 
 
@@ -169,7 +198,16 @@ def test_another_version_of_keras_must_not_be_compared():
 
 
 def test_another_version_of_a_framework_may_be_compared_and_is_named():
-    newer = {JAX: {"versions": {"keras": "3.15.1", "framework_version": "0.11.0", "numpy": "2.4.6", "python": "3.11.7"}}}
+    newer = {
+        JAX: {
+            "versions": {
+                "keras": "3.15.1",
+                "framework_version": "0.11.0",
+                "numpy": "2.4.6",
+                "python": "3.11.7",
+            }
+        }
+    }
     head = bench(starts=newer)
     assert incomparable(head, bench()) == ()
     assert remarks(head, bench()) == ("jax: 0.10.2 there, 0.11.0 here",)
@@ -192,12 +230,26 @@ def on(**known):
     ("here", "there", "said"),
     [
         ({"identity": "a" * 64}, {"identity": "a" * 64}, ()),
-        ({"identity": "a" * 64}, {"identity": "b" * 64}, ("machine: not the same one there and here, only its description agrees",)),
-        ({"identity": "a" * 64}, {}, ("machine: only its description is known to agree: a session says nothing else of it",)),
-        ({}, {}, ("machine: only its description is known to agree: a session says nothing else of it",)),
+        (
+            {"identity": "a" * 64},
+            {"identity": "b" * 64},
+            ("machine: not the same one there and here, only its description agrees",),
+        ),
+        (
+            {"identity": "a" * 64},
+            {},
+            ("machine: only its description is known to agree: a session says nothing else of it",),
+        ),
+        (
+            {},
+            {},
+            ("machine: only its description is known to agree: a session says nothing else of it",),
+        ),
     ],
 )
-def test_sessions_of_machines_of_which_only_the_description_agrees_may_be_compared_with_a_remark(here, there, said):
+def test_sessions_of_machines_of_which_only_the_description_agrees_may_be_compared_with_a_remark(
+    here, there, said
+):
     assert incomparable(on(**here), on(**there)) == ()
     assert remarks(on(**here), on(**there)) == said
 
@@ -217,7 +269,11 @@ def test_options_in_another_order_are_the_same_arm():
     for each in (options, turned):
         entrants = tuple(entrant(name, options=each) for name in THREE)
         whole = with_ratios(0.5)
-        sessions.append(whole.model_copy(update={"session": whole.session.model_copy(update={"entrants": entrants})}))
+        sessions.append(
+            whole.model_copy(
+                update={"session": whole.session.model_copy(update={"entrants": entrants})}
+            )
+        )
     assert list(turned) != list(options)
     assert incomparable(*sessions) == remarks(*sessions) == ()
     assert [change.name for change in regressions(*sessions)] == [JAX]

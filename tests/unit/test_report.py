@@ -11,12 +11,15 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from harness.engine.host import Accelerator, Hardware, advice, build_for
 from harness.errors import ConfigError, DataError
-from harness.judge.speed import compare
-from harness.launch.devices import Accelerator, Hardware, advice, build_for
+from harness.experiments.doctor import document as doctor
+from harness.experiments.train import document as table
+from harness.experiments.train.judge import compare
+from harness.lessons import dataset
 from harness.records.files import Rejected
 from harness.records.record import Host
-from harness.report import dataset, doctor, progress, table
+from harness.report import progress
 from harness.spec import config
 from tests.unit.records import record
 
@@ -47,15 +50,38 @@ def tables():
     return compare(
         [
             record(
-                started_at=at(0), backend="tensorflow", seed=0, epoch_s=(3.0, 1.0, 1.25), test_accuracy=0.98, framework_version="2.21.0"
+                started_at=at(0),
+                backend="tensorflow",
+                seed=0,
+                epoch_s=(3.0, 1.0, 1.25),
+                test_accuracy=0.98,
+                framework_version="2.21.0",
             ),
             record(
-                started_at=at(1), backend="tensorflow", seed=1, epoch_s=(4.0, 1.5, 1.75), test_accuracy=0.981, framework_version="2.21.0"
+                started_at=at(1),
+                backend="tensorflow",
+                seed=1,
+                epoch_s=(4.0, 1.5, 1.75),
+                test_accuracy=0.981,
+                framework_version="2.21.0",
             ),
-            record(started_at=at(2), backend="jax", epoch_s=(5.0, 2.75, 2.75), test_accuracy=0.9795),
-            record(started_at=at(3), backend="jax", status="failed", reason="out of memory [red]here[/red]"),
+            record(
+                started_at=at(2), backend="jax", epoch_s=(5.0, 2.75, 2.75), test_accuracy=0.9795
+            ),
+            record(
+                started_at=at(3),
+                backend="jax",
+                status="failed",
+                reason="out of memory [red]here[/red]",
+            ),
             record(started_at=at(4), backend="torch", status="failed", reason="killed by SIGKILL"),
-            record(started_at=at(5), backend="jax", implementation="native", module="native.jax", epoch_s=(4.5, 1.25, 1.25)),
+            record(
+                started_at=at(5),
+                backend="jax",
+                implementation="native",
+                module="native.jax",
+                epoch_s=(4.5, 1.25, 1.25),
+            ),
         ]
     )
 
@@ -89,10 +115,31 @@ ROWS = [
         "600",
         "1 ok, 1 failed",
     ),
-    ("jax/native", "0.10.2", "cpu", "not checked", "0.9800 (1 seed)", "1.25 (1.25-1.25)", "0.91", "1.00", "4.50", "20.5", "600", "1 ok"),
+    (
+        "jax/native",
+        "0.10.2",
+        "cpu",
+        "not checked",
+        "0.9800 (1 seed)",
+        "1.25 (1.25-1.25)",
+        "0.91",
+        "1.00",
+        "4.50",
+        "20.5",
+        "600",
+        "1 ok",
+    ),
     ("torch/keras", "-", "auto", "not checked", "-", "-", "-", "-", "-", "-", "-", "1 failed"),
 ]
-FIGURE_NAMES = ("test_accuracy_mid", "epoch_s_low", "epoch_s_mid", "epoch_s_high", "ratio", "to_native", "first_epoch_s")
+FIGURE_NAMES = (
+    "test_accuracy_mid",
+    "epoch_s_low",
+    "epoch_s_mid",
+    "epoch_s_high",
+    "ratio",
+    "to_native",
+    "first_epoch_s",
+)
 FIGURES = [
     dict(zip(FIGURE_NAMES, values, strict=True))
     for values in (
@@ -116,7 +163,10 @@ def grid_lines(text):
 
 
 def test_the_terminal_shows_each_row_s_figures(tables):
-    rows = [tuple(re.split(r" {2,}", line.strip())) for line in grid_lines(shown(table.terminal(tables), width=190))]
+    rows = [
+        tuple(re.split(r" {2,}", line.strip()))
+        for line in grid_lines(shown(table.terminal(tables), width=190))
+    ]
     assert rows == ROWS
 
 
@@ -145,18 +195,29 @@ def assert_figures(rows):
 def test_csv_shows_the_same_figures(tables):
     rows = list(csv.DictReader(io.StringIO(table.csv(tables))))
     assert [f"{row['backend']}/{row['implementation']}" for row in rows] == [row[0] for row in ROWS]
-    assert_figures([{name: float(text) if (text := row[name]) else None for name in FIGURES[0]} for row in rows])
+    assert_figures(
+        [
+            {name: float(text) if (text := row[name]) else None for name in FIGURES[0]}
+            for row in rows
+        ]
+    )
 
 
 def test_json_shows_the_same_figures(tables):
     (whole,) = json.loads(table.as_json(tables))["tables"]
-    assert [f"{row['backend']}/{row['implementation']}" for row in whole["rows"]] == [row[0] for row in ROWS]
+    assert [f"{row['backend']}/{row['implementation']}" for row in whole["rows"]] == [
+        row[0] for row in ROWS
+    ]
     assert_figures([flat(row) for row in whole["rows"]])
 
 
 def flat(row):
     """Return a row of the JSON with its spreads as name_low, name_mid, name_high, as the CSV has them."""
-    spreads = {f"{name}_{part}": (row[name] or {}).get(part) for name in ("test_accuracy", "epoch_s") for part in ("low", "mid", "high")}
+    spreads = {
+        f"{name}_{part}": (row[name] or {}).get(part)
+        for name in ("test_accuracy", "epoch_s")
+        for part in ("low", "mid", "high")
+    }
     return row | spreads
 
 
@@ -164,7 +225,9 @@ def test_csv_of_nothing_is_empty():
     assert table.csv(()) == ""
 
 
-@pytest.mark.parametrize("render", [lambda tables: shown(table.terminal(tables)), table.markdown, table.as_json])
+@pytest.mark.parametrize(
+    "render", [lambda tables: shown(table.terminal(tables)), table.markdown, table.as_json]
+)
 def test_each_failure_is_told_with_its_reason_letter_by_letter(tables, render):
     text = render(tables)
     assert "out of memory [red]here[/red]" in text
@@ -172,7 +235,9 @@ def test_each_failure_is_told_with_its_reason_letter_by_letter(tables, render):
 
 
 @pytest.mark.parametrize(
-    "render", [lambda *given: shown(table.terminal(*given)), table.markdown, table.as_json], ids=["terminal", "markdown", "json"]
+    "render",
+    [lambda *given: shown(table.terminal(*given)), table.markdown, table.as_json],
+    ids=["terminal", "markdown", "json"],
 )
 def test_a_file_left_out_is_named_with_its_reason(tables, render):
     text = render(tables, REJECTED)
@@ -180,14 +245,20 @@ def test_a_file_left_out_is_named_with_its_reason(tables, render):
     assert "torn or edited" in text
 
 
-@pytest.mark.parametrize("render", [lambda tables: shown(table.terminal(tables)), table.markdown], ids=["terminal", "markdown"])
+@pytest.mark.parametrize(
+    "render",
+    [lambda tables: shown(table.terminal(tables)), table.markdown],
+    ids=["terminal", "markdown"],
+)
 def test_several_tables_say_what_they_differ_in(render):
     two = compare([record(started_at=at(0)), record(started_at=at(1), keras="3.16.0")])
     assert "2 tables, since runs differ in: keras. Do not compare across them." in render(two)
 
 
 def test_the_heading_says_what_the_rows_share(tables):
-    assert table.heading(tables[0]) == ("mnist-mlp, mnist (dddddddd), 3 epochs, Keras 3.15.1, A processor, 2 cores, 8 GiB, Linux x86_64")
+    assert table.heading(tables[0]) == (
+        "mnist-mlp, mnist (dddddddd), 3 epochs, Keras 3.15.1, A processor, 2 cores, 8 GiB, Linux x86_64"
+    )
 
 
 def test_the_heading_names_the_threads_where_they_were_set():
@@ -205,7 +276,11 @@ def test_equal_inputs_are_not_said_of_one_arm():
 
 
 def test_markdown_escapes_a_pipe():
-    bars = [line for line in table.markdown(compare([record(device="gpu: A|B")])).splitlines() if line.startswith("|")]
+    bars = [
+        line
+        for line in table.markdown(compare([record(device="gpu: A|B")])).splitlines()
+        if line.startswith("|")
+    ]
     assert "gpu: A&#124;B" in bars[2]
     assert {bar.count("|") for bar in bars} == {len(table.HEADER) + 1}
 
@@ -215,16 +290,25 @@ def test_markdown_escapes_a_pipe():
 
 def test_a_run_that_went_well_is_one_line():
     run = record(epoch_s=(3.0, 1.25, 1.5), total_s=20.04, test_accuracy=0.98125)
-    assert progress.line(run) == "jax/keras, seed 0: test accuracy 0.9812, epoch 1.25-1.50 s, 20.0 s in all, on cpu"
+    assert (
+        progress.line(run)
+        == "jax/keras, seed 0: test accuracy 0.9812, epoch 1.25-1.50 s, 20.0 s in all, on cpu"
+    )
 
 
 def test_a_run_of_one_epoch_has_no_epoch_time_in_its_line():
-    assert progress.line(record(epoch_s=(3.0,))) == "jax/keras, seed 0: test accuracy 0.9800, 20.5 s in all, on cpu"
+    assert (
+        progress.line(record(epoch_s=(3.0,)))
+        == "jax/keras, seed 0: test accuracy 0.9800, 20.5 s in all, on cpu"
+    )
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_a_run_that_did_not_go_well_is_one_line_with_its_reason(status):
-    assert progress.line(record(status=status, reason="why", seed=3)) == f"jax/keras, seed 3: {status}: why"
+    assert (
+        progress.line(record(status=status, reason="why", seed=3))
+        == f"jax/keras, seed 3: {status}: why"
+    )
 
 
 EVENTS = (
@@ -271,7 +355,11 @@ def test_a_download_of_unknown_length_is_told_by_the_mebibyte():
     with progress.download_bar(console) as show:
         for done in range(1, 33):
             show(done << 16, None)
-    assert console.file.getvalue().splitlines() == ["MNIST: 0.1 MiB", "MNIST: 1.0 MiB", "MNIST: 2.0 MiB"]
+    assert console.file.getvalue().splitlines() == [
+        "MNIST: 0.1 MiB",
+        "MNIST: 1.0 MiB",
+        "MNIST: 2.0 MiB",
+    ]
 
 
 # A look at the dataset
@@ -336,7 +424,14 @@ def test_an_overview_refuses_a_sample_that_is_not_there(parts, sample):
 
 def test_an_overview_shows_what_each_arm_takes_the_first_test_images_for_under_their_labels(parts):
     first = parts["y_test"][0]
-    text = shown(dataset.overview(parts, 4, "digits", {"jax/keras": (first, *range(9)), "torch/keras": (first + 1, *range(9))}))
+    text = shown(
+        dataset.overview(
+            parts,
+            4,
+            "digits",
+            {"jax/keras": (first, *range(9)), "torch/keras": (first + 1, *range(9))},
+        )
+    )
     digits = " ".join(map(str, range(9)))
     for expected in (
         rf"test_labels\[:10\] +{' '.join(map(str, parts['y_test'][:10]))}\n",
@@ -348,12 +443,16 @@ def test_an_overview_shows_what_each_arm_takes_the_first_test_images_for_under_t
 
 
 def test_an_overview_says_what_to_type_where_there_are_no_predictions(parts):
-    assert "Run: harness train --dataset digits\n" in shown(dataset.overview(parts, 4, "digits", {}), width=60)
+    assert "Run: harness train --dataset digits\n" in shown(
+        dataset.overview(parts, 4, "digits", {}), width=60
+    )
 
 
 def predicting(*classes, **changes):
     run = record(**changes)
-    return run.model_copy(update={"measured": run.measured.model_copy(update={"first_predictions": classes})})
+    return run.model_copy(
+        update={"measured": run.measured.model_copy(update={"first_predictions": classes})}
+    )
 
 
 def test_the_predictions_shown_are_each_arm_s_newest():
@@ -367,7 +466,12 @@ def test_the_predictions_shown_are_each_arm_s_newest():
 
 @pytest.mark.parametrize(
     "run",
-    [predicting(7, data_sha256="e" * 64), predicting(7, status="diverged"), predicting(), record(status="failed")],
+    [
+        predicting(7, data_sha256="e" * 64),
+        predicting(7, status="diverged"),
+        predicting(),
+        record(status="failed"),
+    ],
     ids=["another dataset", "diverged", "an older harness's", "failed"],
 )
 def test_no_predictions_are_shown_of_a_run_that_is(run):
@@ -376,7 +480,14 @@ def test_no_predictions_are_shown_of_a_run_that_is(run):
 
 # The doctor
 
-HOST = Host(machine="A processor, 2 cores, 8 GiB, Linux x86_64", n_cores=2, memory_bytes=8 << 30, accelerators=(), driver=None, load_1m=0.1)
+HOST = Host(
+    machine="A processor, 2 cores, 8 GiB, Linux x86_64",
+    n_cores=2,
+    memory_bytes=8 << 30,
+    accelerators=(),
+    driver=None,
+    load_1m=0.1,
+)
 H200 = Hardware((Accelerator("NVIDIA H200", 141 << 30, "570.86", "12.8"),))
 APPLE = Hardware((Accelerator("Apple M4", 16 << 30, None, None),))
 NONE = Hardware(())
@@ -384,7 +495,12 @@ NONE = Hardware(())
 
 def seen(devices=("cpu",), cuda=None, **settings):
     return {
-        "versions": {"framework_version": "0.10.2", "keras": "3.15.1", "numpy": "2.4.6", "python": "3.11.7"},
+        "versions": {
+            "framework_version": "0.10.2",
+            "keras": "3.15.1",
+            "numpy": "2.4.6",
+            "python": "3.11.7",
+        },
         "devices": list(devices),
         "cuda": cuda,
         "settings": {"tf32": False, "onednn": None, "affinity": 2, **settings},
@@ -427,7 +543,10 @@ def test_the_doctor_has_a_row_of_dashes_and_the_reason_for_a_backend_that_does_n
 
 
 def test_the_doctor_s_advice_is_one_line_in_a_narrow_terminal():
-    assert "! jax: a CPU-only build is installed. Run: nox -s train-jax -- --device gpu\n" in checkup(H200, seen(), width=60)
+    assert (
+        "! jax: a CPU-only build is installed. Run: nox -s train-jax -- --device gpu\n"
+        in checkup(H200, seen(), width=60)
+    )
 
 
 def test_the_doctor_shows_a_device_s_name_letter_by_letter():
@@ -440,15 +559,30 @@ ADVICE = {
     "a GPU that is used": (H200, seen(["cpu", "gpu: NVIDIA H200"], "12.9"), None, ""),
     "no GPU": (NONE, seen(), None, ""),
     "no GPU and a build for one": (NONE, seen(cuda="12.9"), None, ""),
-    "a build without CUDA": (H200, seen(), None, "a CPU-only build is installed. Run: nox -s train-jax -- --device gpu"),
+    "a build without CUDA": (
+        H200,
+        seen(),
+        None,
+        "a CPU-only build is installed. Run: nox -s train-jax -- --device gpu",
+    ),
     "a driver too old": (
         H200,
         seen(cuda="13.0"),
         None,
         "the driver (570.86) runs CUDA up to 12.8, this build needs 13.0. Update the driver",
     ),
-    "a GPU hidden by -1": (H200, seen(cuda="12.9"), "-1", "CUDA_VISIBLE_DEVICES='-1' hides the GPU. Unset it"),
-    "a GPU hidden by an empty list": (H200, seen(cuda="12.9"), "", "CUDA_VISIBLE_DEVICES='' hides the GPU. Unset it"),
+    "a GPU hidden by -1": (
+        H200,
+        seen(cuda="12.9"),
+        "-1",
+        "CUDA_VISIBLE_DEVICES='-1' hides the GPU. Unset it",
+    ),
+    "a GPU hidden by an empty list": (
+        H200,
+        seen(cuda="12.9"),
+        "",
+        "CUDA_VISIBLE_DEVICES='' hides the GPU. Unset it",
+    ),
     "a build that sees nothing": (
         H200,
         seen(cuda="12.9"),
@@ -461,13 +595,25 @@ ADVICE = {
         "0",
         "built for CUDA 12.9, and yet it sees no GPU. Build it anew: nox -s train-jax --reuse-venv=never -- --device gpu",
     ),
-    "an accelerator without CUDA": (APPLE, seen(), None, "this backend has no build for this accelerator; it runs on the CPU"),
+    "an accelerator without CUDA": (
+        APPLE,
+        seen(),
+        None,
+        "this backend has no build for this accelerator; it runs on the CPU",
+    ),
     "an accelerator without CUDA that is used": (APPLE, seen(["gpu: mps"]), None, ""),
-    "no answer": (H200, {"refused": "train-jax: environment missing"}, None, "train-jax: environment missing"),
+    "no answer": (
+        H200,
+        {"refused": "train-jax: environment missing"},
+        None,
+        "train-jax: environment missing",
+    ),
 }
 
 
-@pytest.mark.parametrize(("hardware", "answer", "visible", "sentence"), ADVICE.values(), ids=ADVICE.keys())
+@pytest.mark.parametrize(
+    ("hardware", "answer", "visible", "sentence"), ADVICE.values(), ids=ADVICE.keys()
+)
 def test_advice_for(monkeypatch, hardware, answer, visible, sentence):
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -485,12 +631,23 @@ def test_advice_for(monkeypatch, hardware, answer, visible, sentence):
         ("gpu", H200, "gpu"),
         ("gpu", APPLE, "cpu"),
     ],
-    ids=["auto and a GPU", "auto and none", "auto and Apple's", "cpu and a GPU", "cpu and none", "gpu and a GPU", "gpu and Apple's"],
+    ids=[
+        "auto and a GPU",
+        "auto and none",
+        "auto and Apple's",
+        "cpu and a GPU",
+        "cpu and none",
+        "gpu and a GPU",
+        "gpu and Apple's",
+    ],
 )
 def test_the_build_is_that_for(device, hardware, wanted):
     assert build_for(device, hardware) == wanted
 
 
 def test_a_gpu_build_is_refused_where_there_is_no_gpu():
-    with pytest.raises(ConfigError, match=r"--device gpu: this machine has no accelerator .+ --device cpu runs there"):
+    with pytest.raises(
+        ConfigError,
+        match=r"--device gpu: this machine has no accelerator .+ --device cpu runs there",
+    ):
         build_for("gpu", NONE)

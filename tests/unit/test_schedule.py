@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from harness.launch import schedule
+from harness.experiments.bench import schedule
 
 NAMES = [f"arm {index}" for index in range(9)]
 
@@ -33,18 +33,26 @@ def test_a_session_begins_with_a_whole_design_and_goes_on_with_shuffles(n):
 
 
 def test_orders_are_the_session_s_own_and_the_same_whenever_they_are_asked_for():
-    first, again, other = ([schedule.turns(NAMES, seed, block) for block in range(30)] for seed in (1, 1, 2))
+    first, again, other = (
+        [schedule.turns(NAMES, seed, block) for block in range(30)] for seed in (1, 1, 2)
+    )
     assert first == again != other
 
 
 def test_processes_start_in_an_order_that_changes_from_generation_to_generation():
     orders = [schedule.starts(NAMES[:4], 0, generation) for generation in range(1, 9)]
     assert all(sorted(order) == NAMES[:4] for order in orders)
-    assert set(Counter(order[0] for order in orders[:4]).values()) == {1}, "each is first once in as many generations as there are"
+    assert set(Counter(order[0] for order in orders[:4]).values()) == {1}, (
+        "each is first once in as many generations as there are"
+    )
 
 
 def test_every_process_has_its_own_hash_seed_and_length_of_environment_again_the_same_when_asked_again():
-    found = [schedule.surroundings(0, generation, which, 1) for generation in range(1, 9) for which in range(4)]
+    found = [
+        schedule.surroundings(0, generation, which, 1)
+        for generation in range(1, 9)
+        for which in range(4)
+    ]
     assert len({each["PYTHONHASHSEED"] for each in found}) == len(found)
     assert len({len(each["HARNESS_PADDING"]) for each in found}) > len(found) / 2
     assert schedule.surroundings(0, 1, 2, 3) == schedule.surroundings(0, 1, 2, 3)

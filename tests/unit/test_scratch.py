@@ -40,7 +40,12 @@ def parent(tmp_path):
 
 
 def owner(parent, mine):
-    process = subprocess.Popen([sys.executable, "-c", OWN, str(parent), str(mine)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWN, str(parent), str(mine)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     return process, process.stdout.readline().strip()
 
 
@@ -78,7 +83,14 @@ def test_of_several_owners_only_the_dead_ones_folders_are_removed(parent, mine):
         end(process, signal.SIGTERM)
 
 
-NAMES = ("harness-abcdefgh", "harness-parity-abcdefgh", f"{PREFIX}short", f"{PREFIX}abcdefghi", f"{PREFIX}ABCDEFGH", f"x{PREFIX}abcdefgh")
+NAMES = (
+    "harness-abcdefgh",
+    "harness-parity-abcdefgh",
+    f"{PREFIX}short",
+    f"{PREFIX}abcdefghi",
+    f"{PREFIX}ABCDEFGH",
+    f"x{PREFIX}abcdefgh",
+)
 
 
 @pytest.mark.parametrize("name", [*NAMES, f"{PREFIX}abcdefg\n"])
@@ -123,7 +135,9 @@ def test_a_parent_that_is_none_or_cannot_be_read_holds_nothing(tmp_path):
 def test_while_others_remove_leftovers_nobody_loses_its_folder(parent):
     sweep = "import sys, time\nfrom pathlib import Path\nfrom harness.scratch import remove_leftovers\nend = time.monotonic() + 3\n"
     sweep += "while time.monotonic() < end: remove_leftovers([Path(sys.argv[1])])"
-    sweepers = [subprocess.Popen([sys.executable, "-c", sweep, str(parent)], cwd=ROOT) for _ in range(2)]
+    sweepers = [
+        subprocess.Popen([sys.executable, "-c", sweep, str(parent)], cwd=ROOT) for _ in range(2)
+    ]
     n = 0
     while any(process.poll() is None for process in sweepers):
         with scratch(parent) as folder:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.judge import self_check
+from harness.experiments.bench import self_check
+from harness.experiments.bench import self_check_document as report
 from harness.records.bench import Sitting
-from harness.report import self_check as report
 from tests.unit.benches import bench, turn
 
 ANSWER = {"holds": True, "timed_s": 0.3, "left_s": 0.0, "call_s": 0.01, "asynchronous": True}
@@ -21,13 +21,22 @@ def with_turns(**changes):
     first = whole.blocks[0]
     name = first.order[0]
     return whole.model_copy(
-        update={"blocks": (first.model_copy(update={"turns": first.turns | {name: turn(1.0, **changes)}}), *whole.blocks[1:])}
+        update={
+            "blocks": (
+                first.model_copy(update={"turns": first.turns | {name: turn(1.0, **changes)}}),
+                *whole.blocks[1:],
+            )
+        }
     )
 
 
 def test_a_clock_that_does_not_wait_fails_and_a_backend_that_cannot_be_asked_is_open():
     found = self_check.waits(
-        {"jax": ANSWER, "torch": ANSWER | {"holds": False, "left_s": 0.3}, "numpy": {"refused": "environment missing"}}
+        {
+            "jax": ANSWER,
+            "torch": ANSWER | {"holds": False, "left_s": 0.3},
+            "numpy": {"refused": "environment missing"},
+        }
     )
     assert [check.holds for check in found] == [True, False, None]
 
@@ -44,12 +53,16 @@ def test_a_parent_that_polls_fails():
 
 @pytest.mark.parametrize(("busy_s", "expected"), [(99.0, True), (97.0, False)])
 def test_a_harness_that_costs_more_than_its_share_fails(busy_s, expected):
-    whole = bench(n_generations=6).with_part(Sitting(number=1, outcome="complete", total_s=100.0, busy_s=busy_s))
+    whole = bench(n_generations=6).with_part(
+        Sitting(number=1, outcome="complete", total_s=100.0, busy_s=busy_s)
+    )
     assert holds(self_check.of_session(whole), "own cost") is expected
 
 
 def test_little_noise_leaves_the_promises_and_much_of_it_takes_the_power():
-    quiet, loud = (self_check.of_verdicts(bench(process=sd, noise=sd), n_sessions=60) for sd in (0.005, 0.08))
+    quiet, loud = (
+        self_check.of_verdicts(bench(process=sd, noise=sd), n_sessions=60) for sd in (0.005, 0.08)
+    )
     assert [check.holds for check in quiet] == [True, True]
     assert holds(loud, "slower by 5%") is False
 
@@ -63,4 +76,8 @@ def test_each_check_is_shown_with_its_mark(capsys):
 
     checks = [self_check.Check("a", "b", holds) for holds in (True, False, None)]
     Console(width=60).print(report.terminal(checks, "x"))
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == ["holds", "FAILS", "open"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        "holds",
+        "FAILS",
+        "open",
+    ]

@@ -6,14 +6,22 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ConfigError, EnvironmentMissing, NotComparable
-from harness.launch import session as sessions
-from harness.launch.forecast import Forecast
+from harness.experiments.bench import plan as sessions
+from harness.experiments.bench.forecast import Forecast
 from harness.records.record import Host
 from harness.spec import config
 
 ROOT = Path(__file__).resolve().parents[2]
 WHOLE = config.load(ROOT / "backends.toml")
-HOST = Host(machine="A processor, 2 cores", n_cores=2, memory_bytes=8 << 30, accelerators=(), driver=None, identity="a" * 64, load_1m=0.0)
+HOST = Host(
+    machine="A processor, 2 cores",
+    n_cores=2,
+    memory_bytes=8 << 30,
+    accelerators=(),
+    driver=None,
+    identity="a" * 64,
+    load_1m=0.0,
+)
 
 
 class Dataset:
@@ -23,7 +31,9 @@ class Dataset:
 
 
 def laid_out(arms=(("jax", "keras"), ("jax", "native"), ("torch", "keras")), **changes):
-    whole = WHOLE.model_copy(update={"bench": WHOLE.bench.model_copy(update={"generations": 6, "blocks": 2})})
+    whole = WHOLE.model_copy(
+        update={"bench": WHOLE.bench.model_copy(update={"generations": 6, "blocks": 2})}
+    )
     given = {"arms": list(arms), "baseline": None, "device": "auto", "cores": ()} | changes
     return sessions.laid_out(whole, "mnist-mlp", Dataset, HOST, **given)
 
@@ -45,7 +55,12 @@ def test_arms_are_named_whole_or_by_implementation_or_by_backend_once_each_in_th
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"), [("jax/kears", "Did you mean 'jax/keras'"), ("nativ", "'native'"), ("numpy", r"numpy has none of \[bench\] arms")]
+    ("asked", "said"),
+    [
+        ("jax/kears", "Did you mean 'jax/keras'"),
+        ("nativ", "'native'"),
+        ("numpy", r"numpy has none of \[bench\] arms"),
+    ],
 )
 def test_an_arm_that_there_is_not_is_refused_by_its_name(asked, said):
     with pytest.raises(ConfigError, match=said):
@@ -54,20 +69,47 @@ def test_an_arm_that_there_is_not_is_refused_by_its_name(asked, said):
 
 def test_the_baseline_is_the_first_arm_or_the_one_named_and_its_code_runs_twice():
     first, named = laid_out(), laid_out(baseline="torch/keras")
-    assert (first.baseline, first.again, first.original) == ("jax/keras", "jax/keras again", "jax/keras")
-    assert [entrant.name for entrant in named.entrants] == ["jax/keras", "jax/native", "torch/keras", "torch/keras again"]
-    twin, again = (next(each for each in named.entrants if each.name == name) for name in ("torch/keras", "torch/keras again"))
+    assert (first.baseline, first.again, first.original) == (
+        "jax/keras",
+        "jax/keras again",
+        "jax/keras",
+    )
+    assert [entrant.name for entrant in named.entrants] == [
+        "jax/keras",
+        "jax/native",
+        "torch/keras",
+        "torch/keras again",
+    ]
+    twin, again = (
+        next(each for each in named.entrants if each.name == name)
+        for name in ("torch/keras", "torch/keras again")
+    )
     assert twin.model_copy(update={"name": again.name}) == again
-    with pytest.raises(ConfigError, match=r"--baseline: expected one of jax/keras, jax/native, torch/keras; received 'tensorflow/keras'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"--baseline: expected one of jax/keras, jax/native, torch/keras; received 'tensorflow/keras'",
+    ):
         laid_out(baseline="tensorflow/keras")
 
 
 def test_of_each_backend_one_arm_runs_twice_where_that_is_asked_for():
-    arms = (("jax", "native"), ("jax", "keras"), ("torch", "compiled"), ("torch", "keras"), ("tensorflow", "keras"))
+    arms = (
+        ("jax", "native"),
+        ("jax", "keras"),
+        ("torch", "compiled"),
+        ("torch", "keras"),
+        ("tensorflow", "keras"),
+    )
     found = laid_out(arms, baseline="jax/keras", aa="each")
-    assert (found.again, found.repeats) == ("jax/keras again", ("torch/compiled again", "tensorflow/keras again"))
+    assert (found.again, found.repeats) == (
+        "jax/keras again",
+        ("torch/compiled again", "tensorflow/keras again"),
+    )
     assert found.duplicates == tuple(entrant.name for entrant in found.entrants[len(arms) :])
-    twin, original = (next(each for each in found.entrants if each.name == f"torch/compiled{end}") for end in (" again", ""))
+    twin, original = (
+        next(each for each in found.entrants if each.name == f"torch/compiled{end}")
+        for end in (" again", "")
+    )
     assert twin.model_copy(update={"name": original.name}) == original
     assert (laid_out(arms).repeats, laid_out(arms[:2], aa="each").repeats) == ((), ())
 
@@ -75,9 +117,18 @@ def test_of_each_backend_one_arm_runs_twice_where_that_is_asked_for():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"host": HOST.model_copy(update={"machine": "Another"})}, "machine: it began with A processor, 2 cores; here is Another"),
-        ({"dataset": type("Digits", (Dataset,), {"name": "digits"})}, "dataset: it began with mnist dddddddd; here is digits"),
-        ({"host": HOST.model_copy(update={"identity": "b" * 64})}, "machine: it began on another one of the same description"),
+        (
+            {"host": HOST.model_copy(update={"machine": "Another"})},
+            "machine: it began with A processor, 2 cores; here is Another",
+        ),
+        (
+            {"dataset": type("Digits", (Dataset,), {"name": "digits"})},
+            "dataset: it began with mnist dddddddd; here is digits",
+        ),
+        (
+            {"host": HOST.model_copy(update={"identity": "b" * 64})},
+            "machine: it began on another one of the same description",
+        ),
         ({"harness": "0.0.1"}, "harness: it began with 0.0.1"),
         ({"spec": "mnist-mlp-adam"}, "spec mnist-mlp"),
         ({"module": "naive.jax"}, "jax/keras: it began with"),
@@ -90,10 +141,14 @@ def test_a_session_goes_on_only_with_what_it_began_with(changes, said):
     if "spec" in changes:
         session = session.model_copy(update={"spec": WHOLE.specs[changes["spec"]]})
     if "module" in changes:
-        entrants = tuple(entrant.model_copy(update={"module": changes["module"]}) for entrant in session.entrants)
+        entrants = tuple(
+            entrant.model_copy(update={"module": changes["module"]}) for entrant in session.entrants
+        )
         session = session.model_copy(update={"entrants": entrants})
     with pytest.raises(NotComparable, match=said) as refused:
-        sessions.requests(session, WHOLE, changes.get("dataset", Dataset), changes.get("host", HOST))
+        sessions.requests(
+            session, WHOLE, changes.get("dataset", Dataset), changes.get("host", HOST)
+        )
     assert refused.value.exit_code == 4
 
 
@@ -104,15 +159,21 @@ def test_a_session_whose_backend_or_arm_has_left_backends_toml_does_not_go_on(go
     backends = {name: backend for name, backend in WHOLE.backends.items() if name != "torch"}
     if gone == "arm":
         backends["torch"] = WHOLE.backends["torch"].model_copy(update={"arms": arms})
-    with pytest.raises(NotComparable, match=r"torch/native: it began with .+; here is None\. Begin a new one") as refused:
+    with pytest.raises(
+        NotComparable, match=r"torch/native: it began with .+; here is None\. Begin a new one"
+    ) as refused:
         sessions.possible(session, WHOLE.model_copy(update={"backends": backends}), ROOT)
     assert refused.value.exit_code == 4
 
 
 def test_an_argument_that_contradicts_the_plan_is_refused_and_one_that_repeats_it_is_not():
     session = laid_out()
-    sessions.planned_otherwise(session, {"--blocks": (2, session.n_blocks), "--spec": (None, session.spec_name)})
-    with pytest.raises(ConfigError, match=rf"--blocks: session {session.run_id} was planned with 2; received 3"):
+    sessions.planned_otherwise(
+        session, {"--blocks": (2, session.n_blocks), "--spec": (None, session.spec_name)}
+    )
+    with pytest.raises(
+        ConfigError, match=rf"--blocks: session {session.run_id} was planned with 2; received 3"
+    ):
         sessions.planned_otherwise(session, {"--blocks": (3, session.n_blocks)})
 
 
@@ -121,6 +182,8 @@ def test_a_session_goes_on_where_nothing_is_known_of_a_machine_but_its_descripti
     sessions.requests(session, WHOLE, Dataset, HOST.model_copy(update={"identity": None}))
     old = session.model_copy(update={"host": HOST.model_copy(update={"identity": None})})
     sessions.requests(old, WHOLE, Dataset, HOST)
+
+
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
@@ -128,8 +191,12 @@ def planned_on(cores, threads):
     return laid_out(arms=[("jax", "keras")], cores=cores).model_copy(update={"threads": threads})
 
 
-@pytest.mark.parametrize(("cores", "option"), [((), "--threads"), ((0,), "--pin"), ((0, 1), "--pin")])
-def test_where_a_system_keeps_no_process_to_its_cores_that_is_what_is_said(monkeypatch, cores, option):
+@pytest.mark.parametrize(
+    ("cores", "option"), [((), "--threads"), ((0,), "--pin"), ((0, 1), "--pin")]
+)
+def test_where_a_system_keeps_no_process_to_its_cores_that_is_what_is_said(
+    monkeypatch, cores, option
+):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
     for threads in (1, 2, 999):
         said = rf"^{option}: this system cannot keep a process to some of its cores\. Leave it out, or set threads to auto$"
@@ -137,7 +204,9 @@ def test_where_a_system_keeps_no_process_to_its_cores_that_is_what_is_said(monke
             sessions.possible(planned_on(cores, threads), WHOLE, ROOT)
 
 
-def test_where_a_system_keeps_no_process_to_its_cores_a_session_without_that_goes_on(monkeypatch, tmp_path):
+def test_where_a_system_keeps_no_process_to_its_cores_a_session_without_that_goes_on(
+    monkeypatch, tmp_path
+):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     with pytest.raises(EnvironmentMissing):  # the next thing that is looked at
         sessions.possible(planned_on((), "auto"), WHOLE, tmp_path)
@@ -162,7 +231,7 @@ def test_cores_and_as_many_threads_mean_one_thing(tmp_path):
 @pytest.fixture
 def clock(monkeypatch):
     now = [50.0]
-    monkeypatch.setattr("harness.launch.forecast.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("harness.experiments.bench.forecast.time.monotonic", lambda: now[0])
     return now
 
 
@@ -179,7 +248,9 @@ def test_what_is_left_is_told_from_the_same_step_of_the_same_arm_or_else_of_the_
     spend(forecast, clock, "start", "b", 5.0)
     assert forecast.left_s([("turn", "a", 3)]) == 6.0
     assert forecast.left_s([("turn", "b", 1), ("start", "b", 2)]) == 2.0 + 10.0
-    assert forecast.left_s([("end", "a", 1)]) == 3.5, "of a kind that has not been seen: the median of all"
+    assert forecast.left_s([("end", "a", 1)]) == 3.5, (
+        "of a kind that has not been seen: the median of all"
+    )
 
 
 def test_no_more_is_left_than_the_budget_leaves_and_only_steps_are_busy(clock):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.judge.simultaneous import paired_p_values, shifted_p_values
+from harness.statistics.simultaneous import paired_p_values, shifted_p_values
 
 LEAST = 0.02
 RANDOM = np.random.default_rng
@@ -23,7 +23,10 @@ def counted_by_hand(rearranged, observed):
     p, largest = dict.fromkeys(order, 0.0), 0.0
     for rank, place in enumerate(order):
         rest = order[rank:]
-        reached = [max(each[other] for other in rest) >= observed[place] * (1 - 1e-9) for each in rearranged]
+        reached = [
+            max(each[other] for other in rest) >= observed[place] * (1 - 1e-9)
+            for each in rearranged
+        ]
         largest = max(largest, float(np.mean(reached)))
         p[place] = largest
     return [p[place] for place in range(len(observed))]
@@ -32,8 +35,13 @@ def counted_by_hand(rearranged, observed):
 @pytest.mark.parametrize("draw", range(5))
 def test_paired_p_values_are_those_of_counting_all_signs(draw):
     d = RANDOM(draw).normal(0.01, 0.02, (7, 4))
-    rearranged = [[size(signs * column) for column in d.T] for signs in map(np.array, itertools.product((-1, 1), repeat=7))]
-    assert paired_p_values(d, LEAST) == pytest.approx(counted_by_hand(rearranged, [size(column) for column in d.T]))
+    rearranged = [
+        [size(signs * column) for column in d.T]
+        for signs in map(np.array, itertools.product((-1, 1), repeat=7))
+    ]
+    assert paired_p_values(d, LEAST) == pytest.approx(
+        counted_by_hand(rearranged, [size(column) for column in d.T])
+    )
 
 
 @pytest.mark.parametrize("draw", range(5))
@@ -71,7 +79,9 @@ def test_what_is_truly_different_takes_nothing_from_the_others_guarantee_and_lit
     assert wrong / 300 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
     alone = RANDOM(4).normal(0.03, 0.02, (8, 1))
     beside = np.concatenate([alone, RANDOM(5).normal(0.7, 0.02, (8, 20))], axis=1)
-    assert paired_p_values(beside, LEAST)[0] == paired_p_values(alone, LEAST)[0]  # the others are settled before it
+    assert (
+        paired_p_values(beside, LEAST)[0] == paired_p_values(alone, LEAST)[0]
+    )  # the others are settled before it
 
 
 def test_more_comparisons_never_make_one_of_them_surer():
@@ -110,7 +120,9 @@ def test_a_generation_that_one_comparison_lacks_counts_in_the_others_only():
     d[7:, 1] = np.nan
     alone = paired_p_values(d[:7, 1:], LEAST)
     assert paired_p_values(d[:, 1:], LEAST) == pytest.approx(alone)
-    assert shifted_p_values(d[:4, 1:], d[4:, 1:], LEAST) == pytest.approx(shifted_p_values(d[:4, 1:], d[4:7, 1:], LEAST), abs=0.06)
+    assert shifted_p_values(d[:4, 1:], d[4:, 1:], LEAST) == pytest.approx(
+        shifted_p_values(d[:4, 1:], d[4:7, 1:], LEAST), abs=0.06
+    )
     assert not np.isnan(paired_p_values(d, LEAST)).any()
 
 
@@ -119,7 +131,9 @@ def test_neither_the_sign_nor_the_order_of_comparisons_matters():
     found = paired_p_values(d, LEAST)
     assert paired_p_values(-d, LEAST) == pytest.approx(found)
     assert paired_p_values(d[:, ::-1], LEAST)[::-1] == pytest.approx(found)
-    assert shifted_p_values(d[:4], d[4:], LEAST) == pytest.approx(shifted_p_values(d[4:], d[:4], LEAST))
+    assert shifted_p_values(d[:4], d[4:], LEAST) == pytest.approx(
+        shifted_p_values(d[4:], d[:4], LEAST)
+    )
 
 
 def test_identical_values_are_different_from_nothing():

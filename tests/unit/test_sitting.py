@@ -8,17 +8,31 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.engine.live import Gone
 from harness.errors import NotComparable
-from harness.launch import bench as launch
-from harness.launch.bench import Room, closed, missing, sit, unfinished
-from harness.launch.live import Gone
+from harness.experiments.bench import session as launch
+from harness.experiments.bench.session import Room, closed, missing, sit, unfinished
 from harness.records.bench import Bench
 from tests.unit import benches
 
 NAMES = ("numpy/naive", "jax/naive", "numpy/naive again")
 START = {"total_s": 1.0, "first_epoch_s": 0.5, "device": "cpu", "versions": {"numpy": "2.4.6"}}
-TURN = {"seconds": 0.1, "feed_s": 0.0, "loss": 0.5, "accuracy": 0.9, "n_compiles": 0, "user_s": 9.0, "system_s": 0.0, "n_involuntary": 0}
-RATES = {"gemm_flops_per_s": 1e9, "bandwidth_bytes_per_s": 1e9, "dispatch_s": 1e-6, "n_dispatches": 1}
+TURN = {
+    "seconds": 0.1,
+    "feed_s": 0.0,
+    "loss": 0.5,
+    "accuracy": 0.9,
+    "n_compiles": 0,
+    "user_s": 9.0,
+    "system_s": 0.0,
+    "n_involuntary": 0,
+}
+RATES = {
+    "gemm_flops_per_s": 1e9,
+    "bandwidth_bytes_per_s": 1e9,
+    "dispatch_s": 1e-6,
+    "n_dispatches": 1,
+}
 
 
 @dataclass
@@ -45,10 +59,17 @@ class Script:
             answer = self.asked(name, verb, Counter(self.log)[name, verb])
             if verb == "turn":
                 n_epochs[0] += 1
-            evaluated = {"test_accuracy": n_epochs[0] / 100, "n_epochs": n_epochs[0], "memory_bytes": {"peak RSS": 1}}
+            evaluated = {
+                "test_accuracy": n_epochs[0] / 100,
+                "n_epochs": n_epochs[0],
+                "memory_bytes": {"peak RSS": 1},
+            }
             return answer or {"turn": TURN, "evaluate": evaluated, "rates": RATES}[verb]
 
-        yield SimpleNamespace(pid=os.getpid(), tell=tell, close=lambda: None), self.started(name, generation)
+        yield (
+            SimpleNamespace(pid=os.getpid(), tell=tell, close=lambda: None),
+            self.started(name, generation),
+        )
 
 
 @pytest.fixture
@@ -76,7 +97,9 @@ def assert_whole(bench):
     valid = [(block.generation, block.block) for block in bench.blocks if not block.invalid]
     assert sorted(valid) == [(generation, block) for generation in (1, 2) for block in (1, 2)]
     assert unfinished(bench) == []
-    assert {(end.generation, end.name) for end in bench.ends if end.status == "ok"} == {(g, name) for g in (1, 2) for name in NAMES}
+    assert {(end.generation, end.name) for end in bench.ends if end.status == "ok"} == {
+        (g, name) for g in (1, 2) for name in NAMES
+    }
 
 
 def test_a_quiet_sitting_measures_the_plan_and_keeps_every_part(run):
@@ -85,7 +108,9 @@ def test_a_quiet_sitting_measures_the_plan_and_keeps_every_part(run):
     assert outcome == "complete"
     assert_whole(bench)
     assert len(script.parts) == 6 + 4 + 6 + 1
-    assert {end.test_accuracy for end in bench.ends} == {0.03}, "evaluated after 1 + n_blocks epochs"
+    assert {end.test_accuracy for end in bench.ends} == {0.03}, (
+        "evaluated after 1 + n_blocks epochs"
+    )
 
 
 @pytest.mark.parametrize("verb", ["turn", "evaluate", "rates"])
@@ -101,20 +126,27 @@ def test_interrupted_at_any_request_and_gone_on_with_the_session_is_whole(run, v
 
 
 @pytest.mark.parametrize(("before", "goes_on"), [("a", True), (None, True), ("b", False)])
-def test_a_session_goes_on_only_with_the_content_that_its_environments_began_with(run, before, goes_on):
+def test_a_session_goes_on_only_with_the_content_that_its_environments_began_with(
+    run, before, goes_on
+):
     first = Script(started=lambda *rest: START | {"environment_sha256": before and before * 64})
     bench, _ = run(first, stop_after=1)
     again = Script(started=lambda *rest: START | {"environment_sha256": "a" * 64})
     if goes_on:
         assert run(again, bench)[1] == "complete"
         return
-    with pytest.raises(NotComparable, match=r"its environment began with content bbbbbbbb; here is content aaaaaaaa"):
+    with pytest.raises(
+        NotComparable,
+        match=r"its environment began with content bbbbbbbb; here is content aaaaaaaa",
+    ):
         run(again, bench)
 
 
 @pytest.mark.parametrize("verb", ["turn", "evaluate"])
 def test_a_worker_that_dies_is_replaced_and_its_block_taken_again(run, verb):
-    bench, outcome = run(Script(asked=at("jax/naive", verb, 2 if verb == "turn" else 1, Gone("it died"))))
+    bench, outcome = run(
+        Script(asked=at("jax/naive", verb, 2 if verb == "turn" else 1, Gone("it died")))
+    )
     assert outcome == "complete"
     assert sum(end.status == "failed" for end in bench.ends) == 1
     assert sum(bool(block.invalid) for block in bench.blocks) == (verb == "turn")
@@ -128,11 +160,21 @@ def test_rates_that_cannot_be_measured_cost_neither_the_accuracy_nor_the_arm(run
     assert not bench.set_aside
 
 
-@pytest.mark.parametrize("said", [TURN | {"seconds": float("nan")}, TURN | {"accuracy": 2.0}, {"nonsense": 1}])
+@pytest.mark.parametrize(
+    "said", [TURN | {"seconds": float("nan")}, TURN | {"accuracy": 2.0}, {"nonsense": 1}]
+)
 def test_what_is_no_turn_ends_its_worker_not_the_session(run, said):
-    bench, outcome = run(Script(asked=lambda name, verb, n: said if (name, verb, n) == ("jax/naive", "turn", 2) else None))
+    bench, outcome = run(
+        Script(
+            asked=lambda name, verb, n: (
+                said if (name, verb, n) == ("jax/naive", "turn", 2) else None
+            )
+        )
+    )
     assert outcome == "complete"
-    assert ["what it said is no Turn" in end.reason for end in bench.ends if end.status == "failed"] == [True]
+    assert [
+        "what it said is no Turn" in end.reason for end in bench.ends if end.status == "failed"
+    ] == [True]
 
 
 def test_an_arm_that_never_starts_is_set_aside_and_one_whose_worker_dies_three_times_too(run):
@@ -143,28 +185,46 @@ def test_an_arm_that_never_starts_is_set_aside_and_one_whose_worker_dies_three_t
 
     for script in (
         Script(started=started),
-        Script(asked=lambda *said: (_ for _ in ()).throw(Gone("x")) if said[0] == "jax/naive" else None),
+        Script(
+            asked=lambda *said: (_ for _ in ()).throw(Gone("x")) if said[0] == "jax/naive" else None
+        ),
     ):
         bench, outcome = run(script)
         assert outcome == "complete"
         assert list(bench.set_aside) == ["jax/naive"]
-        assert all(set(block.turns) == {NAMES[0], NAMES[2]} for block in bench.blocks if not block.invalid)
+        assert all(
+            set(block.turns) == {NAMES[0], NAMES[2]} for block in bench.blocks if not block.invalid
+        )
 
 
-def test_disturbed_three_times_a_block_is_given_up_and_a_later_crash_does_not_open_it_again(run, monkeypatch):
+def test_disturbed_three_times_a_block_is_given_up_and_a_later_crash_does_not_open_it_again(
+    run, monkeypatch
+):
     disturbed = iter([True] * 3 * 3)
-    monkeypatch.setattr(launch.covariates, "invalid", lambda *rest: "a core was taken away" if next(disturbed, False) else "")
+    monkeypatch.setattr(
+        launch.disturbance,
+        "invalid",
+        lambda *rest: "a core was taken away" if next(disturbed, False) else "",
+    )
     bench, outcome = run(Script(asked=at("jax/naive", "evaluate", 1, Gone("it died"))))
     assert outcome == "complete"
     assert (1, 1) in closed(bench)
-    attempts = [block.attempt for block in bench.blocks if (block.generation, block.block) == (1, 1) and block.invalid]
+    attempts = [
+        block.attempt
+        for block in bench.blocks
+        if (block.generation, block.block) == (1, 1) and block.invalid
+    ]
     assert attempts == [1, 2, 3]
     assert missing(bench, 1) == []
 
 
 def test_a_retaken_block_does_not_lengthen_the_training_that_is_evaluated(run, monkeypatch):
     disturbed = iter([True])
-    monkeypatch.setattr(launch.covariates, "invalid", lambda *rest: "the clocks disagree" if next(disturbed, False) else "")
+    monkeypatch.setattr(
+        launch.disturbance,
+        "invalid",
+        lambda *rest: "the clocks disagree" if next(disturbed, False) else "",
+    )
     bench, _ = run(Script())
     assert {end.test_accuracy for end in bench.ends} == {0.03}
     assert Counter(block.generation for block in bench.blocks) == {1: 3, 2: 2}
@@ -172,7 +232,7 @@ def test_a_retaken_block_does_not_lengthen_the_training_that_is_evaluated(run, m
 
 def test_no_generation_begins_that_would_end_after_the_budget_but_the_first(run, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("harness.launch.forecast.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("harness.experiments.bench.forecast.time.monotonic", lambda: now[0])
 
     def asked(name, verb, n):
         now[0] += 1.0

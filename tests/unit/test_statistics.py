@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.judge.statistics import Interval, hodges_lehmann, hodges_lehmann_shift, mcnemar, pseudomedian
+from harness.statistics.intervals import (
+    Interval,
+    hodges_lehmann,
+    hodges_lehmann_shift,
+    mcnemar,
+    pseudomedian,
+)
 
 
 def test_published_depression_scores_give_the_published_estimate_and_interval():
@@ -20,7 +26,10 @@ def test_published_depression_scores_give_the_published_estimate_and_interval():
 def test_the_interval_holds_exactly_the_shifts_that_the_signed_rank_test_does_not_reject():
     values = np.random.default_rng(3).normal(0.4, 1.0, 9)
     found = hodges_lehmann(values)
-    inside, outside = np.linspace(found.low + 1e-9, found.high - 1e-9, 7), (found.low - 1e-9, found.high + 1e-9)
+    inside, outside = (
+        np.linspace(found.low + 1e-9, found.high - 1e-9, 7),
+        (found.low - 1e-9, found.high + 1e-9),
+    )
     assert all(stats.wilcoxon(values - shift, method="exact").pvalue > 0.05 for shift in inside)
     assert all(stats.wilcoxon(values - shift, method="exact").pvalue <= 0.05 for shift in outside)
 
@@ -28,7 +37,10 @@ def test_the_interval_holds_exactly_the_shifts_that_the_signed_rank_test_does_no
 def test_coverage_is_at_least_the_confidence_under_every_assignment_of_signs():
     # Under symmetry about 0 all 2^n sign patterns are equally likely: counting them is the exact coverage.
     sizes = np.arange(1.0, 9.0) ** 1.5
-    held = [not hodges_lehmann(sizes * signs).excludes(0.0) for signs in product((-1, 1), repeat=len(sizes))]
+    held = [
+        not hodges_lehmann(sizes * signs).excludes(0.0)
+        for signs in product((-1, 1), repeat=len(sizes))
+    ]
     assert 0.95 <= np.mean(held) < 0.99
 
 
@@ -40,7 +52,13 @@ def test_fewer_than_six_values_are_refused_at_95_percent():
 
 def test_an_interval_excludes_what_lies_outside_and_not_its_ends():
     interval = Interval(1.0, 2.0, 3.0)
-    assert [interval.excludes(value) for value in (0.9, 1.0, 2.0, 3.0, 3.1)] == [True, False, False, False, True]
+    assert [interval.excludes(value) for value in (0.9, 1.0, 2.0, 3.0, 3.1)] == [
+        True,
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 # Hollander, Wolfe, Chicken, table 4.1: permeability of the chorioamnion at term, and at 12 to 26 weeks.
@@ -89,7 +107,11 @@ def test_three_values_against_four_are_refused_at_95_percent():
 
 
 def test_the_estimate_alone_needs_no_more_than_one_value():
-    assert [pseudomedian(values) for values in ([2.0], [1.0, 4.0], [1.0, 2.0, 9.0])] == [2.0, 2.5, 3.5]
+    assert [pseudomedian(values) for values in ([2.0], [1.0, 4.0], [1.0, 2.0, 9.0])] == [
+        2.0,
+        2.5,
+        3.5,
+    ]
 
 
 def test_published_pairs_of_classifications_give_the_published_exact_p():

@@ -41,7 +41,10 @@ def test_a_record_comes_back_as_it_was_written(results):
 
 
 def test_records_come_back_in_the_order_of_their_start(results):
-    later, earlier = record(run_id="b", started_at="2026-02-01T00:00:00+00:00"), record(run_id="a", started_at="2026-01-01T00:00:00+00:00")
+    later, earlier = (
+        record(run_id="b", started_at="2026-02-01T00:00:00+00:00"),
+        record(run_id="a", started_at="2026-01-01T00:00:00+00:00"),
+    )
     for each in (later, earlier):
         store.add(results, each)
     assert [each.run_id for each in store.load_all(results).records] == ["a", "b"]
@@ -52,7 +55,10 @@ def test_records_come_back_in_the_order_of_their_start(results):
     [
         (b"", "not JSON: "),
         (b"[1, 2]", "not a record: "),
-        (b'{"format": 4, "brand": "new"}', "format 4, written by a newer harness; this one reads up to 3. Update the harness"),
+        (
+            b'{"format": 4, "brand": "new"}',
+            "format 4, written by a newer harness; this one reads up to 3. Update the harness",
+        ),
         (b'{"format": 1}', "not a record: [harness]: expected a value; the key is missing"),
     ],
 )
@@ -61,23 +67,37 @@ def test_content_that_is_no_record_is_left_out_by_name(results, content, reason)
     file = planted(results, content)
     loaded = store.load_all(results)
     assert len(loaded.records) == 1
-    assert [(entry.file, entry.reason[: len(reason)]) for entry in loaded.rejected] == [(file, reason)]
+    assert [(entry.file, entry.reason[: len(reason)]) for entry in loaded.rejected] == [
+        (file, reason)
+    ]
 
 
-@pytest.mark.parametrize("harm", [lambda whole: whole[:-200], lambda whole: whole.replace(b"0.9", b"0.99", 1), lambda whole: whole + b"\n"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda whole: whole[:-200],
+        lambda whole: whole.replace(b"0.9", b"0.99", 1),
+        lambda whole: whole + b"\n",
+    ],
+)
 def test_a_torn_or_edited_record_is_left_out_by_name(results, harm):
     file = store.add(results, record())
     file.write_bytes(harm(file.read_bytes()))
     loaded = store.load_all(results)
     assert loaded.records == ()
-    assert [(entry.file, entry.reason.partition(":")[0]) for entry in loaded.rejected] == [(file, "torn or edited")]
+    assert [(entry.file, entry.reason.partition(":")[0]) for entry in loaded.rejected] == [
+        (file, "torn or edited")
+    ]
 
 
 def test_a_foreign_file_is_left_out_by_name_and_a_hidden_one_is_not_looked_at(results):
     (results / "runs" / "notes.txt").write_text("mine")
     (results / "runs" / ".partial-x").write_text("half")
     (entry,) = store.load_all(results).rejected
-    assert (entry.file.name, entry.reason) == ("notes.txt", "not a record: expected a name RUN_ID.DIGEST.json")
+    assert (entry.file.name, entry.reason) == (
+        "notes.txt",
+        "not a record: expected a name RUN_ID.DIGEST.json",
+    )
 
 
 def test_a_record_with_an_unknown_key_or_a_number_out_of_range_is_left_out(results):
@@ -87,7 +107,10 @@ def test_a_record_with_an_unknown_key_or_a_number_out_of_range_is_left_out(resul
     planted(results, json.dumps(whole).encode(), "b")
     reasons = [entry.reason for entry in store.load_all(results).rejected]
     assert "surprise" in reasons[0]
-    assert reasons[1] == "not a record: [measured] test_accuracy: expected less than or equal to 1; received 1.5"
+    assert (
+        reasons[1]
+        == "not a record: [measured] test_accuracy: expected less than or equal to 1; received 1.5"
+    )
 
 
 def test_a_renamed_copy_of_a_record_is_not_counted_twice(results):
@@ -114,7 +137,10 @@ def test_the_csv_is_rebuilt_from_the_records_alone(results):
 
 
 def test_a_row_s_teardown_is_the_median_of_the_epochs_after_the_first():
-    assert row(record(epoch_s=(9.0, 1.0, 1.0, 2.0), teardown_s=(5.0, 0.25, 0.0, 0.5)))["teardown_s"] == 0.25
+    assert (
+        row(record(epoch_s=(9.0, 1.0, 1.0, 2.0), teardown_s=(5.0, 0.25, 0.0, 0.5)))["teardown_s"]
+        == 0.25
+    )
 
 
 def test_a_row_of_one_epoch_has_no_teardown():
@@ -150,7 +176,10 @@ def test_leftovers_of_a_killed_harness_are_removed_after_an_hour(results):
 
 def test_a_folder_that_cannot_be_made_is_said_with_what_to_type(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"results cannot be written there .+ Name another folder: --results FOLDER"):
+    with pytest.raises(
+        StoreError,
+        match=r"results cannot be written there .+ Name another folder: --results FOLDER",
+    ):
         store.ready(tmp_path / "file" / "results")
 
 
@@ -167,7 +196,9 @@ def test_a_record_goes_to_the_state_folder_when_the_results_folder_is_gone(resul
 def test_where_neither_folder_can_be_written_the_error_names_both(results, tmp_path):
     (results / "runs").rmdir()
     (tmp_path / "state").write_text("in the way")
-    with pytest.raises(StoreError, match=r"cannot be written .+, nor can it be kept in .+keras-backend-harness"):
+    with pytest.raises(
+        StoreError, match=r"cannot be written .+, nor can it be kept in .+keras-backend-harness"
+    ):
         store.add(results, record())
 
 

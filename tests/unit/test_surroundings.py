@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli_surroundings
+from harness.cli import surroundings
+from harness.engine import ask
 from harness.errors import ConfigError
-from harness.inputs import datasets
-from harness.launch import ask
+from harness.spec.data import mnist
 from tests.attacks import arguments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,15 +20,31 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def shell(script, folder, **variables):
     """Run a shell script in a folder in which $H is the harness command."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "H": f"{sys.executable} -m harness", **variables}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "H": f"{sys.executable} -m harness",
+        **variables,
+    }
     command = ["/bin/sh", "-c", script]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=100, check=False)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=100,
+        check=False,
+    )
 
 
 @pytest.fixture
 def _signals():
     """What `main` makes of signals is not left to the tests after it."""
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     yield
     for each, handler in before.items():
         signal.signal(each, handler)
@@ -40,10 +56,16 @@ def project(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("script", ["$H textbook summary >/dev/full", "$H --help >/dev/full", "$H textbook page >/dev/full"])
+@pytest.mark.parametrize(
+    "script",
+    ["$H textbook summary >/dev/full", "$H --help >/dev/full", "$H textbook page >/dev/full"],
+)
 def test_a_full_output_is_said(project, script):
     done = shell(script, project)
-    assert (done.returncode, done.stderr) == (2, "the output, or a file: cannot be written (No space left on device)\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "the output, or a file: cannot be written (No space left on device)\n",
+    )
 
 
 @pytest.mark.parametrize("script", ["$H textbook summary >&-", "$H textbook summary >&- 2>&- <&-"])
@@ -58,7 +80,11 @@ def test_a_reader_that_went_away_ends_the_command_in_silence(project):
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_every_verb_s_letters_reach_an_output_that_has_fewer(project, encoding):
-    done = shell("$H textbook summary && $H train --spec é; test $? -eq 2", project, PYTHONIOENCODING=encoding)
+    done = shell(
+        "$H textbook summary && $H train --spec é; test $? -eq 2",
+        project,
+        PYTHONIOENCODING=encoding,
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
 
@@ -72,7 +98,9 @@ def test_a_removed_working_folder_is_named(project):
 
 
 @pytest.mark.usefixtures("_signals")
-@pytest.mark.parametrize("option", ["--spec", "--results", "--arm", "--dataset", "--threads", "--config", "--device"])
+@pytest.mark.parametrize(
+    "option", ["--spec", "--results", "--arm", "--dataset", "--threads", "--config", "--device"]
+)
 def test_an_empty_option_starts_nothing(project, capsys, monkeypatch, option):
     for given in ([option, ""], [f"{option}="], [option, " "]):
         code, said = arguments.call(["train", *given], project, capsys, monkeypatch)
@@ -94,12 +122,15 @@ def test_a_hostile_value_is_quoted_in_part(project, capsys, monkeypatch, value):
 def test_a_home_that_is_none_is_never_the_root_nor_the_working_folder(monkeypatch):
     monkeypatch.delenv("HARNESS_CACHE_DIR", raising=False)
     # What platformdirs answers to a user without a home, which no test can make.
-    monkeypatch.setattr(datasets, "user_cache_path", lambda name: Path("~") / ".cache" / name)
-    with pytest.raises(datasets.DataError, match=r"expected a home folder; received ~/.+Set HOME, or HARNESS_CACHE_DIR"):
-        datasets.cache_folder()
+    monkeypatch.setattr(mnist, "user_cache_path", lambda name: Path("~") / ".cache" / name)
+    with pytest.raises(
+        mnist.DataError,
+        match=r"expected a home folder; received ~/.+Set HOME, or HARNESS_CACHE_DIR",
+    ):
+        mnist.cache_folder()
     for home in ("", "here"):
         monkeypatch.setenv("HOME", home)
-        cli_surroundings.prepare()
+        surroundings.prepare()
         assert "HOME" not in os.environ
 
 
@@ -122,17 +153,33 @@ def test_a_colon_in_the_temporary_folder_is_named_and_no_environment_is_called_b
     folder = temporary("a:b")
     with pytest.raises(ConfigError) as caught:
         ask.check_temporary_folder()
-    assert str(caught.value) == f"TMPDIR: expected a folder without ':', which separates folders in PYTHONPATH; received {folder}"
+    assert (
+        str(caught.value)
+        == f"TMPDIR: expected a folder without ':', which separates folders in PYTHONPATH; received {folder}"
+    )
 
 
 def test_a_full_temporary_folder_is_named(temporary, monkeypatch):
     folder = temporary("small")
-    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    mount = [
+        shutil.which("mount") or "mount",
+        "-t",
+        "tmpfs",
+        "-o",
+        "size=64k",
+        "tmpfs",
+        str(folder),
+    ]
     mounted = os.geteuid() == 0 and subprocess.run(mount, check=False).returncode == 0
     try:
-        if not mounted:  # without the right to mount: as if the whole disk were less than a worker needs
+        if (
+            not mounted
+        ):  # without the right to mount: as if the whole disk were less than a worker needs
             monkeypatch.setattr(ask, "TEMPORARY_BYTES", 2**80)
-        with pytest.raises(ConfigError, match=rf"^TMPDIR: {folder}: expected \d+ MiB free; received \d+\. Set it to another folder$"):
+        with pytest.raises(
+            ConfigError,
+            match=rf"^TMPDIR: {folder}: expected \d+ MiB free; received \d+\. Set it to another folder$",
+        ):
             ask.check_temporary_folder()
     finally:
         if mounted:

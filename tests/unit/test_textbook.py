@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.report import textbook as report
-from harness.textbook import gradients, loops, momentum
-from harness.textbook.loops import ADD_RELU, PAIRS, Pair, Spread, Timing
-from harness.textbook.summary import Row, summary
+from harness.lessons import document as report
+from harness.lessons import gradients, loops, momentum
+from harness.lessons.loops import ADD_RELU, PAIRS, Pair, Spread, Timing
+from harness.lessons.summary import Row, summary
 
 ELEMENTWISE, DOTS = PAIRS[:3], PAIRS[3:]
 SMALL = {20: 4, 100: 7, 10: 3}
@@ -34,13 +34,18 @@ def arguments(pair, dtype=np.float64):
     """Small arguments of a pair's ranks, signs mixed and magnitudes apart."""
     random = np.random.default_rng(1)
     small = [tuple(SMALL[side] for side in shape) for shape in pair.shapes]
-    return [(random.standard_normal(shape) * 10.0 ** random.integers(-3, 4, shape)).astype(dtype) for shape in small]
+    return [
+        (random.standard_normal(shape) * 10.0 ** random.integers(-3, 4, shape)).astype(dtype)
+        for shape in small
+    ]
 
 
 def in_order(x, y):
     """x @ y with each sum taken from its first product to its last."""
     products = x[:, :, None] * y if y.ndim == 2 else x * y
-    return np.add.accumulate(products, axis=1 if x.ndim == 2 else 0).take(-1, axis=1 if x.ndim == 2 else 0)
+    return np.add.accumulate(products, axis=1 if x.ndim == 2 else 0).take(
+        -1, axis=1 if x.ndim == 2 else 0
+    )
 
 
 # Loops
@@ -51,7 +56,11 @@ def in_order(x, y):
 def test_loops_over_elements_give_numpy_s_result_to_the_last_bit(pair, dtype):
     given = arguments(pair, dtype)
     naive, vectorised = pair.naive(*given), pair.vectorised(*given)
-    assert (naive.dtype, naive.shape, naive.tobytes()) == (dtype, vectorised.shape, vectorised.tobytes())
+    assert (naive.dtype, naive.shape, naive.tobytes()) == (
+        dtype,
+        vectorised.shape,
+        vectorised.tobytes(),
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -88,7 +97,11 @@ def test_loops_leave_their_arguments_as_they_are(pair):
         np.testing.assert_array_equal(array, kept)
 
 
-@pytest.mark.parametrize(("name", "shapes"), [(name, shapes) for name, cases in MISFITS.items() for shapes in cases], ids=str)
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [(name, shapes) for name, cases in MISFITS.items() for shapes in cases],
+    ids=str,
+)
 def test_shapes_that_do_not_fit_are_refused_and_named(name, shapes):
     with pytest.raises(ValueError, match=f"^{name}: expected .+; received ") as caught:
         getattr(loops, name)(*(np.ones(shape) for shape in shapes))
@@ -96,7 +109,9 @@ def test_shapes_that_do_not_fit_are_refused_and_named(name, shapes):
 
 
 def test_every_loop_is_listed_beside_its_counterpart():
-    assert [pair.naive.__name__ for pair in PAIRS] == [name for name in vars(loops) if name.startswith("naive_")]
+    assert [pair.naive.__name__ for pair in PAIRS] == [
+        name for name in vars(loops) if name.startswith("naive_")
+    ]
     assert set(MISFITS) == {pair.naive.__name__ for pair in PAIRS}
 
 
@@ -104,22 +119,45 @@ def test_every_loop_is_listed_beside_its_counterpart():
 
 
 def test_two_forms_take_turns_and_each_repetition_has_its_own_ratio():
-    ticks = iter([0, 6, 0, 2, 0, 1, 0, 4, 0, 9, 0, 3] * 7)  # start and end: naive, vectorised; vectorised, naive; naive, ...
+    ticks = iter(
+        [0, 6, 0, 2, 0, 1, 0, 4, 0, 9, 0, 3] * 7
+    )  # start and end: naive, vectorised; vectorised, naive; naive, ...
     for timing in loops.measure(1, 3, clock=lambda: next(ticks)):
-        assert (timing.naive_s, timing.vectorised_s, timing.ratio) == (Spread(4, 6, 9), Spread(1, 2, 3), Spread(3, 3, 4))
+        assert (timing.naive_s, timing.vectorised_s, timing.ratio) == (
+            Spread(4, 6, 9),
+            Spread(1, 2, 3),
+            Spread(3, 3, 4),
+        )
 
 
 def test_the_lesson_is_timed_first_and_every_pair_once_at_a_tenth_of_its_rounds():
     timings = loops.measure(20, 1)
-    assert [(timing.pair.name, timing.rounds) for timing in timings] == [("add + relu", 20), *((pair.name, 2) for pair in PAIRS)]
+    assert [(timing.pair.name, timing.rounds) for timing in timings] == [
+        ("add + relu", 20),
+        *((pair.name, 2) for pair in PAIRS),
+    ]
     assert all(timing.vectorised_s.low > 0 and timing.naive_s.low > 0 for timing in timings)
     assert [timing.difference for timing in timings[:4]] == [0, 0, 0, 0]
     assert all(timing.difference < 1e-13 for timing in timings[4:])
 
 
 def test_ops_shows_spreads_and_under_the_lesson_what_was_published():
-    timing = Timing(ADD_RELU, 1000, Spread(1.5, 2.0, 2.5), Spread(0.002, 0.004, 0.005), Spread(400, 500, 600), 0.0)
-    text = shown(report.ops([timing, Timing(Pair("dot", sum, sum, ((3,), (3,))), 100, *[Spread(1, 2, 3)] * 3, 1e-15)]))
+    timing = Timing(
+        ADD_RELU,
+        1000,
+        Spread(1.5, 2.0, 2.5),
+        Spread(0.002, 0.004, 0.005),
+        Spread(400, 500, 600),
+        0.0,
+    )
+    text = shown(
+        report.ops(
+            [
+                timing,
+                Timing(Pair("dot", sum, sum, ((3,), (3,))), 100, *[Spread(1, 2, 3)] * 3, 1e-15),
+            ]
+        )
+    )
     for expected in (
         r"add \+ relu +\(20, 100\), \(20, 100\) +1000 +0\.004000 +2\.0000 +500 \(400-600\) +0\n",
         r"  as published +\(20, 100\), \(20, 100\) +1000 +0\.02 +2\.45 +122 +-\n",
@@ -141,8 +179,16 @@ def test_the_gradient_is_the_loss_s_derivative():
 def test_the_loss_has_a_local_and_a_global_minimum_with_a_hill_between():
     for place, bends in ((momentum.LOCAL, 1), (momentum.TOP, -1), (momentum.GLOBAL, 1)):
         assert momentum.gradient(place) == 0
-        assert np.sign(momentum.gradient(place + 0.1)) == bends == -np.sign(momentum.gradient(place - 0.1))
-    assert [momentum.loss(place) for place in (momentum.LOCAL, momentum.TOP, momentum.GLOBAL)] == [-5, 0, -32]
+        assert (
+            np.sign(momentum.gradient(place + 0.1))
+            == bends
+            == -np.sign(momentum.gradient(place - 0.1))
+        )
+    assert [momentum.loss(place) for place in (momentum.LOCAL, momentum.TOP, momentum.GLOBAL)] == [
+        -5,
+        0,
+        -32,
+    ]
 
 
 def test_without_momentum_the_weight_stays_in_the_local_minimum():
@@ -188,11 +234,18 @@ def test_momentum_shows_both_ends_and_a_curve_with_them_on_it():
 
 def test_the_summary_of_the_textbook_s_model_is_exact():
     rows = summary(784, [("hidden", 512, "relu"), ("output", 10, "softmax")])
-    assert rows == (Row("hidden", "Dense (relu)", (None, 512), 401_920), Row("output", "Dense (softmax)", (None, 10), 5_130))
+    assert rows == (
+        Row("hidden", "Dense (relu)", (None, 512), 401_920),
+        Row("output", "Dense (softmax)", (None, 10), 5_130),
+    )
 
 
 def test_the_summary_shown_ends_in_the_total():
-    text = shown(report.summary("mnist-mlp", 784, summary(784, [("hidden", 512, "relu"), ("output", 10, "softmax")])))
+    text = shown(
+        report.summary(
+            "mnist-mlp", 784, summary(784, [("hidden", 512, "relu"), ("output", 10, "softmax")])
+        )
+    )
     for expected in (
         r"mnist-mlp, on 784 inputs\n",
         r"hidden +Dense \(relu\) +\(None, 512\) +401,920\n",
@@ -212,14 +265,27 @@ def test_the_graph_s_gradients_are_the_chain_rule_s():
     x1 = x * kernel
     x2 = x1 + bias
     slope = -np.sign(4 - x2)  # d |4 - x2| / d x2
-    worked = {"x1": x1, "x2": x2, "loss": abs(4 - x2), "loss_by_kernel": slope * x, "loss_by_bias": slope}
+    worked = {
+        "x1": x1,
+        "x2": x2,
+        "loss": abs(4 - x2),
+        "loss_by_kernel": slope * x,
+        "loss_by_bias": slope,
+    }
     assert worked.items() <= EXACT.items()
 
 
 def test_the_gradients_of_the_product_and_the_line_are_numpy_s():
     x, ones = np.array([[1.0, 2.0], [3.0, 4.0]]), np.ones((2, 2))
-    worked = {"product_by_kernel": (x.T @ ones).tolist(), "product_by_bias": ones.sum(axis=0).tolist()}
-    assert {**worked, "line_by_scalar": 2.0, "line_by_matrix": (2 * ones).tolist()}.items() <= EXACT.items()
+    worked = {
+        "product_by_kernel": (x.T @ ones).tolist(),
+        "product_by_bias": ones.sum(axis=0).tolist(),
+    }
+    assert {
+        **worked,
+        "line_by_scalar": 2.0,
+        "line_by_matrix": (2 * ones).tolist(),
+    }.items() <= EXACT.items()
 
 
 def test_an_exact_answer_has_no_faults():
@@ -233,11 +299,20 @@ def test_an_answer_that_differs_in_the_last_bit_is_a_fault():
 
 
 def test_an_answer_that_lacks_a_quantity_is_a_fault():
-    assert gradients.faults({key: value for key, value in EXACT.items() if key != "x1"}) == ["x1 = x W: expected 6.0; received None"]
+    assert gradients.faults({key: value for key, value in EXACT.items() if key != "x1"}) == [
+        "x1 = x W: expected 6.0; received None"
+    ]
 
 
 def test_gradients_shows_a_column_a_backend_and_why_one_is_empty():
-    text = shown(report.gradients({"jax": EXACT, "torch": {"refused": "train-torch: environment missing. Run: nox -s train-torch"}}))
+    text = shown(
+        report.gradients(
+            {
+                "jax": EXACT,
+                "torch": {"refused": "train-torch: environment missing. Run: nox -s train-torch"},
+            }
+        )
+    )
     assert re.search(r"quantity +expected +jax +torch\n", text)
     assert re.search(r"d loss / d W +2\.0 +2\.0 +-\n", text)
     assert "! torch: train-torch: environment missing. Run: nox -s train-torch\n" in text

@@ -36,7 +36,15 @@ def harness(folder, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("HARNESS_CONFIG", None)
     command = [sys.executable, "-m", "harness", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
 
 
 def status(owner=ME, mode=0o644, group=0):
@@ -78,7 +86,10 @@ def test_one_s_own_file_in_a_sticky_folder_is_found(tmp_path):
     assert config.find(project) == project / "backends.toml"
 
 
-@pytest.mark.parametrize("part", [".nox", ".nox/train-jax", ".nox/train-jax/bin", ".nox/train-jax/bin/python", "backends.toml"])
+@pytest.mark.parametrize(
+    "part",
+    [".nox", ".nox/train-jax", ".nox/train-jax/bin", ".nox/train-jax/bin/python", "backends.toml"],
+)
 def test_each_part_on_the_way_to_a_python_is_looked_at(tmp_path, monkeypatch, part):
     project = made(tmp_path / "mine")
     monkeypatch.chdir(project)
@@ -143,7 +154,9 @@ class Group:
 def test_a_group_of_one_s_own_may_write(monkeypatch, name, members, others, private):
     ann = Account("ann", 1000)  # accounts of this machine cannot be made by a test
     monkeypatch.setattr(trust.pwd, "getpwuid", lambda user: ann)
-    monkeypatch.setattr(trust.pwd, "getpwall", lambda: [ann, *(Account(other, 1000) for other in others)])
+    monkeypatch.setattr(
+        trust.pwd, "getpwall", lambda: [ann, *(Account(other, 1000) for other in others)]
+    )
     monkeypatch.setattr(trust.grp, "getgrgid", lambda group: Group(name, members))
     for mode in (stat.S_IFREG | 0o664, stat.S_IFDIR | 0o775):
         found = trust.fault(status(owner=1000, mode=mode, group=1000), 1000)

@@ -3,14 +3,17 @@
 import pytest
 
 import harness
-from harness.judge.unchecked import Unchecked, unchecked
+from harness.experiments.parity.unchecked import Unchecked, unchecked
 from harness.spec.config import SGD, Config
 from tests.parity.test_records import QUICK, parity_of
 from tests.unit.records import SPEC, record
 
 CONFIG = Config.model_validate(
     {
-        "specs": {"mnist-mlp": SPEC.model_dump(), "drawn": SPEC.model_dump() | {"inputs": "native"}},
+        "specs": {
+            "mnist-mlp": SPEC.model_dump(),
+            "drawn": SPEC.model_dump() | {"inputs": "native"},
+        },
         "backends": {
             "jax": {
                 "environment": "train-jax",
@@ -48,8 +51,15 @@ def test_a_check_of_a_part_is_no_verdict():
 
 def test_arms_of_one_spec_are_checked_together_and_those_of_another_dataset_or_device_apart():
     naive = {"implementation": "naive", "module": "naive.jax"}
-    runs = run(), run(**naive), run(seed=1), run(**naive | {"asked_device": "cpu", "spec_name": "mnist-mlp"})
-    assert found(*runs[:3]) == (Unchecked("mnist-mlp", "mnist", "auto", (("jax", "keras"), ("jax", "naive"))),)
+    runs = (
+        run(),
+        run(**naive),
+        run(seed=1),
+        run(**naive | {"asked_device": "cpu", "spec_name": "mnist-mlp"}),
+    )
+    assert found(*runs[:3]) == (
+        Unchecked("mnist-mlp", "mnist", "auto", (("jax", "keras"), ("jax", "naive"))),
+    )
     assert {each.device for each in found(runs[0], runs[3])} == {"auto", "cpu"}
 
 

@@ -9,18 +9,35 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
-from harness.judge.bench import ArmStanding, Standing
-from harness.judge.statistics import Interval
+from harness.experiments.bench.judge import ArmStanding, Standing
 from harness.records.bench import Bench
 from harness.records.store import as_csv
 from harness.report.fitting import NONE, Column, Fitting, Sentence, columns_of, number, span
-from harness.report.table import bar
+from harness.report.markdown import bar
 from harness.safe import for_markdown, short
+from harness.statistics.intervals import Interval
 
-STYLES = {"faster": "green", "slower": "red", "same": "cyan", "inconclusive": "yellow", "set aside": "red", "baseline": "bold"}
+STYLES = {
+    "faster": "green",
+    "slower": "red",
+    "same": "cyan",
+    "inconclusive": "yellow",
+    "set aside": "red",
+    "baseline": "bold",
+}
 NO_ENERGY = "energy: unavailable (no counter that this process may read)"
 NEVER_LEFT_OUT = ("arm", "verdict", "ratio")
-BY_IMPORTANCE = ("epoch s", "parity", "accuracy", "to fit", "start s", "compile s", "break-even", "blocks", "of limit")
+BY_IMPORTANCE = (
+    "epoch s",
+    "parity",
+    "accuracy",
+    "to fit",
+    "start s",
+    "compile s",
+    "break-even",
+    "blocks",
+    "of limit",
+)
 WHOLE = "harness bench --show --markdown FILE"
 LEGEND = (
     "Intervals are 95 % each, over generations: fresh processes of every arm, which then take "
@@ -47,7 +64,9 @@ def terminal(standing: Standing, bench: Bench) -> RenderableType:
     return Group(
         Sentence(heading(bench), "bold"),
         Sentence(standing.sentence, "bold"),
-        Fitting(columns(standing), tuple(cells(arm, standing) for arm in standing.arms), STYLES, WHOLE),
+        Fitting(
+            columns(standing), tuple(cells(arm, standing) for arm in standing.arms), STYLES, WHOLE
+        ),
         *(Sentence(text, style) for text, style in lines(standing, bench)),
         Sentence(LEGEND, "dim"),
     )
@@ -56,7 +75,13 @@ def terminal(standing: Standing, bench: Bench) -> RenderableType:
 def markdown(standing: Standing, bench: Bench) -> str:
     """Return the same as GitHub-flavoured Markdown."""
     header = columns(standing)
-    text = [f"**{for_markdown(heading(bench))}**", "", for_markdown(standing.sentence), "", bar([column.name for column in header])]
+    text = [
+        f"**{for_markdown(heading(bench))}**",
+        "",
+        for_markdown(standing.sentence),
+        "",
+        bar([column.name for column in header]),
+    ]
     text += [bar(["---:" if column.right else "---" for column in header])]
     text += [*(bar(cells(arm, standing)) for arm in standing.arms), ""]
     said = (line.removeprefix("! ") for line, _ in lines(standing, bench))
@@ -81,8 +106,21 @@ def heading(bench: Bench) -> str:
 def columns(standing: Standing) -> tuple[Column, ...]:
     """Return the columns: one for each kind of memory that is known, and one for energy where any is."""
     words = ("arm", "verdict", "parity", "accuracy", "blocks")
-    names = ["arm", "verdict", "epoch s", "ratio", "to fit", "parity", "compile s", "break-even", "start s", "of limit"]
-    names += [f"{label} MiB" for label in _labels(standing)] + (["energy J"] if _has_energy(standing) else [])
+    names = [
+        "arm",
+        "verdict",
+        "epoch s",
+        "ratio",
+        "to fit",
+        "parity",
+        "compile s",
+        "break-even",
+        "start s",
+        "of limit",
+    ]
+    names += [f"{label} MiB" for label in _labels(standing)] + (
+        ["energy J"] if _has_energy(standing) else []
+    )
     names += ["accuracy", "blocks"]
     others = [name for name in names if name not in NEVER_LEFT_OUT and name not in BY_IMPORTANCE]
     return columns_of(names, words, (*BY_IMPORTANCE, *others))
@@ -101,7 +139,10 @@ def cells(arm: ArmStanding, standing: Standing) -> tuple[str, ...]:
         _epochs(arm.break_even),
         number(arm.start_s),
         _share(arm.share_of_limit),
-        *(number(arm.memory_bytes[label] / 2**20, 0) if label in arm.memory_bytes else NONE for label in _labels(standing)),
+        *(
+            number(arm.memory_bytes[label] / 2**20, 0) if label in arm.memory_bytes else NONE
+            for label in _labels(standing)
+        ),
         *([number(arm.energy_j)] if _has_energy(standing) else []),
         _accuracy(arm),
         f"{arm.n_blocks} in {arm.n_generations}",
@@ -111,15 +152,28 @@ def cells(arm: ArmStanding, standing: Standing) -> tuple[str, ...]:
 def lines(standing: Standing, bench: Bench) -> list[tuple[str, str]]:
     """Return the sentences under the table, each with its colour."""
     said = [(line, "cyan") for line in _floors(standing)]
-    said += [(f"{arm.name}: {arm.verdict}: {short(arm.reason)}", STYLES[arm.verdict]) for arm in standing.arms if arm.reason]
+    said += [
+        (f"{arm.name}: {arm.verdict}: {short(arm.reason)}", STYLES[arm.verdict])
+        for arm in standing.arms
+        if arm.reason
+    ]
     if standing.n_invalid:
         blocks = "1 block was" if standing.n_invalid == 1 else f"{standing.n_invalid} blocks were"
         why = "; ".join(map(short, standing.why_invalid))
-        said.append((f"note: {blocks} run again or given up, by limits set beforehand: {why}", "yellow"))
+        said.append(
+            (f"note: {blocks} run again or given up, by limits set beforehand: {why}", "yellow")
+        )
     said += [(f"note: {remark}", "yellow") for remark in standing.remarks]
     said += [] if _has_energy(standing) else [(NO_ENERGY, "dim")]
     if standing.own_cost is not None:
-        said.append((f"the harness itself took {standing.own_cost:.1%} of the session's time".replace("%", " %"), "dim"))
+        said.append(
+            (
+                f"the harness itself took {standing.own_cost:.1%} of the session's time".replace(
+                    "%", " %"
+                ),
+                "dim",
+            )
+        )
     return [*said, (f"versions: {_versions(standing)}", "dim")]
 
 
@@ -145,28 +199,58 @@ def as_json(standing: Standing, bench: Bench) -> str:
     said = plain(asdict(standing))
     for arm, row in zip(standing.arms, said["arms"], strict=True):
         row |= {"break_even": _never(arm.break_even), "other_numbers": arm.other_numbers}
-    return json.dumps({"session": bench.session.model_dump(mode="json"), "standing": said}, indent=1, allow_nan=False) + "\n"
+    return (
+        json.dumps(
+            {"session": bench.session.model_dump(mode="json"), "standing": said},
+            indent=1,
+            allow_nan=False,
+        )
+        + "\n"
+    )
 
 
 def _row(arm: ArmStanding, standing: Standing) -> dict[str, object]:
     """Return an arm under names that all arms of the session have."""
     mean, sd = arm.test_accuracy or (None, None)
-    row: dict[str, object] = {"arm": arm.name, "device": arm.device, "verdict": arm.verdict, "reason": arm.reason, "parity": arm.parity}
-    row |= {"n_generations": arm.n_generations, "n_blocks": arm.n_blocks, "n_compiles_steady": arm.n_compiles_steady}
+    row: dict[str, object] = {
+        "arm": arm.name,
+        "device": arm.device,
+        "verdict": arm.verdict,
+        "reason": arm.reason,
+        "parity": arm.parity,
+    }
+    row |= {
+        "n_generations": arm.n_generations,
+        "n_blocks": arm.n_blocks,
+        "n_compiles_steady": arm.n_compiles_steady,
+    }
     for name in ("epoch_s", "ratio", "to_fit", "share_of_limit"):
         row |= _ends(name, getattr(arm, name))
     row |= {"p_together": arm.p_together, "other_numbers": arm.other_numbers}
-    row |= {"start_s": arm.start_s, "compile_s": arm.compile_s, "break_even": _never(arm.break_even), "energy_j": arm.energy_j}
-    row |= {f"memory_{label.lower().replace(' ', '_')}_bytes": arm.memory_bytes.get(label) for label in _labels(standing)}
+    row |= {
+        "start_s": arm.start_s,
+        "compile_s": arm.compile_s,
+        "break_even": _never(arm.break_even),
+        "energy_j": arm.energy_j,
+    }
+    row |= {
+        f"memory_{label.lower().replace(' ', '_')}_bytes": arm.memory_bytes.get(label)
+        for label in _labels(standing)
+    }
     row |= {"test_accuracy": mean, "test_accuracy_sd": plain(sd)}
     row |= _ends("accuracy_difference", arm.accuracy.mean if arm.accuracy else None)
     row |= {"accuracy_verdict": arm.accuracy.verdict if arm.accuracy else None}
-    return row | {name: arm.versions.get(name) for name in ("framework_version", "keras", "numpy", "python")}
+    return row | {
+        name: arm.versions.get(name) for name in ("framework_version", "keras", "numpy", "python")
+    }
 
 
 def _ends(name: str, interval: Interval | None) -> dict[str, object]:
     values = (interval.low, interval.mid, interval.high) if interval else (None, None, None)
-    return {f"{name}_{end}": plain(value) for end, value in zip(("low", "mid", "high"), values, strict=True)}
+    return {
+        f"{name}_{end}": plain(value)
+        for end, value in zip(("low", "mid", "high"), values, strict=True)
+    }
 
 
 def plain(value: Any) -> Any:
@@ -187,13 +271,21 @@ def _floors(standing: Standing) -> list[str]:
     each = {standing.baseline: standing.floor, **standing.floors}
     known = {name: floor for name, floor in each.items() if floor is not None}
     if not known:
-        return ["A/A: identical code was not measured side by side, so nothing says what this session would call a difference without one"]
-    return [f"A/A: {name} against itself, identical code: {_ratio(floor)}; a smaller difference is noise" for name, floor in known.items()]
+        return [
+            "A/A: identical code was not measured side by side, so nothing says what this session would call a difference without one"
+        ]
+    return [
+        f"A/A: {name} against itself, identical code: {_ratio(floor)}; a smaller difference is noise"
+        for name, floor in known.items()
+    ]
 
 
 def _versions(standing: Standing) -> str:
     """Return each backend's version and device once."""
-    said = [f"{arm.name.split('/')[0]} {arm.versions.get('framework_version', '?')} on {arm.device or '?'}" for arm in standing.arms]
+    said = [
+        f"{arm.name.split('/')[0]} {arm.versions.get('framework_version', '?')} on {arm.device or '?'}"
+        for arm in standing.arms
+    ]
     return ", ".join(dict.fromkeys(said))
 
 
@@ -219,13 +311,23 @@ def _interval(interval: Interval | None) -> str:
 
 
 def _ratio(interval: Interval | None) -> str:
-    return span(interval.low, interval.mid, interval.high, 3 if interval.mid < 10 else 1) if interval else NONE
+    return (
+        span(interval.low, interval.mid, interval.high, 3 if interval.mid < 10 else 1)
+        if interval
+        else NONE
+    )
 
 
 def _share(interval: Interval | None) -> str:
     if interval is None:
         return NONE
-    return span(100 * interval.low, 100 * interval.mid, 100 * interval.high, 0 if interval.mid >= 0.1 else 1, " %")
+    return span(
+        100 * interval.low,
+        100 * interval.mid,
+        100 * interval.high,
+        0 if interval.mid >= 0.1 else 1,
+        " %",
+    )
 
 
 def _epochs(value: float | None) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from harness.judge.effect import MIN_GENERATIONS, SETTLED
-from harness.judge.paired import Counted
-from harness.judge.simultaneous import paired_p_values, shifted_p_values
-from harness.judge.statistics import Floats
+from harness.experiments.bench.paired import Counted
+from harness.statistics.intervals import Floats
+from harness.statistics.simultaneous import paired_p_values, shifted_p_values
+from harness.statistics.verdict import MIN_GENERATIONS, SETTLED
 
 Family = Mapping[frozenset[str], float]
 """The p-value of each pair of arms, adjusted for all pairs of the session."""
@@ -41,7 +41,9 @@ def family_of(pairs: Pairs) -> Family:
     return dict(zip(compared, p_values.tolist(), strict=True))
 
 
-def changes_together(logs: Mapping[str, tuple[Mapping[int, float], Mapping[int, float]]]) -> dict[str, float]:
+def changes_together(
+    logs: Mapping[str, tuple[Mapping[int, float], Mapping[int, float]]],
+) -> dict[str, float]:
     """Return the p-value of each arm's change between two sessions, adjusted for all arms.
 
     Args:
@@ -50,7 +52,10 @@ def changes_together(logs: Mapping[str, tuple[Mapping[int, float], Mapping[int, 
     enough = {name: both for name, both in logs.items() if min(map(len, both)) >= MIN_GENERATIONS}
     if len(enough) < 2:  # its own interval is the family's
         return dict.fromkeys(enough, 0.0)
-    before, after = (table_of(columns, sorted(set().union(*columns))) for columns in zip(*enough.values(), strict=True))
+    before, after = (
+        table_of(columns, sorted(set().union(*columns)))
+        for columns in zip(*enough.values(), strict=True)
+    )
     return dict(zip(enough, shifted_p_values(before, after, SETTLED).tolist(), strict=True))
 
 

@@ -46,10 +46,17 @@ class Forecast:
         if not self._spent:
             return None
         left = sum(n * self._expected(kind, who) for kind, who, n in steps)
-        return left if self.budget_s is None else max(0.0, min(left, self.budget_s - self.elapsed_s))
+        return (
+            left if self.budget_s is None else max(0.0, min(left, self.budget_s - self.elapsed_s))
+        )
 
     def _expected(self, kind: str, who: str) -> float:
         known = self._spent.get(kind, {})
         alike = known.get(who) or [seconds for several in known.values() for seconds in several]
-        anything = [seconds for kinds in self._spent.values() for several in kinds.values() for seconds in several]
+        anything = [
+            seconds
+            for kinds in self._spent.values()
+            for several in kinds.values()
+            for seconds in several
+        ]
         return statistics.median(alike or anything)

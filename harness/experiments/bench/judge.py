@@ -9,17 +9,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.judge.bench_remarks import blind, remarks, why_invalid
-from harness.judge.effect import from_positive, judged, over_generations, too_few, unsound, worst_floor
-from harness.judge.family import Family, family_of, pairs_of
-from harness.judge.lead import Line, Rival, break_even, reigns, sentence, unchecked, with_fit
-from harness.judge.limit import limit_s
-from harness.judge.numbers import accuracies_of, paired_accuracy, why_other_numbers
-from harness.judge.paired import Counted, counted
-from harness.judge.statistics import Equivalence, Interval
+from harness.experiments.bench.family import Family, family_of, pairs_of
+from harness.experiments.bench.lead import (
+    Line,
+    Rival,
+    break_even,
+    reigns,
+    sentence,
+    unchecked,
+    with_fit,
+)
+from harness.experiments.bench.limit import limit_s
+from harness.experiments.bench.numbers import accuracies_of, paired_accuracy, why_other_numbers
+from harness.experiments.bench.paired import Counted, counted
+from harness.experiments.bench.remarks import blind, remarks, why_invalid
 from harness.records.bench import Bench, End, Entrant, Rates, original_of
 from harness.records.parity import Parity
 from harness.records.verdicts import NOT_CHECKED, Verdicts, verdict_in, verdicts_of
+from harness.statistics.intervals import Equivalence, Interval
+from harness.statistics.verdict import (
+    from_positive,
+    judged,
+    over_generations,
+    too_few,
+    unsound,
+    worst_floor,
+)
 
 FIT = "keras"  # the implementation
 Verdict = Literal["baseline", "faster", "slower", "same", "inconclusive", "set aside"]
@@ -37,10 +52,16 @@ class ArmStanding:
     parity: str = "not checked"  # agrees, agrees (quick), departs, failed, not checked
     n_generations: int = 0  # that count: with half of their blocks valid
     n_blocks: int = 0  # valid ones, of those generations
-    epoch_s: Interval | None = None  # steady epoch; low and high are nan with fewer than MIN_GENERATIONS generations
+    epoch_s: Interval | None = (
+        None  # steady epoch; low and high are nan with fewer than MIN_GENERATIONS generations
+    )
     ratio: Interval | None = None  # epoch to the baseline's, in pairs; the same
-    to_fit: Interval | None = None  # epoch to that of the same backend's "keras" arm, in pairs; None where there is none, or it is this
-    start_s: float | None = None  # median over processes: from nothing to the end of the first epoch
+    to_fit: Interval | None = (
+        None  # epoch to that of the same backend's "keras" arm, in pairs; None where there is none, or it is this
+    )
+    start_s: float | None = (
+        None  # median over processes: from nothing to the end of the first epoch
+    )
     compile_s: float | None = None  # median: first epoch less a steady one; never below 0
     break_even: float | None = (
         None  # epochs from which on it is never behind the baseline; inf: it falls behind for good; 1: from the first
@@ -49,9 +70,13 @@ class ArmStanding:
     memory_bytes: dict[str, int] = field(default_factory=dict)  # largest of its processes, by label
     energy_j: float | None = None  # median of a turn; None: no counter
     test_accuracy: tuple[float, float] | None = None  # mean and sd over generations' seeds
-    accuracy: Equivalence | None = None  # to the baseline's, paired by seed, margin 0.25 points; None for the baseline
+    accuracy: Equivalence | None = (
+        None  # to the baseline's, paired by seed, margin 0.25 points; None for the baseline
+    )
     n_compiles_steady: int = 0  # in turns: 0, or its epochs hold compilation
-    p_together: float | None = None  # of `ratio` being 1, adjusted for all comparisons of the session; None where there is none
+    p_together: float | None = (
+        None  # of `ratio` being 1, adjusted for all comparisons of the session; None where there is none
+    )
 
     @property
     def other_numbers(self) -> str:
@@ -75,17 +100,27 @@ class Standing:
     session_id: str
     baseline: str
     arms: tuple[ArmStanding, ...]  # in the session's order, the duplicate left out
-    floor: Interval | None  # ratio of the A/A pair: identical code; None with too few generations or without a pair
-    reigns: tuple[Reign, ...]  # who is first, from 1 epoch on; arms of other numbers or set aside never are
+    floor: (
+        Interval | None
+    )  # ratio of the A/A pair: identical code; None with too few generations or without a pair
+    reigns: tuple[
+        Reign, ...
+    ]  # who is first, from 1 epoch on; arms of other numbers or set aside never are
     sentence: str  # which arm wins for how many epochs, and how sure
     n_invalid: int  # blocks run again, or given up, by the limits
     why_invalid: tuple[str, ...]  # each reason with how often
     remarks: tuple[str, ...]
-    own_cost: float | None  # share of the session's seconds that was neither a worker's start, turn nor end
-    floors: dict[str, Interval | None] = field(default_factory=dict)  # as `floor`, of each other arm that ran twice, by its name
+    own_cost: (
+        float | None
+    )  # share of the session's seconds that was neither a worker's start, turn nor end
+    floors: dict[str, Interval | None] = field(
+        default_factory=dict
+    )  # as `floor`, of each other arm that ran twice, by its name
 
 
-def standing(bench: Bench, parities: Iterable[Parity] = (), own_cost: float | None = None) -> Standing:
+def standing(
+    bench: Bench, parities: Iterable[Parity] = (), own_cost: float | None = None
+) -> Standing:
     """Return what a session says: of each arm, of the pair of identical ones, and who trains first for how many epochs.
 
     Args:
@@ -94,7 +129,10 @@ def standing(bench: Bench, parities: Iterable[Parity] = (), own_cost: float | No
         own_cost: share of the session's seconds that was neither a worker's start, turn nor end, where it is known.
     """
     session, count, verdicts = bench.session, counted(bench), verdicts_of(parities)
-    floors = {original_of(name): over_generations(count.log_ratios(name, original_of(name)).values()) for name in session.duplicates}
+    floors = {
+        original_of(name): over_generations(count.log_ratios(name, original_of(name)).values())
+        for name in session.duplicates
+    }
     floor = floors.get(session.original)
     entrants = [entrant for entrant in session.entrants if entrant.name not in session.duplicates]
     judged_names = [each.name for each in entrants if each.name not in bench.set_aside]
@@ -110,8 +148,19 @@ def standing(bench: Bench, parities: Iterable[Parity] = (), own_cost: float | No
         reigns=reign,
         sentence=said,
         n_invalid=sum(bool(block.invalid) for block in bench.blocks),
-        why_invalid=tuple(f"{reason} ({times} {'time' if times == 1 else 'times'})" for reason, times in reasons.items()),
-        remarks=tuple(remarks(bench, count, floors, {arm.name: arm.parity for arm in arms}, {arm.name: arm.other_numbers for arm in arms})),
+        why_invalid=tuple(
+            f"{reason} ({times} {'time' if times == 1 else 'times'})"
+            for reason, times in reasons.items()
+        ),
+        remarks=tuple(
+            remarks(
+                bench,
+                count,
+                floors,
+                {arm.name: arm.parity for arm in arms},
+                {arm.name: arm.other_numbers for arm in arms},
+            )
+        ),
         own_cost=own_cost,
         floors={name: each for name, each in floors.items() if name != session.original},
     )
@@ -147,7 +196,9 @@ def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> Ar
         memory_bytes=_largest(ends),
         energy_j=_median(turn.energy_j for turn in each if turn.energy_j is not None),
         test_accuracy=_mean_and_sd(list(accuracies.values())),
-        accuracy=None if name == baseline else paired_accuracy(accuracies, accuracies_of(bench.ends, baseline)),
+        accuracy=None
+        if name == baseline
+        else paired_accuracy(accuracies, accuracies_of(bench.ends, baseline)),
         n_compiles_steady=sum(turn.n_compiles for turn in each),
         p_together=judge.family.get(frozenset((name, baseline))),
     )
@@ -163,7 +214,11 @@ def _verdict(bench: Bench, compared: Rival) -> tuple[Verdict, str]:
 
 def _to_fit(bench: Bench, count: Counted, entrant: Entrant) -> Interval | None:
     """Return an arm's epoch to that of its backend's `fit`, None where there is none or it is this."""
-    fits = [each.name for each in bench.session.entrants if each.backend == entrant.backend and each.implementation == FIT]
+    fits = [
+        each.name
+        for each in bench.session.entrants
+        if each.backend == entrant.backend and each.implementation == FIT
+    ]
     names = [name for name in fits if name not in (*bench.session.duplicates, entrant.name)]
     return over_generations(count.log_ratios(entrant.name, names[0]).values()) if names else None
 
@@ -173,14 +228,20 @@ def _share_of_limit(bench: Bench, name: str, steady_s: Mapping[int, float]) -> I
     session, shares = bench.session, []
     for generation, seconds in steady_s.items():
         if rates := _rates(bench, name, generation):
-            shares.append(limit_s(session.spec, session.data.n_inputs, session.data.n_train, rates) / seconds)
+            shares.append(
+                limit_s(session.spec, session.data.n_inputs, session.data.n_train, rates) / seconds
+            )
     return from_positive(shares)
 
 
 def _rates(bench: Bench, name: str, generation: int) -> Rates | None:
     """Return what an arm's backend reached at best in any of its processes of a generation: a rate that was disturbed is no limit."""
     backends = {entrant.name: entrant.backend for entrant in bench.session.entrants}
-    found = [end for end in bench.ends if end.generation == generation and end.rates and backends[end.name] == backends[name]]
+    found = [
+        end
+        for end in bench.ends
+        if end.generation == generation and end.rates and backends[end.name] == backends[name]
+    ]
     own = [end.rates.n_dispatches for end in found if end.rates and end.name == name]
     if not own:
         return None
@@ -195,31 +256,50 @@ def _rates(bench: Bench, name: str, generation: int) -> Rates | None:
 
 def _line(bench: Bench, count: Counted, name: str) -> Line | None:
     """Return an arm's seconds to so many epochs, None where it has not come so far."""
-    start_s = _median(start.total_s for start in bench.starts if start.name == name and start.status == "ok")
+    start_s = _median(
+        start.total_s for start in bench.starts if start.name == name and start.status == "ok"
+    )
     epoch_s = from_positive(count.steady_s(name).values())
     return Line(name, start_s, epoch_s.mid) if start_s is not None and epoch_s else None
 
 
-def _first(judge: Judge, bench: Bench, arms: Sequence[ArmStanding]) -> tuple[tuple[Reign, ...], str]:
+def _first(
+    judge: Judge, bench: Bench, arms: Sequence[ArmStanding]
+) -> tuple[tuple[Reign, ...], str]:
     """Return who has trained so many epochs first, and the sentence that says so."""
-    timed = {arm.name: line for arm in arms if arm.verdict != "set aside" and (line := _line(bench, judge.count, arm.name))}
+    timed = {
+        arm.name: line
+        for arm in arms
+        if arm.verdict != "set aside" and (line := _line(bench, judge.count, arm.name))
+    }
     able = {arm.name: arm for arm in arms if arm.name in timed and not arm.other_numbers}
     lines = {name: timed[name] for name in able}
     if timed and not lines:
-        return (), "No arm can lead: of every arm that was timed the numbers are known to be others than they should be."
+        return (
+            (),
+            "No arm can lead: of every arm that was timed the numbers are known to be others than they should be.",
+        )
     reign = reigns(lines.values())
     leader = able[reign[-1][0]] if reign else None
     rivals = judge.compare_all(lines, leader.name) if leader else []
-    undecided = (too_few(leader.n_generations) or judge.unseen or unsound(judge.floor)) if leader else ""
+    undecided = (
+        (too_few(leader.n_generations) or judge.unseen or unsound(judge.floor)) if leader else ""
+    )
     said = [] if undecided else [_with_fit(judge, bench, lines)]
-    said += [sentence(reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided)]
-    said += [unchecked([name for name, arm in able.items() if arm.parity == NOT_CHECKED], len(able))]
+    said += [
+        sentence(reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided)
+    ]
+    said += [
+        unchecked([name for name, arm in able.items() if arm.parity == NOT_CHECKED], len(able))
+    ]
     return tuple(Reign(*each) for each in reign), " ".join(each for each in said if each)
 
 
 def _with_fit(judge: Judge, bench: Bench, lines: Mapping[str, Line]) -> str:
     """Return what the session says to those who train by `fit`; nothing where there is no other arm to take it for."""
-    fits = {each.name for each in bench.session.entrants if each.implementation == FIT} & lines.keys()
+    fits = {
+        each.name for each in bench.session.entrants if each.implementation == FIT
+    } & lines.keys()
     if not fits or fits == lines.keys():
         return ""
     first = min(fits, key=lambda name: lines[name].epoch_s)
@@ -243,12 +323,16 @@ class Judge:
         if self.unseen:
             return Rival(name, ratio, "inconclusive", self.unseen)
         p_together = self.family.get(frozenset((name, other)), 1.0)
-        return Rival(name, ratio, *judged(ratio, len(logs), self._floor_of(name, other), p_together))
+        return Rival(
+            name, ratio, *judged(ratio, len(logs), self._floor_of(name, other), p_together)
+        )
 
     def _floor_of(self, name: str, other: str) -> Interval | None:
         """Return the worst of the floors that speak for a comparison: the baseline's, and those of the two arms' backends."""
         backends = {each.split("/")[0] for each in (name, other)}
-        floors = [floor for repeated, floor in self.floors.items() if repeated.split("/")[0] in backends]
+        floors = [
+            floor for repeated, floor in self.floors.items() if repeated.split("/")[0] in backends
+        ]
         return worst_floor([self.floor, *floors])
 
     def compare_all(self, names: Iterable[str], leader: str) -> list[Rival]:
@@ -267,7 +351,10 @@ def _largest(ends: Iterable[End]) -> dict[str, int]:
     """Return the most memory that any process took, by label."""
     largest: dict[str, int] = {}
     for end in ends:
-        largest |= {label: max(n_bytes, largest.get(label, 0)) for label, n_bytes in end.memory_bytes.items()}
+        largest |= {
+            label: max(n_bytes, largest.get(label, 0))
+            for label, n_bytes in end.memory_bytes.items()
+        }
     return largest
 
 

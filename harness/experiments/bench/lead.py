@@ -6,8 +6,8 @@ import math
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from harness.judge.effect import TOGETHER, Finding, known, percent, span
-from harness.judge.statistics import Interval
+from harness.statistics.intervals import Interval
+from harness.statistics.verdict import TOGETHER, Finding, known, percent, span
 
 
 class Line(NamedTuple):
@@ -33,7 +33,9 @@ class Rival(NamedTuple):
 
 def break_even(line: Line, other: Line) -> float:
     """Return the number of epochs from which on `line` is never behind `other`: 1 from the first, inf never."""
-    if line.epoch_s > other.epoch_s or (line.epoch_s == other.epoch_s and line.start_s > other.start_s):
+    if line.epoch_s > other.epoch_s or (
+        line.epoch_s == other.epoch_s and line.start_s > other.start_s
+    ):
         return math.inf
     if line.start_s <= other.start_s:
         return 1
@@ -47,8 +49,12 @@ def reigns(lines: Collection[Line]) -> list[tuple[str, int, int | None]]:
     contenders = list(lines)
     while contenders:
         leader = min(contenders, key=lambda line: (line.total_s(epochs), line.epoch_s))
-        contenders = [line for line in contenders if line.epoch_s < leader.epoch_s]  # no other can be ahead later on
-        until = min((max(_overtaken(leader, line), epochs + 1) for line in contenders), default=None)
+        contenders = [
+            line for line in contenders if line.epoch_s < leader.epoch_s
+        ]  # no other can be ahead later on
+        until = min(
+            (max(_overtaken(leader, line), epochs + 1) for line in contenders), default=None
+        )
         found.append((leader.name, epochs, until - 1 if until else None))
         epochs = until or epochs
     return found
@@ -80,7 +86,11 @@ def sentence(
     name, first, _ = reign[-1]
     before = "; ".join(f"{_epochs(start, end)} it is {other}" for other, start, end in reign[:-1])
     which = f"{name}, the baseline," if name == baseline else name
-    times = "" if name == baseline or ratio is None else f", at {ratio.mid:.2f} times {baseline}'s epoch{_sure(ratio)}"
+    times = (
+        ""
+        if name == baseline or ratio is None
+        else f", at {ratio.mid:.2f} times {baseline}'s epoch{_sure(ratio)}"
+    )
     when = f"from {first} epochs on" if first > 1 else "for any number of epochs"
     tail = f" {before[0].upper()}{before[1:]}." if before else ""
     if not rivals:
@@ -90,7 +100,9 @@ def sentence(
     close = [rival for rival in rivals if rival.finding != "slower"]
     if close:
         told = "; ".join(f"{rival.name}: {_told(rival)}" for rival in close)
-        names = " and ".join([", ".join([which, *(rival.name for rival in close[:-1])]), close[-1].name])
+        names = " and ".join(
+            [", ".join([which, *(rival.name for rival in close[:-1])]), close[-1].name]
+        )
         return f"{names} cannot be told apart by their epochs ({told}); by medians {which} trains this model first {when}{times}.{tail}"
     return f"{which} trains this model first {when}{times}; {_lead(rivals[0])}.{tail}"
 
@@ -102,7 +114,9 @@ def with_fit(leader: str, rivals: Sequence[Rival]) -> str:
     said = []
     for rival in rivals:
         if rival.finding == "slower" and rival.ratio:
-            said.append(f"{rival.name} takes {rival.ratio.mid:.2f} ({rival.ratio.low:.2f}-{rival.ratio.high:.2f}) times its epoch")
+            said.append(
+                f"{rival.name} takes {rival.ratio.mid:.2f} ({rival.ratio.low:.2f}-{rival.ratio.high:.2f}) times its epoch"
+            )
         else:
             said.append(f"{rival.name} cannot be told from it ({_told(rival)})")
     return f"With compile and fit: {leader}; {', '.join(said)}."
@@ -128,7 +142,11 @@ def _epochs(first: int, last: int | None) -> str:
 
 def _lead(nearest: Rival) -> str:
     """Return by how much the leader's epoch is ahead of the nearest arm's."""
-    by = f"{nearest.ratio.mid:.2f} times as long ({nearest.ratio.low:.2f}-{nearest.ratio.high:.2f})" if nearest.ratio else "longer"
+    by = (
+        f"{nearest.ratio.mid:.2f} times as long ({nearest.ratio.low:.2f}-{nearest.ratio.high:.2f})"
+        if nearest.ratio
+        else "longer"
+    )
     return f"an epoch of {nearest.name}, the next, takes {by}: longer with 95 % confidence for {TOGETHER}, and by more than the A/A floor"
 
 

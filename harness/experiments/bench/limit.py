@@ -44,7 +44,10 @@ def limit_s(spec: Spec, n_inputs: int, n_train: int, rates: Rates) -> float:
 
 def _kernels(spec: Spec, n_inputs: int) -> list[int]:
     """Return each kernel's number of elements."""
-    return [inputs * units for inputs, units in pairwise([n_inputs, *(layer.units for layer in spec.layers)])]
+    return [
+        inputs * units
+        for inputs, units in pairwise([n_inputs, *(layer.units for layer in spec.layers)])
+    ]
 
 
 def _moves(optimizer: SGD | RMSprop | Adam) -> int:

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.judge.statistics import Equivalence, tost
 from harness.records.bench import Bench, End, Entrant
 from harness.records.parity import Parity
 from harness.records.verdicts import Verdicts, verdict_in, verdicts_of
-
-MARGIN = 0.0025  # of test accuracy: a quarter of a point
+from harness.statistics.intervals import MARGIN, Equivalence, tost
 
 
 def accuracies_of(ends: Iterable[End], name: str) -> dict[int, float]:
     """Return an arm's test accuracy in each generation; of several processes the last one's."""
-    found = sorted((end for end in ends if end.name == name and end.status == "ok"), key=lambda end: end.process)
+    found = sorted(
+        (end for end in ends if end.name == name and end.status == "ok"),
+        key=lambda end: end.process,
+    )
     return {end.generation: end.test_accuracy for end in found if end.test_accuracy is not None}
 
 
 def paired_accuracy(mine: Mapping[int, float], other: Mapping[int, float]) -> Equivalence | None:
     """Return whether two arms' accuracies are the same, paired by generation: seeds are shared."""
-    differences = [mine[generation] - other[generation] for generation in mine if generation in other]
+    differences = [
+        mine[generation] - other[generation] for generation in mine if generation in other
+    ]
     return tost(differences, MARGIN) if differences else None
 
 
@@ -64,7 +67,14 @@ class Numbers:
     def accuracy(self) -> str:
         """The worse of the two verdicts on its accuracy, "" where there is none."""
         found = {each.verdict for each in (self.to_baseline, self.to_base) if each}
-        return next((verdict for verdict in ("different", "inconclusive", "equivalent") if verdict in found), "")
+        return next(
+            (
+                verdict
+                for verdict in ("different", "inconclusive", "equivalent")
+                if verdict in found
+            ),
+            "",
+        )
 
 
 def numbers_of(head: Bench, base: Bench, parities: Iterable[Parity]) -> tuple[Numbers, ...]:
@@ -86,11 +96,19 @@ def _numbers_of_arm(entrant: Entrant, head: Bench, base: Bench, verdicts: Verdic
     mine = accuracies_of(head.ends, name)
     unpaired = _why_unpaired(head, base, name) if entrant in base.session.entrants else ""
     shared = _shared(head, base, name) if entrant in base.session.entrants and not unpaired else ()
-    then = {each: accuracy for each, accuracy in accuracies_of(base.ends, name).items() if each in shared}
+    then = {
+        each: accuracy
+        for each, accuracy in accuracies_of(base.ends, name).items()
+        if each in shared
+    }
     return Numbers(
         name=name,
-        parity=verdict_in(head.session, entrant, [start for start in head.starts if start.name == name], verdicts),
-        to_baseline=None if name == baseline else paired_accuracy(mine, accuracies_of(head.ends, baseline)),
+        parity=verdict_in(
+            head.session, entrant, [start for start in head.starts if start.name == name], verdicts
+        ),
+        to_baseline=None
+        if name == baseline
+        else paired_accuracy(mine, accuracies_of(head.ends, baseline)),
         to_base=paired_accuracy(mine, then),
         unpaired=unpaired,
     )
@@ -112,7 +130,11 @@ def _why_unpaired(head: Bench, base: Bench, name: str) -> str:
     here, there = head.session.n_blocks, base.session.n_blocks
     if here != there:
         return f"models trained {1 + there} epochs there, {1 + here} here"
-    return "" if _shared(head, base, name) else "seeds are not shared: no generation began with the same weights, samples and order"
+    return (
+        ""
+        if _shared(head, base, name)
+        else "seeds are not shared: no generation began with the same weights, samples and order"
+    )
 
 
 def _shared(head: Bench, base: Bench, name: str) -> frozenset[int]:
@@ -126,5 +148,9 @@ def _inputs(bench: Bench, name: str) -> dict[int, tuple[str, str, str]]:
     return {
         start.generation: (start.weights_sha256, start.order_sha256, start.data_sha256)
         for start in bench.starts
-        if start.name == name and start.status == "ok" and start.weights_sha256 and start.order_sha256 and start.data_sha256
+        if start.name == name
+        and start.status == "ok"
+        and start.weights_sha256
+        and start.order_sha256
+        and start.data_sha256
     }

@@ -21,29 +21,47 @@ class Counted:
     A generation's blocks belong together whichever of its processes took the turns: after a crash or a resume they differ.
     """
 
-    turns: Mapping[int, tuple[Mapping[str, Turn], ...]]  # of each generation, its blocks' turns by entrant
+    turns: Mapping[
+        int, tuple[Mapping[str, Turn], ...]
+    ]  # of each generation, its blocks' turns by entrant
     n_least: int  # blocks: a generation with fewer does not count
 
     def of(self, name: str) -> dict[int, list[Turn]]:
         """Return an entrant's turns in each generation that counts for it."""
-        return self._enough({generation: [turns[name] for turns in blocks if name in turns] for generation, blocks in self.turns.items()})
+        return self._enough(
+            {
+                generation: [turns[name] for turns in blocks if name in turns]
+                for generation, blocks in self.turns.items()
+            }
+        )
 
     def steady_s(self, name: str) -> dict[int, float]:
         """Return the median seconds of an entrant's turns, in each generation that counts for it."""
-        return {generation: statistics.median(turn.seconds for turn in turns) for generation, turns in self.of(name).items()}
+        return {
+            generation: statistics.median(turn.seconds for turn in turns)
+            for generation, turns in self.of(name).items()
+        }
 
     def log_ratios(self, name: str, other: str) -> dict[int, float]:
         """Return ln of an entrant's seconds to another's in each generation: the median over the blocks where both took a turn."""
         pairs = self._enough(
             {
-                generation: [math.log(turns[name].seconds / turns[other].seconds) for turns in blocks if name in turns and other in turns]
+                generation: [
+                    math.log(turns[name].seconds / turns[other].seconds)
+                    for turns in blocks
+                    if name in turns and other in turns
+                ]
                 for generation, blocks in self.turns.items()
             }
         )
         return {generation: statistics.median(logs) for generation, logs in pairs.items()}
 
     def _enough(self, found: dict[int, list[T]]) -> dict[int, list[T]]:
-        return {generation: several for generation, several in found.items() if len(several) >= self.n_least}
+        return {
+            generation: several
+            for generation, several in found.items()
+            if len(several) >= self.n_least
+        }
 
 
 def counted(bench: Bench) -> Counted:
@@ -57,6 +75,8 @@ def counted(bench: Bench) -> Counted:
             valid[block.generation, block.block] = block
     turns: dict[int, list[Mapping[str, Turn]]] = defaultdict(list)
     for (generation, _), block in sorted(valid.items()):
-        turns[generation].append({name: turn for name, turn in block.turns.items() if turn.seconds > 0})  # a clock that stood still
+        turns[generation].append(
+            {name: turn for name, turn in block.turns.items() if turn.seconds > 0}
+        )  # a clock that stood still
     least = max(1, math.ceil(bench.session.n_blocks / 2))
     return Counted({generation: tuple(blocks) for generation, blocks in turns.items()}, least)

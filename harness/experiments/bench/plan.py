@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import harness
+from harness.engine import ask
+from harness.engine.plan import Planned, plan
 from harness.errors import ConfigError, NotComparable, choice
-from harness.inputs.datasets import Prepared
-from harness.launch import ask
-from harness.launch.plan import Planned, plan
 from harness.records.bench import Bench, Entrant, Session, Start
 from harness.records.record import Data, Host
 from harness.safe import short
 from harness.spec.config import Config, Device, overridden
+from harness.spec.data.mnist import Prepared
 
 AGAIN = " again"  # after the name of an arm whose code runs twice
 Repeated = Literal["baseline", "each"]
@@ -39,14 +39,20 @@ def chosen(whole: Config, asked: Sequence[str]) -> list[tuple[str, str]]:
     usual = [pair for pair in everywhere if pair[1] in whole.bench.arms]
     if not asked:
         return usual
-    known = dict.fromkeys((*("/".join(pair) for pair in everywhere), *whole.backends, *(arm for _, arm in everywhere)))
+    known = dict.fromkeys(
+        (*("/".join(pair) for pair in everywhere), *whole.backends, *(arm for _, arm in everywhere))
+    )
     found: dict[tuple[str, str], None] = {}
     for name in (part.strip() for each in asked for part in each.split(",")):
         if name not in known:
             raise ConfigError(f"--arms: {choice(known, name)}")
-        pairs = [pair for pair in everywhere if name in ("/".join(pair), pair[1])] or [pair for pair in usual if pair[0] == name]
+        pairs = [pair for pair in everywhere if name in ("/".join(pair), pair[1])] or [
+            pair for pair in usual if pair[0] == name
+        ]
         if not pairs:
-            raise ConfigError(f"--arms: {name} has none of [bench] arms: {', '.join(whole.bench.arms)}. Name one: {name}/IMPLEMENTATION")
+            raise ConfigError(
+                f"--arms: {name} has none of [bench] arms: {', '.join(whole.bench.arms)}. Name one: {name}/IMPLEMENTATION"
+            )
         found |= dict.fromkeys(pairs)
     return list(found)
 
@@ -89,7 +95,12 @@ def laid_out(
         host=host,
         spec_name=spec_name,
         spec=whole.specs[spec_name],
-        data=Data(name=dataset.name, sha256=dataset.sha256, n_train=dataset.n_train, n_inputs=dataset.n_inputs),
+        data=Data(
+            name=dataset.name,
+            sha256=dataset.sha256,
+            n_train=dataset.n_train,
+            n_inputs=dataset.n_inputs,
+        ),
         device=device,
         threads=whole.protocol.threads,
         cores=cores,
@@ -119,7 +130,9 @@ def _baseline(names: Sequence[str], asked: str | None, usual: str | None) -> str
     return asked or (usual if usual in names else None) or names[0]
 
 
-def requests(session: Session, whole: Config, dataset: Prepared, host: Host) -> Callable[[str, int], Planned]:
+def requests(
+    session: Session, whole: Config, dataset: Prepared, host: Host
+) -> Callable[[str, int], Planned]:
     """Return a function that gives an entrant's request in a generation: weights and order are those of the generation's seed.
 
     Raises:
@@ -128,19 +141,39 @@ def requests(session: Session, whole: Config, dataset: Prepared, host: Host) -> 
     """
     _same(session, whole, dataset, host)
     entrants = {entrant.name: entrant for entrant in session.entrants}
-    limits = {"threads": session.threads, "time_limit_s": session.time_limit_s, "epochs": 1 + session.n_blocks}
+    limits = {
+        "threads": session.threads,
+        "time_limit_s": session.time_limit_s,
+        "epochs": 1 + session.n_blocks,
+    }
 
     @cache
     def planned(backend: str, generation: int) -> dict[str, Planned]:
         protocol = overridden(whole.protocol, seeds=(generation - 1,), **limits)
-        arms = tuple(dict.fromkeys(entrant.implementation for entrant in entrants.values() if entrant.backend == backend))
+        arms = tuple(
+            dict.fromkeys(
+                entrant.implementation
+                for entrant in entrants.values()
+                if entrant.backend == backend
+            )
+        )
         backends = {backend: whole.backends[backend]}
-        found = plan(session.spec_name, session.spec, backends, protocol, dataset, device=session.device, implementations=arms)
+        found = plan(
+            session.spec_name,
+            session.spec,
+            backends,
+            protocol,
+            dataset,
+            device=session.device,
+            implementations=arms,
+        )
         return {each.request.implementation: each for each in found}
 
     for entrant in session.entrants:  # what cannot be is said now, not by a worker
         planned(entrant.backend, 1)
-    return lambda name, generation: planned(entrants[name].backend, generation)[entrants[name].implementation]
+    return lambda name, generation: planned(entrants[name].backend, generation)[
+        entrants[name].implementation
+    ]
 
 
 def possible(session: Session, whole: Config, root: Path) -> None:
@@ -168,7 +201,9 @@ def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:
     cores, threads = session.cores, session.threads
     for option, asked in (("--pin", bool(cores)), ("--threads", isinstance(threads, int))):
         if asked and allowed is None:
-            raise ConfigError(f"{option}: this system cannot keep a process to some of its cores. Leave it out, or set threads to auto")
+            raise ConfigError(
+                f"{option}: this system cannot keep a process to some of its cores. Leave it out, or set threads to auto"
+            )
     if cores and isinstance(threads, int) and threads != len(cores):
         several = ",".join(map(str, cores))
         raise ConfigError(
@@ -178,16 +213,22 @@ def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:
     there = allowed or ()
     strange = [str(core) for core in cores if core not in there]
     if strange:
-        raise ConfigError(f"--pin: expected some of {', '.join(map(str, there))}; received {', '.join(strange)}")
+        raise ConfigError(
+            f"--pin: expected some of {', '.join(map(str, there))}; received {', '.join(strange)}"
+        )
     if isinstance(threads, int) and threads > len(there):
-        raise ConfigError(f"--threads: expected at most {len(there)}, the cores of this process; received {threads}")
+        raise ConfigError(
+            f"--threads: expected at most {len(there)}, the cores of this process; received {threads}"
+        )
 
 
 def planned_otherwise(session: Session, given: Mapping[str, tuple[object, object]]) -> None:
     """Raise ConfigError where an argument that is given is not what the session was planned with: (given or None, planned) by option."""
     for option, (here, there) in given.items():
         if here is not None and here != there:
-            raise ConfigError(f"{option}: session {session.run_id} was planned with {there}; received {here}. Leave it out, or --resume")
+            raise ConfigError(
+                f"{option}: session {session.run_id} was planned with {there}; received {here}. Leave it out, or --resume"
+            )
 
 
 def check_same_environment(bench: Bench, start: Start) -> None:
@@ -213,7 +254,11 @@ def check_same_environment(bench: Bench, start: Start) -> None:
 def _entrant(whole: Config, backend: str, implementation: str) -> Entrant:
     arm = whole.backends[backend].arms[implementation]
     return Entrant(
-        name=f"{backend}/{implementation}", backend=backend, implementation=implementation, module=arm.module, options=arm.options
+        name=f"{backend}/{implementation}",
+        backend=backend,
+        implementation=implementation,
+        module=arm.module,
+        options=arm.options,
     )
 
 
@@ -222,12 +267,17 @@ def _same(session: Session, whole: Config, dataset: Prepared, host: Host) -> Non
     now: dict[str, tuple[Any, Any]] = {
         "machine": (session.host.machine, host.machine),
         "harness": (session.harness, harness.__version__),
-        "dataset": (f"{session.data.name} {session.data.sha256[:8]}", f"{dataset.name} {dataset.sha256[:8]}"),
+        "dataset": (
+            f"{session.data.name} {session.data.sha256[:8]}",
+            f"{dataset.name} {dataset.sha256[:8]}",
+        ),
         f"spec {session.spec_name}": (session.spec, whole.specs.get(session.spec_name)),
     }
     _unchanged(session, now | _entrants_now(session, whole))
     if session.host.same_as(host) is False:
-        began = f"session {session.run_id}: machine: it began on another one of the same description"
+        began = (
+            f"session {session.run_id}: machine: it began on another one of the same description"
+        )
         raise NotComparable(f"{began}. Begin a new one, without --resume")
 
 
@@ -237,7 +287,10 @@ def _entrants_now(session: Session, whole: Config) -> dict[str, tuple[Any, Any]]
     for entrant in session.entrants:
         backend = whole.backends.get(entrant.backend)
         arm = backend.arms.get(entrant.implementation) if backend else None
-        now[entrant.name] = ((entrant.module, entrant.options), (arm.module, arm.options) if arm else None)
+        now[entrant.name] = (
+            (entrant.module, entrant.options),
+            (arm.module, arm.options) if arm else None,
+        )
     return now
 
 

@@ -6,12 +6,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from harness.judge.effect import known, unsound
-from harness.judge.paired import Counted
-from harness.judge.remarks import arithmetic, departed, not_checked, recompiled, taken_down
-from harness.judge.statistics import Interval
+from harness.experiments.bench.paired import Counted
 from harness.records.bench import Bench, End, Start, original_of
 from harness.records.verdicts import NOT_CHECKED
+from harness.report.remarks import arithmetic, departed, not_checked, recompiled, taken_down
+from harness.statistics.intervals import Interval
+from harness.statistics.verdict import known, unsound
 
 FIGURE = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
@@ -55,10 +55,15 @@ def remarks(
     yield from _inputs(bench, starts)
     yield from _surroundings(starts)
     yield from arithmetic([start.settings for start in starts])
-    turns = {entrant.name: [turn for several in count.of(entrant.name).values() for turn in several] for entrant in bench.session.entrants}
+    turns = {
+        entrant.name: [turn for several in count.of(entrant.name).values() for turn in several]
+        for entrant in bench.session.entrants
+    }
     for name in parities:
         yield from taken_down(name, turns[name])
-    yield from recompiled([name for name, several in turns.items() if any(turn.n_compiles for turn in several)])
+    yield from recompiled(
+        [name for name, several in turns.items() if any(turn.n_compiles for turn in several)]
+    )
 
 
 def blind(bench: Bench) -> str:
@@ -98,9 +103,17 @@ def _processes(bench: Bench) -> Iterable[str]:
 def _lost(bench: Bench, count: Counted) -> Iterable[str]:
     """Say which generations do not count, though they were begun and are over."""
     begun = {block.generation for block in bench.blocks if block.block == bench.session.n_blocks}
-    lost = [generation for generation in sorted(begun) if len(count.turns.get(generation, ())) < count.n_least]
+    lost = [
+        generation
+        for generation in sorted(begun)
+        if len(count.turns.get(generation, ())) < count.n_least
+    ]
     if lost:
-        which = f"generation {lost[0]} does" if len(lost) == 1 else f"generations {', '.join(map(str, lost))} do"
+        which = (
+            f"generation {lost[0]} does"
+            if len(lost) == 1
+            else f"generations {', '.join(map(str, lost))} do"
+        )
         yield f"{which} not count: fewer than half of {bench.session.n_blocks} blocks are valid; a quiet machine would give more"
 
 
@@ -127,11 +140,15 @@ def _surroundings(starts: Iterable[Start]) -> Iterable[str]:
         versions[start.name].add(tuple(sorted(start.versions.items())))
         keras |= {start.versions["keras"]} if "keras" in start.versions else set()
     if len(devices) > 1:
-        said = "; ".join(f"{device}: {', '.join(sorted(names))}" for device, names in sorted(devices.items()))
+        said = "; ".join(
+            f"{device}: {', '.join(sorted(names))}" for device, names in sorted(devices.items())
+        )
         yield f"devices differ, so arms are compared with what they ran on: {said}"
     if len(keras) > 1:
         yield f"Keras differs between environments ({', '.join(sorted(keras))})"
     for name, several in versions.items():
         if len(several) > 1:
-            differing = sorted({key for one in several for key, _ in set(one) ^ set(next(iter(several)))})
+            differing = sorted(
+                {key for one in several for key, _ in set(one) ^ set(next(iter(several)))}
+            )
             yield f"{name}: its processes ran under different versions of {', '.join(differing)}: its generations are not of one arm"

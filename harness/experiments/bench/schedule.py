@@ -31,7 +31,11 @@ def _order(names: Sequence[str], stream: tuple[int, int], index: int) -> tuple[s
     rows = williams(len(names))
     random = np.random.default_rng(stream)
     labels, which = random.permutation(len(names)), random.permutation(len(rows))
-    order = labels[rows[which[index]]] if index < len(rows) else np.random.default_rng((*stream, index)).permutation(len(names))
+    order = (
+        labels[rows[which[index]]]
+        if index < len(rows)
+        else np.random.default_rng((*stream, index)).permutation(len(names))
+    )
     return tuple(names[place] for place in order)
 
 
@@ -42,7 +46,9 @@ def williams(n: int) -> NDArray[np.int64]:
 
     Source: Williams 1949, Australian Journal of Scientific Research 2, 149-168.
     """
-    zigzag = [index // 2 if index % 2 == 0 else n - 1 - index // 2 for index in range(n)]  # 0, n-1, 1, n-2, ...
+    zigzag = [
+        index // 2 if index % 2 == 0 else n - 1 - index // 2 for index in range(n)
+    ]  # 0, n-1, 1, n-2, ...
     square = (np.array(zigzag) + np.arange(n)[:, None]) % n
     return square if n % 2 == 0 else np.concatenate([square, square[:, ::-1]])
 
@@ -55,4 +61,7 @@ def surroundings(seed: int, *who: int) -> dict[str, str]:
     Source: Mytkowicz et al. 2009, Producing wrong data without doing anything obviously wrong.
     """
     random = np.random.default_rng((seed, *who))
-    return {"PYTHONHASHSEED": str(random.integers(2**32)), "HARNESS_PADDING": "x" * int(random.integers(4096))}
+    return {
+        "PYTHONHASHSEED": str(random.integers(2**32)),
+        "HARNESS_PADDING": "x" * int(random.integers(4096)),
+    }

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.judge.effect import MIN_GENERATIONS
-from harness.judge.paired import counted
-from harness.judge.simulation import Recorded, simulated
+from harness.experiments.bench.paired import counted
+from harness.experiments.bench.simulation import Recorded, simulated
 from harness.records.bench import Bench
+from harness.statistics.verdict import MIN_GENERATIONS
 
 PARENT = 0.02  # of a turn's seconds, at most, in CPU seconds of the process that asks
 OWN = 0.02  # of a session's seconds, at most
@@ -46,17 +46,36 @@ def waits(answers: Mapping[str, Mapping[str, Any]]) -> list[Check]:
 
 def of_session(bench: Bench) -> list[Check]:
     """Return what a session's own records say: compiles in turns, the parent's seconds, and the harness's own share."""
-    turns = [turn for blocks in counted(bench).turns.values() for block in blocks for turn in block.values()]
+    turns = [
+        turn
+        for blocks in counted(bench).turns.values()
+        for block in blocks
+        for turn in block.values()
+    ]
     if not turns:
         return [Check("a session's turns can be looked at", "none is valid", None)]
     n_compiles = sum(turn.n_compiles for turn in turns)
     parent = sum(turn.parent_s for turn in turns) / sum(turn.around_s for turn in turns)
     checks = [
-        Check("no timed epoch compiles", f"{n_compiles} programs made in {len(turns)} turns", n_compiles == 0),
-        Check(f"while a worker trains its parent sleeps: below {PARENT:.0%}", f"{parent:.3%} of a turn, in CPU seconds", parent < PARENT),
+        Check(
+            "no timed epoch compiles",
+            f"{n_compiles} programs made in {len(turns)} turns",
+            n_compiles == 0,
+        ),
+        Check(
+            f"while a worker trains its parent sleeps: below {PARENT:.0%}",
+            f"{parent:.3%} of a turn, in CPU seconds",
+            parent < PARENT,
+        ),
     ]
     if bench.own_cost is not None:
-        checks.append(Check(f"the harness's own cost is below {OWN:.0%} of a session", f"{bench.own_cost:.2%}", bench.own_cost < OWN))
+        checks.append(
+            Check(
+                f"the harness's own cost is below {OWN:.0%} of a session",
+                f"{bench.own_cost:.2%}",
+                bench.own_cost < OWN,
+            )
+        )
     return checks
 
 
@@ -87,7 +106,8 @@ def of_verdicts(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]:
         Check(
             alarms,
             f"{null:.1%} with the noise of the A/A pair, {loud:.1%} with that of all arms, of {whence}",
-            max(null, loud) <= FALSE_ALARMS + 2 * math.sqrt(FALSE_ALARMS * (1 - FALSE_ALARMS) / n_sessions),
+            max(null, loud)
+            <= FALSE_ALARMS + 2 * math.sqrt(FALSE_ALARMS * (1 - FALSE_ALARMS) / n_sessions),
         ),
         Check(power, f"{found:.1%} of {whence}", found >= POWER),
     ]

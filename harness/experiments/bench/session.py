@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.launch import covariates, devices, schedule
-from harness.launch import session as sessions
-from harness.launch.cores import cores_of
-from harness.launch.forecast import Forecast
-from harness.launch.live import Gone, live
-from harness.launch.plan import Planned
-from harness.launch.turns import Process, take_turn, validate
+from harness.engine import disturbance, host
+from harness.engine.cores import cores_of
+from harness.engine.live import Gone, live
+from harness.engine.plan import Planned
+from harness.experiments.bench import plan as sessions
+from harness.experiments.bench import schedule
+from harness.experiments.bench.forecast import Forecast
+from harness.experiments.bench.turns import Process, take_turn, validate
 from harness.records.bench import Bench, Block, End, Part, Rates, Session, Sitting, Start, Turn
 
 Outcome = Literal["complete", "budget", "stopped", "interrupted"]
@@ -39,7 +40,9 @@ class Room:
     show: Show = lambda what, left_s, done: None
 
 
-def sit(bench: Bench, room: Room, *, budget_s: float | None = None, stop_after: int | None = None) -> tuple[Bench, Outcome]:
+def sit(
+    bench: Bench, room: Room, *, budget_s: float | None = None, stop_after: int | None = None
+) -> tuple[Bench, Outcome]:
     """Measure what a session still lacks, and return it with what was added.
 
     Args:
@@ -51,7 +54,11 @@ def sit(bench: Bench, room: Room, *, budget_s: float | None = None, stop_after: 
     work = Work(bench, room, budget_s)
     outcome = work.sit(stop_after)
     if len(work.bench.starts) > len(bench.starts):
-        total_s, busy_s, number = work.forecast.elapsed_s, work.forecast.busy_s, len(bench.sittings) + 1
+        total_s, busy_s, number = (
+            work.forecast.elapsed_s,
+            work.forecast.busy_s,
+            len(bench.sittings) + 1,
+        )
         work.kept(Sitting(number=number, outcome=outcome, total_s=total_s, busy_s=busy_s))
     return work.bench, outcome
 
@@ -63,26 +70,44 @@ def unfinished(bench: Bench) -> list[int]:
         return []
     done = closed(bench)
     numbers, blocks = range(1, session.n_generations + 1), range(1, session.n_blocks + 1)
-    return [number for number in numbers if any((number, block) not in done for block in blocks) or unended(bench, number)]
+    return [
+        number
+        for number in numbers
+        if any((number, block) not in done for block in blocks) or unended(bench, number)
+    ]
 
 
 def missing(bench: Bench, generation: int) -> list[int]:
     """Return the blocks of a generation that are neither valid nor given up."""
     done = closed(bench)
-    return [number for number in range(1, bench.session.n_blocks + 1) if (generation, number) not in done]
+    return [
+        number
+        for number in range(1, bench.session.n_blocks + 1)
+        if (generation, number) not in done
+    ]
 
 
 def closed(bench: Bench) -> set[tuple[int, int]]:
     """Return the blocks that are valid, or given up: disturbed as often as the limits allow. One that a crash cut short is no attempt."""
-    disturbed = Counter((each.generation, each.block) for each in bench.blocks if each.invalid and len(each.turns) == len(each.order))
+    disturbed = Counter(
+        (each.generation, each.block)
+        for each in bench.blocks
+        if each.invalid and len(each.turns) == len(each.order)
+    )
     valid = {(each.generation, each.block) for each in bench.blocks if not each.invalid}
-    return valid | {block for block, times in disturbed.items() if times >= bench.session.limits.n_attempts}
+    return valid | {
+        block for block, times in disturbed.items() if times >= bench.session.limits.n_attempts
+    }
 
 
 def unended(bench: Bench, generation: int) -> list[str]:
     """Return the entrants of which a generation has no end: nobody knows yet what their models came to."""
     ended = {end.name for end in bench.ends if end.generation == generation}
-    return [entrant.name for entrant in bench.session.entrants if entrant.name not in ended and entrant.name not in bench.set_aside]
+    return [
+        entrant.name
+        for entrant in bench.session.entrants
+        if entrant.name not in ended and entrant.name not in bench.set_aside
+    ]
 
 
 class Work:
@@ -98,13 +123,17 @@ class Work:
         """Keep a part, here and on disk, with the time if it does not say when it began."""
         if isinstance(part, Start | End | Sitting):
             part = part.model_copy(update={"written_at": _now()})
-        self.bench = self.bench.with_part(part)  # first: an interrupt comes once the part is written
+        self.bench = self.bench.with_part(
+            part
+        )  # first: an interrupt comes once the part is written
         self.room.keep(part)
 
     def say(self, generation: int, what: str, *, done: bool = False) -> None:
         """Show what is being done."""
         left_s = self.forecast.left_s(self._steps_left(generation, here=not done))
-        self.room.show(f"generation {generation}/{self.session.n_generations}, {what}", left_s, done)
+        self.room.show(
+            f"generation {generation}/{self.session.n_generations}, {what}", left_s, done
+        )
 
     def sit(self, stop_after: int | None) -> Outcome:
         """Measure one generation after another, and return why that ended."""
@@ -113,7 +142,11 @@ class Work:
             if n_done == stop_after:
                 return "stopped"
             began_s = self.forecast.elapsed_s
-            if n_done and self.forecast.budget_s is not None and began_s + longest_s > self.forecast.budget_s:
+            if (
+                n_done
+                and self.forecast.budget_s is not None
+                and began_s + longest_s > self.forecast.budget_s
+            ):
                 return "budget"
             try:
                 self.generation(number)
@@ -142,7 +175,9 @@ class Work:
         """Start an entrant's process, again where it fails, until it lives or is set aside."""
         while name not in self.bench.set_aside:
             self.say(generation, f"{name} starts")
-            number = 1 + sum((each.generation, each.name) == (generation, name) for each in self.bench.starts)
+            number = 1 + sum(
+                (each.generation, each.name) == (generation, name) for each in self.bench.starts
+            )
             ids = {"generation": generation, "process": number, "name": name}
             which = [entrant.name for entrant in self.session.entrants].index(name)
             began = time.monotonic()
@@ -158,7 +193,12 @@ class Work:
             except Gone as gone:
                 context.close()  # what said no start may live on
                 total_s = time.monotonic() - began
-                failed = {"status": "failed", "reason": gone.reason, "log_tail": gone.log, "total_s": total_s}
+                failed = {
+                    "status": "failed",
+                    "reason": gone.reason,
+                    "log_tail": gone.log,
+                    "total_s": total_s,
+                }
                 self.kept(Start.model_validate(ids | failed))
                 continue
             sessions.check_same_environment(self.bench, start)
@@ -173,9 +213,21 @@ class Work:
         names = [entrant.name for entrant in self.session.entrants]
         index = (generation - 1) * self.session.n_blocks + block - 1
         while block in missing(self.bench, generation) and self.processes:
-            attempt = 1 + sum((each.generation, each.block) == (generation, block) for each in self.bench.blocks)
-            order = tuple(name for name in schedule.turns(names, self.session.seed, index) if name in self.processes)
-            ids = {"generation": generation, "block": block, "attempt": attempt, "started_at": _now(), "order": order}
+            attempt = 1 + sum(
+                (each.generation, each.block) == (generation, block) for each in self.bench.blocks
+            )
+            order = tuple(
+                name
+                for name in schedule.turns(names, self.session.seed, index)
+                if name in self.processes
+            )
+            ids = {
+                "generation": generation,
+                "block": block,
+                "attempt": attempt,
+                "started_at": _now(),
+                "order": order,
+            }
             part, crash = self._turns(ids, order)
             self.kept(part)
             if crash:
@@ -185,7 +237,9 @@ class Work:
                 self._start(process.name, generation, stack)
             self._evaluate_those_due(generation, stack)
 
-    def _turns(self, ids: Mapping[str, Any], order: tuple[str, ...]) -> tuple[Block, tuple[Process, Gone] | None]:
+    def _turns(
+        self, ids: Mapping[str, Any], order: tuple[str, ...]
+    ) -> tuple[Block, tuple[Process, Gone] | None]:
         """Return a block with its turns, and the process that crashed in it, if one did; there it ends, invalid."""
         turns: dict[str, Turn] = {}
         said: dict[str, str] = {}
@@ -193,18 +247,22 @@ class Work:
         for name in order:
             process = self.processes[name]
             last = f", {next(reversed(turns.values())).seconds:.2f} s" if turns else ""
-            self.say(ids["generation"], f"block {ids['block']}/{self.session.n_blocks}, {name}{last}")
+            self.say(
+                ids["generation"], f"block {ids['block']}/{self.session.n_blocks}, {name}{last}"
+            )
             try:
                 with self.forecast.step("turn", name):
                     turns[name] = take_turn(process)
             except Gone as gone:
                 said[name], crash = f"it ended: {gone.reason}", (process, gone)
                 break
-            if reason := covariates.invalid(turns[name], self.session.limits, process.n_cores):
+            if reason := disturbance.invalid(turns[name], self.session.limits, process.n_cores):
                 said[name] = reason
         processes = {name: self.processes[name].number for name in turns}
         invalid = "; ".join(f"{name}: {reason}" for name, reason in said.items())
-        return Block.model_validate({**ids, "turns": turns, "processes": processes, "invalid": invalid}), crash
+        return Block.model_validate(
+            {**ids, "turns": turns, "processes": processes, "invalid": invalid}
+        ), crash
 
     def _evaluate_those_due(self, generation: int, stack: ExitStack) -> None:
         """Evaluate each process that has trained as many epochs as the plan has: later it may train more."""
@@ -224,7 +282,7 @@ class Work:
         try:
             with self.forecast.step("end", process.name):
                 end = process.evaluated or self._evaluate(generation, process)
-                on_device = devices.process_memory(process.alive.pid)
+                on_device = host.process_memory(process.alive.pid)
                 more = {} if on_device is None else {"NVML used": on_device}
                 memory_bytes = end.memory_bytes | more
                 rates = self._rates(process)
@@ -255,14 +313,22 @@ class Work:
     def _ended(self, generation: int, process: Process, gone: Gone) -> None:
         """End a process that cannot go on, wait until it is gone, and keep why."""
         process.context.close()
-        failed = {"status": "failed", "reason": gone.reason, "log_tail": gone.log, "n_epochs": process.n_epochs}
+        failed = {
+            "status": "failed",
+            "reason": gone.reason,
+            "log_tail": gone.log,
+            "n_epochs": process.n_epochs,
+        }
         self.kept(End.model_validate(process.ids(generation) | failed))
 
     def _steps_left(self, generation: int, *, here: bool) -> Iterable[tuple[str, str, int]]:
         """Yield what is still to be done, as (kind, entrant, how often); `here`: this generation is not over."""
         session, done = self.session, closed(self.bench)
         blocks = range(1, session.n_blocks + 1)
-        n_open = [sum((number, block) not in done for block in blocks) for number in range(1, session.n_generations + 1)]
+        n_open = [
+            sum((number, block) not in done for block in blocks)
+            for number in range(1, session.n_generations + 1)
+        ]
         later = sum(n > 0 for n in n_open[generation:])
         for entrant in session.entrants:
             if entrant.name not in self.bench.set_aside:

@@ -10,10 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.judge.effect import LEVEL, Finding, judged, over_generations
-from harness.judge.family import family_of
-from harness.judge.paired import Counted
-from harness.judge.statistics import Floats, Interval
+from harness.experiments.bench.family import family_of
+from harness.experiments.bench.paired import Counted
+from harness.statistics.intervals import Floats, Interval
+from harness.statistics.verdict import LEVEL, Finding, judged, over_generations
 
 Generator = np.random.Generator
 Shape = tuple[int, int, int, int]
@@ -43,7 +43,9 @@ class Noise:
 
     process: float = 0.015  # sd of what a process keeps from its start to its end
     turn: float = 0.08  # sd of what each turn adds
-    freedom: float = math.inf  # of Student's t that both are drawn from; 3: heavy tails. Their sd stays what it is
+    freedom: float = (
+        math.inf
+    )  # of Student's t that both are drawn from; 3: heavy tails. Their sd stays what it is
     drift: float = 0.0  # from the first turn of a block to its last: the machine grows warm, the order is drawn for each block
     bursts: float = 0.0  # share of turns that something else makes longer by half
 
@@ -53,7 +55,9 @@ class Noise:
         kept = self._spread(random, (sessions, generations, 1, entrants)) * self.process
         places = random.permuted(np.broadcast_to(np.linspace(0, 1, entrants), shape), axis=-1)
         burst = math.log(1.5) * (random.random(shape) < self.bursts)
-        return np.asarray(kept + self._spread(random, shape) * self.turn + self.drift * places + burst, np.float64)
+        return np.asarray(
+            kept + self._spread(random, shape) * self.turn + self.drift * places + burst, np.float64
+        )
 
     def _spread(self, random: Generator, shape: tuple[int, ...]) -> Floats:
         if math.isinf(self.freedom):
@@ -80,12 +84,23 @@ class Recorded:
             count: what counts of the session.
             names: the entrants, two or more.
         """
-        whole = [[turns for turns in blocks if set(names) <= turns.keys()] for blocks in count.turns.values()]
-        logs = [np.log([[turns[name].seconds for name in names] for turns in blocks]) for blocks in whole if len(blocks) >= count.n_least]
+        whole = [
+            [turns for turns in blocks if set(names) <= turns.keys()]
+            for blocks in count.turns.values()
+        ]
+        logs = [
+            np.log([[turns[name].seconds for name in names] for turns in blocks])
+            for blocks in whole
+            if len(blocks) >= count.n_least
+        ]
         alone = [each - np.median(each, axis=1, keepdims=True) for each in logs]
         speed = np.median(np.concatenate(alone), axis=0)
-        lost = math.sqrt(len(names) / (len(names) - 1))  # the block's median took a part of each entrant's noise with it
-        streams = [(each[:, place] - speed[place]) * lost for each in alone for place in range(len(names))]
+        lost = math.sqrt(
+            len(names) / (len(names) - 1)
+        )  # the block's median took a part of each entrant's noise with it
+        streams = [
+            (each[:, place] - speed[place]) * lost for each in alone for place in range(len(names))
+        ]
         n_turns = tuple(map(len, streams))
         return cls(np.concatenate(streams), (0, *itertools.accumulate(n_turns[:-1])), n_turns)
 
@@ -127,7 +142,9 @@ def simulated(
         turns[..., n_arms - 1] += math.log(slowdown)
         session = _Session(turns, n_arms)
         same = range(n_arms) if slowdown == 1 else range(n_arms - 1)
-        n_wrong += any(session.different(one, other) for one, other in itertools.combinations(same, 2))
+        n_wrong += any(
+            session.different(one, other) for one, other in itertools.combinations(same, 2)
+        )
         ratio, finding = session.judge(n_arms - 1, 0)
         n_held += ratio is not None and not ratio.excludes(slowdown)
         found.append(finding)
@@ -142,10 +159,14 @@ class _Session:
     def __init__(self, turns: Floats, n_arms: int) -> None:
         """Take ln seconds (generations, blocks, n_arms + 1); the last entrant repeats the first."""
         self.n_generations = len(turns)
-        self.floor = over_generations(np.median(turns[..., n_arms] - turns[..., 0], axis=1).tolist())
+        self.floor = over_generations(
+            np.median(turns[..., n_arms] - turns[..., 0], axis=1).tolist()
+        )
         pairs = list(itertools.combinations(range(n_arms), 2))
         first, second = np.transpose(pairs)
-        logs = np.median(turns[..., second] - turns[..., first], axis=1).T.tolist()  # of the second to the first
+        logs = np.median(
+            turns[..., second] - turns[..., first], axis=1
+        ).T.tolist()  # of the second to the first
         self.logs = {pair: dict(enumerate(each)) for pair, each in zip(pairs, logs, strict=True)}
         self.family = family_of({_names(pair): each for pair, each in self.logs.items()})
 

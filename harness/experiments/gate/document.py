@@ -10,15 +10,15 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
-from harness.judge.gate import Gate
-from harness.judge.lead import unchecked
-from harness.judge.regression import Change
-from harness.judge.statistics import Interval
+from harness.experiments.bench.document import plain
+from harness.experiments.bench.lead import unchecked
+from harness.experiments.gate.judge import Gate
+from harness.experiments.gate.regression import Change
 from harness.records.verdicts import NOT_CHECKED
-from harness.report.bench import plain
 from harness.report.fitting import NONE, Fitting, Sentence, columns_of, span
-from harness.report.table import bar
+from harness.report.markdown import bar
 from harness.safe import attributes, for_markdown, short
+from harness.statistics.intervals import Interval
 
 STYLES = {
     "regressed": "red",
@@ -31,7 +31,17 @@ STYLES = {
 }
 OUTCOMES = {"passed": "green", "regressed": "red", "inconclusive": "yellow"}
 WORDS = ("arm", "verdict", "accuracy", "parity")
-HEADER = ("arm", "verdict", "change", "ratio then", "ratio now", "change again", "generations", "accuracy", "parity")
+HEADER = (
+    "arm",
+    "verdict",
+    "change",
+    "ratio then",
+    "ratio now",
+    "change again",
+    "generations",
+    "accuracy",
+    "parity",
+)
 MAY_BE_LEFT_OUT = ("change again", "ratio now", "ratio then", "generations", "parity", "accuracy")
 WHOLE = "harness gate --markdown FILE"
 LEGEND = (
@@ -53,7 +63,12 @@ def terminal(gate: Gate) -> RenderableType:
     return Group(
         Sentence(heading(gate), "bold"),
         Sentence(verdict(gate), OUTCOMES[gate.outcome]),
-        Fitting(columns_of(HEADER, WORDS, MAY_BE_LEFT_OUT), tuple(_row(gate, each) for each in gate.changes), STYLES, WHOLE),
+        Fitting(
+            columns_of(HEADER, WORDS, MAY_BE_LEFT_OUT),
+            tuple(_row(gate, each) for each in gate.changes),
+            STYLES,
+            WHOLE,
+        ),
         *(Sentence(line, "yellow") for line in lines(gate)),
         Sentence(LEGEND, "dim"),
     )
@@ -76,17 +91,25 @@ def heading(gate: Gate) -> str:
 
 def verdict(gate: Gate) -> str:
     """Return what the gate comes to, in one sentence; where something is left to do, what to type."""
-    named = {finding: [change for change in gate.changes if gate.finding(change) == finding] for finding in ("regressed", "suspected")}
+    named = {
+        finding: [change for change in gate.changes if gate.finding(change) == finding]
+        for finding in ("regressed", "suspected")
+    }
     if gate.failures:
         return f"FAILED: {'; '.join(_failed(gate, name) for name in gate.failures)}"
     if gate.outcome == "regressed":
-        said = [f"{change.name} takes {_interval(change.change)} times what it took" for change in named["regressed"]]
+        said = [
+            f"{change.name} takes {_interval(change.change)} times what it took"
+            for change in named["regressed"]
+        ]
         return f"REGRESSED, confirmed in fresh blocks: {'; '.join(said)}"
     if named["suspected"]:
         names = ", ".join(change.name for change in named["suspected"])
         return f"INCONCLUSIVE: {names} may have regressed, which fresh blocks have not confirmed. Run harness gate without --no-confirm"
     if gate.outcome == "inconclusive":
-        names = ", ".join(_could(change) for change in gate.changes if gate.finding(change) == "inconclusive")
+        names = ", ".join(
+            _could(change) for change in gate.changes if gate.finding(change) == "inconclusive"
+        )
         return f"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of {gate.tolerance:.0%} is not excluded for {names}"
     what = f"none of {len(gate.changes)} arms is" if len(gate.changes) > 1 else "the arm is not"
     passed = f"PASSED: {what} slower by more than {gate.tolerance:.0%}, with 95 % confidence each{_slower_within(gate)}"
@@ -113,13 +136,21 @@ def _slower_within(gate: Gate) -> str:
 def _could(change: Change) -> str:
     """Return an arm with the least slowdown that its two sessions exclude."""
     known = change.change is not None and math.isfinite(change.change.high)
-    return f"{change.name} (one of {change.change.high - 1:.0%} is)" if change.change and known else change.name
+    return (
+        f"{change.name} (one of {change.change.high - 1:.0%} is)"
+        if change.change and known
+        else change.name
+    )
 
 
 def lines(gate: Gate) -> list[str]:
     """Return the sentences under the table: why arms are inconclusive, then remarks."""
     unclear = [change for change in gate.changes if gate.finding(change) != "unchanged"]
-    said = [f"{change.name}: {gate.finding(change)}: {reason}" for change in unclear if (reason := _reason(gate, change))]
+    said = [
+        f"{change.name}: {gate.finding(change)}: {reason}"
+        for change in unclear
+        if (reason := _reason(gate, change))
+    ]
     return [*said, *(f"note: {remark}" for remark in gate.remarks)]
 
 
@@ -128,7 +159,12 @@ def junit(gate: Gate) -> str:
     cases = {change.name: _case(gate, change) for change in gate.changes}
     cases |= {name: ("failure", f"failed: {why}") for name, why in gate.failures.items()}
     kinds = [kind for kind, _ in cases.values()]
-    counts = {"tests": str(len(cases)), "failures": str(kinds.count("failure")), "errors": "0", "skipped": str(kinds.count("skipped"))}
+    counts = {
+        "tests": str(len(cases)),
+        "failures": str(kinds.count("failure")),
+        "errors": "0",
+        "skipped": str(kinds.count("skipped")),
+    }
     whole = ET.Element("testsuites", counts)
     session = gate.head.session
     about = attributes({"name": f"gate {session.spec_name}", "timestamp": session.started_at})
@@ -146,8 +182,12 @@ def _case(gate: Gate, change: Change) -> tuple[str, str]:
     """Return what a test case holds for an arm's time, "" where it passed, and the message."""
     finding = gate.finding(change)
     reason = _reason(gate, change)
-    message = f"{finding}: {_interval(change.change)} times what it took" + (f"; {reason}" if reason else "")
-    return {"regressed": "failure", "inconclusive": "skipped", "suspected": "skipped"}.get(finding, ""), message
+    message = f"{finding}: {_interval(change.change)} times what it took" + (
+        f"; {reason}" if reason else ""
+    )
+    return {"regressed": "failure", "inconclusive": "skipped", "suspected": "skipped"}.get(
+        finding, ""
+    ), message
 
 
 def as_json(gate: Gate) -> str:
@@ -157,8 +197,13 @@ def as_json(gate: Gate) -> str:
         "head": gate.head.session.run_id,
         "base": gate.base.session.run_id,
         "confirmation": gate.session_again or None,
-        "arms": [{"finding": gate.finding(each), **asdict(each), "again": _again(gate, each)} for each in gate.changes],
-        "numbers": [{"failed": gate.failures.get(each.name, ""), **asdict(each)} for each in gate.numbers],
+        "arms": [
+            {"finding": gate.finding(each), **asdict(each), "again": _again(gate, each)}
+            for each in gate.changes
+        ],
+        "numbers": [
+            {"failed": gate.failures.get(each.name, ""), **asdict(each)} for each in gate.numbers
+        ],
         "remarks": gate.remarks,
     }
     return json.dumps(plain(whole), indent=1, allow_nan=False) + "\n"
@@ -186,4 +231,8 @@ def _reason(gate: Gate, change: Change) -> str:
 
 
 def _interval(interval: Interval | None) -> str:
-    return span(interval.low, interval.mid, interval.high, 3 if interval.mid < 10 else 1) if interval else NONE
+    return (
+        span(interval.low, interval.mid, interval.high, 3 if interval.mid < 10 else 1)
+        if interval
+        else NONE
+    )

@@ -10,13 +10,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.judge.numbers import Numbers, numbers_of, remarks_on
-from harness.judge.regression import Change, regressions, remarks
+from harness.experiments.bench.numbers import Numbers, numbers_of, remarks_on
+from harness.experiments.gate.regression import Change, regressions, remarks
 from harness.records.bench import Bench
 from harness.records.parity import Parity
 
 Outcome = Literal["passed", "regressed", "inconclusive"]
-Finding = Literal["regressed", "failed", "suspected", "not confirmed", "slower within tolerance", "improved", "unchanged", "inconclusive"]
+Finding = Literal[
+    "regressed",
+    "failed",
+    "suspected",
+    "not confirmed",
+    "slower within tolerance",
+    "improved",
+    "unchanged",
+    "inconclusive",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,9 @@ class Gate:
     changes: tuple[Change, ...]
     tolerance: float  # a slowdown of more than this must be excluded for an arm to pass
     numbers: tuple[Numbers, ...]  # of each arm of head, its baseline among them
-    again: Mapping[str, Change] = field(default_factory=dict)  # by the arm's name; empty where nothing was confirmed
+    again: Mapping[str, Change] = field(
+        default_factory=dict
+    )  # by the arm's name; empty where nothing was confirmed
     session_again: str = ""
     remarks: tuple[str, ...] = ()
 
@@ -37,13 +48,19 @@ class Gate:
         """The arms that look slower, by what may be more than the tolerance; none where the baseline of all ratios has failed."""
         if self.head.session.baseline in self.failures:
             return ()
-        looks_slower = [change for change in self.changes if change.trend == "regressed" and not self.within(change)]
+        looks_slower = [
+            change
+            for change in self.changes
+            if change.trend == "regressed" and not self.within(change)
+        ]
         return tuple(change.name for change in looks_slower if change.name not in self.failures)
 
     @property
     def failures(self) -> dict[str, str]:
         """The arms of head that no longer train, or whose numbers are others than they should be, each with the reason."""
-        aside = {name: f"no longer trains: set aside: {why}" for name, why in self.head.set_aside.items()}
+        aside = {
+            name: f"no longer trains: set aside: {why}" for name, why in self.head.set_aside.items()
+        }
         found = {each.name: aside.get(each.name, each.why_failed) for each in self.numbers}
         return {name: why for name, why in found.items() if why}
 
@@ -68,7 +85,11 @@ class Gate:
 
     def within(self, change: Change) -> bool:
         """Say whether a slowdown of more than the tolerance is excluded: by the interval, in sessions that are sound."""
-        return change.change is not None and not change.unsound and change.change.high <= 1 + self.tolerance
+        return (
+            change.change is not None
+            and not change.unsound
+            and change.change.high <= 1 + self.tolerance
+        )
 
     @property
     def outcome(self) -> Outcome:
@@ -95,7 +116,9 @@ def gated(
         tolerance: 0.05: an arm passes where it is not slower by more than 5 %, with 95 % confidence.
         parities: checks that say which arms of `head` compute the same model.
     """
-    again = {change.name: change for change in regressions(confirmation, base)} if confirmation else {}
+    again = (
+        {change.name: change for change in regressions(confirmation, base)} if confirmation else {}
+    )
     numbers = numbers_of(head, base, parities)
     return Gate(
         head=head,

@@ -8,16 +8,28 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.judge.bench_remarks import blind
-from harness.judge.effect import MIN_GENERATIONS, Finding, judged, over_generations, unsound, worst_floor
-from harness.judge.family import changes_together
-from harness.judge.paired import Counted, counted
-from harness.judge.statistics import Interval, hodges_lehmann_shift
+from harness.experiments.bench.family import changes_together
+from harness.experiments.bench.paired import Counted, counted
+from harness.experiments.bench.remarks import blind
 from harness.records.bench import Bench, Entrant
 from harness.spec.config import identify_arm
+from harness.statistics.intervals import Interval, hodges_lehmann_shift
+from harness.statistics.verdict import (
+    MIN_GENERATIONS,
+    Finding,
+    judged,
+    over_generations,
+    unsound,
+    worst_floor,
+)
 
 Trend = Literal["regressed", "improved", "unchanged", "inconclusive"]
-TRENDS: Mapping[Finding, Trend] = {"slower": "regressed", "faster": "improved", "same": "unchanged", "inconclusive": "inconclusive"}
+TRENDS: Mapping[Finding, Trend] = {
+    "slower": "regressed",
+    "faster": "improved",
+    "same": "unchanged",
+    "inconclusive": "inconclusive",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,9 @@ class Change:
     reason: str  # of "inconclusive"
     base: Interval | None  # its epoch to the baseline's, then; as in `ArmStanding.ratio`
     head: Interval | None  # the same, now
-    change: Interval | None  # of the ratio, now to then; low and high are nan with too few generations in either
+    change: (
+        Interval | None
+    )  # of the ratio, now to then; low and high are nan with too few generations in either
     n_generations: tuple[int, int]  # then and now
     unsound: bool = False  # in one of the sessions identical code differed by too much, or nobody saw what disturbed it
 
@@ -48,10 +62,22 @@ def regressions(head: Bench, base: Bench) -> tuple[Change, ...]:
     """
     now, then = counted(head), counted(base)
     floor = _floor(head, now, base, then)
-    names = [name for name in arms_of(base) if arms_of(head).get(name) == arms_of(base)[name] and name != head.session.baseline]
-    logs = {name: (then.log_ratios(name, base.session.baseline), now.log_ratios(name, head.session.baseline)) for name in names}
+    names = [
+        name
+        for name in arms_of(base)
+        if arms_of(head).get(name) == arms_of(base)[name] and name != head.session.baseline
+    ]
+    logs = {
+        name: (
+            then.log_ratios(name, base.session.baseline),
+            now.log_ratios(name, head.session.baseline),
+        )
+        for name in names
+    }
     together, unseen = changes_together(logs), blind(head) or blind(base)
-    return tuple(_change(name, head, logs[name], floor, together.get(name, 1.0), unseen) for name in names)
+    return tuple(
+        _change(name, head, logs[name], floor, together.get(name, 1.0), unseen) for name in names
+    )
 
 
 def _change(
@@ -84,7 +110,11 @@ def _change(
 
 def _shift(before: list[float], logs: list[float]) -> Interval:
     if min(len(before), len(logs)) < MIN_GENERATIONS:
-        return Interval(math.nan, math.exp(statistics.median(now - then for now in logs for then in before)), math.nan)
+        return Interval(
+            math.nan,
+            math.exp(statistics.median(now - then for now in logs for then in before)),
+            math.nan,
+        )
     found = hodges_lehmann_shift(before, logs)
     return Interval(math.exp(found.low), math.exp(found.mid), math.exp(found.high))
 
@@ -106,7 +136,9 @@ def incomparable(head: Bench, base: Bench) -> tuple[str, ...]:
 def remarks(head: Bench, base: Bench) -> tuple[str, ...]:
     """Return in what two sessions differ that may be compared: what a change can come from, and what was left out."""
     here, there = _circumstances(head), _circumstances(base)
-    both = here.keys() & there.keys()  # a framework of one session only is an arm of one session only
+    both = (
+        here.keys() & there.keys()
+    )  # a framework of one session only is an arm of one session only
     here, there = ({what: each[what] for what in each if what in both} for each in (here, there))
     return (*_machines(head, base), *_differs(here, there), *_left_out(head, base))
 
@@ -148,7 +180,11 @@ def _ground(bench: Bench) -> dict[str, str]:
 def _circumstances(bench: Bench) -> dict[str, str]:
     """Return what may differ, and says where a change can come from."""
     session, versions = bench.session, _versions(bench)
-    plain = {"harness": session.harness, "driver": session.host.driver or "", "blocks of a generation": str(session.n_blocks)}
+    plain = {
+        "harness": session.harness,
+        "driver": session.host.driver or "",
+        "blocks of a generation": str(session.n_blocks),
+    }
     others = {name: version for name, version in versions.items() if name != "keras"}
     return plain | others | _contents(bench)
 
@@ -159,7 +195,9 @@ def _versions(bench: Bench) -> dict[str, str]:
     found: dict[str, dict[str, None]] = {}
     for start in bench.starts:
         for key, version in start.versions.items() if start.status == "ok" else ():
-            found.setdefault(backends[start.name] if key == "framework_version" else key, {})[version] = None
+            found.setdefault(backends[start.name] if key == "framework_version" else key, {})[
+                version
+            ] = None
     return {name: " and ".join(sorted(several)) for name, several in found.items()}
 
 
@@ -186,4 +224,8 @@ def _left_out(head: Bench, base: Bench) -> Iterable[str]:
 
 def arms_of(bench: Bench) -> dict[str, Entrant]:
     """Return a session's arms by name, the duplicate left out."""
-    return {entrant.name: entrant for entrant in bench.session.entrants if entrant.name not in bench.session.duplicates}
+    return {
+        entrant.name: entrant
+        for entrant in bench.session.entrants
+        if entrant.name not in bench.session.duplicates
+    }

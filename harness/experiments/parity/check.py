@@ -12,23 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 import harness
+from harness.engine.plan import Planned
 from harness.errors import ConfigError
-from harness.inputs.arrays import load_dataset, load_weights
-from harness.judge.parity import differences
-from harness.judge.parity.gather import Heard, traces
-from harness.judge.parity.ground import Ground, ground
-from harness.judge.parity.narrow import name_update
-from harness.judge.parity.scope import Gate, gate_of
-from harness.judge.parity.verdict import noise_of, suspect, verdict
-from harness.launch.plan import Planned
+from harness.experiments.parity.gather import Heard, traces
+from harness.experiments.parity.judge import noise_of, suspect, verdict
+from harness.experiments.parity.narrow import name_update
 from harness.records.parity import ArmParity, Parity, Whole
 from harness.records.record import Host
+from harness.referee import differences
+from harness.referee.ground import Ground, ground
+from harness.referee.scope import Gate, gate_of
+from harness.spec.data.arrays import load_dataset, load_weights
 
 Say = Callable[[str], None]
 """Told what is being done."""
 
 
-def check(planned: tuple[Planned, ...], root: Path, host: Host, only: tuple[str, ...] = (), say: Say = lambda what: None) -> Parity:
+def check(
+    planned: tuple[Planned, ...],
+    root: Path,
+    host: Host,
+    only: tuple[str, ...] = (),
+    say: Say = lambda what: None,
+) -> Parity:
     """Hold arms to the referee, update by update, and return the record of it.
 
     Args:
@@ -44,20 +50,32 @@ def check(planned: tuple[Planned, ...], root: Path, host: Host, only: tuple[str,
     weights, order = _drawn(planned, only)
     request, spec = planned[0].request, planned[0].request.spec
     started, began = datetime.now(UTC), time.monotonic()
-    losses = {differences.documented_loss(spec, each.request.backend, each.request.module, each.request.options) for each in planned}
+    losses = {
+        differences.documented_loss(
+            spec, each.request.backend, each.request.module, each.request.options
+        )
+        for each in planned
+    }
     say("referee")
     bed = ground(spec, weights, order, load_dataset(planned[0].dataset), losses, only)
     arms = {f"{each.request.backend}/{each.request.implementation}": each for each in planned}
     heard: dict[str, Heard] = {}
     for backend in dict.fromkeys(each.request.backend for each in planned):
-        mine = {each.request.implementation: each for each in planned if each.request.backend == backend}
+        mine = {
+            each.request.implementation: each for each in planned if each.request.backend == backend
+        }
         any_of = next(iter(mine.values()))
-        heard |= {f"{backend}/{name}": each for name, each in traces(any_of, mine, bed, root, request.time_limit_s, say).items()}
+        heard |= {
+            f"{backend}/{name}": each
+            for name, each in traces(any_of, mine, bed, root, request.time_limit_s, say).items()
+        }
     noise, twins = noise_of(bed, heard, arms)
     verdicts = {name: verdict(bed, heard[name], arms[name], noise) for name in arms}
     suspected = suspect(heard, verdicts)
     if not suspected:
-        verdicts = {name: name_update(each, arms[name], bed, root, say) for name, each in verdicts.items()}
+        verdicts = {
+            name: name_update(each, arms[name], bed, root, say) for name, each in verdicts.items()
+        }
     return Parity(
         harness=harness.__version__,
         run_id=f"{started:%Y%m%dT%H%M%SZ}-parity-{request.spec_name}-s{request.seed}-{secrets.token_hex(3)}",
@@ -78,7 +96,9 @@ def check(planned: tuple[Planned, ...], root: Path, host: Host, only: tuple[str,
     )
 
 
-def _drawn(planned: tuple[Planned, ...], only: tuple[str, ...]) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
+def _drawn(
+    planned: tuple[Planned, ...], only: tuple[str, ...]
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
     """Return the weights and the order that all arms begin from, if they can be compared at all."""
     if not planned:
         raise ConfigError("parity: no arm to check. `harness train --help` says how arms are named")
@@ -123,7 +143,9 @@ def floors(bed: Ground, noise: dict[tuple[str, str, str], float]) -> dict[str, f
     for (point, _), of_point in bed.floors.items():
         for (quantity, measure), floor in of_point.items():
             key = f"{quantity} {measure}"
-            largest[key] = max(largest.get(key, 0.0), floor, noise.get((point, quantity, measure), 0.0))
+            largest[key] = max(
+                largest.get(key, 0.0), floor, noise.get((point, quantity, measure), 0.0)
+            )
     return largest
 
 
@@ -131,7 +153,11 @@ def documented(bed: Ground, heard: dict[str, Heard], arms: dict[str, Planned]) -
     """Return a sentence for each difference that is expected, with the figures that show it."""
     if bed.spec.loss_form != "probs":
         return []
-    step = {loss: bed.steps["adversarial", loss] for loss in ("probs", "unclipped") if ("adversarial", loss) in bed.steps}
+    step = {
+        loss: bed.steps["adversarial", loss]
+        for loss in ("probs", "unclipped")
+        if ("adversarial", loss) in bed.steps
+    }
     if len(step) < 2:
         return []
     apart = np.abs(step["probs"].quantities["losses"] - step["unclipped"].quantities["losses"])
@@ -139,13 +165,17 @@ def documented(bed: Ground, heard: dict[str, Heard], arms: dict[str, Planned]) -
     through = [
         name
         for name, arm in arms.items()
-        if differences.documented_loss(bed.spec, arm.request.backend, arm.request.module, arm.request.options) == "unclipped"
+        if differences.documented_loss(
+            bed.spec, arm.request.backend, arm.request.module, arm.request.options
+        )
+        == "unclipped"
     ]
     seen = {
         name: float(trace.quantities["losses"][row])
         for name in arms
         for trace in heard[name].traces
-        if (trace.program, trace.point) == ("instrumented", "adversarial") and "losses" in trace.quantities
+        if (trace.program, trace.point) == ("instrumented", "adversarial")
+        and "losses" in trace.quantities
     }
     figures = ", ".join(f"{name} {value:.4f}" for name, value in seen.items())
     gap = step["unclipped"].quantities["losses"][row]

@@ -9,11 +9,24 @@ from rich.console import Group, RenderableType
 
 from harness.records.parity import ArmParity, Departure, Parity
 from harness.report.fitting import Fitting, Sentence, columns_of
-from harness.report.table import bar
+from harness.report.markdown import bar
 from harness.safe import attributes, for_markdown, for_xml, short
 
-FREE_HEADER = ("trained freely", "verdict", "drift from the referee, largest over seeds, after so many updates", "test accuracy, by seed")
-PAIR_HEADER = ("pair", "accuracy, points (90 %)", "TOST ±0.25", "flips", "D_CLASS ≥ 8", "D_MAD", "barrier")
+FREE_HEADER = (
+    "trained freely",
+    "verdict",
+    "drift from the referee, largest over seeds, after so many updates",
+    "test accuracy, by seed",
+)
+PAIR_HEADER = (
+    "pair",
+    "accuracy, points (90 %)",
+    "TOST ±0.25",
+    "flips",
+    "D_CLASS ≥ 8",
+    "D_MAD",
+    "barrier",
+)
 FULL_LEGEND = (
     "drift without a gate: float32 alone has drifted past 1e-2 there, and weights say nothing. TOST: inconclusive is no pass. flips, "
     "D_CLASS: of the test images, by seed. D_MAD, barrier (of the loss on the line between two ends): the largest over seeds."
@@ -29,7 +42,8 @@ LEGEND = (
 
 
 EPOCH_LEGEND = (
-    "epoch: the whole first epoch in one go, at a hundredth of the rate, where float32 trainings stay together; as far as that update."
+    "epoch: the whole first epoch in one go, at a hundredth of the rate, where float32 trainings "
+    "stay together; as far as that update."
 )
 PARTS = {
     "quick": "the quick form of the gate: the results table says agrees (quick)",
@@ -39,7 +53,9 @@ PARTS = {
 
 def terminal(parity: Parity) -> RenderableType:
     """Return what a terminal shows: the verdict of each arm, and of one that departs where, by how much and why."""
-    columns = columns_of(HEADER, ("arm", "verdict", "tightest gate"), ("tightest gate", "gates", "values"))
+    columns = columns_of(
+        HEADER, ("arm", "verdict", "tightest gate"), ("tightest gate", "gates", "values")
+    )
     return Group(
         Sentence(heading(parity), "bold"),
         Fitting(columns, tuple(_row(arm) for arm in parity.arms), STYLES, WHOLE),
@@ -59,8 +75,15 @@ def lines(parity: Parity) -> list[tuple[str, str]]:
     found = [(f"{arm.name}: {line}", "red") for arm in parity.arms for line in told(arm)]
     found += _round_trips(parity)
     if parity.verdict == "oracle suspect":
-        found.append(("! all arms depart from the referee alike, and agree with each other: suspect the referee", "yellow"))
-    found += [(PARTS[scope], "dim") for scope in sorted({arm.scope for arm in parity.arms} - {"whole"})]
+        found.append(
+            (
+                "! all arms depart from the referee alike, and agree with each other: suspect the referee",
+                "yellow",
+            )
+        )
+    found += [
+        (PARTS[scope], "dim") for scope in sorted({arm.scope for arm in parity.arms} - {"whole"})
+    ]
     found += [(f"documented: {short(line, LONGEST)}", "dim") for line in parity.documented]
     return found + [(f"! {short(line, LONGEST)}", "yellow") for line in parity.remarks]
 
@@ -76,18 +99,30 @@ def brief(parity: Parity) -> list[tuple[str, str]]:
     agreeing = [arm.name for arm in parity.arms if arm.verdict == "agrees"]
     said = f"parity, quick form: {len(agreeing)} of {len(parity.arms)} arms agree with the referee ({parity.total_s:.0f} s)"
     style = "green" if len(agreeing) == len(parity.arms) else "red"
-    return [(said, style), *((f"{arm.name}: {line}", "red") for arm in parity.arms if arm.verdict != "agrees" for line in told(arm))]
+    return [
+        (said, style),
+        *(
+            (f"{arm.name}: {line}", "red")
+            for arm in parity.arms
+            if arm.verdict != "agrees"
+            for line in told(arm)
+        ),
+    ]
 
 
 def markdown(parity: Parity) -> str:
     """Return the same as GitHub-flavoured Markdown."""
-    tables: list[tuple[Sequence[str], Sequence[tuple[str, ...]]]] = [(HEADER, [_row(arm) for arm in parity.arms])]
+    tables: list[tuple[Sequence[str], Sequence[tuple[str, ...]]]] = [
+        (HEADER, [_row(arm) for arm in parity.arms])
+    ]
     if parity.free_runs:
         tables += [(FREE_HEADER, free_rows(parity)), (PAIR_HEADER, pair_rows(parity))]
     text = [f"**{for_markdown(heading(parity))}**", ""]
     for header, rows in tables:
         text += [bar(header), bar(["---"] * len(header)), *(bar(row) for row in rows), ""]
-    return "\n".join([*text, *(f"- {for_markdown(line)}" for line, _ in lines(parity)), "", *legends(parity), ""])
+    return "\n".join(
+        [*text, *(f"- {for_markdown(line)}" for line, _ in lines(parity)), "", *legends(parity), ""]
+    )
 
 
 def _free_runs(parity: Parity) -> list[RenderableType]:
@@ -125,7 +160,11 @@ def pair_rows(parity: Parity) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for pair in parity.pairs:
         mean = sum(pair.difference_points) / len(pair.difference_points)
-        interval = f"{mean:+.3f}" + (f" ({pair.interval_points[0]:+.3f} to {pair.interval_points[1]:+.3f})" if pair.interval_points else "")
+        interval = f"{mean:+.3f}" + (
+            f" ({pair.interval_points[0]:+.3f} to {pair.interval_points[1]:+.3f})"
+            if pair.interval_points
+            else ""
+        )
         figures = (pair.flips, pair.n_d_class)
         several = [" ".join(map(str, values)) for values in figures]
         rest = (f"{max(pair.d_mad):.4f}", f"{max(pair.barrier):+.4f}")
@@ -161,7 +200,9 @@ def whole(departure: Departure) -> str:
 def junit(parity: Parity) -> str:
     """Return JUnit XML: a test case an arm and a round trip, for a CI that shows it."""
     cases = [(arm.name, arm.verdict, list(told(arm)) or [arm.reason]) for arm in parity.arms]
-    cases += [(f"round trip {trip.name}", trip.verdict, [trip.reason]) for trip in parity.round_trips]
+    cases += [
+        (f"round trip {trip.name}", trip.verdict, [trip.reason]) for trip in parity.round_trips
+    ]
     n_bad = sum(verdict != "agrees" for _, verdict, _ in cases)
     suite = ET.Element(
         "testsuite",
@@ -197,13 +238,19 @@ def _round_trips(parity: Parity) -> list[tuple[str, str]]:
     for trip in trips:
         if trip.verdict != "agrees":
             reasons.setdefault(trip.reason, []).append(trip.name)
-    said = [(f"round trip {_some(names)}: {short(reason)}", "red") for reason, names in reasons.items()]
+    said = [
+        (f"round trip {_some(names)}: {short(reason)}", "red") for reason, names in reasons.items()
+    ]
     return [(line, "green" if n_equal == len(trips) else "red"), *said]
 
 
 def _row(arm: ArmParity) -> tuple[str, ...]:
     """Return an arm as text, in the order of HEADER."""
-    figures = (f"{arm.margin:.1f}", arm.tightest, str(arm.n_gates), f"{arm.n_compared:,}") if arm.margin is not None else ("-",) * 4
+    figures = (
+        (f"{arm.margin:.1f}", arm.tightest, str(arm.n_gates), f"{arm.n_compared:,}")
+        if arm.margin is not None
+        else ("-",) * 4
+    )
     return (arm.name, arm.verdict.upper(), *figures)
 
 

@@ -12,19 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.engine import ask
+from harness.engine.plan import Planned
 from harness.errors import HarnessError
-from harness.inputs.arrays import load_dataset, load_weights, network_input
-from harness.judge.parity import functions, oracle
-from harness.judge.parity.gather import Say
-from harness.judge.statistics import tost
-from harness.launch import ask
-from harness.launch.plan import Planned
+from harness.experiments.parity.gather import Say
 from harness.records.parity import FreeRun, Pair, Parity, Whole
+from harness.referee import functions, oracle
 from harness.scratch import scratch
 from harness.spec.config import Spec
+from harness.spec.data.arrays import load_dataset, load_weights, network_input
+from harness.statistics.intervals import tost
 
 Arrays = Mapping[str, NDArray[Any]]
-CAPS = ((1, 1e-6), (10, 1e-5), (np.inf, 1e-4))  # of the drift as far as that update; more where float32 alone drifts more
+CAPS = (
+    (1, 1e-6),
+    (10, 1e-5),
+    (np.inf, 1e-4),
+)  # of the drift as far as that update; more where float32 alone drifts more
 CHAOS = 1e-2  # of the float32 runs' own drift: from there on weights are not compared
 N_FLOAT32 = 3
 MARGIN_POINTS = 0.25  # of test accuracy: closer than this is the same
@@ -44,7 +48,9 @@ def with_free_runs(parity: Parity, planned: Sequence[Planned], root: Path, say: 
     runs, pairs = free_runs(planned, root, say)
     total_s = parity.total_s + time.monotonic() - began
     verdict = whole(parity.verdict, runs, pairs)
-    return parity.model_copy(update={"free_runs": runs, "pairs": pairs, "verdict": verdict, "total_s": total_s})
+    return parity.model_copy(
+        update={"free_runs": runs, "pairs": pairs, "verdict": verdict, "total_s": total_s}
+    )
 
 
 def whole(verdict: Whole, runs: Sequence[FreeRun], pairs: Sequence[Pair]) -> Whole:
@@ -58,7 +64,9 @@ def whole(verdict: Whole, runs: Sequence[FreeRun], pairs: Sequence[Pair]) -> Who
     return "inconclusive" if any(pair.verdict == "inconclusive" for pair in pairs) else "agrees"
 
 
-def free_runs(planned: Sequence[Planned], root: Path, say: Say) -> tuple[tuple[FreeRun, ...], tuple[Pair, ...]]:
+def free_runs(
+    planned: Sequence[Planned], root: Path, say: Say
+) -> tuple[tuple[FreeRun, ...], tuple[Pair, ...]]:
     """Train every arm for every seed, and return each run against the referee and each two arms as functions.
 
     Args:
@@ -83,12 +91,23 @@ def free_runs(planned: Sequence[Planned], root: Path, say: Say) -> tuple[tuple[F
         course = referee(any_of, parts, updates)
         for (name, of_seed), end in ends.items():
             if of_seed == seed:
-                runs.append(_judged(name, seed, end, course, functions.accuracy(end["outputs"], y_test)))
+                runs.append(
+                    _judged(name, seed, end, course, functions.accuracy(end["outputs"], y_test))
+                )
     names = list(dict.fromkeys(name for name, _ in ends))
     pairs = []
     for one, other in itertools.combinations(names, 2):
         say(f"{one} and {other}")
-        pairs.append(pair(spec, one, other, {seed: (ends[one, seed], ends[other, seed]) for seed in by_seed}, x_test, y_test))
+        pairs.append(
+            pair(
+                spec,
+                one,
+                other,
+                {seed: (ends[one, seed], ends[other, seed]) for seed in by_seed},
+                x_test,
+                y_test,
+            )
+        )
     return tuple(runs), tuple(pairs)
 
 
@@ -99,18 +118,31 @@ def _updates(spec: Spec, n_train: int) -> list[int]:
 
 
 def _trained(
-    mine: Sequence[Planned], by_seed: Mapping[int, Planned], updates: list[int], root: Path, say: Say
+    mine: Sequence[Planned],
+    by_seed: Mapping[int, Planned],
+    updates: list[int],
+    root: Path,
+    say: Say,
 ) -> dict[tuple[str, int], Arrays]:
     """Return what one backend's worker hands back of its arms, by arm and seed."""
     request = mine[0].request
-    arms = {each.request.implementation: {"module": each.request.module, "options": each.request.options} for each in mine}
+    arms = {
+        each.request.implementation: {
+            "module": each.request.module,
+            "options": each.request.options,
+        }
+        for each in mine
+    }
     with scratch() as folder:
         task = {
             "task": "free runs",
             "spec": request.spec.model_dump(mode="json"),
             "arms": arms,
             "dataset": str(mine[0].dataset),
-            "seeds": {str(seed): {"weights": str(each.weights), "order": str(each.order)} for seed, each in by_seed.items()},
+            "seeds": {
+                str(seed): {"weights": str(each.weights), "order": str(each.order)}
+                for seed, each in by_seed.items()
+            },
             "updates": updates,
             "folder": str(folder),
         }
@@ -152,14 +184,19 @@ def referee(planned: Planned, parts: Arrays, updates: list[int]) -> Course:
             there = random.permutation(len(rows)) if index else np.arange(len(rows))
             rounded[index], _ = oracle.step(spec, rounded[index], x[there], y[there])
         if number in updates:
-            kernels[number] = {name: weight for name, weight in exact.weights.items() if name.endswith("/kernel")}
+            kernels[number] = {
+                name: weight for name, weight in exact.weights.items() if name.endswith("/kernel")
+            }
             envelope[number] = max(drift(kernels[number], each.weights) for each in rounded)
     return Course(kernels, envelope)
 
 
 def drift(exact: Arrays, received: Arrays) -> float:
     """Return the relative Frobenius norm of the difference of the kernel that is farthest off."""
-    return max(float(np.linalg.norm(received[name] - kernel) / np.linalg.norm(kernel)) for name, kernel in exact.items())
+    return max(
+        float(np.linalg.norm(received[name] - kernel) / np.linalg.norm(kernel))
+        for name, kernel in exact.items()
+    )
 
 
 def _judged(name: str, seed: int, end: Arrays, course: Course, accuracy: float) -> FreeRun:
@@ -170,8 +207,12 @@ def _judged(name: str, seed: int, end: Arrays, course: Course, accuracy: float) 
         cap = next(cap for last, cap in CAPS if number <= last)
         received = {key: end[f"at-{number}/{key}"].astype(np.float64) for key in kernels}
         found[str(number)] = drift(kernels, received)
-        limits[str(number)] = max(cap, 4 * course.envelope[number]) if course.envelope[number] <= CHAOS else None
-    inside = all(limit is None or found[key] <= limit for key, limit in limits.items())  # a NaN is not
+        limits[str(number)] = (
+            max(cap, 4 * course.envelope[number]) if course.envelope[number] <= CHAOS else None
+        )
+    inside = all(
+        limit is None or found[key] <= limit for key, limit in limits.items()
+    )  # a NaN is not
     backend, _, implementation = name.partition("/")
     return FreeRun(
         backend=backend,
@@ -184,11 +225,20 @@ def _judged(name: str, seed: int, end: Arrays, course: Course, accuracy: float) 
     )
 
 
-def pair(spec: Spec, one: str, other: str, ends: Mapping[int, tuple[Arrays, Arrays]], x: NDArray[Any], y: NDArray[Any]) -> Pair:
+def pair(
+    spec: Spec,
+    one: str,
+    other: str,
+    ends: Mapping[int, tuple[Arrays, Arrays]],
+    x: NDArray[Any],
+    y: NDArray[Any],
+) -> Pair:
     """Return two arms' trained models compared as functions, one entry a seed."""
     outputs = {seed: (a["outputs"], b["outputs"]) for seed, (a, b) in ends.items()}
     weights = {seed: tuple(_final(end) for end in both) for seed, both in ends.items()}
-    points = tuple(100 * (functions.accuracy(a, y) - functions.accuracy(b, y)) for a, b in outputs.values())
+    points = tuple(
+        100 * (functions.accuracy(a, y) - functions.accuracy(b, y)) for a, b in outputs.values()
+    )
     equivalence = tost(points, MARGIN_POINTS)
     known = np.isfinite([equivalence.mean.low, equivalence.mean.high]).all()
     return Pair(
@@ -196,8 +246,14 @@ def pair(spec: Spec, one: str, other: str, ends: Mapping[int, tuple[Arrays, Arra
         other=other,
         seeds=tuple(ends),
         flips=tuple(functions.flips(a, b) for a, b in outputs.values()),
-        n_d_class=tuple(int(np.count_nonzero(functions.d_class(a, b, y) >= functions.THRESHOLD)) for a, b in outputs.values()),
-        d_mad=tuple(functions.d_mad(_probabilities(spec, a), _probabilities(spec, b), y) for a, b in outputs.values()),
+        n_d_class=tuple(
+            int(np.count_nonzero(functions.d_class(a, b, y) >= functions.THRESHOLD))
+            for a, b in outputs.values()
+        ),
+        d_mad=tuple(
+            functions.d_mad(_probabilities(spec, a), _probabilities(spec, b), y)
+            for a, b in outputs.values()
+        ),
         barrier=tuple(functions.barrier(spec, a, b, x, y) for a, b in weights.values()),
         difference_points=points,
         interval_points=(equivalence.mean.low, equivalence.mean.high) if known else None,
@@ -207,7 +263,9 @@ def pair(spec: Spec, one: str, other: str, ends: Mapping[int, tuple[Arrays, Arra
 
 
 def _final(end: Arrays) -> dict[str, NDArray[Any]]:
-    return {key.removeprefix("final/"): value for key, value in end.items() if key.startswith("final/")}
+    return {
+        key.removeprefix("final/"): value for key, value in end.items() if key.startswith("final/")
+    }
 
 
 def _probabilities(spec: Spec, outputs: NDArray[Any]) -> NDArray[Any]:

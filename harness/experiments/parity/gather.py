@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from harness.judge.parity import differences
-from harness.judge.parity.epoch import point_of
-from harness.judge.parity.fixtures import Point
-from harness.judge.parity.gates import Quantities
-from harness.judge.parity.ground import Ground
-from harness.judge.parity.trace import Arrays, Trace, read_trace
-from harness.launch import ask
-from harness.launch.plan import Planned
-from harness.launch.process import Event
+from harness.engine import ask
+from harness.engine.plan import Planned
+from harness.engine.process import Event
+from harness.referee import differences
+from harness.referee.epoch import point_of
+from harness.referee.fixtures import Point
+from harness.referee.gates import Quantities
+from harness.referee.ground import Ground
+from harness.referee.trace import Arrays, Trace, read_trace
 from harness.scratch import scratch
 
 Say = Callable[[str], None]
@@ -31,15 +31,21 @@ class Heard:
     """What one arm's worker handed back."""
 
     traces: list[Trace] = field(default_factory=list)
-    twins: dict[tuple[str, str], list[Quantities]] = field(default_factory=lambda: defaultdict(list))
+    twins: dict[tuple[str, str], list[Quantities]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     loops: dict[str, Arrays] = field(default_factory=dict)
-    epochs: dict[int, Arrays] = field(default_factory=dict)  # the first epoch as far as so many updates
+    epochs: dict[int, Arrays] = field(
+        default_factory=dict
+    )  # the first epoch as far as so many updates
     known: dict[str, Any] = field(default_factory=dict)
     failure: str = ""
     anew: bool = False  # it has an optimizer of its own, whose memory cannot be set
 
 
-def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Path, limit_s: float, say: Say) -> dict[str, Heard]:
+def traces(
+    planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Path, limit_s: float, say: Say
+) -> dict[str, Heard]:
     """Return what one backend's worker hands back of each of its arms; a failure is a failure of every arm that it leaves out.
 
     Args:
@@ -50,10 +56,19 @@ def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Pat
         limit_s: for the worker.
         say: told what is being done.
     """
-    request, heard = planned.request, {name: Heard(anew=differences.has_own_slots(each.request.options)) for name, each in arms.items()}
+    request, heard = (
+        planned.request,
+        {
+            name: Heard(anew=differences.has_own_slots(each.request.options))
+            for name, each in arms.items()
+        },
+    )
     points = dict(bed.points)
     for name, twins in bed.twins.items():
-        points |= {(permuted := twin.of(points[name], number)).name: permuted for number, twin in enumerate(twins)}
+        points |= {
+            (permuted := twin.of(points[name], number)).name: permuted
+            for number, twin in enumerate(twins)
+        }
     with scratch() as folder:
         task = _task(folder, points, bed, planned, arms)
 
@@ -61,7 +76,14 @@ def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Pat
             say(f"{request.backend}: {event['phase']}")
 
         answer = ask.work(
-            task, request.backend, planned.backend, root, device=request.device, threads=request.threads, limit_s=limit_s, on_event=hear
+            task,
+            request.backend,
+            planned.backend,
+            root,
+            device=request.device,
+            threads=request.threads,
+            limit_s=limit_s,
+            on_event=hear,
         )
         for arm in heard.values():
             arm.failure = answer.get("refused", "")
@@ -71,11 +93,24 @@ def traces(planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Pat
             for arm in heard.values():
                 arm.failure = f"the worker says that it is {answer.get('backend')!r}, and was asked to be {request.backend!r}"
         for entry in answer.get("traces", ()):
-            _hear(heard.get(entry["arm"]), entry, folder, points, bed, f"{request.backend}/{entry['arm']}")
+            _hear(
+                heard.get(entry["arm"]),
+                entry,
+                folder,
+                points,
+                bed,
+                f"{request.backend}/{entry['arm']}",
+            )
     return heard
 
 
-def _task(folder: Path, points: Mapping[str, Point], bed: Ground, planned: Planned, arms: Mapping[str, Planned]) -> dict[str, Any]:
+def _task(
+    folder: Path,
+    points: Mapping[str, Point],
+    bed: Ground,
+    planned: Planned,
+    arms: Mapping[str, Planned],
+) -> dict[str, Any]:
     """Write what a worker reads, and return its job."""
     whole = next(iter(bed.epochs.values()), None)
     if whole:
@@ -113,15 +148,28 @@ def _task(folder: Path, points: Mapping[str, Point], bed: Ground, planned: Plann
     }
 
 
-def _hear(heard: Heard | None, entry: Mapping[str, Any], folder: Path, points: Mapping[str, Point], bed: Ground, arm: str) -> None:
+def _hear(
+    heard: Heard | None,
+    entry: Mapping[str, Any],
+    folder: Path,
+    points: Mapping[str, Point],
+    bed: Ground,
+    arm: str,
+) -> None:
     """Take one of a worker's files: a trace, a twin's or a loop's; one made from other points is a failure of the arm."""
     if heard is None:
         return
     if "failed" in entry:
         heard.failure = entry["failed"]
         return
-    stops = {point_of(stop): (stop, each.start) for each in bed.epochs.values() for stop in each.stops}
-    known = {name: start for name, (_, start) in stops.items()} if entry["program"] == "epoch" else points
+    stops = {
+        point_of(stop): (stop, each.start) for each in bed.epochs.values() for stop in each.stops
+    }
+    known = (
+        {name: start for name, (_, start) in stops.items()}
+        if entry["program"] == "epoch"
+        else points
+    )
     if entry["point"] not in known:
         heard.failure = f"it handed back an update from {entry['point']!r}, which was not asked for"
         return
@@ -130,7 +178,10 @@ def _hear(heard: Heard | None, entry: Mapping[str, Any], folder: Path, points: M
         heard.failure = f"its trace {entry['program']} {entry['point']} is of other inputs than were given: stale or foreign"
         return
     try:
-        with (folder / entry["file"]).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with (
+            (folder / entry["file"]).open("rb") as file,
+            np.load(file, allow_pickle=False) as archive,
+        ):
             found = dict(archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         heard.failure = f"its trace {entry['program']} {entry['point']} cannot be read ({error})"
@@ -142,6 +193,10 @@ def _hear(heard: Heard | None, entry: Mapping[str, Any], folder: Path, points: M
         heard.loops[name] = found
     elif twin:
         trace = read_trace(bed.spec, point, arm, entry["program"], found, without_slots=heard.anew)
-        heard.twins[entry["program"], name].append(bed.twins[name][int(number)].undone(trace.quantities))
+        heard.twins[entry["program"], name].append(
+            bed.twins[name][int(number)].undone(trace.quantities)
+        )
     else:
-        heard.traces.append(read_trace(bed.spec, point, arm, entry["program"], found, without_slots=heard.anew))
+        heard.traces.append(
+            read_trace(bed.spec, point, arm, entry["program"], found, without_slots=heard.anew)
+        )

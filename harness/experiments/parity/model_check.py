@@ -1,7 +1,7 @@
 """A user's own model on every backend, from the same weights and the same batch -> one record of who agrees.
 
 The model is run in the backends' environments only, one worker each; the first that can build it gives its initial weights,
-and the batch where none is named, to all. Beside a worker's own twins (see `harness.worker.user_model`) stands a **thread
+and the batch where none is named, to all. Beside a worker's own twins (see `harness.worker.jobs.user_model`) stands a **thread
 twin**: another process on one core, in which a framework splits its sums otherwise. Each floor is the largest of all three kinds
 on all backends: no single kind moves everything. Sample twins leave the forward pass alone, rounding twins the order of a
 sum, thread twins whatever one core does as well.
@@ -23,16 +23,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.engine import ask
+from harness.engine.process import Event
 from harness.errors import ConfigError
-from harness.inputs.arrays import distance, weights_digest
-from harness.judge.user_model import majority
-from harness.judge.user_model.majority import Comparison
-from harness.judge.user_model.target import Target, Wanted
-from harness.judge.user_model.verdict import make_record
-from harness.launch import ask
-from harness.launch.process import Event
+from harness.experiments.parity.model_judge import make_record
+from harness.experiments.parity.model_plan import Target, Wanted
 from harness.records.user_model import ModelParity
+from harness.referee import majority
+from harness.referee.majority import Comparison
 from harness.scratch import scratch
+from harness.spec.data.arrays import distance, weights_digest
 
 Arrays = dict[str, NDArray[Any]]
 Say = Callable[[str], None]
@@ -46,7 +46,9 @@ class Heard:
 
     known: dict[str, Any] = field(default_factory=dict)
     arrays: Arrays = field(default_factory=dict)
-    floors: dict[str, dict[str, float]] = field(default_factory=dict)  # by kind of twin and quantity
+    floors: dict[str, dict[str, float]] = field(
+        default_factory=dict
+    )  # by kind of twin and quantity
     failure: str = ""
 
 
@@ -62,7 +64,12 @@ def check(what: Wanted, say: Say = lambda doing: None) -> ModelParity:
         inputs = folder / "inputs.npz"
         for backend in what.backends:
             heard[backend] = _asked(what, backend, inputs, say)
-        if what.thread_twins and what.threads != 1 and hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1:
+        if (
+            what.thread_twins
+            and what.threads != 1
+            and hasattr(os, "sched_getaffinity")
+            and len(os.sched_getaffinity(0)) > 1
+        ):
             for backend, each in heard.items():
                 if not each.failure:
                     _thread_twin(what, backend, each, inputs, say)
@@ -74,14 +81,27 @@ def check(what: Wanted, say: Say = lambda doing: None) -> ModelParity:
         arrays = {backend: each.arrays for backend, each in sound.items()}
         kinds = {backend: each.floors for backend, each in sound.items()}
         if majority.mixes_samples(arrays, kinds):
-            remarks.append("the model mixes its samples: another order of them is another result, and no measure of rounding here")
-            kinds = {backend: {kind: of for kind, of in floors.items() if kind != "sample"} for backend, floors in kinds.items()}
+            remarks.append(
+                "the model mixes its samples: another order of them is another result, and no measure of rounding here"
+            )
+            kinds = {
+                backend: {kind: of for kind, of in floors.items() if kind != "sample"}
+                for backend, floors in kinds.items()
+            }
         floors = {backend: majority.largest_floors(each) for backend, each in kinds.items()}
-        found = majority.compare_backends(arrays, floors, max(each.known["n_samples"] for each in sound.values()))
-        found += tuple(one for backend in sound for one in majority.compare_programs(backend, arrays[backend], floors[backend]))
+        found = majority.compare_backends(
+            arrays, floors, max(each.known["n_samples"] for each in sound.values())
+        )
+        found += tuple(
+            one
+            for backend in sound
+            for one in majority.compare_programs(backend, arrays[backend], floors[backend])
+        )
     known = {backend: each.known for backend, each in heard.items()}
     failures = {backend: each.failure for backend, each in heard.items() if each.failure}
-    return make_record(what, known, failures, found, tuple(remarks), started, time.monotonic() - began)
+    return make_record(
+        what, known, failures, found, tuple(remarks), started, time.monotonic() - began
+    )
 
 
 def _asked(what: Wanted, backend: str, inputs: Path, say: Say) -> Heard:
@@ -99,15 +119,26 @@ def _asked(what: Wanted, backend: str, inputs: Path, say: Say) -> Heard:
 def _thread_twin(what: Wanted, backend: str, base: Heard, inputs: Path, say: Say) -> None:
     """Raise a backend's floors to what one core makes different."""
     twin = _heard(
-        what, backend, inputs, {"n_rounding": 0, "n_samples": 0, "production": False}, 1, lambda doing: say(f"{doing}, on one core")
+        what,
+        backend,
+        inputs,
+        {"n_rounding": 0, "n_samples": 0, "production": False},
+        1,
+        lambda doing: say(f"{doing}, on one core"),
     )
     if twin.failure or "usage" in twin.known:
         base.failure = f"on one core: {twin.failure or twin.known['usage']}"
         return
-    base.floors["thread"] = {name: distance(base.arrays[name], value) for name, value in twin.arrays.items() if name in base.arrays}
+    base.floors["thread"] = {
+        name: distance(base.arrays[name], value)
+        for name, value in twin.arrays.items()
+        if name in base.arrays
+    }
 
 
-def _heard(what: Wanted, backend: str, inputs: Path, task: Mapping[str, Any], threads: int | str, say: Say) -> Heard:
+def _heard(
+    what: Wanted, backend: str, inputs: Path, task: Mapping[str, Any], threads: int | str, say: Say
+) -> Heard:
     output = inputs.with_name(f"{backend}-{threads}.npz")
     files = {"inputs": str(inputs), "given": inputs.is_file(), "output": str(output)}
     targets = {"model": _named(what.model), "batch": _named(what.batch) if what.batch else None}
@@ -128,14 +159,22 @@ def _heard(what: Wanted, backend: str, inputs: Path, task: Mapping[str, Any], th
     if "refused" in answer or "usage" in answer:
         return Heard(answer, failure=answer.get("refused", ""))
     if answer.get("backend") != backend:
-        return Heard(answer, failure=f"the worker says that it is {answer.get('backend')!r}, and was asked to be {backend!r}")
+        return Heard(
+            answer,
+            failure=f"the worker says that it is {answer.get('backend')!r}, and was asked to be {backend!r}",
+        )
     if answer.get("read") != weights_digest(_arrays(inputs)):
-        return Heard(answer, failure="it computed from other inputs than were given: stale or foreign")
+        return Heard(
+            answer, failure="it computed from other inputs than were given: stale or foreign"
+        )
     try:
         arrays = _arrays(output)
     except (OSError, ValueError) as error:
         return Heard(answer, failure=f"what it computed cannot be read ({error})")
-    floors = {kind: {name: float("inf") if floor is None else floor for name, floor in of.items()} for kind, of in answer["floors"].items()}
+    floors = {
+        kind: {name: float("inf") if floor is None else floor for name, floor in of.items()}
+        for kind, of in answer["floors"].items()
+    }
     return Heard(answer, arrays, floors)
 
 

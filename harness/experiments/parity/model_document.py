@@ -71,7 +71,12 @@ def terminal(parity: ModelParity) -> RenderableType:
 def _row(each: BackendParity) -> tuple[str | Text, ...]:
     """Return a backend as text, in the order of HEADER."""
     versions = each.versions.get("framework_version", "-"), each.versions.get("keras", "-")
-    return (each.backend, *versions, each.device or "-", Text(each.verdict.upper(), STYLES[each.verdict]))
+    return (
+        each.backend,
+        *versions,
+        each.device or "-",
+        Text(each.verdict.upper(), STYLES[each.verdict]),
+    )
 
 
 def junit(parity: ModelParity) -> str:

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 import harness
-from harness.judge.user_model.majority import CAPS, Comparison, kind_of
-from harness.judge.user_model.target import Wanted
+from harness.experiments.parity.model_plan import Wanted
 from harness.records.user_model import BackendParity, Compared, ModelParity, Verdict
+from harness.referee.majority import CAPS, Comparison, kind_of
 
 N_NAMED = 3  # of the later quantities, named in full
 

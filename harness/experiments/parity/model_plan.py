@@ -71,18 +71,28 @@ def wanted(
     try:
         root, whole = config.open_project(file)
     except ConfigMissing:
-        own = Path(harness.__file__).parents[1] / "backends.toml"  # the check is of a file elsewhere
+        own = (
+            Path(harness.__file__).parents[1] / "backends.toml"
+        )  # the check is of a file elsewhere
         if not own.is_file():
             raise
         root, whole = config.open_project(own)
-    protocol = config.overridden(whole.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s)
-    able = {name: backend for name, backend in whole.backends.items() if any(arm.module == TRAINS for arm in backend.arms.values())}
+    protocol = config.overridden(
+        whole.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s
+    )
+    able = {
+        name: backend
+        for name, backend in whole.backends.items()
+        if any(arm.module == TRAINS for arm in backend.arms.values())
+    }
     for name in backends:
         if name not in able:
             raise ConfigError(f"backend: {choice(able, name)}")
     chosen = {name: able[name] for name in backends or able}
     if len(chosen) < 2:
-        raise ConfigError(f"backends: expected at least two of {', '.join(able)}; received {', '.join(chosen) or 'none'}")
+        raise ConfigError(
+            f"backends: expected at least two of {', '.join(able)}; received {', '.join(chosen) or 'none'}"
+        )
     limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
     targets = target_of("--model", model), target_of("--batch", batch) if batch else None
     return Wanted(*targets, chosen, root, seed, device, protocol.threads, thread_twins, limit_s)
@@ -96,7 +106,9 @@ def target_of(option: str, text: str) -> Target:
     """
     name, colon, function = text.rpartition(":")
     if not colon or not function.isidentifier():
-        raise ConfigError(f"{option}: expected FILE:FUNCTION, as my_model.py:build; received {shown(text)}")
+        raise ConfigError(
+            f"{option}: expected FILE:FUNCTION, as my_model.py:build; received {shown(text)}"
+        )
     file = Path(name).resolve()
     try:
         body = ast.parse(file.read_text(encoding="utf-8")).body
@@ -104,11 +116,22 @@ def target_of(option: str, text: str) -> Target:
         raise ConfigError(f"{option}: {name}: cannot be read ({error.strerror})") from None
     except (SyntaxError, ValueError) as error:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise ConfigError(f"{option}: {name}{line}: not valid Python: {getattr(error, 'msg', error)}") from None
+        raise ConfigError(
+            f"{option}: {name}{line}: not valid Python: {getattr(error, 'msg', error)}"
+        ) from None
     functions = [node.name for node in body if isinstance(node, ast.FunctionDef)]
-    elsewhere = {part.id for node in body if not isinstance(node, ast.FunctionDef) for part in ast.walk(node) if isinstance(part, ast.Name)}
+    elsewhere = {
+        part.id
+        for node in body
+        if not isinstance(node, ast.FunctionDef)
+        for part in ast.walk(node)
+        if isinstance(part, ast.Name)
+    }
     imported = {
-        alias.asname or alias.name for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.ImportFrom) for alias in node.names
+        alias.asname or alias.name
+        for node in ast.walk(ast.Module(body, []))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     }
     if function not in {*functions, *elsewhere, *imported} and "*" not in imported:
         raise ConfigError(f"{option}: {name}: no such function: {choice(functions, function)}")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.judge.parity import differences
-from harness.judge.parity.epoch import examine_epoch, read_after
-from harness.judge.parity.gather import Say, traces
-from harness.judge.parity.ground import Ground
-from harness.judge.parity.verdict import sentence
-from harness.launch.plan import Planned
+from harness.engine.plan import Planned
+from harness.experiments.parity.gather import Say, traces
+from harness.experiments.parity.judge import sentence
 from harness.records.parity import ArmParity
+from harness.referee import differences
+from harness.referee.epoch import examine_epoch, read_after
+from harness.referee.ground import Ground
 
 N_AT_ONCE = 7  # prefixes that one worker trains: three workers for an epoch of 469 updates
 Departs = Callable[[tuple[int, ...]], Sequence[bool] | None]
@@ -32,7 +32,9 @@ def name_update(arm: ArmParity, planned: Planned, bed: Ground, root: Path, say: 
     if not arm.departures or arm.departures[0].program != "epoch":
         return arm
     request = planned.request
-    epoch = bed.epochs[differences.documented_loss(bed.spec, request.backend, request.module, request.options)]
+    epoch = bed.epochs[
+        differences.documented_loss(bed.spec, request.backend, request.module, request.options)
+    ]
     first = arm.departures[0]
     after = int(first.point.rpartition("-")[2])
     before = max((stop for stop in epoch.stops if stop < after), default=0)
@@ -41,7 +43,9 @@ def name_update(arm: ArmParity, planned: Planned, bed: Ground, root: Path, say: 
         say(f"{arm.name}: between updates {before} and {after}: {', '.join(map(str, stops))}")
         there = read_after(epoch, stops)
         alone = replace(bed, points={}, twins={}, loops={}, courses={}, epochs={epoch.loss: there})
-        heard = traces(planned, {arm.implementation: planned}, alone, root, request.time_limit_s, say)[arm.implementation]
+        heard = traces(
+            planned, {arm.implementation: planned}, alone, root, request.time_limit_s, say
+        )[arm.implementation]
         if heard.failure or set(heard.epochs) != set(stops):
             return None
         return [examine_epoch(there, stop, heard.epochs[stop])[0] is not None for stop in stops]
@@ -49,7 +53,9 @@ def name_update(arm: ArmParity, planned: Planned, bed: Ground, root: Path, say: 
     agrees, wrong = first_departing(departs, before, after)
     said = f"it agrees as far as update {agrees}, and departs as far as update {wrong}"
     named = first.model_copy(update={"fit": "; ".join(part for part in (first.fit, said) if part)})
-    return arm.model_copy(update={"departures": (named, *arm.departures[1:]), "reason": sentence(named)})
+    return arm.model_copy(
+        update={"departures": (named, *arm.departures[1:]), "reason": sentence(named)}
+    )
 
 
 def first_departing(departs: Departs, agrees: int, wrong: int) -> tuple[int, int]:
@@ -62,10 +68,19 @@ def first_departing(departs: Departs, agrees: int, wrong: int) -> tuple[int, int
     """
     while wrong - agrees > 1:
         width = wrong - agrees
-        asked = tuple(sorted({agrees + max(1, width * part // (N_AT_ONCE + 1)) for part in range(1, N_AT_ONCE + 1)}))
+        asked = tuple(
+            sorted(
+                {
+                    agrees + max(1, width * part // (N_AT_ONCE + 1))
+                    for part in range(1, N_AT_ONCE + 1)
+                }
+            )
+        )
         answers = departs(asked)
         if answers is None:
             break
-        found = next((number for number, answer in zip(asked, answers, strict=True) if answer), wrong)
+        found = next(
+            (number for number, answer in zip(asked, answers, strict=True) if answer), wrong
+        )
         agrees, wrong = max((number for number in asked if number < found), default=agrees), found
     return agrees, wrong

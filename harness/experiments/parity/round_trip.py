@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.engine import ask
+from harness.engine.plan import Planned
+from harness.engine.process import Event
 from harness.errors import ConfigError
-from harness.inputs.arrays import load_dataset, load_weights, network_input
-from harness.judge.parity import differences, fixtures
-from harness.judge.parity.gather import Say
-from harness.launch import ask
-from harness.launch.plan import Planned
-from harness.launch.process import Event
+from harness.experiments.parity.gather import Say
 from harness.records.parity import FORMS, Parity, RoundTrip, Whole
+from harness.referee import differences, fixtures
 from harness.scratch import scratch
+from harness.spec.data.arrays import load_dataset, load_weights, network_input
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -36,12 +36,18 @@ class Saved:
     failure: str = ""
 
 
-def with_round_trips(parity: Parity, planned: tuple[Planned, ...], root: Path, say: Say = lambda what: None) -> Parity:
+def with_round_trips(
+    parity: Parity, planned: tuple[Planned, ...], root: Path, say: Say = lambda what: None
+) -> Parity:
     """Return the record with round trips in it, and its verdict over them too. See `round_trips` for the arguments."""
     began = time.monotonic()
     trips = round_trips(planned, root, say)
     total_s = parity.total_s + time.monotonic() - began
-    found = {"round_trips": trips, "verdict": whole(parity.verdict, trips), "documented": (*parity.documented, *documented(trips))}
+    found = {
+        "round_trips": trips,
+        "verdict": whole(parity.verdict, trips),
+        "documented": (*parity.documented, *documented(trips)),
+    }
     return parity.model_copy(update={**found, "total_s": total_s})
 
 
@@ -72,11 +78,15 @@ def savers(planned: tuple[Planned, ...]) -> dict[str, Planned]:
         if each.request.module == "keras_fit":
             found.setdefault(each.request.backend, each)
     if not found:
-        raise ConfigError("--round-trips: no arm here saves a Keras model. Name one that does: --arm keras")
+        raise ConfigError(
+            "--round-trips: no arm here saves a Keras model. Name one that does: --arm keras"
+        )
     return found
 
 
-def round_trips(planned: tuple[Planned, ...], root: Path, say: Say = lambda what: None) -> tuple[RoundTrip, ...]:
+def round_trips(
+    planned: tuple[Planned, ...], root: Path, say: Say = lambda what: None
+) -> tuple[RoundTrip, ...]:
     """Save under each backend that has a Keras model, load under each, and return a verdict for each pair and form.
 
     The model saved is the adversarial point: no slot of it is zero, and it has done 468 updates. Its learning rate is the
@@ -92,20 +102,37 @@ def round_trips(planned: tuple[Planned, ...], root: Path, say: Say = lambda what
     """
     arms = savers(planned)
     point = _adversarial(planned[0])
-    rates = {name: planned[0].request.spec.optimizer.learning_rate / 2**number for number, name in enumerate(arms, start=1)}
+    rates = {
+        name: planned[0].request.spec.optimizer.learning_rate / 2**number
+        for number, name in enumerate(arms, start=1)
+    }
     expected = {name: given(point, rate) for name, rate in rates.items()}
     found: list[RoundTrip] = []
     with scratch() as folder:
         np.savez(folder / "point.npz", **point.arrays())  # type: ignore[arg-type]
         saved: dict[str, Saved] = {}
         for backend, arm in arms.items():
-            task = {"task": "save", "point": str(folder / "point.npz"), "learning_rate": rates[backend]}
-            saved[backend] = said_saved(_work(task, folder / f"by-{backend}", arm, root, say), backend, expected[backend])
-        files = [{"saved_by": backend, "form": form, "file": file} for backend, each in saved.items() for form, file in each.files.items()]
+            task = {
+                "task": "save",
+                "point": str(folder / "point.npz"),
+                "learning_rate": rates[backend],
+            }
+            saved[backend] = said_saved(
+                _work(task, folder / f"by-{backend}", arm, root, say), backend, expected[backend]
+            )
+        files = [
+            {"saved_by": backend, "form": form, "file": file}
+            for backend, each in saved.items()
+            for form, file in each.files.items()
+        ]
         for backend, arm in arms.items():
             task = {"task": "load", "n_inputs": arm.request.data.n_inputs, "files": files}
             answer = _work(task, folder / f"under-{backend}", arm, root, say) if files else {}
-            found += [trip for saved_by, each in saved.items() for trip in said_loaded(answer, saved_by, each, backend, expected[saved_by])]
+            found += [
+                trip
+                for saved_by, each in saved.items()
+                for trip in said_loaded(answer, saved_by, each, backend, expected[saved_by])
+            ]
     return tuple(found)
 
 
@@ -126,9 +153,13 @@ def faults(expected: Arrays, received: Arrays) -> list[str]:
         if held is None:
             found.append(f"{name}: missing")
         elif held.shape != value.shape or (name != "n_updates" and held.dtype != value.dtype):
-            found.append(f"{name}: expected {value.dtype} {value.shape}; received {held.dtype} {held.shape}")
+            found.append(
+                f"{name}: expected {value.dtype} {value.shape}; received {held.dtype} {held.shape}"
+            )
         elif not np.isfinite(held).all():
-            found.append(f"{name}: {int(np.count_nonzero(~np.isfinite(held)))} of {held.size} elements are not finite")
+            found.append(
+                f"{name}: {int(np.count_nonzero(~np.isfinite(held)))} of {held.size} elements are not finite"
+            )
         elif held.ndim == 0 and held != value:
             found.append(f"{name}: expected {value}; received {held}")
         elif held.ndim and held.tobytes() != value.tobytes():
@@ -152,15 +183,27 @@ def said_saved(answer: Mapping[str, Any], backend: str, expected: Arrays) -> Sav
     return Saved(files, answer["configuration"])
 
 
-def said_loaded(answer: Mapping[str, Any], saved_by: str, saved: Saved, backend: str, expected: Arrays) -> Iterator[RoundTrip]:
+def said_loaded(
+    answer: Mapping[str, Any], saved_by: str, saved: Saved, backend: str, expected: Arrays
+) -> Iterator[RoundTrip]:
     """Yield the verdict on each form of what one backend saved, by the answer of the worker of the backend that loaded it."""
     failure = saved.failure or _foreign(answer, backend)
-    entries = {} if failure else {(each["saved_by"], each["form"]): each for each in answer.get("loaded", ())}
+    entries = (
+        {}
+        if failure
+        else {(each["saved_by"], each["form"]): each for each in answer.get("loaded", ())}
+    )
     for form in FORMS:
-        trip = RoundTrip(saved_by=saved_by, loaded_by=backend, form=form, verdict="failed", reason=failure)
+        trip = RoundTrip(
+            saved_by=saved_by, loaded_by=backend, form=form, verdict="failed", reason=failure
+        )
         entry = entries.get((saved_by, form))
         if failure or entry is None:
-            yield trip if failure else trip.model_copy(update={"reason": "the worker handed nothing back of it"})
+            yield (
+                trip
+                if failure
+                else trip.model_copy(update={"reason": "the worker handed nothing back of it"})
+            )
             continue
         if entry["failure"]:
             yield trip.model_copy(update={"reason": "; ".join([entry["failure"], *_warned(entry)])})
@@ -169,23 +212,41 @@ def said_loaded(answer: Mapping[str, Any], saved_by: str, saved: Saved, backend:
         if entry.get("alone"):
             known = differences.is_unportable(saved_by, backend, form, entry["alone"])
             trip = trip.model_copy(update={"alone": entry["alone"] if known else ""})
-            wrong += [] if known else [f"load_model needs to be told the optimizer's class ({entry['alone']})"]
-        wrong += [f"{name}: other settings" for name in _apart(saved.configuration, entry.get("configuration", {}))]
+            wrong += (
+                []
+                if known
+                else [f"load_model needs to be told the optimizer's class ({entry['alone']})"]
+            )
+        wrong += [
+            f"{name}: other settings"
+            for name in _apart(saved.configuration, entry.get("configuration", {}))
+        ]
         reasons = [*([_some(wrong)] if wrong else []), *_warned(entry)]
         n_compared = sum(value.size for value in expected.values())
         verdict = "departs" if reasons else "agrees"
-        yield trip.model_copy(update={"verdict": verdict, "reason": "; ".join(reasons), "n_compared": n_compared})
+        yield trip.model_copy(
+            update={"verdict": verdict, "reason": "; ".join(reasons), "n_compared": n_compared}
+        )
 
 
 def _adversarial(planned: Planned) -> fixtures.Point:
     if planned.weights is None or planned.order is None:
-        raise ConfigError(f'parity: [specs.{planned.request.spec_name}] inputs is "native": each framework draws its own weights')
+        raise ConfigError(
+            f'parity: [specs.{planned.request.spec_name}] inputs is "native": each framework draws its own weights'
+        )
     spec, parts = planned.request.spec, load_dataset(planned.dataset)
     rows = np.load(planned.order, mmap_mode="r", allow_pickle=False)[0][: spec.batch_size]
-    return fixtures.adversarial(spec, load_weights(planned.weights), network_input(parts["x_train"][rows]), parts["y_train"][rows])
+    return fixtures.adversarial(
+        spec,
+        load_weights(planned.weights),
+        network_input(parts["x_train"][rows]),
+        parts["y_train"][rows],
+    )
 
 
-def _work(task: Mapping[str, Any], folder: Path, arm: Planned, root: Path, say: Say) -> dict[str, Any]:
+def _work(
+    task: Mapping[str, Any], folder: Path, arm: Planned, root: Path, say: Say
+) -> dict[str, Any]:
     """Return what a worker of that arm's backend answers; its files lie in the folder, which is new."""
     request = arm.request
     folder.mkdir()
@@ -194,7 +255,11 @@ def _work(task: Mapping[str, Any], folder: Path, arm: Planned, root: Path, say: 
     def hear(event: Event) -> None:
         say(f"{request.backend}: {event['phase']}")
 
-    limits: dict[str, Any] = {"device": request.device, "threads": request.threads, "limit_s": request.time_limit_s}
+    limits: dict[str, Any] = {
+        "device": request.device,
+        "threads": request.threads,
+        "limit_s": request.time_limit_s,
+    }
     return ask.work(whole, request.backend, arm.backend, root, on_event=hear, **limits)
 
 
@@ -203,7 +268,9 @@ def _foreign(answer: Mapping[str, Any], backend: str) -> str:
     if "refused" in answer:
         return str(answer["refused"])
     if answer.get("backend") != backend:
-        return f"the worker says that it is {answer.get('backend')!r}, and was asked to be {backend!r}"
+        return (
+            f"the worker says that it is {answer.get('backend')!r}, and was asked to be {backend!r}"
+        )
     return ""
 
 
@@ -216,7 +283,11 @@ def _compared(expected: Arrays, file: str) -> list[str]:
 
 
 def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    return [name for name in dict.fromkeys([*one, *other]) if name not in one or name not in other or one[name] != other[name]]
+    return [
+        name
+        for name in dict.fromkeys([*one, *other])
+        if name not in one or name not in other or one[name] != other[name]
+    ]
 
 
 def _warned(entry: Mapping[str, Any]) -> list[str]:

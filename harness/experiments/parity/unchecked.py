@@ -23,7 +23,9 @@ class Unchecked:
     arms: tuple[tuple[str, str], ...]  # backend, implementation
 
 
-def unchecked(records: Iterable[Record], parities: Iterable[Parity], config: Config, machine: str) -> tuple[Unchecked, ...]:
+def unchecked(
+    records: Iterable[Record], parities: Iterable[Parity], config: Config, machine: str
+) -> tuple[Unchecked, ...]:
     """Return the arms whose newest run on this machine has no verdict, and that can be checked now.
 
     Left out are runs of another harness or machine, arms and specs that backends.toml no longer has, and specs that
@@ -38,13 +40,21 @@ def unchecked(records: Iterable[Record], parities: Iterable[Parity], config: Con
     verdicts = verdicts_of(parities)
     newest: dict[tuple[str, str, str], Record] = {}
     for record in records:
-        if record.status == "ok" and (record.host.machine, record.harness) == (machine, harness.__version__) and _is_of(config, record):
-            newest[record.request.spec_name, record.request.backend, record.request.implementation] = record
+        if (
+            record.status == "ok"
+            and (record.host.machine, record.harness) == (machine, harness.__version__)
+            and _is_of(config, record)
+        ):
+            newest[
+                record.request.spec_name, record.request.backend, record.request.implementation
+            ] = record
     groups: dict[tuple[str, str, Device], list[tuple[str, str]]] = defaultdict(list)
     for record in newest.values():
         request = record.request
         if verdict_on(record, verdicts) == NOT_CHECKED:
-            groups[request.spec_name, request.data.name, request.device].append((request.backend, request.implementation))
+            groups[request.spec_name, request.data.name, request.device].append(
+                (request.backend, request.implementation)
+            )
     return tuple(Unchecked(*key, tuple(arms)) for key, arms in groups.items())
 
 
@@ -54,4 +64,9 @@ def _is_of(config: Config, record: Record) -> bool:
     backend = config.backends.get(request.backend)
     arm = backend.arms.get(request.implementation) if backend else None
     asked = (request.module, request.options)
-    return spec == request.spec and spec.inputs == "equal" and arm is not None and (arm.module, arm.options) == asked
+    return (
+        spec == request.spec
+        and spec.inputs == "equal"
+        and arm is not None
+        and (arm.module, arm.options) == asked
+    )

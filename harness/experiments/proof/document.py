@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from harness.judge.proof.prove import Kill, Proof, least
-from harness.judge.proof.sensitivity import Seen
+from harness.experiments.proof.prove import Kill, Proof, least
+from harness.experiments.proof.sensitivity import Seen
 from harness.report.fitting import Fitting, Sentence, columns_of
 
 KILLS = ("planted", "caught at", "error", "gate", "said", "production", "why there")
@@ -24,7 +24,10 @@ def terminal(proof: Proof) -> RenderableType:
     title = f"planted defects: {caught} of {len(proof.kills)} caught, {sum(kill.as_told for kill in proof.kills)} where they must be"
     return Group(
         Sentence(title, "bold"),
-        Fitting(columns_of(KILLS, KILLS, KILLS[2:]), tuple((kill.defect.name, *_caught(kill), kill.defect.why) for kill in proof.kills)),
+        Fitting(
+            columns_of(KILLS, KILLS, KILLS[2:]),
+            tuple((kill.defect.name, *_caught(kill), kill.defect.why) for kill in proof.kills),
+        ),
         *_nulls(proof),
         Sentence("smallest relative error that is seen", "bold"),
         Fitting(columns_of(CURVE, CURVE), tuple(map(_seen, proof.curve))),
@@ -43,26 +46,47 @@ def _caught(kill: Kill) -> tuple[Text | str, ...]:
     if not kill.departures:
         return (Text("SURVIVED", style="red"), "-", "-", "", "-")
     first = kill.departures[0]
-    stage = Text(kill.stage if kill.as_told else f"{kill.stage}, expected {kill.defect.at}", style=_style(ok=kill.as_told))
+    stage = Text(
+        kill.stage if kill.as_told else f"{kill.stage}, expected {kill.defect.at}",
+        style=_style(ok=kill.as_told),
+    )
     return (stage, _number(first.error), _number(first.gate), first.fit, kill.production)
 
 
 def _nulls(proof: Proof) -> list[RenderableType]:
     """Return the sentences on what must not matter, with the tightest gates."""
     alarms = [(null, departure) for null in proof.nulls for departure in null.alarms]
-    compared, specs = sum(null.n_comparisons for null in proof.nulls), dict.fromkeys(null.spec_name for null in proof.nulls)
+    compared, specs = (
+        sum(null.n_comparisons for null in proof.nulls),
+        dict.fromkeys(null.spec_name for null in proof.nulls),
+    )
     names = dict.fromkeys(null.name for null in proof.nulls)
-    tightest = [f"{kind} {measure} {margin:.1f}" for (kind, measure), margin in list(least(proof.nulls).items())[:5]]
+    tightest = [
+        f"{kind} {measure} {margin:.1f}"
+        for (kind, measure), margin in list(least(proof.nulls).items())[:5]
+    ]
     return [
-        Sentence(f"null changes: {compared} comparisons, {len(alarms)} alarms; {', '.join(names)}; under {', '.join(specs)}"),
+        Sentence(
+            f"null changes: {compared} comparisons, {len(alarms)} alarms; {', '.join(names)}; under {', '.join(specs)}"
+        ),
         Sentence(f"how many times their error fits into the gate, at least: {', '.join(tightest)}"),
-        *(Sentence(f"alarm: {null.spec_name}, {null.name}: {each.program} {each.point}, {each.quantity}", "red") for null, each in alarms),
+        *(
+            Sentence(
+                f"alarm: {null.spec_name}, {null.name}: {each.program} {each.point}, {each.quantity}",
+                "red",
+            )
+            for null, each in alarms
+        ),
         Text(),
     ]
 
 
 def _verdict(proof: Proof) -> list[RenderableType]:
-    said = "the gate fails where it must, and only there" if proof.holds else "the gate is not what it should be: see what is red"
+    said = (
+        "the gate fails where it must, and only there"
+        if proof.holds
+        else "the gate is not what it should be: see what is red"
+    )
     return [Sentence(f"{said} ({proof.total_s:.1f} s)", _style(ok=proof.holds))]
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.judge.parity.fixtures import Point
-from harness.judge.parity.oracle import Loss
-from harness.judge.proof import student
-from harness.judge.proof.student import Array, Optimizer, Samples, Slots, State, Student
+from harness.experiments.proof import student
+from harness.experiments.proof.student import Array, Optimizer, Samples, Slots, State, Student
+from harness.referee.fixtures import Point
+from harness.referee.oracle import Loss
 from harness.spec.config import SGD, Adam, Dense, RMSprop, Spec
 
 N_LATE = 401  # updates of the epoch in which late defects are planted
@@ -26,10 +26,16 @@ def specs(units: int = FULL) -> dict[str, Spec]:
     logits = (hidden, Dense(name="output", units=10, activation="linear"))
     return {
         "rmsprop-probs": Spec(layers=probs, optimizer=RMSprop(name="rmsprop"), loss_form="probs"),
-        "rmsprop-logits": Spec(layers=logits, optimizer=RMSprop(name="rmsprop"), loss_form="logits"),
+        "rmsprop-logits": Spec(
+            layers=logits, optimizer=RMSprop(name="rmsprop"), loss_form="logits"
+        ),
         "adam-logits": Spec(layers=logits, optimizer=Adam(name="adam"), loss_form="logits"),
-        "momentum-logits": Spec(layers=logits, optimizer=SGD(name="sgd", momentum=0.9), loss_form="logits"),
-        "sgd-probs": Spec(layers=probs, optimizer=SGD(name="sgd", learning_rate=0.001), loss_form="probs"),
+        "momentum-logits": Spec(
+            layers=logits, optimizer=SGD(name="sgd", momentum=0.9), loss_form="logits"
+        ),
+        "sgd-probs": Spec(
+            layers=probs, optimizer=SGD(name="sgd", learning_rate=0.001), loss_form="probs"
+        ),
     }
 
 
@@ -61,38 +67,66 @@ def _settings(**wrong: float) -> dict[str, Any]:
 
 def faster(by: float) -> dict[str, Any]:
     """Return the part with another learning rate: 1 + by of it."""
-    return {"settings": lambda optimizer: optimizer.model_copy(update={"learning_rate": optimizer.learning_rate * (1 + by)})}
+    return {
+        "settings": lambda optimizer: optimizer.model_copy(
+            update={"learning_rate": optimizer.learning_rate * (1 + by)}
+        )
+    }
 
 
-def _epsilon_outside(settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int) -> tuple[Array, Slots]:
+def _epsilon_outside(
+    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
+) -> tuple[Array, Slots]:
     _, new = student.update(settings, name, weight, slots, gradient, number)
     assert isinstance(settings, RMSprop)  # noqa: S101
-    return weight - np.float32(settings.learning_rate) * gradient / (np.sqrt(new[0]) + np.float32(settings.epsilon)), new
+    return weight - np.float32(settings.learning_rate) * gradient / (
+        np.sqrt(new[0]) + np.float32(settings.epsilon)
+    ), new
 
 
-def _untrained(settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int) -> tuple[Array, Slots]:
-    return (weight, slots) if name == "output/bias" else student.update(settings, name, weight, slots, gradient, number)
+def _untrained(
+    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
+) -> tuple[Array, Slots]:
+    return (
+        (weight, slots)
+        if name == "output/bias"
+        else student.update(settings, name, weight, slots, gradient, number)
+    )
 
 
-def _stale(settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int) -> tuple[Array, Slots]:
+def _stale(
+    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
+) -> tuple[Array, Slots]:
     _, new = student.update(settings, name, weight, slots, gradient, number)
     assert isinstance(settings, RMSprop)  # noqa: S101
-    return weight - np.float32(settings.learning_rate) * gradient / np.sqrt(slots[0] + np.float32(settings.epsilon)), new
+    return weight - np.float32(settings.learning_rate) * gradient / np.sqrt(
+        slots[0] + np.float32(settings.epsilon)
+    ), new
 
 
-def _uncorrected(settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int) -> tuple[Array, Slots]:
+def _uncorrected(
+    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
+) -> tuple[Array, Slots]:
     _, new = student.update(settings, name, weight, slots, gradient, number)
     assert isinstance(settings, Adam)  # noqa: S101
-    return weight - np.float32(settings.learning_rate) * new[0] / (np.sqrt(new[1]) + np.float32(settings.epsilon)), new
+    return weight - np.float32(settings.learning_rate) * new[0] / (
+        np.sqrt(new[1]) + np.float32(settings.epsilon)
+    ), new
 
 
 def _turned(state: State) -> dict[str, Array]:
     """Return weights with each kernel's bytes read in the other layout: (units, inputs) taken for (inputs, units)."""
-    return {name: np.ascontiguousarray(value.T).reshape(value.shape) for name, value in state.weights.items()}
+    return {
+        name: np.ascontiguousarray(value.T).reshape(value.shape)
+        for name, value in state.weights.items()
+    }
 
 
 def _turned_back(state: State) -> dict[str, Array]:
-    return {name: np.ascontiguousarray(value.reshape(value.shape[::-1]).T) for name, value in state.weights.items()}
+    return {
+        name: np.ascontiguousarray(value.reshape(value.shape[::-1]).T)
+        for name, value in state.weights.items()
+    }
 
 
 def _loaded_turned(spec: Spec, point: Point) -> State:
@@ -102,15 +136,29 @@ def _loaded_turned(spec: Spec, point: Point) -> State:
 
 def _without_slots(spec: Spec, point: Point) -> State:
     state = student.load(spec, point)
-    return replace(state, slots={name: tuple(np.zeros_like(slot) for slot in several) for name, several in state.slots.items()})
+    return replace(
+        state,
+        slots={
+            name: tuple(np.zeros_like(slot) for slot in several)
+            for name, several in state.slots.items()
+        },
+    )
 
 
 def _without_bias(product: Any, layer: Dense, inputs: Array, kernel: Array, bias: Array) -> Array:
-    return np.asarray(product(inputs, kernel)) if layer.name == "hidden" else student.dense(product, layer, inputs, kernel, bias)
+    return (
+        np.asarray(product(inputs, kernel))
+        if layer.name == "hidden"
+        else student.dense(product, layer, inputs, kernel, bias)
+    )
 
 
 def _leaky(layer: Dense, z: Array) -> Array:
-    return np.where(z > 0, z, np.float32(0.01) * z) if layer.activation == "relu" else student.activate(layer, z)
+    return (
+        np.where(z > 0, z, np.float32(0.01) * z)
+        if layer.activation == "relu"
+        else student.activate(layer, z)
+    )
 
 
 def _twice(layer: Dense, z: Array) -> Array:
@@ -145,9 +193,13 @@ def _first_order(epochs: Sequence[Samples]) -> list[Samples]:
     return [epochs[0]] * len(epochs)
 
 
-def _faster_for_a_while(settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int) -> tuple[Array, Slots]:
+def _faster_for_a_while(
+    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
+) -> tuple[Array, Slots]:
     rate = settings.learning_rate * (1.1 if 300 < number <= 466 else 1)
-    return student.update(settings.model_copy(update={"learning_rate": rate}), name, weight, slots, gradient, number)
+    return student.update(
+        settings.model_copy(update={"learning_rate": rate}), name, weight, slots, gradient, number
+    )
 
 
 def _one_twice(x: Array, y: Array, size: int) -> list[Samples]:
@@ -163,54 +215,175 @@ def _two_exchanged(x: Array, y: Array, size: int) -> list[Samples]:
 
 STEP = "update/hidden/kernel"
 DEFECTS = (
-    Defect("epsilon 1e-8", STEP, "slots are right, the denominator is not", _settings(epsilon=1e-8)),
-    Defect("epsilon outside the root", STEP, "slots are right, the denominator is not", {"update": _epsilon_outside}),
-    Defect("rho 0.99", "slot/hidden/kernel/square", "the first memory of the first weight", _settings(rho=0.99)),
-    Defect("rho 0.9001", "slot/hidden/kernel/square", "the same, a thousandth of it", _settings(rho=0.9001)),
-    Defect("learning rate x (1 + 1e-4)", STEP, "nothing before the update knows the rate", faster(1e-4)),
-    Defect("bias 1 left out of the forward pass", "hidden/z", "where it is added, biases not zero", {"dense": _without_bias}),
-    Defect("bias 2 not trained", "slot/output/bias/square", "its gradient is right, its memory stands still", {"update": _untrained}),
-    Defect("kernels transposed", "inputs", "they do not read back as set", {"load": _loaded_turned}),
-    Defect("kernels transposed, and back on reading", "hidden/z", "first use", {"load": _loaded_turned, "export": _turned_back}),
-    Defect("labels shifted inside the batch", "losses", "first use of labels", {"read": lambda x, y: (x, np.roll(y, 1))}),
+    Defect(
+        "epsilon 1e-8", STEP, "slots are right, the denominator is not", _settings(epsilon=1e-8)
+    ),
+    Defect(
+        "epsilon outside the root",
+        STEP,
+        "slots are right, the denominator is not",
+        {"update": _epsilon_outside},
+    ),
+    Defect(
+        "rho 0.99",
+        "slot/hidden/kernel/square",
+        "the first memory of the first weight",
+        _settings(rho=0.99),
+    ),
+    Defect(
+        "rho 0.9001",
+        "slot/hidden/kernel/square",
+        "the same, a thousandth of it",
+        _settings(rho=0.9001),
+    ),
+    Defect(
+        "learning rate x (1 + 1e-4)", STEP, "nothing before the update knows the rate", faster(1e-4)
+    ),
+    Defect(
+        "bias 1 left out of the forward pass",
+        "hidden/z",
+        "where it is added, biases not zero",
+        {"dense": _without_bias},
+    ),
+    Defect(
+        "bias 2 not trained",
+        "slot/output/bias/square",
+        "its gradient is right, its memory stands still",
+        {"update": _untrained},
+    ),
+    Defect(
+        "kernels transposed", "inputs", "they do not read back as set", {"load": _loaded_turned}
+    ),
+    Defect(
+        "kernels transposed, and back on reading",
+        "hidden/z",
+        "first use",
+        {"load": _loaded_turned, "export": _turned_back},
+    ),
+    Defect(
+        "labels shifted inside the batch",
+        "losses",
+        "first use of labels",
+        {"read": lambda x, y: (x, np.roll(y, 1))},
+    ),
     Defect("last batch dropped", "loop n_updates", "fewer updates", {"batches": _without_last}),
     Defect(
-        "last batch divided by 128", "gradient/output/kernel", "96 samples; the mean loss is right", {"share": lambda n, size: 1 / size}
+        "last batch divided by 128",
+        "gradient/output/kernel",
+        "96 samples; the mean loss is right",
+        {"share": lambda n, size: 1 / size},
     ),
-    Defect("sum for mean", "gradient/output/kernel", "the mean loss is right", {"share": lambda n, size: 1}),
+    Defect(
+        "sum for mean",
+        "gradient/output/kernel",
+        "the mean loss is right",
+        {"share": lambda n, size: 1},
+    ),
     Defect("softmax twice", "output/a", "logits are right", {"activate": _twice}),
     Defect("clip removed", "losses", "a sure and wrong sample", {"form": lambda loss: "unclipped"}),
-    Defect("clip added", "losses", "a sure and wrong sample", {"form": lambda loss: "probs"}, loss="unclipped"),
+    Defect(
+        "clip added",
+        "losses",
+        "a sure and wrong sample",
+        {"form": lambda loss: "probs"},
+        loss="unclipped",
+    ),
     Defect("leaky relu", "hidden/a", "negative z", {"activate": _leaky}),
     Defect("TF32-like inputs", "hidden/z", "first product; 10 bits", cut(10)),
     Defect("bfloat16 inputs", "hidden/z", "first product; 7 bits", cut(7)),
-    Defect("/256 for /255", "hidden/z", "first use of pixels", {"read": lambda x, y: (x * np.float32(255 / 256), y)}),
-    Defect("gradients not zeroed", "loop loss", "shows from the second update", {"collect": _collected}),
-    Defect("a slot one step stale", STEP, "its value is right, its use is late", {"update": _stale}),
-    Defect("bias correction missing", STEP, "slots are right", {"update": _uncorrected}, "adam-logits", "logits"),
-    Defect("epoch 2 in epoch 1's order", "loop loss", "other batches, other losses", {"epochs": _first_order}),
-    Defect("one hidden unit dead", "hidden/a", "one column of it", {"activate": _dead}),
-    Defect("accuracy averaged over batches", "loop accuracy", "the last is short", {"accuracy": lambda n_right, n: (n_right / n).mean()}),
-    Defect("slots not restored on load", "inputs", "they do not read back as set", {"load": _without_slots}),
-    Defect("learning rate x 1.1 from update 301 to 466", LATE, "no state is between", {"update": _faster_for_a_while}),
-    Defect("the same under SGD", LATE, "no state is between", {"update": _faster_for_a_while}, "sgd-probs"),
-    Defect("batch 300 fed again as 301", LATE, "as many updates, other samples", {"batches": _one_twice}),
     Defect(
-        "the same under SGD with momentum", LATE, "as many updates, other samples", {"batches": _one_twice}, "momentum-logits", "logits"
+        "/256 for /255",
+        "hidden/z",
+        "first use of pixels",
+        {"read": lambda x, y: (x * np.float32(255 / 256), y)},
     ),
-    Defect("batches 311 and 312 exchanged", LATE, "the same samples in all", {"batches": _two_exchanged}),
+    Defect(
+        "gradients not zeroed", "loop loss", "shows from the second update", {"collect": _collected}
+    ),
+    Defect(
+        "a slot one step stale", STEP, "its value is right, its use is late", {"update": _stale}
+    ),
+    Defect(
+        "bias correction missing",
+        STEP,
+        "slots are right",
+        {"update": _uncorrected},
+        "adam-logits",
+        "logits",
+    ),
+    Defect(
+        "epoch 2 in epoch 1's order",
+        "loop loss",
+        "other batches, other losses",
+        {"epochs": _first_order},
+    ),
+    Defect("one hidden unit dead", "hidden/a", "one column of it", {"activate": _dead}),
+    Defect(
+        "accuracy averaged over batches",
+        "loop accuracy",
+        "the last is short",
+        {"accuracy": lambda n_right, n: (n_right / n).mean()},
+    ),
+    Defect(
+        "slots not restored on load",
+        "inputs",
+        "they do not read back as set",
+        {"load": _without_slots},
+    ),
+    Defect(
+        "learning rate x 1.1 from update 301 to 466",
+        LATE,
+        "no state is between",
+        {"update": _faster_for_a_while},
+    ),
+    Defect(
+        "the same under SGD",
+        LATE,
+        "no state is between",
+        {"update": _faster_for_a_while},
+        "sgd-probs",
+    ),
+    Defect(
+        "batch 300 fed again as 301",
+        LATE,
+        "as many updates, other samples",
+        {"batches": _one_twice},
+    ),
+    Defect(
+        "the same under SGD with momentum",
+        LATE,
+        "as many updates, other samples",
+        {"batches": _one_twice},
+        "momentum-logits",
+        "logits",
+    ),
+    Defect(
+        "batches 311 and 312 exchanged",
+        LATE,
+        "the same samples in all",
+        {"batches": _two_exchanged},
+    ),
 )
 
 
 def _blocks(one: Array, other: Array) -> Array:
     """Return the product, summed over 64 inputs at a time."""
-    return np.asarray(sum(one[:, begin : begin + 64] @ other[begin : begin + 64] for begin in range(0, len(other), 64)))
+    return np.asarray(
+        sum(
+            one[:, begin : begin + 64] @ other[begin : begin + 64]
+            for begin in range(0, len(other), 64)
+        )
+    )
 
 
 def _halves(one: Array, other: Array) -> Array:
     """Return the product, summed in pairs of halves."""
     middle = len(other) // 2
-    return one @ other if middle < 16 else _halves(one[:, :middle], other[:middle]) + _halves(one[:, middle:], other[middle:])
+    return (
+        one @ other
+        if middle < 16
+        else _halves(one[:, :middle], other[:middle]) + _halves(one[:, middle:], other[middle:])
+    )
 
 
 def _one_by_one(one: Array, other: Array) -> Array:
@@ -232,8 +405,12 @@ ORDERS: dict[str, dict[str, Any]] = {
     "sums in blocks of 64": {"product": _blocks},
     "sums in pairs of halves": {"product": _halves},
     "sums from the other end": {"product": lambda one, other: one[:, ::-1] @ other[::-1]},
-    "products transposed": {"product": lambda one, other: np.ascontiguousarray((other.T @ one.T).T)},
-    "sums in float64": {"product": lambda one, other: (one.astype(np.float64) @ other).astype(np.float32)},
+    "products transposed": {
+        "product": lambda one, other: np.ascontiguousarray((other.T @ one.T).T)
+    },
+    "sums in float64": {
+        "product": lambda one, other: (one.astype(np.float64) @ other).astype(np.float32)
+    },
     "sums one by one": {"product": _one_by_one},
     "probabilities a unit more": {"activate": _a_unit_more},
 }

@@ -13,28 +13,33 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.inputs.initializers import initial_weights
-from harness.judge.parity import fixtures
-from harness.judge.parity.fixtures import Twin
-from harness.judge.parity.gates import Finding, kind_of
-from harness.judge.parity.gather import Heard
-from harness.judge.parity.ground import Ground, ground
-from harness.judge.parity.loop import N_LOOP
-from harness.judge.parity.oracle import Loss
-from harness.judge.parity.scope import EPOCH
-from harness.judge.parity.trace import Trace, read_trace
-from harness.judge.parity.verdict import judged
-from harness.judge.proof.mutants import DEFECTS, N_LATE, ORDERS, Defect, specs
-from harness.judge.proof.sensitivity import Parts, Seen, curve
-from harness.judge.proof.student import Student
+from harness.experiments.parity.gather import Heard
+from harness.experiments.parity.judge import judged
+from harness.experiments.proof.mutants import DEFECTS, N_LATE, ORDERS, Defect, specs
+from harness.experiments.proof.sensitivity import Parts, Seen, curve
+from harness.experiments.proof.student import Student
 from harness.records.parity import Departure
+from harness.referee import fixtures
+from harness.referee.fixtures import Twin
+from harness.referee.gates import Finding, kind_of
+from harness.referee.ground import Ground, ground
+from harness.referee.loop import N_LOOP
+from harness.referee.oracle import Loss
+from harness.referee.scope import EPOCH
+from harness.referee.trace import Trace, read_trace
 from harness.spec.config import Spec
+from harness.spec.initializers import initial_weights
 
 POINTS = ("init", "adversarial")
 UNITS = 64  # of the hidden layer: the tests have the same with all 512
 N_TWINS = 3  # of each point, none of them among those that set the floors
 SMALL_BATCH = 16  # of the whole first epoch
-ORDERS_OF_EPOCH = ("no change", "sums in blocks of 64", "sums in float64", "probabilities a unit more")  # the others take long
+ORDERS_OF_EPOCH = (
+    "no change",
+    "sums in blocks of 64",
+    "sums in float64",
+    "probabilities a unit more",
+)  # the others take long
 SIDE, BORDER = 28, 3  # pixels of an image, and of its black border
 Margins = dict[tuple[str, str], float]
 """By kind of quantity and measure: how many times the error fits into the gate, where it fits least."""
@@ -55,7 +60,9 @@ class Kill:
     @property
     def production(self) -> str:
         """The same, were nothing laid open: what a program shows first that hands back outputs, loss and new state only."""
-        return next((stage_of(each) for each in self.departures if each.program != "instrumented"), "")
+        return next(
+            (stage_of(each) for each in self.departures if each.program != "instrumented"), ""
+        )
 
     @property
     def as_told(self) -> bool:
@@ -88,7 +95,9 @@ class Proof:
     def holds(self) -> bool:
         """Whether every defect is caught, no null change is an alarm, and every error that must be seen is seen."""
         return (
-            all(kill.stage for kill in self.kills) and not any(null.alarms for null in self.nulls) and all(seen.kept for seen in self.curve)
+            all(kill.stage for kill in self.kills)
+            and not any(null.alarms for null in self.nulls)
+            and all(seen.kept for seen in self.curve)
         )
 
 
@@ -115,31 +124,70 @@ def prove(say: Callable[[str], None] = lambda what: None) -> Proof:
         if not seen:
             say(f"{name}: sensitivity")
             seen = curve(partial(stage_at, bed))
-    return Proof(tuple(kills[defect.name] for defect in DEFECTS), tuple(found), seen, time.monotonic() - began)
+    return Proof(
+        tuple(kills[defect.name] for defect in DEFECTS),
+        tuple(found),
+        seen,
+        time.monotonic() - began,
+    )
 
 
 def bed_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
     """Return what the student is held to: points, referee and floors, from weights and samples of that seed."""
     random = np.random.default_rng([seed, 7])
     n = int(N_LOOP * spec.batch_size)
-    weights = initial_weights(random.uniform, SIDE**2, [(layer.name, layer.units) for layer in spec.layers], spec.initializer)
-    return ground(spec, weights, random.permutation(n)[None].astype(np.int32), samples(n, random), set(losses), POINTS)
+    weights = initial_weights(
+        random.uniform,
+        SIDE**2,
+        [(layer.name, layer.units) for layer in spec.layers],
+        spec.initializer,
+    )
+    return ground(
+        spec,
+        weights,
+        random.permutation(n)[None].astype(np.int32),
+        samples(n, random),
+        set(losses),
+        POINTS,
+    )
 
 
 def bed_of_epoch(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
     """Return the whole first epoch that the student is held to: small batches, and as many updates as late defects need."""
-    spec, random = spec.model_copy(update={"batch_size": SMALL_BATCH}), np.random.default_rng([seed, 8])
+    spec, random = (
+        spec.model_copy(update={"batch_size": SMALL_BATCH}),
+        np.random.default_rng([seed, 8]),
+    )
     n = (N_LATE - 1) * SMALL_BATCH + SMALL_BATCH // 2
-    weights = initial_weights(random.uniform, SIDE**2, [(layer.name, layer.units) for layer in spec.layers], spec.initializer)
-    return ground(spec, weights, random.permutation(n)[None].astype(np.int32), samples(n, random), set(losses), (EPOCH,))
+    weights = initial_weights(
+        random.uniform,
+        SIDE**2,
+        [(layer.name, layer.units) for layer in spec.layers],
+        spec.initializer,
+    )
+    return ground(
+        spec,
+        weights,
+        random.permutation(n)[None].astype(np.int32),
+        samples(n, random),
+        set(losses),
+        (EPOCH,),
+    )
 
 
 def samples(n: int, random: np.random.Generator) -> dict[str, NDArray[np.uint8]]:
     """Return n images like digits, and their labels: ten shapes, each image one of them with noise, a black border around."""
     shapes = random.random((10, SIDE, SIDE)) * (random.random((10, SIDE, SIDE)) < 0.3)
     labels = random.integers(0, 10, n).astype(np.uint8)
-    images = shapes[labels] * random.uniform(0.5, 1, (n, SIDE, SIDE)) + 0.4 * (random.random((n, SIDE, SIDE)) < 0.03)
-    images[:, :BORDER], images[:, -BORDER:], images[:, :, :BORDER], images[:, :, -BORDER:] = 0, 0, 0, 0
+    images = shapes[labels] * random.uniform(0.5, 1, (n, SIDE, SIDE)) + 0.4 * (
+        random.random((n, SIDE, SIDE)) < 0.03
+    )
+    images[:, :BORDER], images[:, -BORDER:], images[:, :, :BORDER], images[:, :, -BORDER:] = (
+        0,
+        0,
+        0,
+        0,
+    )
     return {"x_train": np.round(255 * np.clip(images, 0, 1)).astype(np.uint8), "y_train": labels}
 
 
@@ -148,13 +196,18 @@ def heard(bed: Ground, loss: Loss, student: Student, *, loops: bool = True) -> H
     found = Heard()
     for name, point in bed.points.items():
         of_point = student.trace(bed.spec, loss, point)
-        found.traces += [read_trace(bed.spec, point, "numpy/student", program, arrays) for program, arrays in of_point.items()]
+        found.traces += [
+            read_trace(bed.spec, point, "numpy/student", program, arrays)
+            for program, arrays in of_point.items()
+        ]
         if loops and name in bed.loops:
             found.loops[name] = student.loop(bed.spec, loss, point, bed.loops[name])
     if bed.epochs:
         whole = bed.epochs[loss]
         x, y = (np.concatenate(several) for several in zip(*whole.batches(), strict=True))
-        found.epochs = student.first_epoch(whole.spec, loss, whole.start, (x, y.astype(np.int64)), whole.stops)
+        found.epochs = student.first_epoch(
+            whole.spec, loss, whole.start, (x, y.astype(np.int64)), whole.stops
+        )
     return found
 
 
@@ -163,14 +216,22 @@ def heard_of_twin(bed: Ground, loss: Loss, twins: Mapping[str, Twin], number: in
     traces: list[Trace] = []
     for name, point in bed.points.items():
         permuted = twins[name].of(point, number)
-        trace = read_trace(bed.spec, permuted, "numpy/student", "instrumented", Student().trace(bed.spec, loss, permuted)["instrumented"])
+        trace = read_trace(
+            bed.spec,
+            permuted,
+            "numpy/student",
+            "instrumented",
+            Student().trace(bed.spec, loss, permuted)["instrumented"],
+        )
         traces.append(replace(trace, point=name, quantities=twins[name].undone(trace.quantities)))
     return Heard(traces)
 
 
 def kill(bed: Ground, defect: Defect) -> Kill:
     """Plant a defect and return where it is caught."""
-    return Kill(defect, tuple(judged(bed, heard(bed, defect.loss, defect.student), defect.loss, {})[1]))
+    return Kill(
+        defect, tuple(judged(bed, heard(bed, defect.loss, defect.student), defect.loss, {})[1])
+    )
 
 
 def stage_at(bed: Ground, parts: Parts) -> str:
@@ -193,22 +254,42 @@ def nulls(spec_name: str, bed: Ground, seed: int, n_twins: int = N_TWINS) -> Ite
     loss = bed.spec.loss_form
     for name, parts in ORDERS.items():
         yield _null(name, spec_name, bed, seed, heard(bed, loss, replace(Student(), **parts)))
-    twins = {name: fixtures.twins(bed.spec, point, n_twins, seed=1000 + seed) for name, point in bed.points.items()}
+    twins = {
+        name: fixtures.twins(bed.spec, point, n_twins, seed=1000 + seed)
+        for name, point in bed.points.items()
+    }
     for number in range(n_twins):
         one = {name: several[number] for name, several in twins.items()}
-        yield _null(f"permutation twin {number}", spec_name, bed, seed, heard_of_twin(bed, loss, one, number))
+        yield _null(
+            f"permutation twin {number}",
+            spec_name,
+            bed,
+            seed,
+            heard_of_twin(bed, loss, one, number),
+        )
 
 
 def nulls_of_epoch(spec_name: str, bed: Ground, seed: int) -> Iterable[Null]:
     """Yield what becomes of the whole first epoch where its sums are made in another order."""
     for name in ORDERS_OF_EPOCH:
-        yield _null(name, spec_name, bed, seed, heard(bed, bed.spec.loss_form, replace(Student(), **ORDERS[name])))
+        yield _null(
+            name,
+            spec_name,
+            bed,
+            seed,
+            heard(bed, bed.spec.loss_form, replace(Student(), **ORDERS[name])),
+        )
 
 
 def _null(name: str, spec_name: str, bed: Ground, seed: int, found: Heard) -> Null:
     findings, departures = judged(bed, found, bed.spec.loss_form, {})
     return Null(
-        name, spec_name, seed, len(found.traces) + len(found.loops) + len(found.epochs), tuple(departures), margins(bed.spec, findings)
+        name,
+        spec_name,
+        seed,
+        len(found.traces) + len(found.loops) + len(found.epochs),
+        tuple(departures),
+        margins(bed.spec, findings),
     )
 
 
@@ -217,8 +298,12 @@ def margins(spec: Spec, findings: Iterable[tuple[str, Finding]]) -> Margins:
     found: Margins = {}
     for where, finding in findings:
         program, kind = where.partition(" ")[0], finding.quantity.partition("/")[0]
-        kind = f"{program} {kind}" if program in ("loop", "epoch") else kind_of(spec, finding.quantity)
-        found[kind, finding.measure] = min(finding.margin, found.get((kind, finding.measure), float("inf")))
+        kind = (
+            f"{program} {kind}" if program in ("loop", "epoch") else kind_of(spec, finding.quantity)
+        )
+        found[kind, finding.measure] = min(
+            finding.margin, found.get((kind, finding.measure), float("inf"))
+        )
     return found
 
 
@@ -226,5 +311,8 @@ def least(several: Iterable[Null]) -> Margins:
     """Return the least margin of each gate over null changes, the tightest gate first."""
     found: Margins = {}
     for null in several:
-        found |= {gate: min(margin, found.get(gate, float("inf"))) for gate, margin in null.margins.items()}
+        found |= {
+            gate: min(margin, found.get(gate, float("inf")))
+            for gate, margin in null.margins.items()
+        }
     return dict(sorted(found.items(), key=lambda pair: pair[1]))

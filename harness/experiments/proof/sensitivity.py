@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.judge.parity.fixtures import Point
-from harness.judge.proof import student
-from harness.judge.proof.student import Array, Optimizer, Slots, State
+from harness.experiments.proof import student
+from harness.experiments.proof.student import Array, Optimizer, Slots, State
+from harness.referee.fixtures import Point
 from harness.spec.config import Spec
 
 SMALLEST = 8  # decades: relative errors from 1e-1 to 1e-8 are tried
@@ -44,7 +44,11 @@ class Seen:
 
 def _setting(name: str) -> Callable[[float], Parts]:
     def parts(by: float) -> Parts:
-        return {"settings": lambda optimizer: optimizer.model_copy(update={name: getattr(optimizer, name) * (1 + by)})}
+        return {
+            "settings": lambda optimizer: optimizer.model_copy(
+                update={name: getattr(optimizer, name) * (1 + by)}
+            )
+        }
 
     return parts
 
@@ -76,13 +80,19 @@ def _unseen(by: float) -> Parts:
         return replace(state, weights={**state.weights, KERNEL: kept["before"]})
 
     def export(state: State) -> dict[str, Array]:
-        return {**state.weights, KERNEL: kept["given"]} if state.weights[KERNEL] is kept["before"] else state.weights
+        return (
+            {**state.weights, KERNEL: kept["given"]}
+            if state.weights[KERNEL] is kept["before"]
+            else state.weights
+        )
 
     return {"load": load, "export": export}
 
 
 def _updated(by: float) -> Parts:
-    def update(settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int) -> tuple[Array, Slots]:
+    def update(
+        settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
+    ) -> tuple[Array, Slots]:
         new, after = student.update(settings, name, weight, slots, gradient, number)
         return (_nudged(new, by) if name == KERNEL else new), after
 
@@ -110,7 +120,9 @@ TARGETS = (
 )
 
 
-def curve(stage_at: Callable[[Parts], str], targets: tuple[Target, ...] = TARGETS) -> tuple[Seen, ...]:
+def curve(
+    stage_at: Callable[[Parts], str], targets: tuple[Target, ...] = TARGETS
+) -> tuple[Seen, ...]:
     """Return the smallest error of each target that is seen, by halving the decades: what is seen small is seen large.
 
     Args:

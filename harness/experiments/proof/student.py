@@ -1,7 +1,7 @@
 """The network in ordinary float32 NumPy, in parts that can be replaced one by one: on it the gate is proved able to fail.
 
 It is written apart from the referee, and hands back what a worker's arm hands back. A part replaced is a planted defect, or
-a change that must not matter: see `harness.judge.proof.mutants`.
+a change that must not matter: see `harness.experiments.proof.mutants`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judge.parity.fixtures import Point
-from harness.judge.parity.oracle import Loss
-from harness.judge.parity.trace import Arrays
+from harness.referee.fixtures import Point
+from harness.referee.oracle import Loss
+from harness.referee.trace import Arrays
 from harness.spec.config import SGD, Adam, Dense, RMSprop, Spec
 
 Array = NDArray[Any]
@@ -40,11 +40,19 @@ def load(spec: Spec, point: Point) -> State:
     """Return the state that a point describes."""
     names = SLOTS[spec.optimizer.name] if point.slots else ()
     return State(
-        dict(point.weights), {name: tuple(point.slots[f"{name}/{kind}"] for kind in names) for name in point.weights}, point.n_updates
+        dict(point.weights),
+        {name: tuple(point.slots[f"{name}/{kind}"] for kind in names) for name in point.weights},
+        point.n_updates,
     )
 
 
-def dense(product: Callable[[Array, Array], Array], layer: Dense, inputs: Array, kernel: Array, bias: Array) -> Array:
+def dense(
+    product: Callable[[Array, Array], Array],
+    layer: Dense,
+    inputs: Array,
+    kernel: Array,
+    bias: Array,
+) -> Array:
     """Return inputs @ kernel + bias, (B, units)."""
     return np.asarray(product(inputs, kernel) + bias)
 
@@ -84,7 +92,9 @@ def cross_entropy(form: Loss, z: Array, a: Array, y: Array) -> tuple[Array, Arra
     return losses, gradient * kept[:, None]
 
 
-def update(settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int) -> tuple[Array, Slots]:
+def update(
+    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
+) -> tuple[Array, Slots]:
     """Return a weight and its slots after update number `number`, all constants float32."""
     rate = np.float32(settings.learning_rate)
     match settings:
@@ -94,14 +104,24 @@ def update(settings: Optimizer, name: str, weight: Array, slots: Slots, gradient
             velocity = np.float32(settings.momentum) * slots[0] - rate * gradient
             return weight + velocity, (velocity,)
         case RMSprop():
-            square = np.float32(settings.rho) * slots[0] + np.float32(1 - settings.rho) * np.square(gradient)
-            return weight - rate * gradient / np.sqrt(square + np.float32(settings.epsilon)), (square,)
+            square = np.float32(settings.rho) * slots[0] + np.float32(1 - settings.rho) * np.square(
+                gradient
+            )
+            return weight - rate * gradient / np.sqrt(square + np.float32(settings.epsilon)), (
+                square,
+            )
         case Adam():
             mean = slots[0] + np.float32(1 - settings.beta_1) * (gradient - slots[0])
             square = slots[1] + np.float32(1 - settings.beta_2) * (np.square(gradient) - slots[1])
-            power_1, power_2 = (np.float32(beta) ** np.float32(number) for beta in (settings.beta_1, settings.beta_2))
+            power_1, power_2 = (
+                np.float32(beta) ** np.float32(number)
+                for beta in (settings.beta_1, settings.beta_2)
+            )
             rate = rate * np.sqrt(1 - power_2) / (1 - power_1)
-            return weight - mean * rate / (np.sqrt(square) + np.float32(settings.epsilon)), (mean, square)
+            return weight - mean * rate / (np.sqrt(square) + np.float32(settings.epsilon)), (
+                mean,
+                square,
+            )
 
 
 def batches(x: Array, y: Array, size: int) -> Iterable[Samples]:
@@ -123,14 +143,20 @@ class Student:
     activate: Callable[[Dense, Array], Array] = activate
     slope: Callable[[Dense, Array], Array] = slope
     form: Callable[[Loss], Loss] = lambda loss: loss
-    share: Callable[[int, int], float] = lambda n, size: 1 / n  # of one sample in the gradient of n, in batches of size
+    share: Callable[[int, int], float] = lambda n, size: (
+        1 / n
+    )  # of one sample in the gradient of n, in batches of size
     collect: Callable[[Array, Array | None], Array] = lambda gradient, before: gradient
     update: Callable[[Optimizer, str, Array, Slots, Array, int], tuple[Array, Slots]] = update
     epochs: Callable[[Sequence[Samples]], Sequence[Samples]] = lambda epochs: epochs
     batches: Callable[[Array, Array, int], Iterable[Samples]] = batches
-    accuracy: Callable[[Array, Array], float] = lambda n_right, n: n_right.sum() / n.sum()  # of right ones and samples in each batch
+    accuracy: Callable[[Array, Array], float] = lambda n_right, n: (
+        n_right.sum() / n.sum()
+    )  # of right ones and samples in each batch
 
-    def step(self, spec: Spec, loss: Loss, state: State, x: Array, y: Array) -> tuple[Arrays, State]:
+    def step(
+        self, spec: Spec, loss: Loss, state: State, x: Array, y: Array
+    ) -> tuple[Arrays, State]:
         """Return every quantity of one update, and the state after it."""
         x, y = self.read(x, y)
         found: Arrays = {}
@@ -139,7 +165,9 @@ class Student:
             inputs, kernel = out, state.weights[f"{layer.name}/kernel"]
             z = self.dense(self.product, layer, inputs, kernel, state.weights[f"{layer.name}/bias"])
             out = self.activate(layer, z)
-            found |= {f"{layer.name}/z": z} | ({} if layer.activation == "linear" else {f"{layer.name}/a": out})
+            found |= {f"{layer.name}/z": z} | (
+                {} if layer.activation == "linear" else {f"{layer.name}/a": out}
+            )
             passed.append((layer, inputs, kernel, z))
         losses, flow = cross_entropy(self.form(loss), z, out, y)
         found |= {"losses": losses, "loss": np.asarray(losses.mean())}
@@ -147,28 +175,48 @@ class Student:
         gradients: Arrays = {}
         for layer, inputs, kernel, z in reversed(passed):
             flow = flow if layer is spec.layers[-1] else flow * self.slope(layer, z)
-            own = {f"{layer.name}/kernel": self.product(inputs.T, flow), f"{layer.name}/bias": flow.sum(axis=0)}
-            gradients |= {name: self.collect(gradient, state.gradients.get(name)) for name, gradient in own.items()}
+            own = {
+                f"{layer.name}/kernel": self.product(inputs.T, flow),
+                f"{layer.name}/bias": flow.sum(axis=0),
+            }
+            gradients |= {
+                name: self.collect(gradient, state.gradients.get(name))
+                for name, gradient in own.items()
+            }
             flow = flow if layer is spec.layers[0] else self.product(flow, kernel.T)
         settings, number = self.settings(spec.optimizer), state.n_updates + 1
         after = {
-            name: self.update(settings, name, weight, state.slots[name], gradients[name], number) for name, weight in state.weights.items()
+            name: self.update(settings, name, weight, state.slots[name], gradients[name], number)
+            for name, weight in state.weights.items()
         }
         state = State(
-            {name: new for name, (new, _) in after.items()}, {name: slots for name, (_, slots) in after.items()}, number, gradients
+            {name: new for name, (new, _) in after.items()},
+            {name: slots for name, (_, slots) in after.items()},
+            number,
+            gradients,
         )
-        return found | {f"gradient/{name}": gradient for name, gradient in gradients.items()} | self._held(spec, state), state
+        return found | {
+            f"gradient/{name}": gradient for name, gradient in gradients.items()
+        } | self._held(spec, state), state
 
     def trace(self, spec: Spec, loss: Loss, point: Point) -> dict[str, Arrays]:
         """Return what a worker hands back of one update from a point, by program."""
         state = self.load(spec, point)
-        given = {f"set/{name.partition('/')[2]}": value for name, value in self._held(spec, state).items() if name != "n_updates"}
+        given = {
+            f"set/{name.partition('/')[2]}": value
+            for name, value in self._held(spec, state).items()
+            if name != "n_updates"
+        }
         found, _ = self.step(spec, loss, state, point.x, point.y)
         last = spec.layers[-1]
-        hidden = {f"{layer.name}/{part}" for layer in spec.layers for part in ("z", "a")} | {"losses"}
+        hidden = {f"{layer.name}/{part}" for layer in spec.layers for part in ("z", "a")} | {
+            "losses"
+        }
         outputs = found[f"{last.name}/{'z' if last.activation == 'linear' else 'a'}"]
         production = {name: value for name, value in found.items() if name not in hidden}
-        rate = np.float32(spec.optimizer.learning_rate)  # as it reports it; what it computes with is its own affair
+        rate = np.float32(
+            spec.optimizer.learning_rate
+        )  # as it reports it; what it computes with is its own affair
         return {
             "production": given | production | {"outputs": outputs},
             "instrumented": given | found | {"learning_rate": np.asarray(rate)},
@@ -188,9 +236,15 @@ class Student:
                 n.append(len(labels))
             losses.append(loss_sum / sum(n))
             accuracies.append(self.accuracy(np.array(n_right), np.array(n)))
-        return {"loss": np.array(losses), "accuracy": np.array(accuracies), **self._held(spec, state)}
+        return {
+            "loss": np.array(losses),
+            "accuracy": np.array(accuracies),
+            **self._held(spec, state),
+        }
 
-    def first_epoch(self, spec: Spec, loss: Loss, start: Point, samples: Samples, stops: Sequence[int]) -> dict[int, Arrays]:
+    def first_epoch(
+        self, spec: Spec, loss: Loss, start: Point, samples: Samples, stops: Sequence[int]
+    ) -> dict[int, Arrays]:
         """Return what a worker hands back of the first epoch as far as each of those updates."""
         found = {}
         for stop in stops:
@@ -203,5 +257,9 @@ class Student:
         """Return weights, slots and count as they are read out."""
         found = {f"weight/{name}": value for name, value in self.export(state).items()}
         kinds = SLOTS[spec.optimizer.name]
-        found |= {f"slot/{name}/{kind}": slot for name, several in state.slots.items() for kind, slot in zip(kinds, several, strict=False)}
+        found |= {
+            f"slot/{name}/{kind}": slot
+            for name, several in state.slots.items()
+            for kind, slot in zip(kinds, several, strict=False)
+        }
         return found | {"n_updates": np.asarray(state.n_updates)}

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.judge.numbers import MARGIN
-from harness.judge.remarks import Arm, Arms
-from harness.judge.statistics import tost
+from harness.experiments.train.remarks import Arm, Arms
 from harness.records.record import Record
+from harness.statistics.intervals import MARGIN, tost
 
-TRAINS_KERAS = ("keras_fit", "compiled.")  # modules that train the Keras model; the others are the network without Keras
+TRAINS_KERAS = (
+    "keras_fit",
+    "compiled.",
+)  # modules that train the Keras model; the others are the network without Keras
 GROSS = 0.01  # of test accuracy: with one seed, a smaller difference may be that of the draw
 BARRED = ("departs", "failed")  # by parity
 
@@ -29,7 +31,9 @@ class Candidate:
     mid_s: float
     high_s: float
     accuracy: float  # mean over seeds
-    accuracy_verdict: str = "reference"  # else, against that arm: equivalent, inconclusive, different
+    accuracy_verdict: str = (
+        "reference"  # else, against that arm: equivalent, inconclusive, different
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,9 @@ class Answer:
 
     kind: Literal["no keras", "no time", "none equal", "alone", "close", "ahead"]
     candidates: tuple[Candidate, ...] = ()  # those that may win, the shortest median epoch first
-    barred: tuple[Candidate, ...] = ()  # their parity departs or failed, or their accuracy is different
+    barred: tuple[
+        Candidate, ...
+    ] = ()  # their parity departs or failed, or their accuracy is different
     without_time: tuple[str, ...] = ()  # arms of which no run finished an epoch after the first
 
     @property
@@ -58,7 +64,9 @@ def answer(arms: Arms, parities: Mapping[Arm, str]) -> Answer:
         arms: The runs of each arm. Arms that do not train the Keras model are passed over.
         parities: The verdict on each arm: agrees, departs, failed, or not checked.
     """
-    training = {arm: runs for arm, runs in arms.items() if runs[0].request.module.startswith(TRAINS_KERAS)}
+    training = {
+        arm: runs for arm, runs in arms.items() if runs[0].request.module.startswith(TRAINS_KERAS)
+    }
     names = _names(training)
     accuracies = {arm: by_seed for arm, runs in training.items() if (by_seed := _accuracies(runs))}
     timed = {arm: steady for arm in accuracies if (steady := _steady(training[arm]))}
@@ -78,7 +86,9 @@ def answer(arms: Arms, parities: Mapping[Arm, str]) -> Answer:
         for arm, steady in timed.items()
     }
     judged = sorted(_with_accuracy(found, accuracies), key=lambda each: (each.mid_s, each.name))
-    barred = tuple(each for each in judged if each.parity in BARRED or each.accuracy_verdict == "different")
+    barred = tuple(
+        each for each in judged if each.parity in BARRED or each.accuracy_verdict == "different"
+    )
     may_win = tuple(each for each in judged if each not in barred)
     return replace(Answer("ahead", may_win, barred, without), kind=_kind(may_win))
 
@@ -89,12 +99,17 @@ def _kind(may_win: Sequence[Candidate]) -> Literal["none equal", "alone", "close
     return "close" if may_win[1].low_s <= may_win[0].high_s else "ahead"
 
 
-def _with_accuracy(found: Mapping[Arm, Candidate], accuracies: Mapping[Arm, Mapping[int, float]]) -> list[Candidate]:
+def _with_accuracy(
+    found: Mapping[Arm, Candidate], accuracies: Mapping[Arm, Mapping[int, float]]
+) -> list[Candidate]:
     """Return the candidates with what their accuracy is to the best one's, of those whose parity does not bar them."""
     sound = [arm for arm in found if found[arm].parity not in BARRED] or list(found)
     best = max(sound, key=lambda arm: found[arm].accuracy)
     return [
-        each if arm == best else replace(each, accuracy_verdict=_verdict(accuracies[arm], accuracies[best])) for arm, each in found.items()
+        each
+        if arm == best
+        else replace(each, accuracy_verdict=_verdict(accuracies[arm], accuracies[best]))
+        for arm, each in found.items()
     ]
 
 
@@ -113,11 +128,20 @@ def _names(arms: Arms) -> dict[Arm, str]:
         lambda arm: f"{arm.backend}/{arm.implementation}",
         lambda arm: f"{arm.backend}/{arm.implementation} on {arm.device}",
         lambda arm: f"{arm.backend}/{arm.implementation} {arm.framework_version} on {arm.device}",
-        lambda arm: f"{arm.backend}/{arm.implementation} {arm.framework_version} on {arm.device} ({arm.asked})",
-        lambda arm: f"{arm.backend}/{arm.implementation} {arm.framework_version} on {arm.device} ({arm.asked}, {_content(arm)})",
+        lambda arm: (
+            f"{arm.backend}/{arm.implementation} {arm.framework_version} on {arm.device} ({arm.asked})"
+        ),
+        lambda arm: (
+            f"{arm.backend}/{arm.implementation} {arm.framework_version} on {arm.device} ({arm.asked}, {_content(arm)})"
+        ),
     ]
     used = [Counter(map(form, arms)) for form in forms]
-    return {arm: next(form(arm) for form, times in zip(forms, used, strict=True) if times[form(arm)] == 1) for arm in arms}
+    return {
+        arm: next(
+            form(arm) for form, times in zip(forms, used, strict=True) if times[form(arm)] == 1
+        )
+        for arm in arms
+    }
 
 
 def _content(arm: Arm) -> str:

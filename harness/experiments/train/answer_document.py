@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.judge.answer import BARRED, Answer, Candidate
+from harness.experiments.train.answer import BARRED, Answer, Candidate
 from harness.records.verdicts import AGREES, AGREES_QUICK
 from harness.report.fitting import number, span
 
@@ -28,7 +28,9 @@ def _first(answer: Answer) -> str:
         return "No backend can be recommended: none is known to train the same model."
     first, *others = answer.candidates
     if answer.kind == "alone":
-        epoch = f"{first.name} trained this Keras model in a median epoch of {number(first.mid_s)} s"
+        epoch = (
+            f"{first.name} trained this Keras model in a median epoch of {number(first.mid_s)} s"
+        )
         return f"{epoch}, and there is no other arm to compare it with; {_same([first])}."
     close = answer.close
     if answer.kind == "close":
@@ -39,7 +41,10 @@ def _first(answer: Answer) -> str:
         which = f"{first.name} trained this Keras model fastest, in a median epoch of {number(first.mid_s)} s"
     slower = [f"{each.name} took {each.mid_s / first.mid_s:.2f} times as long" for each in others]
     than = f" as {first.name}" if slower and answer.kind == "close" else ""
-    return "; ".join([which, *([_listed(slower) + than] if slower else []), _same(answer.candidates)]) + "."
+    return (
+        "; ".join([which, *([_listed(slower) + than] if slower else []), _same(answer.candidates)])
+        + "."
+    )
 
 
 def _same(candidates: Sequence[Candidate]) -> str:
@@ -55,17 +60,27 @@ def _same(candidates: Sequence[Candidate]) -> str:
     asked = f"whether it is the same model on {_listed(unknown)} has not been checked (nox -s parity does)"
     if not agree:
         return asked
-    agreeing = f"{_listed([each.name for each in agree])} {'agrees' if len(agree) == 1 else 'agree'}"
+    agreeing = (
+        f"{_listed([each.name for each in agree])} {'agrees' if len(agree) == 1 else 'agree'}"
+    )
     return f"{asked}, and {agreeing} with the referee{' by the quick check' if quick else ''}"
 
 
 def _why(barred: Candidate, answer: Answer) -> str:
     """Return why an arm cannot win."""
-    reasons = {"departs": "it departs from the referee (nox -s parity says where)", "failed": "its parity check failed"}
+    reasons = {
+        "departs": "it departs from the referee (nox -s parity says where)",
+        "failed": "its parity check failed",
+    }
     said = [reasons[barred.parity]] if barred.parity in BARRED else []
-    best = max((*answer.candidates, *answer.barred), key=lambda each: (each.accuracy_verdict == "reference", each.accuracy))
+    best = max(
+        (*answer.candidates, *answer.barred),
+        key=lambda each: (each.accuracy_verdict == "reference", each.accuracy),
+    )
     if barred.accuracy_verdict == "different":
-        said.append(f"its test accuracy is different, {barred.accuracy:.4f} where {best.name} has {best.accuracy:.4f}")
+        said.append(
+            f"its test accuracy is different, {barred.accuracy:.4f} where {best.name} has {best.accuracy:.4f}"
+        )
     return f"{' and '.join(said)}, so its time is not this model's"
 
 
@@ -73,7 +88,11 @@ def _limits(answer: Answer) -> str:
     """Return what runs that follow one another cannot say."""
     fewest = min(each.n_seeds for each in (*answer.candidates, *answer.barred))
     seeds = "one seed" if fewest == 1 else f"{fewest} seeds"
-    interval = f", and with {seeds} an arm no interval says how sure that is" if fewest < N_FOR_AN_INTERVAL else ""
+    interval = (
+        f", and with {seeds} an arm no interval says how sure that is"
+        if fewest < N_FOR_AN_INTERVAL
+        else ""
+    )
     return f"These runs followed one another, so every ratio holds the machine's drift{interval}; nox -s bench compares."
 
 

@@ -10,11 +10,12 @@ from dataclasses import asdict
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from harness.judge.speed import ArmRow, Failed, Spread, Table, differences
+from harness.experiments.train import answer_document
+from harness.experiments.train.judge import ArmRow, Failed, Spread, Table, differences
 from harness.records.files import Rejected
 from harness.records.store import as_csv
-from harness.report import answer
 from harness.report.fitting import Fitting, Sentence, columns_of
+from harness.report.markdown import bar
 from harness.safe import for_markdown, short
 
 HEADER = (
@@ -32,7 +33,17 @@ HEADER = (
     "runs",
 )
 WORDS = ("arm", "version", "device", "parity", "runs")
-MAY_BE_LEFT_OUT = ("ratio", "test accuracy", "runs", "to native", "device", "version", "total s", "first epoch s", "peak MiB")
+MAY_BE_LEFT_OUT = (
+    "ratio",
+    "test accuracy",
+    "runs",
+    "to native",
+    "device",
+    "version",
+    "total s",
+    "first epoch s",
+    "peak MiB",
+)
 WHOLE = "harness compare --format markdown"
 EQUAL_INPUTS = "equal inputs: in every run of a seed the same initial weights, sample order and data, byte for byte (SHA-256)"
 LEGEND = (
@@ -64,15 +75,25 @@ def cells(row: ArmRow) -> tuple[str, ...]:
 def heading(table: Table) -> str:
     """Return what the rows of a table share, in one line."""
     key = table.key
-    parts = [key.spec, f"{key.dataset} ({key.data_sha256[:8]})", f"{key.epochs} epochs", f"Keras {key.keras}", key.machine]
-    return ", ".join(map(short, parts + ([f"threads {key.threads}"] if key.threads != "auto" else [])))
+    parts = [
+        key.spec,
+        f"{key.dataset} ({key.data_sha256[:8]})",
+        f"{key.epochs} epochs",
+        f"Keras {key.keras}",
+        key.machine,
+    ]
+    return ", ".join(
+        map(short, parts + ([f"threads {key.threads}"] if key.threads != "auto" else []))
+    )
 
 
 def notes(tables: Sequence[Table], rejected: Sequence[Rejected]) -> list[str]:
     """Return the sentences that stand under the tables."""
     said = []
     if len(tables) > 1:
-        said.append(f"{len(tables)} tables, since runs differ in: {', '.join(differences(tables))}. Do not compare across them.")
+        said.append(
+            f"{len(tables)} tables, since runs differ in: {', '.join(differences(tables))}. Do not compare across them."
+        )
     return said + [left_out(entry) for entry in rejected]
 
 
@@ -86,10 +107,16 @@ def terminal(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> Rend
     shown: list[RenderableType] = []
     for table in tables:
         shown += [Sentence(heading(table), "bold"), _fitting(table)]
-        shown += [Sentence(EQUAL_INPUTS, "green")] if table.equal_inputs and len(table.rows) > 1 else []
+        shown += (
+            [Sentence(EQUAL_INPUTS, "green")] if table.equal_inputs and len(table.rows) > 1 else []
+        )
         shown += [Sentence(_failure(failed), "red") for failed in table.failures]
         shown += [Sentence(f"! {remark}", "yellow") for remark in table.remarks]
-        shown += [Text(), *(Sentence(said, "bold") for said in answer.sentences(table.answer)), Text()]
+        shown += [
+            Text(),
+            *(Sentence(said, "bold") for said in answer_document.sentences(table.answer)),
+            Text(),
+        ]
     shown += [Sentence(note, "yellow") for note in notes(tables, rejected)]
     return Group(*shown, Sentence(LEGEND, "dim"))
 
@@ -106,12 +133,20 @@ def markdown(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
     """Return the tables as GitHub-flavoured Markdown."""
     lines: list[str] = []
     for table in tables:
-        lines += [f"**{for_markdown(heading(table))}**", "", bar(HEADER), bar(["---"] * 4 + ["---:"] * (len(HEADER) - 5) + ["---"])]
+        lines += [
+            f"**{for_markdown(heading(table))}**",
+            "",
+            bar(HEADER),
+            bar(["---"] * 4 + ["---:"] * (len(HEADER) - 5) + ["---"]),
+        ]
         lines += [bar(cells(row)) for row in table.rows]
-        lines += ["", *([f"- {EQUAL_INPUTS}"] if table.equal_inputs and len(table.rows) > 1 else [])]
+        lines += [
+            "",
+            *([f"- {EQUAL_INPUTS}"] if table.equal_inputs and len(table.rows) > 1 else []),
+        ]
         said = (*map(_failure, table.failures), *table.remarks)
         lines += [*(f"- {for_markdown(line)}" for line in said), ""]
-        lines += [for_markdown(" ".join(answer.sentences(table.answer))), ""]
+        lines += [for_markdown(" ".join(answer_document.sentences(table.answer))), ""]
     lines += [f"- {for_markdown(note)}" for note in notes(tables, rejected)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join([*lines, "", LEGEND, ""]))
 
@@ -124,7 +159,9 @@ def csv(tables: Sequence[Table]) -> str:
 def as_json(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> str:
     """Return everything: tables, failures, remarks, and the files left out."""
     left_out = [{"file": entry.file.name, "reason": entry.reason} for entry in rejected]
-    return json.dumps({"tables": [asdict(table) for table in tables], "left_out": left_out}, indent=1, default=str)
+    return json.dumps(
+        {"tables": [asdict(table) for table in tables], "left_out": left_out}, indent=1, default=str
+    )
 
 
 def _accuracy(row: ArmRow) -> str:
@@ -150,11 +187,6 @@ def _number(value: float | None, digits: int) -> str:
 
 def _failure(failed: Failed) -> str:
     return f"{failed.status}: {failed.run_id}: {short(failed.reason)}"
-
-
-def bar(values: Sequence[str]) -> str:
-    """Return a row of a Markdown table."""
-    return f"| {' | '.join(for_markdown(short(value)) for value in values)} |"
 
 
 def _flat(values: dict[str, object]) -> dict[str, object]:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import ConfigError, choice
-from harness.judge.answer import Answer, answer
-from harness.judge.remarks import Arm, departed, equal_inputs, remarks
+from harness.experiments.train.answer import Answer, answer
+from harness.experiments.train.remarks import Arm, equal_inputs, remarks
 from harness.records.parity import Parity
 from harness.records.record import Record
 from harness.records.verdicts import Verdicts, verdict_on, verdicts_of, worst
+from harness.report.remarks import departed
 from harness.spec.config import identify_arm
 
 
@@ -59,7 +60,9 @@ class ArmRow:
     test_loss: float | None
     epoch_s: Spread | None  # all epochs after each run's first
     ratio: float | None  # epoch_s to the baseline's
-    to_native: float | None  # epoch_s to that of the same backend's native arm: what Keras, or doing without, costs
+    to_native: (
+        float | None
+    )  # epoch_s to that of the same backend's native arm: what Keras, or doing without, costs
     first_epoch_s: float | None
     total_s: float | None
     peak_rss_bytes: int | None
@@ -93,7 +96,10 @@ class Table:
 
 
 def compare(
-    records: Iterable[Record], baseline: str | None = None, only: frozenset[str] | None = None, parities: Iterable[Parity] = ()
+    records: Iterable[Record],
+    baseline: str | None = None,
+    only: frozenset[str] | None = None,
+    parities: Iterable[Parity] = (),
 ) -> tuple[Table, ...]:
     """Return the tables that the records make, the newest run's first.
 
@@ -114,16 +120,28 @@ def compare(
         else:
             without_keras.append(record)
     newest = {key: members[-1].started_at for key, members in groups.items()}
-    for record in without_keras:  # failed early, or none in its environment: into the newest table that matches in all else
+    for record in (
+        without_keras
+    ):  # failed early, or none in its environment: into the newest table that matches in all else
         matches = [key for key in newest if key == _key(record, key.keras)]
-        groups[max(matches, key=newest.__getitem__) if matches else _key(record, "none")].append(record)
+        groups[max(matches, key=newest.__getitem__) if matches else _key(record, "none")].append(
+            record
+        )
     if baseline is not None:
-        known = dict.fromkeys(name for members in groups.values() for record in members for name in _names(record))
+        known = dict.fromkeys(
+            name for members in groups.values() for record in members for name in _names(record)
+        )
         if baseline not in known:
             raise ConfigError(f"--baseline: {choice(known, baseline)}")
     if only is not None:
-        groups = {key: members for key, members in groups.items() if any(record.run_id in only for record in members)}
-    newest_first = sorted(groups.items(), key=lambda item: max(record.started_at for record in item[1]), reverse=True)
+        groups = {
+            key: members
+            for key, members in groups.items()
+            if any(record.run_id in only for record in members)
+        }
+    newest_first = sorted(
+        groups.items(), key=lambda item: max(record.started_at for record in item[1]), reverse=True
+    )
     verdicts = verdicts_of(parities)
     return tuple(_table(key, members, baseline, verdicts) for key, members in newest_first)
 
@@ -166,15 +184,34 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
         arms[arm].append(record)
     _adopt_failures(arms)
     backends = list(dict.fromkeys(arm.backend for arm in arms))
-    arms = dict(sorted(arms.items(), key=lambda item: backends.index(item[0].backend)))  # a backend's arms together
-    base = next((arm for arm, runs in arms.items() if baseline in (None, *_names(runs[0])) and _steady(runs)), None)
+    arms = dict(
+        sorted(arms.items(), key=lambda item: backends.index(item[0].backend))
+    )  # a backend's arms together
+    base = next(
+        (
+            arm
+            for arm, runs in arms.items()
+            if baseline in (None, *_names(runs[0])) and _steady(runs)
+        ),
+        None,
+    )
     base_s = statistics.median(_steady(arms[base])) if base else None
     native_s = {
-        _place(arm): statistics.median(_steady(runs)) for arm, runs in arms.items() if arm.implementation == NATIVE and _steady(runs)
+        _place(arm): statistics.median(_steady(runs))
+        for arm, runs in arms.items()
+        if arm.implementation == NATIVE and _steady(runs)
     }
-    contents, worst_of = _contents(arms), {arm: _worst(runs, verdicts) for arm, runs in arms.items()}
-    rows = tuple(_row(arm, runs, base_s, native_s.get(_place(arm)), worst_of[arm], contents.get(arm, "")) for arm, runs in arms.items())
-    failures = tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok")
+    contents, worst_of = (
+        _contents(arms),
+        {arm: _worst(runs, verdicts) for arm, runs in arms.items()},
+    )
+    rows = tuple(
+        _row(arm, runs, base_s, native_s.get(_place(arm)), worst_of[arm], contents.get(arm, ""))
+        for arm, runs in arms.items()
+    )
+    failures = tuple(
+        Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok"
+    )
     return Table(
         key,
         rows,
@@ -212,7 +249,9 @@ def several_contents(rows: Iterable[ArmRow]) -> Iterable[str]:
     """Say which rows have the same versions, and ran other code."""
     names = dict.fromkeys(row.name for row in rows if row.content)
     if names:
-        why = "since the content of the environment was another under the same versions (in brackets)"
+        why = (
+            "since the content of the environment was another under the same versions (in brackets)"
+        )
         yield f"{', '.join(names)}: several rows, {why}"
 
 
@@ -236,7 +275,14 @@ def _steady(runs: Sequence[Record]) -> list[float]:
     return [seconds for run in runs if run.status == "ok" for seconds in run.steady_s]
 
 
-def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float | None, parity: str, content: str) -> ArmRow:
+def _row(
+    arm: Arm,
+    runs: Sequence[Record],
+    base_s: float | None,
+    native_s: float | None,
+    parity: str,
+    content: str,
+) -> ArmRow:
     by_seed: dict[int, list[float]] = defaultdict(list)
     finished = [(run, run.measured) for run in runs if run.status == "ok" and run.measured]
     for run, measured in finished:
@@ -252,17 +298,28 @@ def _row(arm: Arm, runs: Sequence[Record], base_s: float | None, native_s: float
         framework_version=arm.framework_version,
         content=content,
         parity=parity,
-        status=", ".join(f"{n} {status}" for status in ("ok", "diverged", "failed") if (n := sum(run.status == status for run in runs))),
+        status=", ".join(
+            f"{n} {status}"
+            for status in ("ok", "diverged", "failed")
+            if (n := sum(run.status == status for run in runs))
+        ),
         n_seeds=len(by_seed),
-        test_accuracy=Spread(min(accuracies), statistics.fmean(accuracies), max(accuracies)) if accuracies else None,
+        test_accuracy=Spread(min(accuracies), statistics.fmean(accuracies), max(accuracies))
+        if accuracies
+        else None,
         test_accuracy_sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         test_loss=_median([measured.test_loss for _, measured in finished]),
         epoch_s=epoch_s,
         ratio=epoch_s.mid / base_s if epoch_s and base_s else None,
         to_native=epoch_s.mid / native_s if epoch_s and native_s else None,
-        first_epoch_s=_median([measured.epochs[0].seconds for _, measured in finished if measured.epochs]),
+        first_epoch_s=_median(
+            [measured.epochs[0].seconds for _, measured in finished if measured.epochs]
+        ),
         total_s=_median([run.total_s for run, _ in finished]),
-        peak_rss_bytes=max((size for _, measured in finished if (size := measured.peak_rss_bytes) is not None), default=None),
+        peak_rss_bytes=max(
+            (size for _, measured in finished if (size := measured.peak_rss_bytes) is not None),
+            default=None,
+        ),
     )
 
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from harness.records.bench import Turn
-from harness.records.record import Epoch, Host, Record, Value
+from harness.records.record import Host, Record
+from harness.report.remarks import arithmetic, recompiled, taken_down
 
 
 class Arm(NamedTuple):
@@ -30,13 +30,20 @@ def equal_inputs(arms: Arms) -> bool:
     digests: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
     for run in itertools.chain.from_iterable(arms.values()):
         if run.measured:
-            digests[run.request.seed].add((run.measured.weights_sha256, run.measured.order_sha256, run.measured.data_sha256))
-    return len(set(_seeds(arms).values())) == 1 and all(len(several) == 1 for several in digests.values())
+            digests[run.request.seed].add(
+                (run.measured.weights_sha256, run.measured.order_sha256, run.measured.data_sha256)
+            )
+    return len(set(_seeds(arms).values())) == 1 and all(
+        len(several) == 1 for several in digests.values()
+    )
 
 
 def _seeds(arms: Arms) -> dict[Arm, tuple[int, ...]]:
     """Return the seeds of each arm's accuracy."""
-    seeds = {arm: tuple(sorted({run.request.seed for run in runs if run.status == "ok"})) for arm, runs in arms.items()}
+    seeds = {
+        arm: tuple(sorted({run.request.seed for run in runs if run.status == "ok"}))
+        for arm, runs in arms.items()
+    }
     return {arm: several for arm, several in seeds.items() if several}
 
 
@@ -45,7 +52,10 @@ def remarks(arms: Arms) -> Iterable[str]:
     members = list(itertools.chain.from_iterable(arms.values()))
     seeds = _seeds(arms)
     if len(set(seeds.values())) > 1:
-        said = "; ".join(f"{arm.backend}/{arm.implementation}: {', '.join(map(str, several))}" for arm, several in seeds.items())
+        said = "; ".join(
+            f"{arm.backend}/{arm.implementation}: {', '.join(map(str, several))}"
+            for arm, several in seeds.items()
+        )
         yield f"seeds differ, so mean accuracies are of different draws: {said}"
     elif seeds and not equal_inputs(arms) and members[0].request.spec.inputs == "native":
         yield "native inputs: each framework drew its own weights and order, as the spec asks, so accuracies are of different draws"
@@ -57,10 +67,19 @@ def remarks(arms: Arms) -> Iterable[str]:
     yield from _machines([run.host for run in members])
     yield from arithmetic([run.measured.settings for run in members if run.measured])
     for arm, runs in arms.items():
-        epochs = [epoch for run in runs if run.status == "ok" and run.measured for epoch in run.measured.epochs[1:]]
+        epochs = [
+            epoch
+            for run in runs
+            if run.status == "ok" and run.measured
+            for epoch in run.measured.epochs[1:]
+        ]
         yield from taken_down(f"{arm.backend}/{arm.implementation} on {arm.device}", epochs)
     yield from recompiled(
-        {"/".join(run.arm) for run in members if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])}
+        {
+            "/".join(run.arm)
+            for run in members
+            if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])
+        }
     )
 
 
@@ -72,37 +91,3 @@ def _machines(hosts: Collection[Host]) -> Iterable[str]:
         yield f"{several}, and that may not be equally fast"
     elif any(each.same_as(other) is None for each in hosts if each.identity for other in hosts):
         yield "only its description says that all runs are of one machine: some records know no more"
-
-
-def departed(names: Collection[str]) -> Iterable[str]:
-    """Say which times are of other numbers."""
-    if names:
-        yield f"{', '.join(names)}: departs from the referee (harness parity says where), and a time for other numbers is no comparison"
-
-
-def not_checked(names: Sequence[str]) -> Iterable[str]:
-    """Say of which arms nobody knows whether they compute the same model."""
-    if names:
-        yield f"{', '.join(names)}: parity is not checked, so a time may be that of other numbers. Type: harness parity --quick"
-
-
-def arithmetic(settings: Collection[Mapping[str, Value]]) -> Iterable[str]:
-    """Say where processes computed in different precisions."""
-    for name in ("tf32", "precision"):
-        values = {str(each.get(name)) for each in settings}
-        if len(values) > 1:
-            yield f"{name} differs ({', '.join(sorted(values))}): these rows are not of one arithmetic"
-
-
-def taken_down(name: str, epochs: Collection[Epoch | Turn]) -> Iterable[str]:
-    """Say which share of an arm's epoch time lies after its last update, where that is more than a twentieth."""
-    whole = sum(epoch.seconds for epoch in epochs)
-    share = sum(epoch.teardown_s for epoch in epochs) / whole if whole else 0.0
-    if share > 0.05:
-        yield f"{name}: {share:.0%} of its epoch time is fit taking its input pipeline down (teardown_s in results/README.md)"
-
-
-def recompiled(names: Collection[str]) -> Iterable[str]:
-    """Say whose epochs compiled though they were not the first."""
-    if names:
-        yield f"compiled after the first epoch, so its epoch time holds compilation: {', '.join(sorted(names))}"

@@ -76,7 +76,7 @@ def load_dataset(folder: Path) -> dict[str, NDArray[np.uint8]]:
 
 
 def load_weights(file: Path) -> Weights:
-    """Return the weights in a file that `harness.inputs.draws` wrote, in their order.
+    """Return the weights in a file that `harness.spec.draws` wrote, in their order.
 
     Kernels are (inputs, units) and biases (units,), float32.
     """

@@ -23,7 +23,10 @@ from harness.errors import DataError
 from harness.safe import short
 
 PIECE_BYTES = 1 << 20
-PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes; others unpack without a bound
+PLAIN = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+)  # what NumPy writes; others unpack without a bound
 Shape = tuple[int, ...]
 
 
@@ -42,7 +45,9 @@ def read_npz(file: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray[np.ui
         names = set(archive.namelist())
         missing = [name for name in shapes if f"{name}.npy" not in names]
         if missing:
-            raise DataError(f"expected the arrays {', '.join(shapes)}; missing {', '.join(missing)}")
+            raise DataError(
+                f"expected the arrays {', '.join(shapes)}; missing {', '.join(missing)}"
+            )
         return {name: _member(archive, name, shape) for name, shape in shapes.items()}
 
 

@@ -24,7 +24,10 @@ def make() -> dict[str, NDArray[np.uint8]]:
     from sklearn.datasets import load_digits  # here: half a second that only this dataset pays
 
     bunch = load_digits()
-    images, labels = bunch.images.astype(np.int64), bunch.target.astype(np.uint8)  # (1797, 8, 8) of 0..16, (1797,)
+    images, labels = (
+        bunch.images.astype(np.int64),
+        bunch.target.astype(np.uint8),
+    )  # (1797, 8, 8) of 0..16, (1797,)
     random = np.random.RandomState(28)
     train_sources, test_sources = split(len(images), random)
     train = _enlarged(images, labels, train_sources, N_TRAIN, random)
@@ -39,7 +42,11 @@ def split(n: int, random: np.random.RandomState) -> tuple[NDArray[np.int64], NDA
 
 
 def _enlarged(
-    images: NDArray[np.int64], labels: NDArray[np.uint8], sources: NDArray[np.int64], n: int, random: np.random.RandomState
+    images: NDArray[np.int64],
+    labels: NDArray[np.uint8],
+    sources: NDArray[np.int64],
+    n: int,
+    random: np.random.RandomState,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return n images (n, 28, 28) and labels (n,) made from those sources, each source as often as any other, give or take one."""
     chosen = random.permutation(np.resize(sources, n))
@@ -50,7 +57,10 @@ def _enlarged(
         for width in SIDES:
             members = np.flatnonzero((heights == height) & (widths == width))
             pictures = _bilinear(images[chosen[members]], height, width)
-            tops, lefts = corners[0, members] % (FIELD + 1 - height), corners[1, members] % (FIELD + 1 - width)
+            tops, lefts = (
+                corners[0, members] % (FIELD + 1 - height),
+                corners[1, members] % (FIELD + 1 - width),
+            )
             rows = tops[:, None, None] + np.arange(height)[:, None]  # (m, height, 1)
             columns = lefts[:, None, None] + np.arange(width)  # (m, 1, width)
             fields[members[:, None, None], rows, columns] = pictures

@@ -26,7 +26,13 @@ Progress = Callable[[int, int | None], None]
 """Told bytes received and, where the server says it, bytes in all."""
 
 
-def fetch(url: str, target: Path, progress: Progress = lambda done, whole: None, *, limit_s: float = WHOLE_S) -> None:
+def fetch(
+    url: str,
+    target: Path,
+    progress: Progress = lambda done, whole: None,
+    *,
+    limit_s: float = WHOLE_S,
+) -> None:
     """Write what `url` serves to `target`; a failure leaves no file behind.
 
     An interruption, a server error (5xx) and a time-out are tried again, up to three times in all; a name that does not
@@ -56,7 +62,9 @@ def fetch(url: str, target: Path, progress: Progress = lambda done, whole: None,
                 error.close()
             if attempt == N_TRIES or not _passing(error) or time.monotonic() >= deadline:
                 tries = f"{attempt} {'try' if attempt == 1 else 'tries'}"
-                raise DataError(f"{short(url)}: no complete file after {tries}: {short(_said(error))}") from None
+                raise DataError(
+                    f"{short(url)}: no complete file after {tries}: {short(_said(error))}"
+                ) from None
             time.sleep(0.5 * attempt)
 
 
@@ -114,7 +122,9 @@ class _Https(urllib.request.HTTPSHandler):
         return self.do_open(self._connection, request)
 
 
-def _connection(kind: type[http.client.HTTPConnection], deadline: float, host: str, **options: Any) -> http.client.HTTPConnection:
+def _connection(
+    kind: type[http.client.HTTPConnection], deadline: float, host: str, **options: Any
+) -> http.client.HTTPConnection:
     connection = kind(host, **options)
     connection.response_class = partial(_Answer, deadline)  # type: ignore[assignment]
     return connection

@@ -20,15 +20,20 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from harness.errors import DataError
-from harness.inputs import containers, digits
-from harness.inputs.arrays import PARTS, dataset_digest, load_dataset, sha256
-from harness.inputs.download import LIMIT_BYTES, Progress, fetch
 from harness.safe import short
 from harness.scratch import scratch
+from harness.spec.data import containers, digits
+from harness.spec.data.arrays import PARTS, dataset_digest, load_dataset, sha256
+from harness.spec.data.download import LIMIT_BYTES, Progress, fetch
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 N_CLASSES = 10
-SHAPES = {"x_train": (60_000, 28, 28), "y_train": (60_000,), "x_test": (10_000, 28, 28), "y_test": (10_000,)}
+SHAPES = {
+    "x_train": (60_000, 28, 28),
+    "y_train": (60_000,),
+    "x_test": (10_000, 28, 28),
+    "y_test": (10_000,),
+}
 MNIST = {
     "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
     "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
@@ -75,9 +80,15 @@ def cache_folder() -> Path:
         DataError: this user has no home folder, or there is no such user.
     """
     setting = os.environ.get("HARNESS_CACHE_DIR")
-    folder = _path("HARNESS_CACHE_DIR", setting) if setting else user_cache_path("keras-backend-harness")
-    if not setting and not folder.is_absolute():  # "~" where there is no home: it would be made in the working folder
-        raise DataError(f"the cache: expected a home folder; received {folder}. Set HOME, or HARNESS_CACHE_DIR to a folder")
+    folder = (
+        _path("HARNESS_CACHE_DIR", setting) if setting else user_cache_path("keras-backend-harness")
+    )
+    if (
+        not setting and not folder.is_absolute()
+    ):  # "~" where there is no home: it would be made in the working folder
+        raise DataError(
+            f"the cache: expected a home folder; received {folder}. Set HOME, or HARNESS_CACHE_DIR to a folder"
+        )
     return folder
 
 
@@ -107,7 +118,9 @@ def _present() -> Prepared | None:
     """Return MNIST from this machine: the user's setting first, so that a wrong file there is never hidden by a cache."""
     setting = os.environ.get("HARNESS_DATA_DIR")
     if setting:
-        return _kept("mnist", read_folder(_path("HARNESS_DATA_DIR", setting)), f"HARNESS_DATA_DIR={setting}")
+        return _kept(
+            "mnist", read_folder(_path("HARNESS_DATA_DIR", setting)), f"HARNESS_DATA_DIR={setting}"
+        )
     if _whole("mnist"):
         return Prepared("mnist", DIGESTS["mnist"], _folder("mnist"), "prepared before")
     keras_home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))  # noqa: PTH111 - Path's raises without a home
@@ -121,7 +134,9 @@ def _path(variable: str, setting: str) -> Path:
     try:
         return Path(setting).expanduser()
     except RuntimeError:
-        raise DataError(f"{variable}: expected a folder; received {setting!r}, and there is no such user") from None
+        raise DataError(
+            f"{variable}: expected a folder; received {setting!r}, and there is no such user"
+        ) from None
 
 
 def _downloaded(progress: Progress) -> Prepared:
@@ -132,7 +147,9 @@ def _downloaded(progress: Progress) -> Prepared:
             fetch(url, file, progress)
             return _kept("mnist", read_npz(file, shown=url), f"downloaded from {url}")
     except OSError as error:
-        raise DataError(f"{url}: cannot be kept while it is downloaded ({error.strerror}). Set TMPDIR to another folder") from None
+        raise DataError(
+            f"{url}: cannot be kept while it is downloaded ({error.strerror}). Set TMPDIR to another folder"
+        ) from None
 
 
 def _digits(reason: str) -> Prepared:
@@ -146,10 +163,15 @@ def read_folder(folder: Path) -> Parts:
     """Return MNIST's arrays from a folder's mnist.npz, or from its four IDX files."""
     if (folder / "mnist.npz").is_file():
         return read_npz(folder / "mnist.npz")
-    files = {part: next((f for f in (folder / name, folder / f"{name}.gz") if f.is_file()), None) for part, name in IDX.items()}
+    files = {
+        part: next((f for f in (folder / name, folder / f"{name}.gz") if f.is_file()), None)
+        for part, name in IDX.items()
+    }
     missing = [IDX[part] for part, file in files.items() if file is None]
     if missing:
-        raise DataError(f"HARNESS_DATA_DIR: {folder}: expected mnist.npz, or four IDX files (plain or .gz); missing {', '.join(missing)}")
+        raise DataError(
+            f"HARNESS_DATA_DIR: {folder}: expected mnist.npz, or four IDX files (plain or .gz); missing {', '.join(missing)}"
+        )
     return {part: read_idx(file, part) for part, file in files.items() if file}
 
 
@@ -160,13 +182,17 @@ def read_npz(file: Path, shown: str | None = None) -> Parts:
         parts = containers.read_npz(file, SHAPES)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
-    except Exception as error:  # a damaged file makes its readers raise almost anything, MemoryError too
+    except (
+        Exception
+    ) as error:  # a damaged file makes its readers raise almost anything, MemoryError too
         said = f"a file that cannot be read ({short(error)})"
         if str(error).startswith("Object arrays"):
             said = "Python objects, which are never unpickled"
         elif isinstance(error, zipfile.BadZipFile) and "not a zip" in str(error):
             said = "a file that cannot be read (it is no zip archive)"
-        raise DataError(f"{where}: expected a whole .npz of plain arrays; received {said}") from None
+        raise DataError(
+            f"{where}: expected a whole .npz of plain arrays; received {said}"
+        ) from None
     return {part: _checked(part, array, where) for part, array in parts.items()}
 
 
@@ -185,7 +211,9 @@ def _checked(part: str, array: NDArray[np.uint8], where: str) -> NDArray[np.uint
     """Return the array if it is MNIST's, to the bit."""
     digest = sha256(array)
     if digest != MNIST[part]:
-        raise DataError(f"{where}: {part}: expected MNIST, SHA-256 {MNIST[part][:12]}…; received other content, {digest[:12]}…")
+        raise DataError(
+            f"{where}: {part}: expected MNIST, SHA-256 {MNIST[part][:12]}…; received other content, {digest[:12]}…"
+        )
     return array
 
 
@@ -208,7 +236,9 @@ def _kept(name: str, parts: Parts, origin: str) -> Prepared:
     """Write a dataset into the cache, whole or not at all, and return it."""
     digest = dataset_digest(parts)
     if digest != DIGESTS[name]:
-        raise DataError(f"dataset {name}: expected digest {DIGESTS[name][:12]}…; received {digest[:12]}… (please report this)")
+        raise DataError(
+            f"dataset {name}: expected digest {DIGESTS[name][:12]}…; received {digest[:12]}… (please report this)"
+        )
     target = _folder(name)
     if not _whole(name):
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from harness.inputs.arrays import Features, Labels, Weights
+from harness.spec.data.arrays import Features, Labels, Weights
 from harness.worker import keras_model
 from harness.worker.keras_model import export, predict, resume, slots, wait
 

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.errors import Refused
-from harness.worker import facts, measure
+from harness.worker import facts
+from harness.worker.jobs import measure
 
 Fields = dict[str, Any]
 
@@ -91,11 +92,14 @@ class Trainer:
         if found["test_accuracy"] is None:
             raise Refused("diverged: the trained model's outputs are not finite")
         kept = ("evaluate_s", "test_accuracy", "test_loss", "final_weights_sha256")
-        return {name: found[name] for name in kept} | {"n_epochs": self.n_epochs, "memory_bytes": facts.memory_bytes(self.run.framework)}
+        return {name: found[name] for name in kept} | {
+            "n_epochs": self.n_epochs,
+            "memory_bytes": facts.memory_bytes(self.run.framework),
+        }
 
     def rates(self) -> Fields:
         """Return what this process can do at most."""
-        from harness.worker import limit
+        from harness.worker.jobs import limit
 
         run = self.run
         spec, known = run.request.spec, run.arm.facts(run.state)

@@ -14,8 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
-from harness.inputs.arrays import dataset_digest, load_dataset, load_weights, network_input, sha256, weights_digest
-from harness.inputs.initializers import initial_weights
+from harness.spec.data.arrays import (
+    dataset_digest,
+    load_dataset,
+    load_weights,
+    network_input,
+    sha256,
+    weights_digest,
+)
+from harness.spec.initializers import initial_weights
 from harness.worker import facts
 from harness.worker.clock import timed
 
@@ -68,7 +75,11 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
     if diverged:
         evaluation |= {"test_accuracy": None, "test_loss": None}
     phases = run.phases | {"evaluate_s": evaluation.pop("evaluate_s")}
-    measured = identity(run) | evaluation | {"phases": phases, "epochs": epochs, "peak_rss_bytes": facts.peak_rss_bytes()}
+    measured = (
+        identity(run)
+        | evaluation
+        | {"phases": phases, "epochs": epochs, "peak_rss_bytes": facts.peak_rss_bytes()}
+    )
     return {"diverged": diverged, "measured": measured}
 
 
@@ -86,9 +97,14 @@ def begin(job: Any, spawn_s: float, say: Say) -> Run:
     inputs, data_s = timed(lambda: _inputs(job, request, framework))
     say(phase="build")
     _check_shapes(request, inputs.weights)
-    state, build_s = timed(lambda: arm.build(request.spec, inputs.weights, request.options), arm.wait)
+    state, build_s = timed(
+        lambda: arm.build(request.spec, inputs.weights, request.options), arm.wait
+    )
     weights_sha256 = weights_digest(arm.export(state))
-    _check(weights_sha256 == weights_digest(inputs.weights), "the weights read back from the built model are not those set")
+    _check(
+        weights_sha256 == weights_digest(inputs.weights),
+        "the weights read back from the built model are not those set",
+    )
     _check_device(request, [arm.facts(state)["device"]])
     phases = {"spawn_s": spawn_s, "import_s": import_s, "data_s": data_s, "build_s": build_s}
     return Run(request, arm, framework, inputs, state, weights_sha256, phases)
@@ -114,11 +130,17 @@ def train(run: Run, index: int) -> dict[str, Any]:
         Diverged: the loss is not finite.
     """
     arm, parts, samples = run.arm, run.inputs.parts, run.inputs.order[index % len(run.inputs.order)]
-    data, feed_s = timed(lambda: arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples]))
+    data, feed_s = timed(
+        lambda: arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples])
+    )
     before = arm.facts(run.state)["n_compiles"]
-    (run.state, loss, accuracy), seconds = timed(lambda: arm.epoch(run.state, data), lambda result: arm.wait(result[0]))
+    (run.state, loss, accuracy), seconds = timed(
+        lambda: arm.epoch(run.state, data), lambda result: arm.wait(result[0])
+    )
     if not math.isfinite(loss):
-        raise Diverged(f"diverged: the loss became {loss} in epoch {index + 1} of {run.request.epochs}")
+        raise Diverged(
+            f"diverged: the loss became {loss} in epoch {index + 1} of {run.request.epochs}"
+        )
     known = arm.facts(run.state)
     # A `fit` of many epochs makes its input pipeline once: making it is a part of feeding, not of each epoch.
     # The first time that is building and compiling too, which belongs to the first epoch, as the other arms' does.
@@ -132,7 +154,11 @@ def evaluate(run: Run) -> dict[str, Any]:
     test_inputs = network_input(run.inputs.parts["x_test"])
     outputs, evaluate_s = timed(lambda: run.arm.predict(run.state, test_inputs))
     finite = bool(np.isfinite(outputs).all())
-    accuracy, loss = score(outputs, run.inputs.parts["y_test"], run.request.spec.loss_form) if finite else (None, None)
+    accuracy, loss = (
+        score(outputs, run.inputs.parts["y_test"], run.request.spec.loss_form)
+        if finite
+        else (None, None)
+    )
     return {
         "evaluate_s": evaluate_s,
         "test_accuracy": accuracy,
@@ -145,8 +171,14 @@ def evaluate(run: Run) -> dict[str, Any]:
 def identity(run: Run) -> dict[str, Any]:
     """Return what the run was, and on what: device, counts, settings, versions, digests."""
     known = run.arm.facts(run.state)
-    counts = {name: known.pop(name) for name in ("device", "n_parameters", "n_updates", "n_compiles")}
-    own = {name: value for name, value in known.items() if name not in ("setup_s", "teardown_s", "n_dispatches")}  # each epoch has its own
+    counts = {
+        name: known.pop(name) for name in ("device", "n_parameters", "n_updates", "n_compiles")
+    }
+    own = {
+        name: value
+        for name, value in known.items()
+        if name not in ("setup_s", "teardown_s", "n_dispatches")
+    }  # each epoch has its own
     return {
         **counts,
         "data_sha256": run.inputs.data_sha256,
@@ -157,7 +189,9 @@ def identity(run: Run) -> dict[str, Any]:
     }
 
 
-def score(outputs: NDArray[np.float32], labels: NDArray[np.uint8], loss_form: str) -> tuple[float, float]:
+def score(
+    outputs: NDArray[np.float32], labels: NDArray[np.uint8], loss_form: str
+) -> tuple[float, float]:
     """Return accuracy by argmax and mean cross-entropy, the same arithmetic for every arm, in float64.
 
     Args:
@@ -179,7 +213,7 @@ def score(outputs: NDArray[np.float32], labels: NDArray[np.uint8], loss_form: st
 
 def _imported(request: Request) -> tuple[ModuleType, ModuleType, list[str]]:
     """Return the arm, its framework and the devices that this sees; asking is what initialises them."""
-    arm = importlib.import_module(f"harness.worker.{request.module}")
+    arm = importlib.import_module(f"harness.worker.arms.{request.module}")
     framework = facts.framework_of(request.backend)
     return arm, framework, framework.devices()
 
@@ -190,28 +224,45 @@ def _inputs(job: Any, request: Request, framework: ModuleType) -> Inputs:
         weights, order = _native_draw(request, framework)
     else:
         weights, order = load_weights(Path(job.weights)), np.load(job.order, allow_pickle=False)
-        _check(weights_digest(weights) == request.weights_sha256, "the initial weights have changed on disk since they were drawn")
-        _check(sha256(order) == request.order_sha256, "the order of the samples has changed on disk since it was drawn")
+        _check(
+            weights_digest(weights) == request.weights_sha256,
+            "the initial weights have changed on disk since they were drawn",
+        )
+        _check(
+            sha256(order) == request.order_sha256,
+            "the order of the samples has changed on disk since it was drawn",
+        )
     inputs = Inputs(parts, weights, order, dataset_digest(parts), sha256(order))
-    _check(inputs.data_sha256 == request.data.sha256, f"the prepared {request.data.name} has changed on disk since it was checked")
+    _check(
+        inputs.data_sha256 == request.data.sha256,
+        f"the prepared {request.data.name} has changed on disk since it was checked",
+    )
     return inputs
 
 
-def _native_draw(request: Request, framework: ModuleType) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
+def _native_draw(
+    request: Request, framework: ModuleType
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
     """Return weights and order from the framework's own generator, seeded with the run's seed."""
     spec, n_train = request.spec, request.data.n_train
     uniform, permutation = framework.generator(request.seed)
     layers = [(layer.name, layer.units) for layer in spec.layers]
     weights = initial_weights(uniform, request.data.n_inputs, layers, spec.initializer)
-    rows = [permutation(n_train) if spec.shuffle else np.arange(n_train) for _ in range(request.epochs)]
+    rows = [
+        permutation(n_train) if spec.shuffle else np.arange(n_train) for _ in range(request.epochs)
+    ]
     return weights, np.stack(rows).astype(np.int32)
 
 
 def _check_device(request: Request, seen: list[str]) -> None:
     if request.device == "gpu" and not any(device.startswith("gpu") for device in seen):
-        raise Refused(f"device gpu: {request.backend} computes on {', '.join(seen)}. `harness doctor` says why; --device cpu runs there")
+        raise Refused(
+            f"device gpu: {request.backend} computes on {', '.join(seen)}. `harness doctor` says why; --device cpu runs there"
+        )
     if request.device == "cpu" and seen != ["cpu"]:
-        raise Refused(f"device cpu: {request.backend} computes on {', '.join(seen)}; its cpu_variables in backends.toml do not hide that")
+        raise Refused(
+            f"device cpu: {request.backend} computes on {', '.join(seen)}; its cpu_variables in backends.toml do not hide that"
+        )
 
 
 def _check_shapes(request: Request, weights: Mapping[str, NDArray[np.float32]]) -> None:
@@ -219,11 +270,20 @@ def _check_shapes(request: Request, weights: Mapping[str, NDArray[np.float32]]) 
     n_inputs = request.data.n_inputs
     expected: dict[str, tuple[int, ...]] = {}
     for layer in request.spec.layers:
-        expected |= {f"{layer.name}/kernel": (n_inputs, layer.units), f"{layer.name}/bias": (layer.units,)}
+        expected |= {
+            f"{layer.name}/kernel": (n_inputs, layer.units),
+            f"{layer.name}/bias": (layer.units,),
+        }
         n_inputs = layer.units
-    _check(list(weights) == list(expected), f"weights: expected {', '.join(expected)}; received {', '.join(weights)}")
+    _check(
+        list(weights) == list(expected),
+        f"weights: expected {', '.join(expected)}; received {', '.join(weights)}",
+    )
     for name, shape in expected.items():
-        _check(weights[name].shape == shape, f"{name}: expected shape {shape}; received {weights[name].shape}")
+        _check(
+            weights[name].shape == shape,
+            f"{name}: expected shape {shape}; received {weights[name].shape}",
+        )
 
 
 def _check(holds: bool, otherwise: str) -> None:

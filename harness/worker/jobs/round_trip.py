@@ -19,9 +19,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.inputs.arrays import add_prefix, strip_prefix
-from harness.inputs.initializers import initial_weights
-from harness.worker import keras_fit
+from harness.spec.data.arrays import add_prefix, strip_prefix
+from harness.spec.initializers import initial_weights
+from harness.worker.arms import keras_fit
 from harness.worker.keras_optimizer import make_optimizer
 
 if TYPE_CHECKING:

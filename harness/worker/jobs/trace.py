@@ -19,11 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
-from harness.inputs.arrays import load_dataset, network_input, weights_digest
+from harness.spec.data.arrays import load_dataset, network_input, weights_digest
 from harness.worker import facts
 
 Arrays = dict[str, NDArray[Any]]
-PROBE = 2.0**20  # a learning rate that makes weights forgettable beside their gradients, and divides out exactly
+PROBE = (
+    2.0**20
+)  # a learning rate that makes weights forgettable beside their gradients, and divides out exactly
 
 
 def trace(job: Any, say: Callable[..., None]) -> dict[str, Any]:
@@ -40,7 +42,11 @@ def trace(job: Any, say: Callable[..., None]) -> dict[str, Any]:
     """
     say(phase="import")
     framework = facts.framework_of(job.backend)
-    known = {"versions": facts.versions(framework), "device": framework.devices()[0], "settings": framework.settings()}
+    known = {
+        "versions": facts.versions(framework),
+        "device": framework.devices()[0],
+        "settings": framework.settings(),
+    }
     points = {name: _arrays(file) for name, file in vars(job.points).items()}
     several = {name: [_arrays(file) for file in files] for name, files in vars(job.several).items()}
     written: list[dict[str, Any]] = []
@@ -50,17 +56,28 @@ def trace(job: Any, say: Callable[..., None]) -> dict[str, Any]:
             written += _written(job, label, arm, points, several)
         except Refused:
             raise
-        except Exception as error:  # an arm that fails is its own failure: the others are checked all the same
+        except (
+            Exception
+        ) as error:  # an arm that fails is its own failure: the others are checked all the same
             logging.exception(label)
-            written.append({"arm": label, "failed": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"})
+            written.append(
+                {
+                    "arm": label,
+                    "failed": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}",
+                }
+            )
     return {"traces": written, "backend": _backend(job.backend), **known}
 
 
 def _written(
-    job: Any, label: str, arm: SimpleNamespace, points: Mapping[str, Arrays], several: Mapping[str, list[Arrays]]
+    job: Any,
+    label: str,
+    arm: SimpleNamespace,
+    points: Mapping[str, Arrays],
+    several: Mapping[str, list[Arrays]],
 ) -> list[dict[str, Any]]:
     """Write one arm's traces, and return an entry for each."""
-    module = importlib.import_module(f"harness.worker.{arm.module}")
+    module = importlib.import_module(f"harness.worker.arms.{arm.module}")
     mine = {name: point for name, point in points.items() if not (arm.anew and point["n_updates"])}
     programs: dict[str, Iterable[tuple[str, Arrays]]] = {}
     if mine:
@@ -93,14 +110,26 @@ def _written(
     return written
 
 
-def production(arm: ModuleType, spec: Any, options: SimpleNamespace, points: Mapping[str, Arrays]) -> Iterable[tuple[str, Arrays]]:
-    """Yield what one update of the arm computes from each point: see `harness.judge.parity.trace`."""
+def production(
+    arm: ModuleType, spec: Any, options: SimpleNamespace, points: Mapping[str, Arrays]
+) -> Iterable[tuple[str, Arrays]]:
+    """Yield what one update of the arm computes from each point: see `harness.referee.trace`."""
     first = _named(next(iter(points.values())), "weight")
     state = arm.build(spec, first, options)
-    plain = SimpleNamespace(**{**vars(spec), "optimizer": SimpleNamespace(name="sgd", learning_rate=PROBE, momentum=0.0)})
+    plain = SimpleNamespace(
+        **{
+            **vars(spec),
+            "optimizer": SimpleNamespace(name="sgd", learning_rate=PROBE, momentum=0.0),
+        }
+    )
     probe = arm.build(plain, first, options)
     for name, point in points.items():
-        weights, slots, x, y = _named(point, "weight"), _named(point, "slot"), point["x"], point["y"].astype(np.uint8)
+        weights, slots, x, y = (
+            _named(point, "weight"),
+            _named(point, "slot"),
+            point["x"],
+            point["y"].astype(np.uint8),
+        )
         probe = arm.resume(probe, weights, {}, 0)
         probe, _, _ = arm.epoch(probe, arm.place(x, y))
         moved = arm.export(probe)
@@ -108,30 +137,56 @@ def production(arm: ModuleType, spec: Any, options: SimpleNamespace, points: Map
         found = _prefixed("set", {**arm.export(state), **arm.slots(state)})
         found["outputs"] = arm.predict(state, x)
         state, loss, accuracy = arm.epoch(state, arm.place(x, y))
-        found |= {"loss": np.asarray(loss), "accuracy": np.asarray(accuracy), "n_updates": np.asarray(arm.facts(state)["n_updates"])}
-        found |= {f"gradient/{key}": ((value.astype(np.float64) - moved[key]) / PROBE).astype(np.float32) for key, value in weights.items()}
-        yield name, found | _prefixed("slot", arm.slots(state)) | _prefixed("weight", arm.export(state))
+        found |= {
+            "loss": np.asarray(loss),
+            "accuracy": np.asarray(accuracy),
+            "n_updates": np.asarray(arm.facts(state)["n_updates"]),
+        }
+        found |= {
+            f"gradient/{key}": ((value.astype(np.float64) - moved[key]) / PROBE).astype(np.float32)
+            for key, value in weights.items()
+        }
+        yield (
+            name,
+            found | _prefixed("slot", arm.slots(state)) | _prefixed("weight", arm.export(state)),
+        )
 
 
 def loops(
-    arm: ModuleType, spec: Any, options: SimpleNamespace, points: Mapping[str, Arrays], several: Mapping[str, list[Arrays]]
+    arm: ModuleType,
+    spec: Any,
+    options: SimpleNamespace,
+    points: Mapping[str, Arrays],
+    several: Mapping[str, list[Arrays]],
 ) -> Iterable[tuple[str, Arrays]]:
     """Yield what the arm's epochs come to from each point: several batches each, the last one short, another order in each."""
     for name, epochs in several.items():
         point = points[name]
         state = arm.build(spec, _named(point, "weight"), options)
-        state = arm.resume(state, _named(point, "weight"), _named(point, "slot"), int(point["n_updates"]))
+        state = arm.resume(
+            state, _named(point, "weight"), _named(point, "slot"), int(point["n_updates"])
+        )
         reported = []
         for epoch in epochs:
-            state, loss, accuracy = arm.epoch(state, arm.place(epoch["x"], epoch["y"].astype(np.uint8)))
+            state, loss, accuracy = arm.epoch(
+                state, arm.place(epoch["x"], epoch["y"].astype(np.uint8))
+            )
             reported.append((loss, accuracy))
         arm.wait(state)
         found = {"n_updates": np.asarray(arm.facts(state)["n_updates"])}
-        found |= {"loss": np.array([loss for loss, _ in reported]), "accuracy": np.array([accuracy for _, accuracy in reported])}
-        yield name, found | _prefixed("slot", arm.slots(state)) | _prefixed("weight", arm.export(state))
+        found |= {
+            "loss": np.array([loss for loss, _ in reported]),
+            "accuracy": np.array([accuracy for _, accuracy in reported]),
+        }
+        yield (
+            name,
+            found | _prefixed("slot", arm.slots(state)) | _prefixed("weight", arm.export(state)),
+        )
 
 
-def first_epochs(arm: ModuleType, options: SimpleNamespace, start: Arrays, epoch: Any) -> Iterable[tuple[str, Arrays]]:
+def first_epochs(
+    arm: ModuleType, options: SimpleNamespace, start: Arrays, epoch: Any
+) -> Iterable[tuple[str, Arrays]]:
     """Yield what the arm's first epoch comes to as far as each update asked for: each from the initial state, in one go.
 
     Args:
@@ -146,10 +201,18 @@ def first_epochs(arm: ModuleType, options: SimpleNamespace, start: Arrays, epoch
     for stop in epoch.stops:
         samples = order[0][: stop * epoch.spec.batch_size]
         state = arm.resume(state, weights, slots, 0)
-        state, loss, _ = arm.epoch(state, arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples]))
+        state, loss, _ = arm.epoch(
+            state, arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples])
+        )
         arm.wait(state)
-        found = {"loss": np.asarray(loss, np.float64), "n_updates": np.asarray(arm.facts(state)["n_updates"])}
-        yield f"update-{stop}", found | _prefixed("slot", arm.slots(state)) | _prefixed("weight", arm.export(state))
+        found = {
+            "loss": np.asarray(loss, np.float64),
+            "n_updates": np.asarray(arm.facts(state)["n_updates"]),
+        }
+        yield (
+            f"update-{stop}",
+            found | _prefixed("slot", arm.slots(state)) | _prefixed("weight", arm.export(state)),
+        )
 
 
 def _backend(asked: str) -> str:
@@ -160,7 +223,9 @@ def _backend(asked: str) -> str:
     """
     keras = sys.modules.get("keras")
     if keras is not None and keras.backend.backend() != asked:
-        raise Refused(f"this process was asked to be {asked}, and Keras computes with {keras.backend.backend()}")
+        raise Refused(
+            f"this process was asked to be {asked}, and Keras computes with {keras.backend.backend()}"
+        )
     present: list[str] = [name for name in ("tensorflow", "jax", "torch") if name in sys.modules]
     if asked not in (present or ["numpy"]):
         raise Refused(f"this process was asked to be {asked}, and has loaded {', '.join(present)}")
@@ -174,7 +239,11 @@ def _arrays(file: str) -> Arrays:
 
 def _named(arrays: Mapping[str, NDArray[Any]], kind: str) -> Arrays:
     """Return the arrays under "kind/", without it."""
-    return {name.removeprefix(f"{kind}/"): value for name, value in arrays.items() if name.startswith(f"{kind}/")}
+    return {
+        name.removeprefix(f"{kind}/"): value
+        for name, value in arrays.items()
+        if name.startswith(f"{kind}/")
+    }
 
 
 def _prefixed(kind: str, arrays: Mapping[str, Any]) -> Arrays:

@@ -17,7 +17,7 @@ what its *twins* differ by:
   (loss, gradients, the moments of batch normalisation) are the same in mathematics and are added up
   in another order.
 
-A third kind, on one core only, is another process: see `harness.judge.user_model.check`.
+A third kind, on one core only, is another process: see `harness.experiments.parity.model_check`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
-from harness.inputs.arrays import add_prefix, distance, strip_prefix, weights_digest
+from harness.spec.data.arrays import add_prefix, distance, strip_prefix, weights_digest
 from harness.worker import facts
 from harness.worker.user_inputs import (
     Unusable,

@@ -23,7 +23,9 @@ def epsilon():
 
 def rate():
     """Return a model whose forward pass is the same everywhere, and whose optimizer is not."""
-    return stack("tanh", optimizer=keras.optimizers.Adam(epsilon=1e-8 if BACKEND == "jax" else 1e-7))
+    return stack(
+        "tanh", optimizer=keras.optimizers.Adam(epsilon=1e-8 if BACKEND == "jax" else 1e-7)
+    )
 
 
 def not_finite():
@@ -73,5 +75,7 @@ def stack(activation, epsilon=1e-3, optimizer="rmsprop", units=6):
             keras.layers.Dense(3, name="last"),
         ]
     )
-    model.compile(optimizer=optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile(
+        optimizer=optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
     return model

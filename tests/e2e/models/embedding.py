@@ -10,7 +10,9 @@ import keras
 def build():
     """Return the model, compiled; its batch is drawn from a seed."""
     words = keras.Input((10,), dtype="int32")
-    mean = keras.layers.GlobalAveragePooling1D(name="mean")(keras.layers.Embedding(50, 8, name="words")(words))
+    mean = keras.layers.GlobalAveragePooling1D(name="mean")(
+        keras.layers.Embedding(50, 8, name="words")(words)
+    )
     model = keras.Model(words, keras.layers.Dense(3, activation="softmax", name="kind")(mean))
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
     return model

@@ -9,7 +9,9 @@ def build():
         [
             keras.Input((10,), dtype="int32"),
             keras.layers.Embedding(50, 8, name="words"),
-            keras.layers.Bidirectional(keras.layers.LSTM(6, return_sequences=True), name="both_ways"),
+            keras.layers.Bidirectional(
+                keras.layers.LSTM(6, return_sequences=True), name="both_ways"
+            ),
             keras.layers.GRU(5, name="last"),
             keras.layers.Dense(1, activation="sigmoid", name="yes"),
         ]

@@ -8,7 +8,10 @@ def build():
     """Return the model, compiled, with a model inside it and a layer that is called twice."""
     left, right = keras.Input((7,), name="left"), keras.Input((7,), name="right")
     shared = keras.layers.Dense(6, activation="tanh", name="shared")
-    narrow, level = keras.layers.Dense(5, "relu", name="narrow"), keras.layers.LayerNormalization(name="level")
+    narrow, level = (
+        keras.layers.Dense(5, "relu", name="narrow"),
+        keras.layers.LayerNormalization(name="level"),
+    )
     inner = keras.Sequential([keras.Input((12,)), narrow, level], name="inner")
     joined = inner(keras.layers.Concatenate(name="joined")([shared(left), shared(right)]))
     score = keras.layers.Dense(1, name="score")(joined)
@@ -25,4 +28,7 @@ def batch():
     """Return 24 samples."""
     random = np.random.default_rng(5)
     x = {name: random.standard_normal((24, 7), np.float32) for name in ("left", "right")}
-    return x, {"score": random.standard_normal((24, 1), np.float32), "kind": random.integers(0, 3, (24,))}
+    return x, {
+        "score": random.standard_normal((24, 1), np.float32),
+        "kind": random.integers(0, 3, (24,)),
+    }

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from harness.inputs.arrays import Features, Labels, Weights
+from harness.spec.data.arrays import Features, Labels, Weights
 from harness.worker import keras_model
 from harness.worker.epochs.jax import Step, Train, compiled_epoch
 from harness.worker.frameworks import jax as framework

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from harness.inputs.arrays import Features, Labels, Weights
+from harness.spec.data.arrays import Features, Labels, Weights
 from harness.worker import keras_model
 from harness.worker.epochs.tensorflow import fold_batches
 from harness.worker.frameworks import tensorflow as framework

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.inputs.arrays import Weights
+from harness.spec.data.arrays import Weights
 from harness.worker.arm_facts import arm_facts
 
 Samples = tuple[Any, Any]

@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from harness.inputs.arrays import Features, Labels, Weights
+from harness.spec.data.arrays import Features, Labels, Weights
+from harness.worker.arms.naive.arm import Samples, State, export, facts, resume, slots, wait
+from harness.worker.arms.naive.batches import BatchGenerator, check_inputs
 from harness.worker.frameworks import jax as framework
-from harness.worker.naive.arm import Samples, State, export, facts, resume, slots, wait
-from harness.worker.naive.batches import BatchGenerator, check_inputs
 from harness.worker.optimizers import Optimizer
 
 if TYPE_CHECKING:

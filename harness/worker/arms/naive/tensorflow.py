@@ -14,11 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from harness.inputs.arrays import Features, Labels, Weights
+from harness.spec.data.arrays import Features, Labels, Weights
+from harness.worker.arms.naive.arm import Samples, State, export, facts, resume, slots, wait
+from harness.worker.arms.naive.batches import BatchGenerator, check_inputs
 from harness.worker.frameworks import tensorflow as framework
 from harness.worker.keras_optimizer import KerasOptimizer, make_optimizer
-from harness.worker.naive.arm import Samples, State, export, facts, resume, slots, wait
-from harness.worker.naive.batches import BatchGenerator, check_inputs
 from harness.worker.optimizers import Optimizer
 
 if TYPE_CHECKING:

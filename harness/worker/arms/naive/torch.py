@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.inputs.arrays import Features, Labels, Weights
+from harness.spec.data.arrays import Features, Labels, Weights
+from harness.worker.arms.naive.arm import Samples, State, export, facts, resume, slots, wait
+from harness.worker.arms.naive.batches import BatchGenerator, check_inputs
 from harness.worker.frameworks import torch as framework
 from harness.worker.frameworks.torch import DEVICE
-from harness.worker.naive.arm import Samples, State, export, facts, resume, slots, wait
-from harness.worker.naive.batches import BatchGenerator, check_inputs
 from harness.worker.optimizers import Optimizer
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import optax
 from numpy.typing import NDArray
 
 from harness.errors import Refused
-from harness.inputs.arrays import Features, Labels, Weights
+from harness.spec.data.arrays import Features, Labels, Weights
 from harness.worker.arm_facts import arm_facts
 from harness.worker.epochs.jax import compiled_epoch
 from harness.worker.frameworks import jax as framework

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from harness.errors import Refused
-from harness.inputs.arrays import Features, Labels, Weights
+from harness.spec.data.arrays import Features, Labels, Weights
 from harness.worker.arm_facts import arm_facts
 from harness.worker.epochs.tensorflow import fold_batches
 from harness.worker.frameworks import tensorflow as framework
@@ -214,7 +214,7 @@ def traced_steps(
             loss, n = step(images, labels)
             loss_sum, n_correct = loss_sum + loss, n_correct + n
         n_correct, ended = float(n_correct), time.perf_counter()
-        del batches  # waits as Keras's fit does, see harness.worker.keras_fit.epoch
+        del batches  # waits as Keras's fit does, see harness.worker.arms.keras_fit.epoch
         progress.setup_s, progress.teardown_s = began - called, time.perf_counter() - ended
         return loss_sum, n_correct
 

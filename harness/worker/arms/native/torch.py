@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from harness.errors import Refused
-from harness.inputs.arrays import Features, Labels, Weights
+from harness.spec.data.arrays import Features, Labels, Weights
 from harness.worker.arm_facts import arm_facts
 from harness.worker.frameworks import torch as framework
 from harness.worker.frameworks.torch import DEVICE

@@ -1,0 +1,1 @@
+"""HOW a worker runs: processes, live workers, this machine, and what disturbs it."""

@@ -1,0 +1,1 @@
+"""WHERE a backend's Python is, and what it can import."""

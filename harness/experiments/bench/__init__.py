@@ -1,0 +1,1 @@
+"""Which backend is fastest, by how much, and how sure is that?"""

@@ -1,0 +1,1 @@
+"""Has an arm become slower, or have its numbers changed?"""

@@ -1,0 +1,1 @@
+"""Can the parity gate fail?"""

@@ -1,1 +1,0 @@
-"""THE SAME BYTES for everyone: the dataset, the initial weights, the order of the samples."""

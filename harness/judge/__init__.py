@@ -1,1 +1,0 @@
-"""DECIDES: from records to a comparison."""

@@ -1,1 +1,0 @@
-"""ASKS: what hardware is here, which runs are due, one worker process for each."""

@@ -1,0 +1,1 @@
+"""The datasets: where they come from, and that they are what their names say."""

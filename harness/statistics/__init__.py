@@ -1,0 +1,1 @@
+"""Intervals, ratios in pairs, equivalence, many comparisons at once: NumPy and SciPy only."""

@@ -1,1 +1,0 @@
-"""What a textbook computes on paper before its first training run."""

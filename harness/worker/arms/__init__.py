@@ -1,0 +1,1 @@
+"""The arms: each a module with the same verbs."""
