@@ -1,7 +1,6 @@
 """The sessions that a user types, by nox itself, with arguments after --."""
 
 import os
-import re
 import subprocess
 import sys
 
@@ -79,11 +78,6 @@ def test_the_menu_lists_a_train_session_for_each_backend_with_what_it_does():
         assert f"* {session} -> Train the spec under {backend}" in said
 
 
-def test_plain_nox_trains_under_each_backend_and_ends_with_parity_and_one_table():
-    menu = re.findall(r"^\* (\S+)", nox("-l").stdout, flags=re.MULTILINE)
-    assert menu == ["train-tf", "train-jax", "train-torch", "train-numpy", "answer"]
-
-
 def test_the_last_session_prints_the_table_of_the_results_that_it_is_given():
     done = nox("-s", "answer", "--", "--arm", "keras", "--results", "results/reference")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -137,7 +131,7 @@ def test_a_train_session_alone_prints_its_rows_then_one_table_and_which_backend_
     assert done.stdout.count("jax/keras, seed 0: test accuracy") == 1
     rows, _, table = done.stdout.partition("epoch s")
     assert "test accuracy: mean" not in rows
-    assert "epoch s  " not in table  # there is one table
+    assert table.count("first epoch s") == 1  # there is one table
     assert "jax/keras trained this Keras model in a median epoch of" in table
     assert "there is no other arm to compare it with" in table
     assert "nox -s bench compares." in table
