@@ -32,7 +32,7 @@ from harness.worker import facts
 Arrays = dict[str, NDArray[Any]]
 Trace = tuple[str, Arrays]
 """A point's name, and the quantities of any shape that `harness.referee.trace` lists."""
-# A learning rate at which weights vanish beside their gradients; a power of two divides out exactly.
+# A learning rate at which weights vanish beside gradients; a power of two divides out exactly.
 PROBE = 2.0**20
 
 
