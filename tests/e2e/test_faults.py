@@ -257,23 +257,26 @@ def test_a_record_is_kept_elsewhere_when_the_results_folder_goes_away_during_the
     ("arguments", "sentence"),
     [
         (("jaxx",), f"backend: expected one of {KNOWN}; received 'jaxx'. Did you mean 'jax'?"),
-        (("--spec", "mnist-mpl"),
-         f"--spec: expected one of {SPECS}; "
-         "received 'mnist-mpl'. Did you mean 'mnist-mlp'?"),
-        (("--arm", "kera"),
-         f"--arm: expected one of {ARMS}; "
-         "received 'kera'. Did you mean 'keras'?"),
+        (
+            ("--spec", "mnist-mpl"),
+            f"--spec: expected one of {SPECS}; received 'mnist-mpl'. Did you mean 'mnist-mlp'?",
+        ),
+        (
+            ("--arm", "kera"),
+            f"--arm: expected one of {ARMS}; received 'kera'. Did you mean 'keras'?",
+        ),
         (("--epochs", "0"), "--epochs: expected greater than 0; received 0"),
-        (("--threads", "many"),
-         "--threads: expected 'auto' or a number of cores from 1; "
-         "received 'many'"),
+        (
+            ("--threads", "many"),
+            "--threads: expected 'auto' or a number of cores from 1; received 'many'",
+        ),
         (
             ("--config", "nowhere.toml"),
             "nowhere.toml: cannot be read (No such file or directory). "
             "Name another file: --config FILE",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_argument_is_one_sentence_and_exit_2(project, arguments, sentence):
     done = project.run("train", *arguments, "--dataset", "digits")
     assert (done.returncode, done.stderr.strip()) == (2, sentence)
