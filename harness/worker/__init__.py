@@ -1,1 +1,4 @@
-"""MEASURES: runs inside one backend's environment, with NumPy, that backend and Keras; nothing else imports it."""
+"""MEASURES: runs inside one backend's environment; nothing outside of it imports it.
+
+It imports NumPy, Keras and that backend's framework.
+"""

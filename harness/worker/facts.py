@@ -15,7 +15,7 @@ import numpy as np
 
 
 def framework_of(backend: str) -> ModuleType:
-    """Return the module that speaks for a backend's framework; all of them have the same functions, with the same arguments."""
+    """Return the module of harness.worker.frameworks for a backend's framework."""
     return importlib.import_module(f"harness.worker.frameworks.{backend}")
 
 
@@ -44,7 +44,7 @@ def versions(framework: ModuleType) -> dict[str, str]:
 
 
 def _keras_version() -> str | None:
-    """Return the version of the Keras in this environment, without importing it; None where there is none."""
+    """Return the version of Keras in this environment, without importing it, or None."""
     try:
         return importlib.metadata.version("keras")
     except importlib.metadata.PackageNotFoundError:
@@ -60,30 +60,31 @@ def affinity() -> int | None:
 
 
 def memory_bytes(framework: ModuleType) -> dict[str, int]:
-    """Return what this process took at most, each figure by its label: they count different things, and none is a part of another.
+    """Return what this process took at most, each figure by its label.
 
-    "peak RSS": resident in the machine's memory. On an accelerator also "allocator peak", handed out to arrays, and
-    "allocator reserved", held for them. "NVML used" is the driver's own count, which the parent asks for. A figure that
-    cannot be read is left out.
+    They count different things, and none is a part of another. "peak RSS": resident in the
+    machine's memory. On an accelerator also "allocator peak", handed out to arrays, and "allocator
+    reserved", held for them. "NVML used" is the driver's own count, which the parent asks for. A
+    figure that cannot be read is left out.
     """
     peak = peak_rss_bytes()
     return ({} if peak is None else {"peak RSS": peak}) | _allocated(framework)
 
 
 def _allocated(framework: ModuleType) -> dict[str, int]:
-    """Return what the framework's allocator counts; nothing where it fails: a driver may not count."""
+    """Return what the framework's allocator counts; nothing where a driver does not count."""
     try:
         counted: dict[str, int] = framework.memory()
-    except Exception:  # each framework, device and driver has its own; what was measured is worth more than this figure
+    except Exception:  # of any driver's; a measurement is worth more than this figure
         return {}
     return counted
 
 
 def peak_rss_bytes(status: Path = Path("/proc/self/status")) -> int | None:
-    """Return this process's own peak of resident memory, in bytes; None where the system does not say (gVisor).
+    """Return this process's own peak of resident memory, in bytes, or None (as on gVisor).
 
-    `ru_maxrss` is no substitute on Linux: a child inherits its parent's across fork and exec. Linux: VmHWM, mapped
-    files included. macOS has no VmHWM, and its `ru_maxrss` is in bytes.
+    On Linux it is VmHWM, mapped files included; `ru_maxrss` is no substitute there, since a child
+    inherits its parent's across fork and exec. macOS has no VmHWM, and its `ru_maxrss` is in bytes.
 
     Args:
         status: where Linux shows it.

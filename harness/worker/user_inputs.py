@@ -265,8 +265,8 @@ def _draw_labels(random: np.random.Generator, loss: str, shape: tuple[int, ...])
 def _module(file: str) -> Any:
     """Return a user's file as a module, run once; what lies beside it can be imported.
 
-    **Differs** from `python FILE`, which looks beside the file before it looks into the environment:
-    in a clone of Keras it would import ./keras.
+    The environment comes first. `python FILE` would look beside the file first: in a clone of Keras
+    it would import ./keras.
     """
     name = f"user_{Path(file).stem}"
     if name in sys.modules and sys.modules[name].__file__ == file:

@@ -1,4 +1,6 @@
-"""Hostile arguments: every verb with its own options and whatever values, in a project without environments, so that no run starts."""
+"""Hostile arguments: every verb with its own options and whatever values, in a project without
+environments, so that no run starts.
+"""
 
 import os
 import re
@@ -27,7 +29,8 @@ SOUND = st.sampled_from(
         *("resync-1", "results", "out/file", "jax/keras", "HEAD", "model.py:build"),
     ]
 )
-# What a process cannot be given (NUL), and what names a place outside of the project, where a user may well want a file.
+# What a process cannot be given (NUL), and what names a place outside of the project, where a user
+# may well want a file.
 VALUE = (SOUND | HOSTILE_TEXT | HOSTILE_NUMBER.map(as_typed)).filter(
     lambda text: "\0" not in text and not text.startswith(("/", "..", "-e "))
 )
@@ -112,7 +115,9 @@ def call(arguments, folder, capsys, monkeypatch):
 
 
 def check(arguments, folder, capsys, monkeypatch):
-    """One call answers within ten seconds, with a known exit code, in short lines where it refuses; and writes where it may."""
+    """One call answers within ten seconds, with a known exit code, in short lines where it refuses;
+    and writes where it may.
+    """
     began = time.process_time()  # unlike a clock's, the same on a busy machine
     before = strangers(folder, arguments)
     code, said = call(arguments, folder, capsys, monkeypatch)

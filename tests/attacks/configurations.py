@@ -1,4 +1,6 @@
-"""Hostile configurations: the real backends.toml with some of its values replaced, and files that are no TOML at all."""
+"""Hostile configurations: the real backends.toml with some of its values replaced, and files that
+are no TOML at all.
+"""
 
 import time
 import tomllib
@@ -82,7 +84,7 @@ PLACES = [place for place in places(TABLES) if place]
 
 
 def replaced(tables, place, new, key):
-    """The tables with another value at a place, or another key for it, or (None, None) without it."""
+    """The tables with another value or key at a place; (None, None) removes it."""
     head, *rest = place
     copy = list(tables) if isinstance(tables, list) else dict(tables)
     if rest:
@@ -140,7 +142,8 @@ def written(value):
         case list():
             return f"[{', '.join(map(written, value))}]"
         case dict():
-            return f"{{ {', '.join(f'{quoted(key)} = {written(each)}' for key, each in value.items())} }}"
+            pairs = ", ".join(f"{quoted(key)} = {written(each)}" for key, each in value.items())
+            return f"{{ {pairs} }}"
     raise TypeError(value)
 
 

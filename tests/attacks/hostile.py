@@ -1,4 +1,6 @@
-"""What attacks are made of: records changed at random, text that is a command somewhere, files that are none."""
+"""What attacks are made of: records changed at random, text that is a command somewhere, files that
+are none.
+"""
 
 from __future__ import annotations
 
@@ -275,7 +277,9 @@ def file_name(stem: str, content: bytes) -> str:
 
 
 def stem_for(value: Any, before: str) -> str:
-    """Return the stem that a changed record's file would have: after its own id, where that can be a name."""
+    """Return the stem that a changed record's file would have: after its own id, where that can be
+    a name.
+    """
     said = value.get("run_id") if isinstance(value, dict) else None
     able = (
         isinstance(said, str)

@@ -36,7 +36,9 @@ def shown(renderable, widths=(60, 400)):
 
 
 def assert_sound_csv(text):
-    """Return the rows; each has the header's cells, and no text among them is a formula or has a line's end."""
+    """Return the rows; each has the header's cells, and no text among them is a formula or has a
+    line's end.
+    """
     header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True) if text else [[]]
     for row in (header, *rows):
         assert len(row) == len(header)

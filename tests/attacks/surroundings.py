@@ -1,4 +1,4 @@
-"""Hostile surroundings: variables, limits, streams and folders that a process may be started with."""
+"""Hostile surroundings: variables, limits, streams and folders that a process may start with."""
 
 import os
 import resource
@@ -150,7 +150,9 @@ def start(line, folder, cache, variables, streams, limit, where):
 
 
 def check(case, folder, cache):
-    """The command ends in time with a known code, without a traceback, and writes nowhere but in its own folders."""
+    """The command ends in time with a known code, without a traceback, and writes nowhere but in
+    its own folders.
+    """
     variables, limit, streams, where, line = case
     arguments.make_project(folder)
     (folder / "file").write_text("in the way")

@@ -1,4 +1,6 @@
-"""No argument of any verb, however hostile, is more than a sentence: no traceback, no hang, nothing started."""
+"""No argument of any verb, however hostile, is more than a sentence: no traceback, no hang, nothing
+started.
+"""
 
 import signal
 

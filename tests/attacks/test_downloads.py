@@ -1,4 +1,6 @@
-"""Datasets' files and servers of anyone's making: refused in a sentence, in bounded memory and time."""
+"""Datasets' files and servers of anyone's making: refused in a sentence, in bounded memory and
+time.
+"""
 
 import gzip
 import io
@@ -142,7 +144,9 @@ def header(shape, descr="|u1", length=None):
 
 
 def bomb(file, heads, n_bytes, method=zipfile.ZIP_DEFLATED):
-    """Write an .npz whose arrays begin with their heads, and whose first one then holds so many zeros."""
+    """Write an .npz whose arrays begin with their heads, and whose first one then holds so many
+    zeros.
+    """
     with zipfile.ZipFile(file, "w", method) as archive:
         for name in PARTS:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -215,7 +219,9 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 
 @contextmanager
 def server(*answers, drops=(), pause_s=0.0):
-    """Serve answers as they are, one a connection, the last of them again and again; then drops without an end."""
+    """Serve answers as they are, one a connection, the last of them again and again; then drops
+    without an end.
+    """
     stopped, listener = threading.Event(), socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
 

@@ -1,4 +1,6 @@
-"""Files that are none among the results: each is named and left out within seconds, and the rest is shown."""
+"""Files that are none among the results: each is named and left out within seconds, and the rest is
+shown.
+"""
 
 import os
 import shutil
@@ -37,7 +39,9 @@ NOBODY = 65534
 
 
 def harness(*arguments, cwd, **options):
-    """Run the command as a user does; it ends within 30 s, of which its start takes some on a busy machine."""
+    """Run the command as a user does; it ends within 30 s, of which its start takes some on a busy
+    machine.
+    """
     environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "harness", *arguments]
     return subprocess.run(

@@ -1,4 +1,6 @@
-"""Records changed at random: each is shown or named and left out, all others are shown, and nothing else happens."""
+"""Records changed at random: each is shown or named and left out, all others are shown, and nothing
+else happens.
+"""
 
 import json
 import shutil
@@ -83,7 +85,7 @@ def show_session(bench, parities, others):
 
 
 def attack_a_record(results, sound, room, change, *, beside):
-    """Put a changed record beside the one it was made from, or in its place, and show everything."""
+    """Put a changed record beside its original, or in its place, and show everything."""
     before, _ = sound
     file, value = change
     content = written(value)

@@ -1,4 +1,6 @@
-"""No surroundings, however hostile, are more than a sentence: no traceback, no hang, no file elsewhere."""
+"""No surroundings, however hostile, are more than a sentence: no traceback, no hang, no file
+elsewhere.
+"""
 
 import tempfile
 from pathlib import Path

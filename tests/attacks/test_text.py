@@ -1,4 +1,6 @@
-"""Hostile text in every field of every record, in every format: parsed back, it is text and nothing else."""
+"""Hostile text in every field of every record, in every format: parsed back, it is text and nothing
+else.
+"""
 
 import copy
 import json
@@ -53,7 +55,7 @@ def accepts(kind: type[BaseModel], value: Any) -> bool:
 
 
 class Plantable:
-    """A record, and where text from elsewhere may stand in it: in every field that takes any text."""
+    """A record, and where it may hold text from elsewhere: in every field that takes any text."""
 
     def __init__(self, record: BaseModel) -> None:
         self.kind = type(record)
@@ -85,7 +87,9 @@ def keyed(value: Any, text: str, here: str = "") -> Any:
 
 
 def everywhere(whole: Bench) -> Plantable:
-    """Return a session of which the plan's checks see each change whole: all fields at once, or none."""
+    """Return a session of which the plan's checks see each change whole: all fields at once, or
+    none.
+    """
     plantable = object.__new__(Plantable)
     plantable.kind, plantable.value = Bench, json.loads(whole.model_dump_json())
     session, parts = Plantable(whole.session), {"starts", "blocks", "ends", "sittings"}

@@ -28,7 +28,9 @@ N_STEPS = 20
 
 
 def inputs():
-    """A batch and a short one of images in [0, 1], most pixels black; initial weights; 20 gradients for each of two weights."""
+    """A batch and a short one of images in [0, 1], most pixels black; initial weights; 20 gradients
+    for each of two weights.
+    """
     random = np.random.default_rng(5)
     pixels = random.random((224, 784)) * (random.random((224, 784)) < 0.25)
     arrays = {"x": pixels.astype(np.float32), "y": random.integers(0, 10, 224).astype(np.uint8)}

@@ -1,7 +1,8 @@
 """One backend a time, in its own environment, against the float64 referee.
 
-What needs a framework runs there, in one process a backend (`python -m tests.backend.probe`), and hands arrays back;
-what is asserted, is asserted here. A backend whose environment is missing fails its tests.
+What needs a framework runs there, in one process a backend (`python -m tests.backend.probe`), and
+hands arrays back; what is asserted, is asserted here. A backend whose environment is missing fails
+its tests.
 """
 
 import json
@@ -28,7 +29,9 @@ ARMS = [
 
 @pytest.fixture(scope="session")
 def probed(tmp_path_factory):
-    """Return a function: backend -> the arrays that its probe handed back, by name. Each backend is asked once."""
+    """Return a function: backend -> the arrays that its probe handed back, by name. Each backend is
+    asked once.
+    """
     known = {}
 
     def of(name):

@@ -1,4 +1,6 @@
-"""Runs inside a backend's environment: `python -m tests.backend.limits_probe BACKEND FILE` measures its limits and checks its clock."""
+"""Runs inside a backend's environment: `python -m tests.backend.limits_probe BACKEND FILE` measures
+its limits and checks its clock.
+"""
 
 import json
 import os
@@ -19,7 +21,9 @@ SPEC = SimpleNamespace(
 
 
 def products(framework):
-    """For each form and each way to multiply: how far five rounds are from NumPy's float64 product, relative."""
+    """For each form and each way to multiply: how far five rounds are from NumPy's float64 product,
+    relative.
+    """
     random = np.random.default_rng(3)
     found = []
     for form in ("nn", "tn", "nt"):
@@ -28,7 +32,8 @@ def products(framework):
         for way in framework.product(a, b, form):
             received = framework.read(way(5))
             assert received.shape == exact.shape
-            # TensorFlow's second way exchanges the first number of b in each round: the first column has another value.
+            # TensorFlow's second way exchanges the first number of b in each round: the first
+            # column has another value.
             found.append(float(np.abs(received - exact)[:, 1:].max() / np.abs(exact).max()))
     return found
 

@@ -1,4 +1,6 @@
-"""Runs inside a backend's environment: `python -m tests.backend.probe FOLDER` reads job.json and inputs.npz, writes outputs.npz."""
+"""Runs inside a backend's environment: `python -m tests.backend.probe FOLDER` reads job.json and
+inputs.npz, writes outputs.npz.
+"""
 
 import importlib
 import json
@@ -43,7 +45,9 @@ def keras_optimizer(spec):
 
 
 def by_hand(spec, inputs):
-    """Weights and slots after each gradient of the sequence, by the equations of harness.worker.optimizers."""
+    """Weights and slots after each gradient of the sequence, by the equations of
+    harness.worker.optimizers.
+    """
     array, zeros_like, sqrt = arrays_of(BACKEND)
     weights = [array(inputs["start_kernel"]), array(inputs["start_bias"])]
     optimizer = Optimizer.start(spec.optimizer, weights, zeros_like)

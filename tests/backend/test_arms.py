@@ -1,4 +1,6 @@
-"""Every arm against the float64 referee: one update from equal inputs, in both loss forms, with every optimizer."""
+"""Every arm against the float64 referee: one update from equal inputs, in both loss forms, with
+every optimizer.
+"""
 
 import numpy as np
 import pytest
@@ -79,7 +81,8 @@ def test_an_arm_predicts_in_the_spec_s_form_from_the_weights_it_exports(
 
 
 RATE = 0.001
-FIRST_STEPS = {  # the change of a weight of gradient g, in each framework's own equations and defaults, worked out from zero slots
+# The change of a weight of gradient g from zero slots, by each framework's equations and defaults.
+FIRST_STEPS = {
     ("torch", "rmsprop"): lambda g: RATE * g / (np.sqrt(0.01 * g**2) + 1e-8),
     ("jax", "rmsprop"): lambda g: RATE * g / np.sqrt(0.1 * g**2 + 1e-8),
     ("tensorflow", "rmsprop"): lambda g: (

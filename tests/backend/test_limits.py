@@ -1,4 +1,6 @@
-"""What a worker measures of its own limits, and that its clock waits: in each backend's environment, on the CPU. No speed is asserted."""
+"""What a worker measures of its own limits, and that its clock waits: in each backend's
+environment, on the CPU. No speed is asserted.
+"""
 
 import json
 import math

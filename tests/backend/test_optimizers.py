@@ -1,6 +1,8 @@
-"""Each optimizer by hand against the Keras optimizer of each backend: 20 updates from the same state, small gradients among them.
+"""Each optimizer by hand against the Keras optimizer of each backend: 20 updates from the same
+state, small gradients among them.
 
-Keras has no optimizer that runs on NumPy alone; there tests/unit/test_optimizers.py has the float64 referee instead.
+Keras has no optimizer that runs on NumPy alone; there tests/unit/test_optimizers.py has the float64
+referee instead.
 """
 
 import numpy as np

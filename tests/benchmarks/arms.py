@@ -1,10 +1,12 @@
-"""Epoch times of a backend's arms as ratios to one of them, all of them alive in one run and taking turns.
+"""Epoch times of a backend's arms as ratios to one of them, all of them alive in one run and taking
+turns.
 
-`python -m tests.benchmarks.arms BACKEND [--against textbook] [--arm native] [--generations 6]`. Beside the arms there is
-`textbook`: the book's own program, whose `fit` shuffles, as it does by default, inside its epochs. A turn is three epochs on end
-and gives their mean seconds, all that a user waits for; the order of turns is drawn anew for each block. A generation is a
-fresh set of processes and gives one number an arm: the median over its blocks of ln(arm / baseline). Over the generations:
-the Hodges-Lehmann estimate and the exact Wilcoxon signed-rank interval.
+`python -m tests.benchmarks.arms BACKEND [--against textbook] [--arm native] [--generations 6]`.
+Beside the arms there is `textbook`: the book's own program, whose `fit` shuffles, as it does by
+default, inside its epochs. A turn is three epochs on end and gives their mean seconds, all that a
+user waits for; the order of turns is drawn anew for each block. A generation is a fresh set of
+processes and gives one number an arm: the median over its blocks of ln(arm / baseline). Over the
+generations: the Hodges-Lehmann estimate and the exact Wilcoxon signed-rank interval.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What the orchestrator itself costs: `--help`, `compare` over 10,000 records, and its share of a run while it waits.
+"""What the orchestrator itself costs: `--help`, `compare` over 10,000 records, and its share of a
+run while it waits.
 
 Prints a row for each with the figure to reach, and exits 1 where one is passed over.
 """
@@ -30,10 +31,13 @@ from tests.unit.records import record
 results = Path(sys.argv[1])
 store.ready(results)
 for number in range(int(sys.argv[2])):
-    backend, spec = ("tensorflow", "jax", "torch")[number % 3], ("mnist-mlp", "mnist-mlp-adam")[number // 3 % 2]
+    backend = ("tensorflow", "jax", "torch")[number % 3]
+    spec = ("mnist-mlp", "mnist-mlp-adam")[number // 3 % 2]
     status = "failed" if number % 50 == 0 else "ok"
-    changes = {"run_id": f"r{number:05}", "backend": backend, "spec_name": spec, "seed": number % 10, "status": status}
-    store.add(results, record(**changes, epoch_s=(3.0, 1.0, 1.1, 1.0, 1.2), reason="a reason" if status == "failed" else ""))
+    changes = {"run_id": f"r{number:05}", "backend": backend, "spec_name": spec}
+    changes |= {"seed": number % 10, "status": status}
+    reason = "a reason" if status == "failed" else ""
+    store.add(results, record(**changes, epoch_s=(3.0, 1.0, 1.1, 1.0, 1.2), reason=reason))
 """
 
 
@@ -54,7 +58,9 @@ def cost(*arguments: str) -> tuple[float, float, float]:
 
 
 def waiting_share(backend: str) -> float:
-    """Return the orchestrator's CPU seconds over its worker's, between the first epoch's end and the last one's."""
+    """Return the orchestrator's CPU seconds over its worker's, between the first epoch's end and
+    the last one's.
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *HARNESS,

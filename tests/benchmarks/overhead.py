@@ -1,15 +1,18 @@
-"""The harness's tax: the epoch as the keras arm records it, against the same epoch in a bare textbook script.
+"""The harness's tax: the epoch as the keras arm records it, against the same epoch in a bare
+textbook script.
 
-"The same epoch" is `fit` over the same 60,000 samples in a fixed order: the script has shuffle=False, since the harness
-orders the samples before its clock starts (feed_s in its records) and a shuffling script would pay for that inside its
-own. One difference remains, and is the tax: the harness calls `fit` once an epoch instead of once, and waits after it.
+"The same epoch" is `fit` over the same 60,000 samples in a fixed order: the script has
+shuffle=False, since the harness orders the samples before its clock starts (feed_s in its records)
+and a shuffling script would pay for that inside its own. One difference remains, and is the tax:
+the harness calls `fit` once an epoch instead of once, and waits after it.
 
-Both processes live at once in the same environment and take turns, the order of the two alternating from block to block;
-their first epochs (compilation) are dropped. A turn is five epochs on end, in the script one `fit` as in the textbook, and
-gives the shortest of the five: on TensorFlow about every second epoch waits, up to a second and more, for a thread of
-tf.data's (see keras_fit.epoch), in both programs alike. A generation is one fresh pair, since identical processes differ
-for as long as they live; it gives one number, the median over its blocks of ln(harness / textbook). Over the generations:
-the Hodges-Lehmann estimate and the exact Wilcoxon signed-rank interval.
+Both processes live at once in the same environment and take turns, the order of the two alternating
+from block to block; their first epochs (compilation) are dropped. A turn is five epochs on end, in
+the script one `fit` as in the textbook, and gives the shortest of the five: on TensorFlow about
+every second epoch waits, up to a second and more, for a thread of tf.data's (see keras_fit.epoch),
+in both programs alike. A generation is one fresh pair, since identical processes differ for as long
+as they live; it gives one number, the median over its blocks of ln(harness / textbook). Over the
+generations: the Hodges-Lehmann estimate and the exact Wilcoxon signed-rank interval.
 """
 
 from __future__ import annotations
@@ -72,7 +75,9 @@ def textbook_script(
 def generation(
     backend: str, whole: config.Config, dataset: mnist.Prepared, n_blocks: int, first: int
 ) -> list[tuple[float, float]]:
-    """Return the epoch seconds of harness and textbook in each block of one fresh pair of processes."""
+    """Return the epoch seconds of harness and textbook in each block of one fresh pair of
+    processes.
+    """
     with (
         harness_worker(backend, "keras", whole, dataset) as mine,
         textbook_script(backend, whole, dataset) as theirs,
@@ -124,7 +129,8 @@ def main() -> int:
                 pairs = generation(backend, whole, dataset, arguments.blocks, number)
             medians.append(float(np.median([np.log(mine / theirs) for mine, theirs in pairs])))
             seconds = ", ".join(f"{mine:.2f} / {theirs:.2f}" for mine, theirs in pairs)
-            said = f"{backend}, generation {number + 1}/{arguments.generations}: {np.exp(medians[-1]):.3f} ({seconds} s)"
+            where = f"{backend}, generation {number + 1}/{arguments.generations}"
+            said = f"{where}: {np.exp(medians[-1]):.3f} ({seconds} s)"
             console.print(said, highlight=False)
         estimate: Interval = hodges_lehmann(medians)
         mid, high = np.exp(estimate.mid), np.exp(estimate.high)

@@ -1,8 +1,10 @@
-"""A slowdown planted in a real arm, and whether sessions of the default size find it: real processes, real training.
+"""A slowdown planted in a real arm, and whether sessions of the default size find it: real
+processes, real training.
 
-`python -m tests.benchmarks.planted [BACKEND] [--slowdown 1.05] [--sessions 3]`. A copy of the workers' code gets one more arm:
-the keras arm with so many more samples in each epoch. Each session says what it calls that arm (it must be "slower"), and by
-how much the two processes of the untouched arm differ (they must not be called different).
+`python -m tests.benchmarks.planted [BACKEND] [--slowdown 1.05] [--sessions 3]`. A copy of the
+workers' code gets one more arm: the keras arm with so many more samples in each epoch. Each session
+says what it calls that arm (it must be "slower"), and by how much the two processes of the
+untouched arm differ (they must not be called different).
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ def epoch(state, data):
 
 
 def project(root: Path, backend: str, slowdown: float) -> dict[str, str]:
-    """Make a project whose workers have the slowed arm, and return the variables to run its harness with."""
+    """Make a project whose workers have the slowed arm, and return the variables to run its harness
+    with.
+    """
     code = root / "copy" / "harness"
     shutil.copytree(ROOT / "harness", code, ignore=shutil.ignore_patterns("__pycache__"))
     (code / "worker" / "arms" / "slowed.py").write_text(SLOWED.replace("SHARE", repr(slowdown - 1)))

@@ -1,8 +1,10 @@
-"""The bare textbook program, as a reader of the book would type it; it only waits for its turn before each `fit`.
+"""The bare textbook program, as a reader of the book would type it; it only waits for its turn
+before each `fit`.
 
-`python textbook.py DATASET_FOLDER ORDER`: for each line of its input a `fit` of so many epochs; prints the seconds of
-each. ORDER "shuffled" is the book's, `fit`'s default; "fixed" keeps the samples in their order, as the harness does, which
-puts them in order before its clock starts. Nothing of the harness is imported.
+`python textbook.py DATASET_FOLDER ORDER`: for each line of its input a `fit` of so many epochs;
+prints the seconds of each. ORDER "shuffled" is the book's, `fit`'s default; "fixed" keeps the
+samples in their order, as the harness does, which puts them in order before its clock starts.
+Nothing of the harness is imported.
 """
 
 import sys

@@ -1,4 +1,6 @@
-"""Live processes that take turns on one machine: a worker with an arm, or a script; each has trained its first epoch already."""
+"""Live processes that take turns on one machine: a worker with an arm, or a script; each has
+trained its first epoch already.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Real processes: the harness command, real backends in nox's environments, real files. Nothing is mocked.
+"""Real processes: the harness command, real backends in nox's environments, real files. Nothing is
+mocked.
 
 A backend whose environment is not there fails its tests: nothing is skipped.
 """
@@ -63,7 +64,9 @@ class Project:
         return sorted(found, key=lambda record: record["started_at"])
 
     def wrap(self, environment: str, script: str, real: Path | str | None = None) -> None:
-        """Put a shell script before an environment's Python; $REAL is the Python itself, the arguments follow."""
+        """Put a shell script before an environment's Python; $REAL is the Python itself, the
+        arguments follow.
+        """
         folder = self.root / ".nox" / environment
         if folder.is_symlink():
             folder.unlink()
@@ -75,7 +78,9 @@ class Project:
 
 
 def link_environment(environment: str, mine: Path, copied: str = "") -> Path:
-    """Make an environment of links to all that another one holds, but for one package, a copy that may be edited; return site-packages."""
+    """Make an environment of links to all that another one holds, but for one package, a copy that
+    may be edited; return site-packages.
+    """
     real = ENVIRONMENTS / environment
     (site,) = (real / "lib").glob("python*/site-packages")
     inside = mine / site.relative_to(real)
@@ -93,7 +98,9 @@ def link_environment(environment: str, mine: Path, copied: str = "") -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory):
-    """A cache of the tests' own, shared by all of them: the embedded dataset is made once. No colours, and Ctrl-C as a user has it."""
+    """A cache of the tests' own, shared by all of them: the embedded dataset is made once. No
+    colours, and Ctrl-C as a user has it.
+    """
     signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # a shell's background job has it ignored, and hands that on
@@ -108,7 +115,8 @@ def _cache(tmp_path_factory):
 def make_project(tmp_path_factory) -> Callable[[], Project]:
     def make() -> Project:
         root = tmp_path_factory.mktemp("project")
-        # Most tests are about a run, whichever: the keras arms' will do. Those of all arms are in tests/backend and test_arms.
+        # Most tests are about a run, whichever: the keras arms' will do. Those of all arms are in
+        # tests/backend and test_arms.
         whole = (ROOT / "backends.toml").read_text()
         (root / "backends.toml").write_text(
             re.sub(r"^arms = \[.*?\]", 'arms = ["keras"]', whole, flags=re.MULTILINE)

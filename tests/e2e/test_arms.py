@@ -97,7 +97,7 @@ def test_a_spec_that_an_arm_cannot_express_is_refused_before_anything_runs(make_
     done = project.run("train", "torch", "--arm", "native", "--dataset", "digits")
     assert done.returncode == 2
     assert (
-        "torch/native can do linear, relu; received 'softmax'. Choose an arm that can: --arm keras --arm lean --arm compiled --arm naive"
-        in done.stderr
+        "torch/native can do linear, relu; received 'softmax'. Choose an arm that can: "
+        "--arm keras --arm lean --arm compiled --arm naive" in done.stderr
     )
     assert project.records() == []

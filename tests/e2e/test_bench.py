@@ -1,4 +1,4 @@
-"""`harness bench` with real processes: what is kept, what goes on after a kill, and what is never counted."""
+"""`harness bench` with real processes: what is kept, resumed after a kill, and never counted."""
 
 import json
 import os
@@ -21,7 +21,9 @@ SMALL = (*PLAIN, "--no-parity")
 
 @pytest.fixture
 def small(project):
-    """A project whose first spec is a small network: what is tried here is the session, not the arms."""
+    """A project whose first spec is a small network: what is tried here is the session, not the
+    arms.
+    """
     whole = (project.root / "backends.toml").read_text()
     whole = whole.replace(
         '{ name = "hidden", units = 512, activation = "relu" }',
@@ -68,7 +70,9 @@ def block_id(block):
 
 
 def check_ids(bench):
-    """Every block of the plan is there, valid once at most, each attempt once, and each process of it is known by its start."""
+    """Every block of the plan is there, valid once at most, each attempt once, and each process of
+    it is known by its start.
+    """
     session = bench.session
     ids = [(block.generation, block.block) for block in bench.blocks]
     assert set(ids) == {
@@ -242,7 +246,9 @@ def test_an_arm_that_crashes_three_times_is_set_aside_and_the_rest_goes_on(small
     reason="Linux only: elsewhere no process can be kept from a core",
 )
 def test_a_core_taken_away_in_a_block_makes_it_invalid(small):
-    """On as many cores as there are: one is kept, all others go. From a single one nothing can be taken away."""
+    """On as many cores as there are: one is kept, all others go. From a single one nothing can be
+    taken away.
+    """
     first, *others = cores = sorted(os.sched_getaffinity(0))
     process = small.start("bench", "--arms", "numpy/naive", "--generations", "1", *SMALL)
     until(lambda: n_blocks(small) >= 1 and len(workers(process)) == 2)

@@ -1,4 +1,6 @@
-"""An edit in an installed Keras, under the version that it had: what was known of the code before is not said of the code after."""
+"""An edit in an installed Keras, under the version that it had: what was known of the code before
+is not said of the code after.
+"""
 
 import csv
 
@@ -39,7 +41,7 @@ def checked(project):
     return project, keras / "src" / "optimizers" / "rmsprop.py"
 
 
-def test_a_defect_put_into_an_installed_keras_is_not_checked_then_departs_and_taken_out_leaves_nothing_behind(
+def test_a_defect_in_an_installed_keras_is_not_checked_then_departs_and_leaves_nothing_behind(
     checked,
 ):
     project, file = checked

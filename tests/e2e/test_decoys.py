@@ -1,4 +1,6 @@
-"""A folder with its own ./keras, ./numpy, ./harness and so on, as a clone of Keras is: none of it is imported by any verb."""
+"""A folder with its own ./keras, ./numpy, ./harness and so on, as a clone of Keras is: none of it
+is imported by any verb.
+"""
 
 import os
 import subprocess

@@ -1,4 +1,6 @@
-"""A user's model that downloads its weights, behind a proxy that asks for a password: Keras's own code, a real proxy on this machine."""
+"""A user's model that downloads its weights, behind a proxy that asks for a password: Keras's own
+code, a real proxy on this machine.
+"""
 
 import base64
 import json
@@ -39,7 +41,9 @@ def configured():
 
 @pytest.fixture
 def proxy():
-    """A proxy that lets through whoever has the password, and answers for the whole network itself; gives its port and what was asked."""
+    """A proxy that lets through whoever has the password, and answers for the whole network itself;
+    gives its port and what was asked.
+    """
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,7 +66,9 @@ def proxy():
 
 @pytest.fixture
 def user(project, tmp_path, proxy):
-    """A project of a user who has a home of their own and sits behind the proxy; gives how to check a model there."""
+    """A project of a user who has a home of their own and sits behind the proxy; gives how to check
+    a model there.
+    """
     (project.root / "model.py").write_text(MODEL)
     (tmp_path / "home").mkdir()
     surroundings = {"HOME": str(tmp_path / "home"), "HARNESS_CACHE_DIR": str(tmp_path / "cache")}

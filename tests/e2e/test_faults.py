@@ -1,4 +1,6 @@
-"""Everything that can happen to a run, done to a real one: each becomes a record with a reason, and later runs go on."""
+"""Everything that can happen to a run, done to a real one: each becomes a record with a reason, and
+later runs go on.
+"""
 
 import re
 import signal
@@ -63,7 +65,8 @@ def test_a_broken_environment_says_how_to_build_it_anew(project):
     assert project.run("train", "jax", *ONE).returncode == 1
     (record,) = project.records()
     assert record["reason"] == (
-        "train-jax: environment broken (ModuleNotFoundError: No module named 'a_package_that_is_not_there'). "
+        "train-jax: environment broken (ModuleNotFoundError: No module named "
+        "'a_package_that_is_not_there'). "
         "Build it anew: nox -s train-jax --reuse-venv=never"
     )
     assert "Traceback" in record["log_tail"]
@@ -77,7 +80,8 @@ def test_a_python_that_is_no_program_says_so(project):
     (project.root / ".nox" / "train-jax" / "bin" / "python").write_bytes(b"\x7fELF rubbish")
     assert project.run("train", "jax", *ONE).returncode == 1
     assert re.match(
-        r"train-jax: environment broken \(its Python does not start \(.+\)\)\. Build it anew: nox -s train-jax --reuse-venv=never$",
+        r"train-jax: environment broken \(its Python does not start \(.+\)\)\. Build it "
+        r"anew: nox -s train-jax --reuse-venv=never$",
         project.records()[0]["reason"],
     )
 
@@ -92,7 +96,8 @@ def test_a_killed_worker_is_a_failed_record_and_the_next_seed_still_runs(project
     assert harness.returncode == 1
     killed, fine = project.records()
     assert re.match(
-        r"killed by SIGKILL, from outside or by a system out of memory; last heard of: after epoch \d+ of 20$",
+        r"killed by SIGKILL, from outside or by a system out of memory; last heard of: "
+        r"after epoch \d+ of 20$",
         killed["reason"],
     )
     assert (fine["status"], fine["request"]["seed"]) == ("ok", 1)
@@ -109,10 +114,12 @@ def test_a_worker_that_hangs_is_ended_at_its_time_limit(project):
 
 
 def test_a_worker_out_of_memory_says_so(project):
-    # Whatever torch's build takes at import, it gets 64 MiB more: the samples of one epoch are 188 MB.
+    # Whatever torch's build takes at import, it gets 64 MiB more: the samples of one epoch are 188
+    # MB.
     limited = (
         "import re, resource, runpy, sys, torch; "
-        "size = int(re.search(r'VmSize:\\s+(\\d+)', open('/proc/self/status').read())[1]) * 1024 + (64 << 20); "
+        "size = int(re.search(r'VmSize:\\s+(\\d+)', "
+        "open('/proc/self/status').read())[1]) * 1024 + (64 << 20); "
         "resource.setrlimit(resource.RLIMIT_AS, (size, size)); "
         "sys.argv[1:] = sys.argv[3:]; "
         "runpy.run_module('harness.worker', run_name='__main__', alter_sys=True)"
@@ -250,13 +257,26 @@ def test_a_record_is_kept_elsewhere_when_the_results_folder_goes_away_during_the
     ("arguments", "sentence"),
     [
         (("jaxx",), f"backend: expected one of {KNOWN}; received 'jaxx'. Did you mean 'jax'?"),
-        (("--spec", "mnist-mpl"), f"--spec: expected one of {SPECS}; received 'mnist-mpl'. Did you mean 'mnist-mlp'?"),
-        (("--arm", "kera"), f"--arm: expected one of {ARMS}; received 'kera'. Did you mean 'keras'?"),
+        (
+            ("--spec", "mnist-mpl"),
+            f"--spec: expected one of {SPECS}; received 'mnist-mpl'. Did you mean 'mnist-mlp'?",
+        ),
+        (
+            ("--arm", "kera"),
+            f"--arm: expected one of {ARMS}; received 'kera'. Did you mean 'keras'?",
+        ),
         (("--epochs", "0"), "--epochs: expected greater than 0; received 0"),
-        (("--threads", "many"), "--threads: expected 'auto' or a number of cores from 1; received 'many'"),
-        (("--config", "nowhere.toml"), "nowhere.toml: cannot be read (No such file or directory). Name another file: --config FILE"),
+        (
+            ("--threads", "many"),
+            "--threads: expected 'auto' or a number of cores from 1; received 'many'",
+        ),
+        (
+            ("--config", "nowhere.toml"),
+            "nowhere.toml: cannot be read (No such file or directory). "
+            "Name another file: --config FILE",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_argument_is_one_sentence_and_exit_2(project, arguments, sentence):
     done = project.run("train", *arguments, "--dataset", "digits")
     assert (done.returncode, done.stderr.strip()) == (2, sentence)
@@ -280,7 +300,8 @@ def test_a_dataset_file_with_other_content_stops_everything_before_a_run(project
         done = project.run("train", "jax", "--dataset", name, HARNESS_DATA_DIR=str(tmp_path))
         assert done.returncode == 2
         assert done.stderr.startswith(
-            f"{tmp_path}/mnist.npz: expected a whole .npz of plain arrays; received a file that cannot be read"
+            f"{tmp_path}/mnist.npz: expected a whole .npz of plain arrays; received a "
+            "file that cannot be read"
         )
         assert "Traceback" not in done.stderr
     assert project.records() == []

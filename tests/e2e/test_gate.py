@@ -7,11 +7,13 @@ import pytest
 
 from tests.e2e.conftest import ROOT
 
-# Turns must be long beside what a kernel does by itself, a tenth of a second here and there, or no block is valid: hence 192 units.
+# Turns must be long beside what a kernel does by itself, a tenth of a second here and there, or no
+# block is valid: hence 192 units.
 SLOWED = '''"""The network from scratch, each epoch longer by a share of itself."""
 import time
 from harness.worker.arms.naive import numpy as plain
-from harness.worker.arms.naive.numpy import build, place, predict, export, slots, resume, wait, facts
+from harness.worker.arms.naive.numpy import build, place, predict, export
+from harness.worker.arms.naive.numpy import slots, resume, wait, facts
 
 
 def epoch(state, data):
@@ -28,7 +30,9 @@ MEASURE = ("bench", *ARMS, "--generations", "6", "--blocks", "1", "--dataset", "
 
 @pytest.fixture
 def measured(project, tmp_path):
-    """A project whose base was measured; and a function that makes its other arm slower by a share, in its own copy of the code."""
+    """A project whose base was measured; and a function that makes its other arm slower by a share,
+    in its own copy of the code.
+    """
     shutil.copytree(
         ROOT / "harness",
         tmp_path / "copy" / "harness",

@@ -1,4 +1,4 @@
-"""One measurement at a time on this machine, and what killed ones leave, with the harness itself."""
+"""One measurement at a time on this machine, and what killed ones leave, by the harness itself."""
 
 import itertools
 import os
@@ -108,7 +108,7 @@ def kill_while_it_prepares(folder):
     process.communicate()
 
 
-def test_what_twenty_killed_runs_have_left_is_gone_after_one_normal_start(small, tmp_path):  # noqa: F811
+def test_what_twenty_killed_runs_left_is_gone_after_one_normal_start(small, tmp_path):  # noqa: F811
     temporary, cache = tmp_path / "tmp", tmp_path / "cache"
     elsewhere = temporary / "harness-abcdefgh"  # of an older version, or of anybody
     elsewhere.mkdir(parents=True)

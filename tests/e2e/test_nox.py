@@ -38,7 +38,8 @@ def test_environments_lie_where_nox_is_told_to_make_them(tmp_path, by_option):
         python = elsewhere / environment / "bin" / "python"
         python.rename(python.with_name("python3"))
         python.write_text(
-            f'#!/bin/sh\necho {environment} >> "{tmp_path}/used.txt"\nexec "{python.with_name("python3")}" "$@"\n'
+            f'#!/bin/sh\necho {environment} >> "{tmp_path}/used.txt"\nexec '
+            f'"{python.with_name("python3")}" "$@"\n'
         )
         python.chmod(0o755)
     arguments = (

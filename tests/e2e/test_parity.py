@@ -1,4 +1,6 @@
-"""The gate on real backends: it agrees with what is right, and it fails on defects planted in a copy of the workers' own code."""
+"""The gate on real backends: it agrees with what is right, and it fails on defects planted in a
+copy of the workers' own code.
+"""
 
 import json
 import re
@@ -80,7 +82,9 @@ def parity_in_the_table(project):
 def test_a_part_of_the_gate_is_no_verdict_its_quick_form_is_one_and_a_departure_stays(
     small, copy_of_harness
 ):
-    """Two points say nothing of an arm; `--quick --missing` looks at what has trained; a part clears no departure elsewhere."""
+    """Two points say nothing of an arm; `--quick --missing` looks at what has trained; a part
+    clears no departure elsewhere.
+    """
     small.run("train", "numpy", "--arm", "naive", "--epochs", "1", "--dataset", "digits")
     part = ("parity", "numpy", "--arm", "naive", "--dataset", "digits", "--point", "init")
     assert small.run(*part).returncode == 0
@@ -120,7 +124,9 @@ def test_the_table_and_the_csv_say_nothing_of_an_arm_of_which_a_part_was_checked
 
 @pytest.fixture
 def copy_of_harness(tmp_path):
-    """A copy of the package, in which a defect can be planted: the workers run what lies beside the command."""
+    """A copy of the package, in which a defect can be planted: the workers run what lies beside the
+    command.
+    """
     shutil.copytree(
         ROOT / "harness",
         tmp_path / "copy" / "harness",
@@ -138,7 +144,8 @@ UPDATE = """
 LOSS = """
     class Lossy(keras.losses.Loss):
         def call(self, labels, outputs):
-            chosen = keras.ops.sum(outputs * keras.ops.one_hot(keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32"), 10), axis=-1)
+            numbers = keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32")
+            chosen = keras.ops.sum(outputs * keras.ops.one_hot(numbers, 10), axis=-1)
             return {}
     model.compile(optimizer=model.optimizer, loss=Lossy(), metrics=["accuracy"])
 """
@@ -151,7 +158,8 @@ APPLY = """
     model.optimizer.apply = lambda gradients, *rest, **more: apply({}, *rest, **more)
 """
 DEFECTS = {
-    # name: (backend, arm, spec, file, text there, what takes its place, quantity that must be found to depart)
+    # name: (backend, arm, spec, file, text there, what takes its place, quantity that must be found
+    # to depart)
     "epsilon": (
         "torch",
         "keras",
@@ -230,9 +238,11 @@ DEFECTS = {
     "a slot one step stale": (
         *("tensorflow", "native", "mnist-mlp", "worker/optimizers.py"),
         "    square = square * settings.rho + gradient * gradient * (1 - settings.rho)\n"
-        "    return weight - gradient * settings.learning_rate / sqrt(square + settings.epsilon), (square,)",
+        "    return weight - gradient * settings.learning_rate / sqrt(square + "
+        "settings.epsilon), (square,)",
         "    new = square * settings.rho + gradient * gradient * (1 - settings.rho)\n"
-        "    return weight - gradient * settings.learning_rate / sqrt(square + settings.epsilon), (new,)",
+        "    return weight - gradient * settings.learning_rate / sqrt(square + "
+        "settings.epsilon), (new,)",
         "update/",
     ),
 }
@@ -240,7 +250,7 @@ DEFECTS = {
 
 @pytest.fixture
 def small(project):
-    """A project whose hidden layers have 16 units: what is tried here are the points, not the arms."""
+    """A project with hidden layers of 16 units: what is tried here are the points, not the arms."""
     file = project.root / "backends.toml"
     file.write_text(file.read_text().replace("units = 512", "units = 16"))
     return project

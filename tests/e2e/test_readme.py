@@ -1,4 +1,5 @@
-"""README's console blocks, typed for real in a fresh clone with warm environments; a plan of minutes is made small, the words are not.
+"""README's console blocks, typed for real in a fresh clone with warm environments; a plan of
+minutes is made small, the words are not.
 
 A command that takes too long even so must stand, word for word, in what CI runs.
 """
@@ -42,7 +43,9 @@ def commands():
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A clone as a user has it, with the backends' environments, the files that README tells to write, and a small plan."""
+    """A clone as a user has it, with the backends' environments, the files that README tells to
+    write, and a small plan.
+    """
     root = tmp_path_factory.mktemp("readme") / "clone"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(root)], check=True)  # noqa: S607
     config = root / "backends.toml"

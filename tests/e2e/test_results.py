@@ -94,7 +94,8 @@ from tests.unit.records import record
 real = files.write
 def write(target, content):
     small = str(sys.argv[1]) in str(target)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000 if small else resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    unlimited = resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000 if small else unlimited, unlimited))
     return real(target, content)
 files.write = write
 print(store.add(Path(sys.argv[1]), record()))

@@ -1,4 +1,6 @@
-"""The Keras model saved under each backend and loaded under each, by real processes; and what goes wrong there, done to real files."""
+"""The Keras model saved under each backend and loaded under each, by real processes; and what goes
+wrong there, done to real files.
+"""
 
 import json
 import re
@@ -88,9 +90,16 @@ def unbuilt(model, path):
 keras.Model.load_weights = unbuilt
 """
 SLOTS = "slot/hidden/kernel/square: 401408 of 401408 elements differ"
-MISSING = "slot/hidden/kernel/square: missing, slot/hidden/bias/square: missing, slot/output/kernel/square: missing"
-SKIPPED = r"warned: Skipping variable loading for optimizer '\w+', because it has {} variables whereas the saved optimizer has {} variables"
-DEFECTS = {  # what a worker does wrong; what is said of the .keras file, and of the .weights.h5; None where it comes back whole
+MISSING = ", ".join(
+    f"slot/{weight}/square: missing" for weight in ("hidden/kernel", "hidden/bias", "output/kernel")
+)
+SKIPPED = (
+    r"warned: Skipping variable loading for optimizer '\w+', because it has {} variables "
+    r"whereas the saved optimizer has {} variables"
+)
+# What a worker does wrong; what is said of the .keras file, and of the .weights.h5; None where it
+# comes back whole.
+DEFECTS = {
     "one weight by one ulp": (
         NUDGE,
         "departs weight/hidden/kernel: 1 of 401408 elements differ",
@@ -135,7 +144,9 @@ def planned(project, spec_name, *backends):
 
 
 def of_jax(project, defect):
-    """Return the verdict and the reason of each form, saved and loaded under JAX by a worker with that defect."""
+    """Return the verdict and the reason of each form, saved and loaded under JAX by a worker with
+    that defect.
+    """
     (project.root / "as_one.py").write_text(AS_ONE.replace("# DEFECT", defect))
     project.wrap("train-jax", f'exec "$REAL" "{project.root}/as_one.py" "$@"')
     trips = round_trips(planned(project, "mnist-mlp", "jax"), project.root)
@@ -194,8 +205,8 @@ def test_the_command_exits_1_where_one_departs_and_names_it(project):
     assert done.returncode == 1
     assert "round trips: 0 of 2 bitwise equal" in done.stdout
     assert (
-        "jax -> jax .keras, jax -> jax .weights.h5: weight/hidden/kernel: 1 of 401408 elements differ"
-        in done.stdout
+        "jax -> jax .keras, jax -> jax .weights.h5: weight/hidden/kernel: 1 of 401408 "
+        "elements differ" in done.stdout
     )
     assert 'failures="2"' in (project.root / "parity.xml").read_text()
 
@@ -217,7 +228,8 @@ def test_a_worker_that_dies_while_it_saves_fails_wherever_it_would_be_loaded_and
     verdicts = {(trip.saved_by, trip.loaded_by): (trip.verdict, trip.reason) for trip in trips}
     killed = (
         "failed",
-        "save under jax: killed by SIGKILL, from outside or by a system out of memory; last heard of: starting",
+        "save under jax: killed by SIGKILL, from outside or by a system out of memory; "
+        "last heard of: starting",
     )
     assert verdicts == {
         **dict.fromkeys([("tensorflow", "tensorflow"), ("tensorflow", "jax")], ("agrees", "")),

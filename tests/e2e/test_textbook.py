@@ -62,7 +62,8 @@ def test_harness_textbook_summary_of_a_spec_that_is_not_there_is_one_sentence(pr
     done = project.run("textbook", "summary", "--spec", "mnist-mpl")
     assert done.returncode == 2
     assert re.fullmatch(
-        r"--spec: expected one of mnist-mlp, .+; received 'mnist-mpl'\. Did you mean 'mnist-mlp'\?\n",
+        r"--spec: expected one of mnist-mlp, .+; received 'mnist-mpl'\. Did you mean "
+        r"'mnist-mlp'\?\n",
         done.stderr,
     )
 

@@ -1,4 +1,6 @@
-"""Other people's models: real files, real backends, the command and the helper that their tests would call."""
+"""Other people's models: real files, real backends, the command and the helper that their tests
+would call.
+"""
 
 import json
 import re
@@ -53,7 +55,10 @@ def test_a_slip_in_one_backends_activation_is_blamed_on_that_backend_at_that_lay
     files = "--json", f"{tmp_path}/a.json", "--junit", f"{tmp_path}/a.xml"
     done = project.run("parity", "--model", model("departing.py:build"), "--threads", "1", *files)
     assert done.returncode == 1, done.stdout + done.stderr
-    said = r"torch departs first at output/squash \(Activation\): 1\.\de-05 of its size away from tensorflow and jax; gate \d\.\de-06"
+    said = (
+        r"torch departs first at output/squash \(Activation\): 1\.\de-05 of its size away "
+        r"from tensorflow and jax; gate \d\.\de-06"
+    )
     assert re.search(said, done.stdout), done.stdout
     assert "tensorflow and jax agree" in done.stdout
     assert "on one core" not in done.stdout, "with one thread there is no thread twin"
@@ -69,7 +74,9 @@ def test_a_slip_in_one_backends_activation_is_blamed_on_that_backend_at_that_lay
 
 
 def test_a_word_that_stands_twice_in_a_batch_shows_what_adam_makes_of_it_on_tensorflow():
-    """A defect of Keras 3.15 that this check found; with a release that mends it, move the model to those that agree."""
+    """A defect of Keras 3.15 that this check found; with a release that mends it, move the model to
+    those that agree.
+    """
     with pytest.raises(AssertionError) as caught:
         assert_backends_agree(model("embedding.py:build"), config=CONFIG, thread_twins=False)
     assert "tensorflow departs first at slot/adam/words_embeddings_velocity: " in str(caught.value)
@@ -80,8 +87,8 @@ def test_two_backends_that_differ_are_inconclusive(project):
     done = project.run("parity", "jax", "tensorflow", "--model", model("departing.py:epsilon"))
     assert done.returncode == 3, done.stdout + done.stderr
     assert (
-        "jax, tensorflow: output/normal (BatchNormalization): tensorflow: 0.0005 of its size away from jax"
-        in done.stdout
+        "jax, tensorflow: output/normal (BatchNormalization): tensorflow: 0.0005 of its "
+        "size away from jax" in done.stdout
     )
     assert "tensorflow: the model laid open, on one core" in done.stdout, (
         "thread twins are on by default"
@@ -93,14 +100,18 @@ def test_a_model_that_one_backend_cannot_build_is_a_failure_of_that_backend_by_n
         "parity", "jax", "tensorflow", "--model", model("departing.py:only_tensorflow")
     )
     assert done.returncode == 1, done.stdout + done.stderr
-    said = "jax failed: only_tensorflow raised ModuleNotFoundError: No module named 'tensorflow' (departing.py:36). A model that needs it"
+    said = (
+        "jax failed: only_tensorflow raised ModuleNotFoundError: No module named "
+        "'tensorflow' (departing.py:36). A model that needs it"
+    )
     assert said in done.stdout
 
 
 def test_a_backend_whose_weights_are_another_set_fails_with_their_names():
     with pytest.raises(
         AssertionError,
-        match=r"jax failed: weights: .*expected sequential/first/kernel \(4, 7\).*received .*\(4, 6\)",
+        match=r"jax failed: weights: .*expected sequential/first/kernel \(4, 7\).*received "
+        r".*\(4, 6\)",
     ):
         assert_backends_agree(
             model("departing.py:wider"),

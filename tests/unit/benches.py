@@ -1,4 +1,6 @@
-"""A whole, valid bench session for tests; what a test is about is named, everything else stands still."""
+"""A whole, valid bench session for tests; what a test is about is named, everything else stands
+still.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def entrant(name: str, **changes: Any) -> Entrant:
 
 
 def session(names: tuple[str, ...], **changes: Any) -> Session:
-    """Return a plan for these entrants, the first of which is the baseline, and `again` the one that ends so."""
+    """Return a plan for these entrants, the first of which is the baseline, and `again` the one
+    that ends so.
+    """
     plain: dict[str, Any] = {
         "harness": "0.4.0",
         "run_id": "20260102T030405Z-abc123",
@@ -80,7 +84,9 @@ def turn(seconds: float, **changes: Any) -> Turn:
 
 
 def start(name: str, generation: int = 1, **changes: Any) -> Start:
-    """Return the start of an entrant's process that went well: equal inputs, 10 s to the end of a first epoch of 3 s."""
+    """Return the start of an entrant's process that went well: equal inputs, 10 s to the end of a
+    first epoch of 3 s.
+    """
     backend = name.split("/", maxsplit=1)[0]
     plain: dict[str, Any] = {
         "generation": generation,
@@ -149,7 +155,8 @@ def bench(
     """Return a session that ran to its end.
 
     Args:
-        epoch_s: of each entrant, the first is the baseline; by default the baseline twice and JAX in half the time.
+        epoch_s: of each entrant, the first is the baseline; by default the baseline twice and JAX
+            in half the time.
         process: sd of ln of what each process keeps to itself.
         noise: sd of ln of what each turn adds.
         draw: seed of both.

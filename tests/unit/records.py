@@ -78,11 +78,12 @@ DEFAULTS: dict[str, Any] = {
 def record(**changes: Any) -> Record:
     """Return a record of a run that went well, with these changes.
 
-    The names are those of the record's own fields, wherever they lie in it, and besides: `epoch_s`, `compiles` and
-    `teardown_s`, a value for each epoch run (0 where none is given); `asked_device`, the request's, where `device` is the
-    measured one; `dataset`, the name of the data; `keras`, None where there is none, and `framework_version`. A digest
-    changes in the request and in what was measured alike, but a spec of native inputs asks for none. A record that
-    failed has no measurement, one that diverged has no accuracy.
+    The names are those of the record's own fields, wherever they lie in it, and besides: `epoch_s`,
+    `compiles` and `teardown_s`, a value for each epoch run (0 where none is given); `asked_device`,
+    the request's, where `device` is the measured one; `dataset`, the name of the data; `keras`,
+    None where there is none, and `framework_version`. A digest changes in the request and in what
+    was measured alike, but a spec of native inputs asks for none. A record that failed has no
+    measurement, one that diverged has no accuracy.
     """
     unknown = changes.keys() - DEFAULTS.keys()
     if unknown:

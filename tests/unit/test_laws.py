@@ -13,6 +13,7 @@ HARNESS = ROOT / "harness"
 WORKER = HARNESS / "worker"
 FRAMEWORKS = {"keras", "tensorflow", "jax", "torch", "optax"}
 FILES = sorted(HARNESS.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
 FLOORS = (  # a room imports rooms of lower floors only
     "errors safe scratch",
@@ -36,6 +37,15 @@ WORKER_MAY = {
     "harness.worker",
     "numpy",
 }
+DECISIONS = (
+    ast.If,
+    ast.For,
+    ast.While,
+    ast.ExceptHandler,
+    ast.IfExp,
+    ast.Assert,
+    ast.match_case,
+)
 ARM = {
     "build": ["spec", "weights", "options"],
     "place": ["x", "y"],
@@ -87,7 +97,9 @@ def tree(file):
 
 
 def imported(file):
-    """Names of the modules that a file imports when it runs; an `if TYPE_CHECKING:` block does not run."""
+    """Names of the modules that a file imports when it runs; an `if TYPE_CHECKING:` block does not
+    run.
+    """
     whole = tree(file)
     idle = {
         child
@@ -247,11 +259,64 @@ def test_only_the_front_door_prints_or_exits(file):
         assert not [name for name in raised if name.startswith("SystemExit")]
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_files_and_functions_stay_short(file):
-    assert len(file.read_text().splitlines()) <= 300
+def functions(file):
+    """Yield a file's functions and methods, nested ones too."""
     for node in ast.walk(tree(file)):
-        if isinstance(node, ast.FunctionDef):
-            assert node.end_lineno - node.lineno < 50, (
-                f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
-            )
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def n_decisions(node):
+    """Count the decisions of a function, in expressions too; those of nested functions are theirs."""
+    total = 0
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        if isinstance(child, DECISIONS):
+            total += 1
+        elif isinstance(child, ast.comprehension):
+            total += 1 + len(child.ifs)
+        elif isinstance(child, ast.BoolOp):
+            total += len(child.values) - 1
+        total += n_decisions(child)
+    return total
+
+
+def public_functions(file):
+    """Yield a module's public functions and its public classes' public methods."""
+    classes = [node for node in tree(file).body if isinstance(node, ast.ClassDef)]
+    public = [each for each in classes if not each.name.startswith("_")]
+    for body in (tree(file).body, *(each.body for each in public)):
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name[0] != "_":
+                yield node
+
+
+@pytest.mark.parametrize("file", [*FILES, *TESTS], ids=name_of)
+def test_no_line_is_longer_than_100_columns_but_for_addresses(file):
+    lines = enumerate(file.read_text().splitlines(), start=1)
+    assert not [number for number, line in lines if len(line) > 100 and "http" not in line]
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_a_file_has_at_most_300_lines_and_a_function_40(file):
+    assert len(file.read_text().splitlines()) <= 300
+    lengths = {node.name: node.end_lineno - node.lineno + 1 for node in functions(file)}
+    assert not {name: length for name, length in lengths.items() if length > 40}
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_no_function_has_more_than_10_decisions(file):
+    counts = {node.name: n_decisions(node) for node in functions(file)}
+    assert not {name: count for name, count in counts.items() if count > 10}
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_public_functions_of_three_parameters_or_more_document_them(file):
+    bare = []
+    for node in public_functions(file):
+        arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        names = [each.arg for each in arguments if each.arg not in ("self", "cls")]
+        if len(names) >= 3 and "Args:" not in (ast.get_docstring(node) or ""):
+            bare.append(node.name)
+    assert not bare

@@ -444,7 +444,7 @@ def run(job, monkeypatch):
         stand_in.predict = lambda state, x: OUTPUTS
         stand_in.__dict__.update(changes)
         monkeypatch.setattr(
-            measure, "_imported", lambda request: (stand_in, numpy_framework, ["cpu"])
+            measure, "_import_arm", lambda request: (stand_in, numpy_framework, ["cpu"])
         )
         return measure.measure(job, 0.5, lambda **event: None)
 

@@ -1,4 +1,6 @@
-"""Optimizers by hand on NumPy against the float64 referee, and against each way in which others differ."""
+"""Optimizers by hand on NumPy against the float64 referee, and against each way in which others
+differ.
+"""
 
 import numpy as np
 import pytest

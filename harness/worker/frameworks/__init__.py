@@ -8,8 +8,8 @@ watch_compiles(model) -> a function that returns how many programs were compiled
 read(tensor) -> it as NumPy has it; memory() -> {label: bytes} of what an accelerator's allocator
 took at most.
 
-And the work that its limits are measured by (harness.worker.jobs.limit), each in all `Ways` to do it:
-product(a, b, form), two matrices multiplied; addition(n), n floats added to n others;
+And the work that its limits are measured by (harness.worker.jobs.limit), each in all `Ways` to do
+it: product(a, b, form), two matrices multiplied; addition(n), n floats added to n others;
 smallest_call().
 """
 

@@ -1,7 +1,7 @@
-"""A worker that stays: it starts as a run does, trains its first epoch, and then does what it is told, one thing at a time.
+"""A worker that stays: it starts as a run does, trains its first epoch, then does what it is told.
 
-Between two turns it sleeps in a read of its standard input, one JSON object a line; where that closes, it ends. What it
-says is {"done": what, and its fields}, see `harness.records.bench`.
+Between two turns it sleeps in a read of its standard input, one JSON object a line; where that
+closes, it ends. What it says is {"done": what, and its fields}, see `harness.records.bench`.
 """
 
 from __future__ import annotations
@@ -21,30 +21,28 @@ Fields = dict[str, Any]
 
 
 def live(job: Any, spawn_s: float, say: measure.Say) -> Fields:
-    """Start, obey until told no more, and return nothing: all was said on the way.
+    """Start, do what is asked until the input ends, and return {}: all was said on the way.
+
+    Args:
+        job: as `harness.worker.jobs.measure.begin` takes it.
+        spawn_s: from the start of this process to its first statement.
+        say: is called with what is being done, and with what each verb returns.
 
     Raises:
         Refused: the run cannot be what was asked for, or it diverged.
     """
     run = measure.begin(job, spawn_s, say)
     say(phase="first epoch")
-    obey = Trainer(run)
-    first = obey.train()
-    times = {
-        "feed_s": first["feed_s"],
-        "first_epoch_s": first["seconds"],
-        "n_compiles": first["n_compiles"],
-    }
-    known = {
-        name: value
-        for name, value in measure.identity(run).items()
-        if name not in ("n_compiles", "n_updates")
-    }
-    say(done="start", **run.phases, **times, **known, has_children=has_children())
+    trainer = Trainer(run)
+    first = trainer.train()
+    start = measure.identity(run) | {name: first[name] for name in ("feed_s", "n_compiles")}
+    del start["n_updates"]
+    start |= {"first_epoch_s": first["seconds"], "has_children": has_children()}
+    say(done="start", **run.phases, **start)
     verbs: dict[str, Callable[[], Fields]] = {
-        "turn": obey.turn,
-        "evaluate": obey.evaluate,
-        "rates": obey.rates,
+        "turn": trainer.turn,
+        "evaluate": trainer.evaluate,
+        "rates": trainer.rates,
     }
     for line in sys.stdin:
         verb = json.loads(line)["do"]
@@ -59,7 +57,7 @@ class Trainer:
         self.run, self.n_epochs = run, 0
 
     def train(self) -> Fields:
-        """Train the next epoch; after the last of those drawn, the first one's order comes again."""
+        """Train the next epoch; after the last order drawn, the first one comes again."""
         try:
             trained = measure.train(self.run, self.n_epochs)
         except measure.Diverged as why:
@@ -81,7 +79,9 @@ class Trainer:
         }
 
     def evaluate(self) -> Fields:
-        """Return what the model comes to after as many epochs as were asked for, missing ones trained first, and the memory so far.
+        """Return the scores of the model after all epochs asked for, and the memory used so far.
+
+        Missing epochs are trained first.
 
         Raises:
             Refused: an output is not finite.
@@ -108,7 +108,7 @@ class Trainer:
 
 
 def has_children() -> bool:
-    """Return whether this process has children, ended ones that it has not waited for among them."""
+    """Return whether this process has children, with those that ended and were not waited for."""
     if not hasattr(os, "waitid"):  # macOS, before Python 3.13
         return True
     try:
@@ -119,6 +119,6 @@ def has_children() -> bool:
 
 
 def _ended_children_s() -> float:
-    """Return the CPU seconds of the children that this process has waited for, and of those that they had."""
+    """Return the CPU seconds of the children that were waited for, and of their own children."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 
 from harness.errors import Refused
 from harness.spec.data.arrays import (
+    Features,
+    Labels,
+    Weights,
     dataset_digest,
     load_dataset,
     load_weights,
@@ -37,7 +41,7 @@ class Inputs:
     """What every arm is given: the same bytes, and the digests of what was really read."""
 
     parts: dict[str, NDArray[np.uint8]]
-    weights: dict[str, NDArray[np.float32]]
+    weights: Weights
     order: NDArray[np.int32]  # (epochs, n_train)
     data_sha256: str
     order_sha256: str
@@ -45,7 +49,7 @@ class Inputs:
 
 @dataclass(slots=True)
 class Run:
-    """A run on its way: its arm, what that was given, the state of its training, and the seconds of what came before."""
+    """A run in progress: its arm, the arm's inputs, the state of training, and seconds by phase."""
 
     request: Request
     arm: ModuleType
@@ -61,7 +65,16 @@ class Diverged(Exception):
 
 
 def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
-    """Train and evaluate what the job asks for, and return {"diverged": reason or "", "measured": Measurement's fields}.
+    """Train and evaluate what the job asks for.
+
+    Args:
+        job: request (`harness.records.record.Request`), and the files dataset, weights and order.
+        spawn_s: from the start of this process to its first statement.
+        say: is called with what is being done.
+
+    Returns:
+        diverged: why training diverged, or "".
+        measured: the fields of `harness.records.record.Measurement`.
 
     Raises:
         Refused: the inputs, the backend or the device are not those of the request.
@@ -75,36 +88,34 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
     if diverged:
         evaluation |= {"test_accuracy": None, "test_loss": None}
     phases = run.phases | {"evaluate_s": evaluation.pop("evaluate_s")}
-    measured = (
-        identity(run)
-        | evaluation
-        | {"phases": phases, "epochs": epochs, "peak_rss_bytes": facts.peak_rss_bytes()}
-    )
-    return {"diverged": diverged, "measured": measured}
+    measured = {"phases": phases, "epochs": epochs, "peak_rss_bytes": facts.peak_rss_bytes()}
+    return {"diverged": diverged, "measured": identity(run) | evaluation | measured}
 
 
 def begin(job: Any, spawn_s: float, say: Say) -> Run:
-    """Import, read and build what the job asks for, and check that it is that.
+    """Return the run that the job asks for: imported, read, built, and checked to be that run.
+
+    Args:
+        job: request (`harness.records.record.Request`), and the files dataset, weights and order.
+        spawn_s: from the start of this process to its first statement.
+        say: is called with what is being done.
 
     Raises:
         Refused: the inputs, the backend or the device are not those of the request.
     """
     request: Request = job.request
     say(phase="import")
-    (arm, framework, devices), import_s = timed(lambda: _imported(request))
+    (arm, framework, devices), import_s = timed(lambda: _import_arm(request))
     _check_device(request, devices)
     say(phase="data")
     inputs, data_s = timed(lambda: _inputs(job, request, framework))
     say(phase="build")
     _check_shapes(request, inputs.weights)
-    state, build_s = timed(
-        lambda: arm.build(request.spec, inputs.weights, request.options), arm.wait
-    )
+    build = partial(arm.build, request.spec, inputs.weights, request.options)
+    state, build_s = timed(build, arm.wait)
     weights_sha256 = weights_digest(arm.export(state))
-    _check(
-        weights_sha256 == weights_digest(inputs.weights),
-        "the weights read back from the built model are not those set",
-    )
+    if weights_sha256 != weights_digest(inputs.weights):
+        raise Refused("the weights read back from the built model are not those set")
     _check_device(request, [arm.facts(state)["device"]])
     phases = {"spawn_s": spawn_s, "import_s": import_s, "data_s": data_s, "build_s": build_s}
     return Run(request, arm, framework, inputs, state, weights_sha256, phases)
@@ -124,7 +135,7 @@ def train_all(run: Run, say: Say) -> tuple[list[dict[str, Any]], str]:
 
 
 def train(run: Run, index: int) -> dict[str, Any]:
-    """Train the epoch of that index, from 0, and return the fields of `harness.records.record.Epoch`.
+    """Train the epoch of that index, from 0; return `harness.records.record.Epoch`'s fields.
 
     Raises:
         Diverged: the loss is not finite.
@@ -138,27 +149,23 @@ def train(run: Run, index: int) -> dict[str, Any]:
         lambda: arm.epoch(run.state, data), lambda result: arm.wait(result[0])
     )
     if not math.isfinite(loss):
-        raise Diverged(
-            f"diverged: the loss became {loss} in epoch {index + 1} of {run.request.epochs}"
-        )
+        epoch = f"epoch {index + 1} of {run.request.epochs}"
+        raise Diverged(f"diverged: the loss became {loss} in {epoch}")
     known = arm.facts(run.state)
-    # A `fit` of many epochs makes its input pipeline once: making it is a part of feeding, not of each epoch.
-    # The first time that is building and compiling too, which belongs to the first epoch, as the other arms' does.
+    # A `fit` of many epochs makes its input pipeline once, so that counts as feeding. In the first
+    # epoch it includes building and compiling, which other arms do in their first epoch too.
     setup_s, teardown_s = known.get("setup_s", 0.0) if index else 0.0, known.get("teardown_s", 0.0)
     times = {"feed_s": feed_s + setup_s, "seconds": seconds - setup_s, "teardown_s": teardown_s}
     return {**times, "loss": loss, "accuracy": accuracy, "n_compiles": known["n_compiles"] - before}
 
 
 def evaluate(run: Run) -> dict[str, Any]:
-    """Return what the model makes of the test images: accuracy and loss, None where an output is not finite."""
+    """Return accuracy and loss on the test images, None where an output is not finite."""
     test_inputs = network_input(run.inputs.parts["x_test"])
     outputs, evaluate_s = timed(lambda: run.arm.predict(run.state, test_inputs))
-    finite = bool(np.isfinite(outputs).all())
-    accuracy, loss = (
-        score(outputs, run.inputs.parts["y_test"], run.request.spec.loss_form)
-        if finite
-        else (None, None)
-    )
+    accuracy = loss = None
+    if np.isfinite(outputs).all():
+        accuracy, loss = score(outputs, run.inputs.parts["y_test"], run.request.spec.loss_form)
     return {
         "evaluate_s": evaluate_s,
         "test_accuracy": accuracy,
@@ -171,35 +178,29 @@ def evaluate(run: Run) -> dict[str, Any]:
 def identity(run: Run) -> dict[str, Any]:
     """Return what the run was, and on what: device, counts, settings, versions, digests."""
     known = run.arm.facts(run.state)
-    counts = {
-        name: known.pop(name) for name in ("device", "n_parameters", "n_updates", "n_compiles")
-    }
-    own = {
-        name: value
-        for name, value in known.items()
-        if name not in ("setup_s", "teardown_s", "n_dispatches")
-    }  # each epoch has its own
+    for name in ("setup_s", "teardown_s", "n_dispatches"):  # each epoch has its own
+        known.pop(name, None)
+    top = ("device", "n_parameters", "n_updates", "n_compiles")
     return {
-        **counts,
+        **{name: known.pop(name) for name in top},
         "data_sha256": run.inputs.data_sha256,
         "weights_sha256": run.weights_sha256,
         "order_sha256": run.inputs.order_sha256,
-        "settings": {**own, **run.framework.settings(), "affinity": facts.affinity()},
+        "settings": {**known, **run.framework.settings(), "affinity": facts.affinity()},
         "versions": facts.versions(run.framework),
     }
 
 
-def score(
-    outputs: NDArray[np.float32], labels: NDArray[np.uint8], loss_form: str
-) -> tuple[float, float]:
-    """Return accuracy by argmax and mean cross-entropy, the same arithmetic for every arm, in float64.
+def score(outputs: Features, labels: Labels, loss_form: str) -> tuple[float, float]:
+    """Return accuracy by argmax and mean cross-entropy, in float64, computed alike for every arm.
+
+    **Differs**: Keras's own `evaluate` clips probabilities on JAX and PyTorch, and goes back to the
+    logits on TensorFlow.
 
     Args:
         outputs: (n, classes), probabilities or logits.
         labels: (n,) the class of each sample.
         loss_form: "probs" or "logits"; probabilities are clipped to 1e-7 below.
-
-    **Differs**: Keras's own `evaluate` clips probabilities on JAX and PyTorch and goes back to the logits on TensorFlow.
     """
     accuracy = float(np.mean(outputs.argmax(axis=1) == labels))
     values = outputs.astype(np.float64)
@@ -211,38 +212,31 @@ def score(
     return accuracy, float(-np.mean(logs[np.arange(len(labels)), labels]))
 
 
-def _imported(request: Request) -> tuple[ModuleType, ModuleType, list[str]]:
-    """Return the arm, its framework and the devices that this sees; asking is what initialises them."""
+def _import_arm(request: Request) -> tuple[ModuleType, ModuleType, list[str]]:
+    """Return the arm, its framework, and the devices it sees, which are initialised by asking."""
     arm = importlib.import_module(f"harness.worker.arms.{request.module}")
     framework = facts.framework_of(request.backend)
     return arm, framework, framework.devices()
 
 
 def _inputs(job: Any, request: Request, framework: ModuleType) -> Inputs:
+    """Return what the job's files hold, after a check that it is what the request names."""
     parts = load_dataset(Path(job.dataset))
     if request.spec.inputs == "native":
         weights, order = _native_draw(request, framework)
     else:
         weights, order = load_weights(Path(job.weights)), np.load(job.order, allow_pickle=False)
-        _check(
-            weights_digest(weights) == request.weights_sha256,
-            "the initial weights have changed on disk since they were drawn",
-        )
-        _check(
-            sha256(order) == request.order_sha256,
-            "the order of the samples has changed on disk since it was drawn",
-        )
+        if weights_digest(weights) != request.weights_sha256:
+            raise Refused("the initial weights have changed on disk since they were drawn")
+        if sha256(order) != request.order_sha256:
+            raise Refused("the order of the samples has changed on disk since it was drawn")
     inputs = Inputs(parts, weights, order, dataset_digest(parts), sha256(order))
-    _check(
-        inputs.data_sha256 == request.data.sha256,
-        f"the prepared {request.data.name} has changed on disk since it was checked",
-    )
+    if inputs.data_sha256 != request.data.sha256:
+        raise Refused(f"the prepared {request.data.name} has changed on disk since it was checked")
     return inputs
 
 
-def _native_draw(
-    request: Request, framework: ModuleType
-) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
+def _native_draw(request: Request, framework: ModuleType) -> tuple[Weights, NDArray[np.int32]]:
     """Return weights and order from the framework's own generator, seeded with the run's seed."""
     spec, n_train = request.spec, request.data.n_train
     uniform, permutation = framework.generator(request.seed)
@@ -255,37 +249,24 @@ def _native_draw(
 
 
 def _check_device(request: Request, seen: list[str]) -> None:
+    """Check that these devices are of the kind that the request asks for."""
+    where = f"device {request.device}: {request.backend} computes on {', '.join(seen)}"
     if request.device == "gpu" and not any(device.startswith("gpu") for device in seen):
-        raise Refused(
-            f"device gpu: {request.backend} computes on {', '.join(seen)}. `harness doctor` says why; --device cpu runs there"
-        )
+        raise Refused(f"{where}. `harness doctor` says why; --device cpu runs there")
     if request.device == "cpu" and seen != ["cpu"]:
-        raise Refused(
-            f"device cpu: {request.backend} computes on {', '.join(seen)}; its cpu_variables in backends.toml do not hide that"
-        )
+        raise Refused(f"{where}; its cpu_variables in backends.toml do not hide that")
 
 
-def _check_shapes(request: Request, weights: Mapping[str, NDArray[np.float32]]) -> None:
-    """Refuse weights that are not the spec's, before an arm meets them: each framework would say it in its own words."""
+def _check_shapes(request: Request, weights: Weights) -> None:
+    """Check the weights' names and shapes, since each framework's own message would differ."""
     n_inputs = request.data.n_inputs
     expected: dict[str, tuple[int, ...]] = {}
     for layer in request.spec.layers:
-        expected |= {
-            f"{layer.name}/kernel": (n_inputs, layer.units),
-            f"{layer.name}/bias": (layer.units,),
-        }
+        expected[f"{layer.name}/kernel"] = n_inputs, layer.units
+        expected[f"{layer.name}/bias"] = (layer.units,)
         n_inputs = layer.units
-    _check(
-        list(weights) == list(expected),
-        f"weights: expected {', '.join(expected)}; received {', '.join(weights)}",
-    )
+    if list(weights) != list(expected):
+        raise Refused(f"weights: expected {', '.join(expected)}; received {', '.join(weights)}")
     for name, shape in expected.items():
-        _check(
-            weights[name].shape == shape,
-            f"{name}: expected shape {shape}; received {weights[name].shape}",
-        )
-
-
-def _check(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise Refused(otherwise)
+        if weights[name].shape != shape:
+            raise Refused(f"{name}: expected shape {shape}; received {weights[name].shape}")

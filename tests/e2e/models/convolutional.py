@@ -1,4 +1,6 @@
-"""A small convolutional network with batch normalisation, pooling and dropout, as a library's user would write it."""
+"""A small convolutional network with batch normalisation, pooling and dropout, as a library's user
+would write it.
+"""
 
 import keras
 

@@ -1,4 +1,6 @@
-"""Models that really are other models on another backend, each in a way that happens; and functions that build none."""
+"""Models that really are other models on another backend, each in a way that happens; and functions
+that build none.
+"""
 
 import keras
 import numpy as np
@@ -12,12 +14,14 @@ def build():
 
 
 def squash(x):
-    """Return x without its sharp bend; PyTorch's copy of the formula has a slip in its last digit."""
+    """Return x without its sharp bend; PyTorch's formula has a slip in its last digit."""
     return x * keras.ops.sigmoid((1.7021 if BACKEND == "torch" else 1.702) * x)
 
 
 def epsilon():
-    """Return a model whose batch normalisation takes each backend's customary epsilon: no two are alike."""
+    """Return a model whose batch normalisation takes each backend's customary epsilon: no two are
+    alike.
+    """
     return stack("tanh", {"tensorflow": 1e-3, "jax": 1e-6, "torch": 1e-5}[BACKEND])
 
 

@@ -1,7 +1,8 @@
 """Words looked up and averaged, trained with Adam.
 
-A word that stands in a batch several times has several gradients, which belong added up before Adam squares them. Keras 3.15
-on TensorFlow squares them one by one: gradients are the other backends', the second moment and the update are not.
+A word that stands in a batch several times has several gradients, which belong added up before Adam
+squares them. Keras 3.15 on TensorFlow squares them one by one: gradients are the other backends',
+the second moment and the update are not.
 """
 
 import keras

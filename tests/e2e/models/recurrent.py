@@ -4,7 +4,9 @@ import keras
 
 
 def build():
-    """Return the model, compiled; its batch is drawn from a seed, words from the embedding's own range."""
+    """Return the model, compiled; its batch is drawn from a seed, words from the embedding's own
+    range.
+    """
     model = keras.Sequential(
         [
             keras.Input((10,), dtype="int32"),
