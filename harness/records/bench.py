@@ -1,14 +1,18 @@
-"""The records of one bench session: what was planned, and what each process and each block of turns gave.
+"""The records of one bench session.
 
-A session is a folder, results/bench/SESSION/, of files that never change: the plan; for each fresh process its start and
-its end; for each block the turns of all its entrants. Whatever is killed, what was measured before stays, and the ids of
-what is still to be measured follow from the plan.
+What was planned, and what each process and each block of turns gave.
+
+A session is a folder, results/bench/SESSION/, of files that never change: the plan; for each fresh
+process its start and its end; for each block the turns of all its entrants. Whatever is killed,
+what was measured before stays, and the ids of what is still to be measured follow from the plan.
 
 History of the format:
-1   first. Since 0.5 numbers and texts have bounds, and a plan's names must fit together; every session written before does.
-2   a start's environment_sha256; a host's identity, boot and quota; a session's `repeats`. Every part carries its format and,
-    but for the plan and blocks, which say when they began, the time when it was written; a turn has children_s, and its
-    load_1m may be unknown. Parts without them are read as before.
+1   first. Since 0.5 numbers and texts have bounds, and a plan's names must fit together; every
+    session written before does.
+2   a start's environment_sha256; a host's identity, boot and quota; a session's `repeats`. Every
+    part carries its format and, but for the plan and blocks, which say when they began, the time
+    when it was written; a turn has children_s, and its load_1m may be unknown. Parts without them
+    are read as before.
 """
 
 from __future__ import annotations
@@ -47,9 +51,14 @@ Joules = Annotated[float, Field(ge=0, le=1e12)] | None
 
 
 class Limits(Kept):
-    """What a block may meet at most, declared before the session begins; beyond it the block is invalid and run again whole."""
+    """What a block may meet at most, declared before the session begins.
 
-    others: Share = 0.10  # CPU seconds of all other processes, of what the cores that a worker may use had to give in one turn
+    Beyond it the block is invalid and run again whole.
+    """
+
+    # CPU seconds of all other processes, of what the cores that a worker may use had to give in one
+    # turn.
+    others: Share = 0.10
     steal: Share = 0.05  # of the same: what the hypervisor gave to other machines
     throttled: Share = 0.05  # of a turn's seconds: the control group's quota was spent
     clock_s: Seconds = (
@@ -126,7 +135,10 @@ def original_of(duplicate: str) -> str:
 
 
 class Start(Kept):
-    """One fresh process, from the call that starts it to the end of its first epoch; or why it did not get there."""
+    """One fresh process, from the call that starts it to the end of its first epoch.
+
+    Where it did not get there, `reason` says why.
+    """
 
     format: Literal[1, 2] = 2
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
@@ -229,14 +241,18 @@ class End(Kept):
 
 
 class Sitting(Kept):
-    """One call's work on the session, where it was not killed: what it cost in all, and how much of that its workers took."""
+    """One call's work on the session, where it was not killed.
+
+    What it cost in all, and how much of that its workers took.
+    """
 
     format: Literal[1, 2] = 2
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     number: Count  # from 1
     outcome: Literal["complete", "budget", "stopped", "interrupted"]
     total_s: Seconds
-    busy_s: Seconds  # starts, turns, evaluations and ends of workers; the rest is the harness's own cost
+    # Starts, turns, evaluations and ends of workers; the rest is the harness's own cost.
+    busy_s: Seconds
 
 
 Part = Session | Start | Block | End | Sitting
@@ -244,7 +260,10 @@ Part = Session | Start | Block | End | Sitting
 
 
 def name_of(part: Part) -> str:
-    """Return what a part's file is called, before its digest: the same for the same part of the same session."""
+    """Return what a part's file is called, before its digest.
+
+    The same for the same part of the same session.
+    """
     match part:
         case Session():
             return "session"
@@ -287,13 +306,19 @@ class Bench(Frozen):
 
     @property
     def own_cost(self) -> float | None:
-        """Share of the sittings' seconds that was neither a worker's start, turn, evaluation nor end; None where none was finished."""
+        """The harness's own share of the sittings' seconds; None where none was finished.
+
+        What was neither a worker's start, turn, evaluation nor end.
+        """
         whole = sum(sitting.total_s for sitting in self.sittings)
         return 1 - sum(sitting.busy_s for sitting in self.sittings) / whole if whole else None
 
     @property
     def set_aside(self) -> dict[str, str]:
-        """Entrants that crashed as often as the limits allow, each with the reason of the last time."""
+        """Entrants that crashed as often as the limits allow.
+
+        Each with the reason of the last time.
+        """
         processes: tuple[Start | End, ...] = (*self.starts, *self.ends)
         reasons: dict[str, list[str]] = {}
         for each in processes:

@@ -1,6 +1,9 @@
-"""results/bench/SESSION/: the parts of a bench session, a file each, added while it runs and never changed.
+"""results/bench/SESSION/.
 
-What a killed harness leaves is a session that goes on: its parts are whole, and those still to come follow from the plan.
+The parts of a bench session, a file each, added while it runs and never changed.
+
+What a killed harness leaves is a session that goes on: its parts are whole, and those still to come
+follow from the plan.
 """
 
 from __future__ import annotations
@@ -31,7 +34,10 @@ Kind = TypeVar("Kind", Session, Start, Block, End, Sitting)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Everything in results/bench: the sessions, newest first, and the files and folders left out."""
+    """Everything in results/bench.
+
+    The sessions, newest first, and the files and folders left out.
+    """
 
     sessions: tuple[Bench, ...]
     rejected: tuple[Rejected, ...]
@@ -46,7 +52,8 @@ def ready(folder: Path) -> None:
     """Return if a session's parts can be written to its folder; it is made where it is missing.
 
     Raises:
-        StoreError: it cannot be written. Asked before the first process starts, so that no result is lost.
+        StoreError: it cannot be written. Asked before the first process starts, so that no result
+            is lost.
     """
     files.prepare(folder, folder.parents[1])
 
@@ -54,7 +61,8 @@ def ready(folder: Path) -> None:
 def add(folder: Path, part: Part) -> Path:
     """Write a part of a session to its folder, whole and synced, and return its file.
 
-    Where the folder has become unwritable since, the part goes to the user's state folder, as in `store.add`.
+    Where the folder has become unwritable since, the part goes to the user's state folder, as in
+    `store.add`.
 
     Raises:
         StoreError: neither folder can be written.
@@ -65,7 +73,10 @@ def add(folder: Path, part: Part) -> Path:
 
 
 def load(folder: Path) -> Bench | str:
-    """Return a session as far as it is kept in its folder, or the reason why there is none. `left_out` names what it lacks."""
+    """Return a session as far as it is kept in its folder, or the reason why there is none.
+
+    `left_out` names what it lacks.
+    """
     return _load(folder)[0]
 
 
@@ -80,7 +91,9 @@ def sessions(results: Path) -> list[Bench]:
 
 
 def load_all(results: Path) -> Loaded:
-    """Return the sessions of a results folder, newest first, and every file and folder beside them that is none.
+    """Return the sessions of a results folder, newest first.
+
+    Every file and folder beside them that is none is returned too.
 
     Raises:
         StoreError: the folder is there and cannot be read.
@@ -105,7 +118,10 @@ def load_all(results: Path) -> Loaded:
 
 
 def _session(entry: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
-    """Return what `_load` does of a folder; of anything else, and of one that is closed, the reason."""
+    """Return what `_load` does of a folder.
+
+    Of anything else, and of one that is closed, the reason.
+    """
     try:
         return _load(entry) if entry.is_dir() else ("no session: expected a folder", ())
     except (OSError, StoreError) as error:
@@ -113,7 +129,10 @@ def _session(entry: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
 
 
 def _load(folder: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
-    """Return the session in a folder, or the reason why there is none, and the files that are no part of it."""
+    """Return the session in a folder, or the reason why there is none.
+
+    With it come the files that are no part of it.
+    """
     read = sorted(((file, _part(file)) for file in _entries(folder)), key=_age)
     session = next((part for _, part in read if isinstance(part, Session)), None)
     planned = {entrant.name for entrant in session.entrants} if session else set()
@@ -200,9 +219,12 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _age(read: tuple[Path, Part | str]) -> tuple[str, str]:
-    """Return when a part was written, as it says itself, then its file's name: of two for one part the first written counts.
+    """Return when a part was written, as it says itself, then its file's name.
 
-    A file's own time is no measure: a clone or a copy renews it. Parts written before 0.5 say nothing, and are the older.
+    Of two files for one part the one written first counts.
+
+    A file's own time is no measure: a clone or a copy renews it. Parts written before 0.5 say
+    nothing, and are the older.
     """
     file, part = read
     match part:

@@ -36,7 +36,8 @@ def at_revision(root: Path, revision: str, path: Path) -> Iterator[Path]:
         fault=f"{where}: neither a folder nor, outside of a repository, a revision",
     )
     top = _git(root, "rev-parse", "--show-toplevel", fault=where)
-    known = f"{where}: expected a results folder, or a revision that git knows here; received {revision!r}"
+    known = f"{where}: expected a results folder, or a revision that git knows here; "
+    known += f"received {revision!r}"
     commit = (
         _git(
             root,
@@ -51,7 +52,8 @@ def at_revision(root: Path, revision: str, path: Path) -> Iterator[Path]:
         .strip()
     )
     inside = PurePosixPath(prefix.decode().strip()) / path.as_posix() / ROOM
-    missing = f"{where}: no bench session under {inside} in that revision. Name the folder that holds bench/: --path FOLDER"
+    missing = f"{where}: no bench session under {inside} in that revision. "
+    missing += "Name the folder that holds bench/: --path FOLDER"
     tracked = _git(
         Path(top.decode().strip()),
         "archive",
@@ -93,7 +95,8 @@ def _git(
     program = shutil.which("git")
     if program is None:
         raise ConfigError(
-            f"{fault.partition(':')[0]}: a revision needs git, which is not installed. Name a results folder"
+            f"{fault.partition(':')[0]}: a revision needs git, which is not installed. "
+            "Name a results folder"
         )
     done = subprocess.run(
         [program, "-C", str(folder), *arguments], capture_output=True, check=False

@@ -1,4 +1,7 @@
-"""What all parity checks together say of an arm: agrees, agrees (quick), departs, failed, or not checked."""
+"""What all parity checks together say of an arm.
+
+Agrees, agrees (quick), departs, failed, or not checked.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,21 @@ from harness.records.record import Record
 from harness.spec.config import Spec, identify_arm
 
 AGREES, AGREES_QUICK, NOT_CHECKED = "agrees", "agrees (quick)", "not checked"
-"""What is known of an arm that departs nowhere: the whole gate held it, its quick form did, neither."""
+"""What is known of an arm that departs nowhere.
+
+The whole gate held it, its quick form did, or neither."""
 Verdicts = dict[tuple[str | None, ...], str]
 """Verdicts by what they hold for: see `verdicts_of`."""
 
 
 def verdicts_of(parities: Iterable[Parity]) -> Verdicts:
-    """Return what is known of each arm, by all that a verdict depends on: spec, arm, environment, device, machine.
+    """Return what is known of each arm, by all that a verdict depends on.
 
-    "agrees" is said of an arm that the whole gate held, "agrees (quick)" of one that only its quick form did. A check of less
-    says neither. Where any check departs or fails, that stands until a later one agrees at the same points.
+    Spec, arm, environment, device, machine.
+
+    "agrees" is said of an arm that the whole gate held, "agrees (quick)" of one that only its quick
+    form did. A check of less says neither. Where any check departs or fails, that stands until a
+    later one agrees at the same points.
     """
     checks: dict[tuple[str | None, ...], list[_Check]] = defaultdict(list)
     for parity in sorted(parities, key=lambda parity: parity.started_at):
@@ -79,7 +87,10 @@ EVERYWHERE = "everywhere"
 
 
 def _known(checks: Sequence[_Check]) -> str:
-    """Return what several checks of one arm say together, given in the order in which they were made."""
+    """Return what several checks of one arm say together.
+
+    Given in the order in which they were made.
+    """
     departed: frozenset[_Point] = frozenset()
     failed: frozenset[_Point] = frozenset()
     agreed = NOT_CHECKED
@@ -98,7 +109,10 @@ def _known(checks: Sequence[_Check]) -> str:
 
 
 def verdict_on(record: Record, verdicts: Verdicts) -> str:
-    """Return what is known of the arm that made a record: agrees, agrees (quick), departs, failed, or not checked."""
+    """Return what is known of the arm that made a record.
+
+    Agrees, agrees (quick), departs, failed, or not checked.
+    """
     if not record.measured:
         return NOT_CHECKED
     request = record.request
@@ -109,7 +123,10 @@ def verdict_on(record: Record, verdicts: Verdicts) -> str:
 
 
 class Seen(Protocol):
-    """What a verdict in a session depends on besides the session: a process that started, or an environment as it is now."""
+    """What a verdict in a session depends on besides the session.
+
+    A process that started, or an environment as it is now.
+    """
 
     @property
     def versions(self) -> dict[str, str]:
@@ -131,7 +148,10 @@ class Seen(Protocol):
 def verdict_in(
     session: Session, entrant: Entrant, starts: Iterable[Seen], verdicts: Verdicts
 ) -> str:
-    """Return what is known of an entrant of a bench session, as `verdict_on` says it: the worst over its processes."""
+    """Return what is known of an entrant of a bench session, as `verdict_on` says it.
+
+    The worst over its processes.
+    """
     arm = (entrant.backend, entrant.implementation, identify_arm(entrant.module, entrant.options))
     found = {
         verdicts.get(
@@ -145,7 +165,10 @@ def verdict_in(
 
 
 def worst(found: Collection[str]) -> str:
-    """Return the verdict that stands for several runs of one arm: one that departs is not hidden by others."""
+    """Return the verdict that stands for several runs of one arm.
+
+    One that departs is not hidden by others.
+    """
     order = ("departs", "failed", NOT_CHECKED, AGREES_QUICK, AGREES)
     return next((verdict for verdict in order if verdict in found), NOT_CHECKED)
 

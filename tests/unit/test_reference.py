@@ -207,7 +207,7 @@ def test_compiled_arms_reached_their_share_of_fit_s_epoch(benches, loaded):
     assert all(reached[name] <= limit for name, limit in limits.items()), reached
 
 
-def test_the_default_session_ended_in_time_at_little_cost_of_its_own_and_compiled_nothing_in_its_turns(
+def test_the_default_session_ended_in_time_cost_little_and_compiled_nothing_in_its_turns(
     benches,
 ):
     bench = default(benches)
