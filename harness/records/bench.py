@@ -42,9 +42,8 @@ from harness.safe import short
 from harness.spec.config import Device, Frozen, Spec
 
 FORMAT = 2
-Number = Annotated[
-    int, Field(ge=0, le=99)
-]  # of a generation or a block: as many as `harness bench` takes
+# Of a generation or a block: as many as `harness bench` takes.
+Number = Annotated[int, Field(ge=0, le=99)]
 Speed = Annotated[float, Field(gt=0, le=1e21)]
 Joules = Annotated[float, Field(ge=0, le=1e12)] | None
 """None where the machine has no counter that this process may read."""
@@ -61,9 +60,8 @@ class Limits(Kept):
     others: Share = 0.10
     steal: Share = 0.05  # of the same: what the hypervisor gave to other machines
     throttled: Share = 0.05  # of a turn's seconds: the control group's quota was spent
-    clock_s: Seconds = (
-        0.25  # by which two clocks may disagree on a turn: a jump, or a machine that slept
-    )
+    # By which two clocks may disagree on a turn: a jump, or a machine that slept.
+    clock_s: Seconds = 0.25
     n_attempts: Number = 3  # at one block; then it stays invalid, and counts in no estimate
     n_crashes: Number = 3  # of one entrant in the session; then it is set aside
 
@@ -98,9 +96,8 @@ class Session(Kept):
     repeats: tuple[str, ...] = ()  # further duplicates, of an arm of each other backend (--aa each)
     n_generations: Number
     n_blocks: Number  # of each generation, after the first epoch
-    seed: Count = (
-        0  # of the orders; weights and samples of generation g (from 1) are those of seed g - 1
-    )
+    # Of the orders; weights and samples of generation g (from 1) are those of seed g - 1.
+    seed: Count = 0
     limits: Limits = Limits()
     time_limit_s: Seconds = 1800.0  # for one event of a worker
 
@@ -110,12 +107,10 @@ class Session(Kept):
         names = [entrant.name for entrant in self.entrants]
         if len(set(names)) < len(names):
             raise PydanticCustomError("sentence", "entrants: expected each name once")
-        if strange := {self.baseline, self.again or names[0], self.original or names[0]}.difference(
-            names
-        ):
-            raise PydanticCustomError(
-                "sentence", "entrants: no {name!r} among them", {"name": short(min(strange))}
-            )
+        named = {self.baseline, self.again or names[0], self.original or names[0]}
+        if strange := named.difference(names):
+            what = {"name": short(min(strange))}
+            raise PydanticCustomError("sentence", "entrants: no {name!r} among them", what)
         return self
 
     @property
@@ -177,15 +172,12 @@ class Turn(Kept):
     n_compiles: Count  # 0, or the turn held compilation
     user_s: Seconds  # CPU seconds of the process itself
     system_s: Seconds
-    children_s: Seconds = (
-        0.0  # CPU seconds of the processes that it started; before 0.5 in others_s
-    )
+    children_s: Seconds = 0.0  # of CPU, of processes that it started; before 0.5 in others_s
     n_involuntary: Count  # switches: the scheduler gave its core to another
     around_s: Seconds  # the turn as the parent saw it, feeding inside
     parent_s: Seconds  # CPU seconds of the parent meanwhile
-    others_s: Seconds | None = (
-        None  # CPU seconds of all other processes meanwhile; None where the system does not say
-    )
+    # CPU seconds of all other processes meanwhile; None where the system does not say.
+    others_s: Seconds | None = None
     steal_s: Seconds | None = None
     throttled_s: Seconds | None = None
     pressure_s: Seconds | None = None  # in which some process of the machine waited for a core
@@ -233,9 +225,7 @@ class End(Kept):
     test_loss: Loss | None = None
     evaluate_s: Seconds = 0.0
     n_epochs: Count = 0  # trained by then
-    memory_bytes: dict[
-        str, Count
-    ] = {}  # each by its label: "peak RSS", "allocator peak", "NVML used"
+    memory_bytes: dict[str, Count] = {}  # by label: "peak RSS", "allocator peak", "NVML used"
     rates: Rates | None = None
     final_weights_sha256: Sha256 | None = None
 
@@ -257,28 +247,6 @@ class Sitting(Kept):
 
 Part = Session | Start | Block | End | Sitting
 """What a session's folder holds, a file each."""
-
-
-def name_of(part: Part) -> str:
-    """Return what a part's file is called, before its digest.
-
-    The same for the same part of the same session.
-    """
-    match part:
-        case Session():
-            return "session"
-        case Block():
-            return f"g{part.generation:02d}.b{part.block:02d}.{part.attempt}"
-        case Start():
-            return f"g{part.generation:02d}.start.{_file_name(part.name)}.{part.process}"
-        case End():
-            return f"g{part.generation:02d}.end.{_file_name(part.name)}.{part.process}"
-        case Sitting():
-            return f"sitting.{part.number}"
-
-
-def _file_name(entrant: str) -> str:
-    return entrant.replace("/", "-").replace(" ", "-")
 
 
 class Bench(Frozen):

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from harness.errors import StoreError
 from harness.records import files
-from harness.records.bench import FORMAT, Bench, Block, End, Part, Session, Sitting, Start, name_of
+from harness.records.bench import FORMAT, Bench, Block, End, Part, Session, Sitting, Start
 from harness.records.files import Rejected
 
 ROOM = "bench"
@@ -41,6 +41,28 @@ class Loaded:
 
     sessions: tuple[Bench, ...]
     rejected: tuple[Rejected, ...]
+
+
+def name_of(part: Part) -> str:
+    """Return what a part's file is called, before its digest.
+
+    The same for the same part of the same session.
+    """
+    match part:
+        case Session():
+            return "session"
+        case Block():
+            return f"g{part.generation:02d}.b{part.block:02d}.{part.attempt}"
+        case Start():
+            return f"g{part.generation:02d}.start.{_file_name(part.name)}.{part.process}"
+        case End():
+            return f"g{part.generation:02d}.end.{_file_name(part.name)}.{part.process}"
+        case Sitting():
+            return f"sitting.{part.number}"
+
+
+def _file_name(entrant: str) -> str:
+    return entrant.replace("/", "-").replace(" ", "-")
 
 
 def folder_of(results: Path, session: Session) -> Path:
@@ -135,22 +157,26 @@ def _load(folder: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
     """
     read = sorted(((file, _part(file)) for file in _entries(folder)), key=_age)
     session = next((part for _, part in read if isinstance(part, Session)), None)
-    planned = {entrant.name for entrant in session.entrants} if session else set()
+    if session is None:
+        return _no_session(read)
+    planned = {entrant.name for entrant in session.entrants}
     parts: dict[str, Part] = {}
     rejected: list[Rejected] = []
     for file, part in read:
-        fault = part if isinstance(part, str) else _fault(part, parts, planned) if session else ""
+        fault = part if isinstance(part, str) else _fault(part, parts, planned)
         if fault:
             rejected.append(Rejected(file, fault))
         elif not isinstance(part, str):
             parts[name_of(part)] = part
-    if session is None:
-        whys = [each.reason for each in rejected if files.stem_of(each.file) == "session"]
-        return (
-            f"no session: {whys[0] if whys else 'its plan, session.DIGEST.json, is missing'}",
-            tuple(rejected),
-        )
     return _assembled(session, parts.values()), tuple(rejected)
+
+
+def _no_session(read: Iterable[tuple[Path, Part | str]]) -> tuple[str, tuple[Rejected, ...]]:
+    """Return why there is no session, and the files that hold no part of any."""
+    rejected = [Rejected(file, part) for file, part in read if isinstance(part, str)]
+    reasons = (each.reason for each in rejected if files.stem_of(each.file) == "session")
+    reason = next(reasons, "its plan, session.DIGEST.json, is missing")
+    return f"no session: {reason}", tuple(rejected)
 
 
 def _fault(part: Part, parts: Mapping[str, Part], planned: set[str]) -> str:

@@ -73,6 +73,12 @@ def keep(folder: Path, room: str, stem: str, content: bytes) -> Path:
     Where the folder has become unwritable since the run started, it goes to the same room of the
     user's state folder, and the path returned is there: a measurement is never lost to a full disk.
 
+    Args:
+        folder: where the file goes.
+        room: the part of the results folder, below which it goes in the state folder.
+        stem: the file's name before its digest.
+        content: the whole of it.
+
     Raises:
         StoreError: neither folder can be written.
     """
@@ -151,7 +157,14 @@ def stem_of(file: Path) -> str:
 
 
 def misfit(content: bytes, error: ValidationError, kind: type[BaseModel], newest: int) -> str:
-    """Say why well-kept bytes are no record of this version, which reads formats up to `newest`."""
+    """Say why well-kept bytes are no record of this version, which reads formats up to `newest`.
+
+    Args:
+        content: the bytes.
+        error: what is wrong with them.
+        kind: the record that they should hold.
+        newest: the last format of that record.
+    """
     try:
         written = from_json(content)
     except ValueError as fault:

@@ -195,68 +195,17 @@ class Record(Kept):
         return self.measured.device if self.measured else self.request.device
 
 
-COLUMNS = (
-    *(
-        "run_id",
-        "status",
-        "reason",
-        "spec",
-        "backend",
-        "implementation",
-        "options",
-        "optimizer",
-        "loss_form",
-        "inputs",
-        "dataset",
-        "device",
-        "seed",
-    ),
-    *(
-        "epochs",
-        "n_parameters",
-        "n_updates",
-        "test_accuracy",
-        "test_loss",
-        "train_accuracy",
-        "epoch_s",
-        "first_epoch_s",
-        "spawn_s",
-    ),
-    *(
-        "import_s",
-        "data_s",
-        "build_s",
-        "feed_s",
-        "teardown_s",
-        "evaluate_s",
-        "total_s",
-        "samples_per_s",
-        "peak_rss_bytes",
-        "n_compiles",
-        "n_compiles_steady",
-    ),
-    *(
-        "jit_requested",
-        "jit_effective",
-        "steps_per_execution_requested",
-        "steps_per_execution",
-        "inductor_cache",
-    ),
-    *("eager", "precision", "tf32", "onednn", "threads", "affinity", "threads_requested"),
-    *("weights_sha256",),
-    *(
-        "order_sha256",
-        "data_sha256",
-        "final_weights_sha256",
-        "environment_sha256",
-        "keras",
-        "framework_version",
-        "numpy",
-        "python",
-        "machine",
-    ),
-    *("parity", "load_1m", "harness", "started_at"),
-)
+_COLUMNS = """
+    run_id status reason spec backend implementation options optimizer loss_form inputs dataset
+    device seed epochs n_parameters n_updates test_accuracy test_loss train_accuracy epoch_s
+    first_epoch_s spawn_s import_s data_s build_s feed_s teardown_s evaluate_s total_s samples_per_s
+    peak_rss_bytes n_compiles n_compiles_steady jit_requested jit_effective
+    steps_per_execution_requested steps_per_execution inductor_cache eager precision tf32 onednn
+    threads affinity threads_requested weights_sha256 order_sha256 data_sha256 final_weights_sha256
+    environment_sha256 keras framework_version numpy python machine parity load_1m harness
+    started_at
+"""
+COLUMNS = tuple(_COLUMNS.split())
 
 
 def row(record: Record, parity: str = "not checked") -> dict[str, Value]:

@@ -80,6 +80,10 @@ class _Check:
             self.arm.scope == "whole" and (name == EVERYWHERE or not self.arm.covers)
         )
 
+    def unsettled(self, points: frozenset[_Point]) -> frozenset[_Point]:
+        """Return those of the points that this check does not settle."""
+        return frozenset(point for point in points if not self.settles(point))
+
 
 _Point = tuple[str, str]
 """A program with a point's name, and the inputs that it is of."""
@@ -95,17 +99,19 @@ def _known(checks: Sequence[_Check]) -> str:
     failed: frozenset[_Point] = frozenset()
     agreed = NOT_CHECKED
     for check in checks:
-        departed = (
-            frozenset(point for point in departed if not check.settles(point)) | check.departed
-        )
-        failed = frozenset(point for point in failed if not check.settles(point)) | check.failed
-        if check.arm.verdict == "departs":
-            agreed = NOT_CHECKED  # what agreed before this was other code
-        elif check.arm.verdict == "agrees" and check.arm.scope == "whole":
-            agreed = AGREES
-        elif check.arm.verdict == "agrees" and check.arm.scope == "quick" and agreed != AGREES:
-            agreed = AGREES_QUICK
+        departed = check.unsettled(departed) | check.departed
+        failed = check.unsettled(failed) | check.failed
+        agreed = _agreed(check.arm, agreed)
     return "departs" if departed else "failed" if failed else agreed
+
+
+def _agreed(arm: ArmParity, before: str) -> str:
+    """Return what is known of an arm that departs nowhere, given what was known before."""
+    if arm.verdict == "departs":
+        return NOT_CHECKED  # what agreed before this was other code
+    if arm.verdict != "agrees" or arm.scope == "part":
+        return before
+    return AGREES if arm.scope == "whole" or before == AGREES else AGREES_QUICK
 
 
 def verdict_on(record: Record, verdicts: Verdicts) -> str:
@@ -151,6 +157,12 @@ def verdict_in(
     """Return what is known of an entrant of a bench session, as `verdict_on` says it.
 
     The worst over its processes.
+
+    Args:
+        session: its plan and the machine.
+        entrant: the arm.
+        starts: the processes that started, or the environment as it is now.
+        verdicts: see `verdicts_of`.
     """
     arm = (entrant.backend, entrant.implementation, identify_arm(entrant.module, entrant.options))
     found = {
