@@ -1,20 +1,22 @@
 """The errors a user can meet, each with its exit code.
 
-HarnessError                 2   something to mend and type again; shown as one sentence, without a traceback
+HarnessError                 2   something to mend and type again; shown as one sentence
 ├── ConfigError              2   backends.toml, or an argument, says something impossible
 │   └── ConfigMissing        2   there is no backends.toml, here or above
 ├── DataError                2   the dataset is not there, or is not what its name says
-├── EnvironmentMissing       2   a backend's virtual environment is not there, or its Python does not start
+├── EnvironmentMissing       2   a backend's virtual environment is missing, or does not start
 ├── StoreError               2   the results folder cannot be read or written
 ├── MachineBusy              2   another measurement holds this machine, and --no-wait was given
 ├── NotComparable            4   results of another machine, Keras, dataset or spec
-└── Refused                      inside a worker: the run cannot be what was asked for; becomes the reason of a failed record
+└── Refused                      inside a worker: the run cannot be what was asked for; becomes
+                                 the reason of a failed record
 
-Anything else that escapes is a defect of this program and shows its traceback. A run that failed is no exception
-but a record (`harness.records.record.Record` with status "failed" or "diverged"), and makes the exit code 1.
+Anything else that escapes is a defect of this program and shows its traceback. A run that failed is
+no exception but a record (`harness.records.record.Record` with status "failed" or "diverged"), and
+makes the exit code 1.
 
-What a user, a file or a system said is quoted in a message only in part where it is long, and no message has a line of
-more than 300 characters.
+What a user, a file or a system said is quoted in a message only in part where it is long, and no
+message has a line of more than 300 characters.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ QUOTED, LISTED = 100, 180  # of a value, of the names that were expected
 
 
 class HarnessError(Exception):
-    """Base of every error whose message is meant for the user: each line is printable, and at most 300 characters long."""
+    """Base of every error whose message is meant for the user.
+
+    Each line is printable, and at most 300 characters long.
+    """
 
     exit_code = 2
 
@@ -61,17 +66,26 @@ class MachineBusy(HarnessError):
 
 
 class NotComparable(HarnessError):
-    """Results of another machine, Keras, dataset or spec: a number made of both would mean nothing."""
+    """Results of another machine, Keras, dataset or spec.
+
+    A number made of both would mean nothing.
+    """
 
     exit_code = 4
 
 
 class Refused(HarnessError):
-    """Inside a worker: the run cannot be what was asked for; becomes the reason of a failed record."""
+    """Inside a worker: the run cannot be what was asked for.
+
+    Becomes the reason of a failed record.
+    """
 
 
 def printable(text: str) -> str:
-    """Return the text with what moves a terminal's cursor, colours it or turns its lines around as escapes."""
+    """Return the text with what acts on a terminal as escapes.
+
+    That is what moves its cursor, colours it or turns its lines around.
+    """
     return (
         text
         if text.isprintable()
@@ -88,7 +102,10 @@ def clipped(text: str, n_most: int) -> str:
 
 
 def _short_line(line: str) -> str:
-    """Return a line of at most 300 characters; a path or name gives way before the words around it."""
+    """Return a line of at most 300 characters.
+
+    A path or name gives way before the words around it.
+    """
     longest = max(line.split(" "), key=len)
     room = len(longest) - (len(line) - LINE)
     return clipped(
@@ -119,7 +136,10 @@ def nearest(expected: Iterable[object], received: object) -> str | None:
 
 
 def choice(expected: Iterable[object], received: object) -> str:
-    """Return "expected one of a, b; received 'c'. Did you mean 'b'?", the second sentence where a name is near."""
+    """Return "expected one of a, b; received 'c'.", and what was probably meant.
+
+    " Did you mean 'b'?" follows where a name is near.
+    """
     names = [str(name) for name in expected]
     if not names:
         return f"expected none; received {shown(received)}"

@@ -1,7 +1,8 @@
 """Text from elsewhere made safe for what it goes into: a terminal, CSV, Markdown, XML.
 
-Names, reasons and versions come from records, file names, configuration, workers and servers. Each may hold what a
-terminal, a spreadsheet, a web page or an XML reader takes for a command. Every renderer sends such text through here.
+Names, reasons and versions come from records, file names, configuration, workers and servers. Each
+may hold what a terminal, a spreadsheet, a web page or an XML reader takes for a command. Every
+renderer sends such text through here.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from collections.abc import Mapping
 MOST = 300  # characters of one value that are shown
 UNKNOWN = "\ufffd"  # in place of a character that is a command
 FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"  # a spreadsheet takes text that begins so for a formula
-# What Markdown takes for HTML, a cell's end, code or emphasis; a link; a quotation, a fence, a heading or a list.
+# What Markdown takes for HTML, a cell's end, code or emphasis; a link; a quotation, a fence,
+# a heading or a list.
 MARKDOWN = re.compile(r"[<|`*\\]|\](?=[(\[:])|^[>~]|^[#+=-](?=[#+=-]* )")
 
 
 def one_line(text: str) -> str:
-    """Return text as one line: white space as spaces; control, format and surrogate characters as U+FFFD."""
+    """Return text as one line.
+
+    White space as spaces; control, format and surrogate characters as U+FFFD.
+    """
     return "".join(map(_plain, text)) if not (text.isascii() and text.isprintable()) else text
 
 
@@ -29,7 +34,10 @@ def _plain(mark: str) -> str:
 
 
 def short(value: object, most: int = MOST) -> str:
-    """Return a value as one line of at most so many characters; its end stays, where a message says what to type."""
+    """Return a value as one line of at most so many characters.
+
+    Its end stays, where a message says what to type.
+    """
     text = str(value)
     if len(text) > most:
         tail = most // 3
@@ -57,7 +65,10 @@ def for_csv(value: object) -> object:
 
 
 def for_markdown(text: str) -> str:
-    """Return text that stays text in GitHub-flavoured Markdown, in a table's cell, a list or a line of its own."""
+    """Return text that stays text in GitHub-flavoured Markdown, wherever it stands.
+
+    That is a table's cell, a list or a line of its own.
+    """
     return MARKDOWN.sub(lambda mark: f"&#{ord(mark[0])};", one_line(text))
 
 

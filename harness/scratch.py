@@ -1,8 +1,11 @@
-"""Folders for the time of one task: removed at its end, and at the next start where its process was killed.
+"""Folders for the time of one task.
 
-A folder is locked for as long as its owner lives: the system lets go of the lock with the process, however that ends.
-So a folder whose lock can be taken is a dead one's, whatever its age, and no pid is asked for, which another process may
-have by now. The lock is on the folder itself, by `flock`; it is no other program's business, and follows no link.
+Removed at its end, and at the next start where its process was killed.
+
+A folder is locked for as long as its owner lives: the system lets go of the lock with the process,
+however that ends. So a folder whose lock can be taken is a dead one's, whatever its age, and no pid
+is asked for, which another process may have by now. The lock is on the folder itself, by `flock`;
+it is no other program's business, and follows no link.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 @contextmanager
 def scratch(parent: Path | None = None) -> Iterator[Path]:
-    """Give an empty folder of this process's own, which nobody else may read, and remove it afterwards.
+    """Give an empty folder of this process's own, which nobody else may read.
+
+    It is removed afterwards.
 
     Args:
         parent: where it lies; the system's folder for temporary files where none is named.
@@ -40,8 +45,8 @@ def scratch(parent: Path | None = None) -> Iterator[Path]:
 def remove_leftovers(parents: Iterable[Path]) -> list[Path]:
     """Remove what killed processes left in these folders, and return it.
 
-    Only folders that `scratch` has made: of that name, of this user, which no other one may write to, no links, and no
-    living process's. What cannot be removed stays.
+    Only folders that `scratch` has made: of that name, of this user, which no other one may write
+    to, no links, and no living process's. What cannot be removed stays.
     """
     return [folder for parent in parents for folder in _named(parent) if _removed(folder)]
 

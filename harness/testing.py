@@ -5,9 +5,9 @@
     def test_my_layer_is_the_same_layer_everywhere():
         assert_backends_agree("my_model.py:build", backends=("jax", "torch", "tensorflow"))
 
-The test itself needs no framework: the model runs in the backends' own environments, which nox makes beside backends.toml
-(`nox --install-only -s train-tf train-jax train-torch` in the harness's clone). Where the three are there, one that is wrong
-is named; two can only be told to differ.
+The test itself needs no framework: the model runs in the backends' own environments, which nox
+makes beside backends.toml (`nox --install-only -s train-tf train-jax train-torch` in the harness's
+clone). Where the three are there, one that is wrong is named; two can only be told to differ.
 """
 
 from __future__ import annotations
@@ -31,21 +31,27 @@ def assert_backends_agree(
     thread_twins: bool = True,
     time_limit_s: float | None = None,
 ) -> ModelParity:
-    """Return the record of the check, if every backend computes what the others do from the same weights and batch.
+    """Return the record of the check, if every backend computes what the others do.
+
+    All begin from the same weights and batch.
 
     Args:
         model: "FILE:FUNCTION"; the function takes no argument and returns a compiled keras.Model.
-        batch: "FILE:FUNCTION"; it returns (x, y), NumPy arrays, or tuples or dicts of them. None: drawn from the seed.
+        batch: "FILE:FUNCTION"; it returns (x, y), NumPy arrays, or tuples or dicts of them. None:
+            drawn from the seed.
         backends: two or more of those in backends.toml; all that have Keras where empty.
-        config: the backends.toml to go by; the nearest one from here upwards, or else the harness's own.
+        config: the backends.toml to go by; the nearest one from here upwards, or else the harness's
+            own.
         seed: of the batch and of the twins that measure rounding.
-        thread_twins: whether each backend runs a second time on one core; without, a check takes half the time, and
-            rounding is measured by the other twins alone.
+        thread_twins: whether each backend runs a second time on one core; without, a check takes
+            half the time, and rounding is measured by the other twins alone.
         time_limit_s: for one backend's process.
 
     Raises:
-        AssertionError: a backend departs, fails, or no majority tells which one does; says where first, and by how much.
-        harness.errors.HarnessError: there is nothing to check: no such file or function, no compiled model, one backend.
+        AssertionError: a backend departs, fails, or no majority tells which one does; says where
+            first, and by how much.
+        harness.errors.HarnessError: there is nothing to check: no such file or function, no
+        compiled model, one backend.
     """
     __tracebackhide__ = True  # pytest shows the caller's line
     chosen = (backends,) if isinstance(backends, str) else tuple(backends)

@@ -1,14 +1,18 @@
-"""The records of one bench session: what was planned, and what each process and each block of turns gave.
+"""The records of one bench session.
 
-A session is a folder, results/bench/SESSION/, of files that never change: the plan; for each fresh process its start and
-its end; for each block the turns of all its entrants. Whatever is killed, what was measured before stays, and the ids of
-what is still to be measured follow from the plan.
+What was planned, and what each process and each block of turns gave.
+
+A session is a folder, results/bench/SESSION/, of files that never change: the plan; for each fresh
+process its start and its end; for each block the turns of all its entrants. Whatever is killed,
+what was measured before stays, and the ids of what is still to be measured follow from the plan.
 
 History of the format:
-1   first. Since 0.5 numbers and texts have bounds, and a plan's names must fit together; every session written before does.
-2   a start's environment_sha256; a host's identity, boot and quota; a session's `repeats`. Every part carries its format and,
-    but for the plan and blocks, which say when they began, the time when it was written; a turn has children_s, and its
-    load_1m may be unknown. Parts without them are read as before.
+1   first. Since 0.5 numbers and texts have bounds, and a plan's names must fit together; every
+    session written before does.
+2   a start's environment_sha256; a host's identity, boot and quota; a session's `repeats`. Every
+    part carries its format and, but for the plan and blocks, which say when they began, the time
+    when it was written; a turn has children_s, and its load_1m may be unknown. Parts without them
+    are read as before.
 """
 
 from __future__ import annotations
@@ -38,23 +42,26 @@ from harness.safe import short
 from harness.spec.config import Device, Frozen, Spec
 
 FORMAT = 2
-Number = Annotated[
-    int, Field(ge=0, le=99)
-]  # of a generation or a block: as many as `harness bench` takes
+# Of a generation or a block: as many as `harness bench` takes.
+Number = Annotated[int, Field(ge=0, le=99)]
 Speed = Annotated[float, Field(gt=0, le=1e21)]
 Joules = Annotated[float, Field(ge=0, le=1e12)] | None
 """None where the machine has no counter that this process may read."""
 
 
 class Limits(Kept):
-    """What a block may meet at most, declared before the session begins; beyond it the block is invalid and run again whole."""
+    """What a block may meet at most, declared before the session begins.
 
-    others: Share = 0.10  # CPU seconds of all other processes, of what the cores that a worker may use had to give in one turn
+    Beyond it the block is invalid and run again whole.
+    """
+
+    # CPU seconds of all other processes, of what the cores that a worker may use had to give in one
+    # turn.
+    others: Share = 0.10
     steal: Share = 0.05  # of the same: what the hypervisor gave to other machines
     throttled: Share = 0.05  # of a turn's seconds: the control group's quota was spent
-    clock_s: Seconds = (
-        0.25  # by which two clocks may disagree on a turn: a jump, or a machine that slept
-    )
+    # By which two clocks may disagree on a turn: a jump, or a machine that slept.
+    clock_s: Seconds = 0.25
     n_attempts: Number = 3  # at one block; then it stays invalid, and counts in no estimate
     n_crashes: Number = 3  # of one entrant in the session; then it is set aside
 
@@ -89,9 +96,8 @@ class Session(Kept):
     repeats: tuple[str, ...] = ()  # further duplicates, of an arm of each other backend (--aa each)
     n_generations: Number
     n_blocks: Number  # of each generation, after the first epoch
-    seed: Count = (
-        0  # of the orders; weights and samples of generation g (from 1) are those of seed g - 1
-    )
+    # Of the orders; weights and samples of generation g (from 1) are those of seed g - 1.
+    seed: Count = 0
     limits: Limits = Limits()
     time_limit_s: Seconds = 1800.0  # for one event of a worker
 
@@ -101,12 +107,10 @@ class Session(Kept):
         names = [entrant.name for entrant in self.entrants]
         if len(set(names)) < len(names):
             raise PydanticCustomError("sentence", "entrants: expected each name once")
-        if strange := {self.baseline, self.again or names[0], self.original or names[0]}.difference(
-            names
-        ):
-            raise PydanticCustomError(
-                "sentence", "entrants: no {name!r} among them", {"name": short(min(strange))}
-            )
+        named = {self.baseline, self.again or names[0], self.original or names[0]}
+        if strange := named.difference(names):
+            what = {"name": short(min(strange))}
+            raise PydanticCustomError("sentence", "entrants: no {name!r} among them", what)
         return self
 
     @property
@@ -126,7 +130,10 @@ def original_of(duplicate: str) -> str:
 
 
 class Start(Kept):
-    """One fresh process, from the call that starts it to the end of its first epoch; or why it did not get there."""
+    """One fresh process, from the call that starts it to the end of its first epoch.
+
+    Where it did not get there, `reason` says why.
+    """
 
     format: Literal[1, 2] = 2
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
@@ -165,15 +172,12 @@ class Turn(Kept):
     n_compiles: Count  # 0, or the turn held compilation
     user_s: Seconds  # CPU seconds of the process itself
     system_s: Seconds
-    children_s: Seconds = (
-        0.0  # CPU seconds of the processes that it started; before 0.5 in others_s
-    )
+    children_s: Seconds = 0.0  # of CPU, of processes that it started; before 0.5 in others_s
     n_involuntary: Count  # switches: the scheduler gave its core to another
     around_s: Seconds  # the turn as the parent saw it, feeding inside
     parent_s: Seconds  # CPU seconds of the parent meanwhile
-    others_s: Seconds | None = (
-        None  # CPU seconds of all other processes meanwhile; None where the system does not say
-    )
+    # CPU seconds of all other processes meanwhile; None where the system does not say.
+    others_s: Seconds | None = None
     steal_s: Seconds | None = None
     throttled_s: Seconds | None = None
     pressure_s: Seconds | None = None  # in which some process of the machine waited for a core
@@ -221,45 +225,28 @@ class End(Kept):
     test_loss: Loss | None = None
     evaluate_s: Seconds = 0.0
     n_epochs: Count = 0  # trained by then
-    memory_bytes: dict[
-        str, Count
-    ] = {}  # each by its label: "peak RSS", "allocator peak", "NVML used"
+    memory_bytes: dict[str, Count] = {}  # by label: "peak RSS", "allocator peak", "NVML used"
     rates: Rates | None = None
     final_weights_sha256: Sha256 | None = None
 
 
 class Sitting(Kept):
-    """One call's work on the session, where it was not killed: what it cost in all, and how much of that its workers took."""
+    """One call's work on the session, where it was not killed.
+
+    What it cost in all, and how much of that its workers took.
+    """
 
     format: Literal[1, 2] = 2
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     number: Count  # from 1
     outcome: Literal["complete", "budget", "stopped", "interrupted"]
     total_s: Seconds
-    busy_s: Seconds  # starts, turns, evaluations and ends of workers; the rest is the harness's own cost
+    # Starts, turns, evaluations and ends of workers; the rest is the harness's own cost.
+    busy_s: Seconds
 
 
 Part = Session | Start | Block | End | Sitting
 """What a session's folder holds, a file each."""
-
-
-def name_of(part: Part) -> str:
-    """Return what a part's file is called, before its digest: the same for the same part of the same session."""
-    match part:
-        case Session():
-            return "session"
-        case Block():
-            return f"g{part.generation:02d}.b{part.block:02d}.{part.attempt}"
-        case Start():
-            return f"g{part.generation:02d}.start.{_file_name(part.name)}.{part.process}"
-        case End():
-            return f"g{part.generation:02d}.end.{_file_name(part.name)}.{part.process}"
-        case Sitting():
-            return f"sitting.{part.number}"
-
-
-def _file_name(entrant: str) -> str:
-    return entrant.replace("/", "-").replace(" ", "-")
 
 
 class Bench(Frozen):
@@ -287,13 +274,19 @@ class Bench(Frozen):
 
     @property
     def own_cost(self) -> float | None:
-        """Share of the sittings' seconds that was neither a worker's start, turn, evaluation nor end; None where none was finished."""
+        """The harness's own share of the sittings' seconds; None where none was finished.
+
+        What was neither a worker's start, turn, evaluation nor end.
+        """
         whole = sum(sitting.total_s for sitting in self.sittings)
         return 1 - sum(sitting.busy_s for sitting in self.sittings) / whole if whole else None
 
     @property
     def set_aside(self) -> dict[str, str]:
-        """Entrants that crashed as often as the limits allow, each with the reason of the last time."""
+        """Entrants that crashed as often as the limits allow.
+
+        Each with the reason of the last time.
+        """
         processes: tuple[Start | End, ...] = (*self.starts, *self.ends)
         reasons: dict[str, list[str]] = {}
         for each in processes:

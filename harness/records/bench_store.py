@@ -1,6 +1,9 @@
-"""results/bench/SESSION/: the parts of a bench session, a file each, added while it runs and never changed.
+"""results/bench/SESSION/.
 
-What a killed harness leaves is a session that goes on: its parts are whole, and those still to come follow from the plan.
+The parts of a bench session, a file each, added while it runs and never changed.
+
+What a killed harness leaves is a session that goes on: its parts are whole, and those still to come
+follow from the plan.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from pydantic import ValidationError
 
 from harness.errors import StoreError
 from harness.records import files
-from harness.records.bench import FORMAT, Bench, Block, End, Part, Session, Sitting, Start, name_of
+from harness.records.bench import FORMAT, Bench, Block, End, Part, Session, Sitting, Start
 from harness.records.files import Rejected
 
 ROOM = "bench"
@@ -31,10 +34,35 @@ Kind = TypeVar("Kind", Session, Start, Block, End, Sitting)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Everything in results/bench: the sessions, newest first, and the files and folders left out."""
+    """Everything in results/bench.
+
+    The sessions, newest first, and the files and folders left out.
+    """
 
     sessions: tuple[Bench, ...]
     rejected: tuple[Rejected, ...]
+
+
+def name_of(part: Part) -> str:
+    """Return what a part's file is called, before its digest.
+
+    The same for the same part of the same session.
+    """
+    match part:
+        case Session():
+            return "session"
+        case Block():
+            return f"g{part.generation:02d}.b{part.block:02d}.{part.attempt}"
+        case Start():
+            return f"g{part.generation:02d}.start.{_file_name(part.name)}.{part.process}"
+        case End():
+            return f"g{part.generation:02d}.end.{_file_name(part.name)}.{part.process}"
+        case Sitting():
+            return f"sitting.{part.number}"
+
+
+def _file_name(entrant: str) -> str:
+    return entrant.replace("/", "-").replace(" ", "-")
 
 
 def folder_of(results: Path, session: Session) -> Path:
@@ -46,7 +74,8 @@ def ready(folder: Path) -> None:
     """Return if a session's parts can be written to its folder; it is made where it is missing.
 
     Raises:
-        StoreError: it cannot be written. Asked before the first process starts, so that no result is lost.
+        StoreError: it cannot be written. Asked before the first process starts, so that no result
+            is lost.
     """
     files.prepare(folder, folder.parents[1])
 
@@ -54,7 +83,8 @@ def ready(folder: Path) -> None:
 def add(folder: Path, part: Part) -> Path:
     """Write a part of a session to its folder, whole and synced, and return its file.
 
-    Where the folder has become unwritable since, the part goes to the user's state folder, as in `store.add`.
+    Where the folder has become unwritable since, the part goes to the user's state folder, as in
+    `store.add`.
 
     Raises:
         StoreError: neither folder can be written.
@@ -65,7 +95,10 @@ def add(folder: Path, part: Part) -> Path:
 
 
 def load(folder: Path) -> Bench | str:
-    """Return a session as far as it is kept in its folder, or the reason why there is none. `left_out` names what it lacks."""
+    """Return a session as far as it is kept in its folder, or the reason why there is none.
+
+    `left_out` names what it lacks.
+    """
     return _load(folder)[0]
 
 
@@ -80,7 +113,9 @@ def sessions(results: Path) -> list[Bench]:
 
 
 def load_all(results: Path) -> Loaded:
-    """Return the sessions of a results folder, newest first, and every file and folder beside them that is none.
+    """Return the sessions of a results folder, newest first.
+
+    Every file and folder beside them that is none is returned too.
 
     Raises:
         StoreError: the folder is there and cannot be read.
@@ -105,7 +140,10 @@ def load_all(results: Path) -> Loaded:
 
 
 def _session(entry: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
-    """Return what `_load` does of a folder; of anything else, and of one that is closed, the reason."""
+    """Return what `_load` does of a folder.
+
+    Of anything else, and of one that is closed, the reason.
+    """
     try:
         return _load(entry) if entry.is_dir() else ("no session: expected a folder", ())
     except (OSError, StoreError) as error:
@@ -113,25 +151,32 @@ def _session(entry: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
 
 
 def _load(folder: Path) -> tuple[Bench | str, tuple[Rejected, ...]]:
-    """Return the session in a folder, or the reason why there is none, and the files that are no part of it."""
+    """Return the session in a folder, or the reason why there is none.
+
+    With it come the files that are no part of it.
+    """
     read = sorted(((file, _part(file)) for file in _entries(folder)), key=_age)
     session = next((part for _, part in read if isinstance(part, Session)), None)
-    planned = {entrant.name for entrant in session.entrants} if session else set()
+    if session is None:
+        return _no_session(read)
+    planned = {entrant.name for entrant in session.entrants}
     parts: dict[str, Part] = {}
     rejected: list[Rejected] = []
     for file, part in read:
-        fault = part if isinstance(part, str) else _fault(part, parts, planned) if session else ""
+        fault = part if isinstance(part, str) else _fault(part, parts, planned)
         if fault:
             rejected.append(Rejected(file, fault))
         elif not isinstance(part, str):
             parts[name_of(part)] = part
-    if session is None:
-        whys = [each.reason for each in rejected if files.stem_of(each.file) == "session"]
-        return (
-            f"no session: {whys[0] if whys else 'its plan, session.DIGEST.json, is missing'}",
-            tuple(rejected),
-        )
     return _assembled(session, parts.values()), tuple(rejected)
+
+
+def _no_session(read: Iterable[tuple[Path, Part | str]]) -> tuple[str, tuple[Rejected, ...]]:
+    """Return why there is no session, and the files that hold no part of any."""
+    rejected = [Rejected(file, part) for file, part in read if isinstance(part, str)]
+    reasons = (each.reason for each in rejected if files.stem_of(each.file) == "session")
+    reason = next(reasons, "its plan, session.DIGEST.json, is missing")
+    return f"no session: {reason}", tuple(rejected)
 
 
 def _fault(part: Part, parts: Mapping[str, Part], planned: set[str]) -> str:
@@ -200,9 +245,12 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _age(read: tuple[Path, Part | str]) -> tuple[str, str]:
-    """Return when a part was written, as it says itself, then its file's name: of two for one part the first written counts.
+    """Return when a part was written, as it says itself, then its file's name.
 
-    A file's own time is no measure: a clone or a copy renews it. Parts written before 0.5 say nothing, and are the older.
+    Of two files for one part the one written first counts.
+
+    A file's own time is no measure: a clone or a copy renews it. Parts written before 0.5 say
+    nothing, and are the older.
     """
     file, part = read
     match part:

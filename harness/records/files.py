@@ -1,7 +1,7 @@
 """Files that hold one record each: written whole or not at all, and named after their content.
 
-A file is called STEM.DIGEST.json, where DIGEST begins the SHA-256 of its bytes: a torn copy or an edit by hand is seen at
-once, without a second file and whatever the reader's version.
+A file is called STEM.DIGEST.json, where DIGEST begins the SHA-256 of its bytes: a torn copy or an
+edit by hand is seen at once, without a second file and whatever the reader's version.
 """
 
 from __future__ import annotations
@@ -38,14 +38,17 @@ class Rejected:
 
 
 def prepare(folder: Path, results: Path) -> None:
-    """Return if records can be written to the folder; it is made where it is missing, and what a killed harness left half is removed.
+    """Return if records can be written to the folder.
+
+    It is made where it is missing, and what a killed harness left half is removed.
 
     Args:
         folder: where the files go.
         results: as the user named it, for the message.
 
     Raises:
-        StoreError: it cannot be written. Asked before the first run starts, so that no result is lost.
+        StoreError: it cannot be written. Asked before the first run starts, so that no result is
+            lost.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,15 +62,22 @@ def prepare(folder: Path, results: Path) -> None:
                     left.unlink()
     except OSError as error:
         raise StoreError(
-            f"{results}: results cannot be written there ({error.strerror}). Name another folder: --results FOLDER"
+            f"{results}: results cannot be written there ({error.strerror}). "
+            "Name another folder: --results FOLDER"
         ) from None
 
 
 def keep(folder: Path, room: str, stem: str, content: bytes) -> Path:
     """Write a record to a folder, whole and synced, and return its file.
 
-    Where the folder has become unwritable since the run started, it goes to the same room of the user's state folder,
-    and the path returned is there: a measurement is never lost to a full disk.
+    Where the folder has become unwritable since the run started, it goes to the same room of the
+    user's state folder, and the path returned is there: a measurement is never lost to a full disk.
+
+    Args:
+        folder: where the file goes.
+        room: the part of the results folder, below which it goes in the state folder.
+        stem: the file's name before its digest.
+        content: the whole of it.
 
     Raises:
         StoreError: neither folder can be written.
@@ -82,7 +92,8 @@ def keep(folder: Path, room: str, stem: str, content: bytes) -> Path:
             return write(elsewhere / name, content)
         except OSError:
             raise StoreError(
-                f"{folder}: the record {name} cannot be written ({first.strerror}), nor can it be kept in {elsewhere}"
+                f"{folder}: the record {name} cannot be written ({first.strerror}), "
+                f"nor can it be kept in {elsewhere}"
             ) from None
 
 
@@ -104,8 +115,9 @@ def content_of(file: Path) -> bytes | str:
 def read(file: Path, limit_bytes: int = LIMIT_BYTES) -> bytes | str:
     """Return the bytes of a regular file of at most so many, or the reason why they cannot be had.
 
-    A link to such a file counts as that file. A FIFO, a socket, a device or a folder is never opened: that could wait for
-    ever, or never end. The open file is looked at again, since another may have taken its place.
+    A link to such a file counts as that file. A FIFO, a socket, a device or a folder is never
+    opened: that could wait for ever, or never end. The open file is looked at again, since another
+    may have taken its place.
     """
     try:
         if not stat.S_ISREG(file.stat().st_mode):
@@ -121,7 +133,9 @@ def read(file: Path, limit_bytes: int = LIMIT_BYTES) -> bytes | str:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Return the names of what lies in a folder, hidden files left out; none where there is no folder.
+    """Return the names of what lies in a folder, hidden files left out.
+
+    None where there is no folder.
 
     Raises:
         StoreError: there is something of that name, and it cannot be read.
@@ -143,7 +157,14 @@ def stem_of(file: Path) -> str:
 
 
 def misfit(content: bytes, error: ValidationError, kind: type[BaseModel], newest: int) -> str:
-    """Say why well-kept bytes are no record of this version, which reads formats up to `newest`."""
+    """Say why well-kept bytes are no record of this version, which reads formats up to `newest`.
+
+    Args:
+        content: the bytes.
+        error: what is wrong with them.
+        kind: the record that they should hold.
+        newest: the last format of that record.
+    """
     try:
         written = from_json(content)
     except ValueError as fault:

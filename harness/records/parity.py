@@ -1,9 +1,12 @@
-"""The record of one parity check: which arms compute the same model, with what margin, and where one departs.
+"""The record of one parity check.
+
+Which arms compute the same model, with what margin, and where one departs.
 
 History of the format:
 1   first. Since 0.5 numbers and texts have bounds, which every check written before keeps.
-2   an arm's environment_sha256; a host's identity, boot and quota; an arm's verdict says which points it covers (`covers`)
-    and what they are of the gate (`scope`). Older records say neither, and are read as checks of the whole gate.
+2   an arm's environment_sha256; a host's identity, boot and quota; an arm's verdict says which
+    points it covers (`covers`) and what they are of the gate (`scope`). Older records say neither,
+    and are read as checks of the whole gate.
 """
 
 from __future__ import annotations
@@ -41,11 +44,14 @@ Figure = Annotated[Annotated[float, Field(ge=0, le=1e300)] | None, BeforeValidat
 Several = Annotated[tuple[Loss, ...], Field(min_length=1)]
 Verdict = Literal["agrees", "departs", "failed"]
 Whole = Literal["agrees", "departs", "failed", "oracle suspect", "chaotic", "inconclusive"]
-"""Of all arms. Chaotic: every update agrees, and only trainings left to themselves part; inconclusive: too few seeds to tell."""
+"""Of all arms. Chaotic: every update agrees, and only trainings left to themselves part;
+inconclusive: too few seeds to tell."""
 Scope = Literal["whole", "quick", "part"]
 """What of the gate a check covers: all of it; at least its quick form; less."""
 FORMS: tuple[Literal[".keras", ".weights.h5"], ...] = (".keras", ".weights.h5")
-"""What Keras saves: a whole compiled model; and what it has learned alone, its optimizer's memory included."""
+"""What Keras saves: a whole compiled model; and what it has learned alone.
+
+Both include its optimizer's memory."""
 
 
 class Departure(Kept):
@@ -93,7 +99,10 @@ class ArmParity(Kept):
 
 
 class FreeRun(Kept):
-    """One whole training of an arm, and how far its kernels had drifted from the referee's on the way."""
+    """One whole training of an arm, and how far it drifted.
+
+    The drift is that of its kernels from the referee's on the way.
+    """
 
     backend: str
     implementation: str
@@ -130,7 +139,10 @@ class Pair(Kept):
 
 
 class RoundTrip(Kept):
-    """The Keras model saved under one backend and loaded under another: weights, slots, count of updates and learning rate."""
+    """The Keras model saved under one backend and loaded under another.
+
+    Weights, slots, count of updates and learning rate.
+    """
 
     saved_by: str
     loaded_by: str
@@ -183,6 +195,7 @@ class Parity(Kept):
             if {*run.drift} != looked.setdefault(run.name, {*run.drift}) or {*run.gates} != {
                 *run.drift
             }:
-                said = "free_runs: expected drift and gates after the same updates in every run of an arm"
+                said = "free_runs: expected drift and gates after the same updates "
+                said += "in every run of an arm"
                 raise PydanticCustomError("sentence", said)
         return self

@@ -2,9 +2,11 @@
 
 History of the format (a reader of this version reads every format up to FORMAT):
 1   first.
-2   an epoch's teardown_s; a spec's epochs, initializer, shuffle and inputs; an arm's options; first_predictions.
-    Since 0.5 numbers and texts have bounds, which every record written before keeps.
-3   environment_sha256; a host's identity, boot and quota; peak_rss_bytes and load_1m may be null: the system does not say.
+2   an epoch's teardown_s; a spec's epochs, initializer, shuffle and inputs; an arm's options;
+    first_predictions. Since 0.5 numbers and texts have bounds, which every record written before
+    keeps.
+3   environment_sha256; a host's identity, boot and quota; peak_rss_bytes and load_1m may be null:
+    the system does not say.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ LONGEST = 10_000  # characters of a reason or a log: what comes after them is cu
 
 
 def _cut(text: object) -> object:
-    """Return text that can be written as JSON: nothing measured is lost for what an error's message holds."""
+    """Return text that can be written as JSON.
+
+    Nothing measured is lost for what an error's message holds.
+    """
     return text[:LONGEST].encode("utf-8", "replace").decode() if isinstance(text, str) else text
 
 
@@ -90,7 +95,9 @@ class Request(Kept):
 class Host(Kept):
     """The machine, as far as a time depends on it."""
 
-    machine: str  # one line that names processor, cores, memory, accelerators and system: equal lines may be compared
+    # One line that names processor, cores, memory, accelerators and system: equal lines may be
+    # compared.
+    machine: str
     n_cores: Count  # this process may use
     memory_bytes: Count
     accelerators: tuple[str, ...]
@@ -118,9 +125,14 @@ class Phases(Kept):
 
 
 class Epoch(Kept):
-    """One epoch as the arm saw it. Loss and accuracy are means over the epoch's batches, each before its update."""
+    """One epoch as the arm saw it.
 
-    feed_s: Seconds  # order, scale and place the samples, make the input pipeline; before the clock of `seconds` starts
+    Loss and accuracy are means over the epoch's batches, each before its update.
+    """
+
+    # Order, scale and place the samples, make the input pipeline; before the clock of `seconds`
+    # starts.
+    feed_s: Seconds
     seconds: Took
     teardown_s: Seconds = (
         0.0  # those of `seconds` after the last update: `fit` takes its input pipeline down
@@ -183,72 +195,24 @@ class Record(Kept):
         return self.measured.device if self.measured else self.request.device
 
 
-COLUMNS = (
-    *(
-        "run_id",
-        "status",
-        "reason",
-        "spec",
-        "backend",
-        "implementation",
-        "options",
-        "optimizer",
-        "loss_form",
-        "inputs",
-        "dataset",
-        "device",
-        "seed",
-    ),
-    *(
-        "epochs",
-        "n_parameters",
-        "n_updates",
-        "test_accuracy",
-        "test_loss",
-        "train_accuracy",
-        "epoch_s",
-        "first_epoch_s",
-        "spawn_s",
-    ),
-    *(
-        "import_s",
-        "data_s",
-        "build_s",
-        "feed_s",
-        "teardown_s",
-        "evaluate_s",
-        "total_s",
-        "samples_per_s",
-        "peak_rss_bytes",
-        "n_compiles",
-        "n_compiles_steady",
-    ),
-    *(
-        "jit_requested",
-        "jit_effective",
-        "steps_per_execution_requested",
-        "steps_per_execution",
-        "inductor_cache",
-    ),
-    *("eager", "precision", "tf32", "onednn", "threads", "affinity", "threads_requested"),
-    *("weights_sha256",),
-    *(
-        "order_sha256",
-        "data_sha256",
-        "final_weights_sha256",
-        "environment_sha256",
-        "keras",
-        "framework_version",
-        "numpy",
-        "python",
-        "machine",
-    ),
-    *("parity", "load_1m", "harness", "started_at"),
-)
+_COLUMNS = """
+    run_id status reason spec backend implementation options optimizer loss_form inputs dataset
+    device seed epochs n_parameters n_updates test_accuracy test_loss train_accuracy epoch_s
+    first_epoch_s spawn_s import_s data_s build_s feed_s teardown_s evaluate_s total_s samples_per_s
+    peak_rss_bytes n_compiles n_compiles_steady jit_requested jit_effective
+    steps_per_execution_requested steps_per_execution inductor_cache eager precision tf32 onednn
+    threads affinity threads_requested weights_sha256 order_sha256 data_sha256 final_weights_sha256
+    environment_sha256 keras framework_version numpy python machine parity load_1m harness
+    started_at
+"""
+COLUMNS = tuple(_COLUMNS.split())
 
 
 def row(record: Record, parity: str = "not checked") -> dict[str, Value]:
-    """Return the record as one row of results.csv; results/README.md says what each column means."""
+    """Return the record as one row of results.csv.
+
+    results/README.md says what each column means.
+    """
     request = record.request
     asked: dict[str, Value] = {
         "run_id": record.run_id,

@@ -29,41 +29,20 @@ def at_revision(root: Path, revision: str, path: Path) -> Iterator[Path]:
         StoreError: the revision has no bench session under that path.
     """
     where = f"--against {revision}"
-    prefix = _git(
-        root,
-        "rev-parse",
-        "--show-prefix",
-        fault=f"{where}: neither a folder nor, outside of a repository, a revision",
-    )
-    top = _git(root, "rev-parse", "--show-toplevel", fault=where)
-    known = f"{where}: expected a results folder, or a revision that git knows here; received {revision!r}"
-    commit = (
-        _git(
-            root,
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            "--end-of-options",
-            f"{revision}^{{commit}}",
-            fault=known,
-        )
-        .decode()
-        .strip()
-    )
-    inside = PurePosixPath(prefix.decode().strip()) / path.as_posix() / ROOM
-    missing = f"{where}: no bench session under {inside} in that revision. Name the folder that holds bench/: --path FOLDER"
-    tracked = _git(
-        Path(top.decode().strip()),
-        "archive",
-        "--format=tar",
-        commit,
-        "--",
-        str(inside),
-        fault=missing,
-        kind=StoreError,
-    )
+    outside = f"{where}: neither a folder nor, outside of a repository, a revision"
+    prefix = _git(root, "rev-parse", "--show-prefix", fault=outside).decode().strip()
+    top = Path(_git(root, "rev-parse", "--show-toplevel", fault=where).decode().strip())
+    unknown = f"{where}: expected a results folder, or a revision that git knows here; "
+    unknown += f"received {revision!r}"
+    verify = "rev-parse", "--verify", "--quiet", "--end-of-options"
+    commit = _git(root, *verify, f"{revision}^{{commit}}", fault=unknown).decode().strip()
+    inside = str(PurePosixPath(prefix) / path.as_posix() / ROOM)
+    missing = f"{where}: no bench session under {inside} in that revision. "
+    missing += "Name the folder that holds bench/: --path FOLDER"
+    archive = "archive", "--format=tar", commit, "--", inside
+    tracked = _git(top, *archive, fault=missing, kind=StoreError)
     with scratch() as folder:
-        _unpack(tracked, str(inside), folder / ROOM)
+        _unpack(tracked, inside, folder / ROOM)
         yield folder
 
 
@@ -93,7 +72,8 @@ def _git(
     program = shutil.which("git")
     if program is None:
         raise ConfigError(
-            f"{fault.partition(':')[0]}: a revision needs git, which is not installed. Name a results folder"
+            f"{fault.partition(':')[0]}: a revision needs git, which is not installed. "
+            "Name a results folder"
         )
     done = subprocess.run(
         [program, "-C", str(folder), *arguments], capture_output=True, check=False

@@ -1,7 +1,9 @@
-"""results/: records in runs/, one file each, and results.csv, a view of them that can always be rebuilt.
+"""results/: records in runs/, one file each, and results.csv.
 
-A record's file is named RUN_ID.DIGEST.json (see `harness.records.files`), and is there whole or not at all; results.csv
-is replaced whole, under a lock, by whoever added a record last.
+results.csv is a view of the records that can always be rebuilt.
+
+A record's file is named RUN_ID.DIGEST.json (see `harness.records.files`), and is there whole or not
+at all; results.csv is replaced whole, under a lock, by whoever added a record last.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ Kept = TypeVar("Kept", Record, Parity)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Everything in a results folder: the records in order of their start, and the files left out."""
+    """Everything in a results folder.
+
+    The records in order of their start, and the files left out.
+    """
 
     records: tuple[Record, ...]
     rejected: tuple[Rejected, ...]
@@ -43,16 +48,20 @@ def ready(results: Path) -> None:
     """Return if records can be written to the folder; it is made where it is missing.
 
     Raises:
-        StoreError: it cannot be written. Asked before the first run starts, so that no result is lost.
+        StoreError: it cannot be written. Asked before the first run starts, so that no result is
+            lost.
     """
     files.prepare(results / "runs", results)
 
 
 def add(results: Path, record: Record | Parity) -> Path:
-    """Write a record, whole and synced, and return its file; `project` then brings results.csv up to date.
+    """Write a record, whole and synced, and return its file.
 
-    Where the folder has become unwritable since the run started, the record goes to the user's state folder instead,
-    and the path returned is there: a measurement is never lost to a full disk.
+    `project` then brings results.csv up to date.
+
+    Where the folder has become unwritable since the run started, the record goes to the user's
+    state folder instead, and the path returned is there: a measurement is never lost to a full
+    disk.
 
     Raises:
         StoreError: neither folder can be written.
@@ -69,7 +78,10 @@ def add(results: Path, record: Record | Parity) -> Path:
 
 
 def load_all(results: Path) -> Loaded:
-    """Return every record of a results folder, runs and parity checks, and every file beside them that is none."""
+    """Return every record of a results folder, runs and parity checks.
+
+    Every file beside them that is none is returned too.
+    """
     records, rejected = _load(results / "runs", Record)
     parities, more = _load(results / "parity", Parity)
     by_start = sorted(records, key=lambda record: record.started_at)
@@ -120,13 +132,17 @@ def project(results: Path) -> Loaded:
         ) from None
     except OSError as error:
         raise StoreError(
-            f"{results}: results.csv cannot be written ({error.strerror}). Mend the folder, then: harness compare"
+            f"{results}: results.csv cannot be written ({error.strerror}). "
+            "Mend the folder, then: harness compare"
         ) from None
     return loaded
 
 
 def as_csv(rows: Iterable[Mapping[str, object]]) -> str:
-    """Return rows as CSV under the first one's keys, which all have; empty where there are none. Text is safe for a spreadsheet."""
+    """Return rows as CSV under the first one's keys, which all have.
+
+    Empty where there are none. Text is safe for a spreadsheet.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for number, values in enumerate(rows):

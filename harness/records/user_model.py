@@ -1,4 +1,6 @@
-"""The record of one check of a user's own model: which backends compute the same, and from where on one does not.
+"""The record of one check of a user's own model.
+
+Which backends compute the same, and from where on one does not.
 
 History of the format:
 1   first.

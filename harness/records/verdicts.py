@@ -1,4 +1,7 @@
-"""What all parity checks together say of an arm: agrees, agrees (quick), departs, failed, or not checked."""
+"""What all parity checks together say of an arm.
+
+Agrees, agrees (quick), departs, failed, or not checked.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,21 @@ from harness.records.record import Record
 from harness.spec.config import Spec, identify_arm
 
 AGREES, AGREES_QUICK, NOT_CHECKED = "agrees", "agrees (quick)", "not checked"
-"""What is known of an arm that departs nowhere: the whole gate held it, its quick form did, neither."""
+"""What is known of an arm that departs nowhere.
+
+The whole gate held it, its quick form did, or neither."""
 Verdicts = dict[tuple[str | None, ...], str]
 """Verdicts by what they hold for: see `verdicts_of`."""
 
 
 def verdicts_of(parities: Iterable[Parity]) -> Verdicts:
-    """Return what is known of each arm, by all that a verdict depends on: spec, arm, environment, device, machine.
+    """Return what is known of each arm, by all that a verdict depends on.
 
-    "agrees" is said of an arm that the whole gate held, "agrees (quick)" of one that only its quick form did. A check of less
-    says neither. Where any check departs or fails, that stands until a later one agrees at the same points.
+    Spec, arm, environment, device, machine.
+
+    "agrees" is said of an arm that the whole gate held, "agrees (quick)" of one that only its quick
+    form did. A check of less says neither. Where any check departs or fails, that stands until a
+    later one agrees at the same points.
     """
     checks: dict[tuple[str | None, ...], list[_Check]] = defaultdict(list)
     for parity in sorted(parities, key=lambda parity: parity.started_at):
@@ -72,6 +80,10 @@ class _Check:
             self.arm.scope == "whole" and (name == EVERYWHERE or not self.arm.covers)
         )
 
+    def unsettled(self, points: frozenset[_Point]) -> frozenset[_Point]:
+        """Return those of the points that this check does not settle."""
+        return frozenset(point for point in points if not self.settles(point))
+
 
 _Point = tuple[str, str]
 """A program with a point's name, and the inputs that it is of."""
@@ -79,26 +91,34 @@ EVERYWHERE = "everywhere"
 
 
 def _known(checks: Sequence[_Check]) -> str:
-    """Return what several checks of one arm say together, given in the order in which they were made."""
+    """Return what several checks of one arm say together.
+
+    Given in the order in which they were made.
+    """
     departed: frozenset[_Point] = frozenset()
     failed: frozenset[_Point] = frozenset()
     agreed = NOT_CHECKED
     for check in checks:
-        departed = (
-            frozenset(point for point in departed if not check.settles(point)) | check.departed
-        )
-        failed = frozenset(point for point in failed if not check.settles(point)) | check.failed
-        if check.arm.verdict == "departs":
-            agreed = NOT_CHECKED  # what agreed before this was other code
-        elif check.arm.verdict == "agrees" and check.arm.scope == "whole":
-            agreed = AGREES
-        elif check.arm.verdict == "agrees" and check.arm.scope == "quick" and agreed != AGREES:
-            agreed = AGREES_QUICK
+        departed = check.unsettled(departed) | check.departed
+        failed = check.unsettled(failed) | check.failed
+        agreed = _agreed(check.arm, agreed)
     return "departs" if departed else "failed" if failed else agreed
 
 
+def _agreed(arm: ArmParity, before: str) -> str:
+    """Return what is known of an arm that departs nowhere, given what was known before."""
+    if arm.verdict == "departs":
+        return NOT_CHECKED  # what agreed before this was other code
+    if arm.verdict != "agrees" or arm.scope == "part":
+        return before
+    return AGREES if arm.scope == "whole" or before == AGREES else AGREES_QUICK
+
+
 def verdict_on(record: Record, verdicts: Verdicts) -> str:
-    """Return what is known of the arm that made a record: agrees, agrees (quick), departs, failed, or not checked."""
+    """Return what is known of the arm that made a record.
+
+    Agrees, agrees (quick), departs, failed, or not checked.
+    """
     if not record.measured:
         return NOT_CHECKED
     request = record.request
@@ -109,7 +129,10 @@ def verdict_on(record: Record, verdicts: Verdicts) -> str:
 
 
 class Seen(Protocol):
-    """What a verdict in a session depends on besides the session: a process that started, or an environment as it is now."""
+    """What a verdict in a session depends on besides the session.
+
+    A process that started, or an environment as it is now.
+    """
 
     @property
     def versions(self) -> dict[str, str]:
@@ -131,7 +154,16 @@ class Seen(Protocol):
 def verdict_in(
     session: Session, entrant: Entrant, starts: Iterable[Seen], verdicts: Verdicts
 ) -> str:
-    """Return what is known of an entrant of a bench session, as `verdict_on` says it: the worst over its processes."""
+    """Return what is known of an entrant of a bench session, as `verdict_on` says it.
+
+    The worst over its processes.
+
+    Args:
+        session: its plan and the machine.
+        entrant: the arm.
+        starts: the processes that started, or the environment as it is now.
+        verdicts: see `verdicts_of`.
+    """
     arm = (entrant.backend, entrant.implementation, identify_arm(entrant.module, entrant.options))
     found = {
         verdicts.get(
@@ -145,7 +177,10 @@ def verdict_in(
 
 
 def worst(found: Collection[str]) -> str:
-    """Return the verdict that stands for several runs of one arm: one that departs is not hidden by others."""
+    """Return the verdict that stands for several runs of one arm.
+
+    One that departs is not hidden by others.
+    """
     order = ("departs", "failed", NOT_CHECKED, AGREES_QUICK, AGREES)
     return next((verdict for verdict in order if verdict in found), NOT_CHECKED)
 

@@ -1,10 +1,12 @@
 """The whole first epoch: which samples each batch has, and the same rule at every update.
 
-What one update does is held from given states; what happens between them shows here. Each arm trains by its production path
-through the first epoch, in one go, as far as a few updates and to the end. Left to itself at the spec's own rate, a training
-drifts apart by a twentieth within 469 updates of RMSprop, since a unit at its kink decides what comes after. So the spec's own
-optimizer has a hundredth of its rate here: weights then hardly move, an update depends on its batch alone, and float32 stays
-within some 4e-5 of the update's sum. One batch fed twice is 3e-3 of it, two neighbours exchanged 4e-4.
+What one update does is held from given states; what happens between them shows here. Each arm
+trains by its production path through the first epoch, in one go, as far as a few updates and to the
+end. Left to itself at the spec's own rate, a training drifts apart by a twentieth within 469
+updates of RMSprop, since a unit at its kink decides what comes after. So the spec's own optimizer
+has a hundredth of its rate here: weights then hardly move, an update depends on its batch alone,
+and float32 stays within some 4e-5 of the update's sum. One batch fed twice is 3e-3 of it, two
+neighbours exchanged 4e-4.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ from harness.spec.config import SGD, Spec
 Batches = Callable[[], Iterator[tuple[NDArray[np.float32], NDArray[Any]]]]
 """The batches of the first epoch, x (B, inputs) and y (B,), from the first one on."""
 EARLY = (10, 100)  # updates at which weights are read out, besides the last
-CALM = 0.01  # of the rate of an optimizer that divides by what it remembers; of plain SGD, the most that its rate may be
+# Of the rate of an optimizer that divides by what it remembers; of plain SGD, the most that its
+# rate may be.
+CALM = 0.01
 LEAST = {
     "loss": 2e-5,
     "slot": 5e-4,
@@ -41,7 +45,10 @@ SCALED: Measure = "scaled"
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What the referee makes of the first epoch, read out after some updates, and what float32 costs by then."""
+    """What the referee makes of the first epoch, and what float32 costs.
+
+    Both are read out after some updates.
+    """
 
     spec: Spec  # with the rate that it is trained at
     loss: Loss
@@ -109,7 +116,10 @@ def read_after(epoch: Epoch, stops: tuple[int, ...]) -> Epoch:
 
 
 def _followed(epoch: Epoch, stops: tuple[int, ...]) -> tuple[Epoch, bool]:
-    """Return the epoch with what is read out, and whether any probability was one that a clip changes."""
+    """Return the epoch with what is read out, and whether a clip matters.
+
+    It matters where it changes any probability.
+    """
     spec, loss, start = epoch.spec, epoch.loss, epoch.start
     random = np.random.default_rng([start.n_updates, 6])
     states = [start.trained(), *(start.trained(np.float32) for _ in range(N_FLOAT32))]
@@ -164,7 +174,10 @@ def _measure(name: str) -> Measure:
 def examine_epoch(
     epoch: Epoch, stop: int, found: Mapping[str, Array]
 ) -> tuple[Departure | None, tuple[Finding, ...]]:
-    """Return where an arm's epoch departs after so many updates, if it does, and a finding for each quantity."""
+    """Return where an arm's epoch departs after so many updates, and all findings.
+
+    None where it does not depart; there is a finding for each quantity.
+    """
     received = {
         name: np.asarray(value)
         for name, value in found.items()

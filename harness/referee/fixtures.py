@@ -1,7 +1,10 @@
-"""States and batches from which every arm makes one update, and their permutation twins. NumPy makes them, once for all.
+"""States and batches from which every arm makes one update, and their permutation twins.
 
-`init`: the seed's own weights, its first batch. `adversarial`: what zero biases, zero slots, unsaturated rows and full batches
-each hide. `resync-T`: the referee's own state before update T, so that tolerance never has to grow with T.
+NumPy makes them, once for all.
+
+`init`: the seed's own weights, its first batch. `adversarial`: what zero biases, zero slots,
+unsaturated rows and full batches each hide. `resync-T`: the referee's own state before update T, so
+that tolerance never has to grow with T.
 """
 
 from __future__ import annotations
@@ -74,7 +77,9 @@ def along_training(
     batches: Iterator[tuple[Floats, NDArray[Any]]],
     updates: Sequence[int],
 ) -> Iterator[tuple[Point, oracle.Network]]:
-    """Train the referee and yield the point before each of those updates (1 is the first), with its exact state there.
+    """Train the referee and yield the point before each of those updates (1 is the first).
+
+    With each comes the exact state there.
 
     Args:
         spec: what is trained.
@@ -95,11 +100,14 @@ def along_training(
 def adversarial(
     spec: Spec, weights: Mapping[str, Floats], x: Floats, y: NDArray[Any], seed: int = 0
 ) -> Point:
-    """Return the point that hides nothing: biases, slots, a late and short batch, and rows at the edge of float32.
+    """Return the point that hides nothing.
 
-    Its biases are uniform in ±0.05, its slots 10^U(-10, -4), and its batch is three quarters of a full one: an all-black
-    row, an all-white one, one row twice, and eight rows scaled until their two largest logits lie GAP apart, each under the
-    label that is then certain, and every other one of them under a wrong label.
+    Biases, slots, a late and short batch, and rows at the edge of float32.
+
+    Its biases are uniform in ±0.05, its slots 10^U(-10, -4), and its batch is three quarters of a
+    full one: an all-black row, an all-white one, one row twice, and eight rows scaled until their
+    two largest logits lie GAP apart, each under the label that is then certain, and every other one
+    of them under a wrong label.
 
     Args:
         spec: what is trained.
@@ -132,7 +140,10 @@ def adversarial(
 def _saturate(
     spec: Spec, weights: Mapping[str, Floats], x: Floats, y: NDArray[np.int64], rows: range
 ) -> None:
-    """Scale rows of x in place until the gap of their two largest logits is GAP; label every other one wrongly."""
+    """Scale rows of x in place until the gap of their two largest logits is GAP.
+
+    Label every other one wrongly.
+    """
     exact = {name: value.astype(np.float64) for name, value in weights.items()}
 
     def gaps(scaled: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -163,7 +174,10 @@ def _saturate(
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """A permutation of pixels, of each hidden layer's units and of samples: other sums, the same mathematics."""
+    """A permutation of pixels, of each hidden layer's units and of samples.
+
+    Other sums, the same mathematics.
+    """
 
     rows: NDArray[np.intp]
     axes: Mapping[str, tuple[NDArray[np.intp], ...]]  # of each weight

@@ -1,9 +1,10 @@
 """How far each quantity may lie from the referee's, and whether a trace stays inside.
 
-A gate is six times the noise that float32 makes at that very point, and at least 2u, u = 2^-24: the largest error of the
-referee's float32 twins, or what twins on real backends show, and that never beyond a quantity's cap, so that tolerances
-cannot creep. Six, since another draw of the same noise was seen up to 1.8 times as large (450 null comparisons): with four
-times the floor the least margin was 2.2.
+A gate is six times the noise that float32 makes at that very point, and at least 2u, u = 2^-24: the
+largest error of the referee's float32 twins, or what twins on real backends show, and that never
+beyond a quantity's cap, so that tolerances cannot creep. Six, since another draw of the same noise
+was seen up to 1.8 times as large (450 null comparisons): with four times the floor the least margin
+was 2.2.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Check:
 
     measure: Measure
     cap: float
-    least: float = 2  # of the gate, in units of UNIT; of one number, a handful of runs may all round alike, and tell no floor
+    # Of the gate, in units of UNIT; of one number, a handful of runs may all round alike, and tell
+    # no floor.
+    least: float = 2
 
 
 CHECKS: dict[str, tuple[Check, ...]] = {
@@ -50,7 +53,10 @@ CHECKS: dict[str, tuple[Check, ...]] = {
 
 
 def kind_of(spec: Spec, quantity: str) -> str:
-    """Return which of CHECKS a quantity has: the last softmax's output has probabilities', other layers' z and a."""
+    """Return which of CHECKS a quantity has.
+
+    The last softmax's output has probabilities', other layers' z and a.
+    """
     first, _, last = quantity.partition("/")
     if quantity in CHECKS or first in SLACKENED:
         return first
@@ -65,10 +71,10 @@ def error(measure: Measure, received: Array, exact: Array, slack: Array | None =
     """Return how far an array lies from the exact one.
 
     Args:
-        measure: "relative", the Frobenius norm of the difference to that of the exact array; "column", the same for the
-            worst column, to the largest column's norm where the exact one is next to nothing; "scale", how far the best
-            single factor between them is from 1; "absolute", the largest difference; "scaled", the largest difference to
-            max(1, |exact|).
+        measure: "relative", the Frobenius norm of the difference to that of the exact array;
+            "column", the same for the worst column, to the largest column's norm where the exact
+            one is next to nothing; "scale", how far the best single factor between them is from 1;
+            "absolute", the largest difference; "scaled", the largest difference to max(1, |exact|).
         received: any shape.
         exact: the same shape, float64.
         slack: by how much each element's difference counts less.
@@ -154,7 +160,10 @@ Floors = Mapping[tuple[str, str], float]
 def floors_of(
     spec: Spec, reference: Quantities, others: Sequence[Quantities], slack: Quantities
 ) -> dict[tuple[str, str], float]:
-    """Return the largest error of several float32 runs of the same mathematics: by quantity and measure."""
+    """Return the largest error of several float32 runs of the same mathematics.
+
+    By quantity and measure.
+    """
     found: dict[tuple[str, str], float] = {}
     for quantity, exact in reference.items():
         for check in CHECKS[kind_of(spec, quantity)]:
@@ -175,15 +184,19 @@ def examine(
     expected: tuple[str, ...],
     noise: Floors = MappingProxyType({}),
 ) -> tuple[Finding, ...]:
-    """Return one finding for each measure of each quantity that a trace must hold, in the order of a step.
+    """Return one finding for each measure of each quantity that a trace must hold.
+
+    In the order of a step.
 
     Args:
         spec: what was trained.
         step: the referee's, from the same point.
         received: the trace, float32.
         floors: see `floors_of`.
-        expected: the quantities that this trace must hold; one that is missing, or that it holds besides, is a finding.
-        noise: the same from twins on real backends, which might share a defect: counts up to a quantity's cap only.
+        expected: the quantities that this trace must hold; one that is missing, or that it holds
+            besides, is a finding.
+        noise: the same from twins on real backends, which might share a defect: counts up to a
+            quantity's cap only.
     """
     found: list[Finding] = []
     for quantity in expected:
@@ -200,7 +213,9 @@ def examine(
             )
             if (
                 check.measure == "scale"
-            ):  # one number, near 0 by luck where few samples make the gradient; never more than "relative"
+                # One number, near 0 by luck where few samples make the gradient; never more than
+                # "relative".
+            ):
                 of_float32 = max(of_float32, floors.get((quantity, "relative"), 0.0))
             of_backends = min(FACTOR * noise.get((quantity, check.measure), 0.0), check.cap)
             gate = max(check.least * UNIT, of_float32, of_backends)
@@ -216,8 +231,9 @@ def examine(
 def _of_update(spec: Spec, measure: Measure, quantity: str, step: Step) -> float:
     """Return what float32 itself costs an update, however well it is worked out.
 
-    The new weight is rounded: under SGD, whose updates are small beside it, that is most of their error. And Adam's
-    correction takes 1 - beta^t of a rounded power, which near 1 leaves few digits: 3e-6 at t = 3.
+    The new weight is rounded: under SGD, whose updates are small beside it, that is most of their
+    error. And Adam's correction takes 1 - beta^t of a rounded power, which near 1 leaves few
+    digits: 3e-6 at t = 3.
     """
     kind, _, name = quantity.partition("/")
     if kind != "update":
@@ -238,7 +254,10 @@ def _of_update(spec: Spec, measure: Measure, quantity: str, step: Step) -> float
 
 
 def _fault(quantity: str, received: Array | None, exact: Array) -> str:
-    """Say what is wrong with an array before its numbers can be: absent, another shape or dtype, not finite."""
+    """Say what is wrong with an array before its numbers can be.
+
+    Absent, another shape or dtype, not finite.
+    """
     if received is None:
         return "missing from the trace"
     if received.shape != exact.shape:

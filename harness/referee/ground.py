@@ -1,4 +1,7 @@
-"""What every arm is held to: points, the referee's updates from them, and what rounding alone does there."""
+"""What every arm is held to.
+
+Points, the referee's updates from them, and what rounding alone does there.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ TWINNED = ("init", "adversarial")  # points whose twins real backends compute to
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What every arm is held to: points, the referee's updates from them, and what rounding alone does there."""
+    """What every arm is held to.
+
+    Points, the referee's updates from them, and what rounding alone does there.
+    """
 
     spec: Spec
     points: dict[str, Point]
@@ -121,7 +127,10 @@ def _points(
 def _epoch(
     spec: Spec, parts: Mapping[str, Any], rows: NDArray[np.int32]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return an epoch's samples, its short last batch under wrong labels: an average over batches then is not that over samples."""
+    """Return an epoch's samples, its short last batch under wrong labels.
+
+    An average over batches then is not that over samples.
+    """
     y, short = (
         parts["y_train"][rows].astype(np.int64),
         len(rows) // spec.batch_size * spec.batch_size,
@@ -133,8 +142,9 @@ def _epoch(
 def _float32(spec: Spec, point: Point, twins: Iterable[Twin], loss: Loss) -> list[Quantities]:
     """Return the update as ordinary float32 implementations make it, and as permutation twins do.
 
-    Of the former there are three: one whose softmax is exact to rounding, and two whose probabilities are all a unit in
-    the last place too large, or too small. Once samples are learnt, p - 1 is little more than that, and it does not average out.
+    Of the former there are three: one whose softmax is exact to rounding, and two whose
+    probabilities are all a unit in the last place too large, or too small. Once samples are learnt,
+    p - 1 is little more than that, and it does not average out.
     """
     plain = point.trained(np.float32)
     found: list[Quantities] = [

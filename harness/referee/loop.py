@@ -1,7 +1,11 @@
-"""Whole epochs in small: the loop over batches, its short last one, another order in the next epoch, what is reported of them.
+"""Whole epochs in small.
 
-One unit at its kink can move a few updates by some 5e-3, so this is held loosely; what one update does is held tightly
-elsewhere. What a loop gets wrong shows here as a tenth and more: a batch dropped, an order not followed, slots lost.
+The loop over batches, its short last one, another order in the next epoch, what is reported of
+them.
+
+One unit at its kink can move a few updates by some 5e-3, so this is held loosely; what one update
+does is held tightly elsewhere. What a loop gets wrong shows here as a tenth and more: a batch
+dropped, an order not followed, slots lost.
 """
 
 from __future__ import annotations
@@ -35,7 +39,10 @@ class Course:
 
 
 def course(spec: Spec, point: Point, epochs: Sequence[tuple[Array, Array]], loss: Loss) -> Course:
-    """Return the referee's training over epochs of samples from a point, with each epoch's mean loss and accuracy as it reports them."""
+    """Return the referee's training over epochs of samples from a point.
+
+    It has each epoch's mean loss and accuracy as it reports them.
+    """
     state, losses, accuracies, undecided = point.trained(), [], [], 0.0
     for x, y in epochs:
         loss_sum, n_right, n_near = 0.0, 0, 0
@@ -68,7 +75,10 @@ def course(spec: Spec, point: Point, epochs: Sequence[tuple[Array, Array]], loss
 def examine_loop(
     course: Course, found: Mapping[str, Array], point: str
 ) -> tuple[Departure | None, tuple[Finding, ...]]:
-    """Return the first departure of an arm's epochs from the referee's, if there is one, and a finding for each quantity."""
+    """Return the first departure of an arm's epochs from the referee's, and all findings.
+
+    None where there is no departure; there is a finding for each quantity.
+    """
     received = {name: value for name, value in found.items() if name in course.quantities}
     received |= {
         f"update/{name}": displacement(found[f"weight/{name}"], weight)
@@ -119,7 +129,9 @@ def _finding(name: str, exact: Array, received: Array | None, undecided: float) 
 def compare(
     name: str, measure: Measure, exact: Array, received: Array | None, gate: float
 ) -> Finding:
-    """Return the finding on a quantity of epochs: its error, or what is wrong with it before it can have one.
+    """Return the finding on a quantity of epochs.
+
+    It holds its error, or what is wrong with it before it can have one.
 
     Args:
         name: of the quantity.

@@ -2,10 +2,10 @@
 
 Two backends are held to a gate: E <= max(8 floor, 8u), where E is the Frobenius norm of their
 difference to that of the quantity itself, floor is the largest E that a twin of either showed (see
-`harness.worker.jobs.user_model`), and u = 2^-24. An element-wise function may be a few units off in a
-framework's own approximation of it, which no twin of its own shows: hence 8u. A gate never exceeds
-its quantity's cap. Where rounding alone goes beyond the cap, two values within what it may do are
-*undecided*: neither agreement nor departure can be told from them.
+`harness.worker.jobs.user_model`), and u = 2^-24. An element-wise function may be a few units off in
+a framework's own approximation of it, which no twin of its own shows: hence 8u. A gate never
+exceeds its quantity's cap. Where rounding alone goes beyond the cap, two values within what it may
+do are *undecided*: neither agreement nor departure can be told from them.
 
 With three backends or more the majority is right: those outside are apart from each of its members.
 With two, or where each differs from each, somebody is wrong and nothing says who.

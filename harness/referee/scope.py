@@ -1,4 +1,7 @@
-"""Which points a spec's gate has, and which of them a check looks at: the whole gate, its quick form, or a part."""
+"""Which points a spec's gate has, and which of them a check looks at.
+
+The whole gate, its quick form, or a part.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +42,12 @@ class Gate:
 
 
 def gate_of(n_updates: int, n_epochs: int) -> Gate:
-    """Return the points of a training's gate: `resync-T` is the state before update T, 1 for the first, which is `init`.
+    """Return the points of a training's gate.
 
-    The quick form has the initial state, the adversarial one, two along the first epoch, and its last, short batch.
+    `resync-T` is the state before update T, 1 for the first, which is `init`.
+
+    The quick form has the initial state, the adversarial one, two along the first epoch, and its
+    last, short batch.
 
     Args:
         n_updates: of an epoch.
@@ -55,6 +61,9 @@ def gate_of(n_updates: int, n_epochs: int) -> Gate:
 
 
 def update_of(point: str) -> int:
-    """Return the update that a point lies before: of `init` 1, of a point that is no state along the training 0."""
+    """Return the update that a point lies before.
+
+    Of `init` 1, of a point that is no state along the training 0.
+    """
     number = point.removeprefix("resync-")
     return 1 if point == "init" else int(number) if number != point else 0

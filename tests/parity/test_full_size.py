@@ -135,21 +135,3 @@ def test_what_must_not_matter_is_no_alarm_along_training(name):
             )[1]
             == []
         )
-
-
-@pytest.mark.parametrize(
-    ("kind", "check"), [(kind, check) for kind, checks in gates.CHECKS.items() for check in checks]
-)
-def test_a_cap_is_at_most_twenty_times_the_noise_floor(kind, check):
-    beds = [bed(name, seed) for name in SPECS for seed in range(N_SEEDS)] + [
-        later(name) for name in ("rmsprop-probs", "adam-logits")
-    ]
-    floors = [
-        floor
-        for each in beds
-        for (_, form), of_point in each.floors.items()
-        for (quantity, measure), floor in of_point.items()
-        if (gates.kind_of(each.spec, quantity), measure, form)
-        == (kind, check.measure, each.spec.loss_form)
-    ]
-    assert check.cap <= 20 * max(floors), f"floor {max(floors):.2g}"

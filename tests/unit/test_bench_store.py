@@ -1,4 +1,7 @@
-"""A session's folder: every part that was written comes back, and nothing else does, whenever the harness was killed."""
+"""A session's folder.
+
+Every part that was written comes back, and nothing else does, whenever the harness was killed.
+"""
 
 import hashlib
 import json
@@ -225,7 +228,8 @@ def test_every_part_carries_its_format_and_one_of_a_newer_harness_is_named(folde
         json.dumps(content | {"format": FORMAT + 1, "shape": "new"}).encode(),
     )
     assert bench_store.load(folder) == Bench(session=session())
-    said = f"format {FORMAT + 1}, written by a newer harness; this one reads up to {FORMAT}. Update the harness"
+    said = f"format {FORMAT + 1}, written by a newer harness; "
+    said += f"this one reads up to {FORMAT}. Update the harness"
     assert reasons(folder) == {newer.name: said}
 
 
@@ -249,7 +253,8 @@ def test_a_folder_without_a_plan_is_no_session_and_says_why(folder):
     plan.write_bytes(whole[:-9])
     assert (
         bench_store.load(folder)
-        == "no session: torn or edited: its content is not what was written (the digest in its name differs)"
+        == "no session: torn or edited: its content is not what was written "
+        "(the digest in its name differs)"
     )
     plan.unlink()
     bench_store.add(folder, block())

@@ -1,4 +1,7 @@
-"""Records of every format there ever was are kept in formats/N, as they were written; this version reads and compares them."""
+"""Records of every format there ever was are kept in formats/N, as they were written.
+
+This version reads and compares them.
+"""
 
 import json
 import shutil
@@ -21,7 +24,10 @@ def results(tmp_path):
 
 
 def kept(results, file):
-    """Return the record in a file of formats/, loaded from a results folder that holds nothing else."""
+    """Return the record in a file of formats/.
+
+    Loaded from a results folder that holds nothing else.
+    """
     shutil.copy(file, results / "runs")
     loaded = store.load_all(results)
     assert loaded.rejected == ()

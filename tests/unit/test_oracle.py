@@ -49,7 +49,7 @@ def test_both_loss_forms_are_one_function_where_nothing_is_clipped():
         np.testing.assert_allclose(slope, others[name], rtol=1e-10, atol=1e-15)
 
 
-def test_a_confidently_wrong_sample_has_no_gradient_from_clipped_probabilities_and_one_from_logits():
+def test_a_confidently_wrong_sample_has_no_gradient_where_clipped_and_one_from_logits():
     weights = {name: np.zeros_like(weight, np.float64) for name, weight in WEIGHTS.items()}
     weights["output/bias"] = np.array([20.0, 0.0, 0.0])
     wrong = np.array([1])

@@ -1,4 +1,7 @@
-"""What is committed is what the records say: the reference set loads whole, its CSV and the README's table are its views."""
+"""What is committed is what the records say.
+
+The reference set loads whole; its CSV and the README's table are its views.
+"""
 
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from harness.experiments.train import document, judge
 from harness.records import bench_store, store
 from harness.records.record import row
 from harness.records.verdicts import verdict_on, verdicts_of
+from harness.referee import gates
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -83,6 +87,23 @@ def test_every_arm_in_keras_s_equations_agrees_and_every_idiomatic_one_departs_a
         assert verdicts[name].margin >= 3
     for name in (f"{backend}/native-idiomatic" for backend in ("tensorflow", "jax", "torch")):
         assert verdicts[name].departures[0].quantity.startswith("update/")
+
+
+@pytest.mark.parametrize(
+    ("kind", "check"), [(kind, check) for kind, checks in gates.CHECKS.items() for check in checks]
+)
+def test_a_cap_is_at_most_twenty_times_every_recorded_noise_floor(loaded, kind, check):
+    parities = [each for each in loaded.parities if each.spec_name != "mnist-naive"]
+    floors = [
+        max(
+            floor
+            for key, floor in parity.floors.items()
+            for quantity, measure in [key.split()]
+            if (gates.kind_of(parity.spec, quantity), measure) == (kind, check.measure)
+        )
+        for parity in parities  # mnist-naive has no slots, and weights that hardly move
+    ]
+    assert check.cap <= 20 * min(floors), f"floor {min(floors):.2g}"
 
 
 @pytest.mark.parametrize("spec", ["mnist-mlp", "mnist-naive"])
@@ -186,7 +207,7 @@ def test_compiled_arms_reached_their_share_of_fit_s_epoch(benches, loaded):
     assert all(reached[name] <= limit for name, limit in limits.items()), reached
 
 
-def test_the_default_session_ended_in_time_at_little_cost_of_its_own_and_compiled_nothing_in_its_turns(
+def test_the_default_session_ended_in_time_cost_little_and_compiled_nothing_in_its_turns(
     benches,
 ):
     bench = default(benches)

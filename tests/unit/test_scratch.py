@@ -133,7 +133,8 @@ def test_a_parent_that_is_none_or_cannot_be_read_holds_nothing(tmp_path):
 
 
 def test_while_others_remove_leftovers_nobody_loses_its_folder(parent):
-    sweep = "import sys, time\nfrom pathlib import Path\nfrom harness.scratch import remove_leftovers\nend = time.monotonic() + 3\n"
+    sweep = "import sys, time\nfrom pathlib import Path\n"
+    sweep += "from harness.scratch import remove_leftovers\nend = time.monotonic() + 3\n"
     sweep += "while time.monotonic() < end: remove_leftovers([Path(sys.argv[1])])"
     sweepers = [
         subprocess.Popen([sys.executable, "-c", sweep, str(parent)], cwd=ROOT) for _ in range(2)
