@@ -27,7 +27,7 @@ from harness.engine import ask
 from harness.engine.process import Event
 from harness.errors import ConfigError
 from harness.experiments.parity.model_judge import make_record
-from harness.experiments.parity.model_plan import Target, Wanted
+from harness.experiments.parity.model_plan import ModelPlan, Target
 from harness.records.user_model import ModelParity
 from harness.referee import majority
 from harness.referee.majority import Comparison
@@ -41,7 +41,7 @@ N_ROUNDING, N_SAMPLES = 6, 2  # twins of each backend
 
 
 @dataclass(slots=True)
-class Heard:
+class BackendAnswer:
     """What one backend's worker handed back."""
 
     known: dict[str, Any] = field(default_factory=dict)
@@ -52,14 +52,14 @@ class Heard:
     failure: str = ""
 
 
-def check(what: Wanted, say: Say = lambda doing: None) -> ModelParity:
+def check(what: ModelPlan, say: Say = lambda doing: None) -> ModelParity:
     """Return the record of one check: the model computed by each backend, and the verdict.
 
     Raises:
         ConfigError: what the user named is no compiled model, or no batch.
     """
     started, began = datetime.now(UTC), time.monotonic()
-    heard: dict[str, Heard] = {}
+    heard: dict[str, BackendAnswer] = {}
     with scratch() as folder:
         inputs = folder / "inputs.npz"
         for backend in what.backends:
@@ -104,7 +104,7 @@ def check(what: Wanted, say: Say = lambda doing: None) -> ModelParity:
     )
 
 
-def _asked(what: Wanted, backend: str, inputs: Path, say: Say) -> Heard:
+def _asked(what: ModelPlan, backend: str, inputs: Path, say: Say) -> BackendAnswer:
     """Return what a backend makes of the model; the first one that can, writes the inputs for all."""
     given = inputs.is_file()
     task = {"n_rounding": N_ROUNDING, "n_samples": N_SAMPLES, "production": True}
@@ -116,7 +116,9 @@ def _asked(what: Wanted, backend: str, inputs: Path, say: Say) -> Heard:
     return heard
 
 
-def _thread_twin(what: Wanted, backend: str, base: Heard, inputs: Path, say: Say) -> None:
+def _thread_twin(
+    what: ModelPlan, backend: str, base: BackendAnswer, inputs: Path, say: Say
+) -> None:
     """Raise a backend's floors to what one core makes different."""
     twin = _heard(
         what,
@@ -137,8 +139,13 @@ def _thread_twin(what: Wanted, backend: str, base: Heard, inputs: Path, say: Say
 
 
 def _heard(
-    what: Wanted, backend: str, inputs: Path, task: Mapping[str, Any], threads: int | str, say: Say
-) -> Heard:
+    what: ModelPlan,
+    backend: str,
+    inputs: Path,
+    task: Mapping[str, Any],
+    threads: int | str,
+    say: Say,
+) -> BackendAnswer:
     output = inputs.with_name(f"{backend}-{threads}.npz")
     files = {"inputs": str(inputs), "given": inputs.is_file(), "output": str(output)}
     targets = {"model": _named(what.model), "batch": _named(what.batch) if what.batch else None}
@@ -157,25 +164,25 @@ def _heard(
         on_event=hear,
     )
     if "refused" in answer or "usage" in answer:
-        return Heard(answer, failure=answer.get("refused", ""))
+        return BackendAnswer(answer, failure=answer.get("refused", ""))
     if answer.get("backend") != backend:
-        return Heard(
+        return BackendAnswer(
             answer,
             failure=f"the worker says that it is {answer.get('backend')!r}, and was asked to be {backend!r}",
         )
     if answer.get("read") != weights_digest(_arrays(inputs)):
-        return Heard(
+        return BackendAnswer(
             answer, failure="it computed from other inputs than were given: stale or foreign"
         )
     try:
         arrays = _arrays(output)
     except (OSError, ValueError) as error:
-        return Heard(answer, failure=f"what it computed cannot be read ({error})")
+        return BackendAnswer(answer, failure=f"what it computed cannot be read ({error})")
     floors = {
         kind: {name: float("inf") if floor is None else floor for name, floor in of.items()}
         for kind, of in answer["floors"].items()
     }
-    return Heard(answer, arrays, floors)
+    return BackendAnswer(answer, arrays, floors)
 
 
 def _named(target: Target) -> dict[str, str]:

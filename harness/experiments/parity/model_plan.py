@@ -26,7 +26,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ModelPlan:
     """What is to be compared, and where."""
 
     model: Target
@@ -40,7 +40,7 @@ class Wanted:
     time_limit_s: float = LIMIT_S
 
 
-def wanted(
+def plan_model_check(
     model: str,
     batch: str | None = None,
     backends: tuple[str, ...] = (),
@@ -51,7 +51,7 @@ def wanted(
     threads: int | str | None = None,
     thread_twins: bool = True,
     time_limit_s: float | None = None,
-) -> Wanted:
+) -> ModelPlan:
     """Return what is to be compared, checked as far as that goes without running any of it.
 
     Args:
@@ -94,11 +94,11 @@ def wanted(
             f"backends: expected at least two of {', '.join(able)}; received {', '.join(chosen) or 'none'}"
         )
     limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
-    targets = target_of("--model", model), target_of("--batch", batch) if batch else None
-    return Wanted(*targets, chosen, root, seed, device, protocol.threads, thread_twins, limit_s)
+    targets = parse_target("--model", model), parse_target("--batch", batch) if batch else None
+    return ModelPlan(*targets, chosen, root, seed, device, protocol.threads, thread_twins, limit_s)
 
 
-def target_of(option: str, text: str) -> Target:
+def parse_target(option: str, text: str) -> Target:
     """Return the function that "FILE:FUNCTION" names; the file is read, and not run.
 
     Raises:
