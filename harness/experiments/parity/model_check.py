@@ -38,6 +38,10 @@ Arrays = dict[str, NDArray[Any]]
 Say = Callable[[str], None]
 """Told what is being done."""
 N_ROUNDING, N_SAMPLES = 6, 2  # twins of each backend
+MIXES = (
+    "the model mixes its samples: another order of them is another result, "
+    "and no measure of rounding here"
+)
 
 
 @dataclass(slots=True)
@@ -64,44 +68,41 @@ def check(what: ModelPlan, say: Say = lambda doing: None) -> ModelParity:
         inputs = folder / "inputs.npz"
         for backend in what.backends:
             heard[backend] = _asked(what, backend, inputs, say)
-        if (
-            what.thread_twins
-            and what.threads != 1
-            and hasattr(os, "sched_getaffinity")
-            and len(os.sched_getaffinity(0)) > 1
-        ):
+        if what.thread_twins and what.threads != 1 and _has_several_cores():
             for backend, each in heard.items():
                 if not each.failure:
                     _thread_twin(what, backend, each, inputs, say)
     sound = {backend: each for backend, each in heard.items() if not each.failure}
-    found: tuple[Comparison, ...] = ()
-    remarks: list[str] = []
-    if len(sound) > 1:
-        say("judging")
-        arrays = {backend: each.arrays for backend, each in sound.items()}
-        kinds = {backend: each.floors for backend, each in sound.items()}
-        if majority.mixes_samples(arrays, kinds):
-            remarks.append(
-                "the model mixes its samples: another order of them is another result, and no measure of rounding here"
-            )
-            kinds = {
-                backend: {kind: of for kind, of in floors.items() if kind != "sample"}
-                for backend, floors in kinds.items()
-            }
-        floors = {backend: majority.largest_floors(each) for backend, each in kinds.items()}
-        found = majority.compare_backends(
-            arrays, floors, max(each.known["n_samples"] for each in sound.values())
-        )
-        found += tuple(
-            one
-            for backend in sound
-            for one in majority.compare_programs(backend, arrays[backend], floors[backend])
-        )
+    found, remarks = _compare(sound, say) if len(sound) > 1 else ((), ())
     known = {backend: each.known for backend, each in heard.items()}
     failures = {backend: each.failure for backend, each in heard.items() if each.failure}
-    return make_record(
-        what, known, failures, found, tuple(remarks), started, time.monotonic() - began
-    )
+    return make_record(what, known, failures, found, remarks, started, time.monotonic() - began)
+
+
+def _has_several_cores() -> bool:
+    return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1
+
+
+def _compare(
+    sound: Mapping[str, BackendAnswer], say: Say
+) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
+    """Return every comparison of the backends that have computed something, and remarks."""
+    say("judging")
+    arrays = {backend: each.arrays for backend, each in sound.items()}
+    kinds = {backend: each.floors for backend, each in sound.items()}
+    remarks: tuple[str, ...] = ()
+    if majority.mixes_samples(arrays, kinds):
+        remarks = (MIXES,)
+        kinds = {
+            backend: {kind: of for kind, of in floors.items() if kind != "sample"}
+            for backend, floors in kinds.items()
+        }
+    floors = {backend: majority.largest_floors(each) for backend, each in kinds.items()}
+    n_samples = max(each.known["n_samples"] for each in sound.values())
+    found = majority.compare_backends(arrays, floors, n_samples)
+    for backend in sound:
+        found += majority.compare_programs(backend, arrays[backend], floors[backend])
+    return found, remarks
 
 
 def _asked(what: ModelPlan, backend: str, inputs: Path, say: Say) -> BackendAnswer:
