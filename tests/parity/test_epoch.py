@@ -230,7 +230,9 @@ def test_the_update_at_which_it_departs_is_named(monkeypatch, parts, update):
 
 
 def test_a_worker_that_fails_on_the_way_leaves_the_interval(monkeypatch):
-    monkeypatch.setattr(narrow, "gather_traces", lambda *rest: {"keras": ArmAnswer(failure="killed")})
+    monkeypatch.setattr(
+        narrow, "gather_traces", lambda *rest: {"keras": ArmAnswer(failure="killed")}
+    )
     arm = judge_arm(PROBS, heard(**replaced(60, 59)), planned(implementation="keras"), {})
     named = narrow.name_update(arm, planned(implementation="keras"), PROBS, None, lambda what: None)
     assert (

@@ -8,7 +8,8 @@ import pytest
 
 from harness.experiments.proof import prove as proof
 from harness.experiments.proof import sensitivity
-from harness.experiments.proof.mutants import DEFECTS, ORDERS, specs
+from harness.experiments.proof.defects import DEFECTS, specs
+from harness.experiments.proof.null_changes import ORDERS
 from harness.experiments.proof.student import Student
 from harness.referee import gates
 from harness.referee.ground import ground

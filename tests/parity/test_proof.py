@@ -11,7 +11,7 @@ from harness.cli.main import app
 from harness.experiments.proof import document as report
 from harness.experiments.proof import prove as proof
 from harness.experiments.proof import sensitivity
-from harness.experiments.proof.mutants import DEFECTS, Defect
+from harness.experiments.proof.defects import DEFECTS, Defect
 from harness.experiments.proof.prove import Proof
 from harness.experiments.proof.sensitivity import Seen, Target
 from tests.parity.small import reference

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from harness.experiments.parity.gather import ArmAnswer
 from harness.experiments.parity.judge import find_departures
-from harness.experiments.proof.mutants import DEFECTS, N_LATE, ORDERS, Defect, specs
+from harness.experiments.proof.defects import DEFECTS, N_LATE, Defect, specs
+from harness.experiments.proof.null_changes import ORDERS
 from harness.experiments.proof.sensitivity import Parts, Seen, curve
 from harness.experiments.proof.student import Student
 from harness.records.parity import Departure
