@@ -56,7 +56,7 @@ def assert_backends_agree(
     __tracebackhide__ = True  # pytest shows the caller's line
     chosen = (backends,) if isinstance(backends, str) else tuple(backends)
     file = Path(config) if config else None
-    what = model_plan.wanted(
+    what = model_plan.plan_model_check(
         model, batch, chosen, file, seed=seed, thread_twins=thread_twins, time_limit_s=time_limit_s
     )
     parity = check(what)

@@ -54,7 +54,7 @@ def checked(given: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"--seed: expected one with --model; received {', '.join(map(str, given['seed']))}"
         )
-    what = model_plan.wanted(
+    what = model_plan.plan_model_check(
         given["model"],
         given["batch"],
         tuple(given["backends"] or ()),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.engine.plan import Planned
-from harness.experiments.proof.prove import heard
+from harness.experiments.proof.prove import student_answer
 from harness.experiments.proof.student import Student
 from harness.referee.ground import ground
 from harness.spec import config
@@ -35,7 +35,7 @@ SPECS = {
 
 
 @cache
-def bed(form="probs"):
+def reference(form="probs"):
     random = np.random.default_rng(5)
     spec = SPECS[form]
     parts = {
@@ -49,7 +49,7 @@ def bed(form="probs"):
 
 def handed_back(form="probs", **parts):
     """What an arm hands back that is right, or has these parts of the student replaced."""
-    return heard(bed(form), SPECS[form].loss_form, replace(Student(), **parts))
+    return student_answer(reference(form), SPECS[form].loss_form, replace(Student(), **parts))
 
 
 def planned(form="probs", **request):

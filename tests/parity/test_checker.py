@@ -9,12 +9,12 @@ import pytest
 
 from harness.engine import ask
 from harness.experiments.parity import gather
-from harness.experiments.parity.judge import judged, verdict
+from harness.experiments.parity.judge import find_departures, judge_arm
 from harness.referee import gates
 from harness.referee.gates import error, examine
 from harness.referee.loop import examine_loop
 from harness.referee.trace import expected_quantities, read_trace
-from tests.parity.small import SPECS, bed, handed_back, planned
+from tests.parity.small import SPECS, handed_back, planned, reference
 
 FORMS = ("probs", "logits")
 WANTED = {form: expected_quantities(SPECS[form], "instrumented") for form in FORMS}
@@ -22,7 +22,7 @@ QUANTITIES = [(form, quantity) for form in FORMS for quantity in WANTED[form]]
 
 
 def step(form="probs", point="init"):
-    return bed(form).steps[point, SPECS[form].loss_form]
+    return reference(form).steps[point, SPECS[form].loss_form]
 
 
 def trace(form="probs", point="init", program="instrumented"):
@@ -32,7 +32,7 @@ def trace(form="probs", point="init", program="instrumented"):
 
 
 def findings(quantities, form="probs", point="init"):
-    floors = bed(form).floors[point, SPECS[form].loss_form]
+    floors = reference(form).floors[point, SPECS[form].loss_form]
     wanted = expected_quantities(SPECS[form], "instrumented")
     return examine(SPECS[form], step(form, point), quantities, floors, wanted)
 
@@ -43,7 +43,7 @@ def outside(quantities, form="probs"):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_right_arm_is_inside_every_gate(form):
-    arm = verdict(bed(form), handed_back(form), planned(form), {})
+    arm = judge_arm(reference(form), handed_back(form), planned(form), {})
     assert (arm.verdict, arm.reason, arm.departures) == ("agrees", "", ())
 
 
@@ -156,7 +156,7 @@ def test_another_dtype_is_a_failure_by_name(dtype):
 
 
 def test_every_element_of_a_state_is_compared():
-    n = sum(value.size for value in bed().points["init"].weights.values())
+    n = sum(value.size for value in reference().points["init"].weights.values())
     compared = [
         found.n_compared
         for found in findings(trace().quantities)
@@ -167,7 +167,7 @@ def test_every_element_of_a_state_is_compared():
 
 @pytest.mark.parametrize("name", ["set/hidden/kernel", "set/output/bias", "set/hidden/bias/square"])
 def test_one_bit_of_what_was_set_is_seen(name):
-    point = bed().points["adversarial"]
+    point = reference().points["adversarial"]
     raw = {**trace(point="adversarial").raw}
     raw[name] = raw[name].copy()
     raw[name].view(np.uint32).flat[0] ^= 1
@@ -192,13 +192,13 @@ def test_one_bit_of_what_was_set_is_seen(name):
     ],
 )
 def test_what_must_be_equal_to_the_bit_is_a_fault_by_name(name, value, said):
-    point = bed().points["adversarial"]
+    point = reference().points["adversarial"]
     raw = {key: kept for key, kept in trace(point="adversarial").raw.items() if key != name} | (
         {} if value is None else {name: value}
     )
     found = read_trace(SPECS["probs"], point, "jax/keras", "instrumented", raw)
     assert any(said in fault for fault in found.exact)
-    (departure,) = judged(bed(), gather.Heard([found]), "probs", {})[1]
+    (departure,) = find_departures(reference(), gather.ArmAnswer([found]), "probs", {})[1]
     assert departure.quantity == "inputs"
 
 
@@ -211,12 +211,12 @@ def test_a_weight_of_another_shape_is_a_failure_by_name(change):
     raw = trace().raw
     found = read_trace(
         SPECS["probs"],
-        bed().points["init"],
+        reference().points["init"],
         "jax/keras",
         "instrumented",
         {**raw, "weight/hidden/kernel": change(raw["weight/hidden/kernel"])},
     )
-    (departure,) = judged(bed(), gather.Heard([found]), "probs", {})[1]
+    (departure,) = find_departures(reference(), gather.ArmAnswer([found]), "probs", {})[1]
     assert departure.quantity == "update/hidden/kernel"
     assert departure.fit.startswith("expected shape (16, 8)")
 
@@ -252,11 +252,11 @@ def test_what_backends_themselves_show_as_noise_never_widens_a_gate_beyond_its_c
 )
 def test_an_arm_that_leaves_out_what_it_owes_has_failed(lost):
     whole = handed_back()
-    some = gather.Heard(
+    some = gather.ArmAnswer(
         [each for each in whole.traces if (each.program, each.point) != lost],
         loops={name: found for name, found in whole.loops.items() if lost != ("loop", name)},
     )
-    arm = verdict(bed(), some, planned(), {})
+    arm = judge_arm(reference(), some, planned(), {})
     assert (arm.verdict, arm.reason) == (
         "failed",
         f"no trace of {' '.join(lost)}: nothing of it is checked",
@@ -264,13 +264,15 @@ def test_an_arm_that_leaves_out_what_it_owes_has_failed(lost):
 
 
 def test_an_arm_that_hands_back_nothing_has_failed():
-    arm = verdict(bed(), gather.Heard(), planned(), {})
+    arm = judge_arm(reference(), gather.ArmAnswer(), planned(), {})
     assert arm.verdict == "failed"
     assert "nothing of it is checked" in arm.reason
 
 
 def test_a_failed_arm_has_failed_though_all_that_it_owes_is_there():
-    arm = verdict(bed(), replace(handed_back(), failure="its worker was killed"), planned(), {})
+    arm = judge_arm(
+        reference(), replace(handed_back(), failure="its worker was killed"), planned(), {}
+    )
     assert (arm.verdict, arm.reason) == ("failed", "its worker was killed")
 
 
@@ -291,7 +293,7 @@ def test_what_epochs_come_to_is_compared_quantity_by_quantity(quantity, change, 
     found = dict(handed_back().loops["init"])
     changed = change(found.pop(quantity))
     departure, _ = examine_loop(
-        bed().courses["init", "probs"],
+        reference().courses["init", "probs"],
         found | ({} if changed is None else {quantity: changed}),
         "init",
     )
@@ -308,7 +310,7 @@ def test_what_is_no_number_is_inside_no_gate(wrong, gate):
 
 def hear(tmp_path, entry=None, points=None, content=None, arrays=None):
     """What comes of one file of a worker's."""
-    found, own = gather.Heard(), bed().points
+    found, own = gather.ArmAnswer(), reference().points
     if content is not None:
         (tmp_path / "trace.npz").write_bytes(content)
     elif arrays is not None:
@@ -320,18 +322,18 @@ def hear(tmp_path, entry=None, points=None, content=None, arrays=None):
         "file": "trace.npz",
         "read": own["init"].sha256,
     } | (entry or {})
-    gather._hear(found, whole, tmp_path, points or own, bed(), "jax/keras")
+    gather._take_entry(found, whole, tmp_path, points or own, reference(), "jax/keras")
     return found
 
 
 def test_a_trace_is_heard_as_it_was_written(tmp_path):
     found = hear(tmp_path, arrays=trace().raw)
     assert not found.failure
-    assert not judged(bed(), found, "probs", {})[1]
+    assert not find_departures(reference(), found, "probs", {})[1]
 
 
 def test_a_trace_of_other_inputs_is_stale_or_foreign(tmp_path):
-    other = replace(bed().points["init"], x=bed().points["init"].x + np.float32(2**-20))
+    other = replace(reference().points["init"], x=reference().points["init"].x + np.float32(2**-20))
     found = hear(tmp_path, {"read": other.sha256}, arrays=trace().raw)
     assert (
         found.failure
@@ -351,7 +353,7 @@ def test_a_file_that_cannot_be_read_is_a_failure_of_the_arm(tmp_path, content):
 
 
 def test_every_part_of_a_point_is_in_its_digest():
-    point = bed().points["adversarial"]
+    point = reference().points["adversarial"]
     names = point.arrays()
     for name, value in names.items():
         moved = value + np.asarray(1, value.dtype)
@@ -381,8 +383,10 @@ def answered(monkeypatch, **ended):
     monkeypatch.setattr(ask, "process", lambda *rest, **more: ask.Ended(**plain | ended))
     monkeypatch.setattr(ask, "python_of", lambda *rest: Path("python"))
     arm = planned()
-    found = gather.traces(arm, {"keras": arm}, bed(), Path(), 60.0, lambda what: None)["keras"]
-    return verdict(bed(), found, arm, {})
+    found = gather.gather_traces(arm, {"keras": arm}, reference(), Path(), 60.0, lambda what: None)[
+        "keras"
+    ]
+    return judge_arm(reference(), found, arm, {})
 
 
 def test_a_worker_of_another_backend_has_failed(monkeypatch):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from harness.experiments.parity import narrow
-from harness.experiments.parity.gather import Heard
-from harness.experiments.parity.judge import owed_by, verdict
+from harness.experiments.parity.gather import ArmAnswer
+from harness.experiments.parity.judge import judge_arm, owed_traces
 from harness.experiments.proof import prove as proof
 from harness.experiments.proof import student
 from harness.experiments.proof.student import Student
@@ -21,7 +21,7 @@ N_UPDATES = 150
 N = 32 * (N_UPDATES - 1) + 24  # the last batch is short
 
 
-def bed(form="probs"):
+def reference(form="probs"):
     """A small network's first epoch, as the gate has it with `--point epoch`."""
     random, spec = np.random.default_rng(6), SPECS[form]
     parts = {
@@ -39,12 +39,14 @@ def bed(form="probs"):
     )
 
 
-PROBS, LOGITS = bed(), bed("logits")
-BEDS = {"probs": PROBS, "logits": LOGITS}
+PROBS, LOGITS = reference(), reference("logits")
+REFERENCES = {"probs": PROBS, "logits": LOGITS}
 
 
 def heard(form="probs", **parts):
-    return proof.heard(BEDS[form], SPECS[form].loss_form, replace(Student(), **parts))
+    return proof.student_answer(
+        REFERENCES[form], SPECS[form].loss_form, replace(Student(), **parts)
+    )
 
 
 def replaced(at, by):
@@ -74,14 +76,14 @@ def faster(first, last):
     return {"update": update}
 
 
-@pytest.mark.parametrize("form", BEDS)
+@pytest.mark.parametrize("form", REFERENCES)
 def test_a_right_arm_agrees_and_is_held_to_every_reading_of_the_epoch(form):
-    arm = verdict(BEDS[form], heard(form), planned(form), {})
+    arm = judge_arm(REFERENCES[form], heard(form), planned(form), {})
     assert (arm.verdict, arm.scope) == ("agrees", "part")
     assert arm.covers == ("epoch update-10", "epoch update-100", "epoch update-150")
 
 
-@pytest.mark.parametrize("form", BEDS)
+@pytest.mark.parametrize("form", REFERENCES)
 @pytest.mark.parametrize(
     ("parts", "reading"),
     [
@@ -94,7 +96,7 @@ def test_a_right_arm_agrees_and_is_held_to_every_reading_of_the_epoch(form):
     ],
 )
 def test_what_happens_between_the_states_is_seen_at_the_next_reading(form, parts, reading):
-    arm = verdict(BEDS[form], heard(form, **parts), planned(form), {})
+    arm = judge_arm(REFERENCES[form], heard(form, **parts), planned(form), {})
     assert arm.verdict == "departs"
     assert (arm.departures[0].program, arm.departures[0].point) == ("epoch", reading)
 
@@ -103,7 +105,7 @@ def test_what_happens_between_the_states_is_seen_at_the_next_reading(form, parts
 def test_an_arm_that_leaves_out_a_reading_has_failed(stop):
     found = heard()
     del found.epochs[stop]
-    arm = verdict(PROBS, found, planned(), {})
+    arm = judge_arm(PROBS, found, planned(), {})
     assert (arm.verdict, arm.reason) == (
         "failed",
         f"no trace of epoch update-{stop}: nothing of it is checked",
@@ -134,7 +136,7 @@ def test_what_cannot_be_compared_is_a_departure_that_says_so(change, said):
 
 def test_an_arm_that_begins_anew_owes_no_epoch():
     arm = planned(options={"flavour": "idiomatic"})
-    assert owed_by(PROBS, arm) == ()
+    assert owed_traces(PROBS, arm) == ()
 
 
 @pytest.mark.parametrize(
@@ -211,11 +213,14 @@ def test_a_search_that_gets_no_answer_keeps_what_it_knows():
     ("parts", "update"), [(replaced(120, 119), 121), (faster(37, 90), 37), (replaced(1, 0), 2)]
 )
 def test_the_update_at_which_it_departs_is_named(monkeypatch, parts, update):
-    def traces(planned, arms, bed, root, limit_s, say):  # the student in a worker's place
-        return {name: proof.heard(bed, "probs", replace(Student(), **parts)) for name in arms}
+    def traces(planned, arms, reference, root, limit_s, say):  # the student in a worker's place
+        return {
+            name: proof.student_answer(reference, "probs", replace(Student(), **parts))
+            for name in arms
+        }
 
-    monkeypatch.setattr(narrow, "traces", traces)
-    arm = verdict(PROBS, heard(**parts), planned(), {})
+    monkeypatch.setattr(narrow, "gather_traces", traces)
+    arm = judge_arm(PROBS, heard(**parts), planned(), {})
     named = narrow.name_update(arm, planned(), PROBS, None, lambda what: None)
     assert (
         f"it agrees as far as update {update - 1}, and departs as far as update {update}"
@@ -225,8 +230,10 @@ def test_the_update_at_which_it_departs_is_named(monkeypatch, parts, update):
 
 
 def test_a_worker_that_fails_on_the_way_leaves_the_interval(monkeypatch):
-    monkeypatch.setattr(narrow, "traces", lambda *rest: {"keras": Heard(failure="killed")})
-    arm = verdict(PROBS, heard(**replaced(60, 59)), planned(implementation="keras"), {})
+    monkeypatch.setattr(
+        narrow, "gather_traces", lambda *rest: {"keras": ArmAnswer(failure="killed")}
+    )
+    arm = judge_arm(PROBS, heard(**replaced(60, 59)), planned(implementation="keras"), {})
     named = narrow.name_update(arm, planned(implementation="keras"), PROBS, None, lambda what: None)
     assert (
         "it agrees as far as update 10, and departs as far as update 100" in named.departures[0].fit

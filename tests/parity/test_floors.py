@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from harness.experiments.parity.gather import Heard
-from harness.experiments.parity.judge import noise_of
+from harness.experiments.parity.gather import ArmAnswer
+from harness.experiments.parity.judge import measure_noise
 from harness.referee import gates, oracle
 from harness.referee.fixtures import of_state
 from harness.referee.ground import _float32
 from harness.referee.trace import expected_quantities
-from tests.parity.small import SPECS, bed, handed_back, planned
+from tests.parity.small import SPECS, handed_back, planned, reference
 
 QUANTITY = "gradient/hidden/kernel"
 
@@ -20,11 +20,11 @@ def noise(factor):
         for each in handed_back().traces
         if (each.program, each.point) == ("production", "init")
     )
-    heard = Heard([trace])
+    heard = ArmAnswer([trace])
     heard.twins["production", "init"].append(
         {name: value * (1 + factor) for name, value in trace.quantities.items()}
     )
-    return noise_of(bed(), {"jax/keras": heard}, {"jax/keras": planned()})
+    return measure_noise(reference(), {"jax/keras": heard}, {"jax/keras": planned()})
 
 
 def test_noise_of_a_backend_s_twins_counts_and_is_kept():
@@ -40,7 +40,7 @@ def test_noise_beyond_a_cap_is_a_defect_and_no_floor_though_it_is_kept():
 
 
 def test_a_scale_that_is_near_none_by_luck_is_held_to_what_rounding_does_to_the_whole():
-    spec, step = SPECS["probs"], bed().steps["init", "probs"]
+    spec, step = SPECS["probs"], reference().steps["init", "probs"]
     quantities = next(
         each
         for each in handed_back().traces

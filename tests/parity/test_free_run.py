@@ -23,7 +23,7 @@ def course(envelope):
 
 
 def judged(drift, envelope):
-    return free_run._judged("jax/keras", 0, end(drift), course(envelope), 0.98)
+    return free_run._judge_run("jax/keras", 0, end(drift), course(envelope), 0.98)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_training_is_read_out_in_its_first_epoch_however_few_updates_that_has(
     assert found == updates
     course = free_run.Course(dict.fromkeys(found, KERNELS), dict.fromkeys(found, 2e-8))
     ends = {name: value for update in found for name, value in end(0, update).items()}
-    assert list(free_run._judged("jax/keras", 0, ends, course, 0.98).gates) == [
+    assert list(free_run._judge_run("jax/keras", 0, ends, course, 0.98).gates) == [
         str(update) for update in found
     ]
 
@@ -103,6 +103,8 @@ def test_the_verdict_of_updates_goes_first_and_what_is_not_shown_is_no_pass(
     before, runs, pairs, after
 ):
     assert (
-        free_run.whole(before, [run(each) for each in runs], [pair(each) for each in pairs])
+        free_run.combine_verdict(
+            before, [run(each) for each in runs], [pair(each) for each in pairs]
+        )
         == after
     )

@@ -8,7 +8,8 @@ import pytest
 
 from harness.experiments.proof import prove as proof
 from harness.experiments.proof import sensitivity
-from harness.experiments.proof.mutants import DEFECTS, ORDERS, specs
+from harness.experiments.proof.defects import DEFECTS, specs
+from harness.experiments.proof.null_changes import ORDERS
 from harness.experiments.proof.student import Student
 from harness.referee import gates
 from harness.referee.ground import ground
@@ -20,27 +21,27 @@ LEAST_MARGIN = 3  # of any gate over all null changes
 
 
 @cache
-def bed(name, seed=0):
+def reference(name, seed=0):
     """What a spec's students are held to; of rmsprop-probs in both forms that its defects need."""
     losses = {SPECS[name].loss_form} | {defect.loss for defect in DEFECTS if defect.spec == name}
-    return proof.bed_of(SPECS[name], losses if seed == 0 else {SPECS[name].loss_form}, seed)
+    return proof.reference_of(SPECS[name], losses if seed == 0 else {SPECS[name].loss_form}, seed)
 
 
 @cache
 def nulls(name, seed):
-    return tuple(proof.nulls(name, bed(name, seed), seed, n_twins=3))
+    return tuple(proof.try_nulls(name, reference(name, seed), seed, n_twins=3))
 
 
 @cache
 def whole_epoch(name):
     """The same of the whole first epoch."""
     losses = {defect.loss for defect in DEFECTS if defect.spec == name and defect.late}
-    return proof.bed_of_epoch(SPECS[name], losses)
+    return proof.epoch_reference_of(SPECS[name], losses)
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 def test_a_planted_defect_is_caught_where_it_must_be(defect):
-    kill = proof.kill(whole_epoch(defect.spec) if defect.late else bed(defect.spec), defect)
+    kill = proof.plant(whole_epoch(defect.spec) if defect.late else reference(defect.spec), defect)
     assert kill.stage == defect.at, defect.why
     assert kill.production, "and in a program that lays nothing open"
 
@@ -54,9 +55,9 @@ def test_what_must_not_matter_is_no_alarm(name, seed):
 
 @pytest.mark.parametrize("name", ["rmsprop-probs", "sgd-probs", "momentum-logits"])
 def test_what_must_not_matter_is_no_alarm_in_a_whole_epoch_and_leaves_every_gate_a_margin(name):
-    several = tuple(proof.nulls_of_epoch(name, whole_epoch(name), seed=0))
+    several = tuple(proof.try_nulls_on_epoch(name, whole_epoch(name), seed=0))
     assert [null.alarms for null in several] == [()] * len(proof.ORDERS_OF_EPOCH)
-    margins = proof.least(several)
+    margins = proof.least_margins(several)
     assert {kind for kind, _ in margins} >= {"epoch loss", "epoch update"}
     assert min(margins.values()) > LEAST_MARGIN, margins
 
@@ -64,7 +65,7 @@ def test_what_must_not_matter_is_no_alarm_in_a_whole_epoch_and_leaves_every_gate
 def test_two_hundred_comparisons_and_more_leave_every_gate_a_margin():
     several = [null for name in SPECS for seed in range(N_SEEDS) for null in nulls(name, seed)]
     assert sum(null.n_comparisons for null in several) >= 200
-    margins = proof.least(several)
+    margins = proof.least_margins(several)
     assert {kind for kind, _ in margins} >= {
         *gates.CHECKS,
         "loop loss",
@@ -77,7 +78,7 @@ def test_two_hundred_comparisons_and_more_leave_every_gate_a_margin():
 
 def test_the_same_run_again_is_the_same_to_the_bit():
     name, form = "rmsprop-probs", "probs"
-    one, two = (proof.heard(bed(name), form, Student()) for _ in range(2))
+    one, two = (proof.student_answer(reference(name), form, Student()) for _ in range(2))
     for first, second in zip(one.traces, two.traces, strict=True):
         assert first.raw.keys() == second.raw.keys()
         assert all(
@@ -94,7 +95,7 @@ def test_the_same_run_again_is_the_same_to_the_bit():
     "order", sorted(ORDERS.keys() - {"no change", "products transposed"})
 )  # these by some libraries only
 def test_a_null_change_does_change_the_sums(order):
-    point = bed("rmsprop-probs").points["adversarial"]
+    point = reference("rmsprop-probs").points["adversarial"]
     plain, other = (
         replace(Student(), **parts).trace(SPECS["rmsprop-probs"], "probs", point)["instrumented"]
         for parts in ({}, ORDERS[order])
@@ -104,7 +105,7 @@ def test_a_null_change_does_change_the_sums(order):
 
 @pytest.mark.parametrize("target", sensitivity.TARGETS, ids=lambda target: target.name)
 def test_an_error_as_small_as_is_promised_is_seen(target):
-    assert proof.stage_at(bed("rmsprop-probs"), target.parts(target.promised))
+    assert proof.stage_at(reference("rmsprop-probs"), target.parts(target.promised))
 
 
 @cache
@@ -127,9 +128,9 @@ def test_what_must_not_matter_is_no_alarm_along_training(name):
     form = SPECS[name].loss_form
     for parts in ORDERS.values():
         assert (
-            proof.judged(
+            proof.find_departures(
                 later(name),
-                proof.heard(later(name), form, replace(Student(), **parts), loops=False),
+                proof.student_answer(later(name), form, replace(Student(), **parts), loops=False),
                 form,
                 {},
             )[1]

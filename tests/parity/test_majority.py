@@ -5,7 +5,7 @@ import pytest
 
 from harness.experiments.parity.model_document import junit, sentences
 from harness.experiments.parity.model_judge import make_record
-from harness.experiments.parity.model_plan import Wanted, target_of, wanted
+from harness.experiments.parity.model_plan import ModelPlan, parse_target, plan_model_check
 from harness.referee import majority
 from harness.referee.oracle import UNIT
 from tests.parity.user_models import CONFIG, NOW
@@ -48,7 +48,7 @@ def scaled(by):
 
 
 def verdicts(found, failures=None, backends=("tensorflow", "jax", "torch")):
-    what = wanted("tests/e2e/models/departing.py:build", None, backends, CONFIG)
+    what = plan_model_check("tests/e2e/models/departing.py:build", None, backends, CONFIG)
     known = {
         name: {"layers": {"first": "Dense"}, "n_samples": 6, "n_parameters": 1, "read": "0" * 64}
         for name in backends
@@ -293,7 +293,7 @@ def test_one_backend_alone_is_no_agreement():
 )
 def test_a_target_that_cannot_be_is_refused_before_anything_runs(text, said):
     with pytest.raises(Exception, match="--model: ") as caught:
-        target_of("--model", text)
+        parse_target("--model", text)
     assert said in str(caught.value)
     assert caught.value.exit_code == 2
 
@@ -301,10 +301,10 @@ def test_a_target_that_cannot_be_is_refused_before_anything_runs(text, said):
 @pytest.mark.parametrize("backends", [("jax",), ("jax", "jax"), ("numpy", "jax")])
 def test_fewer_than_two_backends_with_keras_are_refused(backends):
     with pytest.raises(Exception, match=r"expected (at least two|one) of tensorflow, jax, torch"):
-        wanted("tests/e2e/models/departing.py:build", None, backends, CONFIG)
+        plan_model_check("tests/e2e/models/departing.py:build", None, backends, CONFIG)
 
 
 def test_all_backends_with_keras_are_compared_where_none_is_named():
-    found = wanted("tests/e2e/models/departing.py:build", None, (), CONFIG)
-    assert isinstance(found, Wanted)
+    found = plan_model_check("tests/e2e/models/departing.py:build", None, (), CONFIG)
+    assert isinstance(found, ModelPlan)
     assert list(found.backends) == ["tensorflow", "jax", "torch"]

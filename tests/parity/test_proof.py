@@ -11,10 +11,10 @@ from harness.cli.main import app
 from harness.experiments.proof import document as report
 from harness.experiments.proof import prove as proof
 from harness.experiments.proof import sensitivity
-from harness.experiments.proof.mutants import DEFECTS, Defect
+from harness.experiments.proof.defects import DEFECTS, Defect
 from harness.experiments.proof.prove import Proof
 from harness.experiments.proof.sensitivity import Seen, Target
-from tests.parity.small import bed
+from tests.parity.small import reference
 
 LEAKY = next(defect for defect in DEFECTS if defect.name == "leaky relu")
 HARMLESS = Defect("nothing at all", "hidden/z", "there is nothing", {})
@@ -22,8 +22,8 @@ KEPT = Seen(Target("learning rate", lambda by: {}, 1e-5), 1e-6, "update/hidden/k
 
 
 def proved(*defects, curve=(KEPT,), alarm=False):
-    kills = tuple(proof.kill(bed(), defect) for defect in defects)
-    nulls = tuple(proof.nulls("small", bed(), 0, n_twins=1))
+    kills = tuple(proof.plant(reference(), defect) for defect in defects)
+    nulls = tuple(proof.try_nulls("small", reference(), 0, n_twins=1))
     if alarm:
         nulls = (replace(nulls[0], alarms=kills[0].departures[:1]), *nulls[1:])
     return Proof(kills, nulls, curve, 1.0)

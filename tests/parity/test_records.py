@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.experiments.parity.judge import verdict as verdict_of
+from harness.experiments.parity.judge import judge_arm
 from harness.experiments.train import document, judge
 from harness.records import store
 from harness.records.parity import ArmParity, Departure, Parity
 from harness.records.verdicts import verdict_on, verdicts_of
-from tests.parity.small import bed, handed_back, planned
+from tests.parity.small import handed_back, planned, reference
 from tests.unit.records import record as make
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,7 +165,7 @@ def test_records_of_older_versions_are_checks_of_the_whole_gate(file):
 
 def test_every_departure_of_an_arm_is_at_a_point_that_its_verdict_covers():
     wrong = handed_back(settings=lambda optimizer: optimizer.model_copy(update={"rho": 0.5}))
-    arm = verdict_of(bed(), wrong, planned(), {})
+    arm = judge_arm(reference(), wrong, planned(), {})
     places = {f"{each.program} {each.point}" for each in arm.departures}
     assert places
     assert places <= set(arm.covers)

@@ -30,7 +30,7 @@ POINT = Point(
     np.zeros((1, 2)),
     np.zeros(1, int),
 )
-EXPECTED = round_trip.given(POINT, 5e-4)
+EXPECTED = round_trip.expected_arrays(POINT, 5e-4)
 SAVED = round_trip.Saved({form: f"model{form}" for form in FORMS}, SETTINGS)
 
 
@@ -54,7 +54,7 @@ def loaded(tmp_path, *, forms=FORMS, backend="torch", saved=SAVED, entry=None, *
         "backend": backend,
         "loaded": [{"saved_by": "jax", "form": form, **same, **(entry or {})} for form in forms],
     }
-    return list(round_trip.said_loaded(answer, "jax", saved, "torch", EXPECTED))
+    return list(round_trip.judge_loaded(answer, "jax", saved, "torch", EXPECTED))
 
 
 def said(*arguments, **changes):
@@ -112,7 +112,7 @@ def test_whatever_is_not_equal_departs_by_name(tmp_path, changes, reason):
 
 def test_not_a_number_on_both_sides_is_no_equality():
     nothing = {"weight/a": np.full(2, np.nan, np.float32)}
-    assert round_trip.faults(nothing, nothing) == ["weight/a: 2 of 2 elements are not finite"]
+    assert round_trip.find_faults(nothing, nothing) == ["weight/a: 2 of 2 elements are not finite"]
 
 
 def test_an_empty_file_departs_in_every_array(tmp_path):
@@ -150,7 +150,7 @@ def test_other_settings_depart_though_every_number_is_equal(tmp_path):
     ],
 )
 def test_a_worker_that_hands_nothing_back_is_a_failure_of_both_forms(answer, reason):
-    trips = list(round_trip.said_loaded(answer, "jax", SAVED, "torch", EXPECTED))
+    trips = list(round_trip.judge_loaded(answer, "jax", SAVED, "torch", EXPECTED))
     assert [(trip.form, trip.verdict, trip.reason) for trip in trips] == [
         (form, "failed", reason) for form in FORMS
     ]
@@ -206,7 +206,7 @@ def test_what_is_saved_is_loaded_only_where_it_is_whole(tmp_path, changes, failu
         "configuration": SETTINGS,
         "warned": [],
     } | changes
-    assert round_trip.said_saved(answer, "jax", EXPECTED).failure == failure
+    assert round_trip.read_saved(answer, "jax", EXPECTED).failure == failure
 
 
 def test_a_backend_that_does_not_hold_what_was_given_is_said_before_it_saves(tmp_path):
@@ -220,7 +220,7 @@ def test_a_backend_that_does_not_hold_what_was_given_is_said_before_it_saves(tmp
     failure = (
         "save under jax: it does not hold what was given to it: n_updates: expected 468; received 0"
     )
-    assert round_trip.said_saved(answer, "jax", EXPECTED) == round_trip.Saved(failure=failure)
+    assert round_trip.read_saved(answer, "jax", EXPECTED) == round_trip.Saved(failure=failure)
 
 
 def test_a_class_that_load_model_needs_to_be_told_is_a_departure_except_where_that_is_documented(
@@ -239,7 +239,7 @@ def test_a_class_that_load_model_needs_to_be_told_is_a_departure_except_where_th
     trips = {
         (backend, trip.form): trip
         for backend in ("jax", "torch")
-        for trip in round_trip.said_loaded(
+        for trip in round_trip.judge_loaded(
             {"backend": backend, "loaded": [{**answer, "form": form} for form in FORMS]},
             "torch",
             SAVED,
@@ -271,7 +271,7 @@ def test_the_worst_of_arms_and_round_trips_is_the_whole_verdict(arms, trips, who
         RoundTrip(saved_by="jax", loaded_by="torch", form=".keras", verdict=verdict)
         for verdict in trips
     ]
-    assert round_trip.whole(arms, found) == whole
+    assert round_trip.combine_verdict(arms, found) == whole
 
 
 def test_where_no_arm_is_a_keras_model_there_is_nothing_to_save(tmp_path, monkeypatch):

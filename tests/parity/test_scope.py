@@ -10,7 +10,7 @@ from harness.errors import ConfigError
 from harness.experiments.parity import check
 from harness.referee import fixtures, oracle
 from harness.referee.scope import gate_of
-from tests.parity.small import SPECS, bed, planned
+from tests.parity.small import SPECS, planned, reference
 from tests.unit.records import record
 
 HOST = record().host
@@ -117,16 +117,18 @@ def test_a_row_whose_logits_follow_no_scale_is_left_as_it_is(activation, sign):
         update={"layers": (hidden.model_copy(update={"activation": activation}), output)}
     )
     random = np.random.default_rng(0)
-    weights = {name: sign * np.abs(value) for name, value in bed().points["init"].weights.items()}
+    weights = {
+        name: sign * np.abs(value) for name, value in reference().points["init"].weights.items()
+    }
     x = random.random((32, 16)).astype(np.float32)
     point = fixtures.adversarial(spec, weights, x, random.integers(0, 10, 32))
     assert point.x.max() <= 1
 
 
 def test_a_row_whose_logits_do_is_scaled_until_they_are_far_apart():
-    point = bed().points["adversarial"]
-    logits = oracle.forward(bed().spec, point.trained().weights, point.x[4:12].astype(np.float64))[
-        -1
-    ][0]
+    point = reference().points["adversarial"]
+    logits = oracle.forward(
+        reference().spec, point.trained().weights, point.x[4:12].astype(np.float64)
+    )[-1][0]
     two = np.sort(logits, axis=1)[:, -2:]
     assert two[:, 1] - two[:, 0] == pytest.approx(fixtures.GAP, rel=1e-3)

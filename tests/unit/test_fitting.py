@@ -22,7 +22,7 @@ from harness.experiments.gate import document as gate
 from harness.experiments.parity import document as parity
 from harness.experiments.parity import model_document as user_model
 from harness.experiments.proof import document as proof
-from harness.experiments.proof.mutants import DEFECTS
+from harness.experiments.proof.defects import DEFECTS
 from harness.experiments.proof.prove import Kill, Null, Proof
 from harness.experiments.proof.sensitivity import Seen, Target
 from harness.experiments.train import document as table

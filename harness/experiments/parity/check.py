@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 import harness
 from harness.engine.plan import Planned
 from harness.errors import ConfigError
-from harness.experiments.parity.gather import Heard, traces
-from harness.experiments.parity.judge import noise_of, suspect, verdict
+from harness.experiments.parity.gather import ArmAnswer, gather_traces
+from harness.experiments.parity.judge import is_referee_suspect, judge_arm, measure_noise
 from harness.experiments.parity.narrow import name_update
 from harness.records.parity import ArmParity, Parity, Whole
 from harness.records.record import Host
@@ -47,7 +48,7 @@ def check(
     Raises:
         ConfigError: there is nothing to compare, or the spec has no equal inputs.
     """
-    weights, order = _drawn(planned, only)
+    weights, order = _draw_inputs(planned, only)
     request, spec = planned[0].request, planned[0].request.spec
     started, began = datetime.now(UTC), time.monotonic()
     losses = {
@@ -57,46 +58,54 @@ def check(
         for each in planned
     }
     say("referee")
-    bed = ground(spec, weights, order, load_dataset(planned[0].dataset), losses, only)
+    reference = ground(spec, weights, order, load_dataset(planned[0].dataset), losses, only)
     arms = {f"{each.request.backend}/{each.request.implementation}": each for each in planned}
-    heard: dict[str, Heard] = {}
-    for backend in dict.fromkeys(each.request.backend for each in planned):
-        mine = {
-            each.request.implementation: each for each in planned if each.request.backend == backend
-        }
-        any_of = next(iter(mine.values()))
-        heard |= {
-            f"{backend}/{name}": each
-            for name, each in traces(any_of, mine, bed, root, request.time_limit_s, say).items()
-        }
-    noise, twins = noise_of(bed, heard, arms)
-    verdicts = {name: verdict(bed, heard[name], arms[name], noise) for name in arms}
-    suspected = suspect(heard, verdicts)
+    answers = _ask_backends(planned, reference, root, say)
+    noise, twins = measure_noise(reference, answers, arms)
+    verdicts = {name: judge_arm(reference, answers[name], arms[name], noise) for name in arms}
+    suspected = is_referee_suspect(answers, verdicts)
     if not suspected:
         verdicts = {
-            name: name_update(each, arms[name], bed, root, say) for name, each in verdicts.items()
+            name: name_update(each, arms[name], reference, root, say)
+            for name, each in verdicts.items()
         }
+    run_id = f"{started:%Y%m%dT%H%M%SZ}-parity-{request.spec_name}-s{request.seed}"
     return Parity(
         harness=harness.__version__,
-        run_id=f"{started:%Y%m%dT%H%M%SZ}-parity-{request.spec_name}-s{request.seed}-{secrets.token_hex(3)}",
-        spec_name=request.spec_name,
-        spec=spec,
-        seed=request.seed,
-        data=request.data,
-        device=request.device,
-        threads=request.threads,
+        run_id=f"{run_id}-{secrets.token_hex(3)}",
+        **_asked(planned[0]),
         host=host,
         started_at=started.isoformat(timespec="milliseconds"),
         total_s=time.monotonic() - began,
-        verdict=_whole(list(verdicts.values()), suspected=suspected),
+        verdict=_combine(list(verdicts.values()), suspected=suspected),
         arms=tuple(verdicts.values()),
-        documented=tuple(documented(bed, heard, arms)),
-        floors=dict(floors(bed, noise)),
+        documented=tuple(describe_documented(reference, answers, arms)),
+        floors=dict(largest_floors(reference, noise)),
         twins={name: dict(mine) for name, mine in twins.items()},
     )
 
 
-def _drawn(
+def _asked(planned: Planned) -> dict[str, Any]:
+    """Return the fields of the record that are the request's own."""
+    fields = ("spec_name", "spec", "seed", "data", "device", "threads")
+    return {name: getattr(planned.request, name) for name in fields}
+
+
+def _ask_backends(
+    planned: tuple[Planned, ...], reference: Ground, root: Path, say: Say
+) -> dict[str, ArmAnswer]:
+    """Return what each backend's worker hands back, by arm."""
+    answers: dict[str, ArmAnswer] = {}
+    for backend in dict.fromkeys(each.request.backend for each in planned):
+        mine = [each for each in planned if each.request.backend == backend]
+        arms = {each.request.implementation: each for each in mine}
+        limit_s = planned[0].request.time_limit_s
+        found = gather_traces(mine[0], arms, reference, root, limit_s, say)
+        answers |= {f"{backend}/{name}": each for name, each in found.items()}
+    return answers
+
+
+def _draw_inputs(
     planned: tuple[Planned, ...], only: tuple[str, ...]
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
     """Return the weights and the order that all arms begin from, if they can be compared at all."""
@@ -129,7 +138,7 @@ def gate_of_plan(planned: Planned) -> Gate:
     return gate_of(-(-request.data.n_train // request.spec.batch_size), request.epochs)
 
 
-def _whole(verdicts: list[ArmParity], *, suspected: bool) -> Whole:
+def _combine(verdicts: list[ArmParity], *, suspected: bool) -> Whole:
     if any(each.verdict == "failed" for each in verdicts):
         return "failed"
     if suspected:
@@ -137,10 +146,10 @@ def _whole(verdicts: list[ArmParity], *, suspected: bool) -> Whole:
     return "departs" if any(each.verdict == "departs" for each in verdicts) else "agrees"
 
 
-def floors(bed: Ground, noise: dict[tuple[str, str, str], float]) -> dict[str, float]:
+def largest_floors(reference: Ground, noise: dict[tuple[str, str, str], float]) -> dict[str, float]:
     """Return the noise floor of each quantity and measure: the largest over points, of the float32 twins and the real backends."""
     largest: dict[str, float] = {}
-    for (point, _), of_point in bed.floors.items():
+    for (point, _), of_point in reference.floors.items():
         for (quantity, measure), floor in of_point.items():
             key = f"{quantity} {measure}"
             largest[key] = max(
@@ -149,14 +158,16 @@ def floors(bed: Ground, noise: dict[tuple[str, str, str], float]) -> dict[str, f
     return largest
 
 
-def documented(bed: Ground, heard: dict[str, Heard], arms: dict[str, Planned]) -> list[str]:
+def describe_documented(
+    reference: Ground, answers: dict[str, ArmAnswer], arms: dict[str, Planned]
+) -> list[str]:
     """Return a sentence for each difference that is expected, with the figures that show it."""
-    if bed.spec.loss_form != "probs":
+    if reference.spec.loss_form != "probs":
         return []
     step = {
-        loss: bed.steps["adversarial", loss]
+        loss: reference.steps["adversarial", loss]
         for loss in ("probs", "unclipped")
-        if ("adversarial", loss) in bed.steps
+        if ("adversarial", loss) in reference.steps
     }
     if len(step) < 2:
         return []
@@ -166,14 +177,14 @@ def documented(bed: Ground, heard: dict[str, Heard], arms: dict[str, Planned]) -
         name
         for name, arm in arms.items()
         if differences.documented_loss(
-            bed.spec, arm.request.backend, arm.request.module, arm.request.options
+            reference.spec, arm.request.backend, arm.request.module, arm.request.options
         )
         == "unclipped"
     ]
     seen = {
         name: float(trace.quantities["losses"][row])
         for name in arms
-        for trace in heard[name].traces
+        for trace in answers[name].traces
         if (trace.program, trace.point) == ("instrumented", "adversarial")
         and "losses" in trace.quantities
     }

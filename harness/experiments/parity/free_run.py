@@ -47,13 +47,13 @@ def with_free_runs(parity: Parity, planned: Sequence[Planned], root: Path, say: 
     began = time.monotonic()
     runs, pairs = free_runs(planned, root, say)
     total_s = parity.total_s + time.monotonic() - began
-    verdict = whole(parity.verdict, runs, pairs)
+    verdict = combine_verdict(parity.verdict, runs, pairs)
     return parity.model_copy(
         update={"free_runs": runs, "pairs": pairs, "verdict": verdict, "total_s": total_s}
     )
 
 
-def whole(verdict: Whole, runs: Sequence[FreeRun], pairs: Sequence[Pair]) -> Whole:
+def combine_verdict(verdict: Whole, runs: Sequence[FreeRun], pairs: Sequence[Pair]) -> Whole:
     """Return the verdict on updates and trainings together: what updates say goes first, and what is not shown is no pass."""
     if verdict != "agrees":
         return verdict
@@ -84,22 +84,22 @@ def free_runs(
     updates = _updates(spec, planned[0].request.data.n_train)
     for backend in dict.fromkeys(each.request.backend for each in planned):
         mine = [each for each in planned if each.request.backend == backend]
-        ends |= _trained(mine, by_seed, updates, root, say)
+        ends |= _train(mine, by_seed, updates, root, say)
     runs = []
     for seed, any_of in by_seed.items():
         say(f"referee, seed {seed}")
-        course = referee(any_of, parts, updates)
+        course = follow_referee(any_of, parts, updates)
         for (name, of_seed), end in ends.items():
             if of_seed == seed:
                 runs.append(
-                    _judged(name, seed, end, course, functions.accuracy(end["outputs"], y_test))
+                    _judge_run(name, seed, end, course, functions.accuracy(end["outputs"], y_test))
                 )
     names = list(dict.fromkeys(name for name, _ in ends))
     pairs = []
     for one, other in itertools.combinations(names, 2):
         say(f"{one} and {other}")
         pairs.append(
-            pair(
+            compare_pair(
                 spec,
                 one,
                 other,
@@ -117,7 +117,7 @@ def _updates(spec: Spec, n_train: int) -> list[int]:
     return [*(number for number in (1, 10) if number < last), last]
 
 
-def _trained(
+def _train(
     mine: Sequence[Planned],
     by_seed: Mapping[int, Planned],
     updates: list[int],
@@ -165,7 +165,7 @@ def _trained(
         return found
 
 
-def referee(planned: Planned, parts: Arrays, updates: list[int]) -> Course:
+def follow_referee(planned: Planned, parts: Arrays, updates: list[int]) -> Course:
     """Return the referee's first epoch, and that of float32 runs whose samples stand in another order inside their batches."""
     spec = planned.request.spec
     if planned.weights is None or planned.order is None:
@@ -199,7 +199,7 @@ def drift(exact: Arrays, received: Arrays) -> float:
     )
 
 
-def _judged(name: str, seed: int, end: Arrays, course: Course, accuracy: float) -> FreeRun:
+def _judge_run(name: str, seed: int, end: Arrays, course: Course, accuracy: float) -> FreeRun:
     """Return one run held to the referee's path."""
     found: dict[str, float] = {}
     limits: dict[str, float | None] = {}
@@ -225,7 +225,7 @@ def _judged(name: str, seed: int, end: Arrays, course: Course, accuracy: float) 
     )
 
 
-def pair(
+def compare_pair(
     spec: Spec,
     one: str,
     other: str,

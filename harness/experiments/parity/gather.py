@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Heard:
+class ArmAnswer:
     """What one arm's worker handed back."""
 
     traces: list[Trace] = field(default_factory=list)
@@ -43,34 +43,39 @@ class Heard:
     anew: bool = False  # it has an optimizer of its own, whose memory cannot be set
 
 
-def traces(
-    planned: Planned, arms: Mapping[str, Planned], bed: Ground, root: Path, limit_s: float, say: Say
-) -> dict[str, Heard]:
+def gather_traces(
+    planned: Planned,
+    arms: Mapping[str, Planned],
+    reference: Ground,
+    root: Path,
+    limit_s: float,
+    say: Say,
+) -> dict[str, ArmAnswer]:
     """Return what one backend's worker hands back of each of its arms; a failure is a failure of every arm that it leaves out.
 
     Args:
         planned: any of the backend's runs: where and on what it computes.
         arms: by implementation.
-        bed: points and loops.
+        reference: points and loops.
         root: where environments are.
         limit_s: for the worker.
         say: told what is being done.
     """
-    request, heard = (
+    request, answers = (
         planned.request,
         {
-            name: Heard(anew=differences.has_own_slots(each.request.options))
+            name: ArmAnswer(anew=differences.has_own_slots(each.request.options))
             for name, each in arms.items()
         },
     )
-    points = dict(bed.points)
-    for name, twins in bed.twins.items():
+    points = dict(reference.points)
+    for name, twins in reference.twins.items():
         points |= {
             (permuted := twin.of(points[name], number)).name: permuted
             for number, twin in enumerate(twins)
         }
     with scratch() as folder:
-        task = _task(folder, points, bed, planned, arms)
+        task = _write_task(folder, points, reference, planned, arms)
 
         def hear(event: Event) -> None:
             say(f"{request.backend}: {event['phase']}")
@@ -85,40 +90,40 @@ def traces(
             limit_s=limit_s,
             on_event=hear,
         )
-        for arm in heard.values():
+        for arm in answers.values():
             arm.failure = answer.get("refused", "")
             said = ("versions", "device", "settings", "environment_sha256")
             arm.known = {key: answer.get(key) for key in said}
         if "refused" not in answer and answer.get("backend") != request.backend:
-            for arm in heard.values():
+            for arm in answers.values():
                 arm.failure = f"the worker says that it is {answer.get('backend')!r}, and was asked to be {request.backend!r}"
         for entry in answer.get("traces", ()):
-            _hear(
-                heard.get(entry["arm"]),
+            _take_entry(
+                answers.get(entry["arm"]),
                 entry,
                 folder,
                 points,
-                bed,
+                reference,
                 f"{request.backend}/{entry['arm']}",
             )
-    return heard
+    return answers
 
 
-def _task(
+def _write_task(
     folder: Path,
     points: Mapping[str, Point],
-    bed: Ground,
+    reference: Ground,
     planned: Planned,
     arms: Mapping[str, Planned],
 ) -> dict[str, Any]:
     """Write what a worker reads, and return its job."""
-    whole = next(iter(bed.epochs.values()), None)
-    if whole:
-        np.savez(folder / "start.npz", **whole.start.arrays())  # type: ignore[arg-type]
+    epoch = next(iter(reference.epochs.values()), None)
+    if epoch:
+        np.savez(folder / "start.npz", **epoch.start.arrays())  # type: ignore[arg-type]
     for name, point in points.items():
         np.savez(folder / f"point-{name}.npz", **point.arrays())  # type: ignore[arg-type]
     several: dict[str, list[str]] = {}
-    for name, epochs in bed.loops.items():
+    for name, epochs in reference.loops.items():
         several[name] = [str(folder / f"loop-{name}-{number}.npz") for number in range(len(epochs))]
         for file, (x, y) in zip(several[name], epochs, strict=True):
             np.savez(file, x=x, y=y)
@@ -135,35 +140,37 @@ def _task(
         },
         "points": {name: str(folder / f"point-{name}.npz") for name in points},
         "several": several,
-        "epoch": whole
+        "epoch": epoch
         and {
-            "spec": whole.spec.model_dump(mode="json"),
+            "spec": epoch.spec.model_dump(mode="json"),
             "start": str(folder / "start.npz"),
             "dataset": str(planned.dataset),
             "order": str(planned.order),
-            "stops": whole.stops,
+            "stops": epoch.stops,
         },
         "instrumented": True,
         "folder": str(folder),
     }
 
 
-def _hear(
-    heard: Heard | None,
+def _take_entry(
+    answers: ArmAnswer | None,
     entry: Mapping[str, Any],
     folder: Path,
     points: Mapping[str, Point],
-    bed: Ground,
+    reference: Ground,
     arm: str,
 ) -> None:
     """Take one of a worker's files: a trace, a twin's or a loop's; one made from other points is a failure of the arm."""
-    if heard is None:
+    if answers is None:
         return
     if "failed" in entry:
-        heard.failure = entry["failed"]
+        answers.failure = entry["failed"]
         return
     stops = {
-        point_of(stop): (stop, each.start) for each in bed.epochs.values() for stop in each.stops
+        point_of(stop): (stop, each.start)
+        for each in reference.epochs.values()
+        for stop in each.stops
     }
     known = (
         {name: start for name, (_, start) in stops.items()}
@@ -171,11 +178,13 @@ def _hear(
         else points
     )
     if entry["point"] not in known:
-        heard.failure = f"it handed back an update from {entry['point']!r}, which was not asked for"
+        answers.failure = (
+            f"it handed back an update from {entry['point']!r}, which was not asked for"
+        )
         return
     point = known[entry["point"]]
     if entry["read"] != point.sha256:
-        heard.failure = f"its trace {entry['program']} {entry['point']} is of other inputs than were given: stale or foreign"
+        answers.failure = f"its trace {entry['program']} {entry['point']} is of other inputs than were given: stale or foreign"
         return
     try:
         with (
@@ -184,19 +193,23 @@ def _hear(
         ):
             found = dict(archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        heard.failure = f"its trace {entry['program']} {entry['point']} cannot be read ({error})"
+        answers.failure = f"its trace {entry['program']} {entry['point']} cannot be read ({error})"
         return
     name, twin, number = point.name.partition("~")
     if entry["program"] == "epoch":
-        heard.epochs[stops[entry["point"]][0]] = found
+        answers.epochs[stops[entry["point"]][0]] = found
     elif entry["program"] == "loop":
-        heard.loops[name] = found
+        answers.loops[name] = found
     elif twin:
-        trace = read_trace(bed.spec, point, arm, entry["program"], found, without_slots=heard.anew)
-        heard.twins[entry["program"], name].append(
-            bed.twins[name][int(number)].undone(trace.quantities)
+        trace = read_trace(
+            reference.spec, point, arm, entry["program"], found, without_slots=answers.anew
+        )
+        answers.twins[entry["program"], name].append(
+            reference.twins[name][int(number)].undone(trace.quantities)
         )
     else:
-        heard.traces.append(
-            read_trace(bed.spec, point, arm, entry["program"], found, without_slots=heard.anew)
+        answers.traces.append(
+            read_trace(
+                reference.spec, point, arm, entry["program"], found, without_slots=answers.anew
+            )
         )

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
 
 from harness.engine.plan import Planned
-from harness.experiments.parity.gather import Heard
+from harness.experiments.parity.gather import ArmAnswer
 from harness.records.parity import ArmParity, Departure
 from harness.referee import differences, gates, locate
 from harness.referee.epoch import examine_epoch, point_of
-from harness.referee.gates import Finding
+from harness.referee.gates import Finding, Quantities
 from harness.referee.ground import Ground
 from harness.referee.loop import examine_loop
 from harness.referee.oracle import Loss
+from harness.referee.step import Step
 from harness.referee.trace import Trace, expected_quantities
 
 
-def verdict(
-    bed: Ground, heard: Heard, planned: Planned, noise: Mapping[tuple[str, str, str], float]
+def judge_arm(
+    reference: Ground,
+    answer: ArmAnswer,
+    planned: Planned,
+    noise: Mapping[tuple[str, str, str], float],
 ) -> ArmParity:
     """Return the verdict on one arm: every gate of every trace that it owes.
 
     Args:
-        bed: points, the referee's updates, floors.
-        heard: what its worker handed back.
+        reference: points, the referee's updates, floors.
+        answer: what its worker handed back.
         planned: the arm.
         noise: floors from twins on real backends, by point, quantity and measure.
     """
-    request, known = planned.request, heard.known
+    request, known = planned.request, answer.known
     base = ArmParity(
         backend=request.backend,
         implementation=request.implementation,
@@ -40,32 +44,25 @@ def verdict(
         versions=known.get("versions") or {},
         environment_sha256=known.get("environment_sha256"),
         verdict="failed",
-        reason=heard.failure,
+        reason=answer.failure,
     )
-    owed = owed_by(bed, planned)
-    there = [(trace.program, trace.point) for trace in heard.traces] + [
-        ("loop", point) for point in heard.loops
-    ]
-    there += [("epoch", point_of(stop)) for stop in heard.epochs]
-    missing = set(owed) - set(there)
-    base = base.model_copy(
-        update={"covers": tuple(" ".join(each) for each in owed), "scope": bed.scope}
+    owed = owed_traces(reference, planned)
+    covers = tuple(" ".join(each) for each in owed)
+    base = base.model_copy(update={"covers": covers, "scope": reference.scope})
+    failure = answer.failure or _describe_missing(owed, answer)
+    if failure:
+        return base.model_copy(update={"reason": failure})
+    loss = differences.documented_loss(
+        reference.spec, request.backend, request.module, request.options
     )
-    if heard.failure or missing:
-        said = (
-            heard.failure
-            or f"no trace of {', '.join(' '.join(each) for each in sorted(missing)[:3])}: nothing of it is checked"
-        )
-        return base.model_copy(update={"reason": said})
-    loss = differences.documented_loss(bed.spec, request.backend, request.module, request.options)
-    findings, departures = judged(
-        bed, heard, loss, noise, anew=differences.has_own_slots(request.options)
+    findings, departures = find_departures(
+        reference, answer, loss, noise, anew=differences.has_own_slots(request.options)
     )
     tightest = min(findings, key=lambda pair: pair[1].margin)
     return base.model_copy(
         update={
             "verdict": "departs" if departures else "agrees",
-            "reason": sentence(departures[0]) if departures else "",
+            "reason": describe(departures[0]) if departures else "",
             "margin": tightest[1].margin,
             "tightest": f"{tightest[0]}: {tightest[1].quantity}, {tightest[1].measure}",
             "n_compared": sum(finding.n_compared for _, finding in findings),
@@ -75,27 +72,36 @@ def verdict(
     )
 
 
-def owed_by(bed: Ground, planned: Planned) -> tuple[tuple[str, str], ...]:
+def _describe_missing(owed: tuple[tuple[str, str], ...], answer: ArmAnswer) -> str:
+    """Return which traces an arm owes and has not handed back; "" where none is missing."""
+    there = {(trace.program, trace.point) for trace in answer.traces}
+    there |= {("loop", point) for point in answer.loops}
+    there |= {("epoch", point_of(stop)) for stop in answer.epochs}
+    missing = [" ".join(each) for each in sorted(set(owed) - there)[:3]]
+    return f"no trace of {', '.join(missing)}: nothing of it is checked" if missing else ""
+
+
+def owed_traces(reference: Ground, planned: Planned) -> tuple[tuple[str, str], ...]:
     """Return the program and point of each thing that an arm is held to."""
     request = planned.request
     owed = [
         (program, point)
         for program in programs(request.module)
-        for point in points_of(bed, planned)
+        for point in points_of(reference, planned)
     ]
     if differences.has_own_slots(request.options):
         return tuple(owed)
-    stops = {stop: None for each in bed.epochs.values() for stop in each.stops}
+    stops = {stop: None for each in reference.epochs.values() for stop in each.stops}
     return (
         *owed,
-        *(("loop", point) for point in bed.loops),
+        *(("loop", point) for point in reference.loops),
         *(("epoch", point_of(stop)) for stop in stops),
     )
 
 
-def judged(
-    bed: Ground,
-    heard: Heard,
+def find_departures(
+    reference: Ground,
+    answer: ArmAnswer,
     loss: Loss,
     noise: Mapping[tuple[str, str, str], float],
     *,
@@ -105,17 +111,17 @@ def judged(
     departures: list[Departure] = []
     findings: list[tuple[str, Finding]] = []
     for trace in sorted(
-        heard.traces, key=lambda trace: (list(bed.points).index(trace.point), trace.program)
+        answer.traces, key=lambda trace: (list(reference.points).index(trace.point), trace.program)
     ):
-        several, departure = _judged(bed, trace, loss, noise, anew=anew)
+        several, departure = _judge_trace(reference, trace, loss, noise, anew=anew)
         findings += [(f"{trace.program} {trace.point}", finding) for finding in several]
         departures += [departure] if departure else []
-    for point, found in heard.loops.items():
-        departure, several = examine_loop(bed.courses[point, loss], found, point)
+    for point, found in answer.loops.items():
+        departure, several = examine_loop(reference.courses[point, loss], found, point)
         findings += [(f"loop {point}", finding) for finding in several]
         departures += [departure] if departure else []
-    for stop, found in sorted(heard.epochs.items()):
-        departure, several = examine_epoch(bed.epochs[loss], stop, found)
+    for stop, found in sorted(answer.epochs.items()):
+        departure, several = examine_epoch(reference.epochs[loss], stop, found)
         findings += [(f"epoch {point_of(stop)}", finding) for finding in several]
         departures += [departure] if departure else []
     return findings, departures
@@ -126,17 +132,17 @@ def programs(module: str) -> tuple[str, ...]:
     return ("production", "instrumented") if module == "keras_fit" else ("production",)
 
 
-def points_of(bed: Ground, planned: Planned) -> list[str]:
+def points_of(reference: Ground, planned: Planned) -> list[str]:
     """Return the points from which an arm owes an update."""
     return [
         name
-        for name, point in bed.points.items()
+        for name, point in reference.points.items()
         if not (point.n_updates and differences.has_own_slots(planned.request.options))
     ]
 
 
-def _judged(
-    bed: Ground,
+def _judge_trace(
+    reference: Ground,
     trace: Trace,
     loss: Loss,
     noise: Mapping[tuple[str, str, str], float],
@@ -144,15 +150,15 @@ def _judged(
     anew: bool,
 ) -> tuple[tuple[Finding, ...], Departure | None]:
     """Return a trace's findings, and the first departure among them with what explains it."""
-    point, step = bed.points[trace.point], bed.steps[trace.point, loss]
-    floors = bed.floors[trace.point, loss]
+    point, step = reference.points[trace.point], reference.steps[trace.point, loss]
+    floors = reference.floors[trace.point, loss]
     of_backends = {key: noise.get((trace.point, *key), 0.0) for key in floors}
     wanted = tuple(
         name
-        for name in expected_quantities(bed.spec, trace.program)
+        for name in expected_quantities(reference.spec, trace.program)
         if not (anew and name.startswith("slot/"))
     )
-    findings = gates.examine(bed.spec, step, trace.quantities, floors, wanted, of_backends)
+    findings = gates.examine(reference.spec, step, trace.quantities, floors, wanted, of_backends)
     if trace.exact:
         return findings, Departure(
             program=trace.program,
@@ -163,13 +169,13 @@ def _judged(
             gate=0,
             fit=trace.exact[0],
         )
-    found = locate.find_culprit(bed.spec, point, step, trace, findings, loss)
+    found = locate.find_culprit(reference.spec, point, step, trace, findings, loss)
     if found is None:
         return findings, None
     return findings, Departure(program=trace.program, point=trace.point, **asdict(found))
 
 
-def sentence(departure: Departure) -> str:
+def describe(departure: Departure) -> str:
     """Return where and by how much an arm departs first, and what explains it."""
     parts = [f"{departure.program} {departure.point}: {departure.quantity}"]
     if departure.error is not None and departure.gate is not None:
@@ -188,8 +194,8 @@ def sentence(departure: Departure) -> str:
     )
 
 
-def noise_of(
-    bed: Ground, heard: Mapping[str, Heard], arms: Mapping[str, Planned]
+def measure_noise(
+    reference: Ground, answer: Mapping[str, ArmAnswer], arms: Mapping[str, Planned]
 ) -> tuple[dict[tuple[str, str, str], float], dict[str, dict[str, float]]]:
     """Return the noise floor that permutation twins show on real backends: the largest by point and quantity, and each arm's.
 
@@ -198,49 +204,48 @@ def noise_of(
     """
     largest: dict[tuple[str, str, str], float] = {}
     by_arm: dict[str, dict[str, float]] = {}
-    for name, arm in heard.items():
+    for name, arm in answer.items():
+        request = arms[name].request
         loss = differences.documented_loss(
-            bed.spec,
-            arms[name].request.backend,
-            arms[name].request.module,
-            arms[name].request.options,
+            reference.spec, request.backend, request.module, request.options
         )
         plain = {(trace.program, trace.point): trace.quantities for trace in arm.traces}
-        for (program, point), several in arm.twins.items():
-            base = plain.get((program, point))
-            if base is None:
-                continue
-            exact = {quantity: value.astype(np.float64) for quantity, value in base.items()}
-            known = [
-                {
-                    key: value
-                    for key, value in twin.items()
-                    if key in exact and value.shape == exact[key].shape
-                }
-                for twin in several
-            ]
-            kinds = {
-                quantity: value
-                for quantity, value in exact.items()
-                if quantity in bed.steps[point, loss].quantities
-            }
-            floors = gates.floors_of(bed.spec, kinds, known, bed.steps[point, loss].slack)
+        for (program, point), twins in arm.twins.items():
+            step = reference.steps[point, loss]
+            floors = _floors_of_twins(reference, step, plain.get((program, point), {}), twins)
             for (quantity, measure), floor in floors.items():
-                cap = next(
-                    check.cap
-                    for check in gates.CHECKS[gates.kind_of(bed.spec, quantity)]
-                    if check.measure == measure
-                )
-                if floor <= cap / gates.FACTOR:
-                    largest[point, quantity, measure] = max(
-                        floor, largest.get((point, quantity, measure), 0.0)
-                    )
-                mine = by_arm.setdefault(name, {})
-                mine[f"{quantity} {measure}"] = max(floor, mine.get(f"{quantity} {measure}", 0.0))
+                if floor <= _cap(reference, quantity, measure) / gates.FACTOR:
+                    key = point, quantity, measure
+                    largest[key] = max(floor, largest.get(key, 0.0))
+                mine, label = by_arm.setdefault(name, {}), f"{quantity} {measure}"
+                mine[label] = max(floor, mine.get(label, 0.0))
     return largest, by_arm
 
 
-def suspect(heard: Mapping[str, Heard], verdicts: Mapping[str, ArmParity]) -> bool:
+def _floors_of_twins(
+    reference: Ground, step: Step, base: Quantities, twins: Sequence[Quantities]
+) -> dict[tuple[str, str], float]:
+    """Return how far twins are from the unpermuted update, by quantity and measure."""
+    exact = {name: value.astype(np.float64) for name, value in base.items()}
+    known = [
+        {
+            name: value
+            for name, value in twin.items()
+            if name in exact and value.shape == exact[name].shape
+        }
+        for twin in twins
+    ]
+    kinds = {name: value for name, value in exact.items() if name in step.quantities}
+    return gates.floors_of(reference.spec, kinds, known, step.slack) if kinds else {}
+
+
+def _cap(reference: Ground, quantity: str, measure: str) -> float:
+    """Return the cap of a quantity's gate."""
+    checks = gates.CHECKS[gates.kind_of(reference.spec, quantity)]
+    return next(check.cap for check in checks if check.measure == measure)
+
+
+def is_referee_suspect(answer: Mapping[str, ArmAnswer], verdicts: Mapping[str, ArmParity]) -> bool:
     """Say whether the referee is the odd one out: arms of several backends depart first in the same quantity, all alike."""
     first = {name: each.departures[0] for name, each in verdicts.items() if each.departures}
     backends = {verdicts[name].backend for name in first}
@@ -250,11 +255,16 @@ def suspect(heard: Mapping[str, Heard], verdicts: Mapping[str, ArmParity]) -> bo
         or len({(each.point, each.quantity) for each in first.values()}) > 1
     ):
         return False
+    return _depart_alike(answer, first)
+
+
+def _depart_alike(answers: Mapping[str, ArmAnswer], first: Mapping[str, Departure]) -> bool:
+    """Return whether all those arms hand back the same of the quantity that departs first."""
     some = next(iter(first.values()))
     seen = [
         trace.quantities
         for name in first
-        for trace in heard[name].traces
+        for trace in answers[name].traces
         if (trace.program, trace.point) == ("production", some.point)
         and some.quantity in trace.quantities
     ]

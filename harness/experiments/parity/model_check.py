@@ -27,7 +27,7 @@ from harness.engine import ask
 from harness.engine.process import Event
 from harness.errors import ConfigError
 from harness.experiments.parity.model_judge import make_record
-from harness.experiments.parity.model_plan import Target, Wanted
+from harness.experiments.parity.model_plan import ModelPlan, Target
 from harness.records.user_model import ModelParity
 from harness.referee import majority
 from harness.referee.majority import Comparison
@@ -38,10 +38,14 @@ Arrays = dict[str, NDArray[Any]]
 Say = Callable[[str], None]
 """Told what is being done."""
 N_ROUNDING, N_SAMPLES = 6, 2  # twins of each backend
+MIXES = (
+    "the model mixes its samples: another order of them is another result, "
+    "and no measure of rounding here"
+)
 
 
 @dataclass(slots=True)
-class Heard:
+class BackendAnswer:
     """What one backend's worker handed back."""
 
     known: dict[str, Any] = field(default_factory=dict)
@@ -52,59 +56,56 @@ class Heard:
     failure: str = ""
 
 
-def check(what: Wanted, say: Say = lambda doing: None) -> ModelParity:
+def check(what: ModelPlan, say: Say = lambda doing: None) -> ModelParity:
     """Return the record of one check: the model computed by each backend, and the verdict.
 
     Raises:
         ConfigError: what the user named is no compiled model, or no batch.
     """
     started, began = datetime.now(UTC), time.monotonic()
-    heard: dict[str, Heard] = {}
+    heard: dict[str, BackendAnswer] = {}
     with scratch() as folder:
         inputs = folder / "inputs.npz"
         for backend in what.backends:
             heard[backend] = _asked(what, backend, inputs, say)
-        if (
-            what.thread_twins
-            and what.threads != 1
-            and hasattr(os, "sched_getaffinity")
-            and len(os.sched_getaffinity(0)) > 1
-        ):
+        if what.thread_twins and what.threads != 1 and _has_several_cores():
             for backend, each in heard.items():
                 if not each.failure:
                     _thread_twin(what, backend, each, inputs, say)
     sound = {backend: each for backend, each in heard.items() if not each.failure}
-    found: tuple[Comparison, ...] = ()
-    remarks: list[str] = []
-    if len(sound) > 1:
-        say("judging")
-        arrays = {backend: each.arrays for backend, each in sound.items()}
-        kinds = {backend: each.floors for backend, each in sound.items()}
-        if majority.mixes_samples(arrays, kinds):
-            remarks.append(
-                "the model mixes its samples: another order of them is another result, and no measure of rounding here"
-            )
-            kinds = {
-                backend: {kind: of for kind, of in floors.items() if kind != "sample"}
-                for backend, floors in kinds.items()
-            }
-        floors = {backend: majority.largest_floors(each) for backend, each in kinds.items()}
-        found = majority.compare_backends(
-            arrays, floors, max(each.known["n_samples"] for each in sound.values())
-        )
-        found += tuple(
-            one
-            for backend in sound
-            for one in majority.compare_programs(backend, arrays[backend], floors[backend])
-        )
+    found, remarks = _compare(sound, say) if len(sound) > 1 else ((), ())
     known = {backend: each.known for backend, each in heard.items()}
     failures = {backend: each.failure for backend, each in heard.items() if each.failure}
-    return make_record(
-        what, known, failures, found, tuple(remarks), started, time.monotonic() - began
-    )
+    return make_record(what, known, failures, found, remarks, started, time.monotonic() - began)
 
 
-def _asked(what: Wanted, backend: str, inputs: Path, say: Say) -> Heard:
+def _has_several_cores() -> bool:
+    return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1
+
+
+def _compare(
+    sound: Mapping[str, BackendAnswer], say: Say
+) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
+    """Return every comparison of the backends that have computed something, and remarks."""
+    say("judging")
+    arrays = {backend: each.arrays for backend, each in sound.items()}
+    kinds = {backend: each.floors for backend, each in sound.items()}
+    remarks: tuple[str, ...] = ()
+    if majority.mixes_samples(arrays, kinds):
+        remarks = (MIXES,)
+        kinds = {
+            backend: {kind: of for kind, of in floors.items() if kind != "sample"}
+            for backend, floors in kinds.items()
+        }
+    floors = {backend: majority.largest_floors(each) for backend, each in kinds.items()}
+    n_samples = max(each.known["n_samples"] for each in sound.values())
+    found = majority.compare_backends(arrays, floors, n_samples)
+    for backend in sound:
+        found += majority.compare_programs(backend, arrays[backend], floors[backend])
+    return found, remarks
+
+
+def _asked(what: ModelPlan, backend: str, inputs: Path, say: Say) -> BackendAnswer:
     """Return what a backend makes of the model; the first one that can, writes the inputs for all."""
     given = inputs.is_file()
     task = {"n_rounding": N_ROUNDING, "n_samples": N_SAMPLES, "production": True}
@@ -116,7 +117,9 @@ def _asked(what: Wanted, backend: str, inputs: Path, say: Say) -> Heard:
     return heard
 
 
-def _thread_twin(what: Wanted, backend: str, base: Heard, inputs: Path, say: Say) -> None:
+def _thread_twin(
+    what: ModelPlan, backend: str, base: BackendAnswer, inputs: Path, say: Say
+) -> None:
     """Raise a backend's floors to what one core makes different."""
     twin = _heard(
         what,
@@ -137,8 +140,13 @@ def _thread_twin(what: Wanted, backend: str, base: Heard, inputs: Path, say: Say
 
 
 def _heard(
-    what: Wanted, backend: str, inputs: Path, task: Mapping[str, Any], threads: int | str, say: Say
-) -> Heard:
+    what: ModelPlan,
+    backend: str,
+    inputs: Path,
+    task: Mapping[str, Any],
+    threads: int | str,
+    say: Say,
+) -> BackendAnswer:
     output = inputs.with_name(f"{backend}-{threads}.npz")
     files = {"inputs": str(inputs), "given": inputs.is_file(), "output": str(output)}
     targets = {"model": _named(what.model), "batch": _named(what.batch) if what.batch else None}
@@ -157,25 +165,25 @@ def _heard(
         on_event=hear,
     )
     if "refused" in answer or "usage" in answer:
-        return Heard(answer, failure=answer.get("refused", ""))
+        return BackendAnswer(answer, failure=answer.get("refused", ""))
     if answer.get("backend") != backend:
-        return Heard(
+        return BackendAnswer(
             answer,
             failure=f"the worker says that it is {answer.get('backend')!r}, and was asked to be {backend!r}",
         )
     if answer.get("read") != weights_digest(_arrays(inputs)):
-        return Heard(
+        return BackendAnswer(
             answer, failure="it computed from other inputs than were given: stale or foreign"
         )
     try:
         arrays = _arrays(output)
     except (OSError, ValueError) as error:
-        return Heard(answer, failure=f"what it computed cannot be read ({error})")
+        return BackendAnswer(answer, failure=f"what it computed cannot be read ({error})")
     floors = {
         kind: {name: float("inf") if floor is None else floor for name, floor in of.items()}
         for kind, of in answer["floors"].items()
     }
-    return Heard(answer, arrays, floors)
+    return BackendAnswer(answer, arrays, floors)
 
 
 def _named(target: Target) -> dict[str, str]:

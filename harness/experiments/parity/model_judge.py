@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import harness
-from harness.experiments.parity.model_plan import Wanted
+from harness.experiments.parity.model_plan import ModelPlan
 from harness.records.user_model import BackendParity, Compared, ModelParity, Verdict
 from harness.referee.majority import CAPS, Comparison, kind_of
 
@@ -15,7 +15,7 @@ N_NAMED = 3  # of the later quantities, named in full
 
 
 def make_record(
-    what: Wanted,
+    what: ModelPlan,
     known: Mapping[str, Mapping[str, Any]],
     failures: Mapping[str, str],
     found: tuple[Comparison, ...],

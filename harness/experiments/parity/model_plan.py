@@ -26,7 +26,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ModelPlan:
     """What is to be compared, and where."""
 
     model: Target
@@ -40,7 +40,7 @@ class Wanted:
     time_limit_s: float = LIMIT_S
 
 
-def wanted(
+def plan_model_check(
     model: str,
     batch: str | None = None,
     backends: tuple[str, ...] = (),
@@ -51,7 +51,7 @@ def wanted(
     threads: int | str | None = None,
     thread_twins: bool = True,
     time_limit_s: float | None = None,
-) -> Wanted:
+) -> ModelPlan:
     """Return what is to be compared, checked as far as that goes without running any of it.
 
     Args:
@@ -68,37 +68,47 @@ def wanted(
     Raises:
         ConfigError: something to mend and type again; says what.
     """
+    root, known = _open_project(file)
+    protocol = config.overridden(
+        known.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s
+    )
+    chosen = _choose_backends(known.backends, backends)
+    limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
+    targets = parse_target("--model", model), parse_target("--batch", batch) if batch else None
+    return ModelPlan(*targets, chosen, root, seed, device, protocol.threads, thread_twins, limit_s)
+
+
+def _open_project(file: Path | None) -> tuple[Path, config.Config]:
+    """Return the nearest backends.toml and its folder, or the harness's own: the check is of a file elsewhere."""
     try:
-        root, whole = config.open_project(file)
+        return config.open_project(file)
     except ConfigMissing:
-        own = (
-            Path(harness.__file__).parents[1] / "backends.toml"
-        )  # the check is of a file elsewhere
+        own = Path(harness.__file__).parents[1] / "backends.toml"
         if not own.is_file():
             raise
-        root, whole = config.open_project(own)
-    protocol = config.overridden(
-        whole.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s
-    )
+        return config.open_project(own)
+
+
+def _choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) -> dict[str, Backend]:
+    """Return the backends of those names that have Keras; all that have where none is named."""
     able = {
         name: backend
-        for name, backend in whole.backends.items()
+        for name, backend in backends.items()
         if any(arm.module == TRAINS for arm in backend.arms.values())
     }
-    for name in backends:
+    for name in names:
         if name not in able:
             raise ConfigError(f"backend: {choice(able, name)}")
-    chosen = {name: able[name] for name in backends or able}
+    chosen = {name: able[name] for name in names or able}
     if len(chosen) < 2:
+        received = ", ".join(chosen) or "none"
         raise ConfigError(
-            f"backends: expected at least two of {', '.join(able)}; received {', '.join(chosen) or 'none'}"
+            f"backends: expected at least two of {', '.join(able)}; received {received}"
         )
-    limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
-    targets = target_of("--model", model), target_of("--batch", batch) if batch else None
-    return Wanted(*targets, chosen, root, seed, device, protocol.threads, thread_twins, limit_s)
+    return chosen
 
 
-def target_of(option: str, text: str) -> Target:
+def parse_target(option: str, text: str) -> Target:
     """Return the function that "FILE:FUNCTION" names; the file is read, and not run.
 
     Raises:
@@ -110,29 +120,35 @@ def target_of(option: str, text: str) -> Target:
             f"{option}: expected FILE:FUNCTION, as my_model.py:build; received {shown(text)}"
         )
     file = Path(name).resolve()
-    try:
-        body = ast.parse(file.read_text(encoding="utf-8")).body
-    except OSError as error:
-        raise ConfigError(f"{option}: {name}: cannot be read ({error.strerror})") from None
-    except (SyntaxError, ValueError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise ConfigError(
-            f"{option}: {name}{line}: not valid Python: {getattr(error, 'msg', error)}"
-        ) from None
+    body = _parse_file(file, f"{option}: {name}")
     functions = [node.name for node in body if isinstance(node, ast.FunctionDef)]
-    elsewhere = {
-        part.id
-        for node in body
-        if not isinstance(node, ast.FunctionDef)
-        for part in ast.walk(node)
-        if isinstance(part, ast.Name)
-    }
-    imported = {
-        alias.asname or alias.name
-        for node in ast.walk(ast.Module(body, []))
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    if function not in {*functions, *elsewhere, *imported} and "*" not in imported:
+    others = [node for node in body if not isinstance(node, ast.FunctionDef)]
+    known = {*functions, *_names_in(others), *_imported_by(body)}
+    if function not in known and "*" not in known:
         raise ConfigError(f"{option}: {name}: no such function: {choice(functions, function)}")
     return Target(text, file, function)
+
+
+def _parse_file(file: Path, where: str) -> list[ast.stmt]:
+    """Return the statements of a file, without running it."""
+    try:
+        return ast.parse(file.read_text(encoding="utf-8")).body
+    except OSError as error:
+        raise ConfigError(f"{where}: cannot be read ({error.strerror})") from None
+    except (SyntaxError, ValueError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        reason = getattr(error, "msg", error)
+        raise ConfigError(f"{where}{line}: not valid Python: {reason}") from None
+
+
+def _names_in(statements: list[ast.stmt]) -> set[str]:
+    parts = ast.walk(ast.Module(statements, []))
+    return {part.id for part in parts if isinstance(part, ast.Name)}
+
+
+def _imported_by(statements: list[ast.stmt]) -> set[str]:
+    """Return what `from MODULE import NAME` binds, "*" included."""
+    imports = [
+        node for node in ast.walk(ast.Module(statements, [])) if isinstance(node, ast.ImportFrom)
+    ]
+    return {alias.asname or alias.name for node in imports for alias in node.names}

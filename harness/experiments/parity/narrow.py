@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.engine.plan import Planned
-from harness.experiments.parity.gather import Say, traces
-from harness.experiments.parity.judge import sentence
+from harness.experiments.parity.gather import Say, gather_traces
+from harness.experiments.parity.judge import describe
 from harness.records.parity import ArmParity
 from harness.referee import differences
 from harness.referee.epoch import examine_epoch, read_after
@@ -19,21 +19,25 @@ Departs = Callable[[tuple[int, ...]], Sequence[bool] | None]
 """Says of each prefix whether it departs; None where nothing can be said."""
 
 
-def name_update(arm: ArmParity, planned: Planned, bed: Ground, root: Path, say: Say) -> ArmParity:
+def name_update(
+    arm: ArmParity, planned: Planned, reference: Ground, root: Path, say: Say
+) -> ArmParity:
     """Return the verdict with the update named at which the first epoch departs, if that is where the arm departs first.
 
     Args:
         arm: the verdict.
         planned: the arm.
-        bed: what it was held to.
+        reference: what it was held to.
         root: where environments are.
         say: told what is being done.
     """
     if not arm.departures or arm.departures[0].program != "epoch":
         return arm
     request = planned.request
-    epoch = bed.epochs[
-        differences.documented_loss(bed.spec, request.backend, request.module, request.options)
+    epoch = reference.epochs[
+        differences.documented_loss(
+            reference.spec, request.backend, request.module, request.options
+        )
     ]
     first = arm.departures[0]
     after = int(first.point.rpartition("-")[2])
@@ -42,8 +46,10 @@ def name_update(arm: ArmParity, planned: Planned, bed: Ground, root: Path, say: 
     def departs(stops: tuple[int, ...]) -> list[bool] | None:
         say(f"{arm.name}: between updates {before} and {after}: {', '.join(map(str, stops))}")
         there = read_after(epoch, stops)
-        alone = replace(bed, points={}, twins={}, loops={}, courses={}, epochs={epoch.loss: there})
-        heard = traces(
+        alone = replace(
+            reference, points={}, twins={}, loops={}, courses={}, epochs={epoch.loss: there}
+        )
+        heard = gather_traces(
             planned, {arm.implementation: planned}, alone, root, request.time_limit_s, say
         )[arm.implementation]
         if heard.failure or set(heard.epochs) != set(stops):
@@ -54,7 +60,7 @@ def name_update(arm: ArmParity, planned: Planned, bed: Ground, root: Path, say: 
     said = f"it agrees as far as update {agrees}, and departs as far as update {wrong}"
     named = first.model_copy(update={"fit": "; ".join(part for part in (first.fit, said) if part)})
     return arm.model_copy(
-        update={"departures": (named, *arm.departures[1:]), "reason": sentence(named)}
+        update={"departures": (named, *arm.departures[1:]), "reason": describe(named)}
     )
 
 

@@ -45,7 +45,7 @@ def with_round_trips(
     total_s = parity.total_s + time.monotonic() - began
     found = {
         "round_trips": trips,
-        "verdict": whole(parity.verdict, trips),
+        "verdict": combine_verdict(parity.verdict, trips),
         "documented": (*parity.documented, *documented(trips)),
     }
     return parity.model_copy(update={**found, "total_s": total_s})
@@ -59,7 +59,7 @@ def documented(trips: Iterable[RoundTrip]) -> list[str]:
     return [f"round trip {', '.join(names)}: {said}: {told}"] if names else []
 
 
-def whole(verdict: Whole, trips: Iterable[RoundTrip]) -> Whole:
+def combine_verdict(verdict: Whole, trips: Iterable[RoundTrip]) -> Whole:
     """Return the verdict on everything, from that on the arms and the round trips: the worst of them."""
     found = {trip.verdict for trip in trips}
     if "failed" in found:
@@ -106,7 +106,7 @@ def round_trips(
         name: planned[0].request.spec.optimizer.learning_rate / 2**number
         for number, name in enumerate(arms, start=1)
     }
-    expected = {name: given(point, rate) for name, rate in rates.items()}
+    expected = {name: expected_arrays(point, rate) for name, rate in rates.items()}
     found: list[RoundTrip] = []
     with scratch() as folder:
         np.savez(folder / "point.npz", **point.arrays())  # type: ignore[arg-type]
@@ -117,7 +117,7 @@ def round_trips(
                 "point": str(folder / "point.npz"),
                 "learning_rate": rates[backend],
             }
-            saved[backend] = said_saved(
+            saved[backend] = read_saved(
                 _work(task, folder / f"by-{backend}", arm, root, say), backend, expected[backend]
             )
         files = [
@@ -131,44 +131,44 @@ def round_trips(
             found += [
                 trip
                 for saved_by, each in saved.items()
-                for trip in said_loaded(answer, saved_by, each, backend, expected[saved_by])
+                for trip in judge_loaded(answer, saved_by, each, backend, expected[saved_by])
             ]
     return tuple(found)
 
 
-def given(point: fixtures.Point, learning_rate: float) -> dict[str, NDArray[Any]]:
+def expected_arrays(point: fixtures.Point, learning_rate: float) -> dict[str, NDArray[Any]]:
     """Return what a model resumed at that point, at that learning rate, must hold."""
     arrays = {name: value for name, value in point.arrays().items() if name not in ("x", "y")}
     return arrays | {"learning_rate": np.asarray(learning_rate, np.float32)}
 
 
-def faults(expected: Arrays, received: Arrays) -> list[str]:
+def find_faults(expected: Arrays, received: Arrays) -> list[str]:
     """Return a sentence for each array that is not, to the bit, what it should be; none where all are.
 
     **Differs**: n_updates alone is compared as a number: TensorFlow counts in int64, JAX and PyTorch in int32.
     """
     found = [f"{name}: unexpected" for name in received if name not in expected]
-    for name, value in expected.items():
-        held = received.get(name)
-        if held is None:
-            found.append(f"{name}: missing")
-        elif held.shape != value.shape or (name != "n_updates" and held.dtype != value.dtype):
-            found.append(
-                f"{name}: expected {value.dtype} {value.shape}; received {held.dtype} {held.shape}"
-            )
-        elif not np.isfinite(held).all():
-            found.append(
-                f"{name}: {int(np.count_nonzero(~np.isfinite(held)))} of {held.size} elements are not finite"
-            )
-        elif held.ndim == 0 and held != value:
-            found.append(f"{name}: expected {value}; received {held}")
-        elif held.ndim and held.tobytes() != value.tobytes():
-            bits = held.view(f"u{held.itemsize}") != value.view(f"u{value.itemsize}")
-            found.append(f"{name}: {int(np.count_nonzero(bits))} of {value.size} elements differ")
-    return found
+    several = {name: _fault(name, value, received.get(name)) for name, value in expected.items()}
+    return found + [f"{name}: {fault}" for name, fault in several.items() if fault]
 
 
-def said_saved(answer: Mapping[str, Any], backend: str, expected: Arrays) -> Saved:
+def _fault(name: str, value: NDArray[Any], held: NDArray[Any] | None) -> str:
+    """Return what is wrong with one array, "" where it is equal to the bit."""
+    if held is None:
+        return "missing"
+    if held.shape != value.shape or (name != "n_updates" and held.dtype != value.dtype):
+        return f"expected {value.dtype} {value.shape}; received {held.dtype} {held.shape}"
+    if n_not_finite := int(np.count_nonzero(~np.isfinite(held))):
+        return f"{n_not_finite} of {held.size} elements are not finite"
+    if held.ndim == 0:
+        return "" if held == value else f"expected {value}; received {held}"
+    if held.tobytes() == value.tobytes():
+        return ""
+    bits = held.view(f"u{held.itemsize}") != value.view(f"u{value.itemsize}")
+    return f"{int(np.count_nonzero(bits))} of {value.size} elements differ"
+
+
+def read_saved(answer: Mapping[str, Any], backend: str, expected: Arrays) -> Saved:
     """Return what a backend saved by its worker's answer, or the first reason why nothing of it may be loaded."""
     failure = _foreign(answer, backend)
     files = answer.get("files", {})
@@ -183,50 +183,46 @@ def said_saved(answer: Mapping[str, Any], backend: str, expected: Arrays) -> Sav
     return Saved(files, answer["configuration"])
 
 
-def said_loaded(
+def judge_loaded(
     answer: Mapping[str, Any], saved_by: str, saved: Saved, backend: str, expected: Arrays
 ) -> Iterator[RoundTrip]:
     """Yield the verdict on each form of what one backend saved, by the answer of the worker of the backend that loaded it."""
     failure = saved.failure or _foreign(answer, backend)
-    entries = (
-        {}
-        if failure
-        else {(each["saved_by"], each["form"]): each for each in answer.get("loaded", ())}
-    )
+    loaded = () if failure else answer.get("loaded", ())
+    entries = {(each["saved_by"], each["form"]): each for each in loaded}
     for form in FORMS:
         trip = RoundTrip(
             saved_by=saved_by, loaded_by=backend, form=form, verdict="failed", reason=failure
         )
         entry = entries.get((saved_by, form))
-        if failure or entry is None:
-            yield (
-                trip
-                if failure
-                else trip.model_copy(update={"reason": "the worker handed nothing back of it"})
-            )
-            continue
-        if entry["failure"]:
-            yield trip.model_copy(update={"reason": "; ".join([entry["failure"], *_warned(entry)])})
-            continue
-        wrong = _compared(expected, entry.get("held", ""))
-        if entry.get("alone"):
-            known = differences.is_unportable(saved_by, backend, form, entry["alone"])
-            trip = trip.model_copy(update={"alone": entry["alone"] if known else ""})
-            wrong += (
-                []
-                if known
-                else [f"load_model needs to be told the optimizer's class ({entry['alone']})"]
-            )
-        wrong += [
-            f"{name}: other settings"
-            for name in _apart(saved.configuration, entry.get("configuration", {}))
-        ]
-        reasons = [*([_some(wrong)] if wrong else []), *_warned(entry)]
-        n_compared = sum(value.size for value in expected.values())
-        verdict = "departs" if reasons else "agrees"
-        yield trip.model_copy(
-            update={"verdict": verdict, "reason": "; ".join(reasons), "n_compared": n_compared}
-        )
+        if entry is not None:
+            yield _judge_entry(trip, entry, saved, expected)
+        else:
+            reason = failure or "the worker handed nothing back of it"
+            yield trip.model_copy(update={"reason": reason})
+
+
+def _judge_entry(
+    trip: RoundTrip, entry: Mapping[str, Any], saved: Saved, expected: Arrays
+) -> RoundTrip:
+    """Return the verdict on one file that a worker has tried to load."""
+    if entry["failure"]:
+        return trip.model_copy(update={"reason": "; ".join([entry["failure"], *_warned(entry)])})
+    wrong, alone = _compared(expected, entry.get("held", "")), entry.get("alone") or ""
+    known = differences.is_unportable(trip.saved_by, trip.loaded_by, trip.form, alone)
+    if alone and not known:
+        wrong.append(f"load_model needs to be told the optimizer's class ({alone})")
+    others = _apart(saved.configuration, entry.get("configuration", {}))
+    wrong += [f"{name}: other settings" for name in others]
+    reasons = [*([_some(wrong)] if wrong else []), *_warned(entry)]
+    return trip.model_copy(
+        update={
+            "alone": alone if known else "",
+            "verdict": "departs" if reasons else "agrees",
+            "reason": "; ".join(reasons),
+            "n_compared": sum(value.size for value in expected.values()),
+        }
+    )
 
 
 def _adversarial(planned: Planned) -> fixtures.Point:
@@ -277,7 +273,7 @@ def _foreign(answer: Mapping[str, Any], backend: str) -> str:
 def _compared(expected: Arrays, file: str) -> list[str]:
     try:
         with np.load(file, allow_pickle=False) as archive:
-            return faults(expected, dict(archive))
+            return find_faults(expected, dict(archive))
     except (OSError, ValueError) as error:
         return [f"what was read back cannot be read ({error})"]
 

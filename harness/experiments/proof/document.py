@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from harness.experiments.proof.prove import Kill, Proof, least
+from harness.experiments.proof.prove import Kill, Proof, least_margins
 from harness.experiments.proof.sensitivity import Seen
 from harness.report.fitting import Fitting, Sentence, columns_of
 
@@ -21,7 +21,7 @@ LEGEND = (
 def terminal(proof: Proof) -> RenderableType:
     """Return what a terminal shows: the kill matrix, the null changes, the smallest errors that are seen."""
     caught = sum(bool(kill.stage) for kill in proof.kills)
-    title = f"planted defects: {caught} of {len(proof.kills)} caught, {sum(kill.as_told for kill in proof.kills)} where they must be"
+    title = f"planted defects: {caught} of {len(proof.kills)} caught, {sum(kill.as_expected for kill in proof.kills)} where they must be"
     return Group(
         Sentence(title, "bold"),
         Fitting(
@@ -47,8 +47,8 @@ def _caught(kill: Kill) -> tuple[Text | str, ...]:
         return (Text("SURVIVED", style="red"), "-", "-", "", "-")
     first = kill.departures[0]
     stage = Text(
-        kill.stage if kill.as_told else f"{kill.stage}, expected {kill.defect.at}",
-        style=_style(ok=kill.as_told),
+        kill.stage if kill.as_expected else f"{kill.stage}, expected {kill.defect.at}",
+        style=_style(ok=kill.as_expected),
     )
     return (stage, _number(first.error), _number(first.gate), first.fit, kill.production)
 
@@ -63,7 +63,7 @@ def _nulls(proof: Proof) -> list[RenderableType]:
     names = dict.fromkeys(null.name for null in proof.nulls)
     tightest = [
         f"{kind} {measure} {margin:.1f}"
-        for (kind, measure), margin in list(least(proof.nulls).items())[:5]
+        for (kind, measure), margin in list(least_margins(proof.nulls).items())[:5]
     ]
     return [
         Sentence(

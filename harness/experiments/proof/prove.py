@@ -13,9 +13,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.experiments.parity.gather import Heard
-from harness.experiments.parity.judge import judged
-from harness.experiments.proof.mutants import DEFECTS, N_LATE, ORDERS, Defect, specs
+from harness.experiments.parity.gather import ArmAnswer
+from harness.experiments.parity.judge import find_departures
+from harness.experiments.proof.defects import DEFECTS, N_LATE, Defect, specs
+from harness.experiments.proof.null_changes import ORDERS
 from harness.experiments.proof.sensitivity import Parts, Seen, curve
 from harness.experiments.proof.student import Student
 from harness.records.parity import Departure
@@ -65,7 +66,7 @@ class Kill:
         )
 
     @property
-    def as_told(self) -> bool:
+    def as_expected(self) -> bool:
         """Whether it was caught where it must be."""
         return self.stage == self.defect.at
 
@@ -115,15 +116,17 @@ def prove(say: Callable[[str], None] = lambda what: None) -> Proof:
         mine = [defect for defect in DEFECTS if defect.spec == name]
         say(f"{name}: referee")
         losses = {spec.loss_form, *(defect.loss for defect in mine)}
-        bed, whole = bed_of(spec, losses), bed_of_epoch(spec, losses)
+        reference, whole = reference_of(spec, losses), epoch_reference_of(spec, losses)
         say(f"{name}: {len(mine)} defects")
-        kills |= {defect.name: kill(whole if defect.late else bed, defect) for defect in mine}
+        kills |= {
+            defect.name: plant(whole if defect.late else reference, defect) for defect in mine
+        }
         say(f"{name}: null changes")
-        found += nulls(name, bed, seed=0)
-        found += nulls_of_epoch(name, whole, seed=0)
+        found += try_nulls(name, reference, seed=0)
+        found += try_nulls_on_epoch(name, whole, seed=0)
         if not seen:
             say(f"{name}: sensitivity")
-            seen = curve(partial(stage_at, bed))
+            seen = curve(partial(stage_at, reference))
     return Proof(
         tuple(kills[defect.name] for defect in DEFECTS),
         tuple(found),
@@ -132,7 +135,7 @@ def prove(say: Callable[[str], None] = lambda what: None) -> Proof:
     )
 
 
-def bed_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
+def reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
     """Return what the student is held to: points, referee and floors, from weights and samples of that seed."""
     random = np.random.default_rng([seed, 7])
     n = int(N_LOOP * spec.batch_size)
@@ -152,7 +155,7 @@ def bed_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
     )
 
 
-def bed_of_epoch(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
+def epoch_reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
     """Return the whole first epoch that the student is held to: small batches, and as many updates as late defects need."""
     spec, random = (
         spec.model_copy(update={"batch_size": SMALL_BATCH}),
@@ -191,19 +194,21 @@ def samples(n: int, random: np.random.Generator) -> dict[str, NDArray[np.uint8]]
     return {"x_train": np.round(255 * np.clip(images, 0, 1)).astype(np.uint8), "y_train": labels}
 
 
-def heard(bed: Ground, loss: Loss, student: Student, *, loops: bool = True) -> Heard:
+def student_answer(
+    reference: Ground, loss: Loss, student: Student, *, loops: bool = True
+) -> ArmAnswer:
     """Return what the student hands back, as if a worker had: its update from each point, by program, and its epochs."""
-    found = Heard()
-    for name, point in bed.points.items():
-        of_point = student.trace(bed.spec, loss, point)
+    found = ArmAnswer()
+    for name, point in reference.points.items():
+        of_point = student.trace(reference.spec, loss, point)
         found.traces += [
-            read_trace(bed.spec, point, "numpy/student", program, arrays)
+            read_trace(reference.spec, point, "numpy/student", program, arrays)
             for program, arrays in of_point.items()
         ]
-        if loops and name in bed.loops:
-            found.loops[name] = student.loop(bed.spec, loss, point, bed.loops[name])
-    if bed.epochs:
-        whole = bed.epochs[loss]
+        if loops and name in reference.loops:
+            found.loops[name] = student.loop(reference.spec, loss, point, reference.loops[name])
+    if reference.epochs:
+        whole = reference.epochs[loss]
         x, y = (np.concatenate(several) for several in zip(*whole.batches(), strict=True))
         found.epochs = student.first_epoch(
             whole.spec, loss, whole.start, (x, y.astype(np.int64)), whole.stops
@@ -211,34 +216,41 @@ def heard(bed: Ground, loss: Loss, student: Student, *, loops: bool = True) -> H
     return found
 
 
-def heard_of_twin(bed: Ground, loss: Loss, twins: Mapping[str, Twin], number: int) -> Heard:
+def twin_answer(reference: Ground, loss: Loss, twins: Mapping[str, Twin], number: int) -> ArmAnswer:
     """Return the plain student's update from each point permuted, in the original order again."""
     traces: list[Trace] = []
-    for name, point in bed.points.items():
+    for name, point in reference.points.items():
         permuted = twins[name].of(point, number)
         trace = read_trace(
-            bed.spec,
+            reference.spec,
             permuted,
             "numpy/student",
             "instrumented",
-            Student().trace(bed.spec, loss, permuted)["instrumented"],
+            Student().trace(reference.spec, loss, permuted)["instrumented"],
         )
         traces.append(replace(trace, point=name, quantities=twins[name].undone(trace.quantities)))
-    return Heard(traces)
+    return ArmAnswer(traces)
 
 
-def kill(bed: Ground, defect: Defect) -> Kill:
+def plant(reference: Ground, defect: Defect) -> Kill:
     """Plant a defect and return where it is caught."""
     return Kill(
-        defect, tuple(judged(bed, heard(bed, defect.loss, defect.student), defect.loss, {})[1])
+        defect,
+        tuple(
+            find_departures(
+                reference, student_answer(reference, defect.loss, defect.student), defect.loss, {}
+            )[1]
+        ),
     )
 
 
-def stage_at(bed: Ground, parts: Parts) -> str:
+def stage_at(reference: Ground, parts: Parts) -> str:
     """Return the stage at which one update of a student with those parts departs; "" where it does not."""
-    found = heard(bed, bed.spec.loss_form, replace(Student(), **parts), loops=False)
-    laid_open = Heard([trace for trace in found.traces if trace.program == "instrumented"])
-    _, departures = judged(bed, laid_open, bed.spec.loss_form, {})
+    found = student_answer(
+        reference, reference.spec.loss_form, replace(Student(), **parts), loops=False
+    )
+    laid_open = ArmAnswer([trace for trace in found.traces if trace.program == "instrumented"])
+    _, departures = find_departures(reference, laid_open, reference.spec.loss_form, {})
     return stage_of(departures[0]) if departures else ""
 
 
@@ -249,47 +261,55 @@ def stage_of(departure: Departure) -> str:
     return f"loop {departure.quantity}" if departure.program == "loop" else departure.quantity
 
 
-def nulls(spec_name: str, bed: Ground, seed: int, n_twins: int = N_TWINS) -> Iterable[Null]:
+def try_nulls(
+    spec_name: str, reference: Ground, seed: int, n_twins: int = N_TWINS
+) -> Iterable[Null]:
     """Yield what becomes of each null change: sums in another order, then permutation twins that set no floor."""
-    loss = bed.spec.loss_form
+    loss = reference.spec.loss_form
     for name, parts in ORDERS.items():
-        yield _null(name, spec_name, bed, seed, heard(bed, loss, replace(Student(), **parts)))
+        yield _null(
+            name,
+            spec_name,
+            reference,
+            seed,
+            student_answer(reference, loss, replace(Student(), **parts)),
+        )
     twins = {
-        name: fixtures.twins(bed.spec, point, n_twins, seed=1000 + seed)
-        for name, point in bed.points.items()
+        name: fixtures.twins(reference.spec, point, n_twins, seed=1000 + seed)
+        for name, point in reference.points.items()
     }
     for number in range(n_twins):
         one = {name: several[number] for name, several in twins.items()}
         yield _null(
             f"permutation twin {number}",
             spec_name,
-            bed,
+            reference,
             seed,
-            heard_of_twin(bed, loss, one, number),
+            twin_answer(reference, loss, one, number),
         )
 
 
-def nulls_of_epoch(spec_name: str, bed: Ground, seed: int) -> Iterable[Null]:
+def try_nulls_on_epoch(spec_name: str, reference: Ground, seed: int) -> Iterable[Null]:
     """Yield what becomes of the whole first epoch where its sums are made in another order."""
     for name in ORDERS_OF_EPOCH:
         yield _null(
             name,
             spec_name,
-            bed,
+            reference,
             seed,
-            heard(bed, bed.spec.loss_form, replace(Student(), **ORDERS[name])),
+            student_answer(reference, reference.spec.loss_form, replace(Student(), **ORDERS[name])),
         )
 
 
-def _null(name: str, spec_name: str, bed: Ground, seed: int, found: Heard) -> Null:
-    findings, departures = judged(bed, found, bed.spec.loss_form, {})
+def _null(name: str, spec_name: str, reference: Ground, seed: int, found: ArmAnswer) -> Null:
+    findings, departures = find_departures(reference, found, reference.spec.loss_form, {})
     return Null(
         name,
         spec_name,
         seed,
         len(found.traces) + len(found.loops) + len(found.epochs),
         tuple(departures),
-        margins(bed.spec, findings),
+        margins(reference.spec, findings),
     )
 
 
@@ -307,7 +327,7 @@ def margins(spec: Spec, findings: Iterable[tuple[str, Finding]]) -> Margins:
     return found
 
 
-def least(several: Iterable[Null]) -> Margins:
+def least_margins(several: Iterable[Null]) -> Margins:
     """Return the least margin of each gate over null changes, the tightest gate first."""
     found: Margins = {}
     for null in several:

@@ -1,7 +1,7 @@
 """The network in ordinary float32 NumPy, in parts that can be replaced one by one: on it the gate is proved able to fail.
 
 It is written apart from the referee, and hands back what a worker's arm hands back. A part replaced is a planted defect, or
-a change that must not matter: see `harness.experiments.proof.mutants`.
+a change that must not matter: see `harness.experiments.proof.defects`.
 """
 
 from __future__ import annotations
