@@ -1,4 +1,4 @@
-"""Bench -> Standing: each arm's steady epoch, its ratio to the baseline with an interval, a verdict, and who wins for how long."""
+"""Bench -> Summary: each arm's steady epoch, its ratio to the baseline with an interval, a verdict, and who wins for how long."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from harness.experiments.bench.lead import (
     Line,
     Rival,
     break_even,
-    reigns,
-    sentence,
-    unchecked,
-    with_fit,
+    fit_sentence,
+    lead_sentence,
+    leaders,
+    unchecked_sentence,
 )
 from harness.experiments.bench.limit import limit_s
 from harness.experiments.bench.numbers import accuracies_of, paired_accuracy, why_other_numbers
-from harness.experiments.bench.paired import Counted, counted
-from harness.experiments.bench.remarks import blind, remarks, why_invalid
+from harness.experiments.bench.paired import ValidTurns, valid_turns
+from harness.experiments.bench.remarks import remarks, why_blind, why_invalid
 from harness.records.bench import Bench, End, Entrant, Rates, original_of
 from harness.records.parity import Parity
 from harness.records.verdicts import NOT_CHECKED, Verdicts, verdict_in, verdicts_of
 from harness.statistics.intervals import Equivalence, Interval
 from harness.statistics.verdict import (
     from_positive,
-    judged,
+    judge_ratio,
     over_generations,
-    too_few,
-    unsound,
+    why_too_few,
+    why_unsound,
     worst_floor,
 )
 
@@ -41,7 +41,7 @@ Verdict = Literal["baseline", "faster", "slower", "same", "inconclusive", "set a
 
 
 @dataclass(frozen=True, slots=True)
-class ArmStanding:
+class ArmSummary:
     """What a session says of one arm. Intervals are 95 % over generations; None where there are too few of them."""
 
     name: str
@@ -94,12 +94,12 @@ class Reign:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Summary:
     """What a session says altogether."""
 
     session_id: str
     baseline: str
-    arms: tuple[ArmStanding, ...]  # in the session's order, the duplicate left out
+    arms: tuple[ArmSummary, ...]  # in the session's order, the duplicate left out
     floor: (
         Interval | None
     )  # ratio of the A/A pair: identical code; None with too few generations or without a pair
@@ -118,9 +118,9 @@ class Standing:
     )  # as `floor`, of each other arm that ran twice, by its name
 
 
-def standing(
+def summarize(
     bench: Bench, parities: Iterable[Parity] = (), own_cost: float | None = None
-) -> Standing:
+) -> Summary:
     """Return what a session says: of each arm, of the pair of identical ones, and who trains first for how many epochs.
 
     Args:
@@ -128,7 +128,7 @@ def standing(
         parities: checks that say which arms compute the same model.
         own_cost: share of the session's seconds that was neither a worker's start, turn nor end, where it is known.
     """
-    session, count, verdicts = bench.session, counted(bench), verdicts_of(parities)
+    session, count, verdicts = bench.session, valid_turns(bench), verdicts_of(parities)
     floors = {
         original_of(name): over_generations(count.log_ratios(name, original_of(name)).values())
         for name in session.duplicates
@@ -136,11 +136,11 @@ def standing(
     floor = floors.get(session.original)
     entrants = [entrant for entrant in session.entrants if entrant.name not in session.duplicates]
     judged_names = [each.name for each in entrants if each.name not in bench.set_aside]
-    judge = Judge(count, floor, floors, family_of(pairs_of(count, judged_names)), blind(bench))
+    judge = Judge(count, floor, floors, family_of(pairs_of(count, judged_names)), why_blind(bench))
     arms = tuple(_arm(bench, judge, entrant, verdicts) for entrant in entrants)
     reign, said = _first(judge, bench, arms)
     reasons = why_invalid(bench)
-    return Standing(
+    return Summary(
         session_id=session.run_id,
         baseline=session.baseline,
         arms=arms,
@@ -166,7 +166,7 @@ def standing(
     )
 
 
-def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> ArmStanding:
+def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> ArmSummary:
     name, baseline, count = entrant.name, bench.session.baseline, judge.count
     starts = [start for start in bench.starts if start.name == name and start.status == "ok"]
     ends = [end for end in bench.ends if end.name == name and end.status == "ok"]
@@ -177,7 +177,7 @@ def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> Ar
     line, base = _line(bench, count, name), _line(bench, count, baseline)
     accuracies = accuracies_of(ends, name)
     verdict, reason = _verdict(bench, compared)
-    return ArmStanding(
+    return ArmSummary(
         name=name,
         device=starts[-1].device if starts else "",
         versions=starts[-1].versions if starts else {},
@@ -212,7 +212,7 @@ def _verdict(bench: Bench, compared: Rival) -> tuple[Verdict, str]:
     return compared.finding, compared.reason
 
 
-def _to_fit(bench: Bench, count: Counted, entrant: Entrant) -> Interval | None:
+def _to_fit(bench: Bench, count: ValidTurns, entrant: Entrant) -> Interval | None:
     """Return an arm's epoch to that of its backend's `fit`, None where there is none or it is this."""
     fits = [
         each.name
@@ -254,7 +254,7 @@ def _rates(bench: Bench, name: str, generation: int) -> Rates | None:
     )
 
 
-def _line(bench: Bench, count: Counted, name: str) -> Line | None:
+def _line(bench: Bench, count: ValidTurns, name: str) -> Line | None:
     """Return an arm's seconds to so many epochs, None where it has not come so far."""
     start_s = _median(
         start.total_s for start in bench.starts if start.name == name and start.status == "ok"
@@ -263,9 +263,7 @@ def _line(bench: Bench, count: Counted, name: str) -> Line | None:
     return Line(name, start_s, epoch_s.mid) if start_s is not None and epoch_s else None
 
 
-def _first(
-    judge: Judge, bench: Bench, arms: Sequence[ArmStanding]
-) -> tuple[tuple[Reign, ...], str]:
+def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> tuple[tuple[Reign, ...], str]:
     """Return who has trained so many epochs first, and the sentence that says so."""
     timed = {
         arm.name: line
@@ -279,18 +277,24 @@ def _first(
             (),
             "No arm can lead: of every arm that was timed the numbers are known to be others than they should be.",
         )
-    reign = reigns(lines.values())
+    reign = leaders(lines.values())
     leader = able[reign[-1][0]] if reign else None
     rivals = judge.compare_all(lines, leader.name) if leader else []
     undecided = (
-        (too_few(leader.n_generations) or judge.unseen or unsound(judge.floor)) if leader else ""
+        (why_too_few(leader.n_generations) or judge.unseen or why_unsound(judge.floor))
+        if leader
+        else ""
     )
     said = [] if undecided else [_with_fit(judge, bench, lines)]
     said += [
-        sentence(reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided)
+        lead_sentence(
+            reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided
+        )
     ]
     said += [
-        unchecked([name for name, arm in able.items() if arm.parity == NOT_CHECKED], len(able))
+        unchecked_sentence(
+            [name for name, arm in able.items() if arm.parity == NOT_CHECKED], len(able)
+        )
     ]
     return tuple(Reign(*each) for each in reign), " ".join(each for each in said if each)
 
@@ -303,14 +307,14 @@ def _with_fit(judge: Judge, bench: Bench, lines: Mapping[str, Line]) -> str:
     if not fits or fits == lines.keys():
         return ""
     first = min(fits, key=lambda name: lines[name].epoch_s)
-    return with_fit(first, judge.compare_all(fits, first))
+    return fit_sentence(first, judge.compare_all(fits, first))
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
     """What every comparison of a session is judged by."""
 
-    count: Counted
+    count: ValidTurns
     floor: Interval | None  # the ratio of the baseline's pair of identical arms
     floors: Mapping[str, Interval | None]  # the same of every arm that runs twice, by its name
     family: Family
@@ -324,7 +328,7 @@ class Judge:
             return Rival(name, ratio, "inconclusive", self.unseen)
         p_together = self.family.get(frozenset((name, other)), 1.0)
         return Rival(
-            name, ratio, *judged(ratio, len(logs), self._floor_of(name, other), p_together)
+            name, ratio, *judge_ratio(ratio, len(logs), self._floor_of(name, other), p_together)
         )
 
     def _floor_of(self, name: str, other: str) -> Interval | None:
@@ -359,5 +363,5 @@ def _largest(ends: Iterable[End]) -> dict[str, int]:
 
 
 def _median(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return statistics.median(known) if known else None
+    found = list(values)
+    return statistics.median(found) if found else None

@@ -25,7 +25,7 @@ Repeated = Literal["baseline", "each"]
 """Of which backends an arm runs twice: of the baseline's, or of each one."""
 
 
-def chosen(whole: Config, asked: Sequence[str]) -> list[tuple[str, str]]:
+def choose_arms(whole: Config, asked: Sequence[str]) -> list[tuple[str, str]]:
     """Return (backend, implementation) of each arm asked for; those of [bench] arms, of every backend, where none is.
 
     Args:
@@ -57,7 +57,7 @@ def chosen(whole: Config, asked: Sequence[str]) -> list[tuple[str, str]]:
     return list(found)
 
 
-def laid_out(
+def plan_session(
     whole: Config,
     spec_name: str,
     dataset: Prepared,
@@ -176,7 +176,7 @@ def requests(
     ]
 
 
-def possible(session: Session, whole: Config, root: Path) -> None:
+def check_possible(session: Session, whole: Config, root: Path) -> None:
     """Return if every worker of a session can start and be kept to its cores.
 
     Raises:
@@ -222,7 +222,7 @@ def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:
         )
 
 
-def planned_otherwise(session: Session, given: Mapping[str, tuple[object, object]]) -> None:
+def check_same_plan(session: Session, given: Mapping[str, tuple[object, object]]) -> None:
     """Raise ConfigError where an argument that is given is not what the session was planned with: (given or None, planned) by option."""
     for option, (here, there) in given.items():
         if here is not None and here != there:
