@@ -193,6 +193,7 @@ def _shown(
 ) -> bool:
     """Print what a session says, write it where it is wanted, and return whether it says anything sure."""
     from harness.experiments.bench import document as report
+    from harness.experiments.bench import export
     from harness.experiments.bench.judge import summarize
     from harness.experiments.train.document import left_out
     from harness.records import bench_store, store
@@ -204,8 +205,8 @@ def _shown(
     text = report.markdown(found, bench)
     written(
         {
-            "--json": (json, report.as_json(found, bench)),
-            "--csv": (csv, report.csv(found, bench)),
+            "--json": (json, export.as_json(found, bench)),
+            "--csv": (csv, export.csv(found, bench)),
             "--markdown": (markdown, text),
         }
     )

@@ -177,7 +177,7 @@ def _newest(loaded: Loaded, where: str, but: str = "") -> Bench:
 
 
 def _complete(loaded: Loaded, but: str = "") -> list[Bench]:
-    from harness.experiments.bench.session import unfinished_generations
+    from harness.experiments.bench.remaining import unfinished_generations
 
     return [
         bench

@@ -55,7 +55,8 @@ class Wanted:
 def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: bool) -> Bench:
     """Return the session to go on with: the newest unfinished one where that is asked for and there is one, else a new one."""
     from harness.experiments.bench import plan as sessions
-    from harness.experiments.bench.session import unfinished_generations
+    from harness.experiments.bench import same_plan
+    from harness.experiments.bench.remaining import unfinished_generations
     from harness.records import bench_store
 
     arms = sessions.choose_arms(whole, wanted.arms or ())
@@ -67,7 +68,7 @@ def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: b
     if known:
         there = known.session
         names = {"/".join(pair) for pair in arms} if wanted.arms else None
-        sessions.check_same_plan(
+        same_plan.check_same_plan(
             there,
             {
                 "--arms": (
@@ -88,7 +89,7 @@ def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: b
                 "--device": (None if wanted.device == "auto" else wanted.device, there.device),
             },
         )
-        sessions.check_possible(there, whole, root)
+        same_plan.check_possible(there, whole, root)
         say(f"going on with session {there.run_id}")
         return known
     if resume:
@@ -102,6 +103,7 @@ def new(
     """Return a new session, planned and kept."""
     from harness.engine import host as devices
     from harness.experiments.bench import plan as sessions
+    from harness.experiments.bench import same_plan
     from harness.records import bench_store
     from harness.records.bench import Bench
     from harness.spec.config import overridden
@@ -132,7 +134,7 @@ def new(
         aa=wanted.aa or "baseline",
     )
     sessions.requests(session, whole, dataset, host)  # or a refusal, before anything is kept
-    sessions.check_possible(session, whole, root)
+    same_plan.check_possible(session, whole, root)
     folder = bench_store.folder_of(results, session)
     bench_store.ready(folder)
     bench_store.add(folder, session)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError
 from harness.experiments.bench import document as bench_report
+from harness.experiments.bench import export
 from harness.experiments.bench.judge import summarize
-from harness.experiments.bench.session import unfinished_generations
+from harness.experiments.bench.remaining import unfinished_generations
 from harness.experiments.gate import document as gate_report
 from harness.experiments.gate.judge import judge_gate
 from harness.experiments.gate.regression import why_incomparable
@@ -70,8 +71,8 @@ def show_session(bench, parities, others):
     unfinished_generations(bench)
     shown(bench_report.terminal(found, bench))
     assert_sound_markdown(bench_report.markdown(found, bench))
-    assert_sound_csv(bench_report.csv(found, bench))
-    json.loads(bench_report.as_json(found, bench))
+    assert_sound_csv(export.csv(found, bench))
+    json.loads(export.as_json(found, bench))
     for other in others[:1]:
         for head, base in ((bench, other), (other, bench)):
             why_incomparable(head, base)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness import safe
 from harness.experiments.bench import document as bench_report
+from harness.experiments.bench import export
 from harness.experiments.bench.judge import summarize
 from harness.experiments.gate import document as gate_report
 from harness.experiments.gate.judge import judge_gate
@@ -192,8 +193,8 @@ def test_in_a_session(text):
     found = summarize(whole, own_cost=0.01)
     shown(bench_report.terminal(found, whole))
     assert_sound_markdown(bench_report.markdown(found, whole))
-    assert len(assert_sound_csv(bench_report.csv(found, whole))) == len(found.arms)
-    json.loads(bench_report.as_json(found, whole))
+    assert len(assert_sound_csv(export.csv(found, whole))) == len(found.arms)
+    json.loads(export.as_json(found, whole))
     gate = judge_gate(whole, whole, whole)
     shown(gate_report.terminal(gate))
     assert_sound_markdown(gate_report.markdown(gate))

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from harness.experiments.bench.judge import summarize
-from harness.experiments.bench.session import missing_blocks, unfinished_generations
+from harness.experiments.bench.remaining import missing_blocks, unfinished_generations
 from harness.records import bench_store
 
 PLAIN = ("--dataset", "digits", "--blocks", "2")

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from harness.cli import options as cli_shared
 from harness.experiments.bench import document as report
-from harness.experiments.bench.judge import ArmSummary, Reign, Summary
+from harness.experiments.bench import export
+from harness.experiments.bench.summary import ArmSummary, Reign, Summary
 from harness.records.bench import Bench
 from harness.report.progress import bench_progress, duration
 from harness.statistics.intervals import Equivalence, Interval
@@ -344,7 +345,7 @@ def test_the_heading_says_how_much_of_the_session_there_is():
 
 
 def test_the_csv_has_a_row_an_arm_with_numbers_in_full_and_nothing_where_there_is_none():
-    rows = list(csv.DictReader(io.StringIO(report.csv(SUMMARY, BENCH))))
+    rows = list(csv.DictReader(io.StringIO(export.csv(SUMMARY, BENCH))))
     assert [row["arm"] for row in rows] == [arm.name for arm in ARMS]
     assert [row["ratio_low"] for row in rows] == ["1.0", "0.2871", "2.712", ""]
     assert [row["break_even"] for row in rows] == ["", "5.4", "never", ""]
@@ -355,7 +356,7 @@ def test_the_csv_has_a_row_an_arm_with_numbers_in_full_and_nothing_where_there_i
 
 
 def test_the_json_is_strict_and_holds_the_plan_and_the_summary():
-    whole = json.loads(report.as_json(SUMMARY, BENCH), parse_constant=pytest.fail)
+    whole = json.loads(export.as_json(SUMMARY, BENCH), parse_constant=pytest.fail)
     assert whole["session"] == json.loads(BENCH.session.model_dump_json())
     assert whole["standing"]["reigns"][1] == {
         "name": "jax/compiled",

@@ -7,6 +7,7 @@ import pytest
 
 from harness.errors import ConfigError, EnvironmentMissing, NotComparable
 from harness.experiments.bench import plan as sessions
+from harness.experiments.bench import same_plan
 from harness.experiments.bench.forecast import Forecast
 from harness.records.record import Host
 from harness.spec import config
@@ -162,19 +163,19 @@ def test_a_session_whose_backend_or_arm_has_left_backends_toml_does_not_go_on(go
     with pytest.raises(
         NotComparable, match=r"torch/native: it began with .+; here is None\. Begin a new one"
     ) as refused:
-        sessions.check_possible(session, WHOLE.model_copy(update={"backends": backends}), ROOT)
+        same_plan.check_possible(session, WHOLE.model_copy(update={"backends": backends}), ROOT)
     assert refused.value.exit_code == 4
 
 
 def test_an_argument_that_contradicts_the_plan_is_refused_and_one_that_repeats_it_is_not():
     session = plan_session()
-    sessions.check_same_plan(
+    same_plan.check_same_plan(
         session, {"--blocks": (2, session.n_blocks), "--spec": (None, session.spec_name)}
     )
     with pytest.raises(
         ConfigError, match=rf"--blocks: session {session.run_id} was planned with 2; received 3"
     ):
-        sessions.check_same_plan(session, {"--blocks": (3, session.n_blocks)})
+        same_plan.check_same_plan(session, {"--blocks": (3, session.n_blocks)})
 
 
 def test_a_session_goes_on_where_nothing_is_known_of_a_machine_but_its_description():
@@ -203,7 +204,7 @@ def test_where_a_system_keeps_no_process_to_its_cores_that_is_what_is_said(
     for threads in (1, 2, 999):
         said = rf"^{option}: this system cannot keep a process to some of its cores\. Leave it out, or set threads to auto$"
         with pytest.raises(ConfigError, match=said):
-            sessions.check_possible(planned_on(cores, threads), WHOLE, ROOT)
+            same_plan.check_possible(planned_on(cores, threads), WHOLE, ROOT)
 
 
 def test_where_a_system_keeps_no_process_to_its_cores_a_session_without_that_goes_on(
@@ -211,20 +212,20 @@ def test_where_a_system_keeps_no_process_to_its_cores_a_session_without_that_goe
 ):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     with pytest.raises(EnvironmentMissing):  # the next thing that is looked at
-        sessions.check_possible(planned_on((), "auto"), WHOLE, tmp_path)
+        same_plan.check_possible(planned_on((), "auto"), WHOLE, tmp_path)
 
 
 @pytest.mark.parametrize(("cores", "threads"), [((0, 1), 1), ((0,), 2), ((0, 1, 2), 2), ((5,), 4)])
 def test_cores_and_a_number_of_threads_that_is_another_are_two_things_and_refused(cores, threads):
     said = rf"^--pin {','.join(map(str, cores))}: names {len(cores)} of the cores, and threads = {threads} .* --threads auto$"
     with pytest.raises(ConfigError, match=said):
-        sessions.check_possible(planned_on(cores, threads), WHOLE, ROOT)
+        same_plan.check_possible(planned_on(cores, threads), WHOLE, ROOT)
 
 
 @pytest.mark.skipif(CORES is None, reason="this system keeps no process to its cores")
 def test_cores_and_as_many_threads_mean_one_thing(tmp_path):
     with pytest.raises(EnvironmentMissing):  # the next thing that is looked at
-        sessions.check_possible(planned_on(tuple(CORES[:1]), 1), WHOLE, tmp_path)
+        same_plan.check_possible(planned_on(tuple(CORES[:1]), 1), WHOLE, tmp_path)
 
 
 # How long it will take

@@ -6,10 +6,9 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
-from harness.experiments.bench.family import Family, family_of, pairs_of
+from harness.experiments.bench.comparison import Judge
+from harness.experiments.bench.family import family_of, pairs_of
 from harness.experiments.bench.lead import (
     Line,
     Rival,
@@ -20,102 +19,22 @@ from harness.experiments.bench.lead import (
     unchecked_sentence,
 )
 from harness.experiments.bench.limit import limit_s
-from harness.experiments.bench.numbers import accuracies_of, paired_accuracy, why_other_numbers
+from harness.experiments.bench.numbers import accuracies_of, paired_accuracy
 from harness.experiments.bench.paired import ValidTurns, valid_turns
 from harness.experiments.bench.remarks import remarks, why_blind, why_invalid
+from harness.experiments.bench.summary import ArmSummary, Reign, Summary, Verdict
 from harness.records.bench import Bench, End, Entrant, Rates, original_of
 from harness.records.parity import Parity
 from harness.records.verdicts import NOT_CHECKED, Verdicts, verdict_in, verdicts_of
-from harness.statistics.intervals import Equivalence, Interval
+from harness.statistics.intervals import Interval
 from harness.statistics.verdict import (
     from_positive,
-    judge_ratio,
     over_generations,
     why_too_few,
     why_unsound,
-    worst_floor,
 )
 
 FIT = "keras"  # the implementation
-Verdict = Literal["baseline", "faster", "slower", "same", "inconclusive", "set aside"]
-
-
-@dataclass(frozen=True, slots=True)
-class ArmSummary:
-    """What a session says of one arm. Intervals are 95 % over generations; None where there are too few of them."""
-
-    name: str
-    device: str
-    versions: dict[str, str]
-    verdict: Verdict
-    reason: str = ""  # of "inconclusive" and "set aside": what would have to be otherwise
-    parity: str = "not checked"  # agrees, agrees (quick), departs, failed, not checked
-    n_generations: int = 0  # that count: with half of their blocks valid
-    n_blocks: int = 0  # valid ones, of those generations
-    epoch_s: Interval | None = (
-        None  # steady epoch; low and high are nan with fewer than MIN_GENERATIONS generations
-    )
-    ratio: Interval | None = None  # epoch to the baseline's, in pairs; the same
-    to_fit: Interval | None = (
-        None  # epoch to that of the same backend's "keras" arm, in pairs; None where there is none, or it is this
-    )
-    start_s: float | None = (
-        None  # median over processes: from nothing to the end of the first epoch
-    )
-    compile_s: float | None = None  # median: first epoch less a steady one; never below 0
-    break_even: float | None = (
-        None  # epochs from which on it is never behind the baseline; inf: it falls behind for good; 1: from the first
-    )
-    share_of_limit: Interval | None = None  # the limit's seconds over the epoch's
-    memory_bytes: dict[str, int] = field(default_factory=dict)  # largest of its processes, by label
-    energy_j: float | None = None  # median of a turn; None: no counter
-    test_accuracy: tuple[float, float] | None = None  # mean and sd over generations' seeds
-    accuracy: Equivalence | None = (
-        None  # to the baseline's, paired by seed, margin 0.25 points; None for the baseline
-    )
-    n_compiles_steady: int = 0  # in turns: 0, or its epochs hold compilation
-    p_together: float | None = (
-        None  # of `ratio` being 1, adjusted for all comparisons of the session; None where there is none
-    )
-
-    @property
-    def other_numbers(self) -> str:
-        """Why this arm's numbers are known to be others than they should be, so that it cannot lead; "" where that is not known."""
-        return why_other_numbers(self.parity, {"the baseline's": self.accuracy})
-
-
-@dataclass(frozen=True, slots=True)
-class Reign:
-    """The arm that has trained so many epochs first."""
-
-    name: str
-    from_epoch: int
-    to_epoch: int | None  # None: for good
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a session says altogether."""
-
-    session_id: str
-    baseline: str
-    arms: tuple[ArmSummary, ...]  # in the session's order, the duplicate left out
-    floor: (
-        Interval | None
-    )  # ratio of the A/A pair: identical code; None with too few generations or without a pair
-    reigns: tuple[
-        Reign, ...
-    ]  # who is first, from 1 epoch on; arms of other numbers or set aside never are
-    sentence: str  # which arm wins for how many epochs, and how sure
-    n_invalid: int  # blocks run again, or given up, by the limits
-    why_invalid: tuple[str, ...]  # each reason with how often
-    remarks: tuple[str, ...]
-    own_cost: (
-        float | None
-    )  # share of the session's seconds that was neither a worker's start, turn nor end
-    floors: dict[str, Interval | None] = field(
-        default_factory=dict
-    )  # as `floor`, of each other arm that ran twice, by its name
 
 
 def summarize(
@@ -308,41 +227,6 @@ def _with_fit(judge: Judge, bench: Bench, lines: Mapping[str, Line]) -> str:
         return ""
     first = min(fits, key=lambda name: lines[name].epoch_s)
     return fit_sentence(first, judge.compare_all(fits, first))
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """What every comparison of a session is judged by."""
-
-    count: ValidTurns
-    floor: Interval | None  # the ratio of the baseline's pair of identical arms
-    floors: Mapping[str, Interval | None]  # the same of every arm that runs twice, by its name
-    family: Family
-    unseen: str  # why disturbances could not be seen, so that nothing is sure; "" where they could
-
-    def compare(self, name: str, other: str) -> Rival:
-        """Return how an arm's epoch compares with another's."""
-        logs = self.count.log_ratios(name, other)
-        ratio = over_generations(logs.values())
-        if self.unseen:
-            return Rival(name, ratio, "inconclusive", self.unseen)
-        p_together = self.family.get(frozenset((name, other)), 1.0)
-        return Rival(
-            name, ratio, *judge_ratio(ratio, len(logs), self._floor_of(name, other), p_together)
-        )
-
-    def _floor_of(self, name: str, other: str) -> Interval | None:
-        """Return the worst of the floors that speak for a comparison: the baseline's, and those of the two arms' backends."""
-        backends = {each.split("/")[0] for each in (name, other)}
-        floors = [
-            floor for repeated, floor in self.floors.items() if repeated.split("/")[0] in backends
-        ]
-        return worst_floor([self.floor, *floors])
-
-    def compare_all(self, names: Iterable[str], leader: str) -> list[Rival]:
-        """Return how every other arm compares with the leader, the nearest first."""
-        rivals = (self.compare(name, leader) for name in names if name != leader)
-        return sorted(rivals, key=lambda rival: rival.ratio.mid if rival.ratio else math.inf)
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float] | None:

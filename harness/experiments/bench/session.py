@@ -7,7 +7,6 @@ so a sitting that was killed is followed by one that goes on with the same gener
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,9 +18,15 @@ from harness.engine import disturbance, host
 from harness.engine.cores import cores_of
 from harness.engine.live import Gone, live
 from harness.engine.plan import Planned
-from harness.experiments.bench import plan as sessions
 from harness.experiments.bench import schedule
 from harness.experiments.bench.forecast import Forecast
+from harness.experiments.bench.remaining import (
+    closed_blocks,
+    entrants_without_end,
+    missing_blocks,
+    unfinished_generations,
+)
+from harness.experiments.bench.same_plan import check_same_environment
 from harness.experiments.bench.turns import Process, take_turn, validate
 from harness.records.bench import Bench, Block, End, Part, Rates, Session, Sitting, Start, Turn
 
@@ -61,54 +66,6 @@ def run_session(
         )
         work.keep(Sitting(number=number, outcome=outcome, total_s=total_s, busy_s=busy_s))
     return work.bench, outcome
-
-
-def unfinished_generations(bench: Bench) -> list[int]:
-    """Return the generations that lack a block or a process's end, in order; none once every entrant is set aside."""
-    session = bench.session
-    if len(bench.set_aside) == len(session.entrants):
-        return []
-    done = closed_blocks(bench)
-    numbers, blocks = range(1, session.n_generations + 1), range(1, session.n_blocks + 1)
-    return [
-        number
-        for number in numbers
-        if any((number, block) not in done for block in blocks)
-        or entrants_without_end(bench, number)
-    ]
-
-
-def missing_blocks(bench: Bench, generation: int) -> list[int]:
-    """Return the blocks of a generation that are neither valid nor given up."""
-    done = closed_blocks(bench)
-    return [
-        number
-        for number in range(1, bench.session.n_blocks + 1)
-        if (generation, number) not in done
-    ]
-
-
-def closed_blocks(bench: Bench) -> set[tuple[int, int]]:
-    """Return the blocks that are valid, or given up: disturbed as often as the limits allow. One that a crash cut short is no attempt."""
-    disturbed = Counter(
-        (each.generation, each.block)
-        for each in bench.blocks
-        if each.invalid and len(each.turns) == len(each.order)
-    )
-    valid = {(each.generation, each.block) for each in bench.blocks if not each.invalid}
-    return valid | {
-        block for block, times in disturbed.items() if times >= bench.session.limits.n_attempts
-    }
-
-
-def entrants_without_end(bench: Bench, generation: int) -> list[str]:
-    """Return the entrants of which a generation has no end: nobody knows yet what their models came to."""
-    ended = {end.name for end in bench.ends if end.generation == generation}
-    return [
-        entrant.name
-        for entrant in bench.session.entrants
-        if entrant.name not in ended and entrant.name not in bench.set_aside
-    ]
 
 
 class Work:
@@ -208,7 +165,7 @@ class Work:
                 }
                 self.keep(Start.model_validate(ids | failed))
                 continue
-            sessions.check_same_environment(self.bench, start)
+            check_same_environment(self.bench, start)
             self.keep(start)
             n_cores = len(cores_of(alive.pid))
             process = Process(name, number, alive, context, n_cores, has_children)

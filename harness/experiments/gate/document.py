@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
-from harness.experiments.bench.document import plain
+from harness.experiments.bench.export import plain
 from harness.experiments.bench.lead import unchecked_sentence
 from harness.experiments.gate.judge import Gate
 from harness.experiments.gate.regression import Change
