@@ -175,10 +175,10 @@ def _checked(whole: Config, root: Path, results: Path, device: Device) -> None:
                 device=device,
                 limit_s=whole.protocol.time_limit_s,
             )
-        found = checks.waits(answers)
+        found = checks.clock_checks(answers)
         if known:
             say("errors and power of its verdicts, simulated")
-            found += [*checks.of_session(known[0]), *checks.of_verdicts(known[0])]
+            found += [*checks.session_checks(known[0]), *checks.error_rate_checks(known[0])]
     console_of().print(report.terminal(found, known[0].session.run_id if known else ""), crop=False)
     if not known:
         raise StoreError(
@@ -193,19 +193,20 @@ def _shown(
 ) -> bool:
     """Print what a session says, write it where it is wanted, and return whether it says anything sure."""
     from harness.experiments.bench import document as report
-    from harness.experiments.bench.judge import standing
+    from harness.experiments.bench import export
+    from harness.experiments.bench.judge import summarize
     from harness.experiments.train.document import left_out
     from harness.records import bench_store, store
 
     for entry in bench_store.left_out(bench_store.folder_of(results, bench.session)):
         say(f"! {left_out(entry)}", "yellow", stderr=True)
-    found = standing(bench, store.load_all(results).parities, own_cost=bench.own_cost)
+    found = summarize(bench, store.load_all(results).parities, own_cost=bench.own_cost)
     console_of().print(report.terminal(found, bench), crop=False)
     text = report.markdown(found, bench)
     written(
         {
-            "--json": (json, report.as_json(found, bench)),
-            "--csv": (csv, report.csv(found, bench)),
+            "--json": (json, export.as_json(found, bench)),
+            "--csv": (csv, export.csv(found, bench)),
             "--markdown": (markdown, text),
         }
     )

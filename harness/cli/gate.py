@@ -75,7 +75,7 @@ def gate(
     config: ConfigOption = None,
 ) -> None:
     """Hold the newest complete bench session against an earlier one: which arms have other numbers or have become slower?"""
-    from harness.experiments.gate.judge import gated
+    from harness.experiments.gate.judge import judge_gate
     from harness.experiments.train.document import left_out
     from harness.records import bench_store, store
 
@@ -100,7 +100,7 @@ def gate(
         say(f"! {left_out(entry)}", "yellow", stderr=True)
     base = _comparable(head, earlier, f"--against {against}")
     parities = store.load_all(results).parities
-    found = gated(head, base, tolerance=tolerance, parities=parities)
+    found = judge_gate(head, base, tolerance=tolerance, parities=parities)
     interrupted = False
     if found.suspects and confirm:
         say(
@@ -109,7 +109,7 @@ def gate(
         )
         again, interrupted = _confirmed(found.suspects, head, config, results, wait=not no_wait)
         _same_ground(again, base)
-        found = gated(head, base, again, tolerance, parities)
+        found = judge_gate(head, base, again, tolerance, parities)
     _shown(found, json, junit, markdown)
     if interrupted or CODES[found.outcome]:
         raise typer.Exit(130 if interrupted else CODES[found.outcome])
@@ -150,9 +150,9 @@ def _confirmed(
 
 def _same_ground(again: Bench, base: Bench) -> None:
     """Raise NotComparable where the session that was to confirm is not of base's machine, Keras, dataset and spec."""
-    from harness.experiments.gate.regression import incomparable
+    from harness.experiments.gate.regression import why_incomparable
 
-    if again.blocks and (differences := incomparable(again, base)):
+    if again.blocks and (differences := why_incomparable(again, base)):
         said = f"session {again.session.run_id}, which was to confirm, must not be compared with {base.session.run_id}:"
         raise NotComparable("\n  ".join([said, *differences]))
 
@@ -177,12 +177,12 @@ def _newest(loaded: Loaded, where: str, but: str = "") -> Bench:
 
 
 def _complete(loaded: Loaded, but: str = "") -> list[Bench]:
-    from harness.experiments.bench.session import unfinished
+    from harness.experiments.bench.remaining import unfinished_generations
 
     return [
         bench
         for bench in loaded.sessions
-        if bench.session.run_id != but and bench.blocks and not unfinished(bench)
+        if bench.session.run_id != but and bench.blocks and not unfinished_generations(bench)
     ]
 
 
@@ -193,13 +193,13 @@ def _comparable(head: Bench, earlier: Loaded, where: str) -> Bench:
         StoreError: there is no complete session but head itself.
         NotComparable: there are, and all differ in what must be equal; says in what the newest one does.
     """
-    from harness.experiments.gate.regression import incomparable, regressions, remarks
+    from harness.experiments.gate.regression import arm_changes, remarks, why_incomparable
 
     newest = _newest(earlier, where, but=head.session.run_id)
     for bench in _complete(earlier, but=head.session.run_id):
-        if not incomparable(head, bench) and regressions(head, bench):
+        if not why_incomparable(head, bench) and arm_changes(head, bench):
             return bench
-    differences = incomparable(head, newest) or ("no arm is in both", *remarks(head, newest))
+    differences = why_incomparable(head, newest) or ("no arm is in both", *remarks(head, newest))
     said = [
         f"{where}: session {newest.session.run_id} must not be compared with {head.session.run_id}:",
         *differences,

@@ -55,19 +55,20 @@ class Wanted:
 def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: bool) -> Bench:
     """Return the session to go on with: the newest unfinished one where that is asked for and there is one, else a new one."""
     from harness.experiments.bench import plan as sessions
-    from harness.experiments.bench.session import unfinished
+    from harness.experiments.bench import same_plan
+    from harness.experiments.bench.remaining import unfinished_generations
     from harness.records import bench_store
 
-    arms = sessions.chosen(whole, wanted.arms or ())
+    arms = sessions.choose_arms(whole, wanted.arms or ())
     known = (
-        next((each for each in bench_store.sessions(results) if unfinished(each)), None)
+        next((each for each in bench_store.sessions(results) if unfinished_generations(each)), None)
         if resume
         else None
     )
     if known:
         there = known.session
         names = {"/".join(pair) for pair in arms} if wanted.arms else None
-        sessions.planned_otherwise(
+        same_plan.check_same_plan(
             there,
             {
                 "--arms": (
@@ -88,7 +89,7 @@ def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: b
                 "--device": (None if wanted.device == "auto" else wanted.device, there.device),
             },
         )
-        sessions.possible(there, whole, root)
+        same_plan.check_possible(there, whole, root)
         say(f"going on with session {there.run_id}")
         return known
     if resume:
@@ -102,6 +103,7 @@ def new(
     """Return a new session, planned and kept."""
     from harness.engine import host as devices
     from harness.experiments.bench import plan as sessions
+    from harness.experiments.bench import same_plan
     from harness.records import bench_store
     from harness.records.bench import Bench
     from harness.spec.config import overridden
@@ -120,7 +122,7 @@ def new(
         dataset_of(wanted.dataset or spec.dataset, said=False),
         devices.host(devices.look()),
     )
-    session = sessions.laid_out(
+    session = sessions.plan_session(
         whole,
         spec_name,
         dataset,
@@ -132,7 +134,7 @@ def new(
         aa=wanted.aa or "baseline",
     )
     sessions.requests(session, whole, dataset, host)  # or a refusal, before anything is kept
-    sessions.possible(session, whole, root)
+    same_plan.check_possible(session, whole, root)
     folder = bench_store.folder_of(results, session)
     bench_store.ready(folder)
     bench_store.add(folder, session)
@@ -158,8 +160,8 @@ def sat(
         whole: backends.toml.
         root: whose .nox holds the environments.
         results: where sessions are kept.
-        budget_s: as for `harness.experiments.bench.session.sit`.
-        stop_after: as for `harness.experiments.bench.session.sit`.
+        budget_s: as for `harness.experiments.bench.session.run_session`.
+        stop_after: as for `harness.experiments.bench.session.run_session`.
         before: done first, while no other harness can measure this session.
         verb: that measures, for whoever comes next to this machine.
         wait: until nobody else measures on this machine.
@@ -198,7 +200,7 @@ def _sit(
     stop_after: int | None,
 ) -> tuple[Bench, Outcome]:
     """Measure what the session in a folder still lacks, as far as another harness has not measured it since."""
-    from harness.experiments.bench.session import Room, sit
+    from harness.experiments.bench.session import Room, run_session
     from harness.records import bench_store
     from harness.report.progress import bench_progress
 
@@ -207,7 +209,7 @@ def _sit(
         raise StoreError(f"{folder}: {known}")
     with bench_progress(console_of()) as show:
         room = Room(root, planned, _keeper(folder), show)
-        return sit(known, room, budget_s=budget_s, stop_after=stop_after)
+        return run_session(known, room, budget_s=budget_s, stop_after=stop_after)
 
 
 def _keeper(folder: Path) -> Callable[[Part], None]:

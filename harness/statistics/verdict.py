@@ -36,25 +36,25 @@ def from_positive(values: Collection[float]) -> Interval | None:
     return over_generations([math.log(value) for value in values])
 
 
-def known(interval: Interval | None) -> TypeGuard[Interval]:
+def has_ends(interval: Interval | None) -> TypeGuard[Interval]:
     """Say whether an interval has its ends."""
     return interval is not None and not math.isnan(interval.low)
 
 
-def too_few(n_generations: int) -> str:
+def why_too_few(n_generations: int) -> str:
     """Return why so many generations decide nothing, "" where they are enough."""
     if n_generations >= MIN_GENERATIONS:
         return ""
     return f"{n_generations} {'generation' if n_generations == 1 else 'generations'}; a 95 % interval needs {MIN_GENERATIONS}"
 
 
-def unsound(floor: Interval | None) -> str:
+def why_unsound(floor: Interval | None) -> str:
     """Return why a session may not call anything faster or slower, "" where it may: by its pair of identical arms.
 
     Where its whole interval lies beyond the threshold, identical code is surely called different, and other code may be too;
     and without the pair nobody would know.
     """
-    if not known(floor):
+    if not has_ends(floor):
         return f"identical code was not measured side by side in {MIN_GENERATIONS} generations, so nothing says what a difference means"
     if min(math.log(floor.high), -math.log(floor.low)) < -SETTLED:
         return f"identical code differed by {percent(floor.mid)} ({span(floor)}): this session is not sound"
@@ -65,11 +65,14 @@ def worst_floor(floors: Iterable[Interval | None]) -> Interval | None:
     """Return the ratio of the pair where identical code differed more; that of an unsound one, where one is."""
     return max(
         floors,
-        key=lambda floor: (bool(unsound(floor)), abs(math.log(floor.mid)) if floor else math.inf),
+        key=lambda floor: (
+            bool(why_unsound(floor)),
+            abs(math.log(floor.mid)) if floor else math.inf,
+        ),
     )
 
 
-def judged(
+def judge_ratio(
     ratio: Interval | None, n_generations: int, floor: Interval | None, p_together: float
 ) -> tuple[Finding, str]:
     """Return what a ratio of two epoch times says of the first, and of "inconclusive" why.
@@ -84,9 +87,9 @@ def judged(
         floor: the same of the session's pair of identical arms.
         p_together: the p-value of this difference, adjusted for all comparisons of the session: see `family_of`.
     """
-    if not known(ratio):
-        return "inconclusive", too_few(n_generations)
-    if why := unsound(floor):
+    if not has_ends(ratio):
+        return "inconclusive", why_too_few(n_generations)
+    if why := why_unsound(floor):
         return "inconclusive", why
     effect, least = abs(math.log(ratio.mid)), abs(math.log(floor.mid)) if floor else math.inf
     if max(abs(math.log(ratio.low)), abs(math.log(ratio.high))) <= SETTLED:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError
 from harness.experiments.bench import document as bench_report
-from harness.experiments.bench.judge import standing
-from harness.experiments.bench.session import unfinished
+from harness.experiments.bench import export
+from harness.experiments.bench.judge import summarize
+from harness.experiments.bench.remaining import unfinished_generations
 from harness.experiments.gate import document as gate_report
-from harness.experiments.gate.judge import gated
-from harness.experiments.gate.regression import incomparable
+from harness.experiments.gate.judge import judge_gate
+from harness.experiments.gate.regression import why_incomparable
 from harness.experiments.parity import document as parity_report
 from harness.experiments.train import document, judge
 from harness.records import bench_store, store
@@ -68,16 +69,16 @@ def show_runs(loaded, before):
 
 
 def show_session(bench, parities, others):
-    found = standing(bench, parities, own_cost=bench.own_cost)
-    unfinished(bench)
+    found = summarize(bench, parities, own_cost=bench.own_cost)
+    unfinished_generations(bench)
     shown(bench_report.terminal(found, bench))
     assert_sound_markdown(bench_report.markdown(found, bench))
-    assert_sound_csv(bench_report.csv(found, bench))
-    json.loads(bench_report.as_json(found, bench))
+    assert_sound_csv(export.csv(found, bench))
+    json.loads(export.as_json(found, bench))
     for other in others[:1]:
         for head, base in ((bench, other), (other, bench)):
-            incomparable(head, base)
-            gate = gated(head, base, head)
+            why_incomparable(head, base)
+            gate = judge_gate(head, base, head)
             shown(gate_report.terminal(gate))
             assert_sound_markdown(gate_report.markdown(gate))
             assert_sound_xml(gate_report.junit(gate))

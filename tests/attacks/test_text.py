@@ -11,9 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from harness import safe
 from harness.experiments.bench import document as bench_report
-from harness.experiments.bench.judge import standing
+from harness.experiments.bench import export
+from harness.experiments.bench.judge import summarize
 from harness.experiments.gate import document as gate_report
-from harness.experiments.gate.judge import gated
+from harness.experiments.gate.judge import judge_gate
 from harness.experiments.parity import document as parity_report
 from harness.experiments.parity import model_document as model_report
 from harness.experiments.train import document, judge
@@ -193,12 +194,12 @@ def test_in_runs(text):
 @given(TEXTS)
 def test_in_a_session(text):
     whole = SESSION.planted(text)
-    found = standing(whole, own_cost=0.01)
+    found = summarize(whole, own_cost=0.01)
     shown(bench_report.terminal(found, whole))
     assert_sound_markdown(bench_report.markdown(found, whole))
-    assert len(assert_sound_csv(bench_report.csv(found, whole))) == len(found.arms)
-    json.loads(bench_report.as_json(found, whole))
-    gate = gated(whole, whole, whole)
+    assert len(assert_sound_csv(export.csv(found, whole))) == len(found.arms)
+    json.loads(export.as_json(found, whole))
+    gate = judge_gate(whole, whole, whole)
     shown(gate_report.terminal(gate))
     assert_sound_markdown(gate_report.markdown(gate))
     assert_sound_xml(gate_report.junit(gate))

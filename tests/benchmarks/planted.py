@@ -17,10 +17,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness.experiments.bench.judge import standing
+from harness.experiments.bench.judge import summarize
 from harness.records import bench_store
 from harness.records.bench import Bench
-from harness.statistics.verdict import judged
+from harness.statistics.verdict import judge_ratio
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOWED = '''"""The keras arm with more samples in each epoch."""
@@ -92,9 +92,9 @@ def main() -> int:
     for number, bench in enumerate(
         reversed(sessions(arguments.backend, arguments.slowdown, arguments.sessions)), start=1
     ):
-        found = standing(bench)
+        found = summarize(bench)
         slowed = next(arm for arm in found.arms if arm.name.endswith("/slowed"))
-        same = judged(found.floor, slowed.n_generations, found.floor, 0.0)[0]
+        same = judge_ratio(found.floor, slowed.n_generations, found.floor, 0.0)[0]
         ratio = f"{slowed.ratio.mid:.3f} ({slowed.ratio.low:.3f}-{slowed.ratio.high:.3f})"
         planted = f"planted {arguments.slowdown:.3f}: {slowed.verdict}, {ratio}"
         untouched = (

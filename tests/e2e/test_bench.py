@@ -11,8 +11,8 @@ import time
 import psutil
 import pytest
 
-from harness.experiments.bench.judge import standing
-from harness.experiments.bench.session import missing, unfinished
+from harness.experiments.bench.judge import summarize
+from harness.experiments.bench.remaining import missing_blocks, unfinished_generations
 from harness.records import bench_store
 
 PLAIN = ("--dataset", "digits", "--blocks", "2")
@@ -78,7 +78,7 @@ def check_ids(bench):
     assert set(ids) == {
         (g, b) for g in range(1, session.n_generations + 1) for b in range(1, session.n_blocks + 1)
     }
-    assert unfinished(bench) == []
+    assert unfinished_generations(bench) == []
     attempts = [(block.generation, block.block, block.attempt) for block in bench.blocks]
     assert len(set(attempts)) == len(attempts)
     valid = [(block.generation, block.block) for block in bench.blocks if not block.invalid]
@@ -127,7 +127,7 @@ def test_a_session_is_kept_part_by_part_and_told_in_a_table(small):
             assert turn.n_compiles == 0
             assert turn.parent_s < 0.05 * turn.around_s, "the parent sleeps while a worker trains"
             assert 0 < turn.seconds < turn.around_s
-    found = standing(bench)
+    found = summarize(bench)
     assert {arm.verdict for arm in found.arms} == {"baseline", "inconclusive"}, (
         "two generations make no interval"
     )
@@ -146,7 +146,7 @@ def test_killed_at_any_moment_and_resumed_nothing_is_lost_or_counted_twice(small
         process.communicate()
         until(lambda theirs=theirs: not any(map(is_alive, theirs)), 10)
     before = only(small)
-    assert unfinished(before)
+    assert unfinished_generations(before)
     assert before.blocks
     ended = small.run(*arguments, "--resume")
     assert "going on with session" in ended.stdout
@@ -164,7 +164,7 @@ def test_killed_between_a_generation_s_last_block_and_its_ends_the_ends_are_made
     lost, *_ = small.results.glob("bench/*/g01.end.*")
     lost.unlink()
     before = only(small)
-    assert unfinished(before) == [1]
+    assert unfinished_generations(before) == [1]
     small.run(*arguments, "--resume")
     bench = only(small)
     assert bench.blocks == before.blocks, "no block is taken again for it"
@@ -262,7 +262,7 @@ def test_a_core_taken_away_in_a_block_makes_it_invalid(small):
     assert all(
         f"a core was taken away: 1 of {len(cores)} left" in block.invalid for block in invalid
     )
-    assert missing(bench, 1) == [], "after three attempts a block is given up"
+    assert missing_blocks(bench, 1) == [], "after three attempts a block is given up"
 
 
 def test_under_full_load_from_outside_nothing_is_called_faster_or_slower(small):
@@ -291,7 +291,7 @@ def test_under_full_load_from_outside_nothing_is_called_faster_or_slower(small):
     assert bench.blocks
     assert all(block.invalid for block in bench.blocks)
     assert any("other processes used" in block.invalid for block in bench.blocks)
-    assert {arm.verdict for arm in standing(bench).arms} <= {"baseline", "inconclusive"}
+    assert {arm.verdict for arm in summarize(bench).arms} <= {"baseline", "inconclusive"}
     assert ended.returncode == 3
     assert "other processes used" in ended.stdout
 

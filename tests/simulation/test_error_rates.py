@@ -8,9 +8,9 @@ import pytest
 
 from harness.experiments.bench import simulation
 from harness.experiments.bench.family import changes_together
-from harness.experiments.bench.judge import standing
-from harness.experiments.bench.paired import counted
-from harness.experiments.bench.simulation import Noise, Recorded, simulated
+from harness.experiments.bench.judge import summarize
+from harness.experiments.bench.paired import valid_turns
+from harness.experiments.bench.simulation import Noise, Recorded, simulate
 from harness.statistics.intervals import hodges_lehmann_shift
 from harness.statistics.verdict import LEVEL, over_generations
 from tests.simulation import whole_sessions
@@ -33,7 +33,7 @@ NOISES = {
 
 def rates(noise, slowdown=1.0, n_generations=10, n_blocks=10, seed=21, n_sessions=N):
     random = np.random.default_rng(seed)
-    return simulated(
+    return simulate(
         noise,
         random,
         n_sessions=n_sessions,
@@ -127,7 +127,7 @@ def test_the_sentences_of_real_standings_of_identical_arms_err_as_seldom_as_the_
     n_sessions = 40
     n_wrong = 0
     for draw in range(n_sessions):
-        found = standing(bench(every, process=0.02, noise=0.05, draw=draw, n_generations=10))
+        found = summarize(bench(every, process=0.02, noise=0.05, draw=draw, n_generations=10))
         verdicts = {each.verdict for each in found.arms}
         n_wrong += (
             bool({"faster", "slower"} & verdicts)
@@ -183,12 +183,12 @@ BIASED = bench(
 
 
 def recorded(made, names=(BASE, AGAIN)):
-    return Recorded.of(counted(made), names)
+    return Recorded.of(valid_turns(made), names)
 
 
 def test_a_pair_that_differed_when_it_was_recorded_differs_by_nothing_when_it_is_drawn_from():
-    assert np.mean(list(counted(BIASED).log_ratios(AGAIN, BASE).values())) > 0.02
-    found = simulated(
+    assert np.mean(list(valid_turns(BIASED).log_ratios(AGAIN, BASE).values())) > 0.02
+    found = simulate(
         recorded(BIASED), np.random.default_rng(8), n_sessions=N, n_generations=10, n_blocks=8
     )
     assert found.wrong <= 0.05
@@ -221,7 +221,7 @@ def test_two_arms_drawn_from_a_recorded_session_differ_as_much_as_the_recorded_o
     drawn = recorded(made, names).draw(np.random.default_rng(1), (1, 4000, 8, 2))[0]
     of_drawn = np.std(np.median(drawn[..., 1] - drawn[..., 0], axis=1))
     pairs = [
-        list(counted(made).log_ratios(one, other).values())
+        list(valid_turns(made).log_ratios(one, other).values())
         for one, other in itertools.combinations(names, 2)
     ]
     assert of_drawn == pytest.approx(np.std(np.concatenate(pairs)), rel=0.12)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.experiments.bench.paired import counted
-from harness.experiments.bench.simulation import Noise, Rates, Recorded, Source, simulated
+from harness.experiments.bench.paired import valid_turns
+from harness.experiments.bench.simulation import Noise, Rates, Recorded, Source, simulate
 from harness.records import bench_store
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
@@ -21,7 +21,7 @@ def noises() -> dict[str, Source]:
     recorded = next(
         each for each in bench_store.load_all(REFERENCE).sessions if len(each.session.entrants) == 7
     )
-    session, count = recorded.session, counted(recorded)
+    session, count = recorded.session, valid_turns(recorded)
     return {
         "A/A pair": Recorded.of(count, (session.original, session.again)),
         "all arms": Recorded.of(count, [entrant.name for entrant in session.entrants]),
@@ -33,7 +33,7 @@ def noises() -> dict[str, Source]:
 def rates(noise: Source, n_sessions: int, n_arms: int, slowdown: float = 1.0) -> Rates:
     """Return what became of sessions of the default size."""
     random = np.random.default_rng(n_arms)
-    return simulated(noise, random, n_sessions=n_sessions, n_arms=n_arms, slowdown=slowdown, **SIZE)
+    return simulate(noise, random, n_sessions=n_sessions, n_arms=n_arms, slowdown=slowdown, **SIZE)
 
 
 def main() -> None:

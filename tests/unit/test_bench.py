@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from harness.experiments.bench.judge import standing
+from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.limit import limit_s
 from harness.records.parity import ArmParity, Parity
 from tests.unit.benches import (
@@ -28,7 +28,7 @@ THREE = (BASE, JAX, AGAIN)
 
 
 def arm(made, name=JAX, **arguments):
-    return next(arm for arm in standing(made, **arguments).arms if arm.name == name)
+    return next(arm for arm in summarize(made, **arguments).arms if arm.name == name)
 
 
 def with_ratios(ratios, floors=(1.0,) * 8, n_blocks=2):
@@ -76,8 +76,8 @@ def test_invalid_blocks_count_in_no_estimate_and_are_counted_by_reason():
         block(3, number, dict.fromkeys(THREE, 7.0), attempt=2, invalid=said)
         for number, said in ((1, reason), (2, another))
     ]
-    found = standing(made.model_copy(update={"blocks": (*made.blocks, *spoilt)}))
-    assert found.arms == standing(made).arms
+    found = summarize(made.model_copy(update={"blocks": (*made.blocks, *spoilt)}))
+    assert found.arms == summarize(made).arms
     assert found.n_invalid == 2
     assert found.why_invalid == (
         "other processes used … % of the cores, at most 10 % allowed (2 times)",
@@ -91,8 +91,8 @@ def test_of_several_valid_attempts_at_a_block_the_last_counts_and_nothing_counts
         each.model_copy(update={"turns": dict.fromkeys(THREE, turn(9.0))}) for each in made.blocks
     ]
     later = [each.model_copy(update={"attempt": 2}) for each in made.blocks]
-    found = standing(made.model_copy(update={"blocks": (*later, *earlier)}))
-    assert found.arms == standing(made).arms
+    found = summarize(made.model_copy(update={"blocks": (*later, *earlier)}))
+    assert found.arms == summarize(made).arms
     assert found.arms[1].n_blocks == 8
 
 
@@ -107,8 +107,8 @@ def test_blocks_of_several_processes_of_a_generation_belong_to_that_generation()
     restarted = tuple(
         start(name, generation, process=2) for name in THREE for generation in range(1, 9)
     )
-    found = standing(resumed.model_copy(update={"starts": (*made.starts, *restarted)}))
-    assert [each.ratio for each in found.arms] == [each.ratio for each in standing(made).arms]
+    found = summarize(resumed.model_copy(update={"starts": (*made.starts, *restarted)}))
+    assert [each.ratio for each in found.arms] == [each.ratio for each in summarize(made).arms]
     assert found.arms[1].n_generations == 8
 
 
@@ -140,7 +140,7 @@ def test_a_generation_with_fewer_than_half_of_its_blocks_does_not_count():
     assert arm(kept(2)).n_generations == 8
     assert arm(kept(2)).ratio == arm(with_ratios(around(0.5), n_blocks=5)).ratio
     assert arm(kept(3)).n_generations == 10
-    assert any("generations 9, 10 do not count" in remark for remark in standing(kept(2)).remarks)
+    assert any("generations 9, 10 do not count" in remark for remark in summarize(kept(2)).remarks)
 
 
 def test_a_turn_that_a_stopped_clock_gives_no_seconds_counts_nowhere():
@@ -234,7 +234,7 @@ def test_whichever_arm_is_the_baseline_the_verdicts_mirror_each_other():
 
 
 def test_with_too_few_generations_the_estimates_have_no_ends():
-    found = standing(with_ratios(around(0.5, n=4), around(1.0, n=4)))
+    found = summarize(with_ratios(around(0.5, n=4), around(1.0, n=4)))
     for interval in (found.floor, found.arms[1].ratio, found.arms[1].epoch_s):
         assert math.isnan(interval.low)
         assert math.isnan(interval.high)
@@ -252,19 +252,19 @@ def test_load_from_outside_makes_a_session_inconclusive_and_never_wrong():
             else each.model_copy(update={"invalid": "load"})
         ),
     )
-    found = standing(loaded)
+    found = summarize(loaded)
     assert (found.arms[1].verdict, found.arms[1].n_generations) == ("inconclusive", 5)
     assert found.sentence.startswith("Inconclusive")
 
 
 def test_without_a_pair_of_identical_arms_nothing_is_called_different():
-    found = standing(bench({BASE: 1.0, JAX: 0.5}))
+    found = summarize(bench({BASE: 1.0, JAX: 0.5}))
     assert (found.floor, found.arms[1].verdict) == (None, "inconclusive")
     assert any("no arm is in it twice" in remark for remark in found.remarks)
 
 
 def test_an_unsound_session_says_so_in_a_remark_and_in_its_sentence():
-    found = standing(with_ratios(around(0.5), around(1.06)))
+    found = summarize(with_ratios(around(0.5), around(1.06)))
     assert any("identical code differed by 6.0 %" in remark for remark in found.remarks)
     assert found.sentence.startswith("Inconclusive: identical code differed by 6.0 %")
 
@@ -275,7 +275,7 @@ def test_an_arm_that_crashed_too_often_is_set_aside_with_its_reason_and_never_re
         start(JAX, 1, process=number, status="failed", reason=f"crash {number}")
         for number in (2, 3, 4)
     )
-    found = standing(made.model_copy(update={"starts": (*made.starts, *crashes)}))
+    found = summarize(made.model_copy(update={"starts": (*made.starts, *crashes)}))
     assert (found.arms[1].verdict, found.arms[1].reason) == ("set aside", "crash 4")
     assert [reign.name for reign in found.reigns] == [BASE]
 
@@ -283,12 +283,12 @@ def test_an_arm_that_crashed_too_often_is_set_aside_with_its_reason_and_never_re
 def test_a_process_that_failed_and_began_anew_is_remarked():
     made = bench()
     failed = start(JAX, 1, process=2, status="failed", reason="killed by signal 9")
-    remarks = standing(made.model_copy(update={"starts": (*made.starts, failed)})).remarks
+    remarks = summarize(made.model_copy(update={"starts": (*made.starts, failed)})).remarks
     assert f"{JAX}: 1 process failed and began anew: killed by signal 9" in remarks
 
 
 def test_the_duplicate_is_no_row_and_never_reigns():
-    found = standing(bench({BASE: 1.0, JAX: 2.0, AGAIN: 0.99}))
+    found = summarize(bench({BASE: 1.0, JAX: 2.0, AGAIN: 0.99}))
     assert [each.name for each in found.arms] == [BASE, JAX]
     assert [reign.name for reign in found.reigns] == [BASE]
     assert found.floor.mid == pytest.approx(0.99)
@@ -301,7 +301,7 @@ def test_the_baseline_is_its_own_measure():
 
 
 def test_a_session_of_which_nothing_is_measured_yet_has_a_standing():
-    found = standing(
+    found = summarize(
         bench(n_generations=8).model_copy(update={"starts": (), "blocks": (), "ends": ()})
     )
     assert found.sentence.startswith("Nothing can be said yet")
@@ -348,7 +348,7 @@ def test_break_even_and_reigns_follow_from_starts_and_epochs():
     made = bench(
         {BASE: 1.0, JAX: 0.5, AGAIN: 1.0}, starts={BASE: {"total_s": 5.0}, JAX: {"total_s": 9.9}}
     )
-    found = standing(made)
+    found = summarize(made)
     assert found.arms[1].break_even == 11  # 5 + 10 x 1.0 = 15; 9.9 + 10 x 0.5 = 14.9
     assert [(reign.name, reign.from_epoch, reign.to_epoch) for reign in found.reigns] == [
         (BASE, 1, 10),
@@ -448,12 +448,12 @@ def test_turns_that_compiled_are_counted_and_remarked():
     assert arm(made).n_compiles_steady == 32
     assert (
         f"compiled after the first epoch, so its epoch time holds compilation: {JAX}"
-        in standing(made).remarks
+        in summarize(made).remarks
     )
 
 
 def test_own_cost_is_handed_through():
-    assert standing(bench(), own_cost=0.02).own_cost == 0.02
+    assert summarize(bench(), own_cost=0.02).own_cost == 0.02
 
 
 # Parity
@@ -517,7 +517,7 @@ def test_a_verdict_on_anything_else_says_nothing(other):
 
 
 def test_an_arm_that_departs_never_reigns_and_is_remarked():
-    found = standing(bench(), [check("departs")])
+    found = summarize(bench(), [check("departs")])
     assert [reign.name for reign in found.reigns] == [BASE]
     assert any(remark.startswith(f"{JAX}: departs") for remark in found.remarks)
 
@@ -536,7 +536,7 @@ def with_accuracy(made, name, accuracy):
 
 @pytest.mark.parametrize("accuracy", [0.10, 0.9774, 0.9826])
 def test_an_arm_of_another_accuracy_never_leads_is_marked_and_is_remarked(accuracy):
-    found = standing(with_accuracy(bench(), JAX, accuracy))
+    found = summarize(with_accuracy(bench(), JAX, accuracy))
     assert found.arms[1].accuracy.verdict == "different"
     assert [reign.name for reign in found.reigns] == [BASE]
     assert JAX not in found.sentence.partition(" checked against the referee")[0]
@@ -551,17 +551,17 @@ def test_an_arm_of_another_accuracy_never_leads_is_marked_and_is_remarked(accura
 
 def test_an_accuracy_that_is_the_same_or_cannot_be_told_bars_nobody():
     for accuracy in (0.98, 0.9776, 0.9824):
-        assert standing(with_accuracy(bench(), JAX, accuracy)).reigns[-1].name == JAX
+        assert summarize(with_accuracy(bench(), JAX, accuracy)).reigns[-1].name == JAX
     one = with_accuracy(
         bench(n_generations=1), JAX, 0.5
     )  # one pair: nothing to estimate the noise by
     assert arm(one).accuracy.verdict == "inconclusive"
-    assert standing(one).reigns[-1].name == JAX
+    assert summarize(one).reigns[-1].name == JAX
 
 
 @pytest.mark.parametrize("verdict", ["departs", "failed"])
 def test_an_arm_whose_parity_departs_or_failed_never_leads_and_is_remarked(verdict):
-    found = standing(bench(), [check(verdict)])
+    found = summarize(bench(), [check(verdict)])
     assert [reign.name for reign in found.reigns] == [BASE]
     assert any(remark.startswith(f"{JAX}: ") for remark in found.remarks)
     assert found.arms[1].other_numbers
@@ -569,8 +569,8 @@ def test_an_arm_whose_parity_departs_or_failed_never_leads_and_is_remarked(verdi
 
 def test_an_arm_of_other_numbers_is_not_in_the_sentence_on_fit():
     names = {BASE: 1.0, JAX: 0.5, "torch/keras": 0.8, "torch/compiled": 0.7, AGAIN: 1.0}
-    assert standing(bench(names)).sentence.startswith(f"With compile and fit: {JAX}; ")
-    found = standing(with_accuracy(bench(names), JAX, 0.1))
+    assert summarize(bench(names)).sentence.startswith(f"With compile and fit: {JAX}; ")
+    found = summarize(with_accuracy(bench(names), JAX, 0.1))
     assert found.sentence.startswith("With compile and fit: torch/keras; ")
     assert JAX not in found.sentence.partition(" checked against the referee")[0]
 
@@ -578,17 +578,17 @@ def test_an_arm_of_other_numbers_is_not_in_the_sentence_on_fit():
 def test_an_arm_that_is_not_checked_leads_only_with_the_sentence_that_says_so():
     assert (
         "No arm was checked against the referee, so equal numbers are not known"
-        in standing(bench()).sentence
+        in summarize(bench()).sentence
     )
     base = check(
         "agrees",
         backend="tensorflow",
         versions={"keras": "3.15.1", "framework_version": "2.21.0", "numpy": "2.4.6"},
     )
-    found = standing(bench(), [base])
+    found = summarize(bench(), [base])
     assert found.reigns[-1].name == JAX
     assert f"{JAX}: not checked against the referee" in found.sentence
-    assert "not checked" not in standing(bench(), [base, check("agrees")]).sentence
+    assert "not checked" not in summarize(bench(), [base, check("agrees")]).sentence
 
 
 def test_where_every_arm_has_other_numbers_none_leads_and_the_sentence_says_why():
@@ -597,7 +597,7 @@ def test_where_every_arm_has_other_numbers_none_leads_and_the_sentence_says_why(
         backend="tensorflow",
         versions={"keras": "3.15.1", "framework_version": "2.21.0", "numpy": "2.4.6"},
     )
-    found = standing(bench(), [base, check("failed")])
+    found = summarize(bench(), [base, check("failed")])
     assert found.reigns == ()
     assert found.sentence.startswith(
         "No arm can lead: of every arm that was timed the numbers are known to be others"
@@ -661,7 +661,7 @@ def of_each(floors=(1.0,) * 8, torch=0.9, **changes):
 
 
 def test_every_repeated_arm_is_a_floor_and_none_is_a_row_or_leads():
-    found = standing(of_each())
+    found = summarize(of_each())
     assert [each.name for each in found.arms] == [BASE, JAX, "torch/keras", "torch/compiled"]
     assert (found.floor.mid, {name: each.mid for name, each in found.floors.items()}) == (
         1.0,
@@ -675,27 +675,27 @@ def test_a_noisy_backend_s_own_floor_speaks_for_its_arms_and_for_no_other():
     noisy = [
         1.06 + 0.001 * number for number in range(8)
     ]  # identical code of PyTorch's differs by 6 %
-    found = {each.name: each for each in standing(of_each(noisy)).arms}
+    found = {each.name: each for each in summarize(of_each(noisy)).arms}
     assert found[JAX].verdict == "faster"
     for name in ("torch/keras", "torch/compiled"):
         assert found[name].verdict == "inconclusive"
         assert "identical code differed by 6." in found[name].reason
     assert any(
         said.startswith("torch/keras: identical code differed by 6.")
-        for said in standing(of_each(noisy)).remarks
+        for said in summarize(of_each(noisy)).remarks
     )
-    calm = {each.name: each.verdict for each in standing(of_each()).arms}
+    calm = {each.name: each.verdict for each in summarize(of_each()).arms}
     assert calm["torch/keras"] == calm["torch/compiled"] == "faster"
 
 
 def test_a_difference_within_a_backend_s_own_floor_is_inconclusive():
     wide = [0.94, 0.96, 1.0, 1.02, 1.1, 1.12, 1.14, 1.16]  # 5 %, and its interval holds 1
-    found = standing(of_each(wide, torch=0.97)).arms[2]
+    found = summarize(of_each(wide, torch=0.97)).arms[2]
     assert (found.verdict, "no more than identical code differed by" in found.reason) == (
         "inconclusive",
         True,
     )
-    assert standing(of_each(torch=0.97)).arms[2].verdict == "faster"
+    assert summarize(of_each(torch=0.97)).arms[2].verdict == "faster"
 
 
 # Remarks
@@ -703,17 +703,17 @@ def test_a_difference_within_a_backend_s_own_floor_is_inconclusive():
 
 def besides_parity(made):
     """What is remarked besides that nobody has checked these arms."""
-    return tuple(said for said in standing(made).remarks if "parity is not checked" not in said)
+    return tuple(said for said in summarize(made).remarks if "parity is not checked" not in said)
 
 
 def test_an_ordinary_session_whose_arms_were_checked_needs_no_remark():
     versions = {"keras": "3.15.1", "framework_version": VERSIONS["tensorflow"], "numpy": "2.4.6"}
     fits = check("agrees", backend="tensorflow", versions=versions), check("agrees")
-    assert standing(bench(), fits).remarks == ()
+    assert summarize(bench(), fits).remarks == ()
 
 
 def test_arms_that_nobody_has_checked_are_named():
-    assert standing(bench(), [check("agrees")]).remarks == (
+    assert summarize(bench(), [check("agrees")]).remarks == (
         f"{BASE}: parity is not checked, so a time may be that of other numbers. Type: harness parity --quick",
     )
 
@@ -733,7 +733,7 @@ def test_arms_that_nobody_has_checked_are_named():
     ],
 )
 def test_what_makes_arms_less_comparable_is_remarked(changes, remark):
-    assert any(remark in said for said in standing(bench(starts={JAX: changes})).remarks)
+    assert any(remark in said for said in summarize(bench(starts={JAX: changes})).remarks)
 
 
 def test_weights_that_differ_from_generation_to_generation_are_as_planned():
@@ -758,7 +758,7 @@ def test_a_generation_that_is_under_way_is_not_called_lost():
 def test_native_inputs_are_said_to_be_as_asked():
     native = SPEC.model_copy(update={"inputs": "native"})
     made = bench(spec=native, starts={JAX: {"weights_sha256": "c" * 64}})
-    assert any(said.startswith("native inputs") for said in standing(made).remarks)
+    assert any(said.startswith("native inputs") for said in summarize(made).remarks)
 
 
 def test_an_arm_that_changed_its_version_in_between_is_remarked():
@@ -787,7 +787,7 @@ def test_time_after_the_last_update_is_remarked_from_a_twentieth_on():
 
     assert any(
         "6% of its epoch time is fit taking its input pipeline down" in said
-        for said in standing(torn(0.06)).remarks
+        for said in summarize(torn(0.06)).remarks
     )
     assert besides_parity(torn(0.04)) == ()
 
@@ -798,7 +798,7 @@ def test_a_duplicate_that_is_set_aside_is_remarked():
         start(AGAIN, 1, process=number, status="failed", reason="out of memory")
         for number in (2, 3, 4)
     )
-    found = standing(made.model_copy(update={"starts": (*made.starts, *crashes)}))
+    found = summarize(made.model_copy(update={"starts": (*made.starts, *crashes)}))
     assert any(
         "was set aside, and with it what says how far identical code differs: out of memory" in said
         for said in found.remarks
@@ -818,7 +818,7 @@ def test_a_rate_that_was_disturbed_in_one_process_does_not_lower_its_backend_s_l
         )
     }
     quiet, disturbed = (
-        standing(bench(names, ends=ends)).arms[1].share_of_limit
+        summarize(bench(names, ends=ends)).arms[1].share_of_limit
         for ends in ({}, {"jax/compiled": slow})
     )
     assert quiet == disturbed
@@ -839,7 +839,7 @@ def unseen(made, entrant=JAX):
 def test_where_disturbances_cannot_be_seen_nothing_is_surer_than_inconclusive(mid, entrant_name):
     made = with_ratios(around(mid))
     assert arm(made).verdict in ("faster", "same", "slower")
-    found = standing(unseen(made, entrant_name))
+    found = summarize(unseen(made, entrant_name))
     assert {each.verdict for each in found.arms} == {"baseline", "inconclusive"}
     said = "this system does not show what other processes do, so disturbances cannot be seen"
     assert found.arms[1].reason == said

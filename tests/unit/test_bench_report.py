@@ -12,7 +12,8 @@ from rich.console import Console
 
 from harness.cli import options as cli_shared
 from harness.experiments.bench import document as report
-from harness.experiments.bench.judge import ArmStanding, Reign, Standing
+from harness.experiments.bench import export
+from harness.experiments.bench.summary import ArmSummary, Reign, Summary
 from harness.records.bench import Bench
 from harness.report.progress import bench_progress, duration
 from harness.statistics.intervals import Equivalence, Interval
@@ -22,7 +23,7 @@ NAN = math.nan
 SAME = Equivalence(Interval(-0.001, 0.0004, 0.0012), 0.001, 8, "equivalent")
 JAX = {"framework_version": "0.10.2", "keras": "3.15.1"}
 ARMS = (
-    ArmStanding(
+    ArmSummary(
         name="jax/keras",
         device="cpu",
         versions=JAX,
@@ -38,7 +39,7 @@ ARMS = (
         memory_bytes={"peak RSS": 664 << 20},
         test_accuracy=(0.9806, 0.0014),
     ),
-    ArmStanding(
+    ArmSummary(
         name="jax/compiled",
         device="cpu",
         versions=JAX,
@@ -57,7 +58,7 @@ ARMS = (
         test_accuracy=(0.9803, 0.0011),
         accuracy=SAME,
     ),
-    ArmStanding(
+    ArmSummary(
         name="tensorflow/native-idiomatic",
         device="cpu",
         versions={"framework_version": "2.21.0"},
@@ -75,7 +76,7 @@ ARMS = (
         test_accuracy=(0.9801, 0.0018),
         accuracy=replace(SAME, verdict="inconclusive", mean=Interval(-math.inf, 0.1, math.inf)),
     ),
-    ArmStanding(
+    ArmSummary(
         name="torch/keras",
         device="cpu",
         versions={"framework_version": "2.13.0+cpu"},
@@ -88,7 +89,7 @@ ARMS = (
         test_accuracy=(0.9799, NAN),
     ),
 )
-STANDING = Standing(
+SUMMARY = Summary(
     session_id="20260101T000000Z-abcdef",
     baseline="jax/keras",
     arms=ARMS,
@@ -192,10 +193,10 @@ def _machine(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def shown(width, standing=STANDING, **options):
+def shown(width, summary=SUMMARY, **options):
     """Return what a terminal of that width shows, without its colours; in a pipe where `force_terminal` is False."""
     console = Console(file=io.StringIO(), width=width, **({"force_terminal": True} | options))
-    console.print(report.terminal(standing, BENCH), crop=False)
+    console.print(report.terminal(summary, BENCH), crop=False)
     return re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())  # type: ignore[attr-defined]
 
 
@@ -211,8 +212,8 @@ def bars(text):
 
 
 def test_markdown_shows_each_arm_s_figures():
-    assert bars(report.markdown(STANDING, BENCH))[0] == HEADER
-    assert bars(report.markdown(STANDING, BENCH))[2:] == WHOLE
+    assert bars(report.markdown(SUMMARY, BENCH))[0] == HEADER
+    assert bars(report.markdown(SUMMARY, BENCH))[2:] == WHOLE
 
 
 def test_a_pipe_shows_the_same_figures_a_line_an_arm_with_every_column():
@@ -227,9 +228,9 @@ def test_in_a_window_no_word_and_no_number_of_a_sentence_is_broken(width):
     said = " ".join(shown(width).split())
     texts = [
         report.heading(BENCH),
-        STANDING.sentence,
+        SUMMARY.sentence,
         report.LEGEND,
-        *(line for line, _ in report.lines(STANDING, BENCH)),
+        *(line for line, _ in report.lines(SUMMARY, BENCH)),
     ]
     for text in texts:
         assert text in said
@@ -264,27 +265,27 @@ def test_told_arm_by_arm_every_figure_is_there_the_verdict_first_and_what_is_not
 
 def test_no_colour_is_shown_where_the_user_wants_none(monkeypatch):
     console = Console(file=io.StringIO(), width=200, force_terminal=True)
-    console.print(report.terminal(STANDING, BENCH))
+    console.print(report.terminal(SUMMARY, BENCH))
     assert "\x1b[32mfaster" in console.file.getvalue()  # type: ignore[attr-defined]
     monkeypatch.setenv("NO_COLOR", "1")
     console = Console(file=io.StringIO(), width=200, force_terminal=True)
-    console.print(report.terminal(STANDING, BENCH))
+    console.print(report.terminal(SUMMARY, BENCH))
     assert not re.search(r"\x1b\[[0-9;]*3\dm", console.file.getvalue())  # type: ignore[attr-defined]
 
 
 def test_energy_has_a_column_where_any_is_known_and_a_sentence_where_none_is():
-    known = replace(STANDING, arms=(replace(ARMS[0], energy_j=12.34), ARMS[1]))
+    known = replace(SUMMARY, arms=(replace(ARMS[0], energy_j=12.34), ARMS[1]))
     rows = bars(report.markdown(known, BENCH))
     assert [row[rows[0].index("energy J")] for row in rows[2:]] == ["12.3", "-"]
     assert report.NO_ENERGY not in report.markdown(known, BENCH)
-    assert report.NO_ENERGY in report.markdown(STANDING, BENCH)
+    assert report.NO_ENERGY in report.markdown(SUMMARY, BENCH)
 
 
 def test_figures_of_an_arm_of_another_accuracy_or_a_failed_check_are_marked_too():
     different = replace(SAME, verdict="different", mean=Interval(-0.89, -0.88, -0.87))
     for changes in ({"accuracy": different}, {"parity": "failed"}):
         rows = bars(
-            report.markdown(replace(STANDING, arms=(ARMS[0], replace(ARMS[1], **changes))), BENCH)
+            report.markdown(replace(SUMMARY, arms=(ARMS[0], replace(ARMS[1], **changes))), BENCH)
         )
         assert rows[3][2:4] == ("0.153 (0.151-0.154) !", "0.292 (0.287-0.300) !")
 
@@ -293,13 +294,13 @@ def test_figures_of_an_arm_of_another_accuracy_or_a_failed_check_are_marked_too(
 
 
 def test_who_wins_stands_above_the_table():
-    for text in (shown(300), shown(60), report.markdown(STANDING, BENCH)):
+    for text in (shown(300), shown(60), report.markdown(SUMMARY, BENCH)):
         flat = " ".join(text.split())
-        assert flat.index(STANDING.sentence) < flat.index("baseline")
+        assert flat.index(SUMMARY.sentence) < flat.index("baseline")
 
 
 def test_under_the_table_stand_the_floor_the_reasons_the_blocks_and_the_cost():
-    assert [line for line, _ in report.lines(STANDING, BENCH)] == [
+    assert [line for line, _ in report.lines(SUMMARY, BENCH)] == [
         "A/A: jax/keras against itself, identical code: 1.004 (0.991-1.012); a smaller difference is noise",
         "torch/keras: inconclusive: 3 generations; a 95 % interval needs 6",
         "note: 2 blocks were run again or given up, by limits set beforehand: jax/keras: other processes took 14 % of the cores (2)",
@@ -311,7 +312,7 @@ def test_under_the_table_stand_the_floor_the_reasons_the_blocks_and_the_cost():
 
 
 def test_without_a_pair_of_identical_arms_that_is_said():
-    (line, *_) = report.lines(replace(STANDING, floor=None), BENCH)
+    (line, *_) = report.lines(replace(SUMMARY, floor=None), BENCH)
     assert line[0].startswith("A/A: identical code was not measured side by side")
 
 
@@ -319,7 +320,7 @@ def test_each_arm_that_ran_twice_has_its_own_line():
     lines = [
         line
         for line, _ in report.lines(
-            replace(STANDING, floors={"torch/keras": Interval(0.95, 1.03, 1.1)}), BENCH
+            replace(SUMMARY, floors={"torch/keras": Interval(0.95, 1.03, 1.1)}), BENCH
         )
     ]
     assert lines[0].startswith("A/A: jax/keras against itself, identical code: 1.004")
@@ -344,7 +345,7 @@ def test_the_heading_says_how_much_of_the_session_there_is():
 
 
 def test_the_csv_has_a_row_an_arm_with_numbers_in_full_and_nothing_where_there_is_none():
-    rows = list(csv.DictReader(io.StringIO(report.csv(STANDING, BENCH))))
+    rows = list(csv.DictReader(io.StringIO(export.csv(SUMMARY, BENCH))))
     assert [row["arm"] for row in rows] == [arm.name for arm in ARMS]
     assert [row["ratio_low"] for row in rows] == ["1.0", "0.2871", "2.712", ""]
     assert [row["break_even"] for row in rows] == ["", "5.4", "never", ""]
@@ -354,8 +355,8 @@ def test_the_csv_has_a_row_an_arm_with_numbers_in_full_and_nothing_where_there_i
     assert {row["session"] for row in rows} == {BENCH.session.run_id}
 
 
-def test_the_json_is_strict_and_holds_the_plan_and_the_standing():
-    whole = json.loads(report.as_json(STANDING, BENCH), parse_constant=pytest.fail)
+def test_the_json_is_strict_and_holds_the_plan_and_the_summary():
+    whole = json.loads(export.as_json(SUMMARY, BENCH), parse_constant=pytest.fail)
     assert whole["session"] == json.loads(BENCH.session.model_dump_json())
     assert whole["standing"]["reigns"][1] == {
         "name": "jax/compiled",

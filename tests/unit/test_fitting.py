@@ -15,7 +15,7 @@ from rich.console import Console
 from harness.engine.host import Accelerator, Hardware
 from harness.experiments.bench import document as bench
 from harness.experiments.bench import self_check_document as self_check
-from harness.experiments.bench.judge import standing
+from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.self_check import Check
 from harness.experiments.doctor import document as doctor
 from harness.experiments.gate import document as gate
@@ -107,7 +107,7 @@ def runs():
 
 @cache
 def reference_benches():
-    return [(standing(each, loaded().parities), each) for each in bench_store.sessions(REFERENCE)]
+    return [(summarize(each, loaded().parities), each) for each in bench_store.sessions(REFERENCE)]
 
 
 def doctors():

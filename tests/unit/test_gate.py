@@ -15,7 +15,7 @@ from harness.cli import gate as cli_gate
 from harness.cli import main
 from harness.errors import ConfigError, NotComparable, StoreError
 from harness.experiments.gate import document as report
-from harness.experiments.gate.judge import gated
+from harness.experiments.gate.judge import judge_gate
 from harness.records import bench_store, store
 from harness.records.parity import ArmParity, Parity
 from harness.records.revision import at_revision
@@ -95,7 +95,7 @@ def findings(gate):
 def test_an_arm_has_regressed_only_where_fresh_blocks_say_so_again(
     head, confirmation, outcome, jax
 ):
-    found = gated(head, BASE, confirmation)
+    found = judge_gate(head, BASE, confirmation)
     assert (found.outcome, findings(found)["jax/keras"]) == (outcome, jax)
 
 
@@ -103,11 +103,11 @@ def test_a_suspect_that_the_second_session_does_not_have_is_not_cleared():
     without = benches.bench(
         {BASELINE: 0.5, f"{BASELINE} again": 0.5}, run_id="again", n_generations=6, n_blocks=1
     )
-    assert gated(SLOWER, BASE, without).outcome == "inconclusive"
+    assert judge_gate(SLOWER, BASE, without).outcome == "inconclusive"
 
 
 def test_one_regressed_arm_is_not_hidden_by_an_inconclusive_one():
-    found = gated(SLOWER, BASE, bench("again", jax=1.2, draw=4))
+    found = judge_gate(SLOWER, BASE, bench("again", jax=1.2, draw=4))
     doubtful = replace(
         found, changes=(found.changes[0], replace(found.changes[1], trend="inconclusive"))
     )
@@ -120,7 +120,7 @@ def test_an_arm_that_no_longer_trains_has_failed_and_fails_the_gate():
         for number in (1, 2, 3)
     )
     broken = SAME.model_copy(update={"starts": crashes})
-    found = gated(broken, BASE)
+    found = judge_gate(broken, BASE)
     assert (found.outcome, findings(found)["jax/keras"]) == ("regressed", "failed")
     assert report.verdict(found) == "FAILED: jax/keras no longer trains: set aside: it is gone"
     assert ET.fromstring(report.junit(found))[0].get("failures") == "1"  # noqa: S314 - written here
@@ -131,8 +131,8 @@ def test_an_arm_passes_where_a_slowdown_beyond_the_tolerance_is_excluded_and_onl
     tolerance, jax
 ):
     wide = bench("wide", noise=0.05, draw=9)
-    assert gated(wide, BASE).changes[0].trend == "inconclusive"
-    assert findings(gated(wide, BASE, tolerance=tolerance))["jax/keras"] == jax
+    assert judge_gate(wide, BASE).changes[0].trend == "inconclusive"
+    assert findings(judge_gate(wide, BASE, tolerance=tolerance))["jax/keras"] == jax
 
 
 def precise(run_id, jax, draw=3):
@@ -153,7 +153,7 @@ def precise(run_id, jax, draw=3):
     ],
 )
 def test_a_precise_slowdown_within_the_tolerance_passes_and_is_called_that(jax, tolerance, found):
-    gate = gated(precise("head", jax), precise("base", 1.0, draw=1), tolerance=tolerance)
+    gate = judge_gate(precise("head", jax), precise("base", 1.0, draw=1), tolerance=tolerance)
     assert gate.changes[0].change.high - gate.changes[0].change.low < 0.01
     assert findings(gate)["jax/keras"] == found
     assert gate.outcome == ("inconclusive" if found == "suspected" else "passed")
@@ -164,7 +164,7 @@ def test_a_precise_slowdown_within_the_tolerance_passes_and_is_called_that(jax, 
 
 
 def test_a_suspect_that_fresh_blocks_find_slower_by_no_more_than_the_tolerance_passes():
-    gate = gated(
+    gate = judge_gate(
         precise("head", 1.08), precise("base", 1.0, draw=1), precise("again", 1.03, draw=4)
     )
     assert (gate.outcome, findings(gate)["jax/keras"]) == ("passed", "slower within tolerance")
@@ -218,7 +218,7 @@ ALL_AGREE = tuple(parity_of("agrees", name) for name in NAMES[:3])
 
 @pytest.mark.parametrize("head", [FIFTH, with_ends(SLOWER, "jax/keras", lambda end: 0.9845)])
 def test_an_arm_of_another_accuracy_has_failed_whatever_its_time(head):
-    gate = gated(head, BASE, parities=ALL_AGREE)
+    gate = judge_gate(head, BASE, parities=ALL_AGREE)
     assert (gate.outcome, findings(gate)["jax/keras"], findings(gate)["torch/keras"]) == (
         "regressed",
         "failed",
@@ -243,20 +243,23 @@ def test_an_arm_whose_newest_parity_verdict_is_bad_has_failed(verdict):
         "torch/keras",
         "2025-01-01T00:00:00.000+00:00",
     )
-    gate = gated(SAME, BASE, parities=[*ALL_AGREE[:2], older, parity_of(verdict, "torch/keras")])
+    gate = judge_gate(
+        SAME, BASE, parities=[*ALL_AGREE[:2], older, parity_of(verdict, "torch/keras")]
+    )
     assert (gate.outcome, findings(gate)["torch/keras"]) == ("regressed", "failed")
     assert "FAILED: torch/keras: it" in report.verdict(gate)
     again = parity_of("agrees", "torch/keras", "2026-02-01T00:00:00.000+00:00")
     assert (
-        gated(SAME, BASE, parities=[parity_of(verdict, "torch/keras"), again]).outcome == "passed"
+        judge_gate(SAME, BASE, parities=[parity_of(verdict, "torch/keras"), again]).outcome
+        == "passed"
     )
 
 
 def test_what_was_not_checked_passes_only_with_the_sentence_that_says_so():
-    assert report.verdict(gated(SAME, BASE, parities=ALL_AGREE)).endswith(
+    assert report.verdict(judge_gate(SAME, BASE, parities=ALL_AGREE)).endswith(
         "with 95 % confidence each"
     )
-    part = report.verdict(gated(SAME, BASE, parities=ALL_AGREE[:2]))
+    part = report.verdict(judge_gate(SAME, BASE, parities=ALL_AGREE[:2]))
     assert part.endswith(
         ". torch/keras: not checked against the referee, so equal numbers are not known (nox -s parity checks them)."
     )
@@ -270,7 +273,7 @@ def test_accuracy_is_paired_with_the_earlier_session_by_seed_where_the_baseline_
     then, now = BASE, SAME
     for name in NAMES:
         then, now = with_ends(then, name, of_seed(0.0)), with_ends(now, name, of_seed(0.004))
-    gate = gated(now, then, parities=ALL_AGREE)
+    gate = judge_gate(now, then, parities=ALL_AGREE)
     assert {each.to_baseline.verdict for each in gate.numbers if each.to_baseline} == {"equivalent"}
     assert {each.to_base.verdict for each in gate.numbers} == {"different"}
     assert set(gate.failures) == set(NAMES[:3])
@@ -278,11 +281,11 @@ def test_accuracy_is_paired_with_the_earlier_session_by_seed_where_the_baseline_
         "jax/native, the baseline of all ratios: its accuracy is different: 0.40 points lower"
         in report.verdict(gate)
     )
-    assert gated(then, then, parities=ALL_AGREE).failures == {}
+    assert judge_gate(then, then, parities=ALL_AGREE).failures == {}
 
 
 def test_a_baseline_of_other_numbers_fails_the_gate_and_is_a_case_of_its_own():
-    gate = gated(SLOWER, BASE, parities=[parity_of("departs", BASELINE)])
+    gate = judge_gate(SLOWER, BASE, parities=[parity_of("departs", BASELINE)])
     assert (gate.outcome, gate.suspects) == ("regressed", ())
     (suite,) = ET.fromstring(report.junit(gate))  # noqa: S314 - written here
     assert {case.get("name") for case in suite if case.find("failure") is not None} == {BASELINE}
@@ -290,7 +293,7 @@ def test_a_baseline_of_other_numbers_fails_the_gate_and_is_a_case_of_its_own():
 
 def test_seeds_that_are_not_shared_are_not_paired_and_that_is_said():
     starts = tuple(each.model_copy(update={"weights_sha256": "e" * 64}) for each in BASE.starts)
-    gate = gated(
+    gate = judge_gate(
         SAME, with_ends(BASE.model_copy(update={"starts": starts}), "jax/keras", lambda end: 0.5)
     )
     assert all(each.to_base is None for each in gate.numbers)
@@ -304,13 +307,13 @@ def test_seeds_that_are_not_shared_are_not_paired_and_that_is_said():
 
 
 def test_models_of_different_numbers_of_epochs_are_not_paired_and_that_is_said():
-    gate = gated(SAME, bench("base", n_blocks=3))
+    gate = judge_gate(SAME, bench("base", n_blocks=3))
     assert all(each.to_base is None for each in gate.numbers)
     assert any("models trained 4 epochs there, 2 here" in remark for remark in gate.remarks)
 
 
 def test_an_accuracy_that_cannot_be_told_passes_with_a_sentence():
-    gate = gated(
+    gate = judge_gate(
         with_ends(SAME, "jax/keras", lambda end: 0.98 + 0.02 * (-1) ** end.generation),
         BASE,
         parities=ALL_AGREE,
@@ -338,7 +341,8 @@ def test_a_change_that_is_sure_by_itself_is_not_suspected_among_many_changes():
         )
 
     few, many = (
-        gated(session("head", n, 1.025, draw=6), session("base", n)).changes[0] for n in (1, 12)
+        judge_gate(session("head", n, 1.025, draw=6), session("base", n)).changes[0]
+        for n in (1, 12)
     )
     assert few.trend == "regressed"
     assert many.trend == "inconclusive"
@@ -356,7 +360,7 @@ def shown(gate, width, **options):
     return re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())  # type: ignore[attr-defined]
 
 
-CONFIRMED = gated(SLOWER, BASE, bench("again", jax=1.2, draw=4))
+CONFIRMED = judge_gate(SLOWER, BASE, bench("again", jax=1.2, draw=4))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
@@ -381,11 +385,11 @@ def test_a_window_of_any_width_shows_every_figure_whole_or_says_which_it_does_no
     ("gate", "said"),
     [
         (
-            gated(SAME, BASE),
+            judge_gate(SAME, BASE),
             r"PASSED: none of 2 arms is slower by more than 5%, with 95 % confidence each\. No arm was checked against the referee, .+",
         ),
         (
-            gated(SLOWER, BASE),
+            judge_gate(SLOWER, BASE),
             r"INCONCLUSIVE: jax/keras may have regressed, .+ not confirmed\. Run harness gate without --no-confirm",
         ),
         (
@@ -393,7 +397,7 @@ def test_a_window_of_any_width_shows_every_figure_whole_or_says_which_it_does_no
             r"REGRESSED, confirmed in fresh blocks: jax/keras takes 1\.\d+ \(1\.\d+-1\.\d+\) times what it took",
         ),
         (
-            gated(NOISY, BASE),
+            judge_gate(NOISY, BASE),
             r"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of 5% is not excluded for .+",
         ),
     ],
@@ -405,7 +409,8 @@ def test_the_first_sentence_says_what_it_comes_to(gate, said):
 
 def test_an_arm_of_which_nothing_sure_is_known_has_its_reason_under_the_table():
     assert any(
-        line.startswith("jax/keras: inconclusive: ") for line in report.lines(gated(NOISY, BASE))
+        line.startswith("jax/keras: inconclusive: ")
+        for line in report.lines(judge_gate(NOISY, BASE))
     )
 
 
@@ -416,13 +421,13 @@ def test_junit_has_a_case_an_arm_that_fails_only_where_it_has_regressed():
         "jax/keras": ["failure"],
         "torch/keras": [],
     }
-    (suite,) = ET.fromstring(report.junit(gated(SLOWER, BASE)))  # noqa: S314 - written here
+    (suite,) = ET.fromstring(report.junit(judge_gate(SLOWER, BASE)))  # noqa: S314 - written here
     assert [child.tag for child in suite[0]] == ["skipped"]
 
 
 def test_the_json_is_strict_and_names_the_sessions():
     few = bench("few", draw=6, n_generations=3)
-    whole = json.loads(report.as_json(gated(few, BASE)), parse_constant=pytest.fail)
+    whole = json.loads(report.as_json(judge_gate(few, BASE)), parse_constant=pytest.fail)
     assert (whole["head"], whole["base"], whole["confirmation"], whole["outcome"]) == (
         "few",
         "base",

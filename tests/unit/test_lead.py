@@ -9,10 +9,10 @@ from harness.experiments.bench.lead import (
     Line,
     Rival,
     break_even,
-    reigns,
-    sentence,
-    unchecked,
-    with_fit,
+    fit_sentence,
+    lead_sentence,
+    leaders,
+    unchecked_sentence,
 )
 from harness.statistics.intervals import Interval
 
@@ -44,7 +44,7 @@ def test_break_even_is_where_trying_every_number_of_epochs_finds_it(draw):
 def test_reigns_name_the_first_of_every_number_of_epochs_and_leave_none_out(draw):
     random = np.random.default_rng(draw)
     several = lines(random, int(random.integers(1, 6)))
-    found = reigns(several)
+    found = leaders(several)
     assert [first for _, first, _ in found] == [1, *(last + 1 for _, _, last in found[:-1])]
     assert found[-1][2] is None
     assert len({name for name, _, _ in found}) == len(found)
@@ -63,14 +63,14 @@ def test_an_arm_that_starts_first_and_is_slower_never_breaks_even_for_good():
 
 
 def test_a_tie_goes_to_whoever_leads_already():
-    assert reigns([Line("a", 1.0, 2.0), Line("b", 3.0, 1.0)]) == [
+    assert leaders([Line("a", 1.0, 2.0), Line("b", 3.0, 1.0)]) == [
         ("a", 1, 3),
         ("b", 4, None),
     ]  # after 3 epochs both have taken 5 s
 
 
 def test_nobody_reigns_without_arms():
-    assert reigns([]) == []
+    assert leaders([]) == []
 
 
 # The sentence
@@ -81,7 +81,7 @@ NEXT = Rival("tensorflow/compiled", Interval(1.15, 1.21, 1.27), "slower", "")
 
 
 def said(reign=REIGN, ratio=RATIO, rivals=(NEXT,), undecided="", baseline="tensorflow/keras"):
-    return sentence(reign, baseline, ratio, rivals, undecided)
+    return lead_sentence(reign, baseline, ratio, rivals, undecided)
 
 
 def test_a_sure_winner_is_named_with_how_sure_and_with_who_leads_before():
@@ -119,11 +119,11 @@ def test_the_same_speed_is_too_close_to_call_too():
 def test_those_who_train_by_fit_are_told_which_backend_s_is_shortest_and_which_cannot_be_told_from_it():
     slower = Rival("torch/keras", Interval(2.4, 2.64, 2.8), "slower", "")
     close = Rival("tensorflow/keras", Interval(0.99, 1.01, 1.03), "inconclusive", "")
-    assert with_fit("jax/keras", (close, slower)) == (
+    assert fit_sentence("jax/keras", (close, slower)) == (
         "With compile and fit: jax/keras; tensorflow/keras cannot be told from it (1.0 % longer, 0.990-1.030), "
         "torch/keras takes 2.64 (2.40-2.80) times its epoch."
     )
-    assert with_fit("jax/keras", ()) == ""
+    assert fit_sentence("jax/keras", ()) == ""
 
 
 def test_without_enough_generations_the_sentence_says_so_and_what_to_do():
@@ -151,10 +151,10 @@ def test_nothing_measured_is_said_as_that():
 
 
 def test_arms_that_were_not_held_to_the_referee_are_named_and_none_where_all_were():
-    assert unchecked([], 3) == ""
-    assert unchecked(["a", "b"], 3).startswith(
+    assert unchecked_sentence([], 3) == ""
+    assert unchecked_sentence(["a", "b"], 3).startswith(
         "a, b: not checked against the referee, so equal numbers are not known"
     )
-    assert unchecked(["a", "b"], 2).startswith(
+    assert unchecked_sentence(["a", "b"], 2).startswith(
         "No arm was checked against the referee, so equal numbers are not known"
     )

@@ -11,7 +11,7 @@ import pytest
 from harness.engine import disturbance
 from harness.engine.plan import plan
 from harness.experiments.bench import plan as sessions
-from harness.experiments.bench.session import Room, sit, unfinished
+from harness.experiments.bench.session import Room, run_session, unfinished_generations
 from harness.records.bench import Bench, Limits, Start, Turn
 from harness.spec import config
 from tests.unit.benches import HOST
@@ -68,7 +68,7 @@ def sit_with(tmp_path, monkeypatch):
             update={"bench": WHOLE.bench.model_copy(update={"generations": 1, "blocks": 2})}
         )
         given = {"arms": [("numpy", "naive")], "baseline": None, "device": "auto", "cores": ()}
-        session = sessions.laid_out(whole, "mnist-mlp", DATA, HOST, **given)
+        session = sessions.plan_session(whole, "mnist-mlp", DATA, HOST, **given)
         session = session.model_copy(
             update={"entrants": session.entrants[:1], "again": "", "limits": LAX}
         )
@@ -88,7 +88,9 @@ def sit_with(tmp_path, monkeypatch):
                     [pid for file in seen.iterdir() if psutil.pid_exists(pid := int(file.name[4:]))]
                 )
 
-        bench, outcome = sit(Bench(session=session), Room(tmp_path, lambda *_: planned, keep))
+        bench, outcome = run_session(
+            Bench(session=session), Room(tmp_path, lambda *_: planned, keep)
+        )
         return bench, outcome, alive, [int(file.name[4:]) for file in seen.iterdir()]
 
     return sit_with
@@ -98,7 +100,7 @@ def sit_with(tmp_path, monkeypatch):
 @pytest.mark.parametrize("verb", ["start", "turn", "evaluate"])
 def test_a_worker_that_answers_rubbish_is_gone_before_the_next_one_starts(sit_with, verb, rubbish):
     bench, outcome, alive, pids = sit_with(verb, rubbish)
-    assert (outcome, unfinished(bench)) == ("complete", [])
+    assert (outcome, unfinished_generations(bench)) == ("complete", [])
     assert len(pids) == 2 or (verb == "evaluate" and len(pids) == 1), (
         "none is needed after the last block"
     )

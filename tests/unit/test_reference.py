@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.experiments.bench import document as bench_report
-from harness.experiments.bench.judge import standing
-from harness.experiments.bench.self_check import of_session, of_verdicts
+from harness.experiments.bench.judge import summarize
+from harness.experiments.bench.self_check import error_rate_checks, session_checks
 from harness.experiments.parity import document as report
 from harness.experiments.train import document, judge
 from harness.records import bench_store, store
@@ -172,7 +172,7 @@ def benches():
 
 
 def standing_of(bench, loaded):
-    return standing(bench, loaded.parities, own_cost=bench.own_cost)
+    return summarize(bench, loaded.parities, own_cost=bench.own_cost)
 
 
 def default(benches):
@@ -212,8 +212,11 @@ def test_the_default_session_ended_in_time_cost_little_and_compiled_nothing_in_i
 ):
     bench = default(benches)
     assert sum(sitting.total_s for sitting in bench.sittings) <= 15 * 60
-    assert all(check.holds for check in of_session(bench))
+    assert all(check.holds for check in session_checks(bench))
 
 
 def test_its_noise_allows_the_error_rate_and_the_power_that_are_promised(benches):
-    assert [check.holds for check in of_verdicts(default(benches), n_sessions=100)] == [True, True]
+    assert [check.holds for check in error_rate_checks(default(benches), n_sessions=100)] == [
+        True,
+        True,
+    ]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from harness.experiments.gate.regression import incomparable, regressions, remarks
+from harness.experiments.gate.regression import arm_changes, remarks, why_incomparable
 from harness.statistics.intervals import hodges_lehmann_shift
 from tests.unit.benches import BASE, HOST, bench, entrant, start
 from tests.unit.records import SPEC
@@ -29,7 +29,7 @@ def with_ratios(ratio, floor=1.0, spread=0.004, n=8, day=1.0, floors=None):
 
 
 def only(head, base):
-    (change,) = regressions(head, base)
+    (change,) = arm_changes(head, base)
     return change
 
 
@@ -136,7 +136,7 @@ def test_an_arm_that_came_to_mean_something_else_is_not_compared():
     head = head.model_copy(
         update={"session": head.session.model_copy(update={"entrants": changed})}
     )
-    assert regressions(head, with_ratios(0.5)) == ()
+    assert arm_changes(head, with_ratios(0.5)) == ()
     assert remarks(head, with_ratios(0.5)) == (
         f"{JAX}: keras_fit {{}} there, keras_fit {{'jit_compile': True}} here, so it is another arm",
     )
@@ -153,7 +153,7 @@ def test_an_arm_of_one_session_only_is_remarked():
 
 def test_two_sessions_of_one_plan_on_one_machine_may_be_compared():
     assert (
-        incomparable(
+        why_incomparable(
             bench(n_generations=6),
             bench(n_generations=10, run_id="other", started_at="later", seed=4),
         )
@@ -179,22 +179,22 @@ def test_two_sessions_of_one_plan_on_one_machine_may_be_compared():
     ],
 )
 def test_what_must_not_differ_is_named_with_both(changes, sentence):
-    assert incomparable(bench(**changes), bench()) == (sentence,)
+    assert why_incomparable(bench(**changes), bench()) == (sentence,)
 
 
 def test_another_dataset_or_number_of_samples_must_not_be_compared():
     data = bench().session.data
-    (said,) = incomparable(bench(data=data.model_copy(update={"sha256": "e" * 64})), bench())
+    (said,) = why_incomparable(bench(data=data.model_copy(update={"sha256": "e" * 64})), bench())
     assert (
         said
         == "dataset: mnist (dddddddd), 60000 samples there, mnist (eeeeeeee), 60000 samples here"
     )
-    assert len(incomparable(bench(data=data.model_copy(update={"n_train": 100})), bench())) == 1
+    assert len(why_incomparable(bench(data=data.model_copy(update={"n_train": 100})), bench())) == 1
 
 
 def test_another_version_of_keras_must_not_be_compared():
     newer = {name: {"versions": {"keras": "3.16.0"}} for name in (BASE, JAX, AGAIN)}
-    assert "keras: 3.15.1 there, 3.16.0 here" in incomparable(bench(starts=newer), bench())
+    assert "keras: 3.15.1 there, 3.16.0 here" in why_incomparable(bench(starts=newer), bench())
 
 
 def test_another_version_of_a_framework_may_be_compared_and_is_named():
@@ -209,7 +209,7 @@ def test_another_version_of_a_framework_may_be_compared_and_is_named():
         }
     }
     head = bench(starts=newer)
-    assert incomparable(head, bench()) == ()
+    assert why_incomparable(head, bench()) == ()
     assert remarks(head, bench()) == ("jax: 0.10.2 there, 0.11.0 here",)
 
 
@@ -250,14 +250,14 @@ def on(**known):
 def test_sessions_of_machines_of_which_only_the_description_agrees_may_be_compared_with_a_remark(
     here, there, said
 ):
-    assert incomparable(on(**here), on(**there)) == ()
+    assert why_incomparable(on(**here), on(**there)) == ()
     assert remarks(on(**here), on(**there)) == said
 
 
 def test_another_content_of_an_environment_under_the_same_versions_is_named_and_an_unknown_one_is_not():
     edited, healthy = ({JAX: {"environment_sha256": digit * 64}} for digit in "ab")
     head, base = bench(starts=edited), bench(starts=healthy)
-    assert incomparable(head, base) == ()
+    assert why_incomparable(head, base) == ()
     assert remarks(head, base) == ("content of jax's environment: bbbbbbbb there, aaaaaaaa here",)
     assert remarks(head, head) == remarks(head, bench()) == ()
 
@@ -275,5 +275,5 @@ def test_options_in_another_order_are_the_same_arm():
             )
         )
     assert list(turned) != list(options)
-    assert incomparable(*sessions) == remarks(*sessions) == ()
-    assert [change.name for change in regressions(*sessions)] == [JAX]
+    assert why_incomparable(*sessions) == remarks(*sessions) == ()
+    assert [change.name for change in arm_changes(*sessions)] == [JAX]

@@ -49,10 +49,10 @@ def test_processes_start_in_an_order_that_changes_from_generation_to_generation(
 
 def test_every_process_has_its_own_hash_seed_and_length_of_environment_again_the_same_when_asked_again():
     found = [
-        schedule.surroundings(0, generation, which, 1)
+        schedule.process_variables(0, generation, which, 1)
         for generation in range(1, 9)
         for which in range(4)
     ]
     assert len({each["PYTHONHASHSEED"] for each in found}) == len(found)
     assert len({len(each["HARNESS_PADDING"]) for each in found}) > len(found) / 2
-    assert schedule.surroundings(0, 1, 2, 3) == schedule.surroundings(0, 1, 2, 3)
+    assert schedule.process_variables(0, 1, 2, 3) == schedule.process_variables(0, 1, 2, 3)

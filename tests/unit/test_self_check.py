@@ -31,7 +31,7 @@ def with_turns(**changes):
 
 
 def test_a_clock_that_does_not_wait_fails_and_a_backend_that_cannot_be_asked_is_open():
-    found = self_check.waits(
+    found = self_check.clock_checks(
         {
             "jax": ANSWER,
             "torch": ANSWER | {"holds": False, "left_s": 0.3},
@@ -42,13 +42,13 @@ def test_a_clock_that_does_not_wait_fails_and_a_backend_that_cannot_be_asked_is_
 
 
 def test_one_program_compiled_in_a_turn_fails():
-    assert holds(self_check.of_session(with_turns()), "compiles") is True
-    assert holds(self_check.of_session(with_turns(n_compiles=1)), "compiles") is False
+    assert holds(self_check.session_checks(with_turns()), "compiles") is True
+    assert holds(self_check.session_checks(with_turns(n_compiles=1)), "compiles") is False
 
 
 def test_a_parent_that_polls_fails():
-    assert holds(self_check.of_session(with_turns()), "parent") is True
-    assert holds(self_check.of_session(with_turns(parent_s=50.0)), "parent") is False
+    assert holds(self_check.session_checks(with_turns()), "parent") is True
+    assert holds(self_check.session_checks(with_turns(parent_s=50.0)), "parent") is False
 
 
 @pytest.mark.parametrize(("busy_s", "expected"), [(99.0, True), (97.0, False)])
@@ -56,19 +56,23 @@ def test_a_harness_that_costs_more_than_its_share_fails(busy_s, expected):
     whole = bench(n_generations=6).with_part(
         Sitting(number=1, outcome="complete", total_s=100.0, busy_s=busy_s)
     )
-    assert holds(self_check.of_session(whole), "own cost") is expected
+    assert holds(self_check.session_checks(whole), "own cost") is expected
 
 
 def test_little_noise_leaves_the_promises_and_much_of_it_takes_the_power():
     quiet, loud = (
-        self_check.of_verdicts(bench(process=sd, noise=sd), n_sessions=60) for sd in (0.005, 0.08)
+        self_check.error_rate_checks(bench(process=sd, noise=sd), n_sessions=60)
+        for sd in (0.005, 0.08)
     )
     assert [check.holds for check in quiet] == [True, True]
     assert holds(loud, "slower by 5%") is False
 
 
 def test_without_enough_generations_nothing_is_said_of_errors_and_power():
-    assert [check.holds for check in self_check.of_verdicts(bench(n_generations=5))] == [None, None]
+    assert [check.holds for check in self_check.error_rate_checks(bench(n_generations=5))] == [
+        None,
+        None,
+    ]
 
 
 def test_each_check_is_shown_with_its_mark(capsys):

@@ -7,6 +7,7 @@ import pytest
 
 from harness.errors import ConfigError, EnvironmentMissing, NotComparable
 from harness.experiments.bench import plan as sessions
+from harness.experiments.bench import same_plan
 from harness.experiments.bench.forecast import Forecast
 from harness.records.record import Host
 from harness.spec import config
@@ -30,28 +31,28 @@ class Dataset:
     name, sha256, n_train, n_inputs, folder = "mnist", "d" * 64, 60_000, 784, Path("nowhere")
 
 
-def laid_out(arms=(("jax", "keras"), ("jax", "native"), ("torch", "keras")), **changes):
+def plan_session(arms=(("jax", "keras"), ("jax", "native"), ("torch", "keras")), **changes):
     whole = WHOLE.model_copy(
         update={"bench": WHOLE.bench.model_copy(update={"generations": 6, "blocks": 2})}
     )
     given = {"arms": list(arms), "baseline": None, "device": "auto", "cores": ()} | changes
-    return sessions.laid_out(whole, "mnist-mlp", Dataset, HOST, **given)
+    return sessions.plan_session(whole, "mnist-mlp", Dataset, HOST, **given)
 
 
 def test_by_default_the_bench_table_s_arms_of_every_backend_take_part():
-    found = sessions.chosen(WHOLE, ())
+    found = sessions.choose_arms(WHOLE, ())
     assert {arm for _, arm in found} == set(WHOLE.bench.arms)
     assert {("tensorflow", "keras"), ("jax", "keras"), ("torch", "keras")} <= set(found)
 
 
 def test_arms_are_named_whole_or_by_implementation_or_by_backend_once_each_in_that_order():
-    assert sessions.chosen(WHOLE, ["torch/native", "native,jax"])[:3] == [
+    assert sessions.choose_arms(WHOLE, ["torch/native", "native,jax"])[:3] == [
         ("torch", "native"),
         ("tensorflow", "native"),
         ("jax", "native"),
     ]
-    assert ("jax", "keras") in sessions.chosen(WHOLE, ["torch/native", "native,jax"])
-    assert sessions.chosen(WHOLE, ["numpy/naive", "naive"]).count(("numpy", "naive")) == 1
+    assert ("jax", "keras") in sessions.choose_arms(WHOLE, ["torch/native", "native,jax"])
+    assert sessions.choose_arms(WHOLE, ["numpy/naive", "naive"]).count(("numpy", "naive")) == 1
 
 
 @pytest.mark.parametrize(
@@ -64,11 +65,11 @@ def test_arms_are_named_whole_or_by_implementation_or_by_backend_once_each_in_th
 )
 def test_an_arm_that_there_is_not_is_refused_by_its_name(asked, said):
     with pytest.raises(ConfigError, match=said):
-        sessions.chosen(WHOLE, [asked])
+        sessions.choose_arms(WHOLE, [asked])
 
 
 def test_the_baseline_is_the_first_arm_or_the_one_named_and_its_code_runs_twice():
-    first, named = laid_out(), laid_out(baseline="torch/keras")
+    first, named = plan_session(), plan_session(baseline="torch/keras")
     assert (first.baseline, first.again, first.original) == (
         "jax/keras",
         "jax/keras again",
@@ -89,7 +90,7 @@ def test_the_baseline_is_the_first_arm_or_the_one_named_and_its_code_runs_twice(
         ConfigError,
         match=r"--baseline: expected one of jax/keras, jax/native, torch/keras; received 'tensorflow/keras'",
     ):
-        laid_out(baseline="tensorflow/keras")
+        plan_session(baseline="tensorflow/keras")
 
 
 def test_of_each_backend_one_arm_runs_twice_where_that_is_asked_for():
@@ -100,7 +101,7 @@ def test_of_each_backend_one_arm_runs_twice_where_that_is_asked_for():
         ("torch", "keras"),
         ("tensorflow", "keras"),
     )
-    found = laid_out(arms, baseline="jax/keras", aa="each")
+    found = plan_session(arms, baseline="jax/keras", aa="each")
     assert (found.again, found.repeats) == (
         "jax/keras again",
         ("torch/compiled again", "tensorflow/keras again"),
@@ -111,7 +112,7 @@ def test_of_each_backend_one_arm_runs_twice_where_that_is_asked_for():
         for end in (" again", "")
     )
     assert twin.model_copy(update={"name": original.name}) == original
-    assert (laid_out(arms).repeats, laid_out(arms[:2], aa="each").repeats) == ((), ())
+    assert (plan_session(arms).repeats, plan_session(arms[:2], aa="each").repeats) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_of_each_backend_one_arm_runs_twice_where_that_is_asked_for():
     ],
 )
 def test_a_session_goes_on_only_with_what_it_began_with(changes, said):
-    session = laid_out(arms=[("jax", "keras")])
+    session = plan_session(arms=[("jax", "keras")])
     if "harness" in changes:
         session = session.model_copy(update={"harness": changes["harness"]})
     if "spec" in changes:
@@ -154,7 +155,7 @@ def test_a_session_goes_on_only_with_what_it_began_with(changes, said):
 
 @pytest.mark.parametrize("gone", ["backend", "arm"])
 def test_a_session_whose_backend_or_arm_has_left_backends_toml_does_not_go_on(gone):
-    session = laid_out(arms=[("jax", "keras"), ("torch", "native")])
+    session = plan_session(arms=[("jax", "keras"), ("torch", "native")])
     arms = {name: arm for name, arm in WHOLE.backends["torch"].arms.items() if name != "native"}
     backends = {name: backend for name, backend in WHOLE.backends.items() if name != "torch"}
     if gone == "arm":
@@ -162,23 +163,23 @@ def test_a_session_whose_backend_or_arm_has_left_backends_toml_does_not_go_on(go
     with pytest.raises(
         NotComparable, match=r"torch/native: it began with .+; here is None\. Begin a new one"
     ) as refused:
-        sessions.possible(session, WHOLE.model_copy(update={"backends": backends}), ROOT)
+        same_plan.check_possible(session, WHOLE.model_copy(update={"backends": backends}), ROOT)
     assert refused.value.exit_code == 4
 
 
 def test_an_argument_that_contradicts_the_plan_is_refused_and_one_that_repeats_it_is_not():
-    session = laid_out()
-    sessions.planned_otherwise(
+    session = plan_session()
+    same_plan.check_same_plan(
         session, {"--blocks": (2, session.n_blocks), "--spec": (None, session.spec_name)}
     )
     with pytest.raises(
         ConfigError, match=rf"--blocks: session {session.run_id} was planned with 2; received 3"
     ):
-        sessions.planned_otherwise(session, {"--blocks": (3, session.n_blocks)})
+        same_plan.check_same_plan(session, {"--blocks": (3, session.n_blocks)})
 
 
 def test_a_session_goes_on_where_nothing_is_known_of_a_machine_but_its_description():
-    session = laid_out(arms=[("jax", "keras")])
+    session = plan_session(arms=[("jax", "keras")])
     sessions.requests(session, WHOLE, Dataset, HOST.model_copy(update={"identity": None}))
     old = session.model_copy(update={"host": HOST.model_copy(update={"identity": None})})
     sessions.requests(old, WHOLE, Dataset, HOST)
@@ -188,7 +189,9 @@ CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 
 
 def planned_on(cores, threads):
-    return laid_out(arms=[("jax", "keras")], cores=cores).model_copy(update={"threads": threads})
+    return plan_session(arms=[("jax", "keras")], cores=cores).model_copy(
+        update={"threads": threads}
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,7 +204,7 @@ def test_where_a_system_keeps_no_process_to_its_cores_that_is_what_is_said(
     for threads in (1, 2, 999):
         said = rf"^{option}: this system cannot keep a process to some of its cores\. Leave it out, or set threads to auto$"
         with pytest.raises(ConfigError, match=said):
-            sessions.possible(planned_on(cores, threads), WHOLE, ROOT)
+            same_plan.check_possible(planned_on(cores, threads), WHOLE, ROOT)
 
 
 def test_where_a_system_keeps_no_process_to_its_cores_a_session_without_that_goes_on(
@@ -209,20 +212,20 @@ def test_where_a_system_keeps_no_process_to_its_cores_a_session_without_that_goe
 ):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     with pytest.raises(EnvironmentMissing):  # the next thing that is looked at
-        sessions.possible(planned_on((), "auto"), WHOLE, tmp_path)
+        same_plan.check_possible(planned_on((), "auto"), WHOLE, tmp_path)
 
 
 @pytest.mark.parametrize(("cores", "threads"), [((0, 1), 1), ((0,), 2), ((0, 1, 2), 2), ((5,), 4)])
 def test_cores_and_a_number_of_threads_that_is_another_are_two_things_and_refused(cores, threads):
     said = rf"^--pin {','.join(map(str, cores))}: names {len(cores)} of the cores, and threads = {threads} .* --threads auto$"
     with pytest.raises(ConfigError, match=said):
-        sessions.possible(planned_on(cores, threads), WHOLE, ROOT)
+        same_plan.check_possible(planned_on(cores, threads), WHOLE, ROOT)
 
 
 @pytest.mark.skipif(CORES is None, reason="this system keeps no process to its cores")
 def test_cores_and_as_many_threads_mean_one_thing(tmp_path):
     with pytest.raises(EnvironmentMissing):  # the next thing that is looked at
-        sessions.possible(planned_on(tuple(CORES[:1]), 1), WHOLE, tmp_path)
+        same_plan.check_possible(planned_on(tuple(CORES[:1]), 1), WHOLE, tmp_path)
 
 
 # How long it will take

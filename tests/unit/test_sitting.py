@@ -11,7 +11,13 @@ import pytest
 from harness.engine.live import Gone
 from harness.errors import NotComparable
 from harness.experiments.bench import session as launch
-from harness.experiments.bench.session import Room, closed, missing, sit, unfinished
+from harness.experiments.bench.session import (
+    Room,
+    closed_blocks,
+    missing_blocks,
+    run_session,
+    unfinished_generations,
+)
 from harness.records.bench import Bench
 from tests.unit import benches
 
@@ -77,7 +83,7 @@ def run(monkeypatch):
     def run(script, bench=None, **options):
         monkeypatch.setattr(launch, "live", script.live)
         bench = bench or Bench(session=benches.session(NAMES, n_generations=2, n_blocks=2))
-        return sit(bench, script.room(), **options)
+        return run_session(bench, script.room(), **options)
 
     return run
 
@@ -96,7 +102,7 @@ def assert_whole(bench):
     """Every block valid once, every process ended, nothing twice."""
     valid = [(block.generation, block.block) for block in bench.blocks if not block.invalid]
     assert sorted(valid) == [(generation, block) for generation in (1, 2) for block in (1, 2)]
-    assert unfinished(bench) == []
+    assert unfinished_generations(bench) == []
     assert {(end.generation, end.name) for end in bench.ends if end.status == "ok"} == {
         (g, name) for g in (1, 2) for name in NAMES
     }
@@ -118,7 +124,7 @@ def test_a_quiet_sitting_measures_the_plan_and_keeps_every_part(run):
 def test_interrupted_at_any_request_and_gone_on_with_the_session_is_whole(run, verb, number):
     bench, outcome = run(Script(asked=at("jax/naive", verb, number, KeyboardInterrupt())))
     assert outcome == "interrupted"
-    assert unfinished(bench)
+    assert unfinished_generations(bench)
     whole, outcome = run(Script(), bench)
     assert outcome == "complete"
     assert_whole(whole)
@@ -150,7 +156,7 @@ def test_a_worker_that_dies_is_replaced_and_its_block_taken_again(run, verb):
     assert outcome == "complete"
     assert sum(end.status == "failed" for end in bench.ends) == 1
     assert sum(bool(block.invalid) for block in bench.blocks) == (verb == "turn")
-    assert unfinished(bench) == []
+    assert unfinished_generations(bench) == []
 
 
 def test_rates_that_cannot_be_measured_cost_neither_the_accuracy_nor_the_arm(run):
@@ -208,14 +214,14 @@ def test_disturbed_three_times_a_block_is_given_up_and_a_later_crash_does_not_op
     )
     bench, outcome = run(Script(asked=at("jax/naive", "evaluate", 1, Gone("it died"))))
     assert outcome == "complete"
-    assert (1, 1) in closed(bench)
+    assert (1, 1) in closed_blocks(bench)
     attempts = [
         block.attempt
         for block in bench.blocks
         if (block.generation, block.block) == (1, 1) and block.invalid
     ]
     assert attempts == [1, 2, 3]
-    assert missing(bench, 1) == []
+    assert missing_blocks(bench, 1) == []
 
 
 def test_a_retaken_block_does_not_lengthen_the_training_that_is_evaluated(run, monkeypatch):
@@ -247,7 +253,7 @@ def test_no_generation_begins_that_would_end_after_the_budget_but_the_first(run,
 
 def test_it_stops_after_as_many_generations_as_asked(run):
     bench, outcome = run(Script(), stop_after=1)
-    assert (outcome, unfinished(bench)) == ("stopped", [2])
+    assert (outcome, unfinished_generations(bench)) == ("stopped", [2])
 
 
 def test_an_environment_that_changed_since_the_session_began_is_refused(run):

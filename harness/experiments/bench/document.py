@@ -1,17 +1,13 @@
-"""Standing -> terminal, Markdown, CSV, JSON."""
+"""Summary -> terminal, Markdown, CSV, JSON."""
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict
-from typing import Any
 
 from rich.console import Group, RenderableType
 
-from harness.experiments.bench.judge import ArmStanding, Standing
+from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench
-from harness.records.store import as_csv
 from harness.report.fitting import NONE, Column, Fitting, Sentence, columns_of, number, span
 from harness.report.markdown import bar
 from harness.safe import for_markdown, short
@@ -59,32 +55,32 @@ LEGEND = (
 )
 
 
-def terminal(standing: Standing, bench: Bench) -> RenderableType:
+def terminal(summary: Summary, bench: Bench) -> RenderableType:
     """Return what a terminal shows: who wins, the arms, and what makes it less sure than it looks."""
     return Group(
         Sentence(heading(bench), "bold"),
-        Sentence(standing.sentence, "bold"),
+        Sentence(summary.sentence, "bold"),
         Fitting(
-            columns(standing), tuple(cells(arm, standing) for arm in standing.arms), STYLES, WHOLE
+            columns(summary), tuple(cells(arm, summary) for arm in summary.arms), STYLES, WHOLE
         ),
-        *(Sentence(text, style) for text, style in lines(standing, bench)),
+        *(Sentence(text, style) for text, style in lines(summary, bench)),
         Sentence(LEGEND, "dim"),
     )
 
 
-def markdown(standing: Standing, bench: Bench) -> str:
+def markdown(summary: Summary, bench: Bench) -> str:
     """Return the same as GitHub-flavoured Markdown."""
-    header = columns(standing)
+    header = columns(summary)
     text = [
         f"**{for_markdown(heading(bench))}**",
         "",
-        for_markdown(standing.sentence),
+        for_markdown(summary.sentence),
         "",
         bar([column.name for column in header]),
     ]
     text += [bar(["---:" if column.right else "---" for column in header])]
-    text += [*(bar(cells(arm, standing)) for arm in standing.arms), ""]
-    said = (line.removeprefix("! ") for line, _ in lines(standing, bench))
+    text += [*(bar(cells(arm, summary)) for arm in summary.arms), ""]
+    said = (line.removeprefix("! ") for line, _ in lines(summary, bench))
     return "\n".join([*text, *(f"- {for_markdown(line)}" for line in said), "", LEGEND, ""])
 
 
@@ -103,7 +99,7 @@ def heading(bench: Bench) -> str:
     return ", ".join(map(short, parts))
 
 
-def columns(standing: Standing) -> tuple[Column, ...]:
+def columns(summary: Summary) -> tuple[Column, ...]:
     """Return the columns: one for each kind of memory that is known, and one for energy where any is."""
     words = ("arm", "verdict", "parity", "accuracy", "blocks")
     names = [
@@ -118,15 +114,15 @@ def columns(standing: Standing) -> tuple[Column, ...]:
         "start s",
         "of limit",
     ]
-    names += [f"{label} MiB" for label in _labels(standing)] + (
-        ["energy J"] if _has_energy(standing) else []
+    names += [f"{label} MiB" for label in memory_labels(summary)] + (
+        ["energy J"] if _has_energy(summary) else []
     )
     names += ["accuracy", "blocks"]
     others = [name for name in names if name not in NEVER_LEFT_OUT and name not in BY_IMPORTANCE]
     return columns_of(names, words, (*BY_IMPORTANCE, *others))
 
 
-def cells(arm: ArmStanding, standing: Standing) -> tuple[str, ...]:
+def cells(arm: ArmSummary, summary: Summary) -> tuple[str, ...]:
     """Return an arm's row as text, in the order of `columns`; a dash where there is no figure."""
     return (
         arm.name,
@@ -141,134 +137,45 @@ def cells(arm: ArmStanding, standing: Standing) -> tuple[str, ...]:
         _share(arm.share_of_limit),
         *(
             number(arm.memory_bytes[label] / 2**20, 0) if label in arm.memory_bytes else NONE
-            for label in _labels(standing)
+            for label in memory_labels(summary)
         ),
-        *([number(arm.energy_j)] if _has_energy(standing) else []),
+        *([number(arm.energy_j)] if _has_energy(summary) else []),
         _accuracy(arm),
         f"{arm.n_blocks} in {arm.n_generations}",
     )
 
 
-def lines(standing: Standing, bench: Bench) -> list[tuple[str, str]]:
+def lines(summary: Summary, bench: Bench) -> list[tuple[str, str]]:
     """Return the sentences under the table, each with its colour."""
-    said = [(line, "cyan") for line in _floors(standing)]
+    said = [(line, "cyan") for line in _floors(summary)]
     said += [
         (f"{arm.name}: {arm.verdict}: {short(arm.reason)}", STYLES[arm.verdict])
-        for arm in standing.arms
+        for arm in summary.arms
         if arm.reason
     ]
-    if standing.n_invalid:
-        blocks = "1 block was" if standing.n_invalid == 1 else f"{standing.n_invalid} blocks were"
-        why = "; ".join(map(short, standing.why_invalid))
+    if summary.n_invalid:
+        blocks = "1 block was" if summary.n_invalid == 1 else f"{summary.n_invalid} blocks were"
+        why = "; ".join(map(short, summary.why_invalid))
         said.append(
             (f"note: {blocks} run again or given up, by limits set beforehand: {why}", "yellow")
         )
-    said += [(f"note: {remark}", "yellow") for remark in standing.remarks]
-    said += [] if _has_energy(standing) else [(NO_ENERGY, "dim")]
-    if standing.own_cost is not None:
+    said += [(f"note: {remark}", "yellow") for remark in summary.remarks]
+    said += [] if _has_energy(summary) else [(NO_ENERGY, "dim")]
+    if summary.own_cost is not None:
         said.append(
             (
-                f"the harness itself took {standing.own_cost:.1%} of the session's time".replace(
+                f"the harness itself took {summary.own_cost:.1%} of the session's time".replace(
                     "%", " %"
                 ),
                 "dim",
             )
         )
-    return [*said, (f"versions: {_versions(standing)}", "dim")]
+    return [*said, (f"versions: {_versions(summary)}", "dim")]
 
 
-def csv(standing: Standing, bench: Bench) -> str:
-    """Return one row an arm, in front what all share."""
-    session = bench.session
-    shared = {
-        "session": session.run_id,
-        "started_at": session.started_at,
-        "spec": session.spec_name,
-        "dataset": session.data.name,
-        "data_sha256": session.data.sha256,
-        "machine": session.host.machine,
-        "threads": session.threads,
-        "baseline": standing.baseline,
-        **_ends("floor", standing.floor),
-    }
-    return as_csv(shared | _row(arm, standing) for arm in standing.arms)
-
-
-def as_json(standing: Standing, bench: Bench) -> str:
-    """Return everything but the single turns: the plan and the standing. A break-even that never comes is "never"."""
-    said = plain(asdict(standing))
-    for arm, row in zip(standing.arms, said["arms"], strict=True):
-        row |= {"break_even": _never(arm.break_even), "other_numbers": arm.other_numbers}
-    return (
-        json.dumps(
-            {"session": bench.session.model_dump(mode="json"), "standing": said},
-            indent=1,
-            allow_nan=False,
-        )
-        + "\n"
-    )
-
-
-def _row(arm: ArmStanding, standing: Standing) -> dict[str, object]:
-    """Return an arm under names that all arms of the session have."""
-    mean, sd = arm.test_accuracy or (None, None)
-    row: dict[str, object] = {
-        "arm": arm.name,
-        "device": arm.device,
-        "verdict": arm.verdict,
-        "reason": arm.reason,
-        "parity": arm.parity,
-    }
-    row |= {
-        "n_generations": arm.n_generations,
-        "n_blocks": arm.n_blocks,
-        "n_compiles_steady": arm.n_compiles_steady,
-    }
-    for name in ("epoch_s", "ratio", "to_fit", "share_of_limit"):
-        row |= _ends(name, getattr(arm, name))
-    row |= {"p_together": arm.p_together, "other_numbers": arm.other_numbers}
-    row |= {
-        "start_s": arm.start_s,
-        "compile_s": arm.compile_s,
-        "break_even": _never(arm.break_even),
-        "energy_j": arm.energy_j,
-    }
-    row |= {
-        f"memory_{label.lower().replace(' ', '_')}_bytes": arm.memory_bytes.get(label)
-        for label in _labels(standing)
-    }
-    row |= {"test_accuracy": mean, "test_accuracy_sd": plain(sd)}
-    row |= _ends("accuracy_difference", arm.accuracy.mean if arm.accuracy else None)
-    row |= {"accuracy_verdict": arm.accuracy.verdict if arm.accuracy else None}
-    return row | {
-        name: arm.versions.get(name) for name in ("framework_version", "keras", "numpy", "python")
-    }
-
-
-def _ends(name: str, interval: Interval | None) -> dict[str, object]:
-    values = (interval.low, interval.mid, interval.high) if interval else (None, None, None)
-    return {
-        f"{name}_{end}": plain(value)
-        for end, value in zip(("low", "mid", "high"), values, strict=True)
-    }
-
-
-def plain(value: Any) -> Any:
-    """Return what JSON can say: nothing where a number is not known, or is not finite."""
-    if isinstance(value, dict):
-        return {name: plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _never(epochs: float | None) -> float | str | None:
-    return "never" if epochs is not None and math.isinf(epochs) else epochs
-
-
-def _floors(standing: Standing) -> list[str]:
+def _floors(summary: Summary) -> list[str]:
     """Return what identical code differed by, of each arm that ran twice."""
-    each = {standing.baseline: standing.floor, **standing.floors}
+    each = {summary.baseline: summary.floor, **summary.floors}
     known = {name: floor for name, floor in each.items() if floor is not None}
     if not known:
         return [
@@ -280,11 +187,11 @@ def _floors(standing: Standing) -> list[str]:
     ]
 
 
-def _versions(standing: Standing) -> str:
+def _versions(summary: Summary) -> str:
     """Return each backend's version and device once."""
     said = [
         f"{arm.name.split('/')[0]} {arm.versions.get('framework_version', '?')} on {arm.device or '?'}"
-        for arm in standing.arms
+        for arm in summary.arms
     ]
     return ", ".join(dict.fromkeys(said))
 
@@ -293,15 +200,16 @@ def _known(bench: Bench, package: str) -> list[str]:
     return sorted({start.versions[package] for start in bench.starts if package in start.versions})
 
 
-def _labels(standing: Standing) -> list[str]:
-    return list(dict.fromkeys(label for arm in standing.arms for label in arm.memory_bytes))
+def memory_labels(summary: Summary) -> list[str]:
+    """Return the kinds of memory that are known of any arm, in the order of the arms."""
+    return list(dict.fromkeys(label for arm in summary.arms for label in arm.memory_bytes))
 
 
-def _has_energy(standing: Standing) -> bool:
-    return any(arm.energy_j is not None for arm in standing.arms)
+def _has_energy(summary: Summary) -> bool:
+    return any(arm.energy_j is not None for arm in summary.arms)
 
 
-def _marked(arm: ArmStanding, figure: str) -> str:
+def _marked(arm: ArmSummary, figure: str) -> str:
     """Mark a figure of an arm whose numbers are known to be others than they should be."""
     return f"{figure} !" if arm.other_numbers and figure != NONE else figure
 
@@ -336,7 +244,7 @@ def _epochs(value: float | None) -> str:
     return "never" if math.isinf(value) else str(math.ceil(value))
 
 
-def _accuracy(arm: ArmStanding) -> str:
+def _accuracy(arm: ArmSummary) -> str:
     if arm.test_accuracy is None:
         return NONE
     mean, sd = arm.test_accuracy

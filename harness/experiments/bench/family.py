@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from harness.experiments.bench.paired import Counted
+from harness.experiments.bench.paired import ValidTurns
 from harness.statistics.intervals import Floats
 from harness.statistics.simultaneous import paired_p_values, shifted_p_values
 from harness.statistics.verdict import MIN_GENERATIONS, SETTLED
@@ -20,7 +20,7 @@ Pairs = Mapping[frozenset[str], Mapping[int, float]]
 """Of each pair of arms ln of the one's epoch to the other's, in each generation."""
 
 
-def pairs_of(count: Counted, names: Sequence[str]) -> Pairs:
+def pairs_of(count: ValidTurns, names: Sequence[str]) -> Pairs:
     """Return every pair of these arms, repeated ones left out, compared in each generation."""
     return {frozenset(pair): count.log_ratios(*pair) for pair in itertools.combinations(names, 2)}
 

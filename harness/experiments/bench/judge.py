@@ -1,4 +1,4 @@
-"""Bench -> Standing: each arm's steady epoch, its ratio to the baseline with an interval, a verdict, and who wins for how long."""
+"""Bench -> Summary: each arm's steady epoch, its ratio to the baseline with an interval, a verdict, and who wins for how long."""
 
 from __future__ import annotations
 
@@ -6,121 +6,40 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
-from harness.experiments.bench.family import Family, family_of, pairs_of
+from harness.experiments.bench.comparison import Judge
+from harness.experiments.bench.family import family_of, pairs_of
 from harness.experiments.bench.lead import (
     Line,
     Rival,
     break_even,
-    reigns,
-    sentence,
-    unchecked,
-    with_fit,
+    fit_sentence,
+    lead_sentence,
+    leaders,
+    unchecked_sentence,
 )
 from harness.experiments.bench.limit import limit_s
-from harness.experiments.bench.numbers import accuracies_of, paired_accuracy, why_other_numbers
-from harness.experiments.bench.paired import Counted, counted
-from harness.experiments.bench.remarks import blind, remarks, why_invalid
+from harness.experiments.bench.numbers import accuracies_of, paired_accuracy
+from harness.experiments.bench.paired import ValidTurns, valid_turns
+from harness.experiments.bench.remarks import remarks, why_blind, why_invalid
+from harness.experiments.bench.summary import ArmSummary, Reign, Summary, Verdict
 from harness.records.bench import Bench, End, Entrant, Rates, original_of
 from harness.records.parity import Parity
 from harness.records.verdicts import NOT_CHECKED, Verdicts, verdict_in, verdicts_of
-from harness.statistics.intervals import Equivalence, Interval
+from harness.statistics.intervals import Interval
 from harness.statistics.verdict import (
     from_positive,
-    judged,
     over_generations,
-    too_few,
-    unsound,
-    worst_floor,
+    why_too_few,
+    why_unsound,
 )
 
 FIT = "keras"  # the implementation
-Verdict = Literal["baseline", "faster", "slower", "same", "inconclusive", "set aside"]
 
 
-@dataclass(frozen=True, slots=True)
-class ArmStanding:
-    """What a session says of one arm. Intervals are 95 % over generations; None where there are too few of them."""
-
-    name: str
-    device: str
-    versions: dict[str, str]
-    verdict: Verdict
-    reason: str = ""  # of "inconclusive" and "set aside": what would have to be otherwise
-    parity: str = "not checked"  # agrees, agrees (quick), departs, failed, not checked
-    n_generations: int = 0  # that count: with half of their blocks valid
-    n_blocks: int = 0  # valid ones, of those generations
-    epoch_s: Interval | None = (
-        None  # steady epoch; low and high are nan with fewer than MIN_GENERATIONS generations
-    )
-    ratio: Interval | None = None  # epoch to the baseline's, in pairs; the same
-    to_fit: Interval | None = (
-        None  # epoch to that of the same backend's "keras" arm, in pairs; None where there is none, or it is this
-    )
-    start_s: float | None = (
-        None  # median over processes: from nothing to the end of the first epoch
-    )
-    compile_s: float | None = None  # median: first epoch less a steady one; never below 0
-    break_even: float | None = (
-        None  # epochs from which on it is never behind the baseline; inf: it falls behind for good; 1: from the first
-    )
-    share_of_limit: Interval | None = None  # the limit's seconds over the epoch's
-    memory_bytes: dict[str, int] = field(default_factory=dict)  # largest of its processes, by label
-    energy_j: float | None = None  # median of a turn; None: no counter
-    test_accuracy: tuple[float, float] | None = None  # mean and sd over generations' seeds
-    accuracy: Equivalence | None = (
-        None  # to the baseline's, paired by seed, margin 0.25 points; None for the baseline
-    )
-    n_compiles_steady: int = 0  # in turns: 0, or its epochs hold compilation
-    p_together: float | None = (
-        None  # of `ratio` being 1, adjusted for all comparisons of the session; None where there is none
-    )
-
-    @property
-    def other_numbers(self) -> str:
-        """Why this arm's numbers are known to be others than they should be, so that it cannot lead; "" where that is not known."""
-        return why_other_numbers(self.parity, {"the baseline's": self.accuracy})
-
-
-@dataclass(frozen=True, slots=True)
-class Reign:
-    """The arm that has trained so many epochs first."""
-
-    name: str
-    from_epoch: int
-    to_epoch: int | None  # None: for good
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a session says altogether."""
-
-    session_id: str
-    baseline: str
-    arms: tuple[ArmStanding, ...]  # in the session's order, the duplicate left out
-    floor: (
-        Interval | None
-    )  # ratio of the A/A pair: identical code; None with too few generations or without a pair
-    reigns: tuple[
-        Reign, ...
-    ]  # who is first, from 1 epoch on; arms of other numbers or set aside never are
-    sentence: str  # which arm wins for how many epochs, and how sure
-    n_invalid: int  # blocks run again, or given up, by the limits
-    why_invalid: tuple[str, ...]  # each reason with how often
-    remarks: tuple[str, ...]
-    own_cost: (
-        float | None
-    )  # share of the session's seconds that was neither a worker's start, turn nor end
-    floors: dict[str, Interval | None] = field(
-        default_factory=dict
-    )  # as `floor`, of each other arm that ran twice, by its name
-
-
-def standing(
+def summarize(
     bench: Bench, parities: Iterable[Parity] = (), own_cost: float | None = None
-) -> Standing:
+) -> Summary:
     """Return what a session says: of each arm, of the pair of identical ones, and who trains first for how many epochs.
 
     Args:
@@ -128,7 +47,7 @@ def standing(
         parities: checks that say which arms compute the same model.
         own_cost: share of the session's seconds that was neither a worker's start, turn nor end, where it is known.
     """
-    session, count, verdicts = bench.session, counted(bench), verdicts_of(parities)
+    session, count, verdicts = bench.session, valid_turns(bench), verdicts_of(parities)
     floors = {
         original_of(name): over_generations(count.log_ratios(name, original_of(name)).values())
         for name in session.duplicates
@@ -136,11 +55,11 @@ def standing(
     floor = floors.get(session.original)
     entrants = [entrant for entrant in session.entrants if entrant.name not in session.duplicates]
     judged_names = [each.name for each in entrants if each.name not in bench.set_aside]
-    judge = Judge(count, floor, floors, family_of(pairs_of(count, judged_names)), blind(bench))
+    judge = Judge(count, floor, floors, family_of(pairs_of(count, judged_names)), why_blind(bench))
     arms = tuple(_arm(bench, judge, entrant, verdicts) for entrant in entrants)
     reign, said = _first(judge, bench, arms)
     reasons = why_invalid(bench)
-    return Standing(
+    return Summary(
         session_id=session.run_id,
         baseline=session.baseline,
         arms=arms,
@@ -166,7 +85,7 @@ def standing(
     )
 
 
-def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> ArmStanding:
+def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> ArmSummary:
     name, baseline, count = entrant.name, bench.session.baseline, judge.count
     starts = [start for start in bench.starts if start.name == name and start.status == "ok"]
     ends = [end for end in bench.ends if end.name == name and end.status == "ok"]
@@ -177,7 +96,7 @@ def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> Ar
     line, base = _line(bench, count, name), _line(bench, count, baseline)
     accuracies = accuracies_of(ends, name)
     verdict, reason = _verdict(bench, compared)
-    return ArmStanding(
+    return ArmSummary(
         name=name,
         device=starts[-1].device if starts else "",
         versions=starts[-1].versions if starts else {},
@@ -212,7 +131,7 @@ def _verdict(bench: Bench, compared: Rival) -> tuple[Verdict, str]:
     return compared.finding, compared.reason
 
 
-def _to_fit(bench: Bench, count: Counted, entrant: Entrant) -> Interval | None:
+def _to_fit(bench: Bench, count: ValidTurns, entrant: Entrant) -> Interval | None:
     """Return an arm's epoch to that of its backend's `fit`, None where there is none or it is this."""
     fits = [
         each.name
@@ -254,7 +173,7 @@ def _rates(bench: Bench, name: str, generation: int) -> Rates | None:
     )
 
 
-def _line(bench: Bench, count: Counted, name: str) -> Line | None:
+def _line(bench: Bench, count: ValidTurns, name: str) -> Line | None:
     """Return an arm's seconds to so many epochs, None where it has not come so far."""
     start_s = _median(
         start.total_s for start in bench.starts if start.name == name and start.status == "ok"
@@ -263,9 +182,7 @@ def _line(bench: Bench, count: Counted, name: str) -> Line | None:
     return Line(name, start_s, epoch_s.mid) if start_s is not None and epoch_s else None
 
 
-def _first(
-    judge: Judge, bench: Bench, arms: Sequence[ArmStanding]
-) -> tuple[tuple[Reign, ...], str]:
+def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> tuple[tuple[Reign, ...], str]:
     """Return who has trained so many epochs first, and the sentence that says so."""
     timed = {
         arm.name: line
@@ -279,18 +196,24 @@ def _first(
             (),
             "No arm can lead: of every arm that was timed the numbers are known to be others than they should be.",
         )
-    reign = reigns(lines.values())
+    reign = leaders(lines.values())
     leader = able[reign[-1][0]] if reign else None
     rivals = judge.compare_all(lines, leader.name) if leader else []
     undecided = (
-        (too_few(leader.n_generations) or judge.unseen or unsound(judge.floor)) if leader else ""
+        (why_too_few(leader.n_generations) or judge.unseen or why_unsound(judge.floor))
+        if leader
+        else ""
     )
     said = [] if undecided else [_with_fit(judge, bench, lines)]
     said += [
-        sentence(reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided)
+        lead_sentence(
+            reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided
+        )
     ]
     said += [
-        unchecked([name for name, arm in able.items() if arm.parity == NOT_CHECKED], len(able))
+        unchecked_sentence(
+            [name for name, arm in able.items() if arm.parity == NOT_CHECKED], len(able)
+        )
     ]
     return tuple(Reign(*each) for each in reign), " ".join(each for each in said if each)
 
@@ -303,42 +226,7 @@ def _with_fit(judge: Judge, bench: Bench, lines: Mapping[str, Line]) -> str:
     if not fits or fits == lines.keys():
         return ""
     first = min(fits, key=lambda name: lines[name].epoch_s)
-    return with_fit(first, judge.compare_all(fits, first))
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """What every comparison of a session is judged by."""
-
-    count: Counted
-    floor: Interval | None  # the ratio of the baseline's pair of identical arms
-    floors: Mapping[str, Interval | None]  # the same of every arm that runs twice, by its name
-    family: Family
-    unseen: str  # why disturbances could not be seen, so that nothing is sure; "" where they could
-
-    def compare(self, name: str, other: str) -> Rival:
-        """Return how an arm's epoch compares with another's."""
-        logs = self.count.log_ratios(name, other)
-        ratio = over_generations(logs.values())
-        if self.unseen:
-            return Rival(name, ratio, "inconclusive", self.unseen)
-        p_together = self.family.get(frozenset((name, other)), 1.0)
-        return Rival(
-            name, ratio, *judged(ratio, len(logs), self._floor_of(name, other), p_together)
-        )
-
-    def _floor_of(self, name: str, other: str) -> Interval | None:
-        """Return the worst of the floors that speak for a comparison: the baseline's, and those of the two arms' backends."""
-        backends = {each.split("/")[0] for each in (name, other)}
-        floors = [
-            floor for repeated, floor in self.floors.items() if repeated.split("/")[0] in backends
-        ]
-        return worst_floor([self.floor, *floors])
-
-    def compare_all(self, names: Iterable[str], leader: str) -> list[Rival]:
-        """Return how every other arm compares with the leader, the nearest first."""
-        rivals = (self.compare(name, leader) for name in names if name != leader)
-        return sorted(rivals, key=lambda rival: rival.ratio.mid if rival.ratio else math.inf)
+    return fit_sentence(first, judge.compare_all(fits, first))
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float] | None:
@@ -359,5 +247,5 @@ def _largest(ends: Iterable[End]) -> dict[str, int]:
 
 
 def _median(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return statistics.median(known) if known else None
+    found = list(values)
+    return statistics.median(found) if found else None

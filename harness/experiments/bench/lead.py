@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from harness.statistics.intervals import Interval
-from harness.statistics.verdict import TOGETHER, Finding, known, percent, span
+from harness.statistics.verdict import TOGETHER, Finding, has_ends, percent, span
 
 
 class Line(NamedTuple):
@@ -42,7 +42,7 @@ def break_even(line: Line, other: Line) -> float:
     return 1 + math.ceil((line.start_s - other.start_s) / (other.epoch_s - line.epoch_s))
 
 
-def reigns(lines: Collection[Line]) -> list[tuple[str, int, int | None]]:
+def leaders(lines: Collection[Line]) -> list[tuple[str, int, int | None]]:
     """Return who is first after 1, 2, ... epochs: each leader's name, its first and its last number of epochs, None for good."""
     found: list[tuple[str, int, int | None]] = []
     epochs = 1
@@ -65,7 +65,7 @@ def _overtaken(leader: Line, faster: Line) -> int:
     return math.floor((faster.start_s - leader.start_s) / (leader.epoch_s - faster.epoch_s)) + 2
 
 
-def sentence(
+def lead_sentence(
     reign: Sequence[tuple[str, int, int | None]],
     baseline: str,
     ratio: Interval | None,
@@ -107,7 +107,7 @@ def sentence(
     return f"{which} trains this model first {when}{times}; {_lead(rivals[0])}.{tail}"
 
 
-def with_fit(leader: str, rivals: Sequence[Rival]) -> str:
+def fit_sentence(leader: str, rivals: Sequence[Rival]) -> str:
     """Return in one sentence which backend's `fit` has the shortest epoch, "" where there is nothing to compare it with."""
     if not rivals:
         return ""
@@ -122,7 +122,7 @@ def with_fit(leader: str, rivals: Sequence[Rival]) -> str:
     return f"With compile and fit: {leader}; {', '.join(said)}."
 
 
-def unchecked(names: Sequence[str], n_arms: int) -> str:
+def unchecked_sentence(names: Sequence[str], n_arms: int) -> str:
     """Return in one sentence which of so many arms that could lead were never held to the referee, "" where all were."""
     if not names:
         return ""
@@ -131,7 +131,7 @@ def unchecked(names: Sequence[str], n_arms: int) -> str:
 
 
 def _sure(ratio: Interval) -> str:
-    return f" ({ratio.low:.2f}-{ratio.high:.2f} with 95 % confidence)" if known(ratio) else ""
+    return f" ({ratio.low:.2f}-{ratio.high:.2f} with 95 % confidence)" if has_ends(ratio) else ""
 
 
 def _epochs(first: int, last: int | None) -> str:
@@ -151,6 +151,6 @@ def _lead(nearest: Rival) -> str:
 
 
 def _told(rival: Rival) -> str:
-    if rival.ratio is None or not known(rival.ratio):
+    if rival.ratio is None or not has_ends(rival.ratio):
         return rival.reason or "too few generations together"
     return f"{percent(rival.ratio.mid)} {'longer' if rival.ratio.mid >= 1 else 'shorter'}, {span(rival.ratio)}"

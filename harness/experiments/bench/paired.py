@@ -15,7 +15,7 @@ T = TypeVar("T", Turn, float)
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class ValidTurns:
     """The valid blocks of a session, none of them twice.
 
     A generation's blocks belong together whichever of its processes took the turns: after a crash or a resume they differ.
@@ -64,7 +64,7 @@ class Counted:
         }
 
 
-def counted(bench: Bench) -> Counted:
+def valid_turns(bench: Bench) -> ValidTurns:
     """Return what counts of a session: of each block the last valid attempt, and generations with half of their blocks.
 
     A generation of which most was invalid is one of a machine under load, however well its last few blocks look.
@@ -79,4 +79,4 @@ def counted(bench: Bench) -> Counted:
             {name: turn for name, turn in block.turns.items() if turn.seconds > 0}
         )  # a clock that stood still
     least = max(1, math.ceil(bench.session.n_blocks / 2))
-    return Counted({generation: tuple(blocks) for generation, blocks in turns.items()}, least)
+    return ValidTurns({generation: tuple(blocks) for generation, blocks in turns.items()}, least)

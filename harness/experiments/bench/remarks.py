@@ -6,12 +6,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from harness.experiments.bench.paired import Counted
+from harness.experiments.bench.paired import ValidTurns
 from harness.records.bench import Bench, End, Start, original_of
 from harness.records.verdicts import NOT_CHECKED
 from harness.report.remarks import arithmetic, departed, not_checked, recompiled, taken_down
 from harness.statistics.intervals import Interval
-from harness.statistics.verdict import known, unsound
+from harness.statistics.verdict import has_ends, why_unsound
 
 FIGURE = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
@@ -27,7 +27,7 @@ def why_invalid(bench: Bench) -> Counter[str]:
 
 def remarks(
     bench: Bench,
-    count: Counted,
+    count: ValidTurns,
     floors: Mapping[str, Interval | None],
     parities: Mapping[str, str],
     other_numbers: Mapping[str, str],
@@ -42,7 +42,7 @@ def remarks(
         other_numbers: why each arm's numbers are known to be others than they should be, "" where that is not known.
     """
     yield from departed([name for name, parity in parities.items() if parity == "departs"])
-    if why := blind(bench):
+    if why := why_blind(bench):
         yield f"{why}: nothing here is surer than inconclusive"
     yield from not_checked([name for name, parity in parities.items() if parity == NOT_CHECKED])
     for name, why in other_numbers.items():
@@ -66,7 +66,7 @@ def remarks(
     )
 
 
-def blind(bench: Bench) -> str:
+def why_blind(bench: Bench) -> str:
     """Return why disturbances of a session cannot be seen, "" where they can.
 
     Then its blocks are valid whatever happened beside them, and nothing surer than "inconclusive" follows from them.
@@ -85,7 +85,7 @@ def _identical_code(bench: Bench, floors: Mapping[str, Interval | None]) -> Iter
         floor = floors[original_of(name)]
         if name in bench.set_aside:
             yield f"{name} was set aside, and with it what says how far identical code differs: {bench.set_aside[name]}"
-        elif known(floor) and (why := unsound(floor)):
+        elif has_ends(floor) and (why := why_unsound(floor)):
             yield f"{original_of(name)}: {why}; look for what disturbs it, and run it again"
 
 
@@ -100,7 +100,7 @@ def _processes(bench: Bench) -> Iterable[str]:
         yield f"{name}: {len(reasons)} {'process' if len(reasons) == 1 else 'processes'} failed and began anew: {reasons[-1]}"
 
 
-def _lost(bench: Bench, count: Counted) -> Iterable[str]:
+def _lost(bench: Bench, count: ValidTurns) -> Iterable[str]:
     """Say which generations do not count, though they were begun and are over."""
     begun = {block.generation for block in bench.blocks if block.block == bench.session.n_blocks}
     lost = [

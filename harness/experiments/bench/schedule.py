@@ -53,7 +53,7 @@ def williams(n: int) -> NDArray[np.int64]:
     return square if n % 2 == 0 else np.concatenate([square, square[:, ::-1]])
 
 
-def surroundings(seed: int, *who: int) -> dict[str, str]:
+def process_variables(seed: int, *who: int) -> dict[str, str]:
     """Return variables that are another process's in each: its hash seed, and how long its environment is.
 
     The length moves the stack, and with it what is aligned to what: a process's own speed that is no arm's.

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.experiments.bench.paired import counted
-from harness.experiments.bench.simulation import Recorded, simulated
+from harness.experiments.bench.paired import valid_turns
+from harness.experiments.bench.simulation import Recorded, simulate
 from harness.records.bench import Bench
 from harness.statistics.verdict import MIN_GENERATIONS
 
@@ -30,7 +30,7 @@ class Check:
     holds: bool | None
 
 
-def waits(answers: Mapping[str, Mapping[str, Any]]) -> list[Check]:
+def clock_checks(answers: Mapping[str, Mapping[str, Any]]) -> list[Check]:
     """Return whether each backend's clock waits for its device: from each one's answer to the task "self check"."""
     checks = []
     for name, answer in answers.items():
@@ -44,11 +44,11 @@ def waits(answers: Mapping[str, Mapping[str, Any]]) -> list[Check]:
     return checks
 
 
-def of_session(bench: Bench) -> list[Check]:
+def session_checks(bench: Bench) -> list[Check]:
     """Return what a session's own records say: compiles in turns, the parent's seconds, and the harness's own share."""
     turns = [
         turn
-        for blocks in counted(bench).turns.values()
+        for blocks in valid_turns(bench).turns.values()
         for block in blocks
         for turn in block.values()
     ]
@@ -79,14 +79,14 @@ def of_session(bench: Bench) -> list[Check]:
     return checks
 
 
-def of_verdicts(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]:
+def error_rate_checks(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]:
     """Return how often whole sessions would be wrong, and would find a planted slowdown, with this one's noise and size.
 
     Args:
         bench: with an A/A pair; the simulated sessions have as many arms, and are as long as it was planned to be.
         n_sessions: to simulate for each; an error rate is too high where it exceeds what is promised by two standard errors.
     """
-    session, count = bench.session, counted(bench)
+    session, count = bench.session, valid_turns(bench)
     names = [each.name for each in session.entrants if each.name not in bench.set_aside]
     n_arms = sum(name not in session.duplicates for name in names)
     alarms = f"of {n_arms} identical arms any is called faster or slower in at most {FALSE_ALARMS:.0%} of whole sessions"
@@ -99,8 +99,8 @@ def of_verdicts(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]:
     size = {"n_sessions": n_sessions, "n_blocks": session.n_blocks}
     size |= {"n_generations": session.n_generations, "n_arms": n_arms}
     random = np.random.default_rng(0)
-    null, loud = (simulated(noise, random, **size).wrong for noise in (pair, every))
-    found = simulated(pair, random, **size, slowdown=SLOWDOWN).shares["slower"]
+    null, loud = (simulate(noise, random, **size).wrong for noise in (pair, every))
+    found = simulate(pair, random, **size, slowdown=SLOWDOWN).shares["slower"]
     whence = f"{n_sessions} sessions simulated from the noise recorded in {n_paired} generations"
     return [
         Check(

@@ -7,7 +7,6 @@ so a sitting that was killed is followed by one that goes on with the same gener
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,9 +18,15 @@ from harness.engine import disturbance, host
 from harness.engine.cores import cores_of
 from harness.engine.live import Gone, live
 from harness.engine.plan import Planned
-from harness.experiments.bench import plan as sessions
 from harness.experiments.bench import schedule
 from harness.experiments.bench.forecast import Forecast
+from harness.experiments.bench.remaining import (
+    closed_blocks,
+    entrants_without_end,
+    missing_blocks,
+    unfinished_generations,
+)
+from harness.experiments.bench.same_plan import check_same_environment
 from harness.experiments.bench.turns import Process, take_turn, validate
 from harness.records.bench import Bench, Block, End, Part, Rates, Session, Sitting, Start, Turn
 
@@ -40,7 +45,7 @@ class Room:
     show: Show = lambda what, left_s, done: None
 
 
-def sit(
+def run_session(
     bench: Bench, room: Room, *, budget_s: float | None = None, stop_after: int | None = None
 ) -> tuple[Bench, Outcome]:
     """Measure what a session still lacks, and return it with what was added.
@@ -52,62 +57,15 @@ def sit(
         stop_after: end after so many generations; the session can go on later.
     """
     work = Work(bench, room, budget_s)
-    outcome = work.sit(stop_after)
+    outcome = work.measure(stop_after)
     if len(work.bench.starts) > len(bench.starts):
         total_s, busy_s, number = (
             work.forecast.elapsed_s,
             work.forecast.busy_s,
             len(bench.sittings) + 1,
         )
-        work.kept(Sitting(number=number, outcome=outcome, total_s=total_s, busy_s=busy_s))
+        work.keep(Sitting(number=number, outcome=outcome, total_s=total_s, busy_s=busy_s))
     return work.bench, outcome
-
-
-def unfinished(bench: Bench) -> list[int]:
-    """Return the generations that lack a block or a process's end, in order; none once every entrant is set aside."""
-    session = bench.session
-    if len(bench.set_aside) == len(session.entrants):
-        return []
-    done = closed(bench)
-    numbers, blocks = range(1, session.n_generations + 1), range(1, session.n_blocks + 1)
-    return [
-        number
-        for number in numbers
-        if any((number, block) not in done for block in blocks) or unended(bench, number)
-    ]
-
-
-def missing(bench: Bench, generation: int) -> list[int]:
-    """Return the blocks of a generation that are neither valid nor given up."""
-    done = closed(bench)
-    return [
-        number
-        for number in range(1, bench.session.n_blocks + 1)
-        if (generation, number) not in done
-    ]
-
-
-def closed(bench: Bench) -> set[tuple[int, int]]:
-    """Return the blocks that are valid, or given up: disturbed as often as the limits allow. One that a crash cut short is no attempt."""
-    disturbed = Counter(
-        (each.generation, each.block)
-        for each in bench.blocks
-        if each.invalid and len(each.turns) == len(each.order)
-    )
-    valid = {(each.generation, each.block) for each in bench.blocks if not each.invalid}
-    return valid | {
-        block for block, times in disturbed.items() if times >= bench.session.limits.n_attempts
-    }
-
-
-def unended(bench: Bench, generation: int) -> list[str]:
-    """Return the entrants of which a generation has no end: nobody knows yet what their models came to."""
-    ended = {end.name for end in bench.ends if end.generation == generation}
-    return [
-        entrant.name
-        for entrant in bench.session.entrants
-        if entrant.name not in ended and entrant.name not in bench.set_aside
-    ]
 
 
 class Work:
@@ -119,7 +77,7 @@ class Work:
         self.forecast = Forecast(budget_s)
         self.processes: dict[str, Process] = {}
 
-    def kept(self, part: Part) -> None:
+    def keep(self, part: Part) -> None:
         """Keep a part, here and on disk, with the time if it does not say when it began."""
         if isinstance(part, Start | End | Sitting):
             part = part.model_copy(update={"written_at": _now()})
@@ -135,10 +93,10 @@ class Work:
             f"generation {generation}/{self.session.n_generations}, {what}", left_s, done
         )
 
-    def sit(self, stop_after: int | None) -> Outcome:
+    def measure(self, stop_after: int | None) -> Outcome:
         """Measure one generation after another, and return why that ended."""
         longest_s, n_done = 0.0, 0
-        for number in unfinished(self.bench):
+        for number in unfinished_generations(self.bench):
             if n_done == stop_after:
                 return "stopped"
             began_s = self.forecast.elapsed_s
@@ -155,17 +113,21 @@ class Work:
             finally:
                 self.processes = {}
             longest_s, n_done = max(longest_s, self.forecast.elapsed_s - began_s), n_done + 1
-        return "stopped" if unfinished(self.bench) else "complete"
+        return "stopped" if unfinished_generations(self.bench) else "complete"
 
     def generation(self, number: int) -> None:
         """Start a fresh process for each entrant, have them take their turns, and end them."""
         names = [entrant.name for entrant in self.session.entrants]
-        wanted = names if missing(self.bench, number) else unended(self.bench, number)
+        wanted = (
+            names
+            if missing_blocks(self.bench, number)
+            else entrants_without_end(self.bench, number)
+        )
         with ExitStack() as stack:
             for name in schedule.starts(names, self.session.seed, number):
                 if name in wanted:
                     self._start(name, number, stack)
-            for block in missing(self.bench, number):
+            for block in missing_blocks(self.bench, number):
                 self._block(number, block, stack)
             for process in self.processes.values():
                 self._end(number, process)
@@ -184,7 +146,9 @@ class Work:
             context = stack.enter_context(ExitStack())
             try:
                 with self.forecast.step("start", name):
-                    variables = schedule.surroundings(self.session.seed, generation, which, number)
+                    variables = schedule.process_variables(
+                        self.session.seed, generation, which, number
+                    )
                     planned = self.room.planned(name, generation)
                     worker = live(planned, self.room.root, variables, self.session.cores)
                     alive, told = context.enter_context(worker)
@@ -199,10 +163,10 @@ class Work:
                     "log_tail": gone.log,
                     "total_s": total_s,
                 }
-                self.kept(Start.model_validate(ids | failed))
+                self.keep(Start.model_validate(ids | failed))
                 continue
-            sessions.check_same_environment(self.bench, start)
-            self.kept(start)
+            check_same_environment(self.bench, start)
+            self.keep(start)
             n_cores = len(cores_of(alive.pid))
             process = Process(name, number, alive, context, n_cores, has_children)
             self.processes[name] = process
@@ -212,7 +176,7 @@ class Work:
         """Take a block's turns, again where it is not valid, until it is, or is given up."""
         names = [entrant.name for entrant in self.session.entrants]
         index = (generation - 1) * self.session.n_blocks + block - 1
-        while block in missing(self.bench, generation) and self.processes:
+        while block in missing_blocks(self.bench, generation) and self.processes:
             attempt = 1 + sum(
                 (each.generation, each.block) == (generation, block) for each in self.bench.blocks
             )
@@ -229,7 +193,7 @@ class Work:
                 "order": order,
             }
             part, crash = self._turns(ids, order)
-            self.kept(part)
+            self.keep(part)
             if crash:
                 process, gone = crash
                 del self.processes[process.name]
@@ -274,7 +238,7 @@ class Work:
                 except Gone as gone:
                     del self.processes[process.name]
                     self._ended(generation, process, gone)
-                    if missing(self.bench, generation):
+                    if missing_blocks(self.bench, generation):
                         self._start(process.name, generation, stack)
 
     def _end(self, generation: int, process: Process) -> None:
@@ -290,7 +254,7 @@ class Work:
         except Gone as gone:
             self._ended(generation, process, gone)
             return
-        self.kept(end)
+        self.keep(end)
 
     def _evaluate(self, generation: int, process: Process) -> End:
         """Have a process say what its model comes to by now."""
@@ -319,11 +283,11 @@ class Work:
             "log_tail": gone.log,
             "n_epochs": process.n_epochs,
         }
-        self.kept(End.model_validate(process.ids(generation) | failed))
+        self.keep(End.model_validate(process.ids(generation) | failed))
 
     def _steps_left(self, generation: int, *, here: bool) -> Iterable[tuple[str, str, int]]:
         """Yield what is still to be done, as (kind, entrant, how often); `here`: this generation is not over."""
-        session, done = self.session, closed(self.bench)
+        session, done = self.session, closed_blocks(self.bench)
         blocks = range(1, session.n_blocks + 1)
         n_open = [
             sum((number, block) not in done for block in blocks)

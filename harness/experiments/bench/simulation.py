@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from harness.experiments.bench.family import family_of
-from harness.experiments.bench.paired import Counted
+from harness.experiments.bench.paired import ValidTurns
 from harness.statistics.intervals import Floats, Interval
-from harness.statistics.verdict import LEVEL, Finding, judged, over_generations
+from harness.statistics.verdict import LEVEL, Finding, judge_ratio, over_generations
 
 Generator = np.random.Generator
 Shape = tuple[int, int, int, int]
@@ -77,7 +77,7 @@ class Recorded:
     n_turns: tuple[int, ...]  # of each stream
 
     @classmethod
-    def of(cls, count: Counted, names: Sequence[str]) -> Recorded:
+    def of(cls, count: ValidTurns, names: Sequence[str]) -> Recorded:
         """Return the noise of some entrants; of identical ones it is that of their code.
 
         Args:
@@ -112,7 +112,7 @@ class Recorded:
         return np.asarray(self.turns[np.take(self.first, stream) + places], np.float64)
 
 
-def simulated(
+def simulate(
     noise: Source,
     random: Generator,
     *,
@@ -175,7 +175,7 @@ class _Session:
         logs = self.logs[other, one]
         ratio = over_generations(logs.values())
         p_together = self.family.get(_names((other, one)), 1.0)
-        return ratio, judged(ratio, self.n_generations, self.floor, p_together)[0]
+        return ratio, judge_ratio(ratio, self.n_generations, self.floor, p_together)[0]
 
     def different(self, one: int, other: int) -> bool:
         """Say whether one of two arms is called faster; `one` comes first."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
-from harness.experiments.bench.document import plain
-from harness.experiments.bench.lead import unchecked
+from harness.experiments.bench.export import plain
+from harness.experiments.bench.lead import unchecked_sentence
 from harness.experiments.gate.judge import Gate
 from harness.experiments.gate.regression import Change
 from harness.records.verdicts import NOT_CHECKED
@@ -114,7 +114,9 @@ def verdict(gate: Gate) -> str:
     what = f"none of {len(gate.changes)} arms is" if len(gate.changes) > 1 else "the arm is not"
     passed = f"PASSED: {what} slower by more than {gate.tolerance:.0%}, with 95 % confidence each{_slower_within(gate)}"
     open_ones = [each.name for each in gate.numbers if each.parity == NOT_CHECKED]
-    return ". ".join([passed, unchecked(open_ones, len(gate.numbers))] if open_ones else [passed])
+    return ". ".join(
+        [passed, unchecked_sentence(open_ones, len(gate.numbers))] if open_ones else [passed]
+    )
 
 
 def _failed(gate: Gate, name: str) -> str:

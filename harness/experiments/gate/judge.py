@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.experiments.bench.numbers import Numbers, numbers_of, remarks_on
-from harness.experiments.gate.regression import Change, regressions, remarks
+from harness.experiments.gate.regression import Change, arm_changes, remarks
 from harness.records.bench import Bench
 from harness.records.parity import Parity
 
@@ -100,7 +100,7 @@ class Gate:
         return "inconclusive" if found & {"suspected", "inconclusive"} else "passed"
 
 
-def gated(
+def judge_gate(
     head: Bench,
     base: Bench,
     confirmation: Bench | None = None,
@@ -117,13 +117,13 @@ def gated(
         parities: checks that say which arms of `head` compute the same model.
     """
     again = (
-        {change.name: change for change in regressions(confirmation, base)} if confirmation else {}
+        {change.name: change for change in arm_changes(confirmation, base)} if confirmation else {}
     )
     numbers = numbers_of(head, base, parities)
     return Gate(
         head=head,
         base=base,
-        changes=regressions(head, base),
+        changes=arm_changes(head, base),
         tolerance=tolerance,
         numbers=numbers,
         again=again,

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.experiments.bench.family import changes_together
-from harness.experiments.bench.paired import Counted, counted
-from harness.experiments.bench.remarks import blind
+from harness.experiments.bench.paired import ValidTurns, valid_turns
+from harness.experiments.bench.remarks import why_blind
 from harness.records.bench import Bench, Entrant
 from harness.spec.config import identify_arm
 from harness.statistics.intervals import Interval, hodges_lehmann_shift
 from harness.statistics.verdict import (
     MIN_GENERATIONS,
     Finding,
-    judged,
+    judge_ratio,
     over_generations,
-    unsound,
+    why_unsound,
     worst_floor,
 )
 
@@ -48,7 +48,7 @@ class Change:
     unsound: bool = False  # in one of the sessions identical code differed by too much, or nobody saw what disturbed it
 
 
-def regressions(head: Bench, base: Bench) -> tuple[Change, ...]:
+def arm_changes(head: Bench, base: Bench) -> tuple[Change, ...]:
     """Return what has become of each arm that is in both sessions under the same name, with the same module and options.
 
     An arm is compared with its session's baseline, which shared the machine with it: seconds of two days are not comparable.
@@ -60,7 +60,7 @@ def regressions(head: Bench, base: Bench) -> tuple[Change, ...]:
         head: the session in question.
         base: an earlier one, with nothing that `incomparable` names.
     """
-    now, then = counted(head), counted(base)
+    now, then = valid_turns(head), valid_turns(base)
     floor = _floor(head, now, base, then)
     names = [
         name
@@ -74,7 +74,7 @@ def regressions(head: Bench, base: Bench) -> tuple[Change, ...]:
         )
         for name in names
     }
-    together, unseen = changes_together(logs), blind(head) or blind(base)
+    together, unseen = changes_together(logs), why_blind(head) or why_blind(base)
     return tuple(
         _change(name, head, logs[name], floor, together.get(name, 1.0), unseen) for name in names
     )
@@ -91,7 +91,7 @@ def _change(
     before, after = ([*each.values()] for each in logs)
     n = min(len(before), len(after))
     change = _shift(before, after) if n else None
-    finding, reason = judged(change, n, floor, p_together)
+    finding, reason = judge_ratio(change, n, floor, p_together)
     if unseen:
         finding, reason = "inconclusive", unseen
     if aside := head.set_aside.get(name):
@@ -104,7 +104,7 @@ def _change(
         over_generations(after),
         change,
         (len(before), len(after)),
-        bool(unsound(floor) or unseen),
+        bool(why_unsound(floor) or unseen),
     )
 
 
@@ -119,7 +119,7 @@ def _shift(before: list[float], logs: list[float]) -> Interval:
     return Interval(math.exp(found.low), math.exp(found.mid), math.exp(found.high))
 
 
-def _floor(head: Bench, now: Counted, base: Bench, then: Counted) -> Interval | None:
+def _floor(head: Bench, now: ValidTurns, base: Bench, then: ValidTurns) -> Interval | None:
     """Return the A/A ratio of the session where identical code differed more; that of an unsound one, where one is."""
     return worst_floor(
         over_generations(count.log_ratios(bench.session.again, bench.session.original).values())
@@ -127,7 +127,7 @@ def _floor(head: Bench, now: Counted, base: Bench, then: Counted) -> Interval | 
     )
 
 
-def incomparable(head: Bench, base: Bench) -> tuple[str, ...]:
+def why_incomparable(head: Bench, base: Bench) -> tuple[str, ...]:
     """Return why two sessions must not be compared, a sentence for each thing in which they differ; empty where they may."""
     here, there = _ground(head), _ground(base)
     return tuple(_differs(here, there))

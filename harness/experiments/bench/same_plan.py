@@ -1,0 +1,133 @@
+"""Whether a session may go on here: the same plan, the same machine, arms, cores and environments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.engine import ask
+from harness.errors import ConfigError, NotComparable
+from harness.records.bench import Bench, Session, Start
+from harness.records.record import Host
+from harness.safe import short
+from harness.spec.config import Config
+from harness.spec.data.mnist import Prepared
+
+
+def check_possible(session: Session, whole: Config, root: Path) -> None:
+    """Return if every worker of a session can start and be kept to its cores.
+
+    Raises:
+        NotComparable: backends.toml has an entrant no longer, or another one of its name.
+        ConfigError: the cores, or as many of them, are not this process's.
+        EnvironmentMissing: a backend's environment is not there.
+    """
+    _unchanged(session, _entrants_now(session, whole))
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    _check_cores(session, allowed)
+    for name in dict.fromkeys(entrant.backend for entrant in session.entrants):
+        ask.python_of(whole.backends[name], root)
+
+
+def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:
+    """Raise ConfigError where workers cannot be kept to the session's cores, or these are said in two ways.
+
+    Args:
+        session: the plan.
+        allowed: the cores that this process may use; None where the system keeps no process to some of its cores.
+    """
+    cores, threads = session.cores, session.threads
+    for option, asked in (("--pin", bool(cores)), ("--threads", isinstance(threads, int))):
+        if asked and allowed is None:
+            raise ConfigError(
+                f"{option}: this system cannot keep a process to some of its cores. Leave it out, or set threads to auto"
+            )
+    if cores and isinstance(threads, int) and threads != len(cores):
+        several = ",".join(map(str, cores))
+        raise ConfigError(
+            f"--pin {several}: names {len(cores)} of the cores, and threads = {threads} (--threads, or [protocol]) allows {threads}. "
+            "Say one of them: leave --pin out, or --threads auto"
+        )
+    there = allowed or ()
+    strange = [str(core) for core in cores if core not in there]
+    if strange:
+        raise ConfigError(
+            f"--pin: expected some of {', '.join(map(str, there))}; received {', '.join(strange)}"
+        )
+    if isinstance(threads, int) and threads > len(there):
+        raise ConfigError(
+            f"--threads: expected at most {len(there)}, the cores of this process; received {threads}"
+        )
+
+
+def check_same_plan(session: Session, given: Mapping[str, tuple[object, object]]) -> None:
+    """Raise ConfigError where an argument that is given is not what the session was planned with: (given or None, planned) by option."""
+    for option, (here, there) in given.items():
+        if here is not None and here != there:
+            raise ConfigError(
+                f"{option}: session {session.run_id} was planned with {there}; received {here}. Leave it out, or --resume"
+            )
+
+
+def check_same_environment(bench: Bench, start: Start) -> None:
+    """Raise NotComparable where an entrant's environment has changed since the session began.
+
+    Args:
+        bench: the session so far.
+        start: a process of the entrant, as it is now.
+    """
+    for other in bench.starts:
+        if other.name != start.name or other.status != "ok":
+            continue
+        if (other.versions, other.device) != (start.versions, start.device):
+            was, now = (f"{each.versions} on {each.device}" for each in (other, start))
+        elif other.environment_sha256 not in (None, start.environment_sha256):
+            was, now = (f"content {each.environment_sha256!s:.8}" for each in (other, start))
+        else:
+            continue
+        where = f"session {bench.session.run_id}: {start.name}: its environment"
+        raise NotComparable(f"{where} began with {was}; here is {now}. Begin a new one")
+
+
+def check_same_start(session: Session, whole: Config, dataset: Prepared, host: Host) -> None:
+    """Raise NotComparable where what is here now is not what the session began with."""
+    now: dict[str, tuple[Any, Any]] = {
+        "machine": (session.host.machine, host.machine),
+        "harness": (session.harness, harness.__version__),
+        "dataset": (
+            f"{session.data.name} {session.data.sha256[:8]}",
+            f"{dataset.name} {dataset.sha256[:8]}",
+        ),
+        f"spec {session.spec_name}": (session.spec, whole.specs.get(session.spec_name)),
+    }
+    _unchanged(session, now | _entrants_now(session, whole))
+    if session.host.same_as(host) is False:
+        began = (
+            f"session {session.run_id}: machine: it began on another one of the same description"
+        )
+        raise NotComparable(f"{began}. Begin a new one, without --resume")
+
+
+def _entrants_now(session: Session, whole: Config) -> dict[str, tuple[Any, Any]]:
+    """Return what each entrant was planned as, and what backends.toml makes of it now; None where it has no such arm."""
+    now: dict[str, tuple[Any, Any]] = {}
+    for entrant in session.entrants:
+        backend = whole.backends.get(entrant.backend)
+        arm = backend.arms.get(entrant.implementation) if backend else None
+        now[entrant.name] = (
+            (entrant.module, entrant.options),
+            (arm.module, arm.options) if arm else None,
+        )
+    return now
+
+
+def _unchanged(session: Session, now: Mapping[str, tuple[Any, Any]]) -> None:
+    """Raise NotComparable for the first thing that is not what it was: (then, now) by name."""
+    for what, (there, here) in now.items():
+        if there != here:
+            raise NotComparable(
+                f"session {session.run_id}: {what}: it began with {short(there)}; here is {short(here)}. Begin a new one, without --resume"
+            )

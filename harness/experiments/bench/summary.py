@@ -1,0 +1,89 @@
+"""What a session says of each arm, and altogether: the values, without how they are found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.experiments.bench.numbers import why_other_numbers
+from harness.statistics.intervals import Equivalence, Interval
+
+Verdict = Literal["baseline", "faster", "slower", "same", "inconclusive", "set aside"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSummary:
+    """What a session says of one arm. Intervals are 95 % over generations; None where there are too few of them."""
+
+    name: str
+    device: str
+    versions: dict[str, str]
+    verdict: Verdict
+    reason: str = ""  # of "inconclusive" and "set aside": what would have to be otherwise
+    parity: str = "not checked"  # agrees, agrees (quick), departs, failed, not checked
+    n_generations: int = 0  # that count: with half of their blocks valid
+    n_blocks: int = 0  # valid ones, of those generations
+    epoch_s: Interval | None = (
+        None  # steady epoch; low and high are nan with fewer than MIN_GENERATIONS generations
+    )
+    ratio: Interval | None = None  # epoch to the baseline's, in pairs; the same
+    to_fit: Interval | None = (
+        None  # epoch to that of the same backend's "keras" arm, in pairs; None where there is none, or it is this
+    )
+    start_s: float | None = (
+        None  # median over processes: from nothing to the end of the first epoch
+    )
+    compile_s: float | None = None  # median: first epoch less a steady one; never below 0
+    break_even: float | None = (
+        None  # epochs from which on it is never behind the baseline; inf: it falls behind for good; 1: from the first
+    )
+    share_of_limit: Interval | None = None  # the limit's seconds over the epoch's
+    memory_bytes: dict[str, int] = field(default_factory=dict)  # largest of its processes, by label
+    energy_j: float | None = None  # median of a turn; None: no counter
+    test_accuracy: tuple[float, float] | None = None  # mean and sd over generations' seeds
+    accuracy: Equivalence | None = (
+        None  # to the baseline's, paired by seed, margin 0.25 points; None for the baseline
+    )
+    n_compiles_steady: int = 0  # in turns: 0, or its epochs hold compilation
+    p_together: float | None = (
+        None  # of `ratio` being 1, adjusted for all comparisons of the session; None where there is none
+    )
+
+    @property
+    def other_numbers(self) -> str:
+        """Why this arm's numbers are known to be others than they should be, so that it cannot lead; "" where that is not known."""
+        return why_other_numbers(self.parity, {"the baseline's": self.accuracy})
+
+
+@dataclass(frozen=True, slots=True)
+class Reign:
+    """The arm that has trained so many epochs first."""
+
+    name: str
+    from_epoch: int
+    to_epoch: int | None  # None: for good
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a session says altogether."""
+
+    session_id: str
+    baseline: str
+    arms: tuple[ArmSummary, ...]  # in the session's order, the duplicate left out
+    floor: (
+        Interval | None
+    )  # ratio of the A/A pair: identical code; None with too few generations or without a pair
+    reigns: tuple[
+        Reign, ...
+    ]  # who is first, from 1 epoch on; arms of other numbers or set aside never are
+    sentence: str  # which arm wins for how many epochs, and how sure
+    n_invalid: int  # blocks run again, or given up, by the limits
+    why_invalid: tuple[str, ...]  # each reason with how often
+    remarks: tuple[str, ...]
+    own_cost: (
+        float | None
+    )  # share of the session's seconds that was neither a worker's start, turn nor end
+    floors: dict[str, Interval | None] = field(
+        default_factory=dict
+    )  # as `floor`, of each other arm that ran twice, by its name
