@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 import harness
 from harness.engine.plan import Planned
-from harness.engine.process import Ended, Event, failure, process, unstarted
-from harness.environments.content import content_of
+from harness.engine.process import Ended, Event, explain_failure, explain_no_start, run_process
+from harness.environments.content import content_digest
 from harness.environments.passed_on import network_variables
 from harness.errors import ConfigError, EnvironmentMissing
 from harness.records.record import Host, Measurement, Record
@@ -55,7 +55,7 @@ def python_of(backend: Backend, root: Path) -> Path:
         ConfigError: no process could be started with it, for want of a folder for its files.
     """
     check_temporary_folder()
-    python = environments(root) / backend.environment / "bin" / "python"
+    python = environments_folder(root) / backend.environment / "bin" / "python"
     if not os.access(python, os.X_OK):
         raise EnvironmentMissing(
             f"{backend.environment}: environment missing. Run: nox -s {backend.environment}"
@@ -63,7 +63,7 @@ def python_of(backend: Backend, root: Path) -> Path:
     return python
 
 
-def environments(root: Path) -> Path:
+def environments_folder(root: Path) -> Path:
     """Return the folder of all environments: .nox beside backends.toml, unless nox was given another.
 
     Nox names it in HARNESS_ENVIRONMENTS, whether it came from --envdir or NOXENVDIR.
@@ -114,14 +114,14 @@ def run(
         total_s=0.0,
         status="failed",
     )
-    variables = environment(backend, request.backend, request.device, request.threads)
+    variables = worker_variables(backend, request.backend, request.device, request.threads)
     try:
         python = python_of(backend, root)
-        record = record.model_copy(update={"environment_sha256": content_of(python, variables)})
-        ended = process(python, job(planned), variables, on_event, limit_s=request.time_limit_s)
+        record = record.model_copy(update={"environment_sha256": content_digest(python, variables)})
+        ended = run_process(python, job(planned), variables, on_event, limit_s=request.time_limit_s)
     except EnvironmentMissing as error:
-        return Record(**dict(record) | {"reason": unstarted(error, backend)})
-    status, reason, measured = _judged(ended, backend, request.time_limit_s)
+        return Record(**dict(record) | {"reason": explain_no_start(error, backend)})
+    status, reason, measured = _judge(ended, backend, request.time_limit_s)
     log_tail = "" if status == "ok" else ended.log
     told = {"status": status, "reason": reason, "log_tail": log_tail, "measured": measured}
     return Record(**dict(record) | {"total_s": ended.total_s} | told)
@@ -138,17 +138,19 @@ def job(planned: Planned) -> dict[str, Any]:
     }
 
 
-def look(name: str, backend: Backend, root: Path, limit_s: float = 120.0) -> dict[str, Any]:
+def inspect_backend(
+    name: str, backend: Backend, root: Path, limit_s: float = 120.0
+) -> dict[str, Any]:
     """Return what a backend sees in its own environment: versions, devices, settings; or {"refused": why}."""
-    return work({"task": "look"}, name, backend, root, limit_s=limit_s)
+    return run_task({"task": "look"}, name, backend, root, limit_s=limit_s)
 
 
 def gradients(name: str, backend: Backend, root: Path, limit_s: float = 120.0) -> dict[str, Any]:
     """Return the textbook's gradients as a backend derives them, see `harness.worker.gradients`; or {"refused": why}."""
-    return work({"task": "gradients"}, name, backend, root, limit_s=limit_s)
+    return run_task({"task": "gradients"}, name, backend, root, limit_s=limit_s)
 
 
-def work(
+def run_task(
     task: Mapping[str, Any],
     name: str,
     backend: Backend,
@@ -164,18 +166,23 @@ def work(
     Beside its own words stands environment_sha256, see `harness.environments.content`.
     """
     try:
-        variables, python = environment(backend, name, device, threads), python_of(backend, root)
-        content = content_of(python, variables)
+        variables, python = (
+            worker_variables(backend, name, device, threads),
+            python_of(backend, root),
+        )
+        content = content_digest(python, variables)
         whole = {**task, "backend": name, "threads": threads}
-        ended = process(python, whole, variables, on_event, limit_s=limit_s)
+        ended = run_process(python, whole, variables, on_event, limit_s=limit_s)
     except EnvironmentMissing as error:
-        return {"refused": unstarted(error, backend)}
+        return {"refused": explain_no_start(error, backend)}
     if ended.result is None or ended.timed_out or ended.returncode != 0:
-        return {"refused": failure(ended, backend, limit_s)}
+        return {"refused": explain_failure(ended, backend, limit_s)}
     return {**ended.result, "environment_sha256": content}
 
 
-def environment(backend: Backend, name: str, device: str, threads: int | str) -> dict[str, str]:
+def worker_variables(
+    backend: Backend, name: str, device: str, threads: int | str
+) -> dict[str, str]:
     """Return a worker's whole environment: a few variables of this process, and what makes the run what it is."""
     variables = {key: os.environ[key] for key in ALLOWED if key in os.environ}
     variables |= network_variables(os.environ)
@@ -192,10 +199,10 @@ def environment(backend: Backend, name: str, device: str, threads: int | str) ->
     return variables | backend.variables
 
 
-def _judged(ended: Ended, backend: Backend, limit_s: float) -> tuple[str, str, Measurement | None]:
+def _judge(ended: Ended, backend: Backend, limit_s: float) -> tuple[str, str, Measurement | None]:
     """Return status, reason and measurement."""
     if ended.result is None or ended.timed_out or ended.returncode != 0:
-        return "failed", failure(ended, backend, limit_s), None
+        return "failed", explain_failure(ended, backend, limit_s), None
     if "refused" in ended.result:
         return "failed", str(ended.result["refused"]), None
     try:

@@ -45,7 +45,7 @@ LEAST_S, LEAST_SHARE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class Counters:
     """Where every counter stood when a turn began; None where this system has no such counter."""
 
     pid: int  # the worker's
@@ -64,7 +64,9 @@ class Before:
     clocks: dict[str, float]
 
 
-def before(pid: int, proc: Path = PROC, sys: Path = SYS, *, has_children: bool = True) -> Before:
+def read_counters(
+    pid: int, proc: Path = PROC, sys: Path = SYS, *, has_children: bool = True
+) -> Counters:
     """Return where every counter stands.
 
     The clocks are read last: what this costs is not a part of the turn.
@@ -79,14 +81,16 @@ def before(pid: int, proc: Path = PROC, sys: Path = SYS, *, has_children: bool =
     counters, energy = _counters(pid, cores, proc, sys), _energy(sys)
     children_s = _children_s(pid) if has_children else 0.0
     parent_s = time.process_time()
-    return Before(pid, proc, sys, cores, *counters, energy, children_s, parent_s, _clocks())
+    return Counters(pid, proc, sys, cores, *counters, energy, children_s, parent_s, _clocks())
 
 
-def since(start: Before, own: Mapping[str, Any], *, has_children: bool = True) -> dict[str, Any]:
+def changes_since(
+    start: Counters, own: Mapping[str, Any], *, has_children: bool = True
+) -> dict[str, Any]:
     """Return what a `Turn` says of what happened beside it: its fields, by name.
 
     Args:
-        start: what `before` returned when the turn began.
+        start: what `read_counters` returned when the turn began.
         own: the worker's own numbers of this turn: `seconds` and `feed_s`, and of both together the CPU seconds
             `user_s` and `system_s`, and `children_s` of the children that ended; CPU seconds that it leaves out would
             be counted as another process's.
@@ -144,7 +148,7 @@ def _children_s(pid: int) -> float:
     return seconds
 
 
-def invalid(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
+def invalid_reason(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
     """Return why a turn does not count, in one sentence with the figure and its limit; empty when it counts.
 
     What the system does not say (None) breaks no limit. Where several are broken the first one is named: a machine that

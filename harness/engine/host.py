@@ -36,7 +36,7 @@ class Hardware:
     remark: str = ""
 
 
-def look() -> Hardware:
+def detect_hardware() -> Hardware:
     """Return what this machine has: NVIDIA's GPUs, Apple's, or none."""
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return Hardware(
@@ -125,7 +125,7 @@ def _nvidia_on_the_bus(bus: Path = Path("/sys/bus/pci/devices")) -> bool:
     return False
 
 
-def host(hardware: Hardware) -> Host:
+def describe_host(hardware: Hardware) -> Host:
     """Return the machine as a record keeps it."""
     n_cores = (
         len(psutil.Process().cpu_affinity())
@@ -177,8 +177,8 @@ def advice(hardware: Hardware, seen: dict[str, Any], environment: str) -> str:
     """Return what to type when a backend cannot use what the machine has; empty when there is nothing to say.
 
     Args:
-        hardware: what `look` found.
-        seen: a backend's own answer, from `harness.engine.ask.look`.
+        hardware: what `detect_hardware` found.
+        seen: a backend's own answer, from `harness.engine.ask.inspect_backend`.
         environment: the nox session that builds the backend's environment.
     """
     if "refused" in seen:
@@ -198,7 +198,7 @@ def advice(hardware: Hardware, seen: dict[str, Any], environment: str) -> str:
     return f"built for CUDA {seen['cuda']}, and yet it sees no GPU. Build it anew: nox -s {environment} --reuse-venv=never -- --device gpu"
 
 
-def build_for(device: Device, hardware: Hardware) -> Literal["cpu", "gpu"]:
+def choose_build(device: Device, hardware: Hardware) -> Literal["cpu", "gpu"]:
     """Return which build of a backend belongs here: the one for CUDA where there is a GPU for it, unless the CPU is asked for.
 
     Raises:

@@ -62,16 +62,16 @@ class Worker:
     began: float  # time.monotonic()
     variables: Mapping[str, str]  # its own
 
-    def ended(self, last: str, *, timed_out: bool) -> Ended:
+    def wait_for_end(self, last: str, *, timed_out: bool) -> Ended:
         """Wait for its end, and return how that was."""
         self.wait()
         total_s = time.monotonic() - self.began
-        result, log = redact(_json(self.result), self.variables), self._log_tail()
+        result, log = redact(_read_json(self.result), self.variables), self._log_tail()
         return Ended(result, self.popen.returncode, timed_out, total_s, log, last)
 
     def _log_tail(self) -> str:
         """Return the end of its log, without passwords, those that the cut divides included."""
-        return str(redact(_tail(self.log), self.variables))[-TAIL_BYTES:]
+        return str(redact(_read_tail(self.log), self.variables))[-TAIL_BYTES:]
 
     def wait(self) -> None:
         """Return once it is gone; it is killed where that takes too long."""
@@ -90,7 +90,7 @@ class Worker:
 
 
 @contextlib.contextmanager
-def started(
+def start_worker(
     python: Path,
     task: Mapping[str, Any],
     variables: Mapping[str, str],
@@ -161,7 +161,7 @@ def _furnish(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
     return {**variables, **safe, "KERAS_HOME": str(folder / "keras")}
 
 
-def process(
+def run_process(
     python: Path,
     task: Mapping[str, Any],
     variables: Mapping[str, str],
@@ -174,12 +174,12 @@ def process(
     Raises:
         EnvironmentMissing: that Python does not start.
     """
-    with started(python, task, variables) as worker:
-        last, timed_out, nonsense = _heard(worker, on_event, limit_s)
-        return replace(worker.ended(last, timed_out=timed_out), nonsense=nonsense)
+    with start_worker(python, task, variables) as worker:
+        last, timed_out, nonsense = _pass_events_on(worker, on_event, limit_s)
+        return replace(worker.wait_for_end(last, timed_out=timed_out), nonsense=nonsense)
 
 
-def event_of(line: bytes) -> Event:
+def parse_event(line: bytes) -> Event:
     """Return what a worker said in one line.
 
     Raises:
@@ -194,7 +194,7 @@ def event_of(line: bytes) -> Event:
     raise ValueError(f"what it said is no event: {line[:100]!r}")
 
 
-def _heard(
+def _pass_events_on(
     worker: Worker, on_event: Callable[[Event], None], limit_s: float
 ) -> tuple[str, bool, str]:
     """Pass a worker's events on until it ends.
@@ -216,7 +216,7 @@ def _heard(
         with open(worker.events, "rb", closefd=False) as events:
             for line in events:
                 try:
-                    event = event_of(line)
+                    event = parse_event(line)
                 except ValueError as error:
                     nonsense = str(error)
                     worker.kill()
@@ -230,7 +230,7 @@ def _heard(
     return last, expired.is_set(), nonsense
 
 
-def unstarted(error: EnvironmentMissing, backend: Backend) -> str:
+def explain_no_start(error: EnvironmentMissing, backend: Backend) -> str:
     """Return one sentence on an environment that does not start, with what to type."""
     said = str(error)
     if said.startswith(backend.environment):
@@ -238,7 +238,7 @@ def unstarted(error: EnvironmentMissing, backend: Backend) -> str:
     return f"{backend.environment}: environment broken ({said}). Build it anew: nox -s {backend.environment} --reuse-venv=never"
 
 
-def failure(ended: Ended, backend: Backend, limit_s: float) -> str:
+def explain_failure(ended: Ended, backend: Backend, limit_s: float) -> str:
     """Return one sentence on a worker that ended without a result."""
     lines = [line.strip() for line in ended.log.splitlines() if line.strip()]
     final = lines[-1] if lines else "it printed nothing"
@@ -260,7 +260,7 @@ def failure(ended: Ended, backend: Backend, limit_s: float) -> str:
     return f"exit status {ended.returncode}; last heard of: {ended.last}; {final}"
 
 
-def _json(file: Path) -> dict[str, Any] | None:
+def _read_json(file: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(file.read_text())
     except (OSError, ValueError):
@@ -268,7 +268,7 @@ def _json(file: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _tail(log: Path) -> str:
+def _read_tail(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 2 * TAIL_BYTES))
         return file.read().decode(errors="replace")

@@ -48,7 +48,7 @@ def _arm_modules() -> tuple[str, ...]:
 
 
 @cache
-def said_by(module: str, name: str) -> dict[str, tuple[Any, ...]]:
+def read_declaration(module: str, name: str) -> dict[str, tuple[Any, ...]]:
     """Return a literal that an arm's module declares, read from its source: here no framework can be imported.
 
     OPTIONS: what backends.toml may ask of it, by name, and the values it knows, its default first.
@@ -158,7 +158,7 @@ class Arm(Frozen):
 
     @model_validator(mode="after")
     def _options_are_the_module_s(self) -> Arm:
-        known = said_by(self.module, "OPTIONS") if self.options else {}
+        known = read_declaration(self.module, "OPTIONS") if self.options else {}
         for name, value in self.options.items():
             if name not in known:
                 raise fault(f"options: unknown key: {choice(known, name)}", "key")
@@ -277,7 +277,7 @@ class Config(Frozen):
             raise ConfigError(f"--spec: {choice(self.specs, wanted)}")
         return wanted, self.specs[wanted]
 
-    def chosen_backends(self, names: Iterable[str]) -> dict[str, Backend]:
+    def choose_backends(self, names: Iterable[str]) -> dict[str, Backend]:
         """Return the backends of those names, in that order; all of them where none is named."""
         wanted = list(dict.fromkeys(names)) or list(self.backends)
         for name in wanted:
@@ -335,7 +335,7 @@ def load(path: Path) -> Config:
         ) from None
 
 
-def overridden(protocol: Protocol, **arguments: Any) -> Protocol:
+def override_protocol(protocol: Protocol, **arguments: Any) -> Protocol:
     """Return the protocol with the arguments that are not None in place, validated like the file.
 
     Raises:

@@ -56,13 +56,13 @@ def _check(paths: Iterable[Path], file: Path, user: int) -> None:
             status = path.lstat()
         except OSError:
             continue  # not there, or not to be read: its use says so
-        if said := fault(status, user):
+        if said := distrust_reason(status, user):
             raise ConfigError(
                 f"{path}: {said}, and what it says would be run. If it is meant, name the file: --config {file}"
             )
 
 
-def fault(status: os.stat_result, user: int) -> str | None:
+def distrust_reason(status: os.stat_result, user: int) -> str | None:
     """Return why a file or folder of that status is not trusted, None where it is."""
     if status.st_uid not in (0, user):
         return f"belongs to {_name(status.st_uid)}, not to you"

@@ -69,11 +69,11 @@ def write(file, text):
 
 
 def turn_on(machine, during, seconds=1.0, own=OWN):
-    start = disturbance.before(PID, machine.proc, machine.sys)
+    start = disturbance.read_counters(PID, machine.proc, machine.sys)
     for name in machine.clocks:
         machine.clocks[name] += seconds
     during()
-    return disturbance.since(start, own)
+    return disturbance.changes_since(start, own)
 
 
 def nothing():
@@ -175,8 +175,13 @@ def test_a_load_average_that_cannot_be_read_is_unknown(monkeypatch):
         raise OSError("Load averages are unobtainable")
 
     monkeypatch.setattr(os, "getloadavg", unreadable)
-    assert Turn(**CLEAN | disturbance.since(disturbance.before(os.getpid()), OWN)).load_1m is None
-    assert host.host(host.Hardware(())).load_1m is None
+    assert (
+        Turn(
+            **CLEAN | disturbance.changes_since(disturbance.read_counters(os.getpid()), OWN)
+        ).load_1m
+        is None
+    )
+    assert host.describe_host(host.Hardware(())).load_1m is None
 
 
 def test_what_the_system_does_not_say_is_none_and_never_a_zero(machine):
@@ -185,7 +190,7 @@ def test_what_the_system_does_not_say_is_none_and_never_a_zero(machine):
     assert [
         beside[name] for name in ("others_s", "steal_s", "throttled_s", "pressure_s", "energy_j")
     ] == [None] * 5
-    assert disturbance.invalid(Turn(**CLEAN | beside), Limits(), 2) == ""
+    assert disturbance.invalid_reason(Turn(**CLEAN | beside), Limits(), 2) == ""
 
 
 def test_pressure_is_the_rise_of_the_total_of_some(machine):
@@ -238,7 +243,7 @@ def test_clocks_that_agree_disagree_by_nothing(machine):
 def test_a_machine_that_slept_and_a_clock_that_was_set_are_seen(machine, name, jump):
     beside = turn_on(machine, lambda: machine.clocks.update({name: machine.clocks[name] + jump}))
     assert beside["clock_s"] == pytest.approx(3.2)
-    assert disturbance.invalid(Turn(**CLEAN | beside), Limits(), 2).startswith(
+    assert disturbance.invalid_reason(Turn(**CLEAN | beside), Limits(), 2).startswith(
         "the clocks disagree by 3.2 s, at most 0.25 s allowed"
     )
 
@@ -342,13 +347,13 @@ def test_energy_of_a_gpu_is_added(machine, monkeypatch):
     ],
 )
 def test_a_turn_beyond_a_limit_says_which_with_figure_and_limit(excess, said):
-    assert disturbance.invalid(Turn(**CLEAN | excess), Limits(), 2) == said
+    assert disturbance.invalid_reason(Turn(**CLEAN | excess), Limits(), 2) == said
 
 
 def test_limits_are_those_of_the_session():
     lax = Limits(others=0.5, steal=0.5, throttled=0.5, clock_s=5.0)
     assert (
-        disturbance.invalid(
+        disturbance.invalid_reason(
             Turn(
                 **CLEAN | {"others_s": 0.68, "steal_s": 0.12, "throttled_s": 0.12, "clock_s": 3.2}
             ),
@@ -360,8 +365,8 @@ def test_limits_are_those_of_the_session():
 
 
 def test_on_this_machine_a_snapshot_gives_a_turn_s_fields():
-    beside = disturbance.since(
-        disturbance.before(os.getpid()),
+    beside = disturbance.changes_since(
+        disturbance.read_counters(os.getpid()),
         {"seconds": 0.0, "feed_s": 0.0, "user_s": 0.0, "system_s": 0.0},
     )
     turn = Turn(**CLEAN | beside)

@@ -127,7 +127,7 @@ def test_behind_a_link_the_folder_is_looked_at_too(tmp_path, monkeypatch):
     ],
 )
 def test_owner_and_rights_decide(given, said):
-    found = trust.fault(given, ME)
+    found = trust.distrust_reason(given, ME)
     assert found is None if said is None else said in found
 
 
@@ -159,5 +159,5 @@ def test_a_group_of_one_s_own_may_write(monkeypatch, name, members, others, priv
     )
     monkeypatch.setattr(trust.grp, "getgrgid", lambda group: Group(name, members))
     for mode in (stat.S_IFREG | 0o664, stat.S_IFDIR | 0o775):
-        found = trust.fault(status(owner=1000, mode=mode, group=1000), 1000)
+        found = trust.distrust_reason(status(owner=1000, mode=mode, group=1000), 1000)
         assert (found is None) == private

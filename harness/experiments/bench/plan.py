@@ -17,7 +17,7 @@ from harness.errors import ConfigError, NotComparable, choice
 from harness.records.bench import Bench, Entrant, Session, Start
 from harness.records.record import Data, Host
 from harness.safe import short
-from harness.spec.config import Config, Device, overridden
+from harness.spec.config import Config, Device, override_protocol
 from harness.spec.data.mnist import Prepared
 
 AGAIN = " again"  # after the name of an arm whose code runs twice
@@ -149,7 +149,7 @@ def requests(
 
     @cache
     def planned(backend: str, generation: int) -> dict[str, Planned]:
-        protocol = overridden(whole.protocol, seeds=(generation - 1,), **limits)
+        protocol = override_protocol(whole.protocol, seeds=(generation - 1,), **limits)
         arms = tuple(
             dict.fromkeys(
                 entrant.implementation

@@ -75,7 +75,7 @@ def traces(
         def hear(event: Event) -> None:
             say(f"{request.backend}: {event['phase']}")
 
-        answer = ask.work(
+        answer = ask.run_task(
             task,
             request.backend,
             planned.backend,

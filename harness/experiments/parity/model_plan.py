@@ -77,7 +77,7 @@ def wanted(
         if not own.is_file():
             raise
         root, whole = config.open_project(own)
-    protocol = config.overridden(
+    protocol = config.override_protocol(
         whole.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s
     )
     able = {
