@@ -1,4 +1,4 @@
-"""One worker process for each run: its environment, what is asked of it, and what became of it -> Record."""
+"""One worker process for each run: its variables, what is asked of it, and its record."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def python_of(backend: Backend, root: Path) -> Path:
 
 
 def environments_folder(root: Path) -> Path:
-    """Return the folder of all environments: .nox beside backends.toml, unless nox was given another.
+    """Return the folder of all environments: .nox beside backends.toml, or nox's own choice.
 
     Nox names it in HARNESS_ENVIRONMENTS, whether it came from --envdir or NOXENVDIR.
     """
@@ -85,29 +85,43 @@ def check_temporary_folder() -> None:
         raise ConfigError(
             f"TMPDIR: {error.strerror}. Set TMPDIR to a folder that can be written"
         ) from None
-    if folder == os.getcwd() and folder != os.environ.get("TMPDIR"):  # noqa: PTH109 - as tempfile has it: its last resort
+    here = os.getcwd()  # noqa: PTH109 - as tempfile has it: its last resort
+    if folder == here and folder != os.environ.get("TMPDIR"):
         raise ConfigError(
-            "TMPDIR: neither it nor /tmp can be written, or they are full. Set it to a folder that can be written"
+            "TMPDIR: neither it nor /tmp can be written, or they are full. "
+            "Set it to a folder that can be written"
         )
     if os.pathsep in folder:
         raise ConfigError(
-            f"TMPDIR: expected a folder without {os.pathsep!r}, which separates folders in PYTHONPATH; received {folder}"
+            f"TMPDIR: expected a folder without {os.pathsep!r}, "
+            f"which separates folders in PYTHONPATH; received {folder}"
         )
     if free < TEMPORARY_BYTES:
         raise ConfigError(
-            f"TMPDIR: {folder}: expected {TEMPORARY_BYTES >> 20} MiB free; received {free >> 20}. Set it to another folder"
+            f"TMPDIR: {folder}: expected {TEMPORARY_BYTES >> 20} MiB free; "
+            f"received {free >> 20}. Set it to another folder"
         )
 
 
 def run(
     planned: Planned, root: Path, host: Host, on_event: Callable[[Event], None] = lambda event: None
 ) -> Record:
-    """Return the record of one planned run, measured in a fresh process; a run that fails is a record too."""
+    """Return the record of one planned run, measured in a fresh process, also where it fails.
+
+    Args:
+        planned: the run, and its worker's files.
+        root: the folder whose .nox holds its environment.
+        host: this machine.
+        on_event: told each of the worker's events.
+
+    Raises:
+        ConfigError: there is no folder for its files.
+    """
     request, backend = planned.request, planned.backend
-    started = datetime.now(UTC)
+    started, arm = datetime.now(UTC), f"{request.backend}-{request.implementation}"
     record = Record(
         harness=harness.__version__,
-        run_id=f"{started:%Y%m%dT%H%M%SZ}-{request.backend}-{request.implementation}-s{request.seed}-{secrets.token_hex(3)}",
+        run_id=f"{started:%Y%m%dT%H%M%SZ}-{arm}-s{request.seed}-{secrets.token_hex(3)}",
         request=request,
         host=host,
         started_at=started.isoformat(timespec="milliseconds"),
@@ -141,12 +155,28 @@ def job(planned: Planned) -> dict[str, Any]:
 def inspect_backend(
     name: str, backend: Backend, root: Path, limit_s: float = 120.0
 ) -> dict[str, Any]:
-    """Return what a backend sees in its own environment: versions, devices, settings; or {"refused": why}."""
+    """Return what a backend sees: versions, devices, settings; or {"refused": why}.
+
+    Args:
+        name: of the backend.
+        backend: as in backends.toml.
+        root: the folder whose .nox holds its environment.
+        limit_s: seconds that it may take.
+    """
     return run_task({"task": "look"}, name, backend, root, limit_s=limit_s)
 
 
 def gradients(name: str, backend: Backend, root: Path, limit_s: float = 120.0) -> dict[str, Any]:
-    """Return the textbook's gradients as a backend derives them, see `harness.worker.gradients`; or {"refused": why}."""
+    """Return the textbook's gradients as a backend derives them; or {"refused": why}.
+
+    They are those of `harness.worker.gradients`.
+
+    Args:
+        name: of the backend.
+        backend: as in backends.toml.
+        root: the folder whose .nox holds its environment.
+        limit_s: seconds that it may take.
+    """
     return run_task({"task": "gradients"}, name, backend, root, limit_s=limit_s)
 
 
@@ -163,7 +193,17 @@ def run_task(
 ) -> dict[str, Any]:
     """Return what a worker answers to a task, in a fresh process; or {"refused": why}.
 
-    Beside its own words stands environment_sha256, see `harness.environments.content`.
+    Beside its answer stands environment_sha256, see `harness.environments.content`.
+
+    Args:
+        task: "task", and what that kind of task needs.
+        name: of the backend.
+        backend: as in backends.toml.
+        root: the folder whose .nox holds its environment.
+        device: "cpu" hides every GPU.
+        threads: a number of cores, or "auto".
+        limit_s: seconds that it may take.
+        on_event: told each of its events.
     """
     try:
         variables, python = (
@@ -183,7 +223,14 @@ def run_task(
 def worker_variables(
     backend: Backend, name: str, device: str, threads: int | str
 ) -> dict[str, str]:
-    """Return a worker's whole environment: a few variables of this process, and what makes the run what it is."""
+    """Return a worker's environment variables: a few of this process's, and those of the run.
+
+    Args:
+        backend: as in backends.toml.
+        name: of the backend, for KERAS_BACKEND.
+        device: "cpu" hides every GPU.
+        threads: a number of cores, or "auto".
+    """
     variables = {key: os.environ[key] for key in ALLOWED if key in os.environ}
     variables |= network_variables(os.environ)
     variables |= {

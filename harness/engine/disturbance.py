@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 from harness.engine.cores import SYS, cores_of, online, text_of
+from harness.engine.machine import cpu_groups
 from harness.records.bench import Limits, Turn
 
 PROC = Path("/proc")
@@ -220,8 +221,8 @@ def _busy_s(cores: frozenset[int], sys: Path) -> tuple[float | None, float | Non
     except (OSError, ValueError, TypeError, psutil.Error):
         return None, None
     numbers = sorted(online(sys)) or range(len(each))
-    known = zip(numbers, each, strict=True) if len(numbers) == len(each) else ()
-    mine = [times for number, times in known if number in cores] or each
+    known = dict(zip(numbers, each, strict=True)) if len(numbers) == len(each) else {}
+    mine = [known[number] for number in sorted(known.keys() & cores)] or each
     if not mine:
         return None, None
     busy_s = sum(getattr(times, kind, 0.0) for times in mine for kind in BUSY)
@@ -240,34 +241,20 @@ def _pressure_s(proc: Path) -> float | None:
 
 
 def _throttled_s(pid: int, proc: Path, sys: Path) -> float | None:
-    """Return for how long quotas held up a process's control group or one above it, cores added up; None where nobody says.
+    """Return for how long quotas held up a process's control group or one above it.
 
-    **Differs**: version 1 counts `throttled_time` in ns, version 2 `throttled_usec`. In a container the path may not exist
-    below the mount, whose own root is then the group.
+    Cores are added up; None where nobody says.
+
+    **Differs**: version 1 counts `throttled_time` in ns, version 2 `throttled_usec`.
     """
+    units, found = (("throttled_time", 1e9), ("throttled_usec", 1e6)), []
     try:
-        lines = text_of(proc / str(pid) / "cgroup").splitlines()
-        found = [seconds for line in lines for seconds in _throttled_in(line, sys / "fs/cgroup")]
+        for folder in cpu_groups(str(pid), proc, sys):
+            stat = dict(entry.split() for entry in text_of(folder / "cpu.stat").splitlines())
+            found += [int(stat[key]) / unit for key, unit in units if key in stat]
     except ValueError:
         return None
     return sum(found) if found else None
-
-
-def _throttled_in(line: str, mount: Path) -> list[float]:
-    """Return the seconds that one hierarchy counts, of the group that the line names and of each above it."""
-    _, controllers, path = line.split(":", 2)
-    if controllers and "cpu" not in controllers.split(","):
-        return []
-    names = (controllers, "cpu") if controllers else ("unified", "")
-    root = next((folder for name in names if (folder := mount / name).is_dir()), mount)
-    inner, found = root / path.lstrip("/"), []
-    for folder in (inner, *inner.parents):
-        stat = dict(entry.split() for entry in text_of(folder / "cpu.stat").splitlines())
-        units = (("throttled_time", 1e9), ("throttled_usec", 1e6))
-        found += [int(stat[key]) / unit for key, unit in units if key in stat]
-        if folder == root:
-            break
-    return found
 
 
 def _energy(sys: Path) -> dict[str, tuple[float, float]]:

@@ -36,7 +36,10 @@ def make() -> dict[str, NDArray[np.uint8]]:
 
 
 def split(n: int, random: np.random.RandomState) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return which of n sources make training images, and which make test images: none makes both."""
+    """Return the sources of training images, (1437,), and of test images, (n - 1437,), int64.
+
+    No source is in both.
+    """
     sources = random.permutation(n)
     return sources[:N_TRAIN_SOURCES], sources[N_TRAIN_SOURCES:]
 

@@ -197,7 +197,13 @@ def read_npz(file: Path, shown: str | None = None) -> Parts:
 
 
 def read_idx(file: Path, part: str) -> NDArray[np.uint8]:
-    """Return one of MNIST's arrays from an IDX file, plain or gzipped, proved by its digest."""
+    """Return one of MNIST's arrays, (n, 28, 28) or (n,) uint8, from an IDX file.
+
+    It may be gzipped, and is proved by its digest.
+
+    Raises:
+        DataError: it is damaged, or holds something else.
+    """
     try:
         array = containers.read_idx(file, part, SHAPES[part])
     except DataError as error:
