@@ -15,13 +15,13 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from harness.engine.cores import SYS, cores_of, online, text_of
+from harness.engine.energy import joules_used, read_energy
 from harness.engine.machine import cpu_groups
 from harness.records.bench import Limits, Turn
 
@@ -79,7 +79,7 @@ def read_counters(
         has_children: whether the worker has any; finding them is a walk over all processes.
     """
     cores = cores_of(pid, sys)
-    counters, energy = _counters(pid, cores, proc, sys), _energy(sys)
+    counters, energy = _counters(pid, cores, proc, sys), read_energy(sys)
     children_s = _children_s(pid) if has_children else 0.0
     parent_s = time.process_time()
     return Counters(pid, proc, sys, cores, *counters, energy, children_s, parent_s, _clocks())
@@ -116,7 +116,7 @@ def changes_since(
         "load_1m": load_1m(),
         "clock_s": max(max(spans) - min(spans), own["seconds"] + own.get("feed_s", 0.0) - around_s),
         "n_cores": len(cores_of(start.pid, start.sys)),
-        "energy_j": _used(start.energy, _energy(start.sys)),
+        "energy_j": joules_used(start.energy, read_energy(start.sys)),
     }
 
 
@@ -255,63 +255,3 @@ def _throttled_s(pid: int, proc: Path, sys: Path) -> float | None:
     except ValueError:
         return None
     return sum(found) if found else None
-
-
-def _energy(sys: Path) -> dict[str, tuple[float, float]]:
-    """Return what can be read of energy counters: each package's (RAPL; memory and cores are parts of it) and each GPU's (NVML).
-
-    All packages or none, all GPUs or none: a part of a sum would look like a saving. Most systems let only root read RAPL.
-    """
-    found: dict[str, tuple[float, float]] = {}
-    zones = [
-        zone
-        for zone in sorted((sys / "class/powercap").glob("intel-rapl:*"))
-        if text_of(zone / "name").startswith("package")
-    ]
-    texts = {
-        zone.name: (text_of(zone / "energy_uj"), text_of(zone / "max_energy_range_uj"))
-        for zone in zones
-    }
-    with suppress(ValueError):  # of an empty text too
-        found = {
-            name: (int(energy) / 1e6, int(most) / 1e6) for name, (energy, most) in texts.items()
-        }
-    return found | _gpu_energy()
-
-
-@cache
-def _gpus() -> tuple[Any, ...]:
-    """Return NVML's handles. It is opened once and kept open: without another client a driver may start anew each time."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        return tuple(
-            pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())
-        )
-    except pynvml.NVMLError:
-        return ()
-
-
-def _gpu_energy() -> dict[str, tuple[float, float]]:
-    import pynvml
-
-    try:
-        return {
-            f"gpu {n}": (pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3, 0.0)
-            for n, gpu in enumerate(_gpus())
-        }
-    except pynvml.NVMLError:
-        return {}
-
-
-def _used(
-    start: Mapping[str, tuple[float, float]], end: Mapping[str, tuple[float, float]]
-) -> float | None:
-    """Return the joules between two readings of the same counters, each of which may have begun anew once; None without any."""
-    if not start or start.keys() != end.keys():
-        return None
-    return sum(
-        joules + (most if joules < start[name][0] else 0.0) - start[name][0]
-        for name, (joules, most) in end.items()
-    )

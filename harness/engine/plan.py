@@ -9,7 +9,8 @@ from pathlib import Path
 from harness.errors import ConfigError, choice
 from harness.records.record import Data, Request
 from harness.spec import draws
-from harness.spec.config import Arm, Backend, Device, Protocol, Spec, read_declaration
+from harness.spec.arm_modules import read_declaration
+from harness.spec.config import Arm, Backend, Device, Protocol, Spec
 from harness.spec.data import mnist
 
 

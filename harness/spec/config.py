@@ -5,10 +5,8 @@ Every message names the file and the key, says what was expected and what came, 
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Iterable, Mapping
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,51 +15,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from harness.errors import ConfigError, ConfigMissing, choice
 from harness.spec import bounds, trust
+from harness.spec.arm_modules import WORKER, check_module, read_declaration
 from harness.spec.bounds import Name, size
 from harness.spec.faults import expectation, fault, sentences
 from harness.spec.toml import parse_file
 
-WORKER = Path(__file__).parents[1] / "worker"
-ARMS = WORKER / "arms"
 Dataset = Literal["auto", "mnist", "digits"]
 Device = Literal["auto", "cpu", "gpu"]
 Rate = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Option = str | int | float | bool
-
-
-def _arm_module(value: object) -> object:
-    """Return the name of a module that has an arm's verbs; misspelt, it would look like a broken environment."""
-    if value in _arm_modules():
-        return value
-    raise fault(choice(_arm_modules(), value))
-
-
-@cache
-def _arm_modules() -> tuple[str, ...]:
-    known = [
-        file
-        for file in sorted(ARMS.rglob("*.py"))
-        if "\ndef epoch(" in file.read_text(encoding="utf-8")
-    ]
-    return tuple(".".join(file.relative_to(ARMS).with_suffix("").parts) for file in known)
-
-
-@cache
-def read_declaration(module: str, name: str) -> dict[str, tuple[Any, ...]]:
-    """Return a literal that an arm's module declares, read from its source: here no framework can be imported.
-
-    OPTIONS: what backends.toml may ask of it, by name, and the values it knows, its default first.
-    EXPRESSES: what of a spec it can express, by key, where that is not everything.
-    """
-    source = (ARMS / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and [
-            getattr(target, "id", "") for target in node.targets
-        ] == [name]:
-            declared: dict[str, tuple[Any, ...]] = ast.literal_eval(node.value)
-            return declared
-    return {}
 
 
 class Frozen(BaseModel):
@@ -153,7 +116,7 @@ class Spec(Frozen):
 class Arm(Frozen):
     """One implementation of the spec: a module in harness/worker/arms, by its dotted name there, and what is asked of it."""
 
-    module: Annotated[str, BeforeValidator(_arm_module)]
+    module: Annotated[str, BeforeValidator(check_module)]
     options: dict[str, Option] = {}
 
     @model_validator(mode="after")
@@ -250,24 +213,33 @@ class Config(Frozen):
     backends: Annotated[dict[Name, Backend], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _names_are_known_and_homes_apart(self) -> Config:
-        frameworks = sorted(file.stem for file in (WORKER / "frameworks").glob("[a-z]*.py"))
+    def _check_arms(self) -> Config:
         arms = dict.fromkeys(arm for backend in self.backends.values() for arm in backend.arms)
         for table, named in (("protocol", self.protocol.arms), ("bench", self.bench.arms)):
-            for arm in named:
-                if arm not in arms:
-                    raise fault(f"[{table}] arms: {choice(arms, arm)}")
-        homes = [backend.environment for backend in self.backends.values()]
+            unknown = [arm for arm in named if arm not in arms]
+            if unknown:
+                raise fault(f"[{table}] arms: {choice(arms, unknown[0])}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_backends(self) -> Config:
+        frameworks = sorted(file.stem for file in (WORKER / "frameworks").glob("[a-z]*.py"))
+        environments = [backend.environment for backend in self.backends.values()]
         for name, backend in self.backends.items():
             if name not in frameworks:
                 raise fault(f"[backends.{name}]: {choice(frameworks, name)}")
-            if homes.count(backend.environment) > 1:
+            if environments.count(backend.environment) > 1:
                 raise fault(
-                    f"[backends.{name}] environment: expected one of its own; received {backend.environment!r} twice"
+                    f"[backends.{name}] environment: expected one of its own; "
+                    f"received {backend.environment!r} twice"
                 )
-        whole = [f"{name}/{arm}" for name, backend in self.backends.items() for arm in backend.arms]
-        if self.bench.baseline not in (None, *whole):
-            raise fault(f"[bench] baseline: {choice(whole, self.bench.baseline)}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_baseline(self) -> Config:
+        known = [f"{name}/{arm}" for name, backend in self.backends.items() for arm in backend.arms]
+        if self.bench.baseline not in (None, *known):
+            raise fault(f"[bench] baseline: {choice(known, self.bench.baseline)}")
         return self
 
     def spec(self, name: str | None) -> tuple[str, Spec]:

@@ -7,6 +7,7 @@ import pytest
 
 from harness.errors import ConfigError
 from harness.spec import config
+from harness.spec.arm_modules import read_declaration
 
 REAL = Path(__file__).resolve().parents[2] / "backends.toml"
 PROBS_LAYERS = """layers = [
@@ -544,14 +545,14 @@ def test_an_arm_s_options_are_kept(real):
 
 
 def test_what_an_arm_s_module_says_of_itself_is_read_with_its_default_first():
-    assert config.read_declaration("naive.tensorflow", "OPTIONS") == {
+    assert read_declaration("naive.tensorflow", "OPTIONS") == {
         "operations": ("tensorflow", "keras"),
         "update": ("by_hand", "keras"),
     }
 
 
 def test_a_module_that_says_nothing_of_itself_has_nothing_to_ask_for():
-    assert config.read_declaration("compiled.jax", "OPTIONS") == {}
+    assert read_declaration("compiled.jax", "OPTIONS") == {}
 
 
 def test_the_spec_is_the_first_where_none_is_named(real):

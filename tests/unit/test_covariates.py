@@ -7,7 +7,7 @@ import types
 import psutil
 import pytest
 
-from harness.engine import disturbance, host
+from harness.engine import disturbance, energy, host
 from harness.records.bench import Limits, Turn
 
 PID = 4242
@@ -50,7 +50,7 @@ def machine(tmp_path, monkeypatch):
         **{name: name for name in clocks}, clock_gettime=clocks.get, process_time=lambda: 3.0
     )
     monkeypatch.setattr(disturbance, "time", fake)
-    monkeypatch.setattr(disturbance, "_gpus", lambda: ())
+    monkeypatch.setattr(energy, "_gpus", lambda: ())
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path / "proc"))
     monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 0.4, 0.3))
     allowed = {0, 1}
@@ -312,7 +312,7 @@ def test_energy_that_is_known_of_one_package_of_two_is_not_given(machine):
 
 def test_energy_of_a_gpu_is_added(machine, monkeypatch):
     counter = {"gpu 0": (50.0, 0.0)}
-    monkeypatch.setattr(disturbance, "_gpu_energy", counter.copy)
+    monkeypatch.setattr(energy, "_gpu_energy", counter.copy)
     rapl(machine, "intel-rapl:0", "package-0", 1000)
 
     def during():
@@ -398,7 +398,7 @@ def refuse(*arguments):
 
 def test_energy_of_gpus_is_nvml_s_count_of_all_of_them_in_joules(machine, monkeypatch):
     millijoules = {0: 5_000, 1: 7_000}
-    monkeypatch.setattr(disturbance, "_gpus", lambda: (0, 1))
+    monkeypatch.setattr(energy, "_gpus", lambda: (0, 1))
     nvml(monkeypatch, nvmlDeviceGetTotalEnergyConsumption=millijoules.get)
     assert turn_on(machine, lambda: millijoules.update({0: 8_000, 1: 7_500}))[
         "energy_j"
@@ -406,7 +406,7 @@ def test_energy_of_gpus_is_nvml_s_count_of_all_of_them_in_joules(machine, monkey
 
 
 def test_energy_of_gpus_that_do_not_count_is_not_given(machine, monkeypatch):
-    monkeypatch.setattr(disturbance, "_gpus", lambda: (0, 1))
+    monkeypatch.setattr(energy, "_gpus", lambda: (0, 1))
     nvml(monkeypatch, nvmlDeviceGetTotalEnergyConsumption=refuse)
     assert turn_on(machine, nothing)["energy_j"] is None
 
