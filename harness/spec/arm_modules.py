@@ -15,7 +15,10 @@ ARMS = WORKER / "arms"
 
 
 def check_module(value: object) -> object:
-    """Return the name of a module that has an arm's verbs; misspelt, it would look like a broken environment."""
+    """Return the name of a module if it has an arm's verbs.
+
+    Misspelt, it would look like a broken environment.
+    """
     if value in _arm_modules():
         return value
     raise fault(choice(_arm_modules(), value))
@@ -33,7 +36,9 @@ def _arm_modules() -> tuple[str, ...]:
 
 @cache
 def read_declaration(module: str, name: str) -> dict[str, tuple[Any, ...]]:
-    """Return a literal that an arm's module declares, read from its source: here no framework can be imported.
+    """Return a literal that an arm's module declares; empty where it declares none.
+
+    It is read from the source: here no framework can be imported.
 
     OPTIONS: what backends.toml may ask of it, by name, and the values it knows, its default first.
     EXPRESSES: what of a spec it can express, by key, where that is not everything.

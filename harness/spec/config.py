@@ -1,4 +1,4 @@
-"""backends.toml -> Config: the specs, the backends and the protocol, validated whole before anything runs.
+"""Config: the tables of backends.toml, validated whole before anything runs.
 
 Every message names the file and the key, says what was expected and what came, and what was probably meant.
 """
@@ -34,7 +34,10 @@ class Frozen(BaseModel):
 
 
 class Dense(Frozen):
-    """A fully connected layer: activation(x @ kernel + bias), kernel (inputs, units), bias (units,)."""
+    """A fully connected layer: activation(x @ kernel + bias).
+
+    Its kernel is (inputs, units), its bias (units,).
+    """
 
     type: Literal["dense"] = "dense"
     name: Name
@@ -78,13 +81,11 @@ class Spec(Frozen):
     loss_form: Literal["probs", "logits"]
     batch_size: bounds.BatchSize = 128
     epochs: bounds.Epochs | None = None  # the protocol's where it says none
-    initializer: Literal["glorot_uniform", "uniform", "fan_in_uniform"] = (
-        "glorot_uniform"  # see harness.spec.initializers
-    )
+    # See harness.spec.initializers.
+    initializer: Literal["glorot_uniform", "uniform", "fan_in_uniform"] = "glorot_uniform"
     shuffle: bool = True  # a new order in every epoch
-    inputs: Literal["equal", "native"] = (
-        "equal"  # native: each framework draws weights and order with its own generator
-    )
+    # native: each framework draws weights and order with its own generator
+    inputs: Literal["equal", "native"] = "equal"
 
     @model_validator(mode="after")
     def _layers_fit_the_loss(self) -> Spec:
@@ -96,25 +97,19 @@ class Spec(Frozen):
         widths = (bounds.N_INPUTS, *(layer.units for layer in self.layers))
         n_weights = sum((before + 1) * after for before, after in pairwise(widths))
         if n_weights > bounds.MOST_WEIGHTS:
-            raise fault(
-                f"layers: expected at most {size(bounds.MOST_WEIGHTS)} of weights; received {size(n_weights)}",
-                "key",
-            )
-        wanted, received = (
-            {"probs": "softmax", "logits": "linear"}[self.loss_form],
-            self.layers[-1].activation,
-        )
+            most = f"expected at most {size(bounds.MOST_WEIGHTS)} of weights"
+            raise fault(f"layers: {most}; received {size(n_weights)}", "key")
+        wanted = {"probs": "softmax", "logits": "linear"}[self.loss_form]
+        received = self.layers[-1].activation
         if received != wanted:
             place = f"layers[{len(names) - 1}].activation"
-            raise fault(
-                f"{place}: expected {wanted!r}, since loss_form is {self.loss_form!r}; received {received!r}",
-                "key",
-            )
+            why = f"since loss_form is {self.loss_form!r}"
+            raise fault(f"{place}: expected {wanted!r}, {why}; received {received!r}", "key")
         return self
 
 
 class Arm(Frozen):
-    """One implementation of the spec: a module in harness/worker/arms, by its dotted name there, and what is asked of it."""
+    """One implementation of the spec: a module in harness/worker/arms, and its options."""
 
     module: Annotated[str, BeforeValidator(check_module)]
     options: dict[str, Option] = {}
@@ -125,35 +120,33 @@ class Arm(Frozen):
         for name, value in self.options.items():
             if name not in known:
                 raise fault(f"options: unknown key: {choice(known, name)}", "key")
-            if (type(value), value) not in [
-                (type(each), each) for each in known[name]
-            ]:  # to `in`, true is 1
+            allowed = [(type(each), each) for each in known[name]]  # to `in`, true is 1
+            if (type(value), value) not in allowed:
                 raise fault(f"options.{name}: {choice(known[name], value)}", "key")
         return self
+
+
+Lines = Annotated[tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)]
 
 
 class Requirements(Frozen):
     """What pip installs into a backend's environment."""
 
-    cpu: Annotated[
-        tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)
-    ]
-    gpu: Annotated[
-        tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)
-    ]
+    cpu: Lines
+    gpu: Lines
 
 
 class Backend(Frozen):
     """One virtual environment, what is installed there, and the arms that run in it."""
 
-    environment: Annotated[
-        str, Field(pattern=r"^train-[a-z0-9-]+$", max_length=64)
-    ]  # also the nox session that makes it
+    # Also the nox session that makes it.
+    environment: Annotated[str, Field(pattern=r"^train-[a-z0-9-]+$", max_length=64)]
     requirements: Requirements
     accelerators: bool = True  # whether it can use one at all
     variables: bounds.Variables = {}
     cpu_variables: bounds.Variables = {}  # besides CUDA_VISIBLE_DEVICES, where the CPU is asked for
-    shared_variables: bounds.Variables = {}  # where several processes live at once, as in a bench: none may take a GPU's whole memory
+    # Where several processes live at once, as in a bench: none may take a GPU's whole memory.
+    shared_variables: bounds.Variables = {}
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
 
 
@@ -178,11 +171,10 @@ class Protocol(Frozen):
     def _orders_can_be_kept(self) -> Protocol:
         n_orders = len(self.seeds) * self.epochs
         if n_orders > bounds.MOST_ORDERS:
-            takes = (
-                f"the orders of {bounds.N_SAMPLES} samples take {size(bounds.N_SAMPLES * n_orders)}"
-            )
+            n_samples = bounds.N_SAMPLES
             raise fault(
-                f"epochs: expected at most {bounds.MOST_ORDERS} of all seeds together; received {n_orders}: {takes}",
+                f"epochs: expected at most {bounds.MOST_ORDERS} of all seeds together; received "
+                f"{n_orders}: the orders of {n_samples} samples take {size(n_samples * n_orders)}",
                 "key",
             )
         return self
@@ -192,16 +184,13 @@ class Experiment(Frozen):
     """How a bench session is laid out; arguments of `harness bench` go before these."""
 
     arms: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] = ("keras",)
-    baseline: str | None = (
-        None  # "jax/keras": the arm whose epoch is 1.00 and whose code runs twice; else the first that takes part
-    )
-    generations: Annotated[int, Field(gt=0, le=99)] = (
-        10  # fresh sets of processes; a 95 % interval needs 6
-    )
+    # "jax/keras": the arm whose epoch is 1.00 and whose code runs twice; None: the first.
+    baseline: str | None = None
+    # Fresh sets of processes; a 95 % interval needs 6.
+    generations: Annotated[int, Field(gt=0, le=99)] = 10
     blocks: Annotated[int, Field(gt=0, le=99)] = 4  # turns of each process, after its first epoch
-    budget_s: Annotated[float, Field(gt=0, le=1e6)] = (
-        840.0  # no generation begins that would end later
-    )
+    # No generation begins that would end later.
+    budget_s: Annotated[float, Field(gt=0, le=1e6)] = 840.0
 
 
 class Config(Frozen):
@@ -262,10 +251,10 @@ def open_project(file: Path | None) -> tuple[Path, Config]:
     """Return the project's folder and its configuration.
 
     Args:
-        file: the configuration that is meant; None to look for one, which must then be nobody else's.
+        file: the configuration; None to look for one, which must then be nobody else's.
 
     Raises:
-        ConfigError: there is none, it is not to be trusted, cannot be read, or says something impossible.
+        ConfigError: there is none, it is not trusted, cannot be read, or is impossible.
     """
     found = find(Path.cwd()) if file is None else file
     config = load(found)
@@ -289,7 +278,8 @@ def find(start: Path) -> Path:
             trust.check_file(folder / "backends.toml", os.geteuid())
             return folder / "backends.toml"
     raise ConfigMissing(
-        f"backends.toml: not in {start} nor above it. Go to the project's folder, or name the file: --config FILE"
+        f"backends.toml: not in {start} nor above it. "
+        "Go to the project's folder, or name the file: --config FILE"
     )
 
 
@@ -297,7 +287,7 @@ def load(path: Path) -> Config:
     """Return the validated content of a backends.toml.
 
     Raises:
-        ConfigError: the file cannot be read, is no TOML, or says something impossible; one line for each fault.
+        ConfigError: the file cannot be read, is no TOML, or is impossible; a line for each fault.
     """
     try:
         return Config.model_validate(parse_file(path))
@@ -320,10 +310,6 @@ def override_protocol(protocol: Protocol, **arguments: Any) -> Protocol:
         first = error.errors()[0]
         if not first["loc"]:
             raise ConfigError(f"--{expectation(first)}") from None
-        option = (
-            str(first["loc"][0])
-            .removesuffix("_s")
-            .removesuffix("s" if first["loc"][0] == "seeds" else "")
-            .replace("_", "-")
-        )
+        key = str(first["loc"][0])
+        option = "seed" if key == "seeds" else key.removesuffix("_s").replace("_", "-")
         raise ConfigError(f"--{option}: {expectation(first)}") from None

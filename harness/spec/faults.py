@@ -1,4 +1,4 @@
-"""A validation error -> one sentence for each fault: where, what was expected, what came, what was probably meant."""
+"""One sentence for each fault of a validation: where, expected, received, probably meant."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def fault(message: str, kind: Literal["sentence", "key"] = "sentence") -> PydanticCustomError:
-    """Return the error whose message is already what the user reads; a "key" begins with the key that is wrong."""
+    """Return the error whose message is what the user reads; a "key" begins with the wrong key."""
     return PydanticCustomError(kind, "{message}", {"message": message})
 
 
 def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """Return one sentence for each of the first faults in a `root`: where, what was expected, what came."""
+    """Return one sentence for each of the first faults in a `root`: where, expected, received."""
     details = error.errors(include_url=False)[:N_FAULTS]
     said, meant = [], set()
     for detail in (each for each in details if each["type"] == "extra_forbidden"):
@@ -33,10 +33,7 @@ def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
     for detail in (each for each in details if each["type"] != "extra_forbidden"):
         if detail["type"] == "missing" and detail["loc"] in meant:
             continue  # it is there, misspelt
-        if any(
-            len(other["loc"]) > len(detail["loc"]) == _n_shared(other["loc"], detail["loc"])
-            for other in details
-        ):
+        if _has_inner(detail, details):
             continue  # pydantic also counts what it refused inside: the inner fault says it all
         said.append((detail["loc"], expectation(detail), " " if detail["type"] == "key" else ": "))
     sentences = [
@@ -46,15 +43,15 @@ def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
     return [*sentences[:N_SHOWN], f"and {left} more"] if left else sentences
 
 
-def _n_shared(one: tuple[int | str, ...], other: tuple[int | str, ...]) -> int:
-    return next(
-        (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
-        min(len(one), len(other)),
-    )
+def _has_inner(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Say whether another fault lies inside the place of this one."""
+    place = detail["loc"]
+    inner = (other["loc"] for other in details if len(other["loc"]) > len(place))
+    return any(location[: len(place)] == place for location in inner)
 
 
 def _model(kind: Any, location: tuple[int | str, ...]) -> type[BaseModel]:
-    """Return the model that lies at a location inside an annotation: through fields, dicts, tuples and unions."""
+    """Return the model at a location in an annotation, through fields, dicts, tuples, unions."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return (
             _model(kind.model_fields[str(location[0])].annotation, location[1:])
@@ -78,7 +75,7 @@ def _place(location: tuple[int | str, ...]) -> str:
     """Return '[specs.mnist] layers[0].activation' for ('specs', 'mnist', 'layers', 0, 'activation')."""
     depth = 2 if location and location[0] in ("specs", "backends") else 1
     table, rest = location[:depth], location[depth:]
-    # pydantic puts the tag of a union into the path ("optimizer", "rmsprop", "rho"): it is no key of the file.
+    # pydantic puts a union's tag into the path ("optimizer", "rmsprop", "rho"): no key of the file.
     keys = [
         part
         for index, part in enumerate(rest)
@@ -91,7 +88,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 
 def _key(key: int | str) -> str:
-    """Return a key as it stands in the file, in at most 40 characters; quoted where TOML would have it quoted."""
+    """Return a key as it stands in the file, quoted where TOML quotes it, at most 40 characters."""
     text = str(key)
     return clipped(text if BARE_KEY.fullmatch(text) else shown(text), 40)
 
@@ -106,7 +103,8 @@ def expectation(detail: ErrorDetails) -> str:
         case "missing":
             return "expected a value; the key is missing"
         case "union_tag_not_found":
-            return f"expected a key {_names(context['discriminator'])[0]!r}; received {shown(received)}"
+            key = _names(context["discriminator"])[0]
+            return f"expected a key {key!r}; received {shown(received)}"
         case "union_tag_invalid":
             return choice(_names(context["expected_tags"]), context["tag"])
         case "literal_error":
@@ -118,7 +116,8 @@ def expectation(detail: ErrorDetails) -> str:
         case "too_short":
             return f"expected at least {context['min_length']}; received {shown(received)}"
         case "too_long":
-            return f"expected at most {context['max_length']}; received {context['actual_length'] or 'more'}"
+            length = context["actual_length"] or "more"
+            return f"expected at most {context['max_length']}; received {length}"
         case _:
             wanted = (
                 detail["msg"]
