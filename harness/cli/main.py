@@ -240,8 +240,8 @@ def data(
     """Look at the dataset: arrays, classes, slices, batches, pictures, and what the runs so far take them for."""
     from harness.lessons.dataset import first_predictions, overview, write_sheet
     from harness.records import store
-    from harness.spec.config import find
     from harness.spec.data.arrays import load_dataset
+    from harness.spec.project import find
 
     with suppress(ConfigMissing):  # the dataset can be looked at from anywhere
         results = results or (config or find(Path.cwd())).parent / "results"

@@ -5,7 +5,6 @@ Every message names the file and the key, says what was expected and what came, 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from harness.errors import ConfigError, ConfigMissing, choice
-from harness.spec import bounds, trust
+from harness.errors import ConfigError, choice
+from harness.spec import bounds
 from harness.spec.arm_modules import WORKER, check_module, read_declaration
 from harness.spec.bounds import Name, size
 from harness.spec.faults import expectation, fault, sentences
@@ -245,42 +244,6 @@ class Config(Frozen):
             if name not in self.backends:
                 raise ConfigError(f"backend: {choice(self.backends, name)}")
         return {name: self.backends[name] for name in wanted}
-
-
-def open_project(file: Path | None) -> tuple[Path, Config]:
-    """Return the project's folder and its configuration.
-
-    Args:
-        file: the configuration; None to look for one, which must then be nobody else's.
-
-    Raises:
-        ConfigError: there is none, it is not trusted, cannot be read, or is impossible.
-    """
-    found = find(Path.cwd()) if file is None else file
-    config = load(found)
-    found = Path(os.path.realpath(found))
-    if file is None:
-        trust.check_environments(
-            found, [backend.environment for backend in config.backends.values()], os.geteuid()
-        )
-    return found.parent, config
-
-
-def find(start: Path) -> Path:
-    """Return the nearest backends.toml in `start` or above it.
-
-    Raises:
-        ConfigMissing: there is none.
-        ConfigError: somebody else could have written it.
-    """
-    for folder in (start, *start.parents):
-        if os.path.lexists(folder / "backends.toml"):
-            trust.check_file(folder / "backends.toml", os.geteuid())
-            return folder / "backends.toml"
-    raise ConfigMissing(
-        f"backends.toml: not in {start} nor above it. "
-        "Go to the project's folder, or name the file: --config FILE"
-    )
 
 
 def load(path: Path) -> Config:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from harness.errors import choice, clipped, nearest, shown
 
 N_FAULTS, N_SHOWN = 50, 10  # looked at, said
+NAMES_OF_TYPES = {"tuple_type": "list", "dict_type": "table", "model_type": "table"}
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -24,28 +25,37 @@ def fault(message: str, kind: Literal["sentence", "key"] = "sentence") -> Pydant
 def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
     """Return one sentence for each of the first faults in a `root`: where, expected, received."""
     details = error.errors(include_url=False)[:N_FAULTS]
-    said, meant = [], set()
-    for detail in (each for each in details if each["type"] == "extra_forbidden"):
+    unknown = [each for each in details if each["type"] == "extra_forbidden"]
+    said: list[tuple[tuple[int | str, ...], str, str]] = []
+    meant: set[tuple[Any, ...]] = set()
+    for detail in unknown:
         place, key = detail["loc"][:-1], detail["loc"][-1]
         known = _model(root, place).model_fields
         said.append((place, f"unknown key: {choice(known, key)}", ": "))
         meant.add((*place, nearest(known, key)))
-    for detail in (each for each in details if each["type"] != "extra_forbidden"):
-        if detail["type"] == "missing" and detail["loc"] in meant:
-            continue  # it is there, misspelt
-        if _has_inner(detail, details):
-            continue  # pydantic also counts what it refused inside: the inner fault says it all
-        said.append((detail["loc"], expectation(detail), " " if detail["type"] == "key" else ": "))
+    said += [
+        (each["loc"], expectation(each), " " if each["type"] == "key" else ": ")
+        for each in details
+        if each not in unknown and not _is_said_elsewhere(each, details, meant)
+    ]
     sentences = [
-        f"{_place(location)}{joint}{what}" if location else what for location, what, joint in said
+        f"{_place(place)}{joint}{what}".removeprefix("" if place else joint)
+        for place, what, joint in said
     ]
     left = error.error_count() - len(details) + len(sentences[N_SHOWN:])
     return [*sentences[:N_SHOWN], f"and {left} more"] if left else sentences
 
 
-def _has_inner(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
-    """Say whether another fault lies inside the place of this one."""
+def _is_said_elsewhere(
+    detail: ErrorDetails, details: list[ErrorDetails], meant: set[tuple[Any, ...]]
+) -> bool:
+    """Say whether a key is not missing but misspelt, or a fault inside says it all.
+
+    pydantic counts both what it refused inside, and what that lies in.
+    """
     place = detail["loc"]
+    if detail["type"] == "missing" and place in meant:
+        return True
     inner = (other["loc"] for other in details if len(other["loc"]) > len(place))
     return any(location[: len(place)] == place for location in inner)
 
@@ -97,6 +107,8 @@ def expectation(detail: ErrorDetails) -> str:
     """Return 'expected ...; received ...' for one of pydantic's errors."""
     context: Mapping[str, Any] = detail.get("ctx", {})
     received = detail["input"]
+    if kind := NAMES_OF_TYPES.get(detail["type"]):
+        return f"expected a {kind}; received {shown(received)}"
     match detail["type"]:
         case "sentence" | "key":
             return detail["msg"]
@@ -109,10 +121,6 @@ def expectation(detail: ErrorDetails) -> str:
             return choice(_names(context["expected_tags"]), context["tag"])
         case "literal_error":
             return choice(_names(context["expected"]), received)
-        case "tuple_type":
-            return f"expected a list; received {shown(received)}"
-        case "dict_type" | "model_type":
-            return f"expected a table; received {shown(received)}"
         case "too_short":
             return f"expected at least {context['min_length']}; received {shown(received)}"
         case "too_long":

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ConfigError
-from harness.spec import config
+from harness.spec import config, project
 from harness.spec.arm_modules import read_declaration
 
 REAL = Path(__file__).resolve().parents[2] / "backends.toml"
@@ -493,12 +493,12 @@ def test_the_nearest_file_is_found_from_a_folder_below(tmp_path):
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     (tmp_path / "backends.toml").touch()
-    assert config.find(below) == tmp_path / "backends.toml"
+    assert project.find(below) == tmp_path / "backends.toml"
 
 
 def test_where_no_file_is_found_the_folder_is_named(tmp_path):
     with pytest.raises(ConfigError) as caught:
-        config.find(tmp_path)
+        project.find(tmp_path)
     assert str(caught.value) == (
         f"backends.toml: not in {tmp_path} nor above it. Go to the project's folder, or name the file: --config FILE"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import harness
 from harness.errors import ConfigError, ConfigMissing, choice, shown
-from harness.spec import config
+from harness.spec import config, project
 from harness.spec.config import Backend, Device
 
 LIMIT_S = 600.0  # for one worker
@@ -69,14 +69,14 @@ def wanted(
         ConfigError: something to mend and type again; says what.
     """
     try:
-        root, whole = config.open_project(file)
+        root, whole = project.open_project(file)
     except ConfigMissing:
         own = (
             Path(harness.__file__).parents[1] / "backends.toml"
         )  # the check is of a file elsewhere
         if not own.is_file():
             raise
-        root, whole = config.open_project(own)
+        root, whole = project.open_project(own)
     protocol = config.override_protocol(
         whole.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s
     )
