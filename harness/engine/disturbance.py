@@ -1,11 +1,12 @@
 """What happened beside one turn of a live worker, read by the parent before and after it; and whether that was too much.
 
-Nothing runs beside the worker: a snapshot before, another one after. Systems count in ticks of 10 ms: a turn of 0.5 s on
-2 cores has 100 of them, so a share of them is known to about 1 %, and one below that is no figure. Read are the cores
-that the worker may use: who works on others takes none of them away.
+Nothing runs beside the worker: a snapshot before, another one after. Systems count in ticks of 10
+ms: a turn of 0.5 s on 2 cores has 100 of them, so a share of them is known to about 1 %, and one
+below that is no figure. Read are the cores that the worker may use: who works on others takes none
+of them away.
 
-psutil reads what Linux and macOS both have. Quotas, pressure and stolen time are Linux's own. What cannot be read, or
-cannot be understood, is None: it costs no turn.
+psutil reads what Linux and macOS both have. Quotas, pressure and stolen time are Linux's own. What
+cannot be read, or cannot be understood, is None: it costs no turn.
 """
 
 from __future__ import annotations
@@ -92,9 +93,9 @@ def changes_since(
 
     Args:
         start: what `read_counters` returned when the turn began.
-        own: the worker's own numbers of this turn: `seconds` and `feed_s`, and of both together the CPU seconds
-            `user_s` and `system_s`, and `children_s` of the children that ended; CPU seconds that it leaves out would
-            be counted as another process's.
+        own: the worker's own numbers of this turn: `seconds` and `feed_s`, and of both together the
+            CPU seconds `user_s` and `system_s`, and `children_s` of the children that ended; CPU
+            seconds that it leaves out would be counted as another process's.
         has_children: whether the worker has any by now.
     """
     clocks, parent_s = _clocks(), time.process_time() - start.parent_s
@@ -131,8 +132,8 @@ def load_1m() -> float | None:
 def _others_s(busy_s: float | None, own_s: float, parent_s: float) -> float | None:
     """Return the CPU seconds of all other processes, None where the system does not show them.
 
-    A sandbox may show cores that never work (gVisor does): where the worker's own seconds are missing from the count,
-    those of others are too.
+    A sandbox may show cores that never work (gVisor does): where the worker's own seconds are
+    missing from the count, those of others are too.
     """
     if busy_s is None or (own_s > LEAST_S and busy_s < LEAST_SHARE * own_s):
         return None
@@ -152,8 +153,8 @@ def _children_s(pid: int) -> float:
 def invalid_reason(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
     """Return why a turn does not count, in one sentence with the figure and its limit; empty when it counts.
 
-    What the system does not say (None) breaks no limit. Where several are broken the first one is named: a machine that
-    slept or lost a core breaks the later ones too.
+    What the system does not say (None) breaks no limit. Where several are broken the first one is
+    named: a machine that slept or lost a core breaks the later ones too.
 
     Args:
         turn: the turn and what happened beside it.
@@ -213,8 +214,8 @@ def _counters(
 def _busy_s(cores: frozenset[int], sys: Path) -> tuple[float | None, float | None]:
     """Return the seconds that these cores have worked, and those stolen from them; None where the system does not say.
 
-    psutil gives the cores in order, without their numbers: those that are online. A container whose system shows it its
-    own cores only has another number of them: then all count.
+    psutil gives the cores in order, without their numbers: those that are online. A container whose
+    system shows it its own cores only has another number of them: then all count.
     """
     try:
         each = psutil.cpu_times(percpu=True)

@@ -14,7 +14,8 @@ from harness.engine.cores import text_of
 def read_energy(sys: Path) -> dict[str, tuple[float, float]]:
     """Return what can be read of energy counters: each package's (RAPL; memory and cores are parts of it) and each GPU's (NVML).
 
-    All packages or none, all GPUs or none: a part of a sum would look like a saving. Most systems let only root read RAPL.
+    All packages or none, all GPUs or none: a part of a sum would look like a saving. Most systems
+    let only root read RAPL.
     """
     found: dict[str, tuple[float, float]] = {}
     zones = [

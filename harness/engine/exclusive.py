@@ -1,8 +1,9 @@
 """One measurement at a time on a machine: whoever comes second waits, and says for what, or is refused.
 
-The lock is a file in the user's state folder, named after the machine, since a home folder may be shared by several. The
-system lets go of it when its holder is gone, however that ended. It is one user's: a file that several users may write
-to could be replaced by a link, so another user's measurement is not waited for. Beside a session it shows as load.
+The lock is a file in the user's state folder, named after the machine, since a home folder may be
+shared by several. The system lets go of it when its holder is gone, however that ended. It is one
+user's: a file that several users may write to could be replaced by a link, so another user's
+measurement is not waited for. Beside a session it shows as load.
 """
 
 from __future__ import annotations

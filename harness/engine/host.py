@@ -84,7 +84,8 @@ def _nvidia() -> Hardware:
 def process_memory(pid: int) -> int | None:
     """Return the bytes that a process holds on all NVIDIA GPUs, its context and its allocator's reserve inside.
 
-    None where no driver answers, where it holds none, and where the driver does not say (a container that hides pids, WSL).
+    None where no driver answers, where it holds none, and where the driver does not say (a
+    container that hides pids, WSL).
     """
     import pynvml
 
@@ -202,7 +203,8 @@ def choose_build(device: Device, hardware: Hardware) -> Literal["cpu", "gpu"]:
     """Return which build of a backend belongs here: the one for CUDA where there is a GPU for it, unless the CPU is asked for.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none: said before gigabytes are downloaded for it.
+        ConfigError: a GPU is asked for and there is none: said before gigabytes are downloaded for
+            it.
     """
     if device == "gpu" and not hardware.accelerators:
         raise ConfigError(

@@ -1,6 +1,7 @@
 """Config: the tables of backends.toml, validated whole before anything runs.
 
-Every message names the file and the key, says what was expected and what came, and what was probably meant.
+Every message names the file and the key, says what was expected and what came, and what was
+probably meant.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Arrays out of .npz and IDX files of anyone's making: the shape first, then no more bytes than that shape has.
 
-A few megabytes can unpack to gigabytes. So a file is refused by its header before its data are unpacked, and what is
-unpacked comes in pieces and is counted.
+A few megabytes can unpack to gigabytes. So a file is refused by its header before its data are
+unpacked, and what is unpacked comes in pieces and is counted.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """The embedded dataset: an MNIST-shaped set made from the handwritten digits that scikit-learn carries.
 
-For a machine that cannot reach MNIST. The sources are the 1,797 real 8x8 digits of the UCI "Optical Recognition of
-Handwritten Digits" test set (E. Alpaydin, C. Kaynak, 1998); 1,437 of them make the 60,000 training images and the other
-360 make the 10,000 test images, so no source image is on both sides. Each image is a source enlarged bilinearly to a
-height and a width of 20 to 26 pixels, drawn apart, and laid at a random place of the 28x28 field.
+For a machine that cannot reach MNIST. The sources are the 1,797 real 8x8 digits of the UCI "Optical
+Recognition of Handwritten Digits" test set (E. Alpaydin, C. Kaynak, 1998); 1,437 of them make the
+60,000 training images and the other 360 make the 10,000 test images, so no source image is on both
+sides. Each image is a source enlarged bilinearly to a height and a width of 20 to 26 pixels, drawn
+apart, and laid at a random place of the 28x28 field.
 
-Integers and NumPy's frozen `RandomState` stream (NEP 19) throughout: the same bytes on every machine and release.
+Integers and NumPy's frozen `RandomState` stream (NEP 19) throughout: the same bytes on every
+machine and release.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The dataset: found, downloaded or embedded; identified by the content of its arrays; prepared once for all workers.
 
-MNIST is looked for in this order: the folder that HARNESS_DATA_DIR names (mnist.npz, or the four IDX files, plain or
-.gz), what was prepared before, Keras's own cache, the network. What is found must be MNIST to the bit: a container's
-name or checksum proves nothing, the arrays' SHA-256 does.
+MNIST is looked for in this order: the folder that HARNESS_DATA_DIR names (mnist.npz, or the four
+IDX files, plain or .gz), what was prepared before, Keras's own cache, the network. What is found
+must be MNIST to the bit: a container's name or checksum proves nothing, the arrays' SHA-256 does.
 """
 
 from __future__ import annotations
@@ -96,8 +96,9 @@ def prepare(name: str, progress: Progress = lambda done, whole: None) -> Prepare
     """Return the dataset of that name, ready for workers: "mnist", "digits", or "auto" (MNIST where it can be had).
 
     Raises:
-        DataError: MNIST was named outright and is not to be had; or a file on this machine that should hold it holds
-            something else, under "auto" too: it is somebody's, and may be meant.
+        DataError: MNIST was named outright and is not to be had; or a file on this machine that
+            should hold it holds something else, under "auto" too: it is somebody's, and may be
+            meant.
     """
     if name == "digits":
         return _digits("named outright")
