@@ -1,4 +1,4 @@
-"""What happened beside one turn of a live worker, read by the parent before and after it; and whether that was too much.
+"""What happened beside one turn of a live worker, and whether that was too much.
 
 Nothing runs beside the worker: a snapshot before, another one after. Systems count in ticks of 10
 ms: a turn of 0.5 s on 2 cores has 100 of them, so a share of them is known to about 1 %, and one
@@ -141,7 +141,7 @@ def _others_s(busy_s: float | None, own_s: float, parent_s: float) -> float | No
 
 
 def _children_s(pid: int) -> float:
-    """Return the CPU seconds of a process's living children, of theirs, and of those that these have waited for."""
+    """Return the CPU seconds of a process's living descendants, those they waited for included."""
     seconds = 0.0
     with suppress(psutil.Error):
         for child in psutil.Process(pid).children(recursive=True):
@@ -151,7 +151,7 @@ def _children_s(pid: int) -> float:
 
 
 def invalid_reason(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
-    """Return why a turn does not count, in one sentence with the figure and its limit; empty when it counts.
+    """Return why a turn does not count, with the figure and its limit; empty when it counts.
 
     What the system does not say (None) breaks no limit. Where several are broken the first one is
     named: a machine that slept or lost a core breaks the later ones too.
@@ -166,7 +166,10 @@ def invalid_reason(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
     if turn.n_cores > n_cores_at_start:
         return f"a core was added: {turn.n_cores} instead of {n_cores_at_start}"
     if turn.clock_s > limits.clock_s:
-        return f"the clocks disagree by {turn.clock_s:.3g} s, at most {limits.clock_s:g} s allowed: one was set, or the machine slept"
+        return (
+            f"the clocks disagree by {turn.clock_s:.3g} s, at most {limits.clock_s:g} s allowed: "
+            "one was set, or the machine slept"
+        )
     around_s = max(turn.around_s, 1e-9)
     given_s = n_cores_at_start * around_s
     for seconds, whole_s, limit, said in (
@@ -199,20 +202,23 @@ def _risen(start: float | None, end: float | None) -> float | None:
 
 
 def _clocks() -> dict[str, float]:
-    """Return what the clocks show. One that a machine's sleep stops, one that goes on, and one that can be set: over a turn all agree."""
+    """Return what the clocks show; over an undisturbed turn all agree.
+
+    One stops while the machine sleeps, one goes on, and one can be set.
+    """
     return {name: time.clock_gettime(getattr(time, name)) for name in CLOCKS if hasattr(time, name)}
 
 
 def _counters(
     pid: int, cores: frozenset[int], proc: Path, sys: Path
 ) -> tuple[float | None, float | None, float | None, float | None]:
-    """Return the seconds counted so far: busy and stolen on these cores, throttled, and under CPU pressure."""
+    """Return the seconds busy and stolen on these cores, throttled, and under CPU pressure."""
     busy_s, steal_s = _busy_s(cores, sys)
     return busy_s, steal_s, _throttled_s(pid, proc, sys), _pressure_s(proc)
 
 
 def _busy_s(cores: frozenset[int], sys: Path) -> tuple[float | None, float | None]:
-    """Return the seconds that these cores have worked, and those stolen from them; None where the system does not say.
+    """Return the busy and the stolen seconds of these cores; None where the system does not say.
 
     psutil gives the cores in order, without their numbers: those that are online. A container whose
     system shows it its own cores only has another number of them: then all count.
@@ -232,7 +238,7 @@ def _busy_s(cores: frozenset[int], sys: Path) -> tuple[float | None, float | Non
 
 
 def _pressure_s(proc: Path) -> float | None:
-    """Return for how long some process of the machine has waited for a core, None where nobody says."""
+    """Return for how long some process has waited for a core, None where nobody says."""
     try:
         lines = text_of(proc / "pressure/cpu").splitlines()
         some = next(line for line in lines if line.startswith("some"))

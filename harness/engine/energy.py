@@ -12,7 +12,9 @@ from harness.engine.cores import text_of
 
 
 def read_energy(sys: Path) -> dict[str, tuple[float, float]]:
-    """Return what can be read of energy counters: each package's (RAPL; memory and cores are parts of it) and each GPU's (NVML).
+    """Return the energy counters: each package's (RAPL) and each GPU's (NVML).
+
+    Memory and cores are parts of a package.
 
     All packages or none, all GPUs or none: a part of a sum would look like a saving. Most systems
     let only root read RAPL.
@@ -36,7 +38,7 @@ def read_energy(sys: Path) -> dict[str, tuple[float, float]]:
 
 @cache
 def _gpus() -> tuple[Any, ...]:
-    """Return NVML's handles. It is opened once and kept open: without another client a driver may start anew each time."""
+    """Return NVML's handles; it stays open, since a driver without a client may start anew."""
     import pynvml
 
     try:
@@ -63,7 +65,10 @@ def _gpu_energy() -> dict[str, tuple[float, float]]:
 def joules_used(
     start: Mapping[str, tuple[float, float]], end: Mapping[str, tuple[float, float]]
 ) -> float | None:
-    """Return the joules between two readings of the same counters, each of which may have begun anew once; None without any."""
+    """Return the joules between two readings of the same counters; None without any.
+
+    Each counter may have begun anew once.
+    """
     if not start or start.keys() != end.keys():
         return None
     return sum(

@@ -44,7 +44,7 @@ class LiveWorker:
         self._unread, self._last = b"", "starting"
 
     def tell(self, verb: str) -> dict[str, Any]:
-        """Tell the worker to do one thing, "turn", "evaluate" or "rates", and return what it says of it.
+        """Return what the worker says of a thing it is told to do: "turn", "evaluate" or "rates".
 
         Raises:
             Gone: it ended instead, took longer than its limit, or what it said is no event.
@@ -59,7 +59,11 @@ class LiveWorker:
         return self.hear()
 
     def hear(self) -> dict[str, Any]:
-        """Sleep until the worker has done what it was told to, or started, and return what it says of it."""
+        """Sleep until the worker has done what it was told, or started; return what it says.
+
+        Raises:
+            Gone: it ended instead, took longer than its limit, or what it said is no event.
+        """
         while True:
             line = self._line()
             try:
@@ -109,7 +113,9 @@ class LiveWorker:
 def start_live_worker(
     planned: Planned, root: Path, variables: Mapping[str, str], cores: tuple[int, ...] = ()
 ) -> Iterator[tuple[LiveWorker, dict[str, Any]]]:
-    """Start a live worker and give it with what it says of its start, its first epoch inside; it never outlives this context.
+    """Start a live worker; give it, and what it says of its start and first epoch.
+
+    It never outlives this context.
 
     Args:
         planned: what it is to train.

@@ -59,7 +59,8 @@ def plan(
         backends = {name: backend for name, backend in backends.items() if backend.accelerators}
         if not backends:
             raise ConfigError(
-                "--device gpu: none of these backends can use an accelerator. --device cpu runs them"
+                "--device gpu: none of these backends can use an accelerator. "
+                "--device cpu runs them"
             )
     arms = _arms(backends, implementations, protocol.arms)
     for name, implementation in arms:
@@ -109,7 +110,7 @@ def _runs(
 
 
 def _draw(spec: Spec, dataset: mnist.Prepared, n_epochs: int, seed: int) -> draws.Draw | None:
-    """Return what NumPy draws for every arm of a seed; None where each framework is to draw its own."""
+    """Return what NumPy draws for every arm of a seed; None where frameworks draw their own."""
     if spec.inputs == "native":
         return None
     return draws.draw(
@@ -127,7 +128,7 @@ def _draw(spec: Spec, dataset: mnist.Prepared, n_epochs: int, seed: int) -> draw
 def _check_expressible(
     spec_name: str, spec: Spec, backends: Mapping[str, Backend], name: str, implementation: str
 ) -> None:
-    """Raise ConfigError where an arm cannot express the spec: what it can, and which arms can do it."""
+    """Raise ConfigError where an arm cannot express the spec; name arms that can."""
     asked: list[tuple[str, str, str]] = [
         (f"layers[{index}].activation", "activations", layer.activation)
         for index, layer in enumerate(spec.layers[:-1])

@@ -1,8 +1,7 @@
 """A worker process: its folder, its start, its events, and how it ended.
 
 The parent sleeps in a read of the worker's progress pipe, and in `wait` after it: it never polls,
-so it takes no core from the process it measures. The worker prints where it likes: its stdout and
-stderr go to a log that nobody parses.
+so it takes no core from what it measures. The worker's stdout and stderr go to an unparsed log.
 """
 
 from __future__ import annotations

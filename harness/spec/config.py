@@ -151,7 +151,7 @@ class Backend(Frozen):
 
 
 def identify_arm(module: str, options: Mapping[str, Option]) -> str:
-    """Return an arm's module and options as one text, whatever order the options were written in."""
+    """Return an arm's module and options as one text, whatever the order of the options."""
     return f"{module} {dict(sorted(options.items()))}"
 
 

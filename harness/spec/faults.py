@@ -82,7 +82,7 @@ def _model(kind: Any, location: tuple[int | str, ...]) -> type[BaseModel]:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """Return '[specs.mnist] layers[0].activation' for ('specs', 'mnist', 'layers', 0, 'activation')."""
+    """Return '[specs.mnist] layers[0].units' for ('specs', 'mnist', 'layers', 0, 'units')."""
     depth = 2 if location and location[0] in ("specs", "backends") else 1
     table, rest = location[:depth], location[depth:]
     # pydantic puts a union's tag into the path ("optimizer", "rmsprop", "rho"): no key of the file.

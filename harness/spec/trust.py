@@ -60,7 +60,8 @@ def _check(paths: Iterable[Path], file: Path, user: int) -> None:
             continue  # not there, or not to be read: its use says so
         if said := distrust_reason(status, user):
             raise ConfigError(
-                f"{path}: {said}, and what it says would be run. If it is meant, name the file: --config {file}"
+                f"{path}: {said}, and what it says would be run. "
+                f"If it is meant, name the file: --config {file}"
             )
 
 
