@@ -167,7 +167,7 @@ def _checked(whole: Config, root: Path, results: Path, device: Device) -> None:
     with steps_line(console_of()) as say:
         for name, backend in whole.backends.items():
             say(f"{name}: does its clock wait?")
-            answers[name] = ask.work(
+            answers[name] = ask.run_task(
                 {"task": "self check"},
                 name,
                 backend,

@@ -59,7 +59,7 @@ def gradients(config: ConfigOption = None) -> None:
     from harness.engine import ask
     from harness.lessons import document
     from harness.lessons.gradients import faults
-    from harness.spec.config import WORKER
+    from harness.spec.arm_modules import WORKER
 
     root, settings = configured(config)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}

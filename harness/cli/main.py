@@ -92,9 +92,13 @@ def doctor(config: ConfigOption = None) -> None:
     from harness.experiments.doctor.document import checkup
 
     root, whole = configured(config)
-    hardware = host.look()
-    seen = {name: ask.look(name, backend, root) for name, backend in whole.backends.items()}
-    console_of().print(checkup(host.host(hardware), hardware, seen, whole.backends), crop=False)
+    hardware = host.detect_hardware()
+    seen = {
+        name: ask.inspect_backend(name, backend, root) for name, backend in whole.backends.items()
+    }
+    console_of().print(
+        checkup(host.describe_host(hardware), hardware, seen, whole.backends), crop=False
+    )
     if any("refused" in answer for answer in seen.values()):
         raise typer.Exit(1)
 
@@ -131,12 +135,12 @@ def train(
     from harness.engine.plan import plan
     from harness.experiments.train import document, judge
     from harness.records import store
-    from harness.spec.config import overridden
+    from harness.spec.config import override_protocol
 
     root, whole = configured(config)
     spec_name, wanted = whole.spec(spec)
-    chosen = whole.chosen_backends(backends or ())
-    protocol = overridden(
+    chosen = whole.choose_backends(backends or ())
+    protocol = override_protocol(
         whole.protocol,
         seeds=tuple(seed) if seed else None,
         epochs=epochs if epochs is not None else wanted.epochs,
@@ -236,8 +240,8 @@ def data(
     """Look at the dataset: arrays, classes, slices, batches, pictures, and what the runs so far take them for."""
     from harness.lessons.dataset import first_predictions, overview, write_sheet
     from harness.records import store
-    from harness.spec.config import find
     from harness.spec.data.arrays import load_dataset
+    from harness.spec.project import find
 
     with suppress(ConfigMissing):  # the dataset can be looked at from anywhere
         results = results or (config or find(Path.cwd())).parent / "results"
@@ -256,8 +260,8 @@ def requirements(backend: str, device: DeviceOption = "auto", config: ConfigOpti
     """Print what a backend's environment needs on this machine, one requirement a line under "# cpu" or "# gpu"; nox asks this."""
     from harness.engine import host
 
-    chosen = configured(config)[1].chosen_backends([backend])[backend]
-    kind = host.build_for(device, host.look())
+    chosen = configured(config)[1].choose_backends([backend])[backend]
+    kind = host.choose_build(device, host.detect_hardware())
     print("\n".join([f"# {kind}", *getattr(chosen.requirements, kind)]))
 
 
@@ -268,12 +272,12 @@ def _run_all(planned: tuple[Planned, ...], root: Path, results: Path) -> list[Re
     from harness.report.progress import line, run_bar
 
     console = console_of()
-    hardware = host.look()
+    hardware = host.detect_hardware()
     records = []
     for number, each in enumerate(planned, start=1):
         title = f"[{number}/{len(planned)}] {each.request.backend}/{each.request.implementation}, seed {each.request.seed}"
         with run_bar(console, title, each.request.epochs) as show:
-            record = ask.run(each, root, host.host(hardware), show)
+            record = ask.run(each, root, host.describe_host(hardware), show)
         records.append(record)
         with uninterrupted():
             file = store.add(results, record)

@@ -52,9 +52,9 @@ ResultsOption = Annotated[
 
 def configured(file: Path | None) -> tuple[Path, Config]:
     """Return the project's folder and its configuration."""
-    from harness.spec import config
+    from harness.spec import project
 
-    return config.open_project(file)
+    return project.open_project(file)
 
 
 def dataset_of(name: str, *, said: bool = True) -> Prepared:

@@ -171,14 +171,14 @@ def _planned(config: Config, results: Path, given: Mapping[str, Any]) -> tuple[P
     """Return what is to be held to the referee, as the arguments of `harness parity` say, once results can be kept."""
     from harness.engine.plan import plan
     from harness.records import store
-    from harness.spec.config import overridden
+    from harness.spec.config import override_protocol
 
     spec_name, spec = config.spec(given["spec"])
-    chosen = config.chosen_backends(given["backends"] or ())
+    chosen = config.choose_backends(given["backends"] or ())
     seeds = tuple(given["seed"] or ()) or (
         FULL_SEEDS if given["full"] else config.protocol.seeds[:1]
     )
-    protocol = overridden(config.protocol, seeds=seeds, epochs=spec.epochs, **_limits(given))
+    protocol = override_protocol(config.protocol, seeds=seeds, epochs=spec.epochs, **_limits(given))
     store.ready(results)
     prepared = dataset_of(given["dataset"] or spec.dataset)
     names = tuple(given["arm"] or ())
@@ -238,7 +238,7 @@ def _held(planned: tuple[Planned, ...], root: Path, given: Mapping[str, Any]) ->
     if given["round_trips"]:
         savers(first)  # or a refusal, before the minutes that the rest takes
     with alone_on_machine("parity", wait=not given["no_wait"]), steps_line(console_of()) as say:
-        found = check(first, root, host.host(host.look()), points, say)
+        found = check(first, root, host.describe_host(host.detect_hardware()), points, say)
         if given["round_trips"]:
             found = with_round_trips(found, first, root, say)
         return with_free_runs(found, planned, root, say) if given["full"] else found

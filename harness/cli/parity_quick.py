@@ -42,7 +42,9 @@ def check_missing(
     from harness.records import store
 
     loaded = store.load_all(results)
-    groups = unchecked(loaded.records, loaded.parities, config, host.host(host.look()).machine)
+    groups = unchecked(
+        loaded.records, loaded.parities, config, host.describe_host(host.detect_hardware()).machine
+    )
     if not groups:
         console_of().print("parity: every arm that can be checked has its verdict", highlight=False)
     found = [
@@ -93,7 +95,7 @@ def _installed(
         for name in backends:
             say(f"{name}: versions")
             limit_s = config.protocol.time_limit_s
-            answer = ask.work(
+            answer = ask.run_task(
                 {"task": "look"},
                 name,
                 config.backends[name],
@@ -118,10 +120,10 @@ def _checked(
     from harness.experiments.parity.document import brief
     from harness.records import store
     from harness.report.progress import steps_line
-    from harness.spec.config import overridden
+    from harness.spec.config import override_protocol
 
     console = console_of()
-    protocol = overridden(
+    protocol = override_protocol(
         config.protocol, epochs=spec.epochs, seeds=config.protocol.seeds[:1], **limits
     )
     backends = {name: config.backends[name] for name, _ in group.arms}
@@ -142,7 +144,9 @@ def _checked(
         if (each.request.backend, each.request.implementation) in group.arms
     )
     with steps_line(console) as say:
-        found = check(mine, root, host.host(host.look()), quick_points(mine), say)
+        found = check(
+            mine, root, host.describe_host(host.detect_hardware()), quick_points(mine), say
+        )
     store.ready(results)
     store.add(results, found)
     for line, style in brief(found):

@@ -106,21 +106,21 @@ def new(
     from harness.experiments.bench import same_plan
     from harness.records import bench_store
     from harness.records.bench import Bench
-    from harness.spec.config import overridden
+    from harness.spec.config import override_protocol
 
     size = {
         "generations": wanted.n_generations or whole.bench.generations,
         "blocks": wanted.n_blocks or whole.bench.blocks,
     }
     update = {
-        "protocol": overridden(whole.protocol, threads=threads_of(wanted.threads)),
+        "protocol": override_protocol(whole.protocol, threads=threads_of(wanted.threads)),
         "bench": whole.bench.model_copy(update=size),
     }
     whole = whole.model_copy(update=update)
     spec_name, spec = whole.spec(wanted.spec)
     dataset, host = (
         dataset_of(wanted.dataset or spec.dataset, said=False),
-        devices.host(devices.look()),
+        devices.describe_host(devices.detect_hardware()),
     )
     session = sessions.plan_session(
         whole,
@@ -176,7 +176,7 @@ def sat(
     session = bench.session
     folder = bench_store.folder_of(results, session)
     bench_store.ready(folder)
-    host = devices.host(devices.look())
+    host = devices.describe_host(devices.detect_hardware())
     planned = sessions.requests(session, whole, dataset_of(session.data.name), host)
     if bench.starts and session.host.same_as(host) is None:
         say(

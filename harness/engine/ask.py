@@ -1,4 +1,4 @@
-"""One worker process for each run: its environment, what is asked of it, and what became of it -> Record."""
+"""One worker process for each run: its variables, what is asked of it, and its record."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 import harness
 from harness.engine.plan import Planned
-from harness.engine.process import Ended, Event, failure, process, unstarted
-from harness.environments.content import content_of
+from harness.engine.process import Ended, Event, explain_failure, explain_no_start, run_process
+from harness.environments.content import content_digest
 from harness.environments.passed_on import network_variables
 from harness.errors import ConfigError, EnvironmentMissing
 from harness.records.record import Host, Measurement, Record
@@ -55,7 +55,7 @@ def python_of(backend: Backend, root: Path) -> Path:
         ConfigError: no process could be started with it, for want of a folder for its files.
     """
     check_temporary_folder()
-    python = environments(root) / backend.environment / "bin" / "python"
+    python = environments_folder(root) / backend.environment / "bin" / "python"
     if not os.access(python, os.X_OK):
         raise EnvironmentMissing(
             f"{backend.environment}: environment missing. Run: nox -s {backend.environment}"
@@ -63,8 +63,8 @@ def python_of(backend: Backend, root: Path) -> Path:
     return python
 
 
-def environments(root: Path) -> Path:
-    """Return the folder of all environments: .nox beside backends.toml, unless nox was given another.
+def environments_folder(root: Path) -> Path:
+    """Return the folder of all environments: .nox beside backends.toml, or nox's own choice.
 
     Nox names it in HARNESS_ENVIRONMENTS, whether it came from --envdir or NOXENVDIR.
     """
@@ -85,43 +85,57 @@ def check_temporary_folder() -> None:
         raise ConfigError(
             f"TMPDIR: {error.strerror}. Set TMPDIR to a folder that can be written"
         ) from None
-    if folder == os.getcwd() and folder != os.environ.get("TMPDIR"):  # noqa: PTH109 - as tempfile has it: its last resort
+    here = os.getcwd()  # noqa: PTH109 - as tempfile has it: its last resort
+    if folder == here and folder != os.environ.get("TMPDIR"):
         raise ConfigError(
-            "TMPDIR: neither it nor /tmp can be written, or they are full. Set it to a folder that can be written"
+            "TMPDIR: neither it nor /tmp can be written, or they are full. "
+            "Set it to a folder that can be written"
         )
     if os.pathsep in folder:
         raise ConfigError(
-            f"TMPDIR: expected a folder without {os.pathsep!r}, which separates folders in PYTHONPATH; received {folder}"
+            f"TMPDIR: expected a folder without {os.pathsep!r}, "
+            f"which separates folders in PYTHONPATH; received {folder}"
         )
     if free < TEMPORARY_BYTES:
         raise ConfigError(
-            f"TMPDIR: {folder}: expected {TEMPORARY_BYTES >> 20} MiB free; received {free >> 20}. Set it to another folder"
+            f"TMPDIR: {folder}: expected {TEMPORARY_BYTES >> 20} MiB free; "
+            f"received {free >> 20}. Set it to another folder"
         )
 
 
 def run(
     planned: Planned, root: Path, host: Host, on_event: Callable[[Event], None] = lambda event: None
 ) -> Record:
-    """Return the record of one planned run, measured in a fresh process; a run that fails is a record too."""
+    """Return the record of one planned run, measured in a fresh process, also where it fails.
+
+    Args:
+        planned: the run, and its worker's files.
+        root: the folder whose .nox holds its environment.
+        host: this machine.
+        on_event: told each of the worker's events.
+
+    Raises:
+        ConfigError: there is no folder for its files.
+    """
     request, backend = planned.request, planned.backend
-    started = datetime.now(UTC)
+    started, arm = datetime.now(UTC), f"{request.backend}-{request.implementation}"
     record = Record(
         harness=harness.__version__,
-        run_id=f"{started:%Y%m%dT%H%M%SZ}-{request.backend}-{request.implementation}-s{request.seed}-{secrets.token_hex(3)}",
+        run_id=f"{started:%Y%m%dT%H%M%SZ}-{arm}-s{request.seed}-{secrets.token_hex(3)}",
         request=request,
         host=host,
         started_at=started.isoformat(timespec="milliseconds"),
         total_s=0.0,
         status="failed",
     )
-    variables = environment(backend, request.backend, request.device, request.threads)
+    variables = worker_variables(backend, request.backend, request.device, request.threads)
     try:
         python = python_of(backend, root)
-        record = record.model_copy(update={"environment_sha256": content_of(python, variables)})
-        ended = process(python, job(planned), variables, on_event, limit_s=request.time_limit_s)
+        record = record.model_copy(update={"environment_sha256": content_digest(python, variables)})
+        ended = run_process(python, job(planned), variables, on_event, limit_s=request.time_limit_s)
     except EnvironmentMissing as error:
-        return Record(**dict(record) | {"reason": unstarted(error, backend)})
-    status, reason, measured = _judged(ended, backend, request.time_limit_s)
+        return Record(**dict(record) | {"reason": explain_no_start(error, backend)})
+    status, reason, measured = _judge(ended, backend, request.time_limit_s)
     log_tail = "" if status == "ok" else ended.log
     told = {"status": status, "reason": reason, "log_tail": log_tail, "measured": measured}
     return Record(**dict(record) | {"total_s": ended.total_s} | told)
@@ -138,17 +152,35 @@ def job(planned: Planned) -> dict[str, Any]:
     }
 
 
-def look(name: str, backend: Backend, root: Path, limit_s: float = 120.0) -> dict[str, Any]:
-    """Return what a backend sees in its own environment: versions, devices, settings; or {"refused": why}."""
-    return work({"task": "look"}, name, backend, root, limit_s=limit_s)
+def inspect_backend(
+    name: str, backend: Backend, root: Path, limit_s: float = 120.0
+) -> dict[str, Any]:
+    """Return what a backend sees: versions, devices, settings; or {"refused": why}.
+
+    Args:
+        name: of the backend.
+        backend: as in backends.toml.
+        root: the folder whose .nox holds its environment.
+        limit_s: seconds that it may take.
+    """
+    return run_task({"task": "look"}, name, backend, root, limit_s=limit_s)
 
 
 def gradients(name: str, backend: Backend, root: Path, limit_s: float = 120.0) -> dict[str, Any]:
-    """Return the textbook's gradients as a backend derives them, see `harness.worker.gradients`; or {"refused": why}."""
-    return work({"task": "gradients"}, name, backend, root, limit_s=limit_s)
+    """Return the textbook's gradients as a backend derives them; or {"refused": why}.
+
+    They are those of `harness.worker.gradients`.
+
+    Args:
+        name: of the backend.
+        backend: as in backends.toml.
+        root: the folder whose .nox holds its environment.
+        limit_s: seconds that it may take.
+    """
+    return run_task({"task": "gradients"}, name, backend, root, limit_s=limit_s)
 
 
-def work(
+def run_task(
     task: Mapping[str, Any],
     name: str,
     backend: Backend,
@@ -161,22 +193,44 @@ def work(
 ) -> dict[str, Any]:
     """Return what a worker answers to a task, in a fresh process; or {"refused": why}.
 
-    Beside its own words stands environment_sha256, see `harness.environments.content`.
+    Beside its answer stands environment_sha256, see `harness.environments.content`.
+
+    Args:
+        task: "task", and what that kind of task needs.
+        name: of the backend.
+        backend: as in backends.toml.
+        root: the folder whose .nox holds its environment.
+        device: "cpu" hides every GPU.
+        threads: a number of cores, or "auto".
+        limit_s: seconds that it may take.
+        on_event: told each of its events.
     """
     try:
-        variables, python = environment(backend, name, device, threads), python_of(backend, root)
-        content = content_of(python, variables)
+        variables, python = (
+            worker_variables(backend, name, device, threads),
+            python_of(backend, root),
+        )
+        content = content_digest(python, variables)
         whole = {**task, "backend": name, "threads": threads}
-        ended = process(python, whole, variables, on_event, limit_s=limit_s)
+        ended = run_process(python, whole, variables, on_event, limit_s=limit_s)
     except EnvironmentMissing as error:
-        return {"refused": unstarted(error, backend)}
+        return {"refused": explain_no_start(error, backend)}
     if ended.result is None or ended.timed_out or ended.returncode != 0:
-        return {"refused": failure(ended, backend, limit_s)}
+        return {"refused": explain_failure(ended, backend, limit_s)}
     return {**ended.result, "environment_sha256": content}
 
 
-def environment(backend: Backend, name: str, device: str, threads: int | str) -> dict[str, str]:
-    """Return a worker's whole environment: a few variables of this process, and what makes the run what it is."""
+def worker_variables(
+    backend: Backend, name: str, device: str, threads: int | str
+) -> dict[str, str]:
+    """Return a worker's environment variables: a few of this process's, and those of the run.
+
+    Args:
+        backend: as in backends.toml.
+        name: of the backend, for KERAS_BACKEND.
+        device: "cpu" hides every GPU.
+        threads: a number of cores, or "auto".
+    """
     variables = {key: os.environ[key] for key in ALLOWED if key in os.environ}
     variables |= network_variables(os.environ)
     variables |= {
@@ -192,10 +246,10 @@ def environment(backend: Backend, name: str, device: str, threads: int | str) ->
     return variables | backend.variables
 
 
-def _judged(ended: Ended, backend: Backend, limit_s: float) -> tuple[str, str, Measurement | None]:
+def _judge(ended: Ended, backend: Backend, limit_s: float) -> tuple[str, str, Measurement | None]:
     """Return status, reason and measurement."""
     if ended.result is None or ended.timed_out or ended.returncode != 0:
-        return "failed", failure(ended, backend, limit_s), None
+        return "failed", explain_failure(ended, backend, limit_s), None
     if "refused" in ended.result:
         return "failed", str(ended.result["refused"]), None
     try:

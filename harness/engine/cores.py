@@ -9,7 +9,7 @@ SYS = Path("/sys")
 
 
 def cores_of(pid: int, sys: Path = SYS) -> frozenset[int]:
-    """Return the cores that a process may use and that are online; none of a process that is no more."""
+    """Return the online cores that a process may use; none where it is gone."""
     if not hasattr(os, "sched_getaffinity"):
         return frozenset(range(os.cpu_count() or 1))
     try:

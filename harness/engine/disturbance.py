@@ -1,11 +1,12 @@
-"""What happened beside one turn of a live worker, read by the parent before and after it; and whether that was too much.
+"""What happened beside one turn of a live worker, and whether that was too much.
 
-Nothing runs beside the worker: a snapshot before, another one after. Systems count in ticks of 10 ms: a turn of 0.5 s on
-2 cores has 100 of them, so a share of them is known to about 1 %, and one below that is no figure. Read are the cores
-that the worker may use: who works on others takes none of them away.
+Nothing runs beside the worker: a snapshot before, another one after. Systems count in ticks of 10
+ms: a turn of 0.5 s on 2 cores has 100 of them, so a share of them is known to about 1 %, and one
+below that is no figure. Read are the cores that the worker may use: who works on others takes none
+of them away.
 
-psutil reads what Linux and macOS both have. Quotas, pressure and stolen time are Linux's own. What cannot be read, or
-cannot be understood, is None: it costs no turn.
+psutil reads what Linux and macOS both have. Quotas, pressure and stolen time are Linux's own. What
+cannot be read, or cannot be understood, is None: it costs no turn.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from harness.engine.cores import SYS, cores_of, online, text_of
+from harness.engine.energy import joules_used, read_energy
+from harness.engine.machine import cpu_groups
 from harness.records.bench import Limits, Turn
 
 PROC = Path("/proc")
@@ -45,7 +47,7 @@ LEAST_S, LEAST_SHARE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class Counters:
     """Where every counter stood when a turn began; None where this system has no such counter."""
 
     pid: int  # the worker's
@@ -64,7 +66,9 @@ class Before:
     clocks: dict[str, float]
 
 
-def before(pid: int, proc: Path = PROC, sys: Path = SYS, *, has_children: bool = True) -> Before:
+def read_counters(
+    pid: int, proc: Path = PROC, sys: Path = SYS, *, has_children: bool = True
+) -> Counters:
     """Return where every counter stands.
 
     The clocks are read last: what this costs is not a part of the turn.
@@ -76,20 +80,22 @@ def before(pid: int, proc: Path = PROC, sys: Path = SYS, *, has_children: bool =
         has_children: whether the worker has any; finding them is a walk over all processes.
     """
     cores = cores_of(pid, sys)
-    counters, energy = _counters(pid, cores, proc, sys), _energy(sys)
+    counters, energy = _counters(pid, cores, proc, sys), read_energy(sys)
     children_s = _children_s(pid) if has_children else 0.0
     parent_s = time.process_time()
-    return Before(pid, proc, sys, cores, *counters, energy, children_s, parent_s, _clocks())
+    return Counters(pid, proc, sys, cores, *counters, energy, children_s, parent_s, _clocks())
 
 
-def since(start: Before, own: Mapping[str, Any], *, has_children: bool = True) -> dict[str, Any]:
+def changes_since(
+    start: Counters, own: Mapping[str, Any], *, has_children: bool = True
+) -> dict[str, Any]:
     """Return what a `Turn` says of what happened beside it: its fields, by name.
 
     Args:
-        start: what `before` returned when the turn began.
-        own: the worker's own numbers of this turn: `seconds` and `feed_s`, and of both together the CPU seconds
-            `user_s` and `system_s`, and `children_s` of the children that ended; CPU seconds that it leaves out would
-            be counted as another process's.
+        start: what `read_counters` returned when the turn began.
+        own: the worker's own numbers of this turn: `seconds` and `feed_s`, and of both together the
+            CPU seconds `user_s` and `system_s`, and `children_s` of the children that ended; CPU
+            seconds that it leaves out would be counted as another process's.
         has_children: whether the worker has any by now.
     """
     clocks, parent_s = _clocks(), time.process_time() - start.parent_s
@@ -111,7 +117,7 @@ def since(start: Before, own: Mapping[str, Any], *, has_children: bool = True) -
         "load_1m": load_1m(),
         "clock_s": max(max(spans) - min(spans), own["seconds"] + own.get("feed_s", 0.0) - around_s),
         "n_cores": len(cores_of(start.pid, start.sys)),
-        "energy_j": _used(start.energy, _energy(start.sys)),
+        "energy_j": joules_used(start.energy, read_energy(start.sys)),
     }
 
 
@@ -126,8 +132,8 @@ def load_1m() -> float | None:
 def _others_s(busy_s: float | None, own_s: float, parent_s: float) -> float | None:
     """Return the CPU seconds of all other processes, None where the system does not show them.
 
-    A sandbox may show cores that never work (gVisor does): where the worker's own seconds are missing from the count,
-    those of others are too.
+    A sandbox may show cores that never work (gVisor does): where the worker's own seconds are
+    missing from the count, those of others are too.
     """
     if busy_s is None or (own_s > LEAST_S and busy_s < LEAST_SHARE * own_s):
         return None
@@ -135,7 +141,7 @@ def _others_s(busy_s: float | None, own_s: float, parent_s: float) -> float | No
 
 
 def _children_s(pid: int) -> float:
-    """Return the CPU seconds of a process's living children, of theirs, and of those that these have waited for."""
+    """Return the CPU seconds of a process's living descendants, those they waited for included."""
     seconds = 0.0
     with suppress(psutil.Error):
         for child in psutil.Process(pid).children(recursive=True):
@@ -144,11 +150,11 @@ def _children_s(pid: int) -> float:
     return seconds
 
 
-def invalid(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
-    """Return why a turn does not count, in one sentence with the figure and its limit; empty when it counts.
+def invalid_reason(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
+    """Return why a turn does not count, with the figure and its limit; empty when it counts.
 
-    What the system does not say (None) breaks no limit. Where several are broken the first one is named: a machine that
-    slept or lost a core breaks the later ones too.
+    What the system does not say (None) breaks no limit. Where several are broken the first one is
+    named: a machine that slept or lost a core breaks the later ones too.
 
     Args:
         turn: the turn and what happened beside it.
@@ -160,7 +166,10 @@ def invalid(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
     if turn.n_cores > n_cores_at_start:
         return f"a core was added: {turn.n_cores} instead of {n_cores_at_start}"
     if turn.clock_s > limits.clock_s:
-        return f"the clocks disagree by {turn.clock_s:.3g} s, at most {limits.clock_s:g} s allowed: one was set, or the machine slept"
+        return (
+            f"the clocks disagree by {turn.clock_s:.3g} s, at most {limits.clock_s:g} s allowed: "
+            "one was set, or the machine slept"
+        )
     around_s = max(turn.around_s, 1e-9)
     given_s = n_cores_at_start * around_s
     for seconds, whole_s, limit, said in (
@@ -193,31 +202,34 @@ def _risen(start: float | None, end: float | None) -> float | None:
 
 
 def _clocks() -> dict[str, float]:
-    """Return what the clocks show. One that a machine's sleep stops, one that goes on, and one that can be set: over a turn all agree."""
+    """Return what the clocks show; over an undisturbed turn all agree.
+
+    One stops while the machine sleeps, one goes on, and one can be set.
+    """
     return {name: time.clock_gettime(getattr(time, name)) for name in CLOCKS if hasattr(time, name)}
 
 
 def _counters(
     pid: int, cores: frozenset[int], proc: Path, sys: Path
 ) -> tuple[float | None, float | None, float | None, float | None]:
-    """Return the seconds counted so far: busy and stolen on these cores, throttled, and under CPU pressure."""
+    """Return the seconds busy and stolen on these cores, throttled, and under CPU pressure."""
     busy_s, steal_s = _busy_s(cores, sys)
     return busy_s, steal_s, _throttled_s(pid, proc, sys), _pressure_s(proc)
 
 
 def _busy_s(cores: frozenset[int], sys: Path) -> tuple[float | None, float | None]:
-    """Return the seconds that these cores have worked, and those stolen from them; None where the system does not say.
+    """Return the busy and the stolen seconds of these cores; None where the system does not say.
 
-    psutil gives the cores in order, without their numbers: those that are online. A container whose system shows it its
-    own cores only has another number of them: then all count.
+    psutil gives the cores in order, without their numbers: those that are online. A container whose
+    system shows it its own cores only has another number of them: then all count.
     """
     try:
         each = psutil.cpu_times(percpu=True)
     except (OSError, ValueError, TypeError, psutil.Error):
         return None, None
     numbers = sorted(online(sys)) or range(len(each))
-    known = zip(numbers, each, strict=True) if len(numbers) == len(each) else ()
-    mine = [times for number, times in known if number in cores] or each
+    known = dict(zip(numbers, each, strict=True)) if len(numbers) == len(each) else {}
+    mine = [known[number] for number in sorted(known.keys() & cores)] or each
     if not mine:
         return None, None
     busy_s = sum(getattr(times, kind, 0.0) for times in mine for kind in BUSY)
@@ -226,7 +238,7 @@ def _busy_s(cores: frozenset[int], sys: Path) -> tuple[float | None, float | Non
 
 
 def _pressure_s(proc: Path) -> float | None:
-    """Return for how long some process of the machine has waited for a core, None where nobody says."""
+    """Return for how long some process has waited for a core, None where nobody says."""
     try:
         lines = text_of(proc / "pressure/cpu").splitlines()
         some = next(line for line in lines if line.startswith("some"))
@@ -236,91 +248,17 @@ def _pressure_s(proc: Path) -> float | None:
 
 
 def _throttled_s(pid: int, proc: Path, sys: Path) -> float | None:
-    """Return for how long quotas held up a process's control group or one above it, cores added up; None where nobody says.
+    """Return for how long quotas held up a process's control group or one above it.
 
-    **Differs**: version 1 counts `throttled_time` in ns, version 2 `throttled_usec`. In a container the path may not exist
-    below the mount, whose own root is then the group.
+    Cores are added up; None where nobody says.
+
+    **Differs**: version 1 counts `throttled_time` in ns, version 2 `throttled_usec`.
     """
+    units, found = (("throttled_time", 1e9), ("throttled_usec", 1e6)), []
     try:
-        lines = text_of(proc / str(pid) / "cgroup").splitlines()
-        found = [seconds for line in lines for seconds in _throttled_in(line, sys / "fs/cgroup")]
+        for folder in cpu_groups(str(pid), proc, sys):
+            stat = dict(entry.split() for entry in text_of(folder / "cpu.stat").splitlines())
+            found += [int(stat[key]) / unit for key, unit in units if key in stat]
     except ValueError:
         return None
     return sum(found) if found else None
-
-
-def _throttled_in(line: str, mount: Path) -> list[float]:
-    """Return the seconds that one hierarchy counts, of the group that the line names and of each above it."""
-    _, controllers, path = line.split(":", 2)
-    if controllers and "cpu" not in controllers.split(","):
-        return []
-    names = (controllers, "cpu") if controllers else ("unified", "")
-    root = next((folder for name in names if (folder := mount / name).is_dir()), mount)
-    inner, found = root / path.lstrip("/"), []
-    for folder in (inner, *inner.parents):
-        stat = dict(entry.split() for entry in text_of(folder / "cpu.stat").splitlines())
-        units = (("throttled_time", 1e9), ("throttled_usec", 1e6))
-        found += [int(stat[key]) / unit for key, unit in units if key in stat]
-        if folder == root:
-            break
-    return found
-
-
-def _energy(sys: Path) -> dict[str, tuple[float, float]]:
-    """Return what can be read of energy counters: each package's (RAPL; memory and cores are parts of it) and each GPU's (NVML).
-
-    All packages or none, all GPUs or none: a part of a sum would look like a saving. Most systems let only root read RAPL.
-    """
-    found: dict[str, tuple[float, float]] = {}
-    zones = [
-        zone
-        for zone in sorted((sys / "class/powercap").glob("intel-rapl:*"))
-        if text_of(zone / "name").startswith("package")
-    ]
-    texts = {
-        zone.name: (text_of(zone / "energy_uj"), text_of(zone / "max_energy_range_uj"))
-        for zone in zones
-    }
-    with suppress(ValueError):  # of an empty text too
-        found = {
-            name: (int(energy) / 1e6, int(most) / 1e6) for name, (energy, most) in texts.items()
-        }
-    return found | _gpu_energy()
-
-
-@cache
-def _gpus() -> tuple[Any, ...]:
-    """Return NVML's handles. It is opened once and kept open: without another client a driver may start anew each time."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        return tuple(
-            pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())
-        )
-    except pynvml.NVMLError:
-        return ()
-
-
-def _gpu_energy() -> dict[str, tuple[float, float]]:
-    import pynvml
-
-    try:
-        return {
-            f"gpu {n}": (pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3, 0.0)
-            for n, gpu in enumerate(_gpus())
-        }
-    except pynvml.NVMLError:
-        return {}
-
-
-def _used(
-    start: Mapping[str, tuple[float, float]], end: Mapping[str, tuple[float, float]]
-) -> float | None:
-    """Return the joules between two readings of the same counters, each of which may have begun anew once; None without any."""
-    if not start or start.keys() != end.keys():
-        return None
-    return sum(
-        joules + (most if joules < start[name][0] else 0.0) - start[name][0]
-        for name, (joules, most) in end.items()
-    )

@@ -1,8 +1,9 @@
-"""One measurement at a time on a machine: whoever comes second waits, and says for what, or is refused.
+"""One measurement at a time on a machine: the second one waits, or is refused.
 
-The lock is a file in the user's state folder, named after the machine, since a home folder may be shared by several. The
-system lets go of it when its holder is gone, however that ended. It is one user's: a file that several users may write
-to could be replaced by a link, so another user's measurement is not waited for. Beside a session it shows as load.
+The lock is a file in the user's state folder, named after the machine, since a home folder may be
+shared by several. The system lets go of it when its holder is gone, however that ended. It is one
+user's: a file that several users may write to could be replaced by a link, so another user's
+measurement is not waited for. Beside a session it shows as load.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def hold_machine(verb: str, say: Callable[[str], None], *, wait: bool = True) ->
         _acquire(lock, file, say, wait=wait)
     except OSError as error:
         say(
-            f"{file}: no lock can be kept there ({error.strerror}), so another measurement would not be noticed"
+            f"{file}: no lock can be kept there ({error.strerror}), "
+            "so another measurement would not be noticed"
         )
         yield
         return
@@ -77,7 +79,8 @@ def _acquire(lock: FileLock, file: Path, say: Callable[[str], None], *, wait: bo
                 ) from None
             if holder != said:
                 say(
-                    f"waiting: this machine is measured on: {holder}. Two at once would disturb each other"
+                    f"waiting: this machine is measured on: {holder}. "
+                    "Two at once would disturb each other"
                 )
             said, limit_s = holder, SAID_AGAIN_S
         else:
@@ -93,7 +96,7 @@ def _introduce(file: Path, verb: str) -> None:
 
 
 def _holder(file: Path) -> str:
-    """Return who holds the lock, as far as that is written beside it: a sentence's part of at most 300 characters."""
+    """Return who holds the lock, as written beside it, in at most 300 characters."""
     try:
         with file.with_suffix(".json").open() as written:
             holder = json.loads(written.read(4096))

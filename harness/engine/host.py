@@ -1,4 +1,4 @@
-"""What hardware this machine has, asked without any framework: the other half of what each backend sees."""
+"""What hardware this machine has, asked without any framework."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Hardware:
     remark: str = ""
 
 
-def look() -> Hardware:
+def detect_hardware() -> Hardware:
     """Return what this machine has: NVIDIA's GPUs, Apple's, or none."""
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return Hardware(
@@ -54,7 +54,8 @@ def _nvidia() -> Hardware:
         if _nvidia_on_the_bus():
             return Hardware(
                 (),
-                f"an NVIDIA device is on the PCI bus, but no driver answers ({error}). Install or repair it",
+                f"an NVIDIA device is on the PCI bus, but no driver answers ({error}). "
+                "Install or repair it",
             )
         return Hardware(())
     try:
@@ -82,9 +83,10 @@ def _nvidia() -> Hardware:
 
 
 def process_memory(pid: int) -> int | None:
-    """Return the bytes that a process holds on all NVIDIA GPUs, its context and its allocator's reserve inside.
+    """Return the bytes that a process holds on all NVIDIA GPUs, reserved ones included.
 
-    None where no driver answers, where it holds none, and where the driver does not say (a container that hides pids, WSL).
+    None where no driver answers, where it holds none, and where the driver does not say (a
+    container that hides pids, WSL).
     """
     import pynvml
 
@@ -114,7 +116,10 @@ def process_memory(pid: int) -> int | None:
 
 
 def _nvidia_on_the_bus(bus: Path = Path("/sys/bus/pci/devices")) -> bool:
-    """Say whether a display or 3D controller (class 0x03....) of NVIDIA (vendor 0x10de) is plugged in. Linux only."""
+    """Say whether an NVIDIA display or 3D controller is plugged in; Linux only.
+
+    Its vendor is 0x10de, its class 0x03....
+    """
     for device in bus.glob("*"):
         try:
             vendor, kind = (device / "vendor").read_text(), (device / "class").read_text()
@@ -125,7 +130,7 @@ def _nvidia_on_the_bus(bus: Path = Path("/sys/bus/pci/devices")) -> bool:
     return False
 
 
-def host(hardware: Hardware) -> Host:
+def describe_host(hardware: Hardware) -> Host:
     """Return the machine as a record keeps it."""
     n_cores = (
         len(psutil.Process().cpu_affinity())
@@ -174,11 +179,11 @@ def _apple_processor() -> str:
 
 
 def advice(hardware: Hardware, seen: dict[str, Any], environment: str) -> str:
-    """Return what to type when a backend cannot use what the machine has; empty when there is nothing to say.
+    """Return what to type when a backend cannot use what the machine has; "" otherwise.
 
     Args:
-        hardware: what `look` found.
-        seen: a backend's own answer, from `harness.engine.ask.look`.
+        hardware: what `detect_hardware` found.
+        seen: a backend's own answer, from `harness.engine.ask.inspect_backend`.
         environment: the nox session that builds the backend's environment.
     """
     if "refused" in seen:
@@ -191,22 +196,28 @@ def advice(hardware: Hardware, seen: dict[str, Any], environment: str) -> str:
     if seen["cuda"] is None:
         return f"a CPU-only build is installed. Run: nox -s {environment} -- --device gpu"
     if int(seen["cuda"].partition(".")[0]) > int(first.cuda.partition(".")[0]):
-        return f"the driver ({first.driver}) runs CUDA up to {first.cuda}, this build needs {seen['cuda']}. Update the driver"
+        return (
+            f"the driver ({first.driver}) runs CUDA up to {first.cuda}, "
+            f"this build needs {seen['cuda']}. Update the driver"
+        )
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1"):
         return f"CUDA_VISIBLE_DEVICES={hidden!r} hides the GPU. Unset it"
-    return f"built for CUDA {seen['cuda']}, and yet it sees no GPU. Build it anew: nox -s {environment} --reuse-venv=never -- --device gpu"
+    rebuild = f"nox -s {environment} --reuse-venv=never -- --device gpu"
+    return f"built for CUDA {seen['cuda']}, and yet it sees no GPU. Build it anew: {rebuild}"
 
 
-def build_for(device: Device, hardware: Hardware) -> Literal["cpu", "gpu"]:
-    """Return which build of a backend belongs here: the one for CUDA where there is a GPU for it, unless the CPU is asked for.
+def choose_build(device: Device, hardware: Hardware) -> Literal["cpu", "gpu"]:
+    """Return which build of a backend belongs here: for CUDA where a GPU can and may be used.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none: said before gigabytes are downloaded for it.
+        ConfigError: a GPU is asked for and there is none: said before gigabytes are downloaded for
+            it.
     """
     if device == "gpu" and not hardware.accelerators:
         raise ConfigError(
-            f"--device gpu: this machine has no accelerator that can be used. {hardware.remark or '--device cpu runs there'}"
+            "--device gpu: this machine has no accelerator that can be used. "
+            f"{hardware.remark or '--device cpu runs there'}"
         )
     return (
         "gpu"

@@ -14,8 +14,14 @@ from typing import Any
 
 from harness.engine import ask
 from harness.engine.plan import Planned
-from harness.engine.process import Worker, event_of, failure, started, unstarted
-from harness.environments.content import content_of
+from harness.engine.process import (
+    Worker,
+    explain_failure,
+    explain_no_start,
+    parse_event,
+    start_worker,
+)
+from harness.environments.content import content_digest
 from harness.errors import EnvironmentMissing
 
 MOST_BYTES = 1 << 20  # of one event; a whole one has some thousands
@@ -29,7 +35,7 @@ class Gone(Exception):
         self.reason, self.log = reason, log
 
 
-class Live:
+class LiveWorker:
     """A live worker: it does what it is told, and sleeps in a read between."""
 
     def __init__(self, worker: Worker, planned: Planned, limit_s: float) -> None:
@@ -38,7 +44,7 @@ class Live:
         self._unread, self._last = b"", "starting"
 
     def tell(self, verb: str) -> dict[str, Any]:
-        """Tell the worker to do one thing, "turn", "evaluate" or "rates", and return what it says of it.
+        """Return what the worker says of a thing it is told to do: "turn", "evaluate" or "rates".
 
         Raises:
             Gone: it ended instead, took longer than its limit, or what it said is no event.
@@ -53,11 +59,15 @@ class Live:
         return self.hear()
 
     def hear(self) -> dict[str, Any]:
-        """Sleep until the worker has done what it was told to, or started, and return what it says of it."""
+        """Sleep until the worker has done what it was told, or started; return what it says.
+
+        Raises:
+            Gone: it ended instead, took longer than its limit, or what it said is no event.
+        """
         while True:
             line = self._line()
             try:
-                event = event_of(line)
+                event = parse_event(line)
             except ValueError as error:
                 raise self._refused(str(error)) from None
             if "done" in event:
@@ -88,22 +98,24 @@ class Live:
     def _refused(self, reason: str) -> Gone:
         """End a worker that says what means nothing, and return why it is gone."""
         self.worker.kill()
-        return Gone(reason, self.worker.ended(self._last, timed_out=False).log)
+        return Gone(reason, self.worker.wait_for_end(self._last, timed_out=False).log)
 
     def _gone(self, *, timed_out: bool) -> Gone:
         if timed_out:
             self.worker.kill()
-        ended = self.worker.ended(self._last, timed_out=timed_out)
+        ended = self.worker.wait_for_end(self._last, timed_out=timed_out)
         if ended.result and "refused" in ended.result:
             return Gone(str(ended.result["refused"]), ended.log)
-        return Gone(failure(ended, self.planned.backend, self.limit_s), ended.log)
+        return Gone(explain_failure(ended, self.planned.backend, self.limit_s), ended.log)
 
 
 @contextmanager
-def live(
+def start_live_worker(
     planned: Planned, root: Path, variables: Mapping[str, str], cores: tuple[int, ...] = ()
-) -> Iterator[tuple[Live, dict[str, Any]]]:
-    """Start a live worker and give it with what it says of its start, its first epoch inside; it never outlives this context.
+) -> Iterator[tuple[LiveWorker, dict[str, Any]]]:
+    """Start a live worker; give it, and what it says of its start and first epoch.
+
+    It never outlives this context.
 
     Args:
         planned: what it is to train.
@@ -118,16 +130,16 @@ def live(
     try:
         python = ask.python_of(backend, root)
         whole = (
-            ask.environment(backend, request.backend, request.device, request.threads)
+            ask.worker_variables(backend, request.backend, request.device, request.threads)
             | backend.shared_variables
             | dict(variables)
         )
         task = ask.job(planned) | {"task": "live", "cores": cores}
-        content = content_of(python, whole)
-        with started(python, task, whole, subprocess.PIPE) as worker:
-            alive = Live(worker, planned, request.time_limit_s)
+        content = content_digest(python, whole)
+        with start_worker(python, task, whole, subprocess.PIPE) as worker:
+            alive = LiveWorker(worker, planned, request.time_limit_s)
             told = alive.hear()
             told |= {"total_s": time.monotonic() - worker.began, "environment_sha256": content}
             yield alive, told
     except EnvironmentMissing as error:
-        raise Gone(unstarted(error, backend)) from None
+        raise Gone(explain_no_start(error, backend)) from None

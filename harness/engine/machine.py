@@ -13,6 +13,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.engine.cores import text_of
+
 SALT = b"keras-backend-harness: machine"
 UNBORN = "uninitialized"  # what systemd writes before the first boot
 PROC, SYS, ETC, VAR = Path("/proc"), Path("/sys"), Path("/etc"), Path("/var")
@@ -24,7 +26,7 @@ def identity(etc: Path = ETC, var: Path = VAR) -> str | None:
         command = ("ioreg", "-rd1", "-c", "IOPlatformExpertDevice")
         return _digest(_found(r'"IOPlatformUUID" = "([^"]+)"', *command))
     files = (etc / "machine-id", var / "lib/dbus/machine-id")
-    known = [text for file in files if (text := _text(file).strip()) not in ("", UNBORN)]
+    known = [text for file in files if (text := text_of(file).strip()) not in ("", UNBORN)]
     return _digest(known[0] if known else "")
 
 
@@ -32,7 +34,7 @@ def boot(proc: Path = PROC) -> str | None:
     """Return a digest of this boot's id, which all containers of a machine share; None: no id."""
     if platform.system() == "Darwin":
         return _digest(_found(r"(\S+)", "sysctl", "-n", "kern.bootsessionuuid"))
-    return _digest(_text(proc / "sys/kernel/random/boot_id").strip())
+    return _digest(text_of(proc / "sys/kernel/random/boot_id").strip())
 
 
 def quota_cores(proc: Path = PROC, sys: Path = SYS) -> float | None:
@@ -44,7 +46,7 @@ def quota_cores(proc: Path = PROC, sys: Path = SYS) -> float | None:
     quotas = []
     for folder in cpu_groups("self", proc, sys):
         names = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")
-        numbers = [word for name in names for word in _text(folder / name).split()]
+        numbers = [word for name in names for word in text_of(folder / name).split()]
         if len(numbers) == 2 and all(word.isdecimal() and int(word) for word in numbers):
             quotas.append(int(numbers[0]) / int(numbers[1]))
     return min(quotas, default=None)
@@ -54,9 +56,14 @@ def cpu_groups(process: str, proc: Path, sys: Path) -> Iterator[Path]:
     """Yield the folders of the control groups that count a process's time, from its own upwards.
 
     In a container the path may not exist below the mount, whose own root is then the group.
+
+    Args:
+        process: its pid, or "self".
+        proc: where the system shows its processes.
+        sys: where the system shows its devices.
     """
     mount = sys / "fs/cgroup"
-    for line in _text(proc / process / "cgroup").splitlines():
+    for line in text_of(proc / process / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
@@ -81,10 +88,3 @@ def _found(pattern: str, *command: str) -> str:
         return ""
     match = re.search(pattern, done.stdout)
     return match[1] if match else ""
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -9,13 +9,17 @@ from pathlib import Path
 from harness.errors import ConfigError, choice
 from harness.records.record import Data, Request
 from harness.spec import draws
-from harness.spec.config import Backend, Device, Protocol, Spec, said_by
+from harness.spec.arm_modules import read_declaration
+from harness.spec.config import Arm, Backend, Device, Protocol, Spec
 from harness.spec.data import mnist
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One request, and the files that its worker reads. Paths stay out of the request: a record keeps none."""
+    """One request, and the files that its worker reads.
+
+    Paths stay out of the request: a record keeps none.
+    """
 
     request: Request
     backend: Backend
@@ -34,27 +38,55 @@ def plan(
     device: Device = "auto",
     implementations: tuple[str, ...] = (),
 ) -> tuple[Planned, ...]:
-    """Return one planned run for each seed and arm, all arms of a seed together, so that drift of the machine meets all.
+    """Return one planned run for each seed and arm.
+
+    All arms of a seed stand together, so that drift of the machine meets all of them.
+
+    Args:
+        spec_name: of the spec in backends.toml.
+        spec: what is trained.
+        backends: those that take part, by name.
+        protocol: seeds, epochs and limits.
+        dataset: prepared for the workers.
+        device: "gpu" leaves out backends that can use none.
+        implementations: names of arms; those of the protocol where none is named.
 
     Raises:
-        ConfigError: no backend has an implementation of that name, or the spec does not fit the dataset, or an arm.
+        ConfigError: no backend has such an arm, or the spec does not fit the dataset or an arm.
     """
-    _fits(spec_name, spec, dataset)
+    _check_fits(spec_name, spec, dataset)
     if device == "gpu":
         backends = {name: backend for name, backend in backends.items() if backend.accelerators}
         if not backends:
             raise ConfigError(
-                "--device gpu: none of these backends can use an accelerator. --device cpu runs them"
+                "--device gpu: none of these backends can use an accelerator. "
+                "--device cpu runs them"
             )
     arms = _arms(backends, implementations, protocol.arms)
     for name, implementation in arms:
-        _expressible(spec_name, spec, backends, name, implementation)
+        _check_expressible(spec_name, spec, backends, name, implementation)
+    return _runs(spec_name, spec, backends, protocol, dataset, device=device, arms=arms)
+
+
+def _runs(
+    spec_name: str,
+    spec: Spec,
+    backends: Mapping[str, Backend],
+    protocol: Protocol,
+    dataset: mnist.Prepared,
+    *,
+    device: Device,
+    arms: list[tuple[str, str]],
+) -> tuple[Planned, ...]:
+    """Return the runs of these arms, seed by seed."""
     data = Data(
         name=dataset.name, sha256=dataset.sha256, n_train=dataset.n_train, n_inputs=dataset.n_inputs
     )
-    planned: list[Planned] = []
+    planned = []
     for seed in dict.fromkeys(protocol.seeds):
-        draw = _draw(spec, dataset, protocol.epochs, seed)
+        drawn = _draw(spec, dataset, protocol.epochs, seed)
+        files = (drawn.weights, drawn.order) if drawn else (None, None)
+        digests = (drawn.weights_sha256, drawn.order_sha256) if drawn else (None, None)
         for name, implementation in arms:
             arm = backends[name].arms[implementation]
             request = Request(
@@ -70,23 +102,15 @@ def plan(
                 threads=protocol.threads,
                 time_limit_s=protocol.time_limit_s,
                 data=data,
-                weights_sha256=draw.weights_sha256 if draw else None,
-                order_sha256=draw.order_sha256 if draw else None,
+                weights_sha256=digests[0],
+                order_sha256=digests[1],
             )
-            planned.append(
-                Planned(
-                    request,
-                    backends[name],
-                    dataset.folder,
-                    draw.weights if draw else None,
-                    draw.order if draw else None,
-                )
-            )
+            planned.append(Planned(request, backends[name], dataset.folder, *files))
     return tuple(planned)
 
 
 def _draw(spec: Spec, dataset: mnist.Prepared, n_epochs: int, seed: int) -> draws.Draw | None:
-    """Return what NumPy draws for every arm of a seed; None where each framework is to draw its own."""
+    """Return what NumPy draws for every arm of a seed; None where frameworks draw their own."""
     if spec.inputs == "native":
         return None
     return draws.draw(
@@ -101,39 +125,43 @@ def _draw(spec: Spec, dataset: mnist.Prepared, n_epochs: int, seed: int) -> draw
     )
 
 
-def _expressible(
+def _check_expressible(
     spec_name: str, spec: Spec, backends: Mapping[str, Backend], name: str, implementation: str
 ) -> None:
-    """Raise ConfigError where an arm cannot express the spec: what it can, and which arms can do it."""
+    """Raise ConfigError where an arm cannot express the spec; name arms that can."""
     asked: list[tuple[str, str, str]] = [
         (f"layers[{index}].activation", "activations", layer.activation)
         for index, layer in enumerate(spec.layers[:-1])
     ]
     asked += [("optimizer.name", "optimizers", spec.optimizer.name)]
     for key, kind, value in asked:
-        can = said_by(backends[name].arms[implementation].module, "EXPRESSES").get(kind, (value,))
-        if value not in can:
-            others = {
-                arm: None
-                for backend in backends.values()
-                for arm, there in backend.arms.items()
-                if value in said_by(there.module, "EXPRESSES").get(kind, (value,))
-            }
-            hint = (
-                f"Choose an arm that can: --arm {' --arm '.join(others)}"
-                if others
-                else "No arm of these backends can"
-            )
-            place = f"backends.toml: [specs.{spec_name}] {key}"
-            raise ConfigError(
-                f"{place}: {name}/{implementation} can do {', '.join(can)}; received {value!r}. {hint}"
-            )
+        expressed = _expressed(backends[name].arms[implementation], kind, value)
+        if value in expressed:
+            continue
+        others = {
+            arm: None
+            for backend in backends.values()
+            for arm, there in backend.arms.items()
+            if value in _expressed(there, kind, value)
+        }
+        hint = "No arm of these backends can"
+        if others:
+            hint = f"Choose an arm that can: --arm {' --arm '.join(others)}"
+        raise ConfigError(
+            f"backends.toml: [specs.{spec_name}] {key}: {name}/{implementation} can do "
+            f"{', '.join(expressed)}; received {value!r}. {hint}"
+        )
+
+
+def _expressed(arm: Arm, kind: str, value: str) -> tuple[str, ...]:
+    """Return what of a kind an arm can express; the value itself where it declares no limit."""
+    return read_declaration(arm.module, "EXPRESSES").get(kind, (value,))
 
 
 def _arms(
     backends: Mapping[str, Backend], implementations: tuple[str, ...], default: tuple[str, ...]
 ) -> list[tuple[str, str]]:
-    """Return (backend, implementation) of each arm wanted; the protocol's where no implementation is named."""
+    """Return (backend, implementation) of each arm wanted; the default where none is named."""
     known = dict.fromkeys(
         implementation for backend in backends.values() for implementation in backend.arms
     )
@@ -152,24 +180,15 @@ def _arms(
     return arms
 
 
-def _fits(name: str, spec: Spec, dataset: mnist.Prepared) -> None:
+def _check_fits(name: str, spec: Spec, dataset: mnist.Prepared) -> None:
     """Raise ConfigError where the spec cannot be trained on the dataset."""
-    units = spec.layers[-1].units
-    for key, fits, expected, received in (
-        (
-            f"layers[{len(spec.layers) - 1}].units",
-            units == mnist.N_CLASSES,
-            f"{mnist.N_CLASSES}, the classes",
-            units,
-        ),
-        (
-            "batch_size",
-            spec.batch_size <= dataset.n_train,
-            f"at most {dataset.n_train}, the training samples",
-            spec.batch_size,
-        ),
-    ):
-        if not fits:
-            raise ConfigError(
-                f"backends.toml: [specs.{name}] {key}: expected {expected} of {dataset.name}; received {received}"
-            )
+    units, n_classes = spec.layers[-1].units, mnist.N_CLASSES
+    place, fault = f"backends.toml: [specs.{name}]", ""
+    if units != n_classes:
+        key = f"layers[{len(spec.layers) - 1}].units"
+        fault = f"{key}: expected {n_classes}, the classes of {dataset.name}; received {units}"
+    elif spec.batch_size > dataset.n_train:
+        most = f"at most {dataset.n_train}, the training samples of {dataset.name}"
+        fault = f"batch_size: expected {most}; received {spec.batch_size}"
+    if fault:
+        raise ConfigError(f"{place} {fault}")

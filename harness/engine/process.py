@@ -1,7 +1,7 @@
 """A worker process: its folder, its start, its events, and how it ended.
 
-The parent sleeps in a read of the worker's progress pipe, and in `wait` after it: it never polls, so it takes no core
-from the process it measures. The worker prints where it likes: its stdout and stderr go to a log that nobody parses.
+The parent sleeps in a read of the worker's progress pipe, and in `wait` after it: it never polls,
+so it takes no core from what it measures. The worker's stdout and stderr go to an unparsed log.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ OUT_OF_MEMORY = (  # as frameworks and the system say it, in lower case
 )
 
 Event = dict[str, Any]
-"""What a worker says at a boundary: phase; or epoch, epochs (in all), loss, accuracy, seconds, feed_s; or done, and its fields."""
-
+"""What a worker says at a boundary: phase; or the keys of EPOCH; or done, and its fields."""
 
 EPOCH = {"epoch", "epochs", "loss", "accuracy", "seconds", "feed_s"}
 
@@ -62,16 +61,16 @@ class Worker:
     began: float  # time.monotonic()
     variables: Mapping[str, str]  # its own
 
-    def ended(self, last: str, *, timed_out: bool) -> Ended:
+    def wait_for_end(self, last: str, *, timed_out: bool) -> Ended:
         """Wait for its end, and return how that was."""
         self.wait()
         total_s = time.monotonic() - self.began
-        result, log = redact(_json(self.result), self.variables), self._log_tail()
+        result, log = redact(_read_json(self.result), self.variables), self._log_tail()
         return Ended(result, self.popen.returncode, timed_out, total_s, log, last)
 
     def _log_tail(self) -> str:
         """Return the end of its log, without passwords, those that the cut divides included."""
-        return str(redact(_tail(self.log), self.variables))[-TAIL_BYTES:]
+        return str(redact(_read_tail(self.log), self.variables))[-TAIL_BYTES:]
 
     def wait(self) -> None:
         """Return once it is gone; it is killed where that takes too long."""
@@ -90,13 +89,19 @@ class Worker:
 
 
 @contextlib.contextmanager
-def started(
+def start_worker(
     python: Path,
     task: Mapping[str, Any],
     variables: Mapping[str, str],
     stdin: int = subprocess.DEVNULL,
 ) -> Iterator[Worker]:
     """Start a worker on a job; it never outlives this context.
+
+    Args:
+        python: of its environment.
+        task: its job, but for where it writes its result.
+        variables: its environment variables, but for those of its folder.
+        stdin: as of `subprocess.Popen`; PIPE where it is to be told what to do.
 
     Raises:
         EnvironmentMissing: that Python does not start.
@@ -106,33 +111,9 @@ def started(
         (folder / "job.json").write_text(json.dumps({**task, "result": str(result)}))
         whole = _furnish(folder, variables)
         of_user = task.get("task") == "model"  # a user's function finds its files as ever
-        receiver, sender = os.pipe()
+        working = None if of_user else folder / "work"
         began = time.monotonic()
-        command = [
-            str(python),
-            "-m",
-            "harness.worker",
-            str(folder / "job.json"),
-            str(sender),
-            repr(began),
-        ]
-        try:
-            with log.open("wb") as output:
-                popen = subprocess.Popen(
-                    command,
-                    env=whole,
-                    cwd=None if of_user else folder / "work",
-                    stdin=stdin,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=(sender,),
-                    start_new_session=True,  # its own group: ended whole, and deaf to the terminal's Ctrl-C
-                )
-        except OSError as error:
-            os.close(receiver)
-            raise EnvironmentMissing(f"its Python does not start ({error.strerror})") from None
-        finally:
-            os.close(sender)
+        popen, receiver = _spawn(python, folder, working, whole, stdin, began)
         worker = Worker(popen, receiver, result, log, began, whole)
         try:
             yield worker
@@ -145,6 +126,37 @@ def started(
             os.close(receiver)
             if popen.returncode == 0:
                 keep_downloads(folder / "keras")
+
+
+def _spawn(
+    python: Path,
+    folder: Path,
+    working: Path | None,
+    variables: Mapping[str, str],
+    stdin: int,
+    began: float,
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Return a worker's process, and the descriptor from which its events are read."""
+    receiver, sender = os.pipe()
+    job = [str(folder / "job.json"), str(sender), repr(began)]
+    try:
+        with (folder / "log").open("wb") as output:
+            popen = subprocess.Popen(
+                [str(python), "-m", "harness.worker", *job],
+                env=variables,
+                cwd=working,
+                stdin=stdin,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(sender,),
+                start_new_session=True,  # a group that ends whole, and deaf to Ctrl-C
+            )
+    except OSError as error:
+        os.close(receiver)
+        raise EnvironmentMissing(f"its Python does not start ({error.strerror})") from None
+    finally:
+        os.close(sender)
+    return popen, receiver
 
 
 def _furnish(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
@@ -161,7 +173,7 @@ def _furnish(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
     return {**variables, **safe, "KERAS_HOME": str(folder / "keras")}
 
 
-def process(
+def run_process(
     python: Path,
     task: Mapping[str, Any],
     variables: Mapping[str, str],
@@ -169,17 +181,24 @@ def process(
     *,
     limit_s: float,
 ) -> Ended:
-    """Start a worker on a job, hear its events, and return how it ended. It never outlives this call.
+    """Return how a worker ended that was started on a job; it never outlives this call.
+
+    Args:
+        python: of its environment.
+        task: its job, but for where it writes its result.
+        variables: its environment variables, but for those of its folder.
+        on_event: told each of its events.
+        limit_s: after so many seconds it is killed.
 
     Raises:
         EnvironmentMissing: that Python does not start.
     """
-    with started(python, task, variables) as worker:
-        last, timed_out, nonsense = _heard(worker, on_event, limit_s)
-        return replace(worker.ended(last, timed_out=timed_out), nonsense=nonsense)
+    with start_worker(python, task, variables) as worker:
+        last, timed_out, nonsense = _pass_events_on(worker, on_event, limit_s)
+        return replace(worker.wait_for_end(last, timed_out=timed_out), nonsense=nonsense)
 
 
-def event_of(line: bytes) -> Event:
+def parse_event(line: bytes) -> Event:
     """Return what a worker said in one line.
 
     Raises:
@@ -194,7 +213,7 @@ def event_of(line: bytes) -> Event:
     raise ValueError(f"what it said is no event: {line[:100]!r}")
 
 
-def _heard(
+def _pass_events_on(
     worker: Worker, on_event: Callable[[Event], None], limit_s: float
 ) -> tuple[str, bool, str]:
     """Pass a worker's events on until it ends.
@@ -216,7 +235,7 @@ def _heard(
         with open(worker.events, "rb", closefd=False) as events:
             for line in events:
                 try:
-                    event = event_of(line)
+                    event = parse_event(line)
                 except ValueError as error:
                     nonsense = str(error)
                     worker.kill()
@@ -230,37 +249,44 @@ def _heard(
     return last, expired.is_set(), nonsense
 
 
-def unstarted(error: EnvironmentMissing, backend: Backend) -> str:
+def explain_no_start(error: EnvironmentMissing, backend: Backend) -> str:
     """Return one sentence on an environment that does not start, with what to type."""
-    said = str(error)
-    if said.startswith(backend.environment):
-        return said
-    return f"{backend.environment}: environment broken ({said}). Build it anew: nox -s {backend.environment} --reuse-venv=never"
+    message, name = str(error), backend.environment
+    if message.startswith(name):
+        return message
+    rebuild = f"nox -s {name} --reuse-venv=never"
+    return f"{name}: environment broken ({message}). Build it anew: {rebuild}"
 
 
-def failure(ended: Ended, backend: Backend, limit_s: float) -> str:
-    """Return one sentence on a worker that ended without a result."""
-    lines = [line.strip() for line in ended.log.splitlines() if line.strip()]
-    final = lines[-1] if lines else "it printed nothing"
+def explain_failure(ended: Ended, backend: Backend, limit_s: float) -> str:
+    """Return one sentence on a worker that ended without a result.
+
+    Args:
+        ended: how it ended.
+        backend: its backend.
+        limit_s: its time limit.
+    """
+    heard = f"last heard of: {ended.last}"
     if ended.nonsense:
-        return f"{ended.nonsense}; last heard of: {ended.last}"
+        return f"{ended.nonsense}; {heard}"
     if ended.timed_out:
-        return f"no result within its time limit of {limit_s:g} s; last heard of: {ended.last}"
-    if any(said in ended.log.lower() for said in OUT_OF_MEMORY):
-        return f"out of memory; last heard of: {ended.last}; {final}"
+        return f"no result within its time limit of {limit_s:g} s; {heard}"
+    final = (ended.log.strip().splitlines() or ["it printed nothing"])[-1].strip()
+    if any(phrase in ended.log.lower() for phrase in OUT_OF_MEMORY):
+        return f"out of memory; {heard}; {final}"
     if ended.returncode == -signal.SIGKILL:
-        return f"killed by SIGKILL, from outside or by a system out of memory; last heard of: {ended.last}"
+        return f"killed by SIGKILL, from outside or by a system out of memory; {heard}"
     if ended.returncode < 0:
-        return f"ended by {signal.Signals(-ended.returncode).name}; last heard of: {ended.last}; {final}"
+        return f"ended by {signal.Signals(-ended.returncode).name}; {heard}; {final}"
     if ended.returncode == 0:
-        return f"ended without a result, exit status 0; last heard of: {ended.last}; {final}"
+        return f"ended without a result, exit status 0; {heard}; {final}"
     if ended.last in ("starting", "import"):
         rebuild = f"nox -s {backend.environment} --reuse-venv=never"
         return f"{backend.environment}: environment broken ({final}). Build it anew: {rebuild}"
-    return f"exit status {ended.returncode}; last heard of: {ended.last}; {final}"
+    return f"exit status {ended.returncode}; {heard}; {final}"
 
 
-def _json(file: Path) -> dict[str, Any] | None:
+def _read_json(file: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(file.read_text())
     except (OSError, ValueError):
@@ -268,7 +294,7 @@ def _json(file: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _tail(log: Path) -> str:
+def _read_tail(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 2 * TAIL_BYTES))
         return file.read().decode(errors="replace")

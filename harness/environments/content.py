@@ -76,7 +76,7 @@ class File(NamedTuple):
     stamp: Stamp
 
 
-def content_of(python: Path, variables: Mapping[str, str]) -> str | None:
+def content_digest(python: Path, variables: Mapping[str, str]) -> str | None:
     """Return the digest of all that an environment can import besides the standard library.
 
     Args:

@@ -1,4 +1,4 @@
-"""How large a count may be, and what a name or a value may hold: refused with the reason, before it fills a memory or a disk."""
+"""How large a count may be, and what a name or a value may hold, each with its reason."""
 
 from __future__ import annotations
 

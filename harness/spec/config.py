@@ -1,67 +1,30 @@
-"""backends.toml -> Config: the specs, the backends and the protocol, validated whole before anything runs.
+"""Config: the tables of backends.toml, validated whole before anything runs.
 
-Every message names the file and the key, says what was expected and what came, and what was probably meant.
+Every message names the file and the key, says what was expected and what came, and what was
+probably meant.
 """
 
 from __future__ import annotations
 
-import ast
-import os
 from collections.abc import Iterable, Mapping
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from harness.errors import ConfigError, ConfigMissing, choice
-from harness.spec import bounds, trust
+from harness.errors import ConfigError, choice
+from harness.spec import bounds
+from harness.spec.arm_modules import WORKER, check_module, read_declaration
 from harness.spec.bounds import Name, size
 from harness.spec.faults import expectation, fault, sentences
 from harness.spec.toml import parse_file
 
-WORKER = Path(__file__).parents[1] / "worker"
-ARMS = WORKER / "arms"
 Dataset = Literal["auto", "mnist", "digits"]
 Device = Literal["auto", "cpu", "gpu"]
 Rate = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Option = str | int | float | bool
-
-
-def _arm_module(value: object) -> object:
-    """Return the name of a module that has an arm's verbs; misspelt, it would look like a broken environment."""
-    if value in _arm_modules():
-        return value
-    raise fault(choice(_arm_modules(), value))
-
-
-@cache
-def _arm_modules() -> tuple[str, ...]:
-    known = [
-        file
-        for file in sorted(ARMS.rglob("*.py"))
-        if "\ndef epoch(" in file.read_text(encoding="utf-8")
-    ]
-    return tuple(".".join(file.relative_to(ARMS).with_suffix("").parts) for file in known)
-
-
-@cache
-def said_by(module: str, name: str) -> dict[str, tuple[Any, ...]]:
-    """Return a literal that an arm's module declares, read from its source: here no framework can be imported.
-
-    OPTIONS: what backends.toml may ask of it, by name, and the values it knows, its default first.
-    EXPRESSES: what of a spec it can express, by key, where that is not everything.
-    """
-    source = (ARMS / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and [
-            getattr(target, "id", "") for target in node.targets
-        ] == [name]:
-            declared: dict[str, tuple[Any, ...]] = ast.literal_eval(node.value)
-            return declared
-    return {}
 
 
 class Frozen(BaseModel):
@@ -71,7 +34,10 @@ class Frozen(BaseModel):
 
 
 class Dense(Frozen):
-    """A fully connected layer: activation(x @ kernel + bias), kernel (inputs, units), bias (units,)."""
+    """A fully connected layer: activation(x @ kernel + bias).
+
+    Its kernel is (inputs, units), its bias (units,).
+    """
 
     type: Literal["dense"] = "dense"
     name: Name
@@ -115,13 +81,11 @@ class Spec(Frozen):
     loss_form: Literal["probs", "logits"]
     batch_size: bounds.BatchSize = 128
     epochs: bounds.Epochs | None = None  # the protocol's where it says none
-    initializer: Literal["glorot_uniform", "uniform", "fan_in_uniform"] = (
-        "glorot_uniform"  # see harness.spec.initializers
-    )
+    # See harness.spec.initializers.
+    initializer: Literal["glorot_uniform", "uniform", "fan_in_uniform"] = "glorot_uniform"
     shuffle: bool = True  # a new order in every epoch
-    inputs: Literal["equal", "native"] = (
-        "equal"  # native: each framework draws weights and order with its own generator
-    )
+    # native: each framework draws weights and order with its own generator
+    inputs: Literal["equal", "native"] = "equal"
 
     @model_validator(mode="after")
     def _layers_fit_the_loss(self) -> Spec:
@@ -133,69 +97,61 @@ class Spec(Frozen):
         widths = (bounds.N_INPUTS, *(layer.units for layer in self.layers))
         n_weights = sum((before + 1) * after for before, after in pairwise(widths))
         if n_weights > bounds.MOST_WEIGHTS:
-            raise fault(
-                f"layers: expected at most {size(bounds.MOST_WEIGHTS)} of weights; received {size(n_weights)}",
-                "key",
-            )
-        wanted, received = (
-            {"probs": "softmax", "logits": "linear"}[self.loss_form],
-            self.layers[-1].activation,
-        )
+            most = f"expected at most {size(bounds.MOST_WEIGHTS)} of weights"
+            raise fault(f"layers: {most}; received {size(n_weights)}", "key")
+        wanted = {"probs": "softmax", "logits": "linear"}[self.loss_form]
+        received = self.layers[-1].activation
         if received != wanted:
             place = f"layers[{len(names) - 1}].activation"
-            raise fault(
-                f"{place}: expected {wanted!r}, since loss_form is {self.loss_form!r}; received {received!r}",
-                "key",
-            )
+            why = f"since loss_form is {self.loss_form!r}"
+            raise fault(f"{place}: expected {wanted!r}, {why}; received {received!r}", "key")
         return self
 
 
 class Arm(Frozen):
-    """One implementation of the spec: a module in harness/worker/arms, by its dotted name there, and what is asked of it."""
+    """One implementation of the spec: a module in harness/worker/arms, and its options."""
 
-    module: Annotated[str, BeforeValidator(_arm_module)]
+    module: Annotated[str, BeforeValidator(check_module)]
     options: dict[str, Option] = {}
 
     @model_validator(mode="after")
     def _options_are_the_module_s(self) -> Arm:
-        known = said_by(self.module, "OPTIONS") if self.options else {}
+        known = read_declaration(self.module, "OPTIONS") if self.options else {}
         for name, value in self.options.items():
             if name not in known:
                 raise fault(f"options: unknown key: {choice(known, name)}", "key")
-            if (type(value), value) not in [
-                (type(each), each) for each in known[name]
-            ]:  # to `in`, true is 1
+            allowed = [(type(each), each) for each in known[name]]  # to `in`, true is 1
+            if (type(value), value) not in allowed:
                 raise fault(f"options.{name}: {choice(known[name], value)}", "key")
         return self
+
+
+Lines = Annotated[tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)]
 
 
 class Requirements(Frozen):
     """What pip installs into a backend's environment."""
 
-    cpu: Annotated[
-        tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)
-    ]
-    gpu: Annotated[
-        tuple[bounds.Requirement, ...], Field(min_length=1, max_length=100, strict=False)
-    ]
+    cpu: Lines
+    gpu: Lines
 
 
 class Backend(Frozen):
     """One virtual environment, what is installed there, and the arms that run in it."""
 
-    environment: Annotated[
-        str, Field(pattern=r"^train-[a-z0-9-]+$", max_length=64)
-    ]  # also the nox session that makes it
+    # Also the nox session that makes it.
+    environment: Annotated[str, Field(pattern=r"^train-[a-z0-9-]+$", max_length=64)]
     requirements: Requirements
     accelerators: bool = True  # whether it can use one at all
     variables: bounds.Variables = {}
     cpu_variables: bounds.Variables = {}  # besides CUDA_VISIBLE_DEVICES, where the CPU is asked for
-    shared_variables: bounds.Variables = {}  # where several processes live at once, as in a bench: none may take a GPU's whole memory
+    # Where several processes live at once, as in a bench: none may take a GPU's whole memory.
+    shared_variables: bounds.Variables = {}
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
 
 
 def identify_arm(module: str, options: Mapping[str, Option]) -> str:
-    """Return an arm's module and options as one text, whatever order the options were written in."""
+    """Return an arm's module and options as one text, whatever the order of the options."""
     return f"{module} {dict(sorted(options.items()))}"
 
 
@@ -215,11 +171,10 @@ class Protocol(Frozen):
     def _orders_can_be_kept(self) -> Protocol:
         n_orders = len(self.seeds) * self.epochs
         if n_orders > bounds.MOST_ORDERS:
-            takes = (
-                f"the orders of {bounds.N_SAMPLES} samples take {size(bounds.N_SAMPLES * n_orders)}"
-            )
+            n_samples = bounds.N_SAMPLES
             raise fault(
-                f"epochs: expected at most {bounds.MOST_ORDERS} of all seeds together; received {n_orders}: {takes}",
+                f"epochs: expected at most {bounds.MOST_ORDERS} of all seeds together; received "
+                f"{n_orders}: the orders of {n_samples} samples take {size(n_samples * n_orders)}",
                 "key",
             )
         return self
@@ -229,16 +184,13 @@ class Experiment(Frozen):
     """How a bench session is laid out; arguments of `harness bench` go before these."""
 
     arms: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] = ("keras",)
-    baseline: str | None = (
-        None  # "jax/keras": the arm whose epoch is 1.00 and whose code runs twice; else the first that takes part
-    )
-    generations: Annotated[int, Field(gt=0, le=99)] = (
-        10  # fresh sets of processes; a 95 % interval needs 6
-    )
+    # "jax/keras": the arm whose epoch is 1.00 and whose code runs twice; None: the first.
+    baseline: str | None = None
+    # Fresh sets of processes; a 95 % interval needs 6.
+    generations: Annotated[int, Field(gt=0, le=99)] = 10
     blocks: Annotated[int, Field(gt=0, le=99)] = 4  # turns of each process, after its first epoch
-    budget_s: Annotated[float, Field(gt=0, le=1e6)] = (
-        840.0  # no generation begins that would end later
-    )
+    # No generation begins that would end later.
+    budget_s: Annotated[float, Field(gt=0, le=1e6)] = 840.0
 
 
 class Config(Frozen):
@@ -250,24 +202,33 @@ class Config(Frozen):
     backends: Annotated[dict[Name, Backend], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _names_are_known_and_homes_apart(self) -> Config:
-        frameworks = sorted(file.stem for file in (WORKER / "frameworks").glob("[a-z]*.py"))
+    def _check_arms(self) -> Config:
         arms = dict.fromkeys(arm for backend in self.backends.values() for arm in backend.arms)
         for table, named in (("protocol", self.protocol.arms), ("bench", self.bench.arms)):
-            for arm in named:
-                if arm not in arms:
-                    raise fault(f"[{table}] arms: {choice(arms, arm)}")
-        homes = [backend.environment for backend in self.backends.values()]
+            unknown = [arm for arm in named if arm not in arms]
+            if unknown:
+                raise fault(f"[{table}] arms: {choice(arms, unknown[0])}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_backends(self) -> Config:
+        frameworks = sorted(file.stem for file in (WORKER / "frameworks").glob("[a-z]*.py"))
+        environments = [backend.environment for backend in self.backends.values()]
         for name, backend in self.backends.items():
             if name not in frameworks:
                 raise fault(f"[backends.{name}]: {choice(frameworks, name)}")
-            if homes.count(backend.environment) > 1:
+            if environments.count(backend.environment) > 1:
                 raise fault(
-                    f"[backends.{name}] environment: expected one of its own; received {backend.environment!r} twice"
+                    f"[backends.{name}] environment: expected one of its own; "
+                    f"received {backend.environment!r} twice"
                 )
-        whole = [f"{name}/{arm}" for name, backend in self.backends.items() for arm in backend.arms]
-        if self.bench.baseline not in (None, *whole):
-            raise fault(f"[bench] baseline: {choice(whole, self.bench.baseline)}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_baseline(self) -> Config:
+        known = [f"{name}/{arm}" for name, backend in self.backends.items() for arm in backend.arms]
+        if self.bench.baseline not in (None, *known):
+            raise fault(f"[bench] baseline: {choice(known, self.bench.baseline)}")
         return self
 
     def spec(self, name: str | None) -> tuple[str, Spec]:
@@ -277,7 +238,7 @@ class Config(Frozen):
             raise ConfigError(f"--spec: {choice(self.specs, wanted)}")
         return wanted, self.specs[wanted]
 
-    def chosen_backends(self, names: Iterable[str]) -> dict[str, Backend]:
+    def choose_backends(self, names: Iterable[str]) -> dict[str, Backend]:
         """Return the backends of those names, in that order; all of them where none is named."""
         wanted = list(dict.fromkeys(names)) or list(self.backends)
         for name in wanted:
@@ -286,46 +247,11 @@ class Config(Frozen):
         return {name: self.backends[name] for name in wanted}
 
 
-def open_project(file: Path | None) -> tuple[Path, Config]:
-    """Return the project's folder and its configuration.
-
-    Args:
-        file: the configuration that is meant; None to look for one, which must then be nobody else's.
-
-    Raises:
-        ConfigError: there is none, it is not to be trusted, cannot be read, or says something impossible.
-    """
-    found = find(Path.cwd()) if file is None else file
-    config = load(found)
-    found = Path(os.path.realpath(found))
-    if file is None:
-        trust.check_environments(
-            found, [backend.environment for backend in config.backends.values()], os.geteuid()
-        )
-    return found.parent, config
-
-
-def find(start: Path) -> Path:
-    """Return the nearest backends.toml in `start` or above it.
-
-    Raises:
-        ConfigMissing: there is none.
-        ConfigError: somebody else could have written it.
-    """
-    for folder in (start, *start.parents):
-        if os.path.lexists(folder / "backends.toml"):
-            trust.check_file(folder / "backends.toml", os.geteuid())
-            return folder / "backends.toml"
-    raise ConfigMissing(
-        f"backends.toml: not in {start} nor above it. Go to the project's folder, or name the file: --config FILE"
-    )
-
-
 def load(path: Path) -> Config:
     """Return the validated content of a backends.toml.
 
     Raises:
-        ConfigError: the file cannot be read, is no TOML, or says something impossible; one line for each fault.
+        ConfigError: the file cannot be read, is no TOML, or is impossible; a line for each fault.
     """
     try:
         return Config.model_validate(parse_file(path))
@@ -335,7 +261,7 @@ def load(path: Path) -> Config:
         ) from None
 
 
-def overridden(protocol: Protocol, **arguments: Any) -> Protocol:
+def override_protocol(protocol: Protocol, **arguments: Any) -> Protocol:
     """Return the protocol with the arguments that are not None in place, validated like the file.
 
     Raises:
@@ -348,10 +274,6 @@ def overridden(protocol: Protocol, **arguments: Any) -> Protocol:
         first = error.errors()[0]
         if not first["loc"]:
             raise ConfigError(f"--{expectation(first)}") from None
-        option = (
-            str(first["loc"][0])
-            .removesuffix("_s")
-            .removesuffix("s" if first["loc"][0] == "seeds" else "")
-            .replace("_", "-")
-        )
+        key = str(first["loc"][0])
+        option = "seed" if key == "seeds" else key.removesuffix("_s").replace("_", "-")
         raise ConfigError(f"--{option}: {expectation(first)}") from None

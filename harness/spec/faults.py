@@ -1,4 +1,4 @@
-"""A validation error -> one sentence for each fault: where, what was expected, what came, what was probably meant."""
+"""One sentence for each fault of a validation: where, expected, received, probably meant."""
 
 from __future__ import annotations
 
@@ -13,48 +13,55 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from harness.errors import choice, clipped, nearest, shown
 
 N_FAULTS, N_SHOWN = 50, 10  # looked at, said
+NAMES_OF_TYPES = {"tuple_type": "list", "dict_type": "table", "model_type": "table"}
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def fault(message: str, kind: Literal["sentence", "key"] = "sentence") -> PydanticCustomError:
-    """Return the error whose message is already what the user reads; a "key" begins with the key that is wrong."""
+    """Return the error whose message is what the user reads; a "key" begins with the wrong key."""
     return PydanticCustomError(kind, "{message}", {"message": message})
 
 
 def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """Return one sentence for each of the first faults in a `root`: where, what was expected, what came."""
+    """Return one sentence for each of the first faults in a `root`: where, expected, received."""
     details = error.errors(include_url=False)[:N_FAULTS]
-    said, meant = [], set()
-    for detail in (each for each in details if each["type"] == "extra_forbidden"):
+    unknown = [each for each in details if each["type"] == "extra_forbidden"]
+    said: list[tuple[tuple[int | str, ...], str, str]] = []
+    meant: set[tuple[Any, ...]] = set()
+    for detail in unknown:
         place, key = detail["loc"][:-1], detail["loc"][-1]
         known = _model(root, place).model_fields
         said.append((place, f"unknown key: {choice(known, key)}", ": "))
         meant.add((*place, nearest(known, key)))
-    for detail in (each for each in details if each["type"] != "extra_forbidden"):
-        if detail["type"] == "missing" and detail["loc"] in meant:
-            continue  # it is there, misspelt
-        if any(
-            len(other["loc"]) > len(detail["loc"]) == _n_shared(other["loc"], detail["loc"])
-            for other in details
-        ):
-            continue  # pydantic also counts what it refused inside: the inner fault says it all
-        said.append((detail["loc"], expectation(detail), " " if detail["type"] == "key" else ": "))
+    said += [
+        (each["loc"], expectation(each), " " if each["type"] == "key" else ": ")
+        for each in details
+        if each not in unknown and not _is_said_elsewhere(each, details, meant)
+    ]
     sentences = [
-        f"{_place(location)}{joint}{what}" if location else what for location, what, joint in said
+        f"{_place(place)}{joint}{what}".removeprefix("" if place else joint)
+        for place, what, joint in said
     ]
     left = error.error_count() - len(details) + len(sentences[N_SHOWN:])
     return [*sentences[:N_SHOWN], f"and {left} more"] if left else sentences
 
 
-def _n_shared(one: tuple[int | str, ...], other: tuple[int | str, ...]) -> int:
-    return next(
-        (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
-        min(len(one), len(other)),
-    )
+def _is_said_elsewhere(
+    detail: ErrorDetails, details: list[ErrorDetails], meant: set[tuple[Any, ...]]
+) -> bool:
+    """Say whether a key is not missing but misspelt, or a fault inside says it all.
+
+    pydantic counts both what it refused inside, and what that lies in.
+    """
+    place = detail["loc"]
+    if detail["type"] == "missing" and place in meant:
+        return True
+    inner = (other["loc"] for other in details if len(other["loc"]) > len(place))
+    return any(location[: len(place)] == place for location in inner)
 
 
 def _model(kind: Any, location: tuple[int | str, ...]) -> type[BaseModel]:
-    """Return the model that lies at a location inside an annotation: through fields, dicts, tuples and unions."""
+    """Return the model at a location in an annotation, through fields, dicts, tuples, unions."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return (
             _model(kind.model_fields[str(location[0])].annotation, location[1:])
@@ -75,10 +82,10 @@ def _model(kind: Any, location: tuple[int | str, ...]) -> type[BaseModel]:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """Return '[specs.mnist] layers[0].activation' for ('specs', 'mnist', 'layers', 0, 'activation')."""
+    """Return '[specs.mnist] layers[0].units' for ('specs', 'mnist', 'layers', 0, 'units')."""
     depth = 2 if location and location[0] in ("specs", "backends") else 1
     table, rest = location[:depth], location[depth:]
-    # pydantic puts the tag of a union into the path ("optimizer", "rmsprop", "rho"): it is no key of the file.
+    # pydantic puts a union's tag into the path ("optimizer", "rmsprop", "rho"): no key of the file.
     keys = [
         part
         for index, part in enumerate(rest)
@@ -91,7 +98,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 
 def _key(key: int | str) -> str:
-    """Return a key as it stands in the file, in at most 40 characters; quoted where TOML would have it quoted."""
+    """Return a key as it stands in the file, quoted where TOML quotes it, at most 40 characters."""
     text = str(key)
     return clipped(text if BARE_KEY.fullmatch(text) else shown(text), 40)
 
@@ -100,25 +107,25 @@ def expectation(detail: ErrorDetails) -> str:
     """Return 'expected ...; received ...' for one of pydantic's errors."""
     context: Mapping[str, Any] = detail.get("ctx", {})
     received = detail["input"]
+    if kind := NAMES_OF_TYPES.get(detail["type"]):
+        return f"expected a {kind}; received {shown(received)}"
     match detail["type"]:
         case "sentence" | "key":
             return detail["msg"]
         case "missing":
             return "expected a value; the key is missing"
         case "union_tag_not_found":
-            return f"expected a key {_names(context['discriminator'])[0]!r}; received {shown(received)}"
+            key = _names(context["discriminator"])[0]
+            return f"expected a key {key!r}; received {shown(received)}"
         case "union_tag_invalid":
             return choice(_names(context["expected_tags"]), context["tag"])
         case "literal_error":
             return choice(_names(context["expected"]), received)
-        case "tuple_type":
-            return f"expected a list; received {shown(received)}"
-        case "dict_type" | "model_type":
-            return f"expected a table; received {shown(received)}"
         case "too_short":
             return f"expected at least {context['min_length']}; received {shown(received)}"
         case "too_long":
-            return f"expected at most {context['max_length']}; received {context['actual_length'] or 'more'}"
+            length = context["actual_length"] or "more"
+            return f"expected at most {context['max_length']}; received {length}"
         case _:
             wanted = (
                 detail["msg"]

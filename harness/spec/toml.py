@@ -1,4 +1,4 @@
-"""A TOML file -> tables: whatever the file is, an answer or a sentence, in little time and memory."""
+"""The tables of a TOML file, or a sentence, in little time and memory, whatever the file is."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def parse_file(path: Path) -> dict[str, Any]:
         text = content.decode()
         if LONG_KEY.search(text):
             raise ConfigError(
-                f"{path.name}: expected keys of fewer than {MOST_PARTS} parts; received a longer one"
+                f"{path.name}: expected keys of fewer than {MOST_PARTS} parts; "
+                "received a longer one"
             )
         return tomllib.loads(text.replace("\r\n", "\n"))
     except RecursionError:
@@ -53,11 +54,13 @@ def _content(path: Path) -> bytes:
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ConfigError(
-                f"{path}: cannot be read (expected a regular file). Name another file: --config FILE"
+                f"{path}: cannot be read (expected a regular file). "
+                "Name another file: --config FILE"
             )
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise ConfigError(
-            f"{path}: cannot be read (expected at most {MOST_BYTES // 1024} KiB). Name another file: --config FILE"
+            f"{path}: cannot be read (expected at most {MOST_BYTES // 1024} KiB). "
+            "Name another file: --config FILE"
         )
     return content

@@ -1,13 +1,15 @@
 """Whose is it? What was found, and not named, is run only where nobody else could have written it.
 
-A backends.toml names programs that are started, so it is as good as a program: one below a folder that all may write to
-can be a stranger's. Trusted is what belongs to this user or to root, and what nobody else may write to:
+A backends.toml names programs that are started, so it is as good as a program: one below a folder
+that all may write to can be a stranger's. Trusted is what belongs to this user or to root, and what
+nobody else may write to:
 
-- a folder that all may write to, with the sticky bit, as /tmp, is no fault: others cannot replace what is ours there;
-- a group's right to write is no fault where the group is this user's own, with the user's name and nobody else in it,
-  as systems with umask 002 have it;
-- a symbolic link is whose it is, and what it points at is looked at too. The interpreter at the end of an environment's
-  link is not: whoever owns the link has chosen it.
+- a folder that all may write to, with the sticky bit, as /tmp, is no fault: others cannot replace
+  what is ours there;
+- a group's right to write is no fault where the group is this user's own, with the user's name and
+  nobody else in it, as systems with umask 002 have it;
+- a symbolic link is whose it is, and what it points at is looked at too. The interpreter at the end
+  of an environment's link is not: whoever owns the link has chosen it.
 """
 
 from __future__ import annotations
@@ -56,13 +58,14 @@ def _check(paths: Iterable[Path], file: Path, user: int) -> None:
             status = path.lstat()
         except OSError:
             continue  # not there, or not to be read: its use says so
-        if said := fault(status, user):
+        if said := distrust_reason(status, user):
             raise ConfigError(
-                f"{path}: {said}, and what it says would be run. If it is meant, name the file: --config {file}"
+                f"{path}: {said}, and what it says would be run. "
+                f"If it is meant, name the file: --config {file}"
             )
 
 
-def fault(status: os.stat_result, user: int) -> str | None:
+def distrust_reason(status: os.stat_result, user: int) -> str | None:
     """Return why a file or folder of that status is not trusted, None where it is."""
     if status.st_uid not in (0, user):
         return f"belongs to {_name(status.st_uid)}, not to you"

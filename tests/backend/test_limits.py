@@ -23,7 +23,9 @@ def measured(tmp_path_factory):
     def of(name):
         if name not in known:
             folder, backend = tmp_path_factory.mktemp(name), CONFIG.backends[name]
-            variables = ask.environment(backend, name, "cpu", "auto") | {"KERAS_HOME": str(folder)}
+            variables = ask.worker_variables(backend, name, "cpu", "auto") | {
+                "KERAS_HOME": str(folder)
+            }
             command = [
                 str(ask.python_of(backend, ROOT)),
                 "-m",
@@ -100,5 +102,7 @@ def test_a_wait_that_does_not_wait_is_seen_wherever_there_is_something_to_wait_f
 
 
 def test_a_worker_does_the_check_as_a_task():
-    found = ask.work({"task": "self check"}, "numpy", CONFIG.backends["numpy"], ROOT, limit_s=120)
+    found = ask.run_task(
+        {"task": "self check"}, "numpy", CONFIG.backends["numpy"], ROOT, limit_s=120
+    )
     assert found["holds"] is True

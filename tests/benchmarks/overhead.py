@@ -55,7 +55,7 @@ def textbook_script(
         "text": True,
     }
     with tempfile.TemporaryDirectory() as home:
-        variables = ask.environment(there, backend, "auto", "auto") | {"KERAS_HOME": home}
+        variables = ask.worker_variables(there, backend, "auto", "auto") | {"KERAS_HOME": home}
         with subprocess.Popen(command, env=variables, bufsize=1, **pipes) as script:
 
             def turn(n_epochs: int) -> list[float]:
@@ -120,7 +120,7 @@ def main() -> int:
     passed = True
     for backend in [
         name
-        for name, there in whole.chosen_backends(arguments.backends).items()
+        for name, there in whole.choose_backends(arguments.backends).items()
         if "keras" in there.arms
     ]:
         medians = []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.engine.live import live
+from harness.engine.live import start_live_worker
 from harness.engine.plan import plan
 from harness.spec import config
 from harness.spec.data import mnist
@@ -24,15 +24,15 @@ def harness_worker(
 ) -> Iterator[Turn]:
     """Give the turns of a live worker with an arm: the very process that `harness bench` starts."""
     name, spec = whole.spec(None)
-    protocol = config.overridden(whole.protocol, seeds=(0,))
+    protocol = config.override_protocol(whole.protocol, seeds=(0,))
     (planned,) = plan(
         name,
         spec,
-        whole.chosen_backends([backend]),
+        whole.choose_backends([backend]),
         protocol,
         dataset,
         implementations=(implementation,),
     )
-    with live(planned, ROOT, {}) as (alive, _):
+    with start_live_worker(planned, ROOT, {}) as (alive, _):
         yield lambda n: [alive.tell("turn")["seconds"] for _ in range(n)]
         alive.close()

@@ -133,11 +133,11 @@ DEFECTS = {
 
 def planned(project, spec_name, *backends):
     whole = config.load(project.root / "backends.toml")
-    protocol = config.overridden(whole.protocol, epochs=1)
+    protocol = config.override_protocol(whole.protocol, epochs=1)
     return plan(
         spec_name,
         whole.specs[spec_name],
-        whole.chosen_backends(backends),
+        whole.choose_backends(backends),
         protocol,
         mnist.prepare("digits"),
     )

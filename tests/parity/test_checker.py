@@ -380,7 +380,7 @@ def answered(monkeypatch, **ended):
         "log": "the last line",
         "last": "trace keras",
     }
-    monkeypatch.setattr(ask, "process", lambda *rest, **more: ask.Ended(**plain | ended))
+    monkeypatch.setattr(ask, "run_process", lambda *rest, **more: ask.Ended(**plain | ended))
     monkeypatch.setattr(ask, "python_of", lambda *rest: Path("python"))
     arm = planned()
     found = gather.gather_traces(arm, {"keras": arm}, reference(), Path(), 60.0, lambda what: None)[

@@ -276,8 +276,8 @@ def test_the_worst_of_arms_and_round_trips_is_the_whole_verdict(arms, trips, who
 
 def test_where_no_arm_is_a_keras_model_there_is_nothing_to_save(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
-    spec, chosen = WHOLE.specs["mnist-mlp"], WHOLE.chosen_backends(("jax",))
-    protocol = config.overridden(WHOLE.protocol, epochs=1)
+    spec, chosen = WHOLE.specs["mnist-mlp"], WHOLE.choose_backends(("jax",))
+    protocol = config.override_protocol(WHOLE.protocol, epochs=1)
     some = plan(
         "mnist-mlp",
         spec,

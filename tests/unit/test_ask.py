@@ -20,7 +20,7 @@ def test_only_allowed_variables_reach_a_worker(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     monkeypatch.setenv("KERAS_BACKEND", "another")
     monkeypatch.setenv("LANG", "C")
-    variables = ask.environment(BACKEND, "x", "auto", "auto")
+    variables = ask.worker_variables(BACKEND, "x", "auto", "auto")
     assert "XLA_FLAGS" not in variables
     assert "PYTHONPATH" not in variables
     assert variables["KERAS_BACKEND"] == "x"
@@ -29,15 +29,15 @@ def test_only_allowed_variables_reach_a_worker(monkeypatch):
 
 
 def test_threads_set_every_pool_and_auto_sets_none():
-    assert not set(ask.POOLS) & set(ask.environment(BACKEND, "x", "auto", "auto"))
-    variables = ask.environment(BACKEND, "x", "auto", 3)
+    assert not set(ask.POOLS) & set(ask.worker_variables(BACKEND, "x", "auto", "auto"))
+    variables = ask.worker_variables(BACKEND, "x", "auto", 3)
     assert {variables[name] for name in ask.POOLS} == {"3"}
 
 
 def test_the_cpu_is_asked_for_by_hiding_every_gpu():
-    variables = ask.environment(BACKEND, "x", "cpu", "auto")
+    variables = ask.worker_variables(BACKEND, "x", "cpu", "auto")
     assert (variables["CUDA_VISIBLE_DEVICES"], variables["X_PLATFORM"]) == ("-1", "cpu")
-    assert "X_PLATFORM" not in ask.environment(BACKEND, "x", "gpu", "auto")
+    assert "X_PLATFORM" not in ask.worker_variables(BACKEND, "x", "gpu", "auto")
 
 
 def test_a_missing_environment_says_what_to_type(tmp_path):
@@ -63,7 +63,7 @@ def test_environments_are_where_nox_was_told_to_make_them(tmp_path, monkeypatch,
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     python = tmp_path / folder / "train-x" / "bin" / "python"
-    assert ask.environments(tmp_path) == python.parents[2]
+    assert ask.environments_folder(tmp_path) == python.parents[2]
     if python.is_relative_to(tmp_path):
         python.parent.mkdir(parents=True)
         python.write_text("")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ConfigError
-from harness.spec import config
+from harness.spec import config, project
+from harness.spec.arm_modules import read_declaration
 
 REAL = Path(__file__).resolve().parents[2] / "backends.toml"
 PROBS_LAYERS = """layers = [
@@ -492,12 +493,12 @@ def test_the_nearest_file_is_found_from_a_folder_below(tmp_path):
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     (tmp_path / "backends.toml").touch()
-    assert config.find(below) == tmp_path / "backends.toml"
+    assert project.find(below) == tmp_path / "backends.toml"
 
 
 def test_where_no_file_is_found_the_folder_is_named(tmp_path):
     with pytest.raises(ConfigError) as caught:
-        config.find(tmp_path)
+        project.find(tmp_path)
     assert str(caught.value) == (
         f"backends.toml: not in {tmp_path} nor above it. Go to the project's folder, or name the file: --config FILE"
     )
@@ -544,14 +545,14 @@ def test_an_arm_s_options_are_kept(real):
 
 
 def test_what_an_arm_s_module_says_of_itself_is_read_with_its_default_first():
-    assert config.said_by("naive.tensorflow", "OPTIONS") == {
+    assert read_declaration("naive.tensorflow", "OPTIONS") == {
         "operations": ("tensorflow", "keras"),
         "update": ("by_hand", "keras"),
     }
 
 
 def test_a_module_that_says_nothing_of_itself_has_nothing_to_ask_for():
-    assert config.said_by("compiled.jax", "OPTIONS") == {}
+    assert read_declaration("compiled.jax", "OPTIONS") == {}
 
 
 def test_the_spec_is_the_first_where_none_is_named(real):
@@ -572,30 +573,32 @@ def test_an_unknown_spec_is_answered_with_the_nearest(real):
 
 
 def test_all_backends_are_chosen_where_none_is_named(real):
-    assert real.chosen_backends(()) == real.backends
+    assert real.choose_backends(()) == real.backends
 
 
 def test_backends_come_in_the_order_named_and_once(real):
-    assert list(real.chosen_backends(["torch", "jax", "torch"])) == ["torch", "jax"]
+    assert list(real.choose_backends(["torch", "jax", "torch"])) == ["torch", "jax"]
 
 
 def test_an_unknown_backend_is_answered_with_the_nearest(real):
     with pytest.raises(ConfigError) as caught:
-        real.chosen_backends(["jax", "tensorflw"])
+        real.choose_backends(["jax", "tensorflw"])
     assert str(caught.value) == (
         "backend: expected one of tensorflow, jax, torch, numpy; received 'tensorflw'. Did you mean 'tensorflow'?"
     )
 
 
 def test_an_argument_goes_before_the_file(real):
-    assert config.overridden(real.protocol, epochs=2, seeds=(3, 4)) == real.protocol.model_copy(
-        update={"epochs": 2, "seeds": (3, 4)}
-    )
+    assert config.override_protocol(
+        real.protocol, epochs=2, seeds=(3, 4)
+    ) == real.protocol.model_copy(update={"epochs": 2, "seeds": (3, 4)})
 
 
 def test_an_argument_not_given_leaves_the_file_s_value(real):
     assert (
-        config.overridden(real.protocol, epochs=None, seeds=None, threads=None, time_limit_s=None)
+        config.override_protocol(
+            real.protocol, epochs=None, seeds=None, threads=None, time_limit_s=None
+        )
         == real.protocol
     )
 
@@ -616,7 +619,7 @@ def test_an_argument_not_given_leaves_the_file_s_value(real):
 )
 def test_an_impossible_argument_is_named_as_typed(real, argument, sentence):
     with pytest.raises(ConfigError) as caught:
-        config.overridden(real.protocol, **argument)
+        config.override_protocol(real.protocol, **argument)
     assert str(caught.value) == sentence
 
 

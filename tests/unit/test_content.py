@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.environments.content import content_of
+from harness.environments.content import content_digest
 
 VARIABLES = {"PATH": os.environ["PATH"]}
 BACKEND = '''
@@ -99,7 +99,7 @@ def site(python):
 
 
 def digest(python):
-    found = content_of(python, VARIABLES)
+    found = content_digest(python, VARIABLES)
     assert found is not None
     return found
 
@@ -303,5 +303,5 @@ def test_a_python_that_does_not_say_where_it_imports_from_has_no_known_content(t
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\n{script}\n")
     python.chmod(0o755)
-    assert content_of(python, VARIABLES) is None
-    assert content_of(Path(tmp_path / "missing"), VARIABLES) is None
+    assert content_digest(python, VARIABLES) is None
+    assert content_digest(Path(tmp_path / "missing"), VARIABLES) is None

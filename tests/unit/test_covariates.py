@@ -7,7 +7,7 @@ import types
 import psutil
 import pytest
 
-from harness.engine import disturbance, host
+from harness.engine import disturbance, energy, host
 from harness.records.bench import Limits, Turn
 
 PID = 4242
@@ -50,7 +50,7 @@ def machine(tmp_path, monkeypatch):
         **{name: name for name in clocks}, clock_gettime=clocks.get, process_time=lambda: 3.0
     )
     monkeypatch.setattr(disturbance, "time", fake)
-    monkeypatch.setattr(disturbance, "_gpus", lambda: ())
+    monkeypatch.setattr(energy, "_gpus", lambda: ())
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path / "proc"))
     monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 0.4, 0.3))
     allowed = {0, 1}
@@ -69,11 +69,11 @@ def write(file, text):
 
 
 def turn_on(machine, during, seconds=1.0, own=OWN):
-    start = disturbance.before(PID, machine.proc, machine.sys)
+    start = disturbance.read_counters(PID, machine.proc, machine.sys)
     for name in machine.clocks:
         machine.clocks[name] += seconds
     during()
-    return disturbance.since(start, own)
+    return disturbance.changes_since(start, own)
 
 
 def nothing():
@@ -175,8 +175,13 @@ def test_a_load_average_that_cannot_be_read_is_unknown(monkeypatch):
         raise OSError("Load averages are unobtainable")
 
     monkeypatch.setattr(os, "getloadavg", unreadable)
-    assert Turn(**CLEAN | disturbance.since(disturbance.before(os.getpid()), OWN)).load_1m is None
-    assert host.host(host.Hardware(())).load_1m is None
+    assert (
+        Turn(
+            **CLEAN | disturbance.changes_since(disturbance.read_counters(os.getpid()), OWN)
+        ).load_1m
+        is None
+    )
+    assert host.describe_host(host.Hardware(())).load_1m is None
 
 
 def test_what_the_system_does_not_say_is_none_and_never_a_zero(machine):
@@ -185,7 +190,7 @@ def test_what_the_system_does_not_say_is_none_and_never_a_zero(machine):
     assert [
         beside[name] for name in ("others_s", "steal_s", "throttled_s", "pressure_s", "energy_j")
     ] == [None] * 5
-    assert disturbance.invalid(Turn(**CLEAN | beside), Limits(), 2) == ""
+    assert disturbance.invalid_reason(Turn(**CLEAN | beside), Limits(), 2) == ""
 
 
 def test_pressure_is_the_rise_of_the_total_of_some(machine):
@@ -238,7 +243,7 @@ def test_clocks_that_agree_disagree_by_nothing(machine):
 def test_a_machine_that_slept_and_a_clock_that_was_set_are_seen(machine, name, jump):
     beside = turn_on(machine, lambda: machine.clocks.update({name: machine.clocks[name] + jump}))
     assert beside["clock_s"] == pytest.approx(3.2)
-    assert disturbance.invalid(Turn(**CLEAN | beside), Limits(), 2).startswith(
+    assert disturbance.invalid_reason(Turn(**CLEAN | beside), Limits(), 2).startswith(
         "the clocks disagree by 3.2 s, at most 0.25 s allowed"
     )
 
@@ -307,7 +312,7 @@ def test_energy_that_is_known_of_one_package_of_two_is_not_given(machine):
 
 def test_energy_of_a_gpu_is_added(machine, monkeypatch):
     counter = {"gpu 0": (50.0, 0.0)}
-    monkeypatch.setattr(disturbance, "_gpu_energy", counter.copy)
+    monkeypatch.setattr(energy, "_gpu_energy", counter.copy)
     rapl(machine, "intel-rapl:0", "package-0", 1000)
 
     def during():
@@ -342,13 +347,13 @@ def test_energy_of_a_gpu_is_added(machine, monkeypatch):
     ],
 )
 def test_a_turn_beyond_a_limit_says_which_with_figure_and_limit(excess, said):
-    assert disturbance.invalid(Turn(**CLEAN | excess), Limits(), 2) == said
+    assert disturbance.invalid_reason(Turn(**CLEAN | excess), Limits(), 2) == said
 
 
 def test_limits_are_those_of_the_session():
     lax = Limits(others=0.5, steal=0.5, throttled=0.5, clock_s=5.0)
     assert (
-        disturbance.invalid(
+        disturbance.invalid_reason(
             Turn(
                 **CLEAN | {"others_s": 0.68, "steal_s": 0.12, "throttled_s": 0.12, "clock_s": 3.2}
             ),
@@ -360,8 +365,8 @@ def test_limits_are_those_of_the_session():
 
 
 def test_on_this_machine_a_snapshot_gives_a_turn_s_fields():
-    beside = disturbance.since(
-        disturbance.before(os.getpid()),
+    beside = disturbance.changes_since(
+        disturbance.read_counters(os.getpid()),
         {"seconds": 0.0, "feed_s": 0.0, "user_s": 0.0, "system_s": 0.0},
     )
     turn = Turn(**CLEAN | beside)
@@ -393,7 +398,7 @@ def refuse(*arguments):
 
 def test_energy_of_gpus_is_nvml_s_count_of_all_of_them_in_joules(machine, monkeypatch):
     millijoules = {0: 5_000, 1: 7_000}
-    monkeypatch.setattr(disturbance, "_gpus", lambda: (0, 1))
+    monkeypatch.setattr(energy, "_gpus", lambda: (0, 1))
     nvml(monkeypatch, nvmlDeviceGetTotalEnergyConsumption=millijoules.get)
     assert turn_on(machine, lambda: millijoules.update({0: 8_000, 1: 7_500}))[
         "energy_j"
@@ -401,7 +406,7 @@ def test_energy_of_gpus_is_nvml_s_count_of_all_of_them_in_joules(machine, monkey
 
 
 def test_energy_of_gpus_that_do_not_count_is_not_given(machine, monkeypatch):
-    monkeypatch.setattr(disturbance, "_gpus", lambda: (0, 1))
+    monkeypatch.setattr(energy, "_gpus", lambda: (0, 1))
     nvml(monkeypatch, nvmlDeviceGetTotalEnergyConsumption=refuse)
     assert turn_on(machine, nothing)["energy_j"] is None
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.engine import live as module
-from harness.engine.live import Gone, live
+from harness.engine.live import Gone, start_live_worker
 from harness.errors import EnvironmentMissing
 from harness.spec import config
 
@@ -30,7 +30,7 @@ def given(monkeypatch):
         raise EnvironmentMissing("its Python does not start (no such file)")
         yield
 
-    monkeypatch.setattr(module, "started", started)
+    monkeypatch.setattr(module, "start_worker", started)
     monkeypatch.setattr(module.ask, "python_of", lambda *rest: Path("python"))
     monkeypatch.setattr(module.ask, "job", lambda planned: {"task": "measure"})
     return seen
@@ -46,7 +46,7 @@ def given(monkeypatch):
 def test_beside_other_live_processes_none_takes_a_gpu_s_whole_memory(given, backend, name, value):
     with (
         pytest.raises(Gone, match="environment broken"),
-        live(planned(backend), Path(), {"PYTHONHASHSEED": "7"}, (1,)),
+        start_live_worker(planned(backend), Path(), {"PYTHONHASHSEED": "7"}, (1,)),
     ):
         pass
     assert given["variables"][name] == value

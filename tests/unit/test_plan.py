@@ -21,11 +21,11 @@ def _cache(tmp_path, monkeypatch):
 
 def planned(spec_name, *names, implementations=(), change=None, device="auto", **protocol):
     spec = WHOLE.specs[spec_name].model_copy(update=change or {})
-    whole = config.overridden(WHOLE.protocol, epochs=1, **protocol)
+    whole = config.override_protocol(WHOLE.protocol, epochs=1, **protocol)
     return plan(
         spec_name,
         spec,
-        WHOLE.chosen_backends(names),
+        WHOLE.choose_backends(names),
         whole,
         DATA,
         device=device,

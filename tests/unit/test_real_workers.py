@@ -75,7 +75,7 @@ def sit_with(tmp_path, monkeypatch):
         (planned,) = plan(
             "mnist-mlp",
             whole.specs["mnist-mlp"],
-            whole.chosen_backends(["numpy"]),
+            whole.choose_backends(["numpy"]),
             whole.protocol,
             DATA,
             implementations=("naive",),
@@ -181,12 +181,14 @@ def test_what_a_worker_s_children_use_is_its_own_and_a_stranger_s_is_not(
             )
             strange_s = sum(psutil.Process(strange.pid).cpu_times()[:2]) if stranger else 0.0
             all_s = sum(psutil.cpu_times()[:3])
-            start = disturbance.before(worker.pid, **told)
+            start = disturbance.read_counters(worker.pid, **told)
             worker.stdin.write("turn\n")
             worker.stdin.flush()
             told = json.loads(worker.stdout.readline())
             has_children = told.pop("has_children")
-            turn = Turn(**CLEAN | told | disturbance.since(start, told, has_children=has_children))
+            turn = Turn(
+                **CLEAN | told | disturbance.changes_since(start, told, has_children=has_children)
+            )
             all_s = sum(psutil.cpu_times()[:3]) - all_s
             if stranger:
                 strange_s = sum(psutil.Process(strange.pid).cpu_times()[:2]) - strange_s

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from harness.engine.host import Accelerator, Hardware, advice, build_for
+from harness.engine.host import Accelerator, Hardware, advice, choose_build
 from harness.errors import ConfigError, DataError
 from harness.experiments.doctor import document as doctor
 from harness.experiments.train import document as table
@@ -642,7 +642,7 @@ def test_advice_for(monkeypatch, hardware, answer, visible, sentence):
     ],
 )
 def test_the_build_is_that_for(device, hardware, wanted):
-    assert build_for(device, hardware) == wanted
+    assert choose_build(device, hardware) == wanted
 
 
 def test_a_gpu_build_is_refused_where_there_is_no_gpu():
@@ -650,4 +650,4 @@ def test_a_gpu_build_is_refused_where_there_is_no_gpu():
         ConfigError,
         match=r"--device gpu: this machine has no accelerator .+ --device cpu runs there",
     ):
-        build_for("gpu", NONE)
+        choose_build("gpu", NONE)

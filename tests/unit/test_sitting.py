@@ -81,7 +81,7 @@ class Script:
 @pytest.fixture
 def run(monkeypatch):
     def run(script, bench=None, **options):
-        monkeypatch.setattr(launch, "live", script.live)
+        monkeypatch.setattr(launch, "start_live_worker", script.live)
         bench = bench or Bench(session=benches.session(NAMES, n_generations=2, n_blocks=2))
         return run_session(bench, script.room(), **options)
 
@@ -209,7 +209,7 @@ def test_disturbed_three_times_a_block_is_given_up_and_a_later_crash_does_not_op
     disturbed = iter([True] * 3 * 3)
     monkeypatch.setattr(
         launch.disturbance,
-        "invalid",
+        "invalid_reason",
         lambda *rest: "a core was taken away" if next(disturbed, False) else "",
     )
     bench, outcome = run(Script(asked=at("jax/naive", "evaluate", 1, Gone("it died"))))
@@ -228,7 +228,7 @@ def test_a_retaken_block_does_not_lengthen_the_training_that_is_evaluated(run, m
     disturbed = iter([True])
     monkeypatch.setattr(
         launch.disturbance,
-        "invalid",
+        "invalid_reason",
         lambda *rest: "the clocks disagree" if next(disturbed, False) else "",
     )
     bench, _ = run(Script())

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ConfigError
-from harness.spec import config, trust
+from harness.spec import trust
+from harness.spec.project import find, open_project
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT / "backends.toml"
@@ -83,7 +84,7 @@ def test_one_s_own_project_below_a_sticky_folder_is_run(tmp_path):
 
 def test_one_s_own_file_in_a_sticky_folder_is_found(tmp_path):
     project = made(tmp_path / "sticky", mode=0o1777)
-    assert config.find(project) == project / "backends.toml"
+    assert find(project) == project / "backends.toml"
 
 
 @pytest.mark.parametrize(
@@ -93,12 +94,12 @@ def test_one_s_own_file_in_a_sticky_folder_is_found(tmp_path):
 def test_each_part_on_the_way_to_a_python_is_looked_at(tmp_path, monkeypatch, part):
     project = made(tmp_path / "mine")
     monkeypatch.chdir(project)
-    assert config.open_project(None)[0] == project
+    assert open_project(None)[0] == project
     (project / part).chmod(0o757)
     with pytest.raises(ConfigError) as caught:
-        config.open_project(None)
+        open_project(None)
     assert str(caught.value).startswith(f"{project / part}: everybody may write to it")
-    assert config.open_project(project / "backends.toml")[0] == project
+    assert open_project(project / "backends.toml")[0] == project
 
 
 def test_behind_a_link_the_folder_is_looked_at_too(tmp_path, monkeypatch):
@@ -106,10 +107,10 @@ def test_behind_a_link_the_folder_is_looked_at_too(tmp_path, monkeypatch):
     (project / ".nox" / "train-jax").rename(elsewhere)
     (project / ".nox" / "train-jax").symlink_to(elsewhere)
     monkeypatch.chdir(project)
-    assert config.open_project(None)[0] == project
+    assert open_project(None)[0] == project
     elsewhere.chmod(0o777)
     with pytest.raises(ConfigError, match=f"^{elsewhere}: everybody may write to it"):
-        config.open_project(None)
+        open_project(None)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_behind_a_link_the_folder_is_looked_at_too(tmp_path, monkeypatch):
     ],
 )
 def test_owner_and_rights_decide(given, said):
-    found = trust.fault(given, ME)
+    found = trust.distrust_reason(given, ME)
     assert found is None if said is None else said in found
 
 
@@ -159,5 +160,5 @@ def test_a_group_of_one_s_own_may_write(monkeypatch, name, members, others, priv
     )
     monkeypatch.setattr(trust.grp, "getgrgid", lambda group: Group(name, members))
     for mode in (stat.S_IFREG | 0o664, stat.S_IFDIR | 0o775):
-        found = trust.fault(status(owner=1000, mode=mode, group=1000), 1000)
+        found = trust.distrust_reason(status(owner=1000, mode=mode, group=1000), 1000)
         assert (found is None) == private

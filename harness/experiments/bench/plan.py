@@ -14,7 +14,7 @@ from harness.errors import ConfigError, choice
 from harness.experiments.bench.same_plan import check_same_start
 from harness.records.bench import Entrant, Session
 from harness.records.record import Data, Host
-from harness.spec.config import Config, Device, overridden
+from harness.spec.config import Config, Device, override_protocol
 from harness.spec.data.mnist import Prepared
 
 AGAIN = " again"  # after the name of an arm whose code runs twice
@@ -146,7 +146,7 @@ def requests(
 
     @cache
     def planned(backend: str, generation: int) -> dict[str, Planned]:
-        protocol = overridden(whole.protocol, seeds=(generation - 1,), **limits)
+        protocol = override_protocol(whole.protocol, seeds=(generation - 1,), **limits)
         arms = tuple(
             dict.fromkeys(
                 entrant.implementation

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from harness.engine import disturbance, host
 from harness.engine.cores import cores_of
-from harness.engine.live import Gone, live
+from harness.engine.live import Gone, start_live_worker
 from harness.engine.plan import Planned
 from harness.experiments.bench import schedule
 from harness.experiments.bench.forecast import Forecast
@@ -150,7 +150,9 @@ class Work:
                         self.session.seed, generation, which, number
                     )
                     planned = self.room.planned(name, generation)
-                    worker = live(planned, self.room.root, variables, self.session.cores)
+                    worker = start_live_worker(
+                        planned, self.room.root, variables, self.session.cores
+                    )
                     alive, told = context.enter_context(worker)
                     has_children = bool(told.pop("has_children", True))
                     start = validate(Start, told | ids)
@@ -220,7 +222,9 @@ class Work:
             except Gone as gone:
                 said[name], crash = f"it ended: {gone.reason}", (process, gone)
                 break
-            if reason := disturbance.invalid(turns[name], self.session.limits, process.n_cores):
+            if reason := disturbance.invalid_reason(
+                turns[name], self.session.limits, process.n_cores
+            ):
                 said[name] = reason
         processes = {name: self.processes[name].number for name in turns}
         invalid = "; ".join(f"{name}: {reason}" for name, reason in said.items())

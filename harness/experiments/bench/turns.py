@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from harness.engine import disturbance
-from harness.engine.live import Gone, Live
+from harness.engine.live import Gone, LiveWorker
 from harness.records.bench import End, Turn
 from harness.spec.faults import sentences
 
@@ -25,7 +25,7 @@ class Process:
 
     name: str
     number: int
-    alive: Live
+    alive: LiveWorker
     context: ExitStack  # closing it ends the worker, and waits until it is gone
     n_cores: int
     has_children: bool = True  # when it last spoke
@@ -43,11 +43,11 @@ def take_turn(process: Process) -> Turn:
     Raises:
         Gone: it ended, or what it said is no turn: then it may live on, and its context ends it.
     """
-    before = disturbance.before(process.alive.pid, has_children=process.has_children)
+    before = disturbance.read_counters(process.alive.pid, has_children=process.has_children)
     told = process.alive.tell("turn")
     has_children = bool(told.pop("has_children", True))
     own = validate(Turn, told | UNMEASURED).model_dump()
-    beside = disturbance.since(before, own, has_children=has_children)
+    beside = disturbance.changes_since(before, own, has_children=has_children)
     process.n_epochs, process.has_children = process.n_epochs + 1, has_children
     return validate(Turn, own | beside)
 

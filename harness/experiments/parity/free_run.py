@@ -146,7 +146,7 @@ def _train(
             "updates": updates,
             "folder": str(folder),
         }
-        answer = ask.work(
+        answer = ask.run_task(
             task,
             request.backend,
             mine[0].backend,

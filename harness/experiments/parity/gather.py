@@ -80,7 +80,7 @@ def gather_traces(
         def hear(event: Event) -> None:
             say(f"{request.backend}: {event['phase']}")
 
-        answer = ask.work(
+        answer = ask.run_task(
             task,
             request.backend,
             planned.backend,

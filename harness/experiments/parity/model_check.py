@@ -154,7 +154,7 @@ def _heard(
     def hear(event: Event) -> None:
         say(f"{backend}: {event['phase']}")
 
-    answer = ask.work(
+    answer = ask.run_task(
         {"task": "model", **task, **files, **targets, "seed": what.seed},
         backend,
         what.backends[backend],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import harness
 from harness.errors import ConfigError, ConfigMissing, choice, shown
-from harness.spec import config
+from harness.spec import config, project
 from harness.spec.config import Backend, Device
 
 LIMIT_S = 600.0  # for one worker
@@ -69,7 +69,7 @@ def plan_model_check(
         ConfigError: something to mend and type again; says what.
     """
     root, known = _open_project(file)
-    protocol = config.overridden(
+    protocol = config.override_protocol(
         known.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s
     )
     chosen = _choose_backends(known.backends, backends)
@@ -81,12 +81,12 @@ def plan_model_check(
 def _open_project(file: Path | None) -> tuple[Path, config.Config]:
     """Return the nearest backends.toml and its folder, or the harness's own: the check is of a file elsewhere."""
     try:
-        return config.open_project(file)
+        return project.open_project(file)
     except ConfigMissing:
         own = Path(harness.__file__).parents[1] / "backends.toml"
         if not own.is_file():
             raise
-        return config.open_project(own)
+        return project.open_project(own)
 
 
 def _choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) -> dict[str, Backend]:

@@ -256,7 +256,7 @@ def _work(
         "threads": request.threads,
         "limit_s": request.time_limit_s,
     }
-    return ask.work(whole, request.backend, arm.backend, root, on_event=hear, **limits)
+    return ask.run_task(whole, request.backend, arm.backend, root, on_event=hear, **limits)
 
 
 def _foreign(answer: Mapping[str, Any], backend: str) -> str:

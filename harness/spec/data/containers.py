@@ -1,7 +1,7 @@
-"""Arrays out of .npz and IDX files of anyone's making: the shape first, then no more bytes than that shape has.
+"""Arrays out of untrusted .npz and IDX files: first the shape, then no more bytes than it has.
 
-A few megabytes can unpack to gigabytes. So a file is refused by its header before its data are unpacked, and what is
-unpacked comes in pieces and is counted.
+A few megabytes can unpack to gigabytes. So a file is refused by its header before its data are
+unpacked, and what is unpacked comes in pieces and is counted.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _exactly(read: Callable[[int], bytes], n_bytes: int) -> bytearray:
 
 
 class _Narrow(io.FileIO):
-    """A file of which zipfile reads no long piece at once: an archive's list of a million files is one."""
+    """A file of which zipfile reads no long piece at once, as a list of a million files is."""
 
     def read(self, size: int | None = -1) -> bytes:
         if size is not None and size > PIECE_BYTES:
@@ -124,7 +124,7 @@ class _Narrow(io.FileIO):
 
 
 class _Inflated:
-    """What a gzipped file holds, unpacked no further than it is read; its first part, where it has several."""
+    """The content of a gzipped file's first part, unpacked no further than it is read."""
 
     def __init__(self, content: BinaryIO) -> None:
         self._content, self._inflate = content, zlib.decompressobj(wbits=31)

@@ -1,11 +1,13 @@
-"""The embedded dataset: an MNIST-shaped set made from the handwritten digits that scikit-learn carries.
+"""The embedded dataset: MNIST's shape, made from scikit-learn's handwritten digits.
 
-For a machine that cannot reach MNIST. The sources are the 1,797 real 8x8 digits of the UCI "Optical Recognition of
-Handwritten Digits" test set (E. Alpaydin, C. Kaynak, 1998); 1,437 of them make the 60,000 training images and the other
-360 make the 10,000 test images, so no source image is on both sides. Each image is a source enlarged bilinearly to a
-height and a width of 20 to 26 pixels, drawn apart, and laid at a random place of the 28x28 field.
+For a machine that cannot reach MNIST. The sources are the 1,797 real 8x8 digits of the UCI "Optical
+Recognition of Handwritten Digits" test set (E. Alpaydin, C. Kaynak, 1998); 1,437 of them make the
+60,000 training images and the other 360 make the 10,000 test images, so no source image is on both
+sides. Each image is a source enlarged bilinearly to a height and a width of 20 to 26 pixels, drawn
+apart, and laid at a random place of the 28x28 field.
 
-Integers and NumPy's frozen `RandomState` stream (NEP 19) throughout: the same bytes on every machine and release.
+Integers and NumPy's frozen `RandomState` stream (NEP 19) throughout: the same bytes on every
+machine and release.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ N_TRAIN_SOURCES = 1_437  # of 1,797: four fifths
 
 
 def make() -> dict[str, NDArray[np.uint8]]:
-    """Return x_train (60000, 28, 28), y_train (60000,), x_test (10000, 28, 28), y_test (10000,), uint8."""
+    """Return the four arrays, uint8.
+
+    They are x_train (60000, 28, 28), y_train (60000,), x_test (10000, 28, 28), y_test (10000,).
+    """
     from sklearn.datasets import load_digits  # here: half a second that only this dataset pays
 
     bunch = load_digits()
@@ -36,7 +41,10 @@ def make() -> dict[str, NDArray[np.uint8]]:
 
 
 def split(n: int, random: np.random.RandomState) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return which of n sources make training images, and which make test images: none makes both."""
+    """Return the sources of training images, (1437,), and of test images, (n - 1437,), int64.
+
+    No source is in both.
+    """
     sources = random.permutation(n)
     return sources[:N_TRAIN_SOURCES], sources[N_TRAIN_SOURCES:]
 
@@ -48,7 +56,10 @@ def _enlarged(
     n: int,
     random: np.random.RandomState,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return n images (n, 28, 28) and labels (n,) made from those sources, each source as often as any other, give or take one."""
+    """Return n images (n, 28, 28) and labels (n,) made from those sources.
+
+    Each source is used as often as any other, give or take one.
+    """
     chosen = random.permutation(np.resize(sources, n))
     heights, widths = random.randint(SIDES.start, SIDES.stop, (2, n))
     corners = random.randint(0, 2**31, (2, n))  # taken modulo the room that is left
@@ -68,7 +79,10 @@ def _enlarged(
 
 
 def _bilinear(images: NDArray[np.int64], height: int, width: int) -> NDArray[np.uint8]:
-    """Return images (m, 8, 8) of 0..16 as (m, height, width) of 0..255, corner on corner, in exact integers."""
+    """Return images (m, 8, 8) of 0..16 as (m, height, width) of 0..255.
+
+    Corner lies on corner; the integers are exact.
+    """
     rows, columns = _weights(images.shape[1], height), _weights(images.shape[2], width)
     sums = rows.T @ images @ columns  # (m, height, width), scaled by 16 (height - 1) (width - 1)
     whole = 16 * (height - 1) * (width - 1)
@@ -76,7 +90,10 @@ def _bilinear(images: NDArray[np.int64], height: int, width: int) -> NDArray[np.
 
 
 def _weights(n_from: int, n_to: int) -> NDArray[np.int64]:
-    """Return how much of each source row goes into each target row, (n_from, n_to), in units of 1 / (n_to - 1)."""
+    """Return the share of each source row in each target row, (n_from, n_to) int64.
+
+    Its unit is 1 / (n_to - 1).
+    """
     targets = np.arange(n_to)
     low, share = np.divmod(targets * (n_from - 1), n_to - 1)
     weights = np.zeros((n_from, n_to), np.int64)

@@ -35,10 +35,10 @@ def fetch(
 ) -> None:
     """Write what `url` serves to `target`; a failure leaves no file behind.
 
-    An interruption, a server error (5xx) and a time-out are tried again, up to three times in all; a name that does not
-    resolve, a refusal (4xx) and a file that is too large are not: they answer the same the next time. Libraries limit the
-    silence between two reads; a server that drips a byte a second, of a header or of the body, passes that. Hence the
-    limit on the whole, which every read of the connection is held to.
+    An interruption, a server error (5xx) and a time-out are tried again, up to three times in all;
+    a name that does not resolve, a refusal (4xx) and a file that is too large are not: they answer
+    the same the next time. Libraries limit the silence between two reads,
+    which a server that drips a byte a second passes: so every read is held to the whole limit.
 
     Args:
         url: begins with https:// or http://.

@@ -1,8 +1,8 @@
-"""The dataset: found, downloaded or embedded; identified by the content of its arrays; prepared once for all workers.
+"""The dataset: found, downloaded or embedded, proved by digests, prepared once for all workers.
 
-MNIST is looked for in this order: the folder that HARNESS_DATA_DIR names (mnist.npz, or the four IDX files, plain or
-.gz), what was prepared before, Keras's own cache, the network. What is found must be MNIST to the bit: a container's
-name or checksum proves nothing, the arrays' SHA-256 does.
+MNIST is looked for in this order: the folder that HARNESS_DATA_DIR names (mnist.npz, or the four
+IDX files, plain or .gz), what was prepared before, Keras's own cache, the network. What is found
+must be MNIST to the bit: a container's name or checksum proves nothing, the arrays' SHA-256 does.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Prepared:
 
 
 def cache_folder() -> Path:
-    """Return where prepared datasets and draws are kept: HARNESS_CACHE_DIR, or the user's cache folder.
+    """Return where datasets and draws are kept: HARNESS_CACHE_DIR, or the user's cache folder.
 
     Raises:
         DataError: this user has no home folder, or there is no such user.
@@ -87,17 +87,19 @@ def cache_folder() -> Path:
         not setting and not folder.is_absolute()
     ):  # "~" where there is no home: it would be made in the working folder
         raise DataError(
-            f"the cache: expected a home folder; received {folder}. Set HOME, or HARNESS_CACHE_DIR to a folder"
+            f"the cache: expected a home folder; received {folder}. "
+            "Set HOME, or HARNESS_CACHE_DIR to a folder"
         )
     return folder
 
 
 def prepare(name: str, progress: Progress = lambda done, whole: None) -> Prepared:
-    """Return the dataset of that name, ready for workers: "mnist", "digits", or "auto" (MNIST where it can be had).
+    """Return the dataset "mnist", "digits", or "auto" (MNIST where possible), ready for workers.
 
     Raises:
-        DataError: MNIST was named outright and is not to be had; or a file on this machine that should hold it holds
-            something else, under "auto" too: it is somebody's, and may be meant.
+        DataError: MNIST was named outright and is not to be had; or a file on this machine that
+            should hold it holds something else, under "auto" too: it is somebody's, and may be
+            meant.
     """
     if name == "digits":
         return _digits("named outright")
@@ -110,12 +112,16 @@ def prepare(name: str, progress: Progress = lambda done, whole: None) -> Prepare
         if name == "auto":
             return _digits(f"MNIST is not on this machine and could not be downloaded ({error})")
         raise DataError(
-            f"dataset mnist: {error}. Put mnist.npz into a folder and set HARNESS_DATA_DIR to it, or take --dataset digits"
+            f"dataset mnist: {error}. Put mnist.npz into a folder and set HARNESS_DATA_DIR to it, "
+            "or take --dataset digits"
         ) from None
 
 
 def _present() -> Prepared | None:
-    """Return MNIST from this machine: the user's setting first, so that a wrong file there is never hidden by a cache."""
+    """Return MNIST from this machine, None where it has none.
+
+    The user's setting is first, so that a wrong file there is never hidden by a cache.
+    """
     setting = os.environ.get("HARNESS_DATA_DIR")
     if setting:
         return _kept(
@@ -123,7 +129,8 @@ def _present() -> Prepared | None:
         )
     if _whole("mnist"):
         return Prepared("mnist", DIGESTS["mnist"], _folder("mnist"), "prepared before")
-    keras_home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))  # noqa: PTH111 - Path's raises without a home
+    own = os.path.expanduser("~/.keras")  # noqa: PTH111 - Path's raises without a home
+    keras_home = Path(os.environ.get("KERAS_HOME") or own)
     keras_file = keras_home / "datasets" / "mnist.npz"
     if keras_file.is_file():
         return _kept("mnist", read_npz(keras_file), f"Keras's cache, {keras_file}")
@@ -148,7 +155,8 @@ def _downloaded(progress: Progress) -> Prepared:
             return _kept("mnist", read_npz(file, shown=url), f"downloaded from {url}")
     except OSError as error:
         raise DataError(
-            f"{url}: cannot be kept while it is downloaded ({error.strerror}). Set TMPDIR to another folder"
+            f"{url}: cannot be kept while it is downloaded ({error.strerror}). "
+            "Set TMPDIR to another folder"
         ) from None
 
 
@@ -170,7 +178,8 @@ def read_folder(folder: Path) -> Parts:
     missing = [IDX[part] for part, file in files.items() if file is None]
     if missing:
         raise DataError(
-            f"HARNESS_DATA_DIR: {folder}: expected mnist.npz, or four IDX files (plain or .gz); missing {', '.join(missing)}"
+            f"HARNESS_DATA_DIR: {folder}: expected mnist.npz, or four IDX files (plain or .gz); "
+            f"missing {', '.join(missing)}"
         )
     return {part: read_idx(file, part) for part, file in files.items() if file}
 
@@ -197,7 +206,13 @@ def read_npz(file: Path, shown: str | None = None) -> Parts:
 
 
 def read_idx(file: Path, part: str) -> NDArray[np.uint8]:
-    """Return one of MNIST's arrays from an IDX file, plain or gzipped, proved by its digest."""
+    """Return one of MNIST's arrays, (n, 28, 28) or (n,) uint8, from an IDX file.
+
+    It may be gzipped, and is proved by its digest.
+
+    Raises:
+        DataError: it is damaged, or holds something else.
+    """
     try:
         array = containers.read_idx(file, part, SHAPES[part])
     except DataError as error:
@@ -212,7 +227,8 @@ def _checked(part: str, array: NDArray[np.uint8], where: str) -> NDArray[np.uint
     digest = sha256(array)
     if digest != MNIST[part]:
         raise DataError(
-            f"{where}: {part}: expected MNIST, SHA-256 {MNIST[part][:12]}…; received other content, {digest[:12]}…"
+            f"{where}: {part}: expected MNIST, SHA-256 {MNIST[part][:12]}…; "
+            f"received other content, {digest[:12]}…"
         )
     return array
 
@@ -237,7 +253,8 @@ def _kept(name: str, parts: Parts, origin: str) -> Prepared:
     digest = dataset_digest(parts)
     if digest != DIGESTS[name]:
         raise DataError(
-            f"dataset {name}: expected digest {DIGESTS[name][:12]}…; received {digest[:12]}… (please report this)"
+            f"dataset {name}: expected digest {DIGESTS[name][:12]}…; "
+            f"received {digest[:12]}… (please report this)"
         )
     target = _folder(name)
     if not _whole(name):
@@ -246,11 +263,13 @@ def _kept(name: str, parts: Parts, origin: str) -> Prepared:
             with scratch(target.parent) as partial:
                 for part in PARTS:
                     np.save(partial / f"{part}.npy", parts[part])
-                for part in PARTS:  # file by file, so that two harnesses at once leave a whole set: both write the same bytes
+                # File by file: two harnesses at once write the same bytes, and leave a whole set.
+                for part in PARTS:
                     target.mkdir(exist_ok=True)
                     (partial / f"{part}.npy").replace(target / f"{part}.npy")
         except OSError as error:
             raise DataError(
-                f"{target}: the dataset cannot be kept there ({error.strerror}). Set HARNESS_CACHE_DIR to another folder"
+                f"{target}: the dataset cannot be kept there ({error.strerror}). "
+                "Set HARNESS_CACHE_DIR to another folder"
             ) from None
     return Prepared(name, digest, target, origin)

@@ -1,0 +1,46 @@
+"""The project's folder: where its backends.toml is found, and whether that is trusted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.errors import ConfigMissing
+from harness.spec import trust
+from harness.spec.config import Config, load
+
+
+def open_project(file: Path | None) -> tuple[Path, Config]:
+    """Return the project's folder and its configuration.
+
+    Args:
+        file: the configuration; None to look for one, which must then be nobody else's.
+
+    Raises:
+        ConfigError: there is none, it is not trusted, cannot be read, or is impossible.
+    """
+    found = find(Path.cwd()) if file is None else file
+    config = load(found)
+    found = Path(os.path.realpath(found))
+    if file is None:
+        trust.check_environments(
+            found, [backend.environment for backend in config.backends.values()], os.geteuid()
+        )
+    return found.parent, config
+
+
+def find(start: Path) -> Path:
+    """Return the nearest backends.toml in `start` or above it.
+
+    Raises:
+        ConfigMissing: there is none.
+        ConfigError: somebody else could have written it.
+    """
+    for folder in (start, *start.parents):
+        if os.path.lexists(folder / "backends.toml"):
+            trust.check_file(folder / "backends.toml", os.geteuid())
+            return folder / "backends.toml"
+    raise ConfigMissing(
+        f"backends.toml: not in {start} nor above it. "
+        "Go to the project's folder, or name the file: --config FILE"
+    )
