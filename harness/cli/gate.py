@@ -1,29 +1,34 @@
-"""`harness gate`: has an arm become slower, or its numbers others, since an earlier session? Exit 0 where none has, 1 where one has.
+"""`harness gate`: has an arm become slower, or its numbers others, since an earlier session?
 
-Exit 3 where it cannot be told, 4 where the sessions must not be compared.
+Exit 0 where none has, 1 where one has, 3 where it cannot be told, 4 where the sessions must not be
+compared.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from harness.cli.options import (
+    AgainstOption,
     ConfigOption,
+    ConfirmOption,
+    GateJsonOption,
+    GateJunitOption,
     NoWaitOption,
+    PathOption,
     ResultsOption,
-    configured,
-    console_of,
-    say,
-    summarised,
-    written,
+    TableOption,
+    ToleranceOption,
 )
-from harness.cli.session import Wanted, begun, sat
+from harness.cli.output import append_summary, console_of, say, write_files
+from harness.cli.project import open_project
+from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, NotComparable, StoreError
 from harness.safe import for_markdown
 
@@ -31,130 +36,107 @@ if TYPE_CHECKING:
     from harness.experiments.gate.judge import Gate
     from harness.records.bench import Bench
     from harness.records.bench_store import Loaded
+    from harness.records.files import Rejected
 
 CODES = {"passed": 0, "regressed": 1, "inconclusive": 3}
 TRACKED = Path("results/reference")  # what a revision has of results
 
 
 def gate(
-    against: Annotated[
-        str,
-        typer.Option(
-            help="A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0."
-        ),
-    ],
-    path: Annotated[
-        Path, typer.Option(help="With a revision: the results folder that it tracks.")
-    ] = TRACKED,
-    confirm: Annotated[
-        bool,
-        typer.Option(
-            "--confirm/--no-confirm",
-            help="Measure arms that look slower again, in fresh blocks; unconfirmed is exit 3.",
-        ),
-    ] = True,
-    tolerance: Annotated[
-        float,
-        typer.Option(
-            min=0.02,
-            max=1.0,
-            help="The slowdown that must be excluded for an arm to pass: 0.05 is 5 %.",
-        ),
-    ] = 0.05,
-    json: Annotated[
-        Path | None, typer.Option(help="Also write what has become of each arm there.")
-    ] = None,
-    junit: Annotated[
-        Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm.")
-    ] = None,
-    markdown: Annotated[
-        Path | None, typer.Option(help="Also write the table there, as for a CI's summary.")
-    ] = None,
+    against: AgainstOption,
+    path: PathOption = TRACKED,
+    confirm: ConfirmOption = True,
+    tolerance: ToleranceOption = 0.05,
+    json: GateJsonOption = None,
+    junit: GateJunitOption = None,
+    markdown: TableOption = None,
     no_wait: NoWaitOption = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Hold the newest complete bench session against an earlier one: which arms have other numbers or have become slower?"""
+    """Hold the newest complete bench session against an earlier one.
+
+    Which arms have other numbers, or have become slower?
+    """
     from harness.experiments.gate.judge import judge_gate
-    from harness.experiments.train.document import left_out
-    from harness.records import bench_store, store
+    from harness.records import store
 
     if math.isnan(tolerance):  # which is neither less than the least nor more than the most
         raise ConfigError("--tolerance: expected a number from 0.02 to 1; received nan")
-    known = (
-        results is not None and Path(against).is_dir()
-    )  # then nothing of backends.toml is needed
-    root = Path() if known else configured(config)[0]
+    needs_config = results is None or not Path(against).is_dir()
+    root = open_project(config).root if needs_config else Path()
     results = results or root / "results"
-    loaded = bench_store.load_all(results)
-    head = _newest(loaded, str(results))
-    with _folder(against, root, path) as folder:
-        earlier = bench_store.load_all(folder)
-    if loaded.sessions[0] is not head:
-        newer = loaded.sessions[0].session.run_id
-        say(
-            f"! session {newer} is newer and not complete: left out. To finish it: harness bench --resume",
-            "yellow",
-        )
-    for entry in (*loaded.rejected, *earlier.rejected):
-        say(f"! {left_out(entry)}", "yellow", stderr=True)
-    base = _comparable(head, earlier, f"--against {against}")
+    head, base = _load_pair(results, root, against, path)
     parities = store.load_all(results).parities
     found = judge_gate(head, base, tolerance=tolerance, parities=parities)
     interrupted = False
     if found.suspects and confirm:
-        say(
-            f"{', '.join(found.suspects)}: may have regressed; measured again, in fresh blocks",
-            "yellow",
-        )
-        again, interrupted = _confirmed(found.suspects, head, config, results, wait=not no_wait)
-        _same_ground(again, base)
+        suspects = ", ".join(found.suspects)
+        say(f"{suspects}: may have regressed; measured again, in fresh blocks", "yellow")
+        wait = not no_wait
+        again, interrupted = _measure_again(found.suspects, head, config, results, wait=wait)
+        _check_comparable(again, base)
         found = judge_gate(head, base, again, tolerance, parities)
-    _shown(found, json, junit, markdown)
+    _show(found, json, junit, markdown)
     if interrupted or CODES[found.outcome]:
         raise typer.Exit(130 if interrupted else CODES[found.outcome])
 
 
-def _confirmed(
+def _load_pair(results: Path, root: Path, against: str, path: Path) -> tuple[Bench, Bench]:
+    """Return the newest complete session, and the earlier one that it is compared with."""
+    from harness.records import bench_store
+
+    loaded = bench_store.load_all(results)
+    head = _newest(loaded, str(results))
+    with _open_folder(against, root, path) as folder:
+        earlier = bench_store.load_all(folder)
+    if loaded.sessions[0] is not head:
+        newer = f"session {loaded.sessions[0].session.run_id} is newer and not complete"
+        say(f"! {newer}: left out. To finish it: harness bench --resume", "yellow")
+    _report_left_out((*loaded.rejected, *earlier.rejected))
+    return head, _comparable(head, earlier, f"--against {against}")
+
+
+def _report_left_out(rejected: Sequence[Rejected]) -> None:
+    from harness.experiments.train.document import left_out
+
+    for entry in rejected:
+        say(f"! {left_out(entry)}", "yellow", stderr=True)
+
+
+def _measure_again(
     suspects: tuple[str, ...], head: Bench, config: Path | None, results: Path, *, wait: bool
 ) -> tuple[Bench, bool]:
-    """Return a fresh session of the suspects and head's baseline, of the code that is here, in results/confirm; and if it was interrupted.
+    """Return a fresh session of the suspects and head's baseline, and whether it was interrupted.
 
-    Not in results itself: there it would be the newest session, and the next gate's head.
+    It runs the code that is here, and is kept in results/confirm: in results itself it would be the
+    newest session, and the next gate's head.
     """
-    root, whole = configured(config)
-    there = head.session
-    wanted = Wanted(
-        arms=[there.baseline, *suspects],
-        spec=there.spec_name,
-        baseline=there.baseline,
-        n_generations=there.n_generations,
-        n_blocks=there.n_blocks,
-        cores=there.cores,
-        threads=str(there.threads),
-        dataset=there.data.name,
-        device=there.device,
+    project = open_project(config, results / "confirm")
+    session = head.session
+    request = SessionRequest(
+        arms=[session.baseline, *suspects],
+        spec=session.spec_name,
+        baseline=session.baseline,
+        n_generations=session.n_generations,
+        n_blocks=session.n_blocks,
+        cores=session.cores,
+        threads=str(session.threads),
+        dataset=session.data.name,
+        device=session.device,
     )
-    fresh = begun(wanted, whole, root, results / "confirm", resume=False)
-    return sat(
-        fresh,
-        whole,
-        root,
-        results / "confirm",
-        budget_s=None,
-        stop_after=None,
-        verb="gate",
-        wait=wait,
-    )
+    fresh = resume_or_start(request, project, resume=False)
+    return run_session(fresh, project, verb="gate", wait=wait)
 
 
-def _same_ground(again: Bench, base: Bench) -> None:
-    """Raise NotComparable where the session that was to confirm is not of base's machine, Keras, dataset and spec."""
+def _check_comparable(again: Bench, base: Bench) -> None:
+    """Raise NotComparable where the confirming session's machine, Keras, data or spec differ."""
     from harness.experiments.gate.regression import why_incomparable
 
     if again.blocks and (differences := why_incomparable(again, base)):
-        said = f"session {again.session.run_id}, which was to confirm, must not be compared with {base.session.run_id}:"
-        raise NotComparable("\n  ".join([said, *differences]))
+        confirming = f"session {again.session.run_id}, which was to confirm"
+        problem = f"{confirming}, must not be compared with {base.session.run_id}:"
+        raise NotComparable("\n  ".join([problem, *differences]))
 
 
 def _newest(loaded: Loaded, where: str, but: str = "") -> Bench:
@@ -164,9 +146,8 @@ def _newest(loaded: Loaded, where: str, but: str = "") -> Bench:
         return complete[0]
     if but in {bench.session.run_id for bench in loaded.sessions}:
         hint = "Measure again, into another folder: harness bench --results FOLDER"
-        raise StoreError(
-            f"{where}: its only complete session, {but}, is the one that is judged. {hint}"
-        )
+        only = f"its only complete session, {but}, is the one that is judged"
+        raise StoreError(f"{where}: {only}. {hint}")
     left = next((bench for bench in loaded.sessions if bench.session.run_id != but), None)
     hint = (
         f"session {left.session.run_id} is not complete. Run: harness bench --resume"
@@ -191,7 +172,8 @@ def _comparable(head: Bench, earlier: Loaded, where: str) -> Bench:
 
     Raises:
         StoreError: there is no complete session but head itself.
-        NotComparable: there are, and all differ in what must be equal; says in what the newest one does.
+        NotComparable: there are, and all differ in what must be equal; says in what the newest
+            one does.
     """
     from harness.experiments.gate.regression import arm_changes, remarks, why_incomparable
 
@@ -200,17 +182,16 @@ def _comparable(head: Bench, earlier: Loaded, where: str) -> Bench:
         if not why_incomparable(head, bench) and arm_changes(head, bench):
             return bench
     differences = why_incomparable(head, newest) or ("no arm is in both", *remarks(head, newest))
-    said = [
-        f"{where}: session {newest.session.run_id} must not be compared with {head.session.run_id}:",
-        *differences,
-    ]
+    problem = f"session {newest.session.run_id} must not be compared with {head.session.run_id}:"
+    sentence = f"{where}: {problem}"
     listed = (f"- {for_markdown(difference)}" for difference in differences)
-    summarised("\n".join([f"**gate: not comparable**: {for_markdown(said[0])}", "", *listed]))
-    raise NotComparable("\n  ".join(said))
+    title = f"**gate: not comparable**: {for_markdown(sentence)}"
+    append_summary("\n".join([title, "", *listed]))
+    raise NotComparable("\n  ".join([sentence, *differences]))
 
 
 @contextmanager
-def _folder(against: str, root: Path, path: Path) -> Iterator[Path]:
+def _open_folder(against: str, root: Path, path: Path) -> Iterator[Path]:
     """Give the results folder to compare with: one that is there, or that of a revision."""
     from harness.records.revision import at_revision
 
@@ -221,17 +202,17 @@ def _folder(against: str, root: Path, path: Path) -> Iterator[Path]:
         yield folder
 
 
-def _shown(found: Gate, json: Path | None, junit: Path | None, markdown: Path | None) -> None:
+def _show(found: Gate, json: Path | None, junit: Path | None, markdown: Path | None) -> None:
     """Print what was found, and write it where a CI wants it."""
     from harness.experiments.gate import document as report
 
     console_of().print(report.terminal(found), crop=False)
     text = report.markdown(found)
-    written(
+    write_files(
         {
             "--json": (json, report.as_json(found)),
             "--junit": (junit, report.junit(found)),
             "--markdown": (markdown, text),
         }
     )
-    summarised(text)
+    append_summary(text)

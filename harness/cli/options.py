@@ -1,29 +1,25 @@
-"""What the verbs share: options, the console, the configuration and the dataset.
-
-Modules are imported inside, so that `harness --help` answers at once.
-"""
+"""Every option and argument of the command line, declared once."""
 
 from __future__ import annotations
 
-import errno
-import os
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from harness.safe import for_terminal
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from harness.spec.config import Config
-    from harness.spec.data.mnist import Prepared
-
-WIDTH = 150  # of a pipe, which has none
+# Of several verbs.
+BackendsArgument = Annotated[
+    list[str] | None, typer.Argument(help="As in backends.toml; all where none is named.")
+]
+SpecOption = Annotated[
+    str | None, typer.Option(help="As in backends.toml; its first where none is named.")
+]
+ArmOption = Annotated[
+    list[str] | None, typer.Option(help="Only this implementation; may be repeated.")
+]
+ThreadsOption = Annotated[
+    str | None, typer.Option(help="auto, or the number of cores for every backend.")
+]
 DeviceOption = Annotated[
     Literal["auto", "cpu", "gpu"],
     typer.Option(help="With gpu, a backend that sees none is an error."),
@@ -32,142 +28,162 @@ DatasetOption = Annotated[
     Literal["auto", "mnist", "digits"] | None,
     typer.Option(help="Instead of the spec's. auto: MNIST, else digits."),
 ]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="HARNESS_CONFIG",
-        help="backends.toml; by default the nearest one, from here upwards, if only you can write it.",
-    ),
-]
-NoWaitOption = Annotated[
-    bool,
-    typer.Option(
-        "--no-wait", help="Where another harness measures on this machine, exit with 2 at once."
-    ),
-]
+CONFIG = "backends.toml; by default the nearest one, from here upwards, if only you can write it."
+ConfigOption = Annotated[Path | None, typer.Option(envvar="HARNESS_CONFIG", help=CONFIG)]
+NO_WAIT = "Where another harness measures on this machine, exit with 2 at once."
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help=NO_WAIT)]
 ResultsOption = Annotated[
     Path | None, typer.Option(help="By default results/ beside backends.toml.")
 ]
+OutputOption = Annotated[Path | None, typer.Option(help="Write there instead of printing.")]
+TableOption = Annotated[
+    Path | None, typer.Option(help="Also write the table there, as for a CI's summary.")
+]
+
+# Of `harness train`.
+TrainSeedOption = Annotated[
+    list[int] | None, typer.Option(help="Instead of the protocol's seeds; may be repeated.")
+]
+EpochsOption = Annotated[int | None, typer.Option(help="Instead of the protocol's.")]
+RunLimitOption = Annotated[float | None, typer.Option(help="Seconds for one run.")]
+ROWS = "Print a line a run only: harness compare prints the table."
+RowsOption = Annotated[bool, typer.Option("--rows", help=ROWS)]
+
+# Of `harness compare`.
+COMPARE_BASELINE = "The arm whose epoch time is 1.00: backend/implementation, or a backend."
+CompareBaselineOption = Annotated[str | None, typer.Option(help=COMPARE_BASELINE)]
+Format = Literal["terminal", "markdown", "csv", "json"]
+FormatOption = Annotated[Format, typer.Option(help="How to print.")]
+NEWEST = "Only the table of the newest run, and what it answers."
+NewestOption = Annotated[bool, typer.Option("--newest", help=NEWEST)]
+
+# Of `harness data`.
+SampleOption = Annotated[int, typer.Option(help="The training sample to show as a picture.")]
+PngOption = Annotated[
+    Path | None, typer.Option(help="Also write a sheet of samples, ten of each class, as a PNG.")
+]
+
+# Of `harness bench`.
+ARMS = (
+    "An arm (jax/compiled), a backend or an implementation; several with commas, or repeated. "
+    "By default [bench] arms."
+)
+ArmsOption = Annotated[list[str] | None, typer.Option(help=ARMS)]
+BENCH_BASELINE = (
+    "The arm whose epoch is 1.00, and whose code runs twice; by default that of [bench]."
+)
+BenchBaselineOption = Annotated[str | None, typer.Option(help=BENCH_BASELINE)]
+GenerationsOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=99, help="Fresh sets of processes; a 95 % interval needs 6."),
+]
+BlocksOption = Annotated[
+    int | None, typer.Option(min=1, max=99, help="Turns of each process, after its first epoch.")
+]
+BUDGET = (
+    "After the first, no generation begins that would end later: 10m, 90s, 1h; "
+    "by default that of [bench]."
+)
+BudgetOption = Annotated[str | None, typer.Option(help=BUDGET)]
+RESUME = "Go on with the newest session that is not complete."
+ResumeOption = Annotated[bool, typer.Option("--resume", help=RESUME)]
+StopAfterOption = Annotated[
+    int | None, typer.Option(min=1, help="End after so many generations; --resume goes on.")
+]
+AA = (
+    "Whose code runs twice: the baseline's, or also an arm of each other backend, "
+    "for its own A/A floor."
+)
+AaOption = Annotated[Literal["baseline", "each"] | None, typer.Option("--aa", help=AA)]
+PinOption = Annotated[str | None, typer.Option(help="Keep every worker to these cores, as 0,1.")]
+NO_PARITY = "Do not check first whether arms without a verdict agree."
+NoParityOption = Annotated[bool, typer.Option("--no-parity", help=NO_PARITY)]
+SHOW = "Measure nothing: only show the newest session."
+ShowOption = Annotated[bool, typer.Option("--show", help=SHOW)]
+SELF_CHECK = "Train nothing: check what the figures stand on, the newest session's noise among it."
+SelfCheckOption = Annotated[bool, typer.Option("--self-check", help=SELF_CHECK)]
+BenchJsonOption = Annotated[Path | None, typer.Option(help="Also write everything there.")]
+CsvOption = Annotated[Path | None, typer.Option(help="Also write the table there, a row an arm.")]
+
+# Of `harness gate`.
+AGAINST = "A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0."
+AgainstOption = Annotated[str, typer.Option(help=AGAINST)]
+PathOption = Annotated[
+    Path, typer.Option(help="With a revision: the results folder that it tracks.")
+]
+CONFIRM = "Measure arms that look slower again, in fresh blocks; unconfirmed is exit 3."
+ConfirmOption = Annotated[bool, typer.Option("--confirm/--no-confirm", help=CONFIRM)]
+TOLERANCE = "The slowdown that must be excluded for an arm to pass: 0.05 is 5 %."
+ToleranceOption = Annotated[float, typer.Option(min=0.02, max=1.0, help=TOLERANCE)]
+GateJsonOption = Annotated[
+    Path | None, typer.Option(help="Also write what has become of each arm there.")
+]
+GateJunitOption = Annotated[
+    Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm.")
+]
+
+# Of `harness parity`.
+POINT = "Only this one, as init, adversarial, resync-469; may be repeated."
+PointOption = Annotated[list[str] | None, typer.Option(help=POINT)]
+MODEL = "Your own: FILE:FUNCTION, which returns a compiled keras.Model."
+ModelOption = Annotated[str | None, typer.Option(help=MODEL)]
+BATCH = "FILE:FUNCTION, which returns (x, y) for it; by default drawn from the seed."
+BatchOption = Annotated[str | None, typer.Option(help=BATCH)]
+QUICK = "Only the first state, an adversarial one, two along the way and the short batch."
+QuickOption = Annotated[bool, typer.Option("--quick", help=QUICK)]
+MISSING = "With --quick: only arms that have trained here and have no verdict."
+MissingOption = Annotated[bool, typer.Option("--missing", help=MISSING)]
+FULL = "Also train every arm to the end, for each seed, and compare what came of it."
+FullOption = Annotated[bool, typer.Option("--full", help=FULL)]
+PARITY_SEED = "Of weights and order; the updates are those of the first. With --full 0, 1, 2."
+ParitySeedOption = Annotated[list[int] | None, typer.Option(help=PARITY_SEED)]
+WorkerLimitOption = Annotated[float | None, typer.Option(help="Seconds for one backend's worker.")]
+ROUND_TRIPS = "Also save under each backend and load under each."
+RoundTripsOption = Annotated[bool, typer.Option("--round-trips", help=ROUND_TRIPS)]
+ParityJsonOption = Annotated[Path | None, typer.Option(help="Also write the whole record there.")]
+PARITY_JUNIT = "Also write JUnit XML there, a test case an arm and a round trip."
+ParityJunitOption = Annotated[Path | None, typer.Option(help=PARITY_JUNIT)]
+TablesOption = Annotated[
+    Path | None, typer.Option(help="Also write the tables there, as for a CI's summary.")
+]
 
 
-def configured(file: Path | None) -> tuple[Path, Config]:
-    """Return the project's folder and its configuration."""
-    from harness.spec import project
+def _prove(asked: bool) -> None:
+    if asked:
+        from harness.cli.proof import prove_or_exit
 
-    return project.open_project(file)
-
-
-def dataset_of(name: str, *, said: bool = True) -> Prepared:
-    """Return the dataset, saying in one line which one it is and why, unless that is said elsewhere."""
-    from harness.report.progress import download_bar
-    from harness.spec.data import mnist
-
-    console = console_of()
-    with download_bar(console) as show:
-        prepared = mnist.prepare(name, show)
-    if said:
-        say(f"dataset: {prepared.name}, {prepared.origin}")
-    return prepared
+        prove_or_exit()
 
 
-def threads_of(text: str | None) -> int | str | None:
-    """Return what --threads says: a number where it is one; what it is otherwise is for the protocol to refuse."""
+PROOF = "Only show, on NumPy, that the gate can fail: planted defects."
+ProofOption = Annotated[bool, typer.Option("--proof", callback=_prove, is_eager=True, help=PROOF)]
+
+# Of `harness textbook`.
+ROUNDS = "Of add + relu on (20, 100); the others take a tenth of them."
+RoundsOption = Annotated[int, typer.Option(min=1, max=100_000, help=ROUNDS)]
+RepetitionsOption = Annotated[
+    int, typer.Option(min=1, max=1000, help="Of all rounds, in each form.")
+]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from harness.cli.output import print_version
+
+        print_version()
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and exit."),
+]
+
+
+def parse_threads(text: str | None) -> int | str | None:
+    """Return the number that --threads names, or its text, for the protocol to accept or refuse."""
     return int(text) if text and is_count(text) else text
 
 
 def is_count(text: str) -> bool:
     """Say whether a text is a number of things that a machine has, in plain digits."""
     return text.isascii() and text.isdecimal() and len(text) < 10
-
-
-def console_of(stderr: bool = False) -> Console:
-    """Return where to print. A pipe has no width: the table gets the room it needs, rather than 80 columns."""
-    from rich.console import Console
-
-    class Pipe(Console):
-        """A console that leaves it to `main` what a reader that has gone away means."""
-
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-
-    console = Pipe(stderr=stderr)
-    return console if console.is_terminal else Pipe(stderr=stderr, width=WIDTH)
-
-
-def say(text: str, style: str = "", *, stderr: bool = False) -> None:
-    """Print lines as they are: nothing in them is markup, or moves the cursor, and no line is broken."""
-    console_of(stderr).print(
-        for_terminal(text), style=style, markup=False, highlight=False, soft_wrap=True
-    )
-
-
-@contextmanager
-def alone_on_machine(verb: str, *, wait: bool = True) -> Iterator[None]:
-    """Hold the machine while a verb measures; who is waited for is said on stderr."""
-    from harness.engine.exclusive import hold_machine
-
-    def tell(sentence: str) -> None:
-        say(sentence, "yellow", stderr=True)
-
-    with hold_machine(verb, tell, wait=wait):
-        yield
-
-
-def written(texts: Mapping[str, tuple[Path | None, str]]) -> None:
-    """Write each text to its file, where its option names one.
-
-    Raises:
-        StoreError: a file cannot be written; names the option.
-    """
-    from harness.errors import StoreError
-
-    for option, (file, text) in texts.items():
-        if file:
-            try:
-                file.write_text(text, encoding="utf-8")
-            except OSError as error:
-                raise StoreError(
-                    f"{option}: {file}: cannot be written ({error.strerror})"
-                ) from None
-
-
-def summarised(markdown: str) -> None:
-    """Append text to the summary that GitHub shows of a workflow's step, where this runs in one.
-
-    A summary that cannot be written is said on stderr, and fails nothing: the same text has been printed.
-    """
-    file = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not file:
-        return
-    try:
-        with Path(file).open("a", encoding="utf-8") as summary:
-            summary.write(f"{markdown.rstrip()}\n\n")
-    except OSError as error:
-        said = f"! GITHUB_STEP_SUMMARY: {file}: cannot be written ({error.strerror}); the summary is left out"
-        say(said, "yellow", stderr=True)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Put an interrupt off until what is being written is written: a run of minutes is not lost to a Ctrl-C.
-
-    Handlers are exchanged, not signals masked: a mask holds for one thread, and the kernel would choose another.
-    """
-    came: list[int] = []
-    before = {
-        polite: signal.signal(polite, lambda number, frame: came.append(number))
-        for polite in polite_signals()
-    }
-    try:
-        yield
-    finally:
-        for polite, handler in before.items():
-            signal.signal(polite, handler)
-    if came:
-        raise KeyboardInterrupt
-
-
-def polite_signals() -> list[signal.Signals]:
-    """Return the signals that ask to stop, less those that whoever started this process had ignored, as nohup does."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    return [each for each in signals if signal.getsignal(each) is not signal.SIG_IGN]

@@ -1,4 +1,4 @@
-"""What `harness bench` and `harness gate` share: a bench session begun or gone on with, and carried out under the user's eyes."""
+"""What `harness bench` and `harness gate` share: start or resume a bench session, and run it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.options import (
-    alone_on_machine,
-    console_of,
-    dataset_of,
-    say,
-    threads_of,
-    uninterrupted,
-)
+from harness.cli.options import parse_threads
+from harness.cli.output import console_of, say
+from harness.cli.project import Project, hold_machine, prepare_dataset
+from harness.cli.signals import delay_interrupts
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
@@ -23,12 +19,13 @@ if TYPE_CHECKING:
     from harness.experiments.bench.plan import Repeated
     from harness.experiments.bench.session import Outcome
     from harness.records.bench import Bench, Part, Session
+    from harness.records.record import Host
     from harness.spec.config import Config, Device
 
 
 UNFINISHED = {
-    why: f"{said}: the session is not complete. Go on with it: harness bench --resume"
-    for why, said in (
+    why: f"{sentence}: the session is not complete. Go on with it: harness bench --resume"
+    for why, sentence in (
         ("budget", "the budget is spent"),
         ("stopped", "stopped as asked"),
         ("interrupted", "interrupted"),
@@ -36,8 +33,11 @@ UNFINISHED = {
 }
 
 
+ONLY_DESCRIBED = "! only its description says that this is the machine on which the session began"
+
+
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SessionRequest:
     """What a session is asked to be; None where nothing is said."""
 
     arms: list[str] | None = None
@@ -52,114 +52,119 @@ class Wanted:
     aa: Repeated | None = None
 
 
-def begun(wanted: Wanted, whole: Config, root: Path, results: Path, *, resume: bool) -> Bench:
-    """Return the session to go on with: the newest unfinished one where that is asked for and there is one, else a new one."""
+def resume_or_start(request: SessionRequest, project: Project, *, resume: bool) -> Bench:
+    """Return the newest unfinished_generations session where that is asked for and exists, else a new one.
+
+    Args:
+        request: what the session is asked to be; one that is resumed must be just that.
+        project: where it runs and is kept.
+        resume: look for an unfinished_generations session first.
+    """
     from harness.experiments.bench import plan as sessions
     from harness.experiments.bench import same_plan
     from harness.experiments.bench.remaining import unfinished_generations
     from harness.records import bench_store
 
-    arms = sessions.choose_arms(whole, wanted.arms or ())
-    known = (
-        next((each for each in bench_store.sessions(results) if unfinished_generations(each)), None)
-        if resume
-        else None
-    )
-    if known:
-        there = known.session
-        names = {"/".join(pair) for pair in arms} if wanted.arms else None
-        same_plan.check_same_plan(
-            there,
-            {
-                "--arms": (
-                    names,
-                    {entrant.name for entrant in there.entrants} - {*there.duplicates},
-                ),
-                "--aa": (wanted.aa, "each" if there.repeats else "baseline"),
-                "--spec": (wanted.spec, there.spec_name),
-                "--baseline": (wanted.baseline, there.baseline),
-                "--generations": (wanted.n_generations, there.n_generations),
-                "--blocks": (wanted.n_blocks, there.n_blocks),
-                "--pin": (wanted.cores, there.cores),
-                "--threads": (wanted.threads, str(there.threads)),
-                "--dataset": (
-                    None if wanted.dataset == "auto" else wanted.dataset,
-                    there.data.name,
-                ),
-                "--device": (None if wanted.device == "auto" else wanted.device, there.device),
-            },
-        )
-        same_plan.check_possible(there, whole, root)
-        say(f"going on with session {there.run_id}")
-        return known
+    arms = sessions.choose_arms(project.config, request.arms or ())
     if resume:
-        say(f"{results}: no session to go on with; a new one begins")
-    return new(wanted, whole, root, results, arms)
+        for bench in bench_store.sessions(project.results):
+            if unfinished_generations(bench):
+                session = bench.session
+                same_plan.check_same_plan(session, _asked_and_planned(request, session, arms))
+                same_plan.check_possible(session, project.config, project.root)
+                say(f"going on with session {session.run_id}")
+                return bench
+        say(f"{project.results}: no session to go on with; a new one begins")
+    return start_session(request, project, arms)
 
 
-def new(
-    wanted: Wanted, whole: Config, root: Path, results: Path, arms: list[tuple[str, str]]
-) -> Bench:
-    """Return a new session, planned and kept."""
+def _asked_and_planned(
+    request: SessionRequest, session: Session, arms: list[tuple[str, str]]
+) -> dict[str, tuple[object, object]]:
+    """Return, for each option, what is asked for (None: nothing) and what a session has."""
+    names = {"/".join(pair) for pair in arms} if request.arms else None
+    planned_names = {entrant.name for entrant in session.entrants} - {*session.duplicates}
+    dataset = None if request.dataset == "auto" else request.dataset
+    device = None if request.device == "auto" else request.device
+    return {
+        "--arms": (names, planned_names),
+        "--aa": (request.aa, "each" if session.repeats else "baseline"),
+        "--spec": (request.spec, session.spec_name),
+        "--baseline": (request.baseline, session.baseline),
+        "--generations": (request.n_generations, session.n_generations),
+        "--blocks": (request.n_blocks, session.n_blocks),
+        "--pin": (request.cores, session.cores),
+        "--threads": (request.threads, str(session.threads)),
+        "--dataset": (dataset, session.data.name),
+        "--device": (device, session.device),
+    }
+
+
+def start_session(request: SessionRequest, project: Project, arms: list[tuple[str, str]]) -> Bench:
+    """Return a new session, planned and kept.
+
+    Args:
+        request: what the session is asked to be.
+        project: where it runs and is kept.
+        arms: backend and implementation of each arm.
+    """
     from harness.engine import host as devices
     from harness.experiments.bench import plan as sessions
     from harness.experiments.bench import same_plan
     from harness.records import bench_store
     from harness.records.bench import Bench
-    from harness.spec.config import override_protocol
 
-    size = {
-        "generations": wanted.n_generations or whole.bench.generations,
-        "blocks": wanted.n_blocks or whole.bench.blocks,
-    }
-    update = {
-        "protocol": override_protocol(whole.protocol, threads=threads_of(wanted.threads)),
-        "bench": whole.bench.model_copy(update=size),
-    }
-    whole = whole.model_copy(update=update)
-    spec_name, spec = whole.spec(wanted.spec)
-    dataset, host = (
-        dataset_of(wanted.dataset or spec.dataset, said=False),
-        devices.describe_host(devices.detect_hardware()),
-    )
+    config = _configure(project.config, request)
+    spec_name, spec = config.spec(request.spec)
+    dataset = prepare_dataset(request.dataset or spec.dataset, quiet=True)
+    host = devices.describe_host(devices.detect_hardware())
     session = sessions.plan_session(
-        whole,
+        config,
         spec_name,
         dataset,
         host,
         arms=arms,
-        baseline=wanted.baseline,
-        device=wanted.device,
-        cores=wanted.cores or (),
-        aa=wanted.aa or "baseline",
+        baseline=request.baseline,
+        device=request.device,
+        cores=request.cores or (),
+        aa=request.aa or "baseline",
     )
-    sessions.requests(session, whole, dataset, host)  # or a refusal, before anything is kept
-    same_plan.check_possible(session, whole, root)
-    folder = bench_store.folder_of(results, session)
+    sessions.requests(session, config, dataset, host)  # or a refusal, before anything is kept
+    same_plan.check_possible(session, config, project.root)
+    folder = bench_store.folder_of(project.results, session)
     bench_store.ready(folder)
     bench_store.add(folder, session)
     return Bench(session=session)
 
 
-def sat(
+def _configure(config: Config, request: SessionRequest) -> Config:
+    """Return the configuration with the size and the threads that are asked for."""
+    from harness.spec.config import override_protocol
+
+    size = {
+        "generations": request.n_generations or config.bench.generations,
+        "blocks": request.n_blocks or config.bench.blocks,
+    }
+    protocol = override_protocol(config.protocol, threads=parse_threads(request.threads))
+    bench = config.bench.model_copy(update=size)
+    return config.model_copy(update={"protocol": protocol, "bench": bench})
+
+
+def run_session(
     bench: Bench,
-    whole: Config,
-    root: Path,
-    results: Path,
-    budget_s: float | None,
-    stop_after: int | None,
-    before: Callable[[Session], None] = lambda session: None,
+    project: Project,
     *,
+    budget_s: float | None = None,
+    stop_after: int | None = None,
+    before: Callable[[Session], None] = lambda session: None,
     verb: str = "bench",
     wait: bool = True,
 ) -> tuple[Bench, bool]:
-    """Return the session with what it lacked, and whether an interrupt ended that: what there is by then is shown.
+    """Return the session with what it lacked, and whether an interrupt ended the measuring.
 
     Args:
         bench: the session as far as it is measured.
-        whole: backends.toml.
-        root: whose .nox holds the environments.
-        results: where sessions are kept.
+        project: where it runs and is kept.
         budget_s: as for `harness.experiments.bench.session.run_session`.
         stop_after: as for `harness.experiments.bench.session.run_session`.
         before: done first, while no other harness can measure this session.
@@ -174,32 +179,27 @@ def sat(
     from harness.records import bench_store
 
     session = bench.session
-    folder = bench_store.folder_of(results, session)
+    folder = bench_store.folder_of(project.results, session)
     bench_store.ready(folder)
     host = devices.describe_host(devices.detect_hardware())
-    planned = sessions.requests(session, whole, dataset_of(session.data.name), host)
-    if bench.starts and session.host.same_as(host) is None:
-        say(
-            "! only its description says that this is the machine on which the session began",
-            "yellow",
-        )
-    say(_plan_of(session))
-    with _alone(folder), alone_on_machine(verb, wait=wait):
+    planned = sessions.requests(session, project.config, prepare_dataset(session.data.name), host)
+    _print_plan(bench, host)
+    with _lock_session(folder), hold_machine(verb, wait=wait):
         before(session)
-        found, outcome = _sit(folder, root, planned, budget_s, stop_after)
+        found, outcome = _measure(folder, project.root, planned, budget_s, stop_after)
     if outcome != "complete":
         say(UNFINISHED[outcome], "yellow")
     return found, outcome == "interrupted"
 
 
-def _sit(
+def _measure(
     folder: Path,
     root: Path,
     planned: Callable[[str, int], Planned],
     budget_s: float | None,
     stop_after: int | None,
 ) -> tuple[Bench, Outcome]:
-    """Measure what the session in a folder still lacks, as far as another harness has not measured it since."""
+    """Measure what the session in a folder still lacks; another harness may have added to it."""
     from harness.experiments.bench.session import Room, run_session
     from harness.records import bench_store
     from harness.report.progress import bench_progress
@@ -213,13 +213,13 @@ def _sit(
 
 
 def _keeper(folder: Path) -> Callable[[Part], None]:
-    """Return what keeps each part of a session, and says so once where the folder cannot be written any more."""
+    """Return what keeps each part, and says so once where the folder cannot be written any more."""
     from harness.records import bench_store
 
     elsewhere: list[Path] = []
 
     def keep(part: Part) -> None:
-        with uninterrupted():
+        with delay_interrupts():
             file = bench_store.add(folder, part)
         if folder not in file.parents and not elsewhere:
             say(f"! {folder}: cannot be written any more; parts are kept in {file.parent}", "red")
@@ -229,7 +229,7 @@ def _keeper(folder: Path) -> Callable[[Part], None]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _lock_session(folder: Path) -> Iterator[None]:
     """Hold the session: two at once would disturb each other, and measure the same blocks."""
     from filelock import FileLock, Timeout
 
@@ -237,12 +237,15 @@ def _alone(folder: Path) -> Iterator[None]:
         with FileLock(folder / ".lock", timeout=0):
             yield
     except Timeout:
-        raise StoreError(
-            f"{folder}: another harness is measuring this session. Wait for it, or begin one without --resume"
-        ) from None
+        hint = "Wait for it, or begin one without --resume"
+        raise StoreError(f"{folder}: another harness is measuring this session. {hint}") from None
 
 
-def _plan_of(session: Session) -> str:
-    """Return a session's plan in one line."""
+def _print_plan(bench: Bench, host: Host) -> None:
+    """Print a session's plan, and whether it is known to have begun on this machine."""
+    session = bench.session
+    if bench.starts and session.host.same_as(host) is None:
+        say(ONLY_DESCRIBED, "yellow")
     names = ", ".join(entrant.name for entrant in session.entrants)
-    return f"session {session.run_id}: {names}; {session.n_generations} generations of fresh processes, {session.n_blocks} blocks each"
+    size = f"{session.n_generations} generations of fresh processes, {session.n_blocks} blocks each"
+    say(f"session {session.run_id}: {names}; {size}")

@@ -1,4 +1,4 @@
-"""What the front door stands on: arguments that say something, a working folder, open descriptors, an output that takes what is printed.
+"""What the front door needs: sound arguments, a working folder, open descriptors, a live output.
 
 Where one is missing, the user reads a sentence with the cause, or the command works without it.
 """
@@ -17,33 +17,34 @@ from typer.core import TyperGroup
 
 from harness.errors import LINE, ConfigError, HarnessError, clipped, printable, shown
 
-UsageError = cast(
-    "type[typer.BadParameter]", typer.BadParameter.__base__
-)  # of every fault that typer itself finds in arguments
+# Of every fault that typer itself finds in arguments.
+UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 READER_GONE = 141  # 128 and SIGPIPE, as a shell has it of any program whose reader went away
 
 
-class Front(TyperGroup):
-    """The group of all verbs: refuses arguments that say nothing, and quotes those that say too much in part."""
+class VerbGroup(TyperGroup):
+    """The group of all verbs: refuses empty arguments, and quotes long ones only in part."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Return what is left of the arguments, after a look at all of them, those of the verb too."""
+        """Return what is left of the arguments, once all are checked, those of the verb too."""
         check_arguments(args)
-        with _briefly():
+        with _shorten_usage_errors():
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb."""
         try:
-            with _briefly():
+            with _shorten_usage_errors():
                 return super().invoke(ctx)
         except BrokenPipeError:
-            _silence()
+            _discard_output()
             raise typer.Exit(READER_GONE) from None
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Return if no argument is blank or holds NUL: as a name it would mean the default, as a folder the working folder.
+    """Return if no argument is blank or holds NUL.
+
+    As a name it would mean the default, as a folder the working folder.
 
     Raises:
         ConfigError: one is; names the option.
@@ -59,40 +60,38 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
 
 @contextmanager
-def _briefly() -> Iterator[None]:
-    """Have a fault in the arguments said in one line of at most 300 characters."""
+def _shorten_usage_errors() -> Iterator[None]:
+    """Report a fault in the arguments in one line of at most 300 characters."""
     try:
         yield
     except UsageError as error:
-        error.message = clipped(
-            printable(" ".join(error.message.split())),
-            LINE - len("Error: Invalid value for '--time-limit': "),
-        )
+        room = LINE - len("Error: Invalid value for '--time-limit': ")
+        error.message = clipped(printable(" ".join(error.message.split())), room)
         raise
 
 
 def prepare() -> None:
-    """Prepare this process: no descriptor of a file may pass for a stream that was closed, and every letter can be printed."""
+    """Prepare this process: no file may pass for a closed stream; every letter can be printed."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     if not os.path.isabs(os.environ.get("HOME", "/")):  # noqa: PTH117
-        del os.environ[
-            "HOME"
-        ]  # empty or relative, it is none: files would go to / or to the working folder
+        # Empty or relative, it is none: files would go to / or to the working folder.
+        del os.environ["HOME"]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
-def sentences() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Turn what ends a verb into a sentence on stderr and an exit code.
 
     Raises:
-        SystemExit: with the code of the error; 2 where the system refused something, 141 where the output's reader is gone.
+        SystemExit: with the code of the error; 2 where the system refused something, 141 where the
+            output's reader is gone.
     """
     try:
         try:
@@ -100,18 +99,16 @@ def sentences() -> Iterator[None]:
             yield
         finally:
             if sys.stdout:
-                sys.stdout.flush()  # a disk that is full is said here, not by Python when all is over
+                sys.stdout.flush()  # a full disk is reported here, not by Python at its end
     except HarnessError as error:
-        _end(str(error), error.exit_code)
+        _exit_with(str(error), error.exit_code)
     except BrokenPipeError:
-        _end("", READER_GONE)
-    except OSError as error:  # a full disk, a folder that went away, too many files: the system's words, and where
-        where = (
-            f"{error.filename}: cannot be used"
-            if error.filename
-            else "the output, or a file: cannot be written"
-        )
-        _end(str(HarnessError(f"{where} ({error.strerror or error})")), 2)
+        _exit_with("", READER_GONE)
+    except OSError as error:  # a full disk, a folder that went away, too many files
+        where = "the output, or a file: cannot be written"
+        if error.filename:
+            where = f"{error.filename}: cannot be used"
+        _exit_with(str(HarnessError(f"{where} ({error.strerror or error})")), 2)
 
 
 def check_working_folder() -> None:
@@ -128,19 +125,19 @@ def check_working_folder() -> None:
         ) from None
 
 
-def _end(said: str, code: int) -> None:
-    """Exit with a sentence. Streams that take no more are given up first, or Python would complain of them at its end."""
-    from harness.cli.options import say
+def _exit_with(sentence: str, code: int) -> None:
+    """Exit with a sentence; give up streams that take no more, of which Python would complain."""
+    from harness.cli.output import say
 
     with suppress(OSError):
-        if said:
-            say(said, "red", stderr=True)
-    _silence()
+        if sentence:
+            say(sentence, "red", stderr=True)
+    _discard_output()
     sys.exit(code)
 
 
-def _silence() -> None:
-    """Send what is left in the buffers of streams that cannot be written nowhere."""
+def _discard_output() -> None:
+    """Discard what is left in the buffers of streams that cannot be written."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream:

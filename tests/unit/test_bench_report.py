@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from harness.cli import options as cli_shared
+from harness.cli.output import append_summary
 from harness.experiments.bench import document as report
 from harness.experiments.bench import export
 from harness.experiments.bench.summary import ArmSummary, Reign, Summary
@@ -416,19 +416,19 @@ def test_a_summary_is_appended_to_what_the_step_already_said(tmp_path, monkeypat
     file = tmp_path / "summary.md"
     file.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
-    cli_shared.summarised("**one**\n")
-    cli_shared.summarised("± two")
+    append_summary("**one**\n")
+    append_summary("± two")
     assert file.read_text(encoding="utf-8") == "before\n**one**\n\n± two\n\n"
 
 
 def test_outside_of_a_workflow_nothing_is_written(capsys):
-    cli_shared.summarised("text")
+    append_summary("text")
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "nowhere" / "summary.md"))
-    cli_shared.summarised("text")
+    append_summary("text")
     out, error = capsys.readouterr()
     assert out == ""
     assert error.startswith("! GITHUB_STEP_SUMMARY: ")

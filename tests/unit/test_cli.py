@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness.cli import options
+from harness.cli import output, signals
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_an_interrupt_while_a_record_is_written_waits_until_it_is_written():
     written = []
 
     def write_through_an_interrupt():
-        with options.uninterrupted():
+        with signals.delay_interrupts():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.02)
             written.append("whole")
@@ -49,8 +49,8 @@ def test_an_interrupt_while_a_record_is_written_waits_until_it_is_written():
 def test_a_signal_that_was_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        assert signal.SIGHUP not in options.polite_signals()
-        with options.uninterrupted():
+        assert signal.SIGHUP not in signals.stop_signals()
+        with signals.delay_interrupts():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -59,7 +59,7 @@ def test_a_signal_that_was_ignored_stays_ignored():
 def test_a_table_in_a_pipe_is_not_squeezed_into_80_columns(capsys, monkeypatch):
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
-    options.console_of().print("x" * 120)
+    output.console_of().print("x" * 120)
     assert capsys.readouterr().out == "x" * 120 + "\n"
 
 

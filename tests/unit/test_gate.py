@@ -477,7 +477,7 @@ def test_a_suspect_is_measured_again_unless_that_is_not_wanted(
         asked.append((suspects, head.session.run_id))
         return again, False
 
-    monkeypatch.setattr(cli_gate, "_confirmed", confirmed)
+    monkeypatch.setattr(cli_gate, "_measure_again", confirmed)
     output, found = gate(tmp_path, *more)
     assert (found, said in output) == (code, True), output
     assert asked == ([] if more else [(("jax/keras",), "slower")])
@@ -602,7 +602,7 @@ def test_a_confirmation_made_elsewhere_confirms_nothing(tmp_path, monkeypatch, c
     kept(tmp_path / "head", SLOWER)
     monkeypatch.setattr(
         cli_gate,
-        "_confirmed",
+        "_measure_again",
         lambda *rest, **options: (bench("again", jax=1.2, draw=4, **changes), False),
     )
     with pytest.raises(
@@ -617,7 +617,7 @@ def test_an_interrupted_confirmation_is_no_verdict(tmp_path, monkeypatch):
     kept(tmp_path / "head", SLOWER)
     monkeypatch.setattr(
         cli_gate,
-        "_confirmed",
+        "_measure_again",
         lambda *rest, **options: (bench("again", jax=1.2, draw=4, n_generations=1), True),
     )
     assert gate(tmp_path)[1] == 130

@@ -1,0 +1,43 @@
+"""`harness bench --self-check`: what the figures of a bench stand on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from harness.cli.output import console_of
+from harness.cli.project import Project
+from harness.errors import StoreError
+
+if TYPE_CHECKING:
+    from harness.spec.config import Device
+
+
+def check_self(project: Project, device: Device) -> None:
+    """Check what a bench stands on; exit 1 where something fails, 3 where it cannot be told."""
+    from harness.engine import ask
+    from harness.experiments.bench import self_check as checks
+    from harness.experiments.bench import self_check_document as report
+    from harness.records import bench_store
+    from harness.report.progress import steps_line
+
+    known = bench_store.sessions(project.results)
+    limit_s, task = project.config.protocol.time_limit_s, {"task": "self check"}
+    answers = {}
+    with steps_line(console_of()) as show:
+        for name, backend in project.config.backends.items():
+            show(f"{name}: does its clock wait?")
+            answers[name] = ask.run_task(
+                task, name, backend, project.root, device=device, limit_s=limit_s
+            )
+        found = checks.clock_checks(answers)
+        if known:
+            show("errors and power of its verdicts, simulated")
+            found += [*checks.session_checks(known[0]), *checks.error_rate_checks(known[0])]
+    console_of().print(report.terminal(found, known[0].session.run_id if known else ""), crop=False)
+    if not known:
+        missing = "no bench session whose noise could be looked at. Run: nox -s bench"
+        raise StoreError(f"{project.results}: {missing}")
+    if not all(check.holds for check in found):
+        raise typer.Exit(1 if any(check.holds is False for check in found) else 3)

@@ -1,0 +1,42 @@
+"""`harness data`: a look at the dataset."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from harness.cli.options import (
+    ConfigOption,
+    DatasetOption,
+    PngOption,
+    ResultsOption,
+    SampleOption,
+)
+from harness.cli.output import console_of, say
+from harness.cli.project import prepare_dataset
+from harness.errors import ConfigMissing
+
+
+def data(
+    dataset: DatasetOption = None,
+    sample: SampleOption = 4,
+    png: PngOption = None,
+    results: ResultsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Look at the dataset: arrays, classes, slices, batches, pictures, and runs' predictions."""
+    from harness.lessons.dataset import first_predictions, overview, write_sheet
+    from harness.records import store
+    from harness.spec.data.arrays import load_dataset
+    from harness.spec.project import find
+
+    with suppress(ConfigMissing):  # the dataset can be looked at from anywhere
+        results = results or (config or find(Path.cwd())).parent / "results"
+    prepared = prepare_dataset(dataset or "auto")
+    parts = load_dataset(prepared.folder)
+    records = store.load_all(results).records if results else ()
+    predicted = first_predictions(records, prepared.sha256)
+    console_of().print(overview(parts, sample, prepared.name, predicted), crop=False)
+    if png:
+        write_sheet(parts, png)
+        say(f"written: {png}")

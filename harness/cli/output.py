@@ -1,0 +1,86 @@
+"""What the verbs print and write: the console, lines, files and the summary of a CI."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from harness import __version__
+from harness.safe import for_terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH = 150  # of a pipe, which has none
+
+
+def console_of(stderr: bool = False) -> Console:
+    """Return where to print. A pipe has no width: a table gets room there, not 80 columns."""
+    from rich.console import Console
+
+    class Pipe(Console):
+        """A console that leaves it to `main` what a reader that has gone away means."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    console = Pipe(stderr=stderr)
+    return console if console.is_terminal else Pipe(stderr=stderr, width=WIDTH)
+
+
+def say(text: str, style: str = "", *, stderr: bool = False) -> None:
+    """Print lines as they are: nothing is markup or moves the cursor, and no line is broken.
+
+    Args:
+        text: one line or several.
+        style: rich's name of a colour or weight.
+        stderr: print there, not to stdout.
+    """
+    console_of(stderr).print(
+        for_terminal(text), style=style, markup=False, highlight=False, soft_wrap=True
+    )
+
+
+def write_files(texts: Mapping[str, tuple[Path | None, str]]) -> None:
+    """Write each text to its file, where its option names one.
+
+    Raises:
+        StoreError: a file cannot be written; names the option.
+    """
+    from harness.errors import StoreError
+
+    for option, (file, text) in texts.items():
+        if file:
+            try:
+                file.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise StoreError(
+                    f"{option}: {file}: cannot be written ({error.strerror})"
+                ) from None
+
+
+def append_summary(markdown: str) -> None:
+    """Append text to the summary that GitHub shows of a workflow's step, where this runs in one.
+
+    A summary that cannot be written is said on stderr, and fails nothing: the text is printed too.
+    """
+    file = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not file:
+        return
+    try:
+        with Path(file).open("a", encoding="utf-8") as summary:
+            summary.write(f"{markdown.rstrip()}\n\n")
+    except OSError as error:
+        where = f"GITHUB_STEP_SUMMARY: {file}: cannot be written ({error.strerror})"
+        say(f"! {where}; the summary is left out", "yellow", stderr=True)
+
+
+def print_version() -> None:
+    """Print the version, and exit."""
+    print(f"harness {__version__}")
+    raise typer.Exit

@@ -1,0 +1,115 @@
+"""What the verbs work on: a project's folder, configuration and results, its data, the machine."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.output import console_of, say
+from harness.errors import StoreError
+
+if TYPE_CHECKING:
+    from harness.engine.plan import Planned
+    from harness.records.store import Loaded
+    from harness.spec.config import Config, Device
+    from harness.spec.data.mnist import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder with backends.toml, whose .nox holds the environments, and its results."""
+
+    root: Path
+    config: Config
+    results: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which runs are asked for; all, or what the spec says, where nothing is named."""
+
+    spec: str | None = None
+    backends: Sequence[str] | None = None
+    implementations: Sequence[str] | None = None
+    dataset: str | None = None
+    device: Device = "auto"
+
+
+def open_project(file: Path | None, results: Path | None = None) -> Project:
+    """Return the project of a backends.toml; by default the nearest one, with its own results."""
+    from harness.spec import project
+
+    root, found = project.open_project(file)
+    return Project(root, found, results or root / "results")
+
+
+def prepare_dataset(name: str, *, quiet: bool = False) -> Prepared:
+    """Return the dataset; print in one line which one it is and why, unless `quiet`."""
+    from harness.report.progress import download_bar
+    from harness.spec.data import mnist
+
+    console = console_of()
+    with download_bar(console) as show:
+        prepared = mnist.prepare(name, show)
+    if not quiet:
+        say(f"dataset: {prepared.name}, {prepared.origin}")
+    return prepared
+
+
+def plan_runs(project: Project, selection: Selection, **protocol: Any) -> tuple[Planned, ...]:
+    """Return the runs that are asked for, once their results can be kept.
+
+    Args:
+        project: whose specs and backends are chosen from.
+        selection: which of them.
+        **protocol: fields of the protocol to replace; None leaves one as it is. Without `epochs`,
+            the spec's.
+    """
+    from harness.engine.plan import plan
+    from harness.records import store
+    from harness.spec.config import override_protocol
+
+    spec_name, spec = project.config.spec(selection.spec)
+    backends = project.config.choose_backends(selection.backends or ())
+    if protocol.get("epochs") is None:
+        protocol["epochs"] = spec.epochs
+    limits = override_protocol(project.config.protocol, **protocol)
+    store.ready(project.results)
+    dataset = prepare_dataset(selection.dataset or spec.dataset)
+    names = tuple(selection.implementations or ())
+    return plan(
+        spec_name, spec, backends, limits, dataset, device=selection.device, implementations=names
+    )
+
+
+def load_records(results: Path) -> Loaded:
+    """Return all records, with results.csv brought up to date where that can be done."""
+    from harness.records import store
+
+    was_on = gc.isenabled()
+    gc.disable()  # what is read stays: to look through it costs a fifth of reading 10,000 records
+    try:
+        return store.project(results)
+    except StoreError as error:
+        say(f"! {error}", "yellow", stderr=True)
+        return store.load_all(results)
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
+
+
+@contextmanager
+def hold_machine(verb: str, *, wait: bool = True) -> Iterator[None]:
+    """Hold the machine while a verb measures; who is waited for is said on stderr."""
+    from harness.engine import exclusive
+
+    def tell(sentence: str) -> None:
+        say(sentence, "yellow", stderr=True)
+
+    with exclusive.hold_machine(verb, tell, wait=wait):
+        yield
