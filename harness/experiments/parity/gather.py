@@ -61,19 +61,12 @@ def gather_traces(
         limit_s: for the worker.
         say: told what is being done.
     """
-    request, answers = (
-        planned.request,
-        {
-            name: ArmAnswer(anew=differences.has_own_slots(each.request.options))
-            for name, each in arms.items()
-        },
-    )
-    points = dict(reference.points)
-    for name, twins in reference.twins.items():
-        points |= {
-            (permuted := twin.of(points[name], number)).name: permuted
-            for number, twin in enumerate(twins)
-        }
+    request = planned.request
+    answers = {
+        name: ArmAnswer(anew=differences.has_own_slots(each.request.options))
+        for name, each in arms.items()
+    }
+    points = _with_twins(reference)
     with scratch() as folder:
         task = _write_task(folder, points, reference, planned, arms)
 
@@ -107,6 +100,16 @@ def gather_traces(
                 f"{request.backend}/{entry['arm']}",
             )
     return answers
+
+
+def _with_twins(reference: Ground) -> dict[str, Point]:
+    """Return the points, and each one's permutation twins."""
+    points = dict(reference.points)
+    for name, twins in reference.twins.items():
+        for number, twin in enumerate(twins):
+            permuted = twin.of(points[name], number)
+            points[permuted.name] = permuted
+    return points
 
 
 def _write_task(
@@ -195,21 +198,23 @@ def _take_entry(
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         answers.failure = f"its trace {entry['program']} {entry['point']} cannot be read ({error})"
         return
-    name, twin, number = point.name.partition("~")
     if entry["program"] == "epoch":
         answers.epochs[stops[entry["point"]][0]] = found
-    elif entry["program"] == "loop":
-        answers.loops[name] = found
-    elif twin:
-        trace = read_trace(
-            reference.spec, point, arm, entry["program"], found, without_slots=answers.anew
-        )
-        answers.twins[entry["program"], name].append(
-            reference.twins[name][int(number)].undone(trace.quantities)
-        )
     else:
-        answers.traces.append(
-            read_trace(
-                reference.spec, point, arm, entry["program"], found, without_slots=answers.anew
-            )
-        )
+        _take_arrays(answers, entry["program"], point, found, reference, arm)
+
+
+def _take_arrays(
+    answers: ArmAnswer, program: str, point: Point, found: Arrays, reference: Ground, arm: str
+) -> None:
+    """Take the arrays of a loop, an update or its twin."""
+    name, twin, number = point.name.partition("~")
+    if program == "loop":
+        answers.loops[name] = found
+        return
+    trace = read_trace(reference.spec, point, arm, program, found, without_slots=answers.anew)
+    if twin:
+        undone = reference.twins[name][int(number)].undone(trace.quantities)
+        answers.twins[program, name].append(undone)
+    else:
+        answers.traces.append(trace)
