@@ -117,7 +117,7 @@ def later(name):
         random.uniform, 784, [(layer.name, layer.units) for layer in spec.layers]
     )
     order = random.permutation(n)[None].astype(np.int32)
-    parts = proof.samples(n, random)
+    parts = made_up.samples(n, random)
     other = random.random(n) < 0.1  # or every sample is learnt, and 1 - p is but its rounding
     parts["y_train"][other] = random.integers(0, 10, int(other.sum()))
     return ground(spec, weights, order, parts, {spec.loss_form}, ("init", "resync-3", "resync-100"))

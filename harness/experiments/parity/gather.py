@@ -13,7 +13,6 @@ import numpy as np
 
 from harness.engine import ask
 from harness.engine.plan import Planned
-from harness.engine.process import Event
 from harness.referee import differences
 from harness.referee.epoch import point_of
 from harness.referee.fixtures import Point
@@ -24,6 +23,9 @@ from harness.scratch import scratch
 
 Say = Callable[[str], None]
 """Told what is being done."""
+
+
+KNOWN = ("versions", "device", "settings", "environment_sha256")
 
 
 @dataclass(slots=True)
@@ -51,7 +53,9 @@ def gather_traces(
     limit_s: float,
     say: Say,
 ) -> dict[str, ArmAnswer]:
-    """Return what one backend's worker hands back of each of its arms; a failure is a failure of every arm that it leaves out.
+    """Return what one backend's worker hands back of each of its arms.
+
+    A failure is a failure of every arm that it leaves out.
 
     Args:
         planned: any of the backend's runs: where and on what it computes.
@@ -68,38 +72,34 @@ def gather_traces(
     }
     points = _with_twins(reference)
     with scratch() as folder:
-        task = _write_task(folder, points, reference, planned, arms)
-
-        def hear(event: Event) -> None:
-            say(f"{request.backend}: {event['phase']}")
-
         answer = ask.work(
-            task,
+            _write_task(folder, points, reference, planned, arms),
             request.backend,
             planned.backend,
             root,
             device=request.device,
             threads=request.threads,
             limit_s=limit_s,
-            on_event=hear,
+            on_event=lambda event: say(f"{request.backend}: {event['phase']}"),
         )
-        for arm in answers.values():
-            arm.failure = answer.get("refused", "")
-            said = ("versions", "device", "settings", "environment_sha256")
-            arm.known = {key: answer.get(key) for key in said}
-        if "refused" not in answer and answer.get("backend") != request.backend:
-            for arm in answers.values():
-                arm.failure = f"the worker says that it is {answer.get('backend')!r}, and was asked to be {request.backend!r}"
+        failure = _failure_of(answer, request.backend)
+        for each in answers.values():
+            each.failure = failure
+            each.known = {key: answer.get(key) for key in KNOWN}
         for entry in answer.get("traces", ()):
-            _take_entry(
-                answers.get(entry["arm"]),
-                entry,
-                folder,
-                points,
-                reference,
-                f"{request.backend}/{entry['arm']}",
-            )
+            arm, name = answers.get(entry["arm"]), f"{request.backend}/{entry['arm']}"
+            _take_entry(arm, entry, folder, points, reference, name)
     return answers
+
+
+def _failure_of(answer: Mapping[str, Any], backend: str) -> str:
+    """Return why no arm of an answer can be judged, "" where they can."""
+    if "refused" in answer:
+        return str(answer["refused"])
+    named = answer.get("backend")
+    if named != backend:
+        return f"the worker says that it is {named!r}, and was asked to be {backend!r}"
+    return ""
 
 
 def _with_twins(reference: Ground) -> dict[str, Point]:
