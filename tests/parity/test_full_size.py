@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from harness.experiments.proof import made_up, sensitivity
 from harness.experiments.proof import prove as proof
-from harness.experiments.proof import sensitivity
 from harness.experiments.proof.defects import DEFECTS, specs
 from harness.experiments.proof.null_changes import ORDERS
 from harness.experiments.proof.student import Student
@@ -24,7 +24,7 @@ LEAST_MARGIN = 3  # of any gate over all null changes
 def reference(name, seed=0):
     """What a spec's students are held to; of rmsprop-probs in both forms that its defects need."""
     losses = {SPECS[name].loss_form} | {defect.loss for defect in DEFECTS if defect.spec == name}
-    return proof.reference_of(SPECS[name], losses if seed == 0 else {SPECS[name].loss_form}, seed)
+    return made_up.reference_of(SPECS[name], losses if seed == 0 else {SPECS[name].loss_form}, seed)
 
 
 @cache
@@ -36,7 +36,7 @@ def nulls(name, seed):
 def whole_epoch(name):
     """The same of the whole first epoch."""
     losses = {defect.loss for defect in DEFECTS if defect.spec == name and defect.late}
-    return proof.epoch_reference_of(SPECS[name], losses)
+    return made_up.epoch_reference_of(SPECS[name], losses)
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
@@ -117,7 +117,7 @@ def later(name):
         random.uniform, 784, [(layer.name, layer.units) for layer in spec.layers]
     )
     order = random.permutation(n)[None].astype(np.int32)
-    parts = proof.samples(n, random)
+    parts = made_up.samples(n, random)
     other = random.random(n) < 0.1  # or every sample is learnt, and 1 - p is but its rounding
     parts["y_train"][other] = random.integers(0, 10, int(other.sum()))
     return ground(spec, weights, order, parts, {spec.loss_form}, ("init", "resync-3", "resync-100"))

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.experiments.proof import document as report
+from harness.experiments.proof import made_up, sensitivity
 from harness.experiments.proof import prove as proof
-from harness.experiments.proof import sensitivity
 from harness.experiments.proof.defects import DEFECTS, Defect
 from harness.experiments.proof.prove import Proof
 from harness.experiments.proof.sensitivity import Seen, Target
@@ -88,6 +88,6 @@ def test_what_is_never_seen_has_no_smallest_error():
 
 
 def test_samples_have_a_black_border_and_every_class():
-    found = proof.samples(352, np.random.default_rng(0))
-    assert not found["x_train"][:, : proof.BORDER].any()
+    found = made_up.samples(352, np.random.default_rng(0))
+    assert not found["x_train"][:, : made_up.BORDER].any()
     assert set(found["y_train"]) == set(range(10))

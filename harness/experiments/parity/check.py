@@ -22,6 +22,7 @@ from harness.records.parity import ArmParity, Parity, Whole
 from harness.records.record import Host
 from harness.referee import differences
 from harness.referee.ground import Ground, ground
+from harness.referee.oracle import Loss
 from harness.referee.scope import Gate, gate_of
 from harness.spec.data.arrays import load_dataset, load_weights
 
@@ -51,12 +52,7 @@ def check(
     weights, order = _draw_inputs(planned, only)
     request, spec = planned[0].request, planned[0].request.spec
     started, began = datetime.now(UTC), time.monotonic()
-    losses = {
-        differences.documented_loss(
-            spec, each.request.backend, each.request.module, each.request.options
-        )
-        for each in planned
-    }
+    losses = {_documented_loss(each) for each in planned}
     say("referee")
     reference = ground(spec, weights, order, load_dataset(planned[0].dataset), losses, only)
     arms = {f"{each.request.backend}/{each.request.implementation}": each for each in planned}
@@ -83,6 +79,11 @@ def check(
         floors=dict(largest_floors(reference, noise)),
         twins={name: dict(mine) for name, mine in twins.items()},
     )
+
+
+def _documented_loss(planned: Planned) -> Loss:
+    asked = planned.request
+    return differences.documented_loss(asked.spec, asked.backend, asked.module, asked.options)
 
 
 def _asked(planned: Planned) -> dict[str, Any]:

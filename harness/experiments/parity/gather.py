@@ -13,7 +13,6 @@ import numpy as np
 
 from harness.engine import ask
 from harness.engine.plan import Planned
-from harness.engine.process import Event
 from harness.referee import differences
 from harness.referee.epoch import point_of
 from harness.referee.fixtures import Point
@@ -24,6 +23,9 @@ from harness.scratch import scratch
 
 Say = Callable[[str], None]
 """Told what is being done."""
+
+
+KNOWN = ("versions", "device", "settings", "environment_sha256")
 
 
 @dataclass(slots=True)
@@ -51,7 +53,9 @@ def gather_traces(
     limit_s: float,
     say: Say,
 ) -> dict[str, ArmAnswer]:
-    """Return what one backend's worker hands back of each of its arms; a failure is a failure of every arm that it leaves out.
+    """Return what one backend's worker hands back of each of its arms.
+
+    A failure is a failure of every arm that it leaves out.
 
     Args:
         planned: any of the backend's runs: where and on what it computes.
@@ -61,52 +65,51 @@ def gather_traces(
         limit_s: for the worker.
         say: told what is being done.
     """
-    request, answers = (
-        planned.request,
-        {
-            name: ArmAnswer(anew=differences.has_own_slots(each.request.options))
-            for name, each in arms.items()
-        },
-    )
-    points = dict(reference.points)
-    for name, twins in reference.twins.items():
-        points |= {
-            (permuted := twin.of(points[name], number)).name: permuted
-            for number, twin in enumerate(twins)
-        }
+    request = planned.request
+    answers = {
+        name: ArmAnswer(anew=differences.has_own_slots(each.request.options))
+        for name, each in arms.items()
+    }
+    points = _with_twins(reference)
     with scratch() as folder:
-        task = _write_task(folder, points, reference, planned, arms)
-
-        def hear(event: Event) -> None:
-            say(f"{request.backend}: {event['phase']}")
-
         answer = ask.run_task(
-            task,
+            _write_task(folder, points, reference, planned, arms),
             request.backend,
             planned.backend,
             root,
             device=request.device,
             threads=request.threads,
             limit_s=limit_s,
-            on_event=hear,
+            on_event=lambda event: say(f"{request.backend}: {event['phase']}"),
         )
-        for arm in answers.values():
-            arm.failure = answer.get("refused", "")
-            said = ("versions", "device", "settings", "environment_sha256")
-            arm.known = {key: answer.get(key) for key in said}
-        if "refused" not in answer and answer.get("backend") != request.backend:
-            for arm in answers.values():
-                arm.failure = f"the worker says that it is {answer.get('backend')!r}, and was asked to be {request.backend!r}"
+        failure = _failure_of(answer, request.backend)
+        for each in answers.values():
+            each.failure = failure
+            each.known = {key: answer.get(key) for key in KNOWN}
         for entry in answer.get("traces", ()):
-            _take_entry(
-                answers.get(entry["arm"]),
-                entry,
-                folder,
-                points,
-                reference,
-                f"{request.backend}/{entry['arm']}",
-            )
+            arm, name = answers.get(entry["arm"]), f"{request.backend}/{entry['arm']}"
+            _take_entry(arm, entry, folder, points, reference, name)
     return answers
+
+
+def _failure_of(answer: Mapping[str, Any], backend: str) -> str:
+    """Return why no arm of an answer can be judged, "" where they can."""
+    if "refused" in answer:
+        return str(answer["refused"])
+    named = answer.get("backend")
+    if named != backend:
+        return f"the worker says that it is {named!r}, and was asked to be {backend!r}"
+    return ""
+
+
+def _with_twins(reference: Ground) -> dict[str, Point]:
+    """Return the points, and each one's permutation twins."""
+    points = dict(reference.points)
+    for name, twins in reference.twins.items():
+        for number, twin in enumerate(twins):
+            permuted = twin.of(points[name], number)
+            points[permuted.name] = permuted
+    return points
 
 
 def _write_task(
@@ -195,21 +198,23 @@ def _take_entry(
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         answers.failure = f"its trace {entry['program']} {entry['point']} cannot be read ({error})"
         return
-    name, twin, number = point.name.partition("~")
     if entry["program"] == "epoch":
         answers.epochs[stops[entry["point"]][0]] = found
-    elif entry["program"] == "loop":
-        answers.loops[name] = found
-    elif twin:
-        trace = read_trace(
-            reference.spec, point, arm, entry["program"], found, without_slots=answers.anew
-        )
-        answers.twins[entry["program"], name].append(
-            reference.twins[name][int(number)].undone(trace.quantities)
-        )
     else:
-        answers.traces.append(
-            read_trace(
-                reference.spec, point, arm, entry["program"], found, without_slots=answers.anew
-            )
-        )
+        _take_arrays(answers, entry["program"], point, found, reference, arm)
+
+
+def _take_arrays(
+    answers: ArmAnswer, program: str, point: Point, found: Arrays, reference: Ground, arm: str
+) -> None:
+    """Take the arrays of a loop, an update or its twin."""
+    name, twin, number = point.name.partition("~")
+    if program == "loop":
+        answers.loops[name] = found
+        return
+    trace = read_trace(reference.spec, point, arm, program, found, without_slots=answers.anew)
+    if twin:
+        undone = reference.twins[name][int(number)].undone(trace.quantities)
+        answers.twins[program, name].append(undone)
+    else:
+        answers.traces.append(trace)

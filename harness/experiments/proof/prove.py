@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.experiments.parity.gather import ArmAnswer
 from harness.experiments.parity.judge import find_departures
-from harness.experiments.proof.defects import DEFECTS, N_LATE, Defect, specs
+from harness.experiments.proof.defects import DEFECTS, Defect, specs
+from harness.experiments.proof.made_up import epoch_reference_of, reference_of
 from harness.experiments.proof.null_changes import ORDERS
 from harness.experiments.proof.sensitivity import Parts, Seen, curve
 from harness.experiments.proof.student import Student
@@ -23,25 +23,19 @@ from harness.records.parity import Departure
 from harness.referee import fixtures
 from harness.referee.fixtures import Twin
 from harness.referee.gates import Finding, kind_of
-from harness.referee.ground import Ground, ground
-from harness.referee.loop import N_LOOP
+from harness.referee.ground import Ground
 from harness.referee.oracle import Loss
-from harness.referee.scope import EPOCH
 from harness.referee.trace import Trace, read_trace
 from harness.spec.config import Spec
-from harness.spec.initializers import initial_weights
 
-POINTS = ("init", "adversarial")
 UNITS = 64  # of the hidden layer: the tests have the same with all 512
 N_TWINS = 3  # of each point, none of them among those that set the floors
-SMALL_BATCH = 16  # of the whole first epoch
 ORDERS_OF_EPOCH = (
     "no change",
     "sums in blocks of 64",
     "sums in float64",
     "probabilities a unit more",
 )  # the others take long
-SIDE, BORDER = 28, 3  # pixels of an image, and of its black border
 Margins = dict[tuple[str, str], float]
 """By kind of quantity and measure: how many times the error fits into the gate, where it fits least."""
 
@@ -133,65 +127,6 @@ def prove(say: Callable[[str], None] = lambda what: None) -> Proof:
         seen,
         time.monotonic() - began,
     )
-
-
-def reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
-    """Return what the student is held to: points, referee and floors, from weights and samples of that seed."""
-    random = np.random.default_rng([seed, 7])
-    n = int(N_LOOP * spec.batch_size)
-    weights = initial_weights(
-        random.uniform,
-        SIDE**2,
-        [(layer.name, layer.units) for layer in spec.layers],
-        spec.initializer,
-    )
-    return ground(
-        spec,
-        weights,
-        random.permutation(n)[None].astype(np.int32),
-        samples(n, random),
-        set(losses),
-        POINTS,
-    )
-
-
-def epoch_reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
-    """Return the whole first epoch that the student is held to: small batches, and as many updates as late defects need."""
-    spec, random = (
-        spec.model_copy(update={"batch_size": SMALL_BATCH}),
-        np.random.default_rng([seed, 8]),
-    )
-    n = (N_LATE - 1) * SMALL_BATCH + SMALL_BATCH // 2
-    weights = initial_weights(
-        random.uniform,
-        SIDE**2,
-        [(layer.name, layer.units) for layer in spec.layers],
-        spec.initializer,
-    )
-    return ground(
-        spec,
-        weights,
-        random.permutation(n)[None].astype(np.int32),
-        samples(n, random),
-        set(losses),
-        (EPOCH,),
-    )
-
-
-def samples(n: int, random: np.random.Generator) -> dict[str, NDArray[np.uint8]]:
-    """Return n images like digits, and their labels: ten shapes, each image one of them with noise, a black border around."""
-    shapes = random.random((10, SIDE, SIDE)) * (random.random((10, SIDE, SIDE)) < 0.3)
-    labels = random.integers(0, 10, n).astype(np.uint8)
-    images = shapes[labels] * random.uniform(0.5, 1, (n, SIDE, SIDE)) + 0.4 * (
-        random.random((n, SIDE, SIDE)) < 0.03
-    )
-    images[:, :BORDER], images[:, -BORDER:], images[:, :, :BORDER], images[:, :, -BORDER:] = (
-        0,
-        0,
-        0,
-        0,
-    )
-    return {"x_train": np.round(255 * np.clip(images, 0, 1)).astype(np.uint8), "y_train": labels}
 
 
 def student_answer(
