@@ -27,15 +27,15 @@ class Interval:
 
 
 def hodges_lehmann(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the centre of symmetry of paired differences, with its exact distribution-free interval.
+    """Return the centre of paired differences, with its exact distribution-free interval.
 
     Args:
         values: (n,), independent differences; n from 6 for 95 %.
         confidence: least probability that the interval holds the centre.
 
     Returns:
-        The median of the n (n + 1) / 2 Walsh averages, and the k-th smallest and largest of them, with k from the null
-        distribution of Wilcoxon's signed-rank statistic.
+        The median of the n (n + 1) / 2 Walsh averages, and the k-th smallest and largest of them,
+        with k from the null distribution of Wilcoxon's signed-rank statistic.
 
     Raises:
         ValueError: too few values for that confidence.
@@ -48,23 +48,25 @@ def hodges_lehmann(values: Sequence[float], confidence: float = 0.95) -> Interva
 
 
 def pseudomedian(values: Sequence[float]) -> float:
-    """Return the Hodges-Lehmann estimate alone, of however few values: the median of their Walsh averages."""
+    """Return the Hodges-Lehmann estimate of (n,) values: the median of their Walsh averages."""
     return float(np.median(_walsh_averages(values)))
 
 
 def hodges_lehmann_shift(
     values: Sequence[float], others: Sequence[float], confidence: float = 0.95
 ) -> Interval:
-    """Return by how much `others` lie above `values`, two independent samples, with the exact distribution-free interval.
+    """Return by how much `others` lie above `values`, with the exact distribution-free interval.
 
     Args:
         values: (m,), independent.
-        others: (n,), independent, of the same shape but for the shift; 4 and 4 are the fewest for 95 %.
+        others: (n,), independent, of the same shape but for the shift; 4 and 4 are the fewest for
+            95 %.
         confidence: least probability that the interval holds the shift.
 
     Returns:
-        The median of the m n differences, and the k-th smallest and largest of them, with k from the null distribution of
-        the Mann-Whitney statistic. Ties make the interval wider than it need be, never narrower.
+        The median of the m n differences, and the k-th smallest and largest of them, with k from
+        the null distribution of the Mann-Whitney statistic. Ties make the interval wider than it
+        need be, never narrower.
 
     Raises:
         ValueError: too few values for that confidence.
@@ -94,8 +96,8 @@ def _rank_sums(n: int) -> Floats:
 def _between(ordered: Floats, ways: Floats, confidence: float, received: str) -> Interval:
     """Return the median of ordered estimates, and the k-th from either end.
 
-    k is the largest with P(statistic < k) <= (1 - confidence) / 2, where the statistic, the number of estimates below the
-    true value, takes each of its values in so many equally likely `ways`.
+    k is the largest with P(statistic < k) <= (1 - confidence) / 2, where the statistic, the number
+    of estimates below the true value, takes each of its values in so many equally likely `ways`.
     """
     rank = int(np.searchsorted(np.cumsum(ways) / ways.sum(), (1 - confidence) / 2, side="right"))
     if rank < 1:
@@ -114,7 +116,7 @@ class Equivalence:
 
 
 def tost(differences: Sequence[float], margin: float, level: float = 0.05) -> Equivalence:
-    """Return whether the mean of paired differences is shown to lie within ±margin: two one-sided t tests.
+    """Return whether the mean of paired differences lies within ±margin: two one-sided t tests.
 
     Args:
         differences: (n,), one for each pair; n from 2.
@@ -122,8 +124,8 @@ def tost(differences: Sequence[float], margin: float, level: float = 0.05) -> Eq
         level: of each one-sided test.
 
     Returns:
-        "equivalent" where both tests reject, "different" where the 90 % interval lies outside the margin altogether,
-        else "inconclusive", which is no pass: too few pairs, or too much noise.
+        "equivalent" where both tests reject, "different" where the 90 % interval lies outside the
+        margin altogether, else "inconclusive", which is no pass: too few pairs, or too much noise.
 
     Source: Schuirmann 1987; Student's t is SciPy's.
     """
@@ -159,14 +161,15 @@ def tost(differences: Sequence[float], margin: float, level: float = 0.05) -> Eq
 
 
 def mcnemar(n_first_only: int, n_second_only: int) -> float:
-    """Return the exact two-sided p of McNemar's test: that two classifiers are right equally often on the same images.
+    """Return the exact two-sided p of McNemar's test: two classifiers are equally often right.
 
     Args:
         n_first_only: images that only the first has right.
         n_second_only: images that only the second has right.
 
     Returns:
-        The probability of a split at least as uneven, if each of these images is a fair coin's; 1 where there are none.
+        The probability of a split at least as uneven, if each of these images is a fair coin's; 1
+        where there are none.
 
     Source: McNemar 1947, in its exact binomial form; the binomial test is SciPy's.
     """

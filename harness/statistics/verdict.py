@@ -1,4 +1,4 @@
-"""From what each generation says to an interval and a verdict: faster, slower, same, or inconclusive and why."""
+"""Values of generations -> an interval and a verdict: faster, slower, same, inconclusive."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from harness.statistics.intervals import Interval, hodges_lehmann, pseudomedian
 
 THRESHOLD = 0.02  # a smaller difference is of no consequence
 MIN_GENERATIONS = 6  # for a 95 % interval
-LEVEL = 0.04  # of a session: how often its comparisons of identical arms may err, all of them together. 5 % are promised: the
-# exact test assumes symmetric noise, and the rest is room for noise that is not
+# How often all comparisons of identical arms in a session may err together. 5 % are promised: the
+# exact test assumes symmetric noise, and the rest is room for noise that is not.
+LEVEL = 0.04
 TOGETHER = "all comparisons of this session together"
 Finding = Literal["faster", "slower", "same", "inconclusive"]
 SETTLED = math.log1p(THRESHOLD)  # as |ln ratio|: A to B and B to A are held to the same
 
 
 def over_generations(logs: Collection[float]) -> Interval | None:
-    """Return the ratio whose logarithms are given, one for each generation, with its exact 95 % interval.
+    """Return the ratio of these logarithms, one a generation, with its exact 95 % interval.
 
-    The Hodges-Lehmann estimate and Wilcoxon's signed-rank interval, taken back from logarithms. The ends are nan with fewer
-    than MIN_GENERATIONS generations, and all is None without any.
+    The Hodges-Lehmann estimate and Wilcoxon's signed-rank interval, taken back from logarithms. The
+    ends are nan with fewer than MIN_GENERATIONS generations, and all is None without any.
     """
     if not logs:
         return None
@@ -45,24 +46,33 @@ def why_too_few(n_generations: int) -> str:
     """Return why so many generations decide nothing, "" where they are enough."""
     if n_generations >= MIN_GENERATIONS:
         return ""
-    return f"{n_generations} {'generation' if n_generations == 1 else 'generations'}; a 95 % interval needs {MIN_GENERATIONS}"
+    return (
+        f"{n_generations} {'generation' if n_generations == 1 else 'generations'}; a 95 % "
+        f"interval needs {MIN_GENERATIONS}"
+    )
 
 
 def why_unsound(floor: Interval | None) -> str:
-    """Return why a session may not call anything faster or slower, "" where it may: by its pair of identical arms.
+    """Return why its pair of identical arms makes a session unsound, "" where it does not.
 
-    Where its whole interval lies beyond the threshold, identical code is surely called different, and other code may be too;
-    and without the pair nobody would know.
+    Where its whole interval lies beyond the threshold, identical code is surely called different,
+    and other code may be too; and without the pair nobody would know.
     """
     if not has_ends(floor):
-        return f"identical code was not measured side by side in {MIN_GENERATIONS} generations, so nothing says what a difference means"
+        return (
+            f"identical code was not measured side by side in {MIN_GENERATIONS} generations, so "
+            f"nothing says what a difference means"
+        )
     if min(math.log(floor.high), -math.log(floor.low)) < -SETTLED:
-        return f"identical code differed by {percent(floor.mid)} ({span(floor)}): this session is not sound"
+        return (
+            f"identical code differed by {percent(floor.mid)} ({span(floor)}): this session is "
+            f"not sound"
+        )
     return ""
 
 
 def worst_floor(floors: Iterable[Interval | None]) -> Interval | None:
-    """Return the ratio of the pair where identical code differed more; that of an unsound one, where one is."""
+    """Return the ratio of the pair that differed most; that of an unsound one, where one is."""
     return max(
         floors,
         key=lambda floor: (
@@ -77,15 +87,17 @@ def judge_ratio(
 ) -> tuple[Finding, str]:
     """Return what a ratio of two epoch times says of the first, and of "inconclusive" why.
 
-    "same" is judged by the interval of this ratio alone. It needs no correction for the other comparisons: identical arms are
-    never called same in error, one comparison errs in at most 5 %, and that several arms are all the same is concluded only where
-    each of them is (an intersection-union test, of the same level: Berger 1982).
+    "same" is judged by the interval of this ratio alone. It needs no correction for the other
+    comparisons: identical arms are never called same in error, one comparison errs in at most 5 %,
+    and that several arms are all the same is concluded only where each of them is (an
+    intersection-union test, of the same level: Berger 1982).
 
     Args:
         ratio: as `over_generations` gives it.
         n_generations: that it was taken over.
         floor: the same of the session's pair of identical arms.
-        p_together: the p-value of this difference, adjusted for all comparisons of the session: see `family_of`.
+        p_together: the p-value of this difference, adjusted for all comparisons of the session: see
+            `family_of`.
     """
     if not has_ends(ratio):
         return "inconclusive", why_too_few(n_generations)
@@ -102,17 +114,20 @@ def judge_ratio(
     if effect <= SETTLED:
         return (
             "inconclusive",
-            f"{percent(ratio.mid)} is below the threshold of {percent(1 + THRESHOLD)}, and the interval {span(ratio)} is not",
+            f"{percent(ratio.mid)} is below the threshold of {percent(1 + THRESHOLD)}, and the "
+            f"interval {span(ratio)} is not",
         )
     if effect <= least:
         return (
             "inconclusive",
-            f"{percent(ratio.mid)} is no more than identical code differed by, {percent(floor.mid if floor else 1.0)}",
+            f"{percent(ratio.mid)} is no more than identical code differed by, "
+            f"{percent(floor.mid if floor else 1.0)}",
         )
     if p_together > LEVEL:
         return (
             "inconclusive",
-            f"the interval {span(ratio)} excludes 1 by itself, but not with 95 % confidence for {TOGETHER}",
+            f"the interval {span(ratio)} excludes 1 by itself, but not with 95 % confidence for "
+            f"{TOGETHER}",
         )
     return ("faster" if ratio.mid < 1 else "slower"), ""
 

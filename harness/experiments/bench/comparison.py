@@ -1,4 +1,4 @@
-"""How two arms of a session compare: by pairs, by the A/A floors, and in the family of all pairs."""
+"""How two arms of a session compare: by pairs, by A/A floors, in the family of all pairs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Judge:
         )
 
     def _floor_of(self, name: str, other: str) -> Interval | None:
-        """Return the worst of the floors that speak for a comparison: the baseline's, and those of the two arms' backends."""
+        """Return the worst floor of a comparison: of the baseline's, and those of both backends."""
         backends = {each.split("/")[0] for each in (name, other)}
         floors = [
             floor for repeated, floor in self.floors.items() if repeated.split("/")[0] in backends

@@ -56,7 +56,7 @@ LEGEND = (
 
 
 def terminal(summary: Summary, bench: Bench) -> RenderableType:
-    """Return what a terminal shows: who wins, the arms, and what makes it less sure than it looks."""
+    """Return what a terminal shows: who wins, the arms, and what makes it less sure."""
     return Group(
         Sentence(heading(bench), "bold"),
         Sentence(summary.sentence, "bold"),
@@ -93,14 +93,15 @@ def heading(bench: Bench) -> str:
         *([f"Keras {keras}"] if (keras := " and ".join(_known(bench, "keras"))) else []),
         session.host.machine,
         *([f"threads {session.threads}"] if session.threads != "auto" else []),
-        f"{n_done} of {session.n_generations} generations of {session.n_blocks} {'block' if session.n_blocks == 1 else 'blocks'}",
+        f"{n_done} of {session.n_generations} generations of {session.n_blocks} "
+        f"{'block' if session.n_blocks == 1 else 'blocks'}",
         f"session {session.run_id}",
     ]
     return ", ".join(map(short, parts))
 
 
 def columns(summary: Summary) -> tuple[Column, ...]:
-    """Return the columns: one for each kind of memory that is known, and one for energy where any is."""
+    """Return the columns: one for each known kind of memory, one for energy where any is."""
     words = ("arm", "verdict", "parity", "accuracy", "blocks")
     names = [
         "arm",
@@ -179,10 +180,12 @@ def _floors(summary: Summary) -> list[str]:
     known = {name: floor for name, floor in each.items() if floor is not None}
     if not known:
         return [
-            "A/A: identical code was not measured side by side, so nothing says what this session would call a difference without one"
+            "A/A: identical code was not measured side by side, so nothing says what this "
+            "session would call a difference without one"
         ]
     return [
-        f"A/A: {name} against itself, identical code: {_ratio(floor)}; a smaller difference is noise"
+        f"A/A: {name} against itself, identical code: {_ratio(floor)}; a smaller difference is "
+        f"noise"
         for name, floor in known.items()
     ]
 
@@ -190,7 +193,8 @@ def _floors(summary: Summary) -> list[str]:
 def _versions(summary: Summary) -> str:
     """Return each backend's version and device once."""
     said = [
-        f"{arm.name.split('/')[0]} {arm.versions.get('framework_version', '?')} on {arm.device or '?'}"
+        f"{arm.name.split('/')[0]} {arm.versions.get('framework_version', '?')} on "
+        f"{arm.device or '?'}"
         for arm in summary.arms
     ]
     return ", ".join(dict.fromkeys(said))

@@ -32,7 +32,7 @@ def csv(summary: Summary, bench: Bench) -> str:
 
 
 def as_json(summary: Summary, bench: Bench) -> str:
-    """Return everything but the single turns: the plan and the summary. A break-even that never comes is "never"."""
+    """Return the plan and the summary, without the turns; an infinite break-even is "never"."""
     said = plain(asdict(summary))
     for arm, row in zip(summary.arms, said["arms"], strict=True):
         row |= {"break_even": _never(arm.break_even), "other_numbers": arm.other_numbers}

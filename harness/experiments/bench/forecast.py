@@ -35,7 +35,7 @@ class Forecast:
             self._spent[kind].setdefault(who, []).append(spent)
 
     def left_s(self, steps: Iterable[tuple[str, str, int]]) -> float | None:
-        """Return how long steps will take, by medians: those of the same kind and of the same one, or else of the same kind.
+        """Return how long steps will take: medians of the same kind and arm, else of the same kind.
 
         Args:
             steps: kind, who takes it, and how often.

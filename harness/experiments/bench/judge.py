@@ -1,4 +1,4 @@
-"""Bench -> Summary: each arm's steady epoch, its ratio to the baseline with an interval, a verdict, and who wins for how long."""
+"""Bench -> Summary: each arm's epoch, its ratio and verdict, and who wins for how long."""
 
 from __future__ import annotations
 
@@ -40,12 +40,13 @@ FIT = "keras"  # the implementation
 def summarize(
     bench: Bench, parities: Iterable[Parity] = (), own_cost: float | None = None
 ) -> Summary:
-    """Return what a session says: of each arm, of the pair of identical ones, and who trains first for how many epochs.
+    """Return what a session says of each arm, of identical code, and of who trains first.
 
     Args:
         bench: however much of the session has been measured.
         parities: checks that say which arms compute the same model.
-        own_cost: share of the session's seconds that was neither a worker's start, turn nor end, where it is known.
+        own_cost: share of the session's seconds that was neither a worker's start, turn nor end,
+            where it is known.
     """
     session, count, verdicts = bench.session, valid_turns(bench), verdicts_of(parities)
     floors = {
@@ -132,7 +133,7 @@ def _verdict(bench: Bench, compared: Rival) -> tuple[Verdict, str]:
 
 
 def _to_fit(bench: Bench, count: ValidTurns, entrant: Entrant) -> Interval | None:
-    """Return an arm's epoch to that of its backend's `fit`, None where there is none or it is this."""
+    """Return an arm's epoch to that of its backend's `fit`; None where there is no other."""
     fits = [
         each.name
         for each in bench.session.entrants
@@ -154,7 +155,7 @@ def _share_of_limit(bench: Bench, name: str, steady_s: Mapping[int, float]) -> I
 
 
 def _rates(bench: Bench, name: str, generation: int) -> Rates | None:
-    """Return what an arm's backend reached at best in any of its processes of a generation: a rate that was disturbed is no limit."""
+    """Return the best rates of an arm's backend in a generation: a disturbed rate is no limit."""
     backends = {entrant.name: entrant.backend for entrant in bench.session.entrants}
     found = [
         end
@@ -194,7 +195,8 @@ def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> tuple[tupl
     if timed and not lines:
         return (
             (),
-            "No arm can lead: of every arm that was timed the numbers are known to be others than they should be.",
+            "No arm can lead: of every arm that was timed the numbers are known to be others "
+            "than they should be.",
         )
     reign = leaders(lines.values())
     leader = able[reign[-1][0]] if reign else None
@@ -219,7 +221,7 @@ def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> tuple[tupl
 
 
 def _with_fit(judge: Judge, bench: Bench, lines: Mapping[str, Line]) -> str:
-    """Return what the session says to those who train by `fit`; nothing where there is no other arm to take it for."""
+    """Return the sentence on arms that train by `fit`; "" where all do, or none does."""
     fits = {
         each.name for each in bench.session.entrants if each.implementation == FIT
     } & lines.keys()

@@ -32,7 +32,7 @@ class Rival(NamedTuple):
 
 
 def break_even(line: Line, other: Line) -> float:
-    """Return the number of epochs from which on `line` is never behind `other`: 1 from the first, inf never."""
+    """Return from which epoch on `line` is never behind `other`; inf where it falls behind."""
     if line.epoch_s > other.epoch_s or (
         line.epoch_s == other.epoch_s and line.start_s > other.start_s
     ):
@@ -43,7 +43,7 @@ def break_even(line: Line, other: Line) -> float:
 
 
 def leaders(lines: Collection[Line]) -> list[tuple[str, int, int | None]]:
-    """Return who is first after 1, 2, ... epochs: each leader's name, its first and its last number of epochs, None for good."""
+    """Return each leader's name, its first and its last number of epochs (None: for good)."""
     found: list[tuple[str, int, int | None]] = []
     epochs = 1
     contenders = list(lines)
@@ -96,26 +96,33 @@ def lead_sentence(
     if not rivals:
         return f"{which} is the only arm that can be judged: there is nothing to compare it with."
     if undecided:
-        return f"Inconclusive: {undecided}. So far {which} is ahead {when}{times}.{tail} Run more generations, on a quiet machine."
+        return (
+            f"Inconclusive: {undecided}. So far {which} is ahead {when}{times}.{tail} Run more "
+            f"generations, on a quiet machine."
+        )
     close = [rival for rival in rivals if rival.finding != "slower"]
     if close:
         told = "; ".join(f"{rival.name}: {_told(rival)}" for rival in close)
         names = " and ".join(
             [", ".join([which, *(rival.name for rival in close[:-1])]), close[-1].name]
         )
-        return f"{names} cannot be told apart by their epochs ({told}); by medians {which} trains this model first {when}{times}.{tail}"
+        return (
+            f"{names} cannot be told apart by their epochs ({told}); by medians {which} trains "
+            f"this model first {when}{times}.{tail}"
+        )
     return f"{which} trains this model first {when}{times}; {_lead(rivals[0])}.{tail}"
 
 
 def fit_sentence(leader: str, rivals: Sequence[Rival]) -> str:
-    """Return in one sentence which backend's `fit` has the shortest epoch, "" where there is nothing to compare it with."""
+    """Return the sentence on whose `fit` has the shortest epoch; "" without rivals."""
     if not rivals:
         return ""
     said = []
     for rival in rivals:
         if rival.finding == "slower" and rival.ratio:
             said.append(
-                f"{rival.name} takes {rival.ratio.mid:.2f} ({rival.ratio.low:.2f}-{rival.ratio.high:.2f}) times its epoch"
+                f"{rival.name} takes {rival.ratio.mid:.2f} "
+                f"({rival.ratio.low:.2f}-{rival.ratio.high:.2f}) times its epoch"
             )
         else:
             said.append(f"{rival.name} cannot be told from it ({_told(rival)})")
@@ -123,11 +130,14 @@ def fit_sentence(leader: str, rivals: Sequence[Rival]) -> str:
 
 
 def unchecked_sentence(names: Sequence[str], n_arms: int) -> str:
-    """Return in one sentence which of so many arms that could lead were never held to the referee, "" where all were."""
+    """Return the sentence on arms never checked against the referee; "" where all were."""
     if not names:
         return ""
     which = "No arm was" if len(names) == n_arms else f"{', '.join(names)}: not"
-    return f"{which} checked against the referee, so equal numbers are not known (nox -s parity checks them)."
+    return (
+        f"{which} checked against the referee, so equal numbers are not known (nox -s parity "
+        f"checks them)."
+    )
 
 
 def _sure(ratio: Interval) -> str:
@@ -147,10 +157,16 @@ def _lead(nearest: Rival) -> str:
         if nearest.ratio
         else "longer"
     )
-    return f"an epoch of {nearest.name}, the next, takes {by}: longer with 95 % confidence for {TOGETHER}, and by more than the A/A floor"
+    return (
+        f"an epoch of {nearest.name}, the next, takes {by}: longer with 95 % confidence for "
+        f"{TOGETHER}, and by more than the A/A floor"
+    )
 
 
 def _told(rival: Rival) -> str:
     if rival.ratio is None or not has_ends(rival.ratio):
         return rival.reason or "too few generations together"
-    return f"{percent(rival.ratio.mid)} {'longer' if rival.ratio.mid >= 1 else 'shorter'}, {span(rival.ratio)}"
+    return (
+        f"{percent(rival.ratio.mid)} {'longer' if rival.ratio.mid >= 1 else 'shorter'}, "
+        f"{span(rival.ratio)}"
+    )

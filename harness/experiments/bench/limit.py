@@ -1,4 +1,4 @@
-"""What one epoch costs at the least: its floating-point operations, its optimizer's traffic and its calls, at measured rates."""
+"""What one epoch costs at the least: its operations, traffic and calls, at measured rates."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ FLOAT_BYTES = 4
 
 
 def forward_flops(spec: Spec, n_inputs: int) -> int:
-    """Return the FLOPs of one sample's outputs: 2 D H for each kernel (D, H). Biases and activations are left out."""
+    """Return the FLOPs of one sample's outputs: 2 D H for each kernel (D, H), nothing else."""
     return 2 * sum(_kernels(spec, n_inputs))
 
 
 def training_flops(spec: Spec, n_inputs: int) -> int:
-    """Return the FLOPs of one sample's step: outputs, gradients of kernels, and of inputs but for the first layer's."""
+    """Return the FLOPs of one sample's step: outputs and gradients, none of the data."""
     kernels = _kernels(spec, n_inputs)
     return 2 * (3 * sum(kernels) - kernels[0])
 
@@ -27,13 +27,13 @@ def n_parameters(spec: Spec, n_inputs: int) -> int:
 
 
 def optimizer_bytes(spec: Spec, n_inputs: int, n_train: int) -> int:
-    """Return the bytes that the updates of one epoch read and write where each weight, gradient and slot moves once."""
+    """Return the bytes that one epoch's updates move: each weight, gradient and slot once."""
     n_updates = -(-n_train // spec.batch_size)
     return FLOAT_BYTES * n_parameters(spec, n_inputs) * _moves(spec.optimizer) * n_updates
 
 
 def limit_s(spec: Spec, n_inputs: int, n_train: int, rates: Rates) -> float:
-    """Return the seconds of one epoch in which nothing but its products, its optimizer's traffic and its calls takes time.
+    """Return the seconds of an epoch that is only products, optimizer traffic and calls.
 
     The three follow one another here; where a framework overlaps them, an epoch can be shorter.
     """
@@ -51,7 +51,7 @@ def _kernels(spec: Spec, n_inputs: int) -> list[int]:
 
 
 def _moves(optimizer: SGD | RMSprop | Adam) -> int:
-    """Return how many floats an update reads and writes for each weight: itself, its gradient and its slots."""
+    """Return how many floats an update moves for each weight: itself, gradient and slots."""
     match optimizer:
         case SGD(momentum=0):
             return 3  # reads weight and gradient, writes the weight

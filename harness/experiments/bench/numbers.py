@@ -43,7 +43,10 @@ def why_other_numbers(parity: str, accuracies: Mapping[str, Equivalence | None])
         if found and found.verdict == "different":
             mean = found.mean
             points = f"{100 * abs(mean.mid):.2f} points {'lower' if mean.mid < 0 else 'higher'}"
-            return f"its accuracy is different: {points} than {whose} ({100 * mean.low:+.2f} to {100 * mean.high:+.2f})"
+            return (
+                f"its accuracy is different: {points} than {whose} ({100 * mean.low:+.2f} to "
+                f"{100 * mean.high:+.2f})"
+            )
     return ""
 
 
@@ -122,7 +125,10 @@ def remarks_on(numbers: Iterable[Numbers]) -> Iterable[str]:
         yield f"{names}: accuracy is not compared with the earlier session's: {why}"
     unclear = [each.name for each in several if each.accuracy == "inconclusive"]
     if unclear:
-        yield f"{', '.join(unclear)}: equal accuracy is not known: too few generations, or too much noise (TOST is inconclusive)"
+        yield (
+            f"{', '.join(unclear)}: equal accuracy is not known: too few generations, or too "
+            f"much noise (TOST is inconclusive)"
+        )
 
 
 def _why_unpaired(head: Bench, base: Bench, name: str) -> str:

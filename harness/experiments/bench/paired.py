@@ -1,4 +1,4 @@
-"""Which turns of a bench session count, and what each of its generations says of one entrant and of two."""
+"""Which turns of a session count, and what a generation says of one entrant and of two."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ T = TypeVar("T", Turn, float)
 class ValidTurns:
     """The valid blocks of a session, none of them twice.
 
-    A generation's blocks belong together whichever of its processes took the turns: after a crash or a resume they differ.
+    A generation's blocks belong together whichever of its processes took the turns: after a crash
+    or a resume they differ.
     """
 
     turns: Mapping[
@@ -36,14 +37,14 @@ class ValidTurns:
         )
 
     def steady_s(self, name: str) -> dict[int, float]:
-        """Return the median seconds of an entrant's turns, in each generation that counts for it."""
+        """Return the median seconds of an entrant's turns in each of its valid generations."""
         return {
             generation: statistics.median(turn.seconds for turn in turns)
             for generation, turns in self.of(name).items()
         }
 
     def log_ratios(self, name: str, other: str) -> dict[int, float]:
-        """Return ln of an entrant's seconds to another's in each generation: the median over the blocks where both took a turn."""
+        """Return ln of an entrant's seconds to another's: a generation's median."""
         pairs = self._enough(
             {
                 generation: [
@@ -65,9 +66,10 @@ class ValidTurns:
 
 
 def valid_turns(bench: Bench) -> ValidTurns:
-    """Return what counts of a session: of each block the last valid attempt, and generations with half of their blocks.
+    """Return each block's last valid attempt, of generations with half of their blocks.
 
-    A generation of which most was invalid is one of a machine under load, however well its last few blocks look.
+    A generation of which most was invalid is one of a machine under load, however well its last few
+    blocks look.
     """
     valid: dict[tuple[int, int], Block] = {}
     for block in sorted(bench.blocks, key=lambda block: block.attempt):

@@ -1,4 +1,4 @@
-"""Arms as they are asked for -> the plan of a bench session, and from it the requests of each generation."""
+"""Arms asked for -> the plan of a bench session -> the requests of each generation."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ Repeated = Literal["baseline", "each"]
 
 
 def choose_arms(whole: Config, asked: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (backend, implementation) of each arm asked for; those of [bench] arms, of every backend, where none is.
+    """Return (backend, implementation) of each arm asked for; by default of [bench] arms.
 
     Args:
         whole: backends.toml.
-        asked: each "jax/compiled", a backend (its arms among those of [bench]), or an implementation (of every backend).
+        asked: each "jax/compiled", a backend (its arms among those of [bench]), or an
+            implementation (of every backend).
 
     Raises:
         ConfigError: one names no arm.
@@ -48,7 +49,8 @@ def choose_arms(whole: Config, asked: Sequence[str]) -> list[tuple[str, str]]:
         ]
         if not pairs:
             raise ConfigError(
-                f"--arms: {name} has none of [bench] arms: {', '.join(whole.bench.arms)}. Name one: {name}/IMPLEMENTATION"
+                f"--arms: {name} has none of [bench] arms: {', '.join(whole.bench.arms)}. Name "
+                f"one: {name}/IMPLEMENTATION"
             )
         found |= dict.fromkeys(pairs)
     return list(found)
@@ -74,7 +76,8 @@ def plan_session(
         dataset: prepared.
         host: the machine.
         arms: (backend, implementation) of each.
-        baseline: the arm whose epoch is 1.00, and whose code runs twice; by default that of [bench], or else the first.
+        baseline: the arm whose epoch is 1.00, and whose code runs twice; by default that of
+            [bench], or else the first.
         device: as for `plan`.
         cores: that every worker is kept to; empty: as the protocol's threads have it.
         aa: "each": beside the baseline, the first arm of each other backend runs twice too.
@@ -112,7 +115,7 @@ def plan_session(
 
 
 def _twins(whole: Config, arms: Sequence[tuple[str, str]], baseline: str) -> list[Entrant]:
-    """Return the second entrant of the baseline, and of the first of these arms of each other backend."""
+    """Return the second entrant of the baseline, and of each other backend's first arm."""
     repeated = dict([baseline.split("/")])
     for backend, implementation in arms:
         repeated.setdefault(backend, implementation)
@@ -121,7 +124,7 @@ def _twins(whole: Config, arms: Sequence[tuple[str, str]], baseline: str) -> lis
 
 
 def _baseline(names: Sequence[str], asked: str | None, usual: str | None) -> str:
-    """Return the arm asked for as the baseline, else the usual one where it takes part, else the first."""
+    """Return the baseline: the arm asked for, else the usual one, else the first."""
     if asked is not None and asked not in names:
         raise ConfigError(f"--baseline: {choice(names, asked)}")
     return asked or (usual if usual in names else None) or names[0]
@@ -130,10 +133,11 @@ def _baseline(names: Sequence[str], asked: str | None, usual: str | None) -> str
 def requests(
     session: Session, whole: Config, dataset: Prepared, host: Host
 ) -> Callable[[str, int], Planned]:
-    """Return a function that gives an entrant's request in a generation: weights and order are those of the generation's seed.
+    """Return a function that gives an entrant's request in a generation, with its seed.
 
     Raises:
-        NotComparable: backends.toml, the machine, the dataset or the harness is not what the session was planned for.
+        NotComparable: backends.toml, the machine, the dataset or the harness is not what the
+            session was planned for.
         ConfigError: an arm cannot do what is asked of it.
     """
     check_same_start(session, whole, dataset, host)

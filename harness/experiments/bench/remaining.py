@@ -8,7 +8,7 @@ from harness.records.bench import Bench
 
 
 def unfinished_generations(bench: Bench) -> list[int]:
-    """Return the generations that lack a block or a process's end, in order; none once every entrant is set aside."""
+    """Return generations that lack a block or an end; none once every entrant is set aside."""
     session = bench.session
     if len(bench.set_aside) == len(session.entrants):
         return []
@@ -33,7 +33,7 @@ def missing_blocks(bench: Bench, generation: int) -> list[int]:
 
 
 def closed_blocks(bench: Bench) -> set[tuple[int, int]]:
-    """Return the blocks that are valid, or given up: disturbed as often as the limits allow. One that a crash cut short is no attempt."""
+    """Return the blocks that are valid, or given up; one cut short by a crash is no attempt."""
     disturbed = Counter(
         (each.generation, each.block)
         for each in bench.blocks
@@ -46,7 +46,7 @@ def closed_blocks(bench: Bench) -> set[tuple[int, int]]:
 
 
 def entrants_without_end(bench: Bench, generation: int) -> list[str]:
-    """Return the entrants of which a generation has no end: nobody knows yet what their models came to."""
+    """Return the entrants without an end: their models' results are not yet known."""
     ended = {end.name for end in bench.ends if end.generation == generation}
     return [
         entrant.name

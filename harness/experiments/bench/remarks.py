@@ -1,4 +1,4 @@
-"""What a reader of a bench session must be told: what makes it less sure, or its arms less comparable, than they look."""
+"""What makes a bench session less sure, or its arms less comparable, than they look."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIGURE = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
 
 def why_invalid(bench: Bench) -> Counter[str]:
-    """Return the limits that blocks broke, each with the number of blocks: without the entrant, and without the first figure."""
+    """Return the limits that blocks broke, without entrant and first figure, and how often."""
     reasons: Counter[str] = Counter()
     for block in bench.blocks:
         said = (reason.partition(": ") for reason in block.invalid.split("; ") if reason)
@@ -39,7 +39,8 @@ def remarks(
         count: what counts of it.
         floors: the ratio of each pair of identical arms, by the arm's name.
         parities: what is known of each arm.
-        other_numbers: why each arm's numbers are known to be others than they should be, "" where that is not known.
+        other_numbers: why each arm's numbers are known to be others than they should be, "" where
+            that is not known.
     """
     yield from departed([name for name, parity in parities.items() if parity == "departs"])
     if why := why_blind(bench):
@@ -69,7 +70,8 @@ def remarks(
 def why_blind(bench: Bench) -> str:
     """Return why disturbances of a session cannot be seen, "" where they can.
 
-    Then its blocks are valid whatever happened beside them, and nothing surer than "inconclusive" follows from them.
+    Then its blocks are valid whatever happened beside them, and nothing surer than "inconclusive"
+    follows from them.
     """
     turns = (turn for block in bench.blocks if not block.invalid for turn in block.turns.values())
     if all(turn.others_s is not None for turn in turns):
@@ -80,11 +82,17 @@ def why_blind(bench: Bench) -> str:
 def _identical_code(bench: Bench, floors: Mapping[str, Interval | None]) -> Iterable[str]:
     """Say that nothing, or something bad, is known of how far identical code differs here."""
     if not floors:
-        yield "no arm is in it twice, so nothing says how far identical code differs here, and no arm is called faster or slower"
+        yield (
+            "no arm is in it twice, so nothing says how far identical code differs here, and no "
+            "arm is called faster or slower"
+        )
     for name in bench.session.duplicates:
         floor = floors[original_of(name)]
         if name in bench.set_aside:
-            yield f"{name} was set aside, and with it what says how far identical code differs: {bench.set_aside[name]}"
+            yield (
+                f"{name} was set aside, and with it what says how far identical code differs: "
+                f"{bench.set_aside[name]}"
+            )
         elif has_ends(floor) and (why := why_unsound(floor)):
             yield f"{original_of(name)}: {why}; look for what disturbs it, and run it again"
 
@@ -97,7 +105,10 @@ def _processes(bench: Bench) -> Iterable[str]:
         if each.status == "failed" and each.name not in bench.set_aside:
             failed[each.name].append(each.reason)
     for name, reasons in failed.items():
-        yield f"{name}: {len(reasons)} {'process' if len(reasons) == 1 else 'processes'} failed and began anew: {reasons[-1]}"
+        yield (
+            f"{name}: {len(reasons)} {'process' if len(reasons) == 1 else 'processes'} failed "
+            f"and began anew: {reasons[-1]}"
+        )
 
 
 def _lost(bench: Bench, count: ValidTurns) -> Iterable[str]:
@@ -114,20 +125,29 @@ def _lost(bench: Bench, count: ValidTurns) -> Iterable[str]:
             if len(lost) == 1
             else f"generations {', '.join(map(str, lost))} do"
         )
-        yield f"{which} not count: fewer than half of {bench.session.n_blocks} blocks are valid; a quiet machine would give more"
+        yield (
+            f"{which} not count: fewer than half of {bench.session.n_blocks} blocks are valid; a "
+            f"quiet machine would give more"
+        )
 
 
 def _inputs(bench: Bench, starts: Iterable[Start]) -> Iterable[str]:
-    """Say that processes of one generation did not train the same model on the same samples in the same order."""
+    """Say that processes of one generation differ in weights, samples or their order."""
     digests: dict[int, set[tuple[str | None, ...]]] = defaultdict(set)
     for start in starts:
         digests[start.generation].add((start.data_sha256, start.weights_sha256, start.order_sha256))
     if all(len(several) == 1 for several in digests.values()):
         return
     if bench.session.spec.inputs == "native":
-        yield "native inputs: each framework drew its own weights and order, as the spec asks, so accuracies are of different draws"
+        yield (
+            "native inputs: each framework drew its own weights and order, as the spec asks, so "
+            "accuracies are of different draws"
+        )
     else:
-        yield "inputs differ: processes of one generation did not start from the same weights, or saw other samples or another order"
+        yield (
+            "inputs differ: processes of one generation did not start from the same weights, or "
+            "saw other samples or another order"
+        )
 
 
 def _surroundings(starts: Iterable[Start]) -> Iterable[str]:
@@ -151,4 +171,7 @@ def _surroundings(starts: Iterable[Start]) -> Iterable[str]:
             differing = sorted(
                 {key for one in several for key, _ in set(one) ^ set(next(iter(several)))}
             )
-            yield f"{name}: its processes ran under different versions of {', '.join(differing)}: its generations are not of one arm"
+            yield (
+                f"{name}: its processes ran under different versions of {', '.join(differing)}: "
+                f"its generations are not of one arm"
+            )

@@ -1,4 +1,4 @@
-"""Whether a session may go on here: the same plan, the same machine, arms, cores and environments."""
+"""Whether a session may go on here: the same plan, machine, arms, cores and environments."""
 
 from __future__ import annotations
 
@@ -33,22 +33,25 @@ def check_possible(session: Session, whole: Config, root: Path) -> None:
 
 
 def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:
-    """Raise ConfigError where workers cannot be kept to the session's cores, or these are said in two ways.
+    """Raise ConfigError where workers cannot be kept to the cores, or two options disagree.
 
     Args:
         session: the plan.
-        allowed: the cores that this process may use; None where the system keeps no process to some of its cores.
+        allowed: the cores that this process may use; None where the system keeps no process to some
+            of its cores.
     """
     cores, threads = session.cores, session.threads
     for option, asked in (("--pin", bool(cores)), ("--threads", isinstance(threads, int))):
         if asked and allowed is None:
             raise ConfigError(
-                f"{option}: this system cannot keep a process to some of its cores. Leave it out, or set threads to auto"
+                f"{option}: this system cannot keep a process to some of its cores. Leave it "
+                f"out, or set threads to auto"
             )
     if cores and isinstance(threads, int) and threads != len(cores):
         several = ",".join(map(str, cores))
         raise ConfigError(
-            f"--pin {several}: names {len(cores)} of the cores, and threads = {threads} (--threads, or [protocol]) allows {threads}. "
+            f"--pin {several}: names {len(cores)} of the cores, and threads = {threads} "
+            f"(--threads, or [protocol]) allows {threads}. "
             "Say one of them: leave --pin out, or --threads auto"
         )
     there = allowed or ()
@@ -59,16 +62,18 @@ def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:
         )
     if isinstance(threads, int) and threads > len(there):
         raise ConfigError(
-            f"--threads: expected at most {len(there)}, the cores of this process; received {threads}"
+            f"--threads: expected at most {len(there)}, the cores of this process; received "
+            f"{threads}"
         )
 
 
 def check_same_plan(session: Session, given: Mapping[str, tuple[object, object]]) -> None:
-    """Raise ConfigError where an argument that is given is not what the session was planned with: (given or None, planned) by option."""
+    """Raise ConfigError for an option not as planned: (given or None, planned) by option."""
     for option, (here, there) in given.items():
         if here is not None and here != there:
             raise ConfigError(
-                f"{option}: session {session.run_id} was planned with {there}; received {here}. Leave it out, or --resume"
+                f"{option}: session {session.run_id} was planned with {there}; received {here}. "
+                f"Leave it out, or --resume"
             )
 
 
@@ -112,7 +117,7 @@ def check_same_start(session: Session, whole: Config, dataset: Prepared, host: H
 
 
 def _entrants_now(session: Session, whole: Config) -> dict[str, tuple[Any, Any]]:
-    """Return what each entrant was planned as, and what backends.toml makes of it now; None where it has no such arm."""
+    """Return each entrant as planned and as in backends.toml now; None without such an arm."""
     now: dict[str, tuple[Any, Any]] = {}
     for entrant in session.entrants:
         backend = whole.backends.get(entrant.backend)
@@ -129,5 +134,6 @@ def _unchanged(session: Session, now: Mapping[str, tuple[Any, Any]]) -> None:
     for what, (there, here) in now.items():
         if there != here:
             raise NotComparable(
-                f"session {session.run_id}: {what}: it began with {short(there)}; here is {short(here)}. Begin a new one, without --resume"
+                f"session {session.run_id}: {what}: it began with {short(there)}; here is "
+                f"{short(here)}. Begin a new one, without --resume"
             )

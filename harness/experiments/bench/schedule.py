@@ -1,4 +1,4 @@
-"""In which order arms take their turns: balanced, drawn from a seed, and the same whenever it is asked for."""
+"""In which order arms take their turns: balanced, and drawn from a seed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 def turns(names: Sequence[str], seed: int, block: int) -> tuple[str, ...]:
     """Return the order of a block's turns.
 
-    The first blocks of a session go through a Williams square, its rows and its labels shuffled: each name stands equally
-    often at each place, and equally often after each other. After its last row, each block is shuffled by itself.
+    The first blocks of a session go through a Williams square, its rows and its labels shuffled:
+    each name stands equally often at each place, and equally often after each other. After its last
+    row, each block is shuffled by itself.
 
     Args:
         names: who takes a turn in each block.
@@ -23,7 +24,7 @@ def turns(names: Sequence[str], seed: int, block: int) -> tuple[str, ...]:
 
 
 def starts(names: Sequence[str], seed: int, generation: int) -> tuple[str, ...]:
-    """Return the order in which a generation's processes start, generations from 1: balanced as turns are, by a draw of its own."""
+    """Return the order in which a generation's processes start, balanced as turns are."""
     return _order(names, (seed, 1), generation - 1)
 
 
@@ -40,7 +41,7 @@ def _order(names: Sequence[str], stream: tuple[int, int], index: int) -> tuple[s
 
 
 def williams(n: int) -> NDArray[np.int64]:
-    """Return a Williams design of n treatments: (n, n), or (2 n, n) where n is odd; one row a subject, one column a period.
+    """Return a Williams design of n treatments, (n, n), or (2 n, n) for odd n; a row a subject.
 
     Each treatment stands equally often in each column and directly after each other treatment.
 
@@ -54,9 +55,10 @@ def williams(n: int) -> NDArray[np.int64]:
 
 
 def process_variables(seed: int, *who: int) -> dict[str, str]:
-    """Return variables that are another process's in each: its hash seed, and how long its environment is.
+    """Return variables that differ between processes: hash seed and size of the environment.
 
-    The length moves the stack, and with it what is aligned to what: a process's own speed that is no arm's.
+    The length moves the stack, and with it what is aligned to what: a process's own speed that is
+    no arm's.
 
     Source: Mytkowicz et al. 2009, Producing wrong data without doing anything obviously wrong.
     """

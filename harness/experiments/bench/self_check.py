@@ -1,4 +1,4 @@
-"""What a bench's figures stand on, checked: each clock waits, no turn compiles, the parent sleeps, errors and power are as promised."""
+"""Checks of the bench: clocks wait, no turn compiles, the parent sleeps, errors and power."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Check:
 
 
 def clock_checks(answers: Mapping[str, Mapping[str, Any]]) -> list[Check]:
-    """Return whether each backend's clock waits for its device: from each one's answer to the task "self check"."""
+    """Return whether each backend's clock waits, from its answer to the task "self check"."""
     checks = []
     for name, answer in answers.items():
         promise = f"{name}: the clock is read when the work is done"
@@ -39,13 +39,16 @@ def clock_checks(answers: Mapping[str, Mapping[str, Any]]) -> list[Check]:
             checks.append(Check(promise, str(answer["refused"]), None))
             continue
         how = "asynchronous" if answer["asynchronous"] else "synchronous here, nothing to wait for"
-        found = f"{how}: {answer['timed_s']:.2f} s timed, the result was there {answer['left_s'] * 1000:.0f} ms later"
+        found = (
+            f"{how}: {answer['timed_s']:.2f} s timed, the result was there "
+            f"{answer['left_s'] * 1000:.0f} ms later"
+        )
         checks.append(Check(promise, found, bool(answer["holds"])))
     return checks
 
 
 def session_checks(bench: Bench) -> list[Check]:
-    """Return what a session's own records say: compiles in turns, the parent's seconds, and the harness's own share."""
+    """Return checks of a session's records: compiles, the parent's seconds, own cost."""
     turns = [
         turn
         for blocks in valid_turns(bench).turns.values()
@@ -80,20 +83,31 @@ def session_checks(bench: Bench) -> list[Check]:
 
 
 def error_rate_checks(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]:
-    """Return how often whole sessions would be wrong, and would find a planted slowdown, with this one's noise and size.
+    """Return how often sessions of this noise and size err, and find a planted slowdown.
 
     Args:
-        bench: with an A/A pair; the simulated sessions have as many arms, and are as long as it was planned to be.
-        n_sessions: to simulate for each; an error rate is too high where it exceeds what is promised by two standard errors.
+        bench: with an A/A pair; the simulated sessions have as many arms, and are as long as it was
+            planned to be.
+        n_sessions: to simulate for each; an error rate is too high where it exceeds what is
+            promised by two standard errors.
     """
     session, count = bench.session, valid_turns(bench)
     names = [each.name for each in session.entrants if each.name not in bench.set_aside]
     n_arms = sum(name not in session.duplicates for name in names)
-    alarms = f"of {n_arms} identical arms any is called faster or slower in at most {FALSE_ALARMS:.0%} of whole sessions"
-    power = f"{session.original or 'code'} slower by {SLOWDOWN - 1:.0%} is called slower in at least {POWER:.0%}"
+    alarms = (
+        f"of {n_arms} identical arms any is called faster or slower in at most "
+        f"{FALSE_ALARMS:.0%} of whole sessions"
+    )
+    power = (
+        f"{session.original or 'code'} slower by {SLOWDOWN - 1:.0%} is called slower in at least "
+        f"{POWER:.0%}"
+    )
     n_paired = len(count.log_ratios(session.again, session.original)) if session.again else 0
     if n_paired < MIN_GENERATIONS or n_arms < 2:
-        said = f"the A/A pair took turns in {n_paired} generations, {MIN_GENERATIONS} are needed. Run: nox -s bench"
+        said = (
+            f"the A/A pair took turns in {n_paired} generations, {MIN_GENERATIONS} are needed. "
+            f"Run: nox -s bench"
+        )
         return [Check(alarms, said, None), Check(power, said, None)]
     pair, every = (Recorded.of(count, each) for each in ((session.original, session.again), names))
     size = {"n_sessions": n_sessions, "n_blocks": session.n_blocks}
@@ -105,7 +119,8 @@ def error_rate_checks(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]
     return [
         Check(
             alarms,
-            f"{null:.1%} with the noise of the A/A pair, {loud:.1%} with that of all arms, of {whence}",
+            f"{null:.1%} with the noise of the A/A pair, {loud:.1%} with that of all arms, of "
+            f"{whence}",
             max(null, loud)
             <= FALSE_ALARMS + 2 * math.sqrt(FALSE_ALARMS * (1 - FALSE_ALARMS) / n_sessions),
         ),

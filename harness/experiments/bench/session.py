@@ -1,7 +1,8 @@
-"""A bench session, carried out: generations of fresh workers that take turns, every part kept as soon as it is there.
+"""Run a bench session: generations of fresh workers that take turns, every part kept at once.
 
-A sitting is one call's work on a session. What is still to be done follows from the session's plan and the parts there are,
-so a sitting that was killed is followed by one that goes on with the same generations and blocks, in fresh processes.
+A sitting is one call's work on a session. What is still to be done follows from the session's plan
+and the parts there are, so a sitting that was killed is followed by one that goes on with the same
+generations and blocks, in fresh processes.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def run_session(
     Args:
         bench: the session, and what there is of it.
         room: where it runs, and where its parts go.
-        budget_s: no generation begins that would end after so many seconds, as long as the longest so far.
+        budget_s: no generation begins that would end after so many seconds, as long as the longest
+            so far.
         stop_after: end after so many generations; the session can go on later.
     """
     work = Work(bench, room, budget_s)
@@ -69,7 +71,7 @@ def run_session(
 
 
 class Work:
-    """A sitting under way: the session as far as it is measured, and the live processes of the present generation."""
+    """A sitting: the session as far as it is measured, and the generation's live processes."""
 
     def __init__(self, bench: Bench, room: Room, budget_s: float | None) -> None:
         self.bench, self.room = bench, room
@@ -206,7 +208,7 @@ class Work:
     def _turns(
         self, ids: Mapping[str, Any], order: tuple[str, ...]
     ) -> tuple[Block, tuple[Process, Gone] | None]:
-        """Return a block with its turns, and the process that crashed in it, if one did; there it ends, invalid."""
+        """Return a block with its turns, and the process that crashed in it, if one did."""
         turns: dict[str, Turn] = {}
         said: dict[str, str] = {}
         crash: tuple[Process, Gone] | None = None
@@ -233,7 +235,7 @@ class Work:
         ), crash
 
     def _evaluate_those_due(self, generation: int, stack: ExitStack) -> None:
-        """Evaluate each process that has trained as many epochs as the plan has: later it may train more."""
+        """Evaluate each process that has trained the planned epochs: later it may train more."""
         for process in list(self.processes.values()):
             if process.evaluated is None and process.n_epochs == 1 + self.session.n_blocks:
                 try:
@@ -290,7 +292,7 @@ class Work:
         self.keep(End.model_validate(process.ids(generation) | failed))
 
     def _steps_left(self, generation: int, *, here: bool) -> Iterable[tuple[str, str, int]]:
-        """Yield what is still to be done, as (kind, entrant, how often); `here`: this generation is not over."""
+        """Yield (kind, entrant, how often) of what is left; `here`: this generation is not over."""
         session, done = self.session, closed_blocks(self.bench)
         blocks = range(1, session.n_blocks + 1)
         n_open = [

@@ -1,4 +1,4 @@
-"""How often the verdicts of a whole session are wrong, and how often they find what is there: from recorded and from modelled noise."""
+"""How often a session's verdicts err, and find a slowdown: by recorded or modelled noise."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What makes a turn longer or shorter without the code's doing; each figure is one of ln seconds."""
+    """What makes a turn longer or shorter without the code's doing, in ln seconds."""
 
     process: float = 0.015  # sd of what a process keeps from its start to its end
     turn: float = 0.08  # sd of what each turn adds
     freedom: float = (
         math.inf
     )  # of Student's t that both are drawn from; 3: heavy tails. Their sd stays what it is
-    drift: float = 0.0  # from the first turn of a block to its last: the machine grows warm, the order is drawn for each block
+    drift: float = 0.0  # from a block's first turn to its last, as the machine grows warm
     bursts: float = 0.0  # share of turns that something else makes longer by half
 
     def draw(self, random: Generator, shape: tuple[int, int, int, int]) -> Floats:
@@ -67,9 +67,10 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The noise of a recorded session: what is left of its turns without the arm's own speed and what all of a block share.
+    """A session's noise: its turns without the arm's speed and what a block's turns share.
 
-    A stream is what one process did in one generation: processes differ for as long as they live, so streams stay whole.
+    A stream is what one process did in one generation: processes differ for as long as they live,
+    so streams stay whole.
     """
 
     turns: Floats  # (turns,), ln seconds, stream after stream
@@ -105,7 +106,7 @@ class Recorded:
         return cls(np.concatenate(streams), (0, *itertools.accumulate(n_turns[:-1])), n_turns)
 
     def draw(self, random: Generator, shape: Shape) -> Floats:
-        """Return ln seconds (sessions, generations, blocks, entrants): a stream for each process, turns drawn from it."""
+        """Return ln seconds (sessions, generations, blocks, entrants), from a stream a process."""
         sessions, generations, _, entrants = shape
         stream = random.integers(len(self.first), size=(sessions, generations, 1, entrants))
         places = (random.random(shape) * np.take(self.n_turns, stream)).astype(int)
@@ -122,9 +123,10 @@ def simulate(
     n_arms: int = 2,
     slowdown: float = 1.0,
 ) -> Rates:
-    """Return how sessions of arms with identical code are judged, all but the last of which are equally fast.
+    """Return how sessions of identical arms are judged, the last of which may be slower.
 
-    Every pair of arms counts, so whichever of them a table, a leader's sentence or a sentence on `fit` shows, an error is counted.
+    Every pair of arms counts, so whichever of them a table, a leader's sentence or a sentence on
+    `fit` shows, an error is counted.
 
     Args:
         noise: of every turn.
@@ -132,7 +134,8 @@ def simulate(
         n_sessions: how many.
         n_generations: of each.
         n_blocks: of each generation.
-        n_arms: of each session; the first is the baseline, whose code runs once more for the A/A floor.
+        n_arms: of each session; the first is the baseline, whose code runs once more for the A/A
+            floor.
         slowdown: of the last arm; 1: it is identical too.
     """
     found: list[Finding] = []
@@ -171,7 +174,7 @@ class _Session:
         self.family = family_of({_names(pair): each for pair, each in self.logs.items()})
 
     def judge(self, one: int, other: int) -> tuple[Interval | None, Finding]:
-        """Return the ratio of one arm's epoch to that of another, which comes before it, and what it is called."""
+        """Return the ratio of an arm's epoch to that of an earlier arm, and its finding."""
         logs = self.logs[other, one]
         ratio = over_generations(logs.values())
         p_together = self.family.get(_names((other, one)), 1.0)

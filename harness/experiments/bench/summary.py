@@ -13,7 +13,7 @@ Verdict = Literal["baseline", "faster", "slower", "same", "inconclusive", "set a
 
 @dataclass(frozen=True, slots=True)
 class ArmSummary:
-    """What a session says of one arm. Intervals are 95 % over generations; None where there are too few of them."""
+    """What a session says of one arm. Intervals are 95 %, over generations; None if too few."""
 
     name: str
     device: str
@@ -23,20 +23,13 @@ class ArmSummary:
     parity: str = "not checked"  # agrees, agrees (quick), departs, failed, not checked
     n_generations: int = 0  # that count: with half of their blocks valid
     n_blocks: int = 0  # valid ones, of those generations
-    epoch_s: Interval | None = (
-        None  # steady epoch; low and high are nan with fewer than MIN_GENERATIONS generations
-    )
+    epoch_s: Interval | None = None  # steady; ends are nan with fewer than MIN_GENERATIONS
     ratio: Interval | None = None  # epoch to the baseline's, in pairs; the same
-    to_fit: Interval | None = (
-        None  # epoch to that of the same backend's "keras" arm, in pairs; None where there is none, or it is this
-    )
-    start_s: float | None = (
-        None  # median over processes: from nothing to the end of the first epoch
-    )
+    to_fit: Interval | None = None  # epoch to that of its backend's other arm "keras", in pairs
+    start_s: float | None = None  # median: from nothing to the end of the first epoch
     compile_s: float | None = None  # median: first epoch less a steady one; never below 0
-    break_even: float | None = (
-        None  # epochs from which on it is never behind the baseline; inf: it falls behind for good; 1: from the first
-    )
+    # epochs from which on it is never behind the baseline; inf: it falls behind for good
+    break_even: float | None = None
     share_of_limit: Interval | None = None  # the limit's seconds over the epoch's
     memory_bytes: dict[str, int] = field(default_factory=dict)  # largest of its processes, by label
     energy_j: float | None = None  # median of a turn; None: no counter
@@ -45,13 +38,11 @@ class ArmSummary:
         None  # to the baseline's, paired by seed, margin 0.25 points; None for the baseline
     )
     n_compiles_steady: int = 0  # in turns: 0, or its epochs hold compilation
-    p_together: float | None = (
-        None  # of `ratio` being 1, adjusted for all comparisons of the session; None where there is none
-    )
+    p_together: float | None = None  # of `ratio` being 1, adjusted for all comparisons
 
     @property
     def other_numbers(self) -> str:
-        """Why this arm's numbers are known to be others than they should be, so that it cannot lead; "" where that is not known."""
+        """Why its numbers are known to be wrong, so that it cannot lead; "" if they are not."""
         return why_other_numbers(self.parity, {"the baseline's": self.accuracy})
 
 

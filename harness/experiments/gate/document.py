@@ -59,7 +59,7 @@ LEGEND = (
 
 
 def terminal(gate: Gate) -> RenderableType:
-    """Return what a terminal shows: what it comes to, what has become of each arm, and what makes it less sure."""
+    """Return what a terminal shows: the outcome, each arm, and what makes it less sure."""
     return Group(
         Sentence(heading(gate), "bold"),
         Sentence(verdict(gate), OUTCOMES[gate.outcome]),
@@ -86,11 +86,14 @@ def markdown(gate: Gate) -> str:
 def heading(gate: Gate) -> str:
     """Return what was compared, in one line."""
     now, then = gate.head.session, gate.base.session
-    return f"gate of {now.spec_name}, {now.host.machine}: session {now.run_id} against {then.run_id}, ratios to {now.baseline}"
+    return (
+        f"gate of {now.spec_name}, {now.host.machine}: session {now.run_id} against "
+        f"{then.run_id}, ratios to {now.baseline}"
+    )
 
 
 def verdict(gate: Gate) -> str:
-    """Return what the gate comes to, in one sentence; where something is left to do, what to type."""
+    """Return the outcome in one sentence; where something is left to do, what to type."""
     named = {
         finding: [change for change in gate.changes if gate.finding(change) == finding]
         for finding in ("regressed", "suspected")
@@ -105,14 +108,23 @@ def verdict(gate: Gate) -> str:
         return f"REGRESSED, confirmed in fresh blocks: {'; '.join(said)}"
     if named["suspected"]:
         names = ", ".join(change.name for change in named["suspected"])
-        return f"INCONCLUSIVE: {names} may have regressed, which fresh blocks have not confirmed. Run harness gate without --no-confirm"
+        return (
+            f"INCONCLUSIVE: {names} may have regressed, which fresh blocks have not confirmed. "
+            f"Run harness gate without --no-confirm"
+        )
     if gate.outcome == "inconclusive":
         names = ", ".join(
             _could(change) for change in gate.changes if gate.finding(change) == "inconclusive"
         )
-        return f"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of {gate.tolerance:.0%} is not excluded for {names}"
+        return (
+            f"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of "
+            f"{gate.tolerance:.0%} is not excluded for {names}"
+        )
     what = f"none of {len(gate.changes)} arms is" if len(gate.changes) > 1 else "the arm is not"
-    passed = f"PASSED: {what} slower by more than {gate.tolerance:.0%}, with 95 % confidence each{_slower_within(gate)}"
+    passed = (
+        f"PASSED: {what} slower by more than {gate.tolerance:.0%}, with 95 % confidence "
+        f"each{_slower_within(gate)}"
+    )
     open_ones = [each.name for each in gate.numbers if each.parity == NOT_CHECKED]
     return ". ".join(
         [passed, unchecked_sentence(open_ones, len(gate.numbers))] if open_ones else [passed]
@@ -126,7 +138,7 @@ def _failed(gate: Gate, name: str) -> str:
 
 
 def _slower_within(gate: Gate) -> str:
-    """Return which arms are slower, by no more than the tolerance, and by how much; "" where none is."""
+    """Return which arms are slower within the tolerance, by how much; "" where none is."""
     said = []
     for change in gate.changes:
         if gate.finding(change) == "slower within tolerance":
@@ -157,7 +169,7 @@ def lines(gate: Gate) -> list[str]:
 
 
 def junit(gate: Gate) -> str:
-    """Return JUnit XML: a test case an arm, skipped where nothing sure can be said of it; and one for every other arm that failed."""
+    """Return JUnit XML: a case for each arm, skipped where nothing sure can be said of it."""
     cases = {change.name: _case(gate, change) for change in gate.changes}
     cases |= {name: ("failure", f"failed: {why}") for name, why in gate.failures.items()}
     kinds = [kind for kind, _ in cases.values()]
@@ -225,7 +237,7 @@ def _row(gate: Gate, change: Change) -> tuple[str, ...]:
 
 
 def _reason(gate: Gate, change: Change) -> str:
-    """Return why an arm has failed, or why nothing sure is said of it: in the first look, or in the second."""
+    """Return why an arm has failed, or why nothing sure is said of it."""
     if change.name in gate.failures:
         return gate.failures[change.name]
     second = gate.again.get(change.name) if change.name in gate.suspects else None

@@ -1,7 +1,8 @@
-"""What has changed from one session to another, and what a second look at it says -> passed, regressed or inconclusive.
+"""Changes between two sessions, confirmed by a third -> passed, regressed or inconclusive.
 
-Equal numbers first: an arm of another accuracy, or that departs from the referee, has failed, whatever its time. Then speed: an
-arm is called regressed only where all changes together are judged so (see `changes_together`), and fresh blocks say so again.
+Equal numbers first: an arm of another accuracy, or that departs from the referee, has failed,
+whatever its time. Then speed: an arm is called regressed only where all changes together are judged
+so (see `changes_together`), and fresh blocks say so again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Finding = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The changes of all arms that two sessions share, and those of the suspects in a session made to confirm them."""
+    """The changes of all arms that two sessions share, and of suspects in a confirming one."""
 
     head: Bench
     base: Bench
@@ -45,7 +46,7 @@ class Gate:
 
     @property
     def suspects(self) -> tuple[str, ...]:
-        """The arms that look slower, by what may be more than the tolerance; none where the baseline of all ratios has failed."""
+        """Arms that may be slower beyond the tolerance; none where the baseline has failed."""
         if self.head.session.baseline in self.failures:
             return ()
         looks_slower = [
@@ -57,7 +58,7 @@ class Gate:
 
     @property
     def failures(self) -> dict[str, str]:
-        """The arms of head that no longer train, or whose numbers are others than they should be, each with the reason."""
+        """The arms of head that no longer train, or whose numbers are wrong, with the reason."""
         aside = {
             name: f"no longer trains: set aside: {why}" for name, why in self.head.set_aside.items()
         }
@@ -84,7 +85,7 @@ class Gate:
         return second.trend
 
     def within(self, change: Change) -> bool:
-        """Say whether a slowdown of more than the tolerance is excluded: by the interval, in sessions that are sound."""
+        """Say whether a slowdown beyond the tolerance is excluded, in sound sessions."""
         return (
             change.change is not None
             and not change.unsound
@@ -112,8 +113,10 @@ def judge_gate(
     Args:
         head: the session in question.
         base: an earlier one that it may be compared with.
-        confirmation: a session of the suspects and the baseline, of the same code as `head`; None where there is none yet.
-        tolerance: 0.05: an arm passes where it is not slower by more than 5 %, with 95 % confidence.
+        confirmation: a session of the suspects and the baseline, of the same code as `head`; None
+            where there is none yet.
+        tolerance: 0.05: an arm passes where it is not slower by more than 5 %, with 95 %
+            confidence.
         parities: checks that say which arms of `head` compute the same model.
     """
     again = (

@@ -1,4 +1,4 @@
-"""Two bench sessions -> which arms have become slower or faster since: the change of each arm's ratio to the baseline."""
+"""Two bench sessions -> the change of each arm's ratio to the baseline."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRENDS: Mapping[Finding, Trend] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What has become of one arm from the session `base` to the session `head`. Intervals are 95 %, over generations."""
+    """An arm's change from session `base` to `head`. Intervals are 95 %, over generations."""
 
     name: str
     trend: Trend
@@ -45,14 +45,15 @@ class Change:
         Interval | None
     )  # of the ratio, now to then; low and high are nan with too few generations in either
     n_generations: tuple[int, int]  # then and now
-    unsound: bool = False  # in one of the sessions identical code differed by too much, or nobody saw what disturbed it
+    unsound: bool = False  # identical code differed by too much, or nobody saw disturbances
 
 
 def arm_changes(head: Bench, base: Bench) -> tuple[Change, ...]:
-    """Return what has become of each arm that is in both sessions under the same name, with the same module and options.
+    """Return the change of each arm with one name, module and options in both sessions.
 
-    An arm is compared with its session's baseline, which shared the machine with it: seconds of two days are not comparable.
-    So where the baseline itself has become slower, all others look faster; let it be an arm that does not change.
+    An arm is compared with its session's baseline, which shared the machine with it: seconds of two
+    days are not comparable. So where the baseline itself has become slower, all others look faster;
+    let it be an arm that does not change.
 
     The changes of all arms are one family, as the pairs of a session are: see `changes_together`.
 
@@ -120,7 +121,7 @@ def _shift(before: list[float], logs: list[float]) -> Interval:
 
 
 def _floor(head: Bench, now: ValidTurns, base: Bench, then: ValidTurns) -> Interval | None:
-    """Return the A/A ratio of the session where identical code differed more; that of an unsound one, where one is."""
+    """Return the A/A ratio of the session where identical code differed more."""
     return worst_floor(
         over_generations(count.log_ratios(bench.session.again, bench.session.original).values())
         for bench, count in ((head, now), (base, then))
@@ -128,13 +129,13 @@ def _floor(head: Bench, now: ValidTurns, base: Bench, then: ValidTurns) -> Inter
 
 
 def why_incomparable(head: Bench, base: Bench) -> tuple[str, ...]:
-    """Return why two sessions must not be compared, a sentence for each thing in which they differ; empty where they may."""
+    """Return why two sessions must not be compared, a sentence for each reason, or nothing."""
     here, there = _ground(head), _ground(base)
     return tuple(_differs(here, there))
 
 
 def remarks(head: Bench, base: Bench) -> tuple[str, ...]:
-    """Return in what two sessions differ that may be compared: what a change can come from, and what was left out."""
+    """Return what a change between sessions can come from, and what was left out."""
     here, there = _circumstances(head), _circumstances(base)
     both = (
         here.keys() & there.keys()
