@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.engine import ask
-from harness.engine.machine import hold_machine
+from harness.engine.exclusive import hold_machine
 from harness.spec import config
 from harness.spec.data import mnist
 from harness.statistics.intervals import Interval, hodges_lehmann

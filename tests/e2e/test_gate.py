@@ -25,7 +25,17 @@ def epoch(state, data):
     return trained
 '''
 ARMS = ("--arms", "numpy/naive,numpy/other", "--baseline", "numpy/naive")
-MEASURE = ("bench", *ARMS, "--generations", "6", "--blocks", "1", "--dataset", "digits")
+MEASURE = (
+    "bench",
+    *ARMS,
+    "--no-parity",
+    "--generations",
+    "6",
+    "--blocks",
+    "1",
+    "--dataset",
+    "digits",
+)
 
 
 @pytest.fixture
