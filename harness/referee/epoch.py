@@ -22,7 +22,7 @@ from harness.records.parity import Departure
 from harness.referee import oracle
 from harness.referee.fixtures import Point
 from harness.referee.gates import FACTOR, Array, Finding, Measure, error
-from harness.referee.loop import compare
+from harness.referee.loop import compare, departure_at
 from harness.referee.oracle import CLIP, Loss
 from harness.referee.trace import displacement
 from harness.spec.config import SGD, Spec
@@ -127,26 +127,27 @@ def _followed(epoch: Epoch, stops: tuple[int, ...]) -> tuple[Epoch, bool]:
     quantities: dict[int, dict[str, Array]] = {}
     floors: dict[int, dict[str, float]] = {}
     for number, (x, y) in enumerate(epoch.batches(), start=1):
-        if loss != "logits":
-            clips = clips or _clips(spec, states[0], x, y)
+        clips = clips or (loss != "logits" and _clips(spec, states[0], x, y))
         for index, state in enumerate(states):
             rows = random.permutation(len(y)) if index > 1 else np.arange(len(y))
             states[index], mean = oracle.step(spec, state, x[rows], y[rows], loss)
             sums[index] += mean * len(y)
         n_samples += len(y)
         if number in stops:
-            exact, *rounded = (
-                _read_out(spec, start, state, each / n_samples)
-                for state, each in zip(states, sums, strict=True)
-            )
-            quantities[number] = exact
-            floors[number] = {
-                name: max(error(_measure(name), other[name], value) for other in rounded)
-                for name, value in exact.items()
-            }
+            means = [(state, each / n_samples) for state, each in zip(states, sums, strict=True)]
+            exact, *rounded = (_read_out(spec, start, state, mean) for state, mean in means)
+            quantities[number], floors[number] = exact, _floors(exact, rounded)
         if number == stops[-1]:
             break
     return replace(epoch, quantities=quantities, floors=floors), clips
+
+
+def _floors(exact: Mapping[str, Array], rounded: list[dict[str, Array]]) -> dict[str, float]:
+    """Return the largest error of several float32 runs, by quantity."""
+    return {
+        name: max(error(_measure(name), other[name], value) for other in rounded)
+        for name, value in exact.items()
+    }
 
 
 def _clips(spec: Spec, state: oracle.Network, x: Array, y: NDArray[Any]) -> bool:
@@ -177,45 +178,40 @@ def examine_epoch(
     """Return where an arm's epoch departs after so many updates, and all findings.
 
     None where it does not depart; there is a finding for each quantity.
+
+    Args:
+        epoch: the referee's.
+        stop: the number of updates.
+        found: what the arm handed back, by name, of any shape.
     """
-    received = {
-        name: np.asarray(value)
-        for name, value in found.items()
-        if name.startswith("slot/") or name == "loss"
-    }
-    received |= {
-        f"update/{name}": displacement(found[f"weight/{name}"], weight)
-        for name, weight in epoch.start.weights.items()
-        if f"weight/{name}" in found
-    }
+    received = _received(epoch, found)
     findings = [
         compare(name, _measure(name), exact, received.get(name), gate_at(epoch, stop, name))
         for name, exact in epoch.quantities[stop].items()
     ]
     n_updates = int(found.get("n_updates", -1))
     if n_updates != stop:
-        findings.insert(
-            0,
-            Finding(
-                "n_updates", "exact", float("inf"), 0, 1, f"expected {stop}; received {n_updates}"
-            ),
-        )
+        said = f"expected {stop}; received {n_updates}"
+        findings.insert(0, Finding("n_updates", "exact", float("inf"), 0, 1, said))
     outside = [finding for finding in findings if not finding.inside]
     if not outside:
         return None, tuple(findings)
-    first = min(
-        outside, key=lambda finding: finding.margin if finding.gate else 0.0
-    )  # none follows from another: the plainest
-    departure = Departure(
-        program="epoch",
-        point=point_of(stop),
-        quantity=first.quantity,
-        measure=first.measure,
-        error=first.error,
-        gate=first.gate,
-        fit=first.said,
-    )
-    return departure, tuple(findings)
+    # None follows from another: the plainest.
+    first = min(outside, key=lambda finding: finding.margin if finding.gate else 0.0)
+    return departure_at("epoch", point_of(stop), first), tuple(findings)
+
+
+def _received(epoch: Epoch, found: Mapping[str, Array]) -> dict[str, Array]:
+    """Return an arm's loss and slots, and the updates of its weights."""
+    kept = {
+        name: value for name, value in found.items() if name == "loss" or name.startswith("slot/")
+    }
+    received = {name: np.asarray(value) for name, value in kept.items()}
+    return received | {
+        f"update/{name}": displacement(found[f"weight/{name}"], weight)
+        for name, weight in epoch.start.weights.items()
+        if f"weight/{name}" in found
+    }
 
 
 def point_of(stop: int) -> str:
@@ -224,6 +220,12 @@ def point_of(stop: int) -> str:
 
 
 def gate_at(epoch: Epoch, stop: int, name: str) -> float:
-    """Return how far a quantity may lie from the referee's after so many updates."""
+    """Return how far a quantity may lie from the referee's after so many updates.
+
+    Args:
+        epoch: the referee's.
+        stop: the number of updates.
+        name: of the quantity.
+    """
     least = LEAST[name.partition("/")[0]] * max(1.0, FULL / epoch.spec.batch_size)
     return max(FACTOR * epoch.floors[stop][name], least)

@@ -36,7 +36,7 @@ class Point:
     y: NDArray[np.int64]  # (B,)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as named arrays: what a worker is given."""
+        """Return all of it as named arrays: what a worker is given; each of any shape."""
         named = {f"weight/{name}": value for name, value in self.weights.items()}
         named |= {f"slot/{name}": value for name, value in self.slots.items()}
         return named | {"n_updates": np.asarray(self.n_updates), "x": self.x, "y": self.y}
@@ -61,7 +61,15 @@ class Point:
 
 
 def of_state(spec: Spec, name: str, state: oracle.Network, x: Floats, y: NDArray[Any]) -> Point:
-    """Return a referee's state, rounded to float32, as a point."""
+    """Return a referee's state, rounded to float32, as a point.
+
+    Args:
+        spec: what is trained.
+        name: of the point.
+        state: the referee's.
+        x: of the next update's batch, (B, inputs).
+        y: of the same, (B,).
+    """
     weights = {key: value.astype(np.float32) for key, value in state.weights.items()}
     slots = {
         f"{key}/{slot}": value.astype(np.float32)
@@ -223,7 +231,14 @@ class Twin:
 
 
 def twins(spec: Spec, point: Point, n: int, seed: int = 0) -> list[Twin]:
-    """Return n random permutations that fit a point."""
+    """Return n random permutations that fit a point.
+
+    Args:
+        spec: its layers.
+        point: to be permuted.
+        n: how many.
+        seed: of the draws.
+    """
     found = []
     for number in range(n):
         random = np.random.default_rng([seed, 3, number])

@@ -162,7 +162,13 @@ def floors_of(
 ) -> dict[tuple[str, str], float]:
     """Return the largest error of several float32 runs of the same mathematics.
 
-    By quantity and measure.
+    It is given by quantity and measure.
+
+    Args:
+        spec: what was trained.
+        reference: the exact quantities, float64, of any shape.
+        others: those of each run; one that a run lacks is left out.
+        slack: by how much each element's difference counts less.
     """
     found: dict[tuple[str, str], float] = {}
     for quantity, exact in reference.items():
@@ -207,18 +213,7 @@ def examine(
             continue
         for check in CHECKS[kind_of(spec, quantity)]:
             value = error(check.measure, received[quantity], exact, step.slack.get(quantity))
-            of_float32 = max(
-                FACTOR * floors.get((quantity, check.measure), 0.0),
-                _of_update(spec, check.measure, quantity, step),
-            )
-            if (
-                check.measure == "scale"
-                # One number, near 0 by luck where few samples make the gradient; never more than
-                # "relative".
-            ):
-                of_float32 = max(of_float32, floors.get((quantity, "relative"), 0.0))
-            of_backends = min(FACTOR * noise.get((quantity, check.measure), 0.0), check.cap)
-            gate = max(check.least * UNIT, of_float32, of_backends)
+            gate = _gate(spec, step, quantity, check, floors, noise)
             found.append(Finding(quantity, check.measure, value, gate, int(exact.size)))
     besides = [quantity for quantity in received if quantity not in expected]
     said = f"unexpected: expected only {', '.join(expected)}"
@@ -226,6 +221,20 @@ def examine(
         *found,
         *(Finding(quantity, "exact", float("inf"), 0.0, 0, said) for quantity in besides),
     )
+
+
+def _gate(
+    spec: Spec, step: Step, quantity: str, check: Check, floors: Floors, noise: Floors
+) -> float:
+    """Return how far a quantity may lie from the referee's by one measure."""
+    key = quantity, check.measure
+    of_float32 = max(FACTOR * floors.get(key, 0.0), _of_update(spec, check.measure, quantity, step))
+    if check.measure == "scale":
+        # One number, near 0 by luck where few samples make the gradient; never more than
+        # "relative".
+        of_float32 = max(of_float32, floors.get((quantity, "relative"), 0.0))
+    of_backends = min(FACTOR * noise.get(key, 0.0), check.cap)
+    return max(check.least * UNIT, of_float32, of_backends)
 
 
 def _of_update(spec: Spec, measure: Measure, quantity: str, step: Step) -> float:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -69,44 +71,64 @@ def ground(
     Raises:
         ConfigError: one of those names is no point of this training.
     """
-
-    def batches() -> Iterator[tuple[NDArray[np.float32], NDArray[Any]]]:
-        for samples in order:
-            for begin in range(0, len(samples), spec.batch_size):
-                rows = samples[begin : begin + spec.batch_size]
-                yield network_input(parts["x_train"][rows]), parts["y_train"][rows]
-
     n_updates = -(-order.shape[1] // spec.batch_size)
     gate = gate_of(n_updates, len(order))
     gate.check_names(only)
     wanted = only or gate.every
+    batches = partial(_batches, spec, order, parts)
     points = _points(spec, weights, batches, wanted)
-    epochs = (
-        epoch.follow(spec, points["init"], batches, epoch.stops_of(n_updates), losses)
-        if EPOCH in wanted
-        else {}
-    )
+    first = partial(epoch.follow, spec, points["init"], batches, epoch.stops_of(n_updates))
+    epochs = first(losses) if EPOCH in wanted else {}
     points = {name: point for name, point in points.items() if name in wanted}
-    n_loop = int(N_LOOP * spec.batch_size)
-    chosen = [order[0][:n_loop], order[0][:n_loop][::-1]]
-    loops = {"init": [_epoch(spec, parts, rows) for rows in chosen]} if "init" in wanted else {}
+    loops = {"init": _loop(spec, order, parts)} if "init" in wanted else {}
     courses = {
-        (name, loss): course(spec, points[name], epochs, loss)
-        for name, epochs in loops.items()
-        for loss in losses
+        (name, loss): course(spec, points[name], loops[name], loss)
+        for name, loss in product(loops, losses)
     }
-    steps, floors = {}, {}
     twins = {name: fixtures.twins(spec, point, N_FLOOR) for name, point in points.items()}
+    steps, floors = _steps(spec, points, twins, losses)
+    scope = gate.scope(only)
+    some = _some_twins(twins, N_TWINS_QUICK if scope == "quick" else N_TWINS)
+    return Ground(spec, points, some, loops, courses, steps, floors, epochs, scope)
+
+
+def _some_twins(twins: Mapping[str, list[Twin]], n: int) -> dict[str, list[Twin]]:
+    """Return the first n twins of each point that real backends compute too."""
+    return {name: twins[name][:n] for name in TWINNED if name in twins}
+
+
+def _batches(
+    spec: Spec, order: NDArray[np.int32], parts: Mapping[str, Any]
+) -> Iterator[tuple[NDArray[np.float32], NDArray[Any]]]:
+    """Yield x (B, inputs) and y (B,) of each update of a training in turn."""
+    for samples in order:
+        for begin in range(0, len(samples), spec.batch_size):
+            rows = samples[begin : begin + spec.batch_size]
+            yield network_input(parts["x_train"][rows]), parts["y_train"][rows]
+
+
+def _steps(
+    spec: Spec,
+    points: Mapping[str, Point],
+    twins: Mapping[str, list[Twin]],
+    losses: set[Loss],
+) -> tuple[dict[tuple[str, Loss], Step], dict[tuple[str, Loss], dict[tuple[str, str], float]]]:
+    """Return the referee's update from each point for each form of the loss, and its floors."""
+    steps, floors = {}, {}
     for name, point in points.items():
         for loss in losses:
             steps[name, loss] = step = trace_step(spec, point.trained(), point.x, point.y, loss)
-            floors[name, loss] = gates.floors_of(
-                spec, step.quantities, _float32(spec, point, twins[name], loss), step.slack
-            )
-    scope = gate.scope(only)
-    n_twins = N_TWINS_QUICK if scope == "quick" else N_TWINS
-    some = {name: twins[name][:n_twins] for name in TWINNED if name in points}
-    return Ground(spec, points, some, loops, courses, steps, floors, epochs, scope)
+            rounded = _float32(spec, point, twins[name], loss)
+            floors[name, loss] = gates.floors_of(spec, step.quantities, rounded, step.slack)
+    return steps, floors
+
+
+def _loop(
+    spec: Spec, order: NDArray[np.int32], parts: Mapping[str, Any]
+) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """Return two short epochs of the same samples, the second in reverse order."""
+    rows = order[0][: int(N_LOOP * spec.batch_size)]
+    return [_epoch(spec, parts, rows), _epoch(spec, parts, rows[::-1])]
 
 
 def _points(

@@ -42,6 +42,12 @@ def course(spec: Spec, point: Point, epochs: Sequence[tuple[Array, Array]], loss
     """Return the referee's training over epochs of samples from a point.
 
     It has each epoch's mean loss and accuracy as it reports them.
+
+    Args:
+        spec: what is trained.
+        point: from where.
+        epochs: x (n, inputs) and y (n,) of each epoch.
+        loss: the form of cross-entropy.
     """
     state, losses, accuracies, undecided = point.trained(), [], [], 0.0
     for x, y in epochs:
@@ -78,6 +84,11 @@ def examine_loop(
     """Return the first departure of an arm's epochs from the referee's, and all findings.
 
     None where there is no departure; there is a finding for each quantity.
+
+    Args:
+        course: the referee's.
+        found: what the arm handed back, by name, of any shape.
+        point: the name of the state that both began from.
     """
     received = {name: value for name, value in found.items() if name in course.quantities}
     received |= {
@@ -88,33 +99,33 @@ def examine_loop(
     n_updates = int(found["n_updates"]) if "n_updates" in found else -1
     if n_updates != course.n_updates:
         said = f"expected {course.n_updates}; received {n_updates}"
-        departure = Departure(
-            program="loop",
-            point=point,
-            quantity="n_updates",
-            measure="exact",
-            error=float("inf"),
-            gate=0,
-            fit=said,
-        )
-        return departure, (Finding("n_updates", "exact", float("inf"), 0, 1, said),)
+        finding = Finding("n_updates", "exact", float("inf"), 0, 1, said)
+        return departure_at("loop", point, finding), (finding,)
     findings = tuple(
         _finding(name, exact, received.get(name), course.undecided)
         for name, exact in course.quantities.items()
     )
     first = next((finding for finding in findings if not finding.inside), None)
-    if first is None:
-        return None, findings
-    whole = Departure(
-        program="loop",
+    return departure_at("loop", point, first) if first else None, findings
+
+
+def departure_at(program: str, point: str, finding: Finding) -> Departure:
+    """Return the departure that a finding outside of its gate is.
+
+    Args:
+        program: "loop" or "epoch".
+        point: its name.
+        finding: the first one outside.
+    """
+    return Departure(
+        program=program,
         point=point,
-        quantity=first.quantity,
-        measure=first.measure,
-        error=first.error,
-        gate=first.gate,
-        fit=first.said,
+        quantity=finding.quantity,
+        measure=finding.measure,
+        error=finding.error,
+        gate=finding.gate,
+        fit=finding.said,
     )
-    return whole, findings
 
 
 def _finding(name: str, exact: Array, received: Array | None, undecided: float) -> Finding:
