@@ -143,7 +143,7 @@ def test_what_twenty_killed_runs_left_is_gone_after_one_normal_start(small, tmp_
     assert done.returncode == 0, done.stderr
     assert left() == set()
     assert list(temporary.iterdir()) == [elsewhere]
-    assert {file.name for file in cache.iterdir()} == {"datasets", "draws"}
+    assert {file.name for file in cache.iterdir()} == {"datasets", "draws", "environments"}
 
 
 def test_a_run_that_lives_keeps_its_folders_while_others_start(project, tmp_path):

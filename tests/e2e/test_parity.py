@@ -340,7 +340,7 @@ def test_the_copy_without_a_defect_agrees(project, copy_of_harness):
 
 
 def test_a_referee_that_is_wrong_itself_is_suspected_and_not_two_backends(project, copy_of_harness):
-    planted = copy_of_harness / "harness" / "judge" / "parity" / "oracle.py"
+    planted = copy_of_harness / "harness" / "referee" / "oracle.py"
     text = planted.read_text()
     right = "_rounded(optimizer.rho) * slots[0] + _rounded(1 - optimizer.rho) * gradient**2"
     assert text.count(right) == 1
