@@ -80,6 +80,8 @@ class Refused(HarnessError):
     Becomes the reason of a failed record.
     """
 
+    of_user = False  # whether what the user named can be compared on no backend
+
 
 def printable(text: str) -> str:
     """Return the text with what acts on a terminal as escapes.

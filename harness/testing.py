@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.engine.executor import make_executor
 from harness.experiments.parity import model_plan
 from harness.experiments.parity.model_check import check
 from harness.experiments.parity.model_document import sentences
@@ -59,7 +60,7 @@ def assert_backends_agree(
     what = model_plan.plan_model_check(
         model, batch, chosen, file, seed=seed, thread_twins=thread_twins, time_limit_s=time_limit_s
     )
-    parity = check(what)
+    parity = check(what, make_executor(what.root, what.backends))
     if parity.verdict != "agrees":
         raise AssertionError(
             "\n".join([*sentences(parity), *(f"! {remark}" for remark in parity.remarks)])

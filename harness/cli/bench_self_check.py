@@ -16,21 +16,24 @@ if TYPE_CHECKING:
 
 def check_self(project: Project, device: Device) -> None:
     """Check what a bench stands on; exit 1 where something fails, 3 where it cannot be told."""
-    from harness.engine import ask
     from harness.experiments.bench import self_check as checks
     from harness.experiments.bench import self_check_document as report
+    from harness.job.asked import SelfCheck
     from harness.records import bench_store
     from harness.report.progress import steps_line
 
     known = bench_store.sessions(project.results)
-    limit_s, task = project.config.protocol.time_limit_s, {"task": "self check"}
+    limit_s = project.config.protocol.time_limit_s
+    jobs = [
+        SelfCheck(backend=name, device=device, time_limit_s=limit_s)
+        for name in project.config.backends
+    ]
     answers = {}
     with steps_line(console_of()) as show:
-        for name, backend in project.config.backends.items():
-            show(f"{name}: does its clock wait?")
-            answers[name] = ask.run_task(
-                task, name, backend, project.root, device=device, limit_s=limit_s
-            )
+        show("does each clock wait?")
+        for done in project.executor.submit(jobs):
+            show(f"{done.job.backend}: has been asked whether its clock waits")
+            answers[done.job.backend] = done.answer
         found = checks.clock_checks(answers)
         if known:
             show("errors and power of its verdicts, simulated")

@@ -11,16 +11,16 @@ from harness.cli.project import open_project
 
 def doctor(config: ConfigOption = None) -> None:
     """Show this machine's hardware, what each backend sees of it, and what to type to mend it."""
-    from harness.engine import ask, host
+    from harness.engine.accelerators import detect_hardware
+    from harness.engine.machine import describe_host
     from harness.experiments.doctor.document import checkup
+    from harness.job.answers import Refusal
+    from harness.job.asked import Look
 
     project = open_project(config)
-    hardware, backends = host.detect_hardware(), project.config.backends
-    answers = {
-        name: ask.inspect_backend(name, backend, project.root) for name, backend in backends.items()
-    }
-    console_of().print(
-        checkup(host.describe_host(hardware), hardware, answers, backends), crop=False
-    )
-    if any("refused" in answer for answer in answers.values()):
+    backends = project.config.backends
+    jobs = [Look(backend=name) for name in backends]
+    answers = {done.job.backend: done.answer for done in project.executor.submit(jobs)}
+    console_of().print(checkup(describe_host(), detect_hardware(), answers, backends), crop=False)
+    if any(isinstance(answer, Refusal) for answer in answers.values()):
         raise typer.Exit(1)

@@ -54,15 +54,15 @@ def ops(rounds: RoundsOption = 1000, repetitions: RepetitionsOption = 5) -> None
 @app.command()
 def gradients(config: ConfigOption = None) -> None:
     """Have TensorFlow, JAX and PyTorch derive what paper can; exit code 1 where one is wrong."""
-    from harness.engine import ask
+    from harness.job.asked import Derive
     from harness.lessons import document
     from harness.lessons.gradients import faults
     from harness.spec.arm_modules import WORKER
 
     project = open_project(config)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}
-    chosen = {name: each for name, each in project.config.backends.items() if name in able}
-    answers = {name: ask.gradients(name, backend, project.root) for name, backend in chosen.items()}
+    jobs = [Derive(backend=name) for name in project.config.backends if name in able]
+    answers = {done.job.backend: done.answer for done in project.executor.submit(jobs)}
     _show(document.gradients(answers))
     if any(faults(answer) for answer in answers.values()):
         raise typer.Exit(1)

@@ -42,6 +42,7 @@ from harness.cli.project import Project, Selection, hold_machine, open_project, 
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
+    from harness.engine.executor import Executor
     from harness.engine.plan import Planned
     from harness.records.parity import Parity
 
@@ -133,17 +134,16 @@ def _check_arms(project: Project, given: Mapping[str, Any]) -> Parity:
     )
     seeds = tuple(given["seed"] or usual)
     planned = plan_runs(project, selection, seeds=seeds, **_limits(given))
-    found = _compare_with_referee(planned, project.root, given)
+    found = _compare_with_referee(planned, project.executor, given)
     file = store.add(project.results, found)
     _show(found, file, given)
     return found
 
 
 def _compare_with_referee(
-    planned: tuple[Planned, ...], root: Path, given: Mapping[str, Any]
+    planned: tuple[Planned, ...], executor: Executor, given: Mapping[str, Any]
 ) -> Parity:
     """Compare the arms of the first seed with the referee, and do what else is asked for."""
-    from harness.engine import host
     from harness.experiments.parity.check import check, quick_points
     from harness.experiments.parity.free_run import with_free_runs
     from harness.experiments.parity.round_trip import savers, with_round_trips
@@ -154,10 +154,10 @@ def _compare_with_referee(
     if given["round_trips"]:
         savers(first)  # or a refusal, before the minutes that the rest takes
     with hold_machine("parity", wait=not given["no_wait"]), steps_line(console_of()) as show:
-        found = check(first, root, host.describe_host(host.detect_hardware()), points, show)
+        found = check(first, executor, points, show)
         if given["round_trips"]:
-            found = with_round_trips(found, first, root, show)
-        return with_free_runs(found, planned, root, show) if given["full"] else found
+            found = with_round_trips(found, first, executor, show)
+        return with_free_runs(found, planned, executor, show) if given["full"] else found
 
 
 def _show(found: Parity, file: Path, given: Mapping[str, Any]) -> None:

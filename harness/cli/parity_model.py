@@ -28,6 +28,7 @@ def check_model(given: Mapping[str, Any]) -> None:
     Args:
         given: every argument of `harness parity`, by name.
     """
+    from harness.engine.executor import make_executor
     from harness.experiments.parity import model_document as report
     from harness.experiments.parity import model_plan
     from harness.experiments.parity.model_check import check
@@ -46,7 +47,7 @@ def check_model(given: Mapping[str, Any]) -> None:
     )
     console = console_of()
     with hold_machine("parity --model", wait=not given["no_wait"]), steps_line(console) as show:
-        found = check(what, show)
+        found = check(what, make_executor(what.root, what.backends), show)
     console.print(report.terminal(found), crop=False)
     write_files(
         {

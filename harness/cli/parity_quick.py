@@ -35,14 +35,12 @@ def check_missing(project: Project, limits: dict[str, Any]) -> list[Parity]:
         project: whose records are looked through.
         limits: of the protocol, to be replaced: threads and time_limit_s.
     """
-    from harness.engine import host
+    from harness.engine.machine import describe_host
     from harness.experiments.parity.unchecked import unchecked
     from harness.records import store
 
     config, loaded = project.config, store.load_all(project.results)
-    groups = unchecked(
-        loaded.records, loaded.parities, config, host.describe_host(host.detect_hardware()).machine
-    )
+    groups = unchecked(loaded.records, loaded.parities, config, describe_host().machine)
     if not groups:
         console_of().print("parity: every arm that can be checked has its verdict", highlight=False)
     found = [_check(group, config.specs[group.spec_name], project, limits) for group in groups]
@@ -82,31 +80,25 @@ def _installed(
     session: Session, project: Project, backends: Iterable[str]
 ) -> dict[str, list[Here]]:
     """Return what each backend's environment shows; nothing where it does not start."""
-    from harness.engine import ask
+    from harness.job.answers import Refusal
+    from harness.job.asked import Look
     from harness.report.progress import steps_line
 
     found: dict[str, list[Here]] = {}
+    limit_s = project.config.protocol.time_limit_s
+    jobs = [Look(backend=name, device=session.device, time_limit_s=limit_s) for name in backends]
     with steps_line(console_of()) as show:
-        for name in backends:
-            show(f"{name}: versions")
-            answer = ask.run_task(
-                {"task": "look"},
-                name,
-                project.config.backends[name],
-                project.root,
-                device=session.device,
-                limit_s=project.config.protocol.time_limit_s,
-            )
-            if "refused" not in answer:
-                found[name] = [
-                    Here(answer["versions"], answer["devices"][0], answer["environment_sha256"])
-                ]
+        show("versions")
+        for done in project.executor.submit(jobs):
+            show(f"{done.job.backend}: versions are known")
+            if not isinstance(seen := done.answer, Refusal):
+                here = Here(seen.versions, seen.devices[0], done.environment_sha256)
+                found[done.job.backend] = [here]
     return found
 
 
 def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any]) -> Parity:
     """Check a group of arms in the quick form, keep the record, and print what was found."""
-    from harness.engine import host
     from harness.engine.plan import plan
     from harness.experiments.parity.check import check, quick_points
     from harness.experiments.parity.document import brief
@@ -136,9 +128,7 @@ def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any
         if (each.request.backend, each.request.implementation) in group.arms
     )
     with steps_line(console) as show:
-        found = check(
-            mine, project.root, host.describe_host(host.detect_hardware()), quick_points(mine), show
-        )
+        found = check(mine, project.executor, quick_points(mine), show)
     store.ready(project.results)
     store.add(project.results, found)
     for line, style in brief(found):

@@ -13,6 +13,7 @@ from harness.cli.output import console_of, say
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
+    from harness.engine.executor import Executor
     from harness.engine.plan import Planned
     from harness.records.store import Loaded
     from harness.spec.config import Config, Device
@@ -26,6 +27,13 @@ class Project:
     root: Path
     config: Config
     results: Path
+
+    @property
+    def executor(self) -> Executor:
+        """What does the jobs of this project."""
+        from harness.engine.executor import make_executor
+
+        return make_executor(self.root, self.config.backends)
 
 
 @dataclass(frozen=True, slots=True)

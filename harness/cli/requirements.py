@@ -11,8 +11,8 @@ def requirements(backend: str, device: DeviceOption = "auto", config: ConfigOpti
 
     The first line is "# cpu" or "# gpu"; nox asks this.
     """
-    from harness.engine import host
+    from harness.engine import accelerators, host
 
     chosen = open_project(config).config.choose_backends([backend])[backend]
-    kind = host.choose_build(device, host.detect_hardware())
+    kind = host.choose_build(device, accelerators.detect_hardware())
     print("\n".join([f"# {kind}", *getattr(chosen.requirements, kind)]))

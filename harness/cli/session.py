@@ -15,11 +15,12 @@ from harness.cli.signals import delay_interrupts
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
+    from harness.engine.executor import Executor
     from harness.engine.plan import Planned
     from harness.experiments.bench.plan import Repeated
     from harness.experiments.bench.session import Outcome
+    from harness.job.answers import Host
     from harness.records.bench import Bench, Part, Session
-    from harness.records.record import Host
     from harness.spec.config import Config, Device
 
 
@@ -108,7 +109,7 @@ def start_session(request: SessionRequest, project: Project, arms: list[tuple[st
         project: where it runs and is kept.
         arms: backend and implementation of each arm.
     """
-    from harness.engine import host as devices
+    from harness.engine.machine import describe_host
     from harness.experiments.bench import plan as sessions
     from harness.experiments.bench import same_plan
     from harness.records import bench_store
@@ -117,7 +118,7 @@ def start_session(request: SessionRequest, project: Project, arms: list[tuple[st
     config = _configure(project.config, request)
     spec_name, spec = config.spec(request.spec)
     dataset = prepare_dataset(request.dataset or spec.dataset, quiet=True)
-    host = devices.describe_host(devices.detect_hardware())
+    host = describe_host()
     session = sessions.plan_session(
         config,
         spec_name,
@@ -174,19 +175,19 @@ def run_session(
     Raises:
         MachineBusy: somebody does, and is not to be waited for.
     """
-    from harness.engine import host as devices
+    from harness.engine.machine import describe_host
     from harness.experiments.bench import plan as sessions
     from harness.records import bench_store
 
     session = bench.session
     folder = bench_store.folder_of(project.results, session)
     bench_store.ready(folder)
-    host = devices.describe_host(devices.detect_hardware())
+    host = describe_host()
     planned = sessions.requests(session, project.config, prepare_dataset(session.data.name), host)
     _print_plan(bench, host)
     with _lock_session(folder), hold_machine(verb, wait=wait):
         before(session)
-        found, outcome = _measure(folder, project.root, planned, budget_s, stop_after)
+        found, outcome = _measure(folder, project.executor, planned, budget_s, stop_after)
     if outcome != "complete":
         say(UNFINISHED[outcome], "yellow")
     return found, outcome == "interrupted"
@@ -194,7 +195,7 @@ def run_session(
 
 def _measure(
     folder: Path,
-    root: Path,
+    executor: Executor,
     planned: Callable[[str, int], Planned],
     budget_s: float | None,
     stop_after: int | None,
@@ -208,7 +209,7 @@ def _measure(
     if isinstance(known, str):
         raise StoreError(f"{folder}: {known}")
     with bench_progress(console_of()) as show:
-        room = Room(root, planned, _keeper(folder), show)
+        room = Room(executor, planned, _keeper(folder), show)
         return run_session(known, room, budget_s=budget_s, stop_after=stop_after)
 
 

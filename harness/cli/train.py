@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -35,6 +35,8 @@ from harness.cli.signals import delay_interrupts
 
 if TYPE_CHECKING:
     from harness.engine.plan import Planned
+    from harness.job.answers import Event
+    from harness.job.asked import Job, Measure
     from harness.records.record import Record
     from harness.records.store import Loaded
 
@@ -87,26 +89,27 @@ def _print_tables(records: list[Record], loaded: Loaded) -> None:
 
 
 def _run_all(planned: tuple[Planned, ...], project: Project) -> list[Record]:
-    """Run what is planned, one after another, keeping each record as soon as it is there."""
-    from harness.engine import ask, host
+    """Run what is planned, keeping each record as soon as it is there."""
+    from harness.experiments.train.run import run_all
     from harness.records import store
     from harness.report.progress import line, run_bar
 
-    console = console_of()
-    hardware = host.detect_hardware()
-    records = []
-    for number, each in enumerate(planned, start=1):
-        request, count = each.request, f"[{number}/{len(planned)}]"
-        title = f"{count} {request.backend}/{request.implementation}, seed {request.seed}"
-        with run_bar(console, title, request.epochs) as show:
-            record = ask.run(each, project.root, host.describe_host(hardware), show)
-        records.append(record)
-        with delay_interrupts():
-            file = store.add(project.results, record)
-        say(f"{count} {line(record)}")
-        if project.results not in file.parents:
-            where = f"{project.results}: cannot be written any more"
-            say(f"! {where}; the record is kept in {file}", "red")
-        else:
-            load_records(project.results)
+    records: list[Record] = []
+
+    def hear(job: Job[Any], event: Event) -> None:
+        request = cast("Measure", job).request
+        title = f"{request.backend}/{request.implementation}, seed {request.seed}"
+        show(f"[{len(records) + 1}/{len(planned)}] {title}", request.epochs, event)
+
+    with run_bar(console_of()) as show:
+        for record in run_all(planned, project.executor, hear):
+            records.append(record)
+            with delay_interrupts():
+                file = store.add(project.results, record)
+            say(f"[{len(records)}/{len(planned)}] {line(record)}")
+            if project.results not in file.parents:
+                where = f"{project.results}: cannot be written any more"
+                say(f"! {where}; the record is kept in {file}", "red")
+            else:
+                load_records(project.results)
     return records

@@ -11,7 +11,6 @@ cannot be read, or cannot be understood, is None: it costs no turn.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,7 +22,7 @@ import psutil
 
 from harness.engine.cores import SYS, cores_of, online, text_of
 from harness.engine.energy import joules_used, read_energy
-from harness.engine.machine import cpu_groups
+from harness.engine.machine import cpu_groups, load_1m
 from harness.records.bench import Limits, Turn
 
 PROC = Path("/proc")
@@ -119,14 +118,6 @@ def changes_since(
         "n_cores": len(cores_of(start.pid, start.sys)),
         "energy_j": joules_used(start.energy, read_energy(start.sys)),
     }
-
-
-def load_1m() -> float | None:
-    """Return the load average over the last minute, None where the system does not say."""
-    try:
-        return os.getloadavg()[0]
-    except OSError:
-        return None
 
 
 def _others_s(busy_s: float | None, own_s: float, parent_s: float) -> float | None:

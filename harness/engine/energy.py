@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.engine.accelerators import NoAnswer, nvidia_gpus
 from harness.engine.cores import text_of
 
 
@@ -37,29 +38,21 @@ def read_energy(sys: Path) -> dict[str, tuple[float, float]]:
 
 
 @cache
-def _gpus() -> tuple[Any, ...]:
-    """Return NVML's handles; it stays open, since a driver without a client may start anew."""
-    import pynvml
-
+def _open() -> tuple[ExitStack, Any, list[Any]]:
+    """Return NVML and its handles; it stays open: a driver without a client may start anew."""
+    stack = ExitStack()
     try:
-        pynvml.nvmlInit()
-        return tuple(
-            pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())
-        )
-    except pynvml.NVMLError:
-        return ()
+        return stack, *stack.enter_context(nvidia_gpus())
+    except NoAnswer:
+        return stack, None, []
 
 
 def _gpu_energy() -> dict[str, tuple[float, float]]:
-    import pynvml
-
-    try:
-        return {
-            f"gpu {n}": (pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3, 0.0)
-            for n, gpu in enumerate(_gpus())
-        }
-    except pynvml.NVMLError:
-        return {}
+    _, nvml, gpus = _open()
+    with suppress(*((nvml.NVMLError,) if nvml else ())):
+        used = [nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3 for gpu in gpus]
+        return {f"gpu {n}": (joules, 0.0) for n, joules in enumerate(used)}
+    return {}
 
 
 def joules_used(

@@ -5,26 +5,18 @@ from __future__ import annotations
 import json
 import os
 import select
-import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from harness.engine import ask
-from harness.engine.plan import Planned
-from harness.engine.process import (
-    Worker,
-    explain_failure,
-    explain_no_start,
-    parse_event,
-    start_worker,
-)
-from harness.environments.content import content_digest
-from harness.errors import EnvironmentMissing
+from harness.engine.answers import Nonsense, read_answer, read_line
+from harness.engine.process import Worker, explain_failure
+from harness.job.answers import Evaluated, Phase, Rates, Refusal, Started, Turned
+from harness.spec.config import Backend
 
+A = TypeVar("A")
 MOST_BYTES = 1 << 20  # of one event; a whole one has some thousands
+VERBS: Mapping[type[Any], str] = {Turned: "turn", Evaluated: "evaluate", Rates: "rates"}
 
 
 class Gone(Exception):
@@ -38,42 +30,48 @@ class Gone(Exception):
 class LiveWorker:
     """A live worker: it does what it is told, and sleeps in a read between."""
 
-    def __init__(self, worker: Worker, planned: Planned, limit_s: float) -> None:
-        self.worker, self.planned, self.limit_s = worker, planned, limit_s
+    def __init__(self, worker: Worker, backend: Backend, limit_s: float) -> None:
+        self.worker, self.backend, self.limit_s = worker, backend, limit_s
         self.pid = worker.popen.pid
         self._unread, self._last = b"", "starting"
 
-    def tell(self, verb: str) -> dict[str, Any]:
-        """Return what the worker says of a thing it is told to do: "turn", "evaluate" or "rates".
+    def begin(self, environment_sha256: str | None) -> None:
+        """Sleep until the worker has started, and keep what it says of it.
 
         Raises:
-            Gone: it ended instead, took longer than its limit, or what it said is no event.
+            Gone: it ended instead, took longer than its limit, or what it said is no start.
         """
-        stdin = self.worker.popen.stdin
-        try:
-            if stdin:
-                stdin.write(json.dumps({"do": verb}).encode() + b"\n")
-                stdin.flush()
-        except BrokenPipeError:
-            raise self._gone(timed_out=False) from None
-        return self.hear()
+        self.started = self.ask(Started)
+        self.total_s = time.monotonic() - self.worker.began
+        self.environment_sha256 = environment_sha256
 
-    def hear(self) -> dict[str, Any]:
-        """Sleep until the worker has done what it was told, or started; return what it says.
+    def ask(self, kind: type[A]) -> A:
+        """Have the worker do what is answered by that kind, sleep meanwhile, return the answer.
+
+        Each of its events is a line. A bench's turn waits here: this calls nothing that waits.
 
         Raises:
-            Gone: it ended instead, took longer than its limit, or what it said is no event.
+            Gone: it ended instead, took longer than its limit, or what it said is no such answer.
         """
+        if kind in VERBS:
+            self._tell(VERBS[kind])
+        deadline = time.monotonic() + self.limit_s
         while True:
-            line = self._line()
-            try:
-                event = parse_event(line)
-            except ValueError as error:
-                raise self._refused(str(error)) from None
-            if "done" in event:
-                self._last = str(event.pop("done"))
-                return event
-            self._last = str(event.get("phase", self._last))
+            line, newline, rest = self._unread.partition(b"\n")
+            if newline:
+                self._unread = rest
+                if (answer := self._read(kind, line)) is not None:
+                    return answer
+                deadline = time.monotonic() + self.limit_s
+                continue
+            if len(line) > MOST_BYTES:
+                raise self._end(f"what it said is no event: more than {MOST_BYTES:,} bytes")
+            left_s = max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([self.worker.events], [], [], left_s)
+            more = os.read(self.worker.events, 65536) if ready else b""
+            if not more:
+                raise self._explain_end(timed_out=not ready)
+            self._unread += more
 
     def close(self) -> None:
         """Let the worker end by itself."""
@@ -81,65 +79,41 @@ class LiveWorker:
             self.worker.popen.stdin.close()
         self.worker.wait()
 
-    def _line(self) -> bytes:
-        deadline = time.monotonic() + self.limit_s
-        while b"\n" not in self._unread:
-            if len(self._unread) > MOST_BYTES:
-                raise self._refused(f"what it said is no event: more than {MOST_BYTES:,} bytes")
-            left_s = max(0.0, deadline - time.monotonic())
-            ready, _, _ = select.select([self.worker.events], [], [], left_s)
-            more = os.read(self.worker.events, 65536) if ready else b""
-            if not more:
-                raise self._gone(timed_out=not ready)
-            self._unread += more
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line
+    def _tell(self, verb: str) -> None:
+        stdin = self.worker.popen.stdin
+        try:
+            if stdin:
+                stdin.write(json.dumps({"do": verb}).encode() + b"\n")
+                stdin.flush()
+        except BrokenPipeError:
+            raise self._explain_end(timed_out=False) from None
 
-    def _refused(self, reason: str) -> Gone:
+    def _read(self, kind: type[A], line: bytes) -> A | None:
+        """Return the answer in a line; None where it says only what the worker does next."""
+        try:
+            said = read_line(line)
+            if "phase" in said:
+                self._last = read_answer(Phase, said).phase
+                return None
+            answer = read_answer(kind, said.get("answer"))
+        except Nonsense as error:
+            raise self._end(str(error)) from None
+        self._last = VERBS.get(kind, "start")
+        return answer
+
+    def _end(self, reason: str) -> Gone:
         """End a worker that says what means nothing, and return why it is gone."""
         self.worker.kill()
         return Gone(reason, self.worker.wait_for_end(self._last, timed_out=False).log)
 
-    def _gone(self, *, timed_out: bool) -> Gone:
+    def _explain_end(self, *, timed_out: bool) -> Gone:
         if timed_out:
             self.worker.kill()
         ended = self.worker.wait_for_end(self._last, timed_out=timed_out)
-        if ended.result and "refused" in ended.result:
-            return Gone(str(ended.result["refused"]), ended.log)
-        return Gone(explain_failure(ended, self.planned.backend, self.limit_s), ended.log)
-
-
-@contextmanager
-def start_live_worker(
-    planned: Planned, root: Path, variables: Mapping[str, str], cores: tuple[int, ...] = ()
-) -> Iterator[tuple[LiveWorker, dict[str, Any]]]:
-    """Start a live worker; give it, and what it says of its start and first epoch.
-
-    It never outlives this context.
-
-    Args:
-        planned: what it is to train.
-        root: the folder whose .nox holds its environment.
-        variables: beside those that every worker of its backend has.
-        cores: that it is kept to; those of the request where none are named.
-
-    Raises:
-        Gone: it did not come so far.
-    """
-    request, backend = planned.request, planned.backend
-    try:
-        python = ask.python_of(backend, root)
-        whole = (
-            ask.worker_variables(backend, request.backend, request.device, request.threads)
-            | backend.shared_variables
-            | dict(variables)
-        )
-        task = ask.job(planned) | {"task": "live", "cores": cores}
-        content = content_digest(python, whole)
-        with start_worker(python, task, whole, subprocess.PIPE) as worker:
-            alive = LiveWorker(worker, planned, request.time_limit_s)
-            told = alive.hear()
-            told |= {"total_s": time.monotonic() - worker.began, "environment_sha256": content}
-            yield alive, told
-    except EnvironmentMissing as error:
-        raise Gone(explain_no_start(error, backend)) from None
+        reason = explain_failure(ended, self.backend, self.limit_s)
+        if ended.result and "refusal" in ended.result:
+            try:
+                reason = read_answer(Refusal, ended.result["refusal"]).reason
+            except Nonsense as error:
+                reason = str(error)
+        return Gone(reason, ended.log)

@@ -1,4 +1,4 @@
-"""Which machine this is, beyond what describes it: virtual machines of one size all look alike.
+"""This machine as a record keeps it, and which one it is: virtual ones of one size look alike.
 
 The machine's own id and that of its present boot are kept as digests under a salt of this
 project's: a record tells whether two machines are one, and tells the id to nobody.
@@ -7,17 +7,66 @@ project's: a record tells whether two machines are one, and tells the id to nobo
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.engine.cores import text_of
+from harness.engine.accelerators import apple_processor, detect_hardware, memory_bytes
+from harness.engine.cores import cores_of, text_of
+from harness.job.answers import Host
 
 SALT = b"keras-backend-harness: machine"
 UNBORN = "uninitialized"  # what systemd writes before the first boot
 PROC, SYS, ETC, VAR = Path("/proc"), Path("/sys"), Path("/etc"), Path("/var")
+
+
+def describe_host() -> Host:
+    """Return this machine as a record keeps it, asked without any framework."""
+    hardware, quota = detect_hardware(), quota_cores()
+    n_cores, n_bytes = len(cores_of(os.getpid())), memory_bytes()
+    names = tuple(accelerator.name for accelerator in hardware.accelerators)
+    load = load_1m()
+    parts = [
+        _processor(),
+        f"{n_cores} core{'s' if n_cores != 1 else ''}",
+        *([f"quota of {quota:.3g}"] if quota and quota < n_cores else []),
+        f"{round(n_bytes / 2**30)} GiB",
+        *names,
+        f"{platform.system()} {platform.machine()}",
+    ]
+    return Host(
+        machine=", ".join(parts),
+        n_cores=n_cores,
+        memory_bytes=n_bytes,
+        accelerators=names,
+        driver=next((accelerator.driver for accelerator in hardware.accelerators), None),
+        identity=identity(),
+        boot=boot(),
+        quota_cores=quota,
+        load_1m=None if load is None else round(load, 2),
+    )
+
+
+def load_1m() -> float | None:
+    """Return the load average over the last minute, None where the system does not say."""
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        return None
+
+
+def _processor() -> str:
+    if platform.system() == "Darwin":
+        return apple_processor()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def identity(etc: Path = ETC, var: Path = VAR) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.errors import ConfigError, choice
 from harness.records.record import Data, Request
@@ -26,6 +27,18 @@ class Planned:
     dataset: Path
     weights: Path | None  # None: the framework draws its own
     order: Path | None
+
+    def where(self) -> dict[str, Any]:
+        """Return the fields of a `Job` that say where and how long this run may be."""
+        names = ("backend", "device", "threads", "time_limit_s")
+        return {name: getattr(self.request, name) for name in names}
+
+    def training(self) -> dict[str, Any]:
+        """Return the fields of a `Measure` or `Live` job."""
+        files = {"weights": self.weights, "order": self.order}
+        there = {name: file and file.absolute() for name, file in files.items()}
+        inputs = {"request": self.request, "dataset": self.dataset.absolute()}
+        return self.where() | inputs | there
 
 
 def plan(

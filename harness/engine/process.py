@@ -7,6 +7,7 @@ so it takes no core from what it measures. The worker's stdout and stderr go to 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -19,8 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from harness.engine.answers import Nonsense, read_event, read_line
 from harness.environments.passed_on import keep_downloads, lend_downloads, redact
 from harness.errors import EnvironmentMissing
+from harness.job.answers import EpochEnd, Event, Phase
+from harness.job.asked import ComputeModel, Job
+from harness.job.wire import plain
 from harness.scratch import scratch
 from harness.spec.config import Backend
 
@@ -30,11 +35,6 @@ OUT_OF_MEMORY = (  # as frameworks and the system say it, in lower case
     *("memoryerror", "bad_alloc", "out of memory", "resource_exhausted", "oom when allocating"),
     *("can't allocate memory", "cannot allocate memory", "failed to map segment"),
 )
-
-Event = dict[str, Any]
-"""What a worker says at a boundary: phase; or the keys of EPOCH; or done, and its fields."""
-
-EPOCH = {"epoch", "epochs", "loss", "accuracy", "seconds", "feed_s"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Worker:
 @contextlib.contextmanager
 def start_worker(
     python: Path,
-    task: Mapping[str, Any],
+    job: Job[Any],
     variables: Mapping[str, str],
     stdin: int = subprocess.DEVNULL,
 ) -> Iterator[Worker]:
@@ -99,7 +99,7 @@ def start_worker(
 
     Args:
         python: of its environment.
-        task: its job, but for where it writes its result.
+        job: what it is asked.
         variables: its environment variables, but for those of its folder.
         stdin: as of `subprocess.Popen`; PIPE where it is to be told what to do.
 
@@ -108,9 +108,10 @@ def start_worker(
     """
     with scratch() as folder:
         result, log = folder / "result.json", folder / "log"
-        (folder / "job.json").write_text(json.dumps({**task, "result": str(result)}))
+        asked = {"kind": type(job).__name__, "job": job, "result": result}
+        (folder / "job.json").write_text(json.dumps(asked, default=plain))
         whole = _furnish(folder, variables)
-        of_user = task.get("task") == "model"  # a user's function finds its files as ever
+        of_user = isinstance(job, ComputeModel)  # a user's function finds its files as ever
         working = None if of_user else folder / "work"
         began = time.monotonic()
         popen, receiver = _spawn(python, folder, working, whole, stdin, began)
@@ -138,11 +139,11 @@ def _spawn(
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Return a worker's process, and the descriptor from which its events are read."""
     receiver, sender = os.pipe()
-    job = [str(folder / "job.json"), str(sender), repr(began)]
+    arguments = [str(folder / "job.json"), str(sender), repr(began)]
     try:
         with (folder / "log").open("wb") as output:
             popen = subprocess.Popen(
-                [str(python), "-m", "harness.worker", *job],
+                [str(python), "-m", "harness.worker", *arguments],
                 env=variables,
                 cwd=working,
                 stdin=stdin,
@@ -168,6 +169,9 @@ def _furnish(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
     (folder / "work").mkdir()
     (folder / "path").mkdir()
     (folder / "path" / "harness").symlink_to(Path(harness.__file__).parent)
+    nvml = importlib.util.find_spec("pynvml")  # one file: a worker asks for its machine's GPUs
+    if nvml and nvml.origin:
+        (folder / "path" / "pynvml.py").symlink_to(nvml.origin)
     lend_downloads(folder / "keras")
     safe = {"PYTHONPATH": str(folder / "path"), "PYTHONSAFEPATH": "1"}
     return {**variables, **safe, "KERAS_HOME": str(folder / "keras")}
@@ -175,42 +179,24 @@ def _furnish(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
 
 def run_process(
     python: Path,
-    task: Mapping[str, Any],
+    job: Job[Any],
     variables: Mapping[str, str],
     on_event: Callable[[Event], None] = lambda event: None,
-    *,
-    limit_s: float,
 ) -> Ended:
     """Return how a worker ended that was started on a job; it never outlives this call.
 
     Args:
         python: of its environment.
-        task: its job, but for where it writes its result.
+        job: what it is asked.
         variables: its environment variables, but for those of its folder.
         on_event: told each of its events.
-        limit_s: after so many seconds it is killed.
 
     Raises:
         EnvironmentMissing: that Python does not start.
     """
-    with start_worker(python, task, variables) as worker:
-        last, timed_out, nonsense = _pass_events_on(worker, on_event, limit_s)
+    with start_worker(python, job, variables) as worker:
+        last, timed_out, nonsense = _pass_events_on(worker, on_event, job.time_limit_s)
         return replace(worker.wait_for_end(last, timed_out=timed_out), nonsense=nonsense)
-
-
-def parse_event(line: bytes) -> Event:
-    """Return what a worker said in one line.
-
-    Raises:
-        ValueError: that is no event.
-    """
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        event = None
-    if isinstance(event, dict) and ({"done", "phase"} & event.keys() or event.keys() >= EPOCH):
-        return event
-    raise ValueError(f"what it said is no event: {line[:100]!r}")
 
 
 def _pass_events_on(
@@ -235,13 +221,16 @@ def _pass_events_on(
         with open(worker.events, "rb", closefd=False) as events:
             for line in events:
                 try:
-                    event = parse_event(line)
-                except ValueError as error:
+                    event = read_event(read_line(line))
+                except Nonsense as error:
                     nonsense = str(error)
                     worker.kill()
                     break
-                after = f"after epoch {event.get('epoch')} of {event.get('epochs')}"
-                last = str(event.get("phase", after))
+                match event:
+                    case Phase():
+                        last = event.phase
+                    case EpochEnd():
+                        last = f"after epoch {event.epoch} of {event.epochs}"
                 on_event(event)
         worker.popen.wait()
     finally:
@@ -289,7 +278,7 @@ def explain_failure(ended: Ended, backend: Backend, limit_s: float) -> str:
 def _read_json(file: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(file.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from harness.job.answers import Gradients, Refusal
 from harness.lessons.gradients import GIVEN, QUANTITIES, faults
 from harness.lessons.loops import (
     PUBLISHED_NAIVE_S,
@@ -79,12 +79,13 @@ def ops(timings: Sequence[Timing]) -> RenderableType:
     return Group(Fitting(columns, tuple(rows)), Sentence(LEGEND, "dim"), Sentence(SOURCE, "dim"))
 
 
-def gradients(answers: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+def gradients(answers: Mapping[str, Gradients | Refusal]) -> RenderableType:
     """Return each quantity as it must be and as each backend derives it, then a sentence on all that is amiss."""
     header = ("quantity", "expected", *answers)
     rows: list[tuple[str | Text, ...]] = []
     for key, (meaning, expected) in QUANTITIES.items():
-        cells = [answer.get(key, "-") for answer in answers.values()]
+        found = [{} if isinstance(each, Refusal) else each.values for each in answers.values()]
+        cells = [values.get(key, "-") for values in found]
         rows.append(
             (
                 meaning,

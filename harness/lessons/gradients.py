@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.job.answers import Gradients, Refusal
+
 QUANTITIES: Mapping[str, tuple[str, Any]] = {  # an answer's key: what it means, and what it must be
     "x1": ("x1 = x W", 6.0),
     "x2": ("x2 = x1 + b", 7.0),
@@ -23,12 +25,13 @@ QUANTITIES: Mapping[str, tuple[str, Any]] = {  # an answer's key: what it means,
 GIVEN = "x = 2, W = 3, b = 1; in x @ W + b, x = [[1, 2], [3, 4]]"
 
 
-def faults(answer: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each quantity that is wrong, or why there is no answer ("refused")."""
-    if "refused" in answer:
-        return [str(answer["refused"])]
+def faults(answer: Gradients | Refusal) -> list[str]:
+    """Return a sentence for each quantity that is wrong, or why there is no answer."""
+    if isinstance(answer, Refusal):
+        return [answer.reason]
+    found = answer.values
     return [
-        f"{meaning}: expected {expected}; received {answer.get(key)}"
+        f"{meaning}: expected {expected}; received {found.get(key)}"
         for key, (meaning, expected) in QUANTITIES.items()
-        if answer.get(key) != expected
+        if found.get(key) != expected
     ]

@@ -22,29 +22,15 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from harness.records.record import (
-    Asked,
-    Count,
-    Data,
-    Host,
-    Kept,
-    Load,
-    Loss,
-    Said,
-    Seconds,
-    Sha256,
-    Share,
-    Threads,
-    Took,
-    Value,
-)
+from harness.job.answers import Host, Rates
+from harness.job.kinds import Count, Load, Loss, Said, Seconds, Sha256, Share, Took, Value
+from harness.records.record import Asked, Data, Kept, Threads
 from harness.safe import short
 from harness.spec.config import Device, Frozen, Spec
 
 FORMAT = 2
 # Of a generation or a block: as many as `harness bench` takes.
 Number = Annotated[int, Field(ge=0, le=99)]
-Speed = Annotated[float, Field(gt=0, le=1e21)]
 Joules = Annotated[float, Field(ge=0, le=1e12)] | None
 """None where the machine has no counter that this process may read."""
 
@@ -199,15 +185,6 @@ class Block(Kept):
     processes: dict[str, Count]  # which process of each entrant took its turn
     turns: dict[str, Turn]
     invalid: Said = ""  # why, by the limits; its turns are kept, and count in no estimate
-
-
-class Rates(Kept):
-    """What the process that trained can do at most, measured in it after its last turn."""
-
-    gemm_flops_per_s: Speed  # over the products of one step, on its shapes
-    bandwidth_bytes_per_s: Speed
-    dispatch_s: Seconds  # the smallest call that the framework can make
-    n_dispatches: Count  # of an epoch, at the least, in the way that this arm runs
 
 
 class End(Kept):

@@ -17,19 +17,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from harness.records.record import (
-    Asked,
-    Count,
-    Data,
-    Host,
-    Kept,
-    Loss,
-    Said,
-    Seconds,
-    Sha256,
-    Share,
-    Threads,
-)
+from harness.job.answers import Host
+from harness.job.kinds import Count, Loss, Said, Seconds, Sha256, Share
+from harness.records.record import Asked, Data, Kept, Threads
 from harness.spec.config import Spec
 
 FORMAT = 2

@@ -14,48 +14,16 @@ from __future__ import annotations
 import statistics
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 
+from harness.job.answers import Host, Measurement
+from harness.job.kinds import Count, Said, Seconds, Sha256, Value, Whole, Word
 from harness.spec.config import Device, Frozen, Spec
 
 FORMAT = 3
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Seconds = Annotated[float, Field(ge=0, le=1e9)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Loss = Annotated[float, Field(ge=-1e39, le=1e39)]  # float32 goes no further
-Word = Annotated[str, Field(max_length=1000)]
-Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Value = Word | Whole | float | bool | None
 Threads = Annotated[int, Field(ge=0, le=2**20)] | Word
 Asked = dict[str, Word | Whole | float | bool]
 """An arm's options, as `harness.spec.config` has them."""
-LONGEST = 10_000  # characters of a reason or a log: what comes after them is cut off
-
-
-def _cut(text: object) -> object:
-    """Return text that can be written as JSON.
-
-    Nothing measured is lost for what an error's message holds.
-    """
-    return text[:LONGEST].encode("utf-8", "replace").decode() if isinstance(text, str) else text
-
-
-def _measurable(seconds: float) -> float:
-    if 0 < seconds < 1e-9:
-        raise PydanticCustomError(
-            "sentence", "expected 0, or what a clock can tell: a nanosecond and more"
-        )
-    return seconds
-
-
-Load = Annotated[float, Field(ge=0, le=1e9)] | None
-"""A load average; None where the system does not say."""
-Took = Annotated[Seconds, AfterValidator(_measurable)]
-"""Seconds that are divided by, and whose logarithm is taken; 0 where a clock stood still."""
-Said = Annotated[str, Field(max_length=LONGEST), BeforeValidator(_cut)]
-"""Text that a worker, a library or a system wrote."""
 
 
 class Kept(Frozen):
@@ -90,77 +58,6 @@ class Request(Kept):
     data: Data
     weights_sha256: Sha256 | None  # None: the framework draws its own
     order_sha256: Sha256 | None
-
-
-class Host(Kept):
-    """The machine, as far as a time depends on it."""
-
-    # One line that names processor, cores, memory, accelerators and system: equal lines may be
-    # compared.
-    machine: str
-    n_cores: Count  # this process may use
-    memory_bytes: Count
-    accelerators: tuple[str, ...]
-    driver: str | None  # of the accelerators
-    identity: Sha256 | None = None  # of the machine's own id; None where it has none
-    boot: Sha256 | None = None  # of the id that the system gave itself when it was started
-    quota_cores: Annotated[float, Field(gt=0, le=1e6)] | None = None  # that a container may take
-    load_1m: Load  # when the run began, the run before it counted in; None: the system does not say
-
-    def same_as(self, other: Host) -> bool | None:
-        """Say whether this is the same machine; None where only descriptions can be compared."""
-        if self.identity and other.identity:
-            return self.identity == other.identity
-        return True if self.boot and self.boot == other.boot else None
-
-
-class Phases(Kept):
-    """Seconds of a run outside its epochs."""
-
-    spawn_s: Seconds  # from the parent's call to the worker's first line
-    import_s: Seconds  # Keras and its backend
-    data_s: Seconds  # load and check dataset, weights and order
-    build_s: Seconds  # build, compile() and set the weights
-    evaluate_s: Seconds  # predict the test images; compilation inside
-
-
-class Epoch(Kept):
-    """One epoch as the arm saw it.
-
-    Loss and accuracy are means over the epoch's batches, each before its update.
-    """
-
-    # Order, scale and place the samples, make the input pipeline; before the clock of `seconds`
-    # starts.
-    feed_s: Seconds
-    seconds: Took
-    teardown_s: Seconds = (
-        0.0  # those of `seconds` after the last update: `fit` takes its input pipeline down
-    )
-    loss: Loss
-    accuracy: Share
-    n_compiles: Count
-
-
-class Measurement(Kept):
-    """What a worker writes: only what it saw itself."""
-
-    phases: Phases
-    epochs: tuple[Epoch, ...]
-    n_parameters: Count
-    n_updates: Count  # the optimizer's own count
-    n_compiles: Count  # from build to the end, prediction included
-    test_accuracy: Share | None  # None where training diverged
-    test_loss: Loss | None
-    first_predictions: tuple[Count, ...] = ()  # the classes predicted for the first ten test images
-    data_sha256: Sha256
-    weights_sha256: Sha256  # read back from the built model, before its first update
-    order_sha256: Sha256
-    final_weights_sha256: Sha256
-    device: str  # where the weights lay after training
-    peak_rss_bytes: Count | None  # None where the system does not say
-    settings: dict[str, Value]
-    versions: dict[str, str]
 
 
 class Record(Kept):
@@ -249,9 +146,8 @@ def row(record: Record, parity: str = "not checked") -> dict[str, Value]:
 
 def _measured(measured: Measurement, steady_s: tuple[float, ...], n_train: int) -> dict[str, Value]:
     """Return what only a measured run can say."""
-    plain: dict[str, Value] = measured.model_dump(
-        exclude={"phases", "epochs", "settings", "versions", "first_predictions"}
-    )
+    nested = ("phases", "epochs", "settings", "versions", "first_predictions")
+    plain: dict[str, Value] = {k: v for k, v in vars(measured).items() if k not in nested}
     epochs, epoch_s = measured.epochs, statistics.median(steady_s) if steady_s else None
     derived: dict[str, Value] = {
         "train_accuracy": epochs[-1].accuracy if epochs else None,
@@ -264,4 +160,4 @@ def _measured(measured: Measurement, steady_s: tuple[float, ...], n_train: int) 
         "samples_per_s": n_train / epoch_s if epoch_s else None,
         "n_compiles_steady": sum(epoch.n_compiles for epoch in epochs[1:]),
     }
-    return plain | derived | measured.phases.model_dump() | measured.settings | measured.versions
+    return plain | derived | vars(measured.phases) | measured.settings | measured.versions

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from harness.job.kinds import Count, Said, Seconds, Sha256
 from harness.records.parity import Figure
-from harness.records.record import Count, Kept, Said, Seconds, Sha256, Threads
+from harness.records.record import Kept, Threads
 from harness.spec.config import Device
 
 Verdict = Literal["agrees", "departs", "failed", "no majority"]

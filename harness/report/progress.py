@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from harness.job.answers import EpochEnd, Event
 from harness.records.record import Record
 from harness.safe import one_line, short
 
-Event = Mapping[str, Any]
-"""What a worker says, see `harness.engine.process`."""
 PHASES = {
     "import": "importing",
     "data": "loading the data",
@@ -29,12 +27,14 @@ PHASES = {
 
 
 @contextmanager
-def run_bar(console: Console, title: str, n_epochs: int) -> Iterator[Callable[[Event], None]]:
-    """Give a function that shows a worker's events while a run lasts."""
+def run_bar(console: Console) -> Iterator[Callable[[str, int, Event], None]]:
+    """Give a function that shows an event of a run, by its title and number of epochs."""
     if not console.is_terminal:
         yield (
-            lambda event: (
-                console.out(f"{one_line(title)}: {_epoch(event)}") if "epoch" in event else None
+            lambda title, _, event: (
+                console.out(f"{one_line(title)}: {_epoch(event)}")
+                if isinstance(event, EpochEnd)
+                else None
             )
         )
         return
@@ -43,20 +43,24 @@ def run_bar(console: Console, title: str, n_epochs: int) -> Iterator[Callable[[E
     )
     columns = (text, BarColumn(bar_width=20), said)
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
-        task = bar.add_task(one_line(title), total=n_epochs, said="starting")
         spent: list[float] = []
 
-        def show(event: Event) -> None:
-            if "epoch" in event:
-                spent.append(event["seconds"] + event["feed_s"])
-                left = statistics.median(spent[1:] or spent) * (
-                    event["epochs"] - event["epoch"]
-                )  # the first one compiled
-                bar.update(
-                    task, completed=event["epoch"], said=f"{_epoch(event)}, {left:.0f} s left"
-                )
+        def show(title: str, n_epochs: int, event: Event) -> None:
+            task = next((each for each in bar.tasks if each.description == one_line(title)), None)
+            if task is None:
+                for each in bar.task_ids:
+                    bar.remove_task(each)
+                spent.clear()
+                bar.add_task(one_line(title), total=n_epochs, said="starting")
+            (number,) = bar.task_ids
+            if isinstance(event, EpochEnd):
+                spent.append(event.seconds + event.feed_s)
+                usual_s = statistics.median(spent[1:] or spent)  # the first one compiled
+                left_s = usual_s * (event.epochs - event.epoch)
+                left = f"{_epoch(event)}, {left_s:.0f} s left"
+                bar.update(number, completed=event.epoch, said=left)
             else:
-                bar.update(task, said=short(PHASES.get(event["phase"], event["phase"])))
+                bar.update(number, said=short(PHASES.get(event.phase, event.phase)))
             bar.refresh()
 
         yield show
@@ -96,8 +100,9 @@ def line(record: Record) -> str:
     return f"{title}: test accuracy {record.measured.test_accuracy:.4f}{steady}, {whole}"
 
 
-def _epoch(event: Event) -> str:
-    return f"epoch {event['epoch']}/{event['epochs']}, loss {event['loss']:.4f}, accuracy {event['accuracy']:.4f}, {event['seconds']:.2f} s"
+def _epoch(event: EpochEnd) -> str:
+    scores = f"loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
+    return f"epoch {event.epoch}/{event.epochs}, {scores}, {event.seconds:.2f} s"
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from harness.job.answers import Epoch
+from harness.job.kinds import Value
 from harness.records.bench import Turn
-from harness.records.record import Epoch, Value
 
 
 def departed(names: Collection[str]) -> Iterable[str]:

@@ -1,6 +1,6 @@
 """Job in, result out, both files: `python -m harness.worker JOB PROGRESS_FD SPAWNED_AT`.
 
-Affinity is set before anything heavy is imported. Events go down the progress pipe at boundaries
+The machine is looked at first; affinity is set before anything heavy is imported. Events go down the progress pipe at boundaries
 only. The result appears whole under its name, or not at all. A traceback goes to the log, and the
 exit status is then 1.
 """
@@ -19,41 +19,85 @@ import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
-from types import SimpleNamespace  # noqa: E402
 from typing import Any  # noqa: E402
 
+from harness.engine.machine import describe_host  # noqa: E402
 from harness.errors import Refused  # noqa: E402
+from harness.job import asked  # noqa: E402
+from harness.job.answers import Refusal  # noqa: E402
+from harness.job.asked import Job, Live  # noqa: E402
+from harness.job.wire import plain, revive  # noqa: E402
 
 Say = Callable[..., None]
+WORK: dict[type[Job[Any]], tuple[str, str]] = {  # a kind of job: module and function that does it
+    asked.Measure: ("jobs.measure", "measure"),
+    asked.Live: ("jobs.live", "live"),
+    asked.Look: ("facts", "look"),
+    asked.SelfCheck: ("jobs.self_check", "check_clock"),
+    asked.Derive: ("jobs.derive", "derive"),
+    asked.Trace: ("jobs.trace", "trace"),
+    asked.TrainFreely: ("jobs.free_run", "free_runs"),
+    asked.SaveModel: ("jobs.round_trip", "save"),
+    asked.LoadModels: ("jobs.round_trip", "load"),
+    asked.ComputeModel: ("jobs.user_model", "check"),
+}
+TIMED = (asked.Measure, asked.Live, asked.Look, asked.SelfCheck)
 
 
 def main(job_file: str, progress: str, spawned_at: str) -> None:
     """Do the job in a file, write its result, and end this process.
 
     Args:
-        job_file: JSON; the orchestrator has validated it, so its objects are read as attributes
-            without a schema.
+        job_file: JSON: kind, job, and the file of the result.
         progress: the file descriptor of the pipe for events.
         spawned_at: when the orchestrator started this process, by `time.monotonic`.
     """
     _die_with_parent()
-    text = Path(job_file).read_text()
-    job = json.loads(text, object_hook=lambda fields: SimpleNamespace(**fields))
+    written = json.loads(Path(job_file).read_text())
+    job = revive(asked.JOBS[written["kind"]], written["job"])
     pipe = os.fdopen(int(progress), "w", buffering=1)
     os.set_inheritable(pipe.fileno(), False)  # or a pool of some framework's would hold it open
 
     def say(**event: Any) -> None:
-        pipe.write(json.dumps(event) + "\n")
+        pipe.write(json.dumps(event, default=plain) + "\n")
 
+    result: dict[str, Any] = {"host": describe_host()}
     try:
-        result = TASKS[job.task](job, STARTED_AT - float(spawned_at), say)
+        _prepare(job)
+        module, function = WORK[type(job)]
+        work = getattr(importlib.import_module(f"harness.worker.{module}"), function)
+        spawn_s = STARTED_AT - float(spawned_at)
+        result["answer"] = work(job, say, spawn_s, result["host"])
+        result["backend"] = _computing(job.backend)
     except Refused as error:
-        result = {"refused": str(error)}
-    partial = Path(f"{job.result}.partial")
-    partial.write_text(json.dumps(result, allow_nan=False))
-    partial.replace(job.result)
+        result["refusal"] = Refusal(reason=str(error), of_user=error.of_user)
+    partial = Path(f"{written['result']}.partial")
+    partial.write_text(json.dumps(result, allow_nan=False, default=plain))
+    partial.replace(written["result"])
     # A framework's own exit takes up to a second; where it crashes, a finished run would fail.
     os._exit(0)
+
+
+def _prepare(job: Job[Any]) -> None:
+    """Keep this process to its cores; where numbers are compared and not timed, to float32 too.
+
+    **Differs**: TensorFlow and JAX on a GPU round factors to TF32 by default.
+    """
+    if isinstance(job, Live) and job.cores:
+        _pin(job.cores)
+    else:
+        _limit_threads(job.threads)
+    if not isinstance(job, TIMED):  # read when a framework is imported
+        os.environ |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
+
+
+def _computing(backend: str) -> str:
+    """Return which backend computes here, as the process itself shows it."""
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        return str(keras.backend.backend())
+    present: list[str] = [name for name in ("tensorflow", "jax", "torch") if name in sys.modules]
+    return backend if backend in (present or ["numpy"]) else ", ".join(present)
 
 
 def _die_with_parent() -> None:
@@ -81,7 +125,7 @@ def _limit_threads(threads: int | str) -> None:
     os.sched_setaffinity(0, allowed[: int(threads)])
 
 
-def _pin(cores: list[int]) -> None:
+def _pin(cores: tuple[int, ...]) -> None:
     """Keep this process to those cores."""
     if not hasattr(os, "sched_setaffinity"):
         raise Refused("--pin: this system cannot keep a process to some of its cores. Leave it out")
@@ -91,70 +135,6 @@ def _pin(cores: list[int]) -> None:
         known = ", ".join(map(str, sorted(allowed)))
         raise Refused(f"--pin: core {missing[0]} is none that this process may use: {known}")
     os.sched_setaffinity(0, cores)
-
-
-def _look(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
-    from harness.worker import facts
-
-    return facts.look(job.backend)
-
-
-def _self_check(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
-    from harness.worker import facts
-    from harness.worker.jobs import self_check
-
-    return self_check.wait_is_effective(facts.framework_of(job.backend))
-
-
-def _gradients(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
-    module: Any = importlib.import_module(f"harness.worker.gradients.{job.backend}")
-    gradients: dict[str, Any] = module.compute_gradients()
-    return gradients
-
-
-def _measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
-    _limit_threads(job.request.threads)
-    from harness.worker.jobs import measure
-
-    return measure.measure(job, spawn_s, say)
-
-
-def _live(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
-    _pin(job.cores) if job.cores else _limit_threads(job.request.threads)
-    from harness.worker.jobs import live
-
-    return live.live(job, spawn_s, say)
-
-
-def _compare(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
-    """Do a job whose numbers are compared, not timed: in float32 without any rounding to TF32.
-
-    **Differs**: TensorFlow and JAX on a GPU round factors to TF32 by default.
-    """
-    _limit_threads(job.threads)
-    # read when a framework is imported
-    os.environ |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
-    module, function = COMPARED[job.task]
-    work = getattr(importlib.import_module(f"harness.worker.jobs.{module}"), function)
-    result: dict[str, Any] = work(job, say)
-    return result
-
-
-COMPARED = {
-    "trace": ("trace", "trace"),
-    "free runs": ("free_run", "free_runs"),
-    "save": ("round_trip", "save"),
-    "load": ("round_trip", "load"),
-    "model": ("user_model", "check"),
-}
-TASKS = {
-    "look": _look,
-    "self check": _self_check,
-    "gradients": _gradients,
-    "measure": _measure,
-    "live": _live,
-    **dict.fromkeys(COMPARED, _compare),
-}
 
 
 if __name__ == "__main__":

@@ -13,23 +13,26 @@ from typing import Any
 
 import numpy as np
 
+from harness.job.answers import Environment
+from harness.job.asked import Look
+
 
 def framework_of(backend: str) -> ModuleType:
     """Return the module of harness.worker.frameworks for a backend's framework."""
     return importlib.import_module(f"harness.worker.frameworks.{backend}")
 
 
-def look(backend: str) -> dict[str, Any]:
+def look(job: Look, *_: Any) -> Environment:
     """Return what `harness doctor` shows of a backend, from inside its environment."""
-    framework = framework_of(backend)
+    framework = framework_of(job.backend)
     if _keras_version():
         importlib.import_module("keras")  # installed is not yet importable
-    return {
-        "versions": versions(framework),
-        "devices": framework.devices(),
-        "cuda": framework.cuda(),
-        "settings": {**framework.settings(), "affinity": affinity()},
-    }
+    return Environment(
+        versions=versions(framework),
+        devices=tuple(framework.devices()),
+        cuda=framework.cuda(),
+        settings={**framework.settings(), "affinity": affinity()},
+    )
 
 
 def versions(framework: ModuleType) -> dict[str, str]:

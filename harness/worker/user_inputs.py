@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
+from harness.job.asked import Target
 
 Arrays = dict[str, NDArray[Any]]
 N_SAMPLES = 32
@@ -49,8 +50,10 @@ REAL = (
 class Unusable(Refused):
     """What the user named cannot be compared on any backend: the user must correct it."""
 
+    of_user = True
 
-def build_model(target: Any, seed: int) -> Any:
+
+def build_model(target: Target, seed: int) -> Any:
     """Return the compiled model that the user's function builds, with Keras's draws from the seed.
 
     Raises:
@@ -67,7 +70,7 @@ def build_model(target: Any, seed: int) -> Any:
     return model
 
 
-def call_function(target: Any) -> Any:
+def call_function(target: Target) -> Any:
     """Return what a user's function returns, called without arguments.
 
     Args:
@@ -78,16 +81,16 @@ def call_function(target: Any) -> Any:
         Refused: it raises; says its last line, and where.
     """
     try:
-        function = getattr(_module(target.file), target.function, None)
+        function = getattr(_module(str(target.file)), target.function, None)
     except (Exception, SystemExit) as error:
-        raise Refused(f"{Path(target.file).name} {describe_error(error, target.file)}") from None
+        raise Refused(f"{target.file.name} {describe_error(error, str(target.file))}") from None
     if not callable(function):
         expected = f"expected a function {target.function!r} in that file"
         raise Unusable(f"{target.name}: {expected}; received {type(function).__name__}")
     try:
         return function()
     except (Exception, SystemExit) as error:
-        raise Refused(f"{target.function} {describe_error(error, target.file)}") from None
+        raise Refused(f"{target.function} {describe_error(error, str(target.file))}") from None
 
 
 def describe_error(error: BaseException, file: str) -> str:
@@ -104,7 +107,7 @@ def describe_error(error: BaseException, file: str) -> str:
     return f"raised {type(error).__name__}: {message[:400]}{place}{hint}"
 
 
-def read_batch(target: Any) -> Arrays:
+def read_batch(target: Target) -> Arrays:
     """Return the user's batch as named arrays, (n, ...): floats as float32, integers as they are.
 
     Raises:

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from harness.engine import ask
-from harness.records.bench import Rates
+from harness.job.answers import Rates
 from tests.backend.conftest import BACKENDS, CONFIG, ROOT
 
 ASYNCHRONOUS_ON_A_CPU = {"jax"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.records.record import Data, Epoch, Host, Measurement, Phases, Record, Request
+from harness.job.answers import Epoch, Host, Measurement, Phases
+from harness.records.record import Data, Record, Request
 from harness.spec.config import Dense, RMSprop, Spec
 
 SPEC = Spec(

@@ -12,8 +12,8 @@ from hypothesis import given
 from harness import safe
 from harness.cli import main
 from harness.errors import HarnessError, NotComparable
+from harness.job.kinds import LONGEST
 from harness.records import bench_store, files, store
-from harness.records.record import LONGEST
 from tests.attacks import hostile, parsing
 from tests.attacks.test_text import RUNS
 from tests.unit import benches

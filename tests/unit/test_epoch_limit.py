@@ -9,7 +9,7 @@ from harness.experiments.bench.limit import (
     optimizer_bytes,
     training_flops,
 )
-from harness.records.bench import Rates
+from harness.job.answers import Rates
 from harness.spec.config import SGD, Adam, Dense, RMSprop
 from tests.unit.records import SPEC
 

@@ -28,13 +28,13 @@ from harness.experiments.proof.sensitivity import Seen, Target
 from harness.experiments.train import document as table
 from harness.experiments.train import judge as speed
 from harness.experiments.train.judge import ArmRow, Spread
+from harness.job.answers import Host
 from harness.lessons import dataset
 from harness.lessons import document as textbook
 from harness.lessons.loops import PAIRS, Timing
 from harness.lessons.momentum import loss, two_paths
 from harness.lessons.summary import Row
 from harness.records import bench_store, store
-from harness.records.record import Host
 from harness.records.user_model import BackendParity, ModelParity
 from harness.report.fitting import Fitting, Sentence, columns_of
 from harness.spec import config

@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from harness.records.bench import Rates
+from harness.job.answers import Rates
 from harness.worker import clock, facts
 from harness.worker.frameworks import numpy as numpy_framework
 from harness.worker.jobs import limit, self_check

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.errors import Refused
-from harness.records.record import Measurement
+from harness.job.answers import Measurement
 from harness.spec.data.arrays import dataset_digest, network_input, sha256, weights_digest
 from harness.worker import clock
 from harness.worker.frameworks import numpy as numpy_framework

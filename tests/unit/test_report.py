@@ -16,9 +16,9 @@ from harness.errors import ConfigError, DataError
 from harness.experiments.doctor import document as doctor
 from harness.experiments.train import document as table
 from harness.experiments.train.judge import compare
+from harness.job.answers import Host
 from harness.lessons import dataset
 from harness.records.files import Rejected
-from harness.records.record import Host
 from harness.report import progress
 from harness.spec import config
 from tests.unit.records import record

@@ -23,7 +23,8 @@ from harness.experiments.bench.numbers import accuracies_of, paired_accuracy
 from harness.experiments.bench.paired import ValidTurns, valid_turns
 from harness.experiments.bench.remarks import remarks, why_blind, why_invalid
 from harness.experiments.bench.summary import ArmSummary, Reign, Summary, Verdict
-from harness.records.bench import Bench, End, Entrant, Rates, original_of
+from harness.job.answers import Rates
+from harness.records.bench import Bench, End, Entrant, original_of
 from harness.records.parity import Parity
 from harness.records.verdicts import NOT_CHECKED, Verdicts, verdict_in, verdicts_of
 from harness.statistics.intervals import Interval

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from harness.records.bench import Rates
+from harness.job.answers import Rates
 from harness.spec.config import SGD, Adam, RMSprop, Spec
 
 FLOAT_BYTES = 4

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness.engine import ask
+from harness.engine.launch import python_of
 from harness.errors import ConfigError, NotComparable
+from harness.job.answers import Host
 from harness.records.bench import Bench, Session, Start
-from harness.records.record import Host
 from harness.safe import short
 from harness.spec.config import Config
 from harness.spec.data.mnist import Prepared
@@ -29,7 +29,7 @@ def check_possible(session: Session, whole: Config, root: Path) -> None:
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     _check_cores(session, allowed)
     for name in dict.fromkeys(entrant.backend for entrant in session.entrants):
-        ask.python_of(whole.backends[name], root)
+        python_of(whole.backends[name], root)
 
 
 def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from harness.experiments.bench.paired import valid_turns
 from harness.experiments.bench.simulation import Recorded, simulate
+from harness.job.answers import ClockCheck, Refusal
 from harness.records.bench import Bench
 from harness.statistics.verdict import MIN_GENERATIONS
 
@@ -30,20 +30,20 @@ class Check:
     holds: bool | None
 
 
-def clock_checks(answers: Mapping[str, Mapping[str, Any]]) -> list[Check]:
-    """Return whether each backend's clock waits, from its answer to the task "self check"."""
+def clock_checks(answers: Mapping[str, ClockCheck | Refusal]) -> list[Check]:
+    """Return whether each backend's clock waits, from its answer."""
     checks = []
     for name, answer in answers.items():
         promise = f"{name}: the clock is read when the work is done"
-        if "refused" in answer:
-            checks.append(Check(promise, str(answer["refused"]), None))
+        if isinstance(answer, Refusal):
+            checks.append(Check(promise, answer.reason, None))
             continue
-        how = "asynchronous" if answer["asynchronous"] else "synchronous here, nothing to wait for"
+        how = "asynchronous" if answer.asynchronous else "synchronous here, nothing to wait for"
         found = (
-            f"{how}: {answer['timed_s']:.2f} s timed, the result was there "
-            f"{answer['left_s'] * 1000:.0f} ms later"
+            f"{how}: {answer.timed_s:.2f} s timed, the result was there "
+            f"{answer.left_s * 1000:.0f} ms later"
         )
-        checks.append(Check(promise, found, bool(answer["holds"])))
+        checks.append(Check(promise, found, answer.holds))
     return checks
 
 

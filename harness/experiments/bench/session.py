@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
-from harness.engine import disturbance, host
+from harness.engine import disturbance
+from harness.engine.accelerators import process_memory
 from harness.engine.cores import cores_of
-from harness.engine.live import Gone, start_live_worker
+from harness.engine.executor import Executor
+from harness.engine.live import Gone, LiveWorker
 from harness.engine.plan import Planned
 from harness.experiments.bench import schedule
 from harness.experiments.bench.forecast import Forecast
@@ -28,8 +29,10 @@ from harness.experiments.bench.remaining import (
     unfinished_generations,
 )
 from harness.experiments.bench.same_plan import check_same_environment
-from harness.experiments.bench.turns import Process, take_turn, validate
-from harness.records.bench import Bench, Block, End, Part, Rates, Session, Sitting, Start, Turn
+from harness.experiments.bench.turns import Process, take_turn
+from harness.job.answers import Evaluated, Rates
+from harness.job.asked import Live
+from harness.records.bench import Bench, Block, End, Part, Session, Sitting, Start, Turn
 
 Outcome = Literal["complete", "budget", "stopped", "interrupted"]
 Show = Callable[[str, float | None, bool], None]
@@ -40,7 +43,7 @@ Show = Callable[[str, float | None, bool], None]
 class Room:
     """What a sitting is given besides the session."""
 
-    root: Path  # whose .nox holds the environments
+    executor: Executor
     planned: Callable[[str, int], Planned]  # of an entrant, in a generation
     keep: Callable[[Part], object]
     show: Show = lambda what, left_s, done: None
@@ -58,14 +61,27 @@ def run_session(
             so far.
         stop_after: end after so many generations; the session can go on later.
     """
-    work = Work(bench, room, budget_s)
-    outcome = work.measure(stop_after)
+    work, longest_s, n_done = Work(bench, room, budget_s), 0.0, 0
+    outcome: Outcome | None = None
+    for number in unfinished_generations(bench):
+        began_s = work.forecast.elapsed_s
+        if n_done == stop_after:
+            outcome = "stopped"
+        elif n_done and budget_s is not None and began_s + longest_s > budget_s:
+            outcome = "budget"
+        if outcome:
+            break
+        try:
+            work.generation(number)
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+            break
+        longest_s, n_done = max(longest_s, work.forecast.elapsed_s - began_s), n_done + 1
+    left = unfinished_generations(work.bench)
+    outcome = outcome or ("stopped" if left else "complete")
     if len(work.bench.starts) > len(bench.starts):
-        total_s, busy_s, number = (
-            work.forecast.elapsed_s,
-            work.forecast.busy_s,
-            len(bench.sittings) + 1,
-        )
+        total_s, busy_s = work.forecast.elapsed_s, work.forecast.busy_s
+        number = len(bench.sittings) + 1
         work.keep(Sitting(number=number, outcome=outcome, total_s=total_s, busy_s=busy_s))
     return work.bench, outcome
 
@@ -95,42 +111,19 @@ class Work:
             f"generation {generation}/{self.session.n_generations}, {what}", left_s, done
         )
 
-    def measure(self, stop_after: int | None) -> Outcome:
-        """Measure one generation after another, and return why that ended."""
-        longest_s, n_done = 0.0, 0
-        for number in unfinished_generations(self.bench):
-            if n_done == stop_after:
-                return "stopped"
-            began_s = self.forecast.elapsed_s
-            if (
-                n_done
-                and self.forecast.budget_s is not None
-                and began_s + longest_s > self.forecast.budget_s
-            ):
-                return "budget"
-            try:
-                self.generation(number)
-            except KeyboardInterrupt:
-                return "interrupted"
-            finally:
-                self.processes = {}
-            longest_s, n_done = max(longest_s, self.forecast.elapsed_s - began_s), n_done + 1
-        return "stopped" if unfinished_generations(self.bench) else "complete"
-
     def generation(self, number: int) -> None:
         """Start a fresh process for each entrant, have them take their turns, and end them."""
         names = [entrant.name for entrant in self.session.entrants]
-        wanted = (
-            names
-            if missing_blocks(self.bench, number)
-            else entrants_without_end(self.bench, number)
-        )
+        blocks = missing_blocks(self.bench, number)
+        wanted = names if blocks else entrants_without_end(self.bench, number)
+        self.processes = {}
         with ExitStack() as stack:
             for name in schedule.starts(names, self.session.seed, number):
                 if name in wanted:
                     self._start(name, number, stack)
-            for block in missing_blocks(self.bench, number):
-                self._block(number, block, stack)
+            for block in blocks:
+                while block in missing_blocks(self.bench, number) and self.processes:
+                    self._attempt(number, block, stack)
             for process in self.processes.values():
                 self._end(number, process)
         self.say(number, "done", done=True)
@@ -143,96 +136,90 @@ class Work:
                 (each.generation, each.name) == (generation, name) for each in self.bench.starts
             )
             ids = {"generation": generation, "process": number, "name": name}
-            which = [entrant.name for entrant in self.session.entrants].index(name)
-            began = time.monotonic()
-            context = stack.enter_context(ExitStack())
+            began, context = time.monotonic(), stack.enter_context(ExitStack())
             try:
                 with self.forecast.step("start", name):
-                    variables = schedule.process_variables(
-                        self.session.seed, generation, which, number
-                    )
-                    planned = self.room.planned(name, generation)
-                    worker = start_live_worker(
-                        planned, self.room.root, variables, self.session.cores
-                    )
-                    alive, told = context.enter_context(worker)
-                    has_children = bool(told.pop("has_children", True))
-                    start = validate(Start, told | ids)
+                    held = self._hold(name, generation, number)
+                    alive = context.enter_context(held)
             except Gone as gone:
                 context.close()  # what said no start may live on
-                total_s = time.monotonic() - began
-                failed = {
-                    "status": "failed",
-                    "reason": gone.reason,
-                    "log_tail": gone.log,
-                    "total_s": total_s,
-                }
-                self.keep(Start.model_validate(ids | failed))
+                failed = {"status": "failed", "reason": gone.reason, "log_tail": gone.log}
+                total = {"total_s": time.monotonic() - began}
+                self.keep(Start.model_validate(ids | failed | total))
                 continue
+            start = _start_of(alive, ids)
             check_same_environment(self.bench, start)
             self.keep(start)
-            n_cores = len(cores_of(alive.pid))
-            process = Process(name, number, alive, context, n_cores, has_children)
-            self.processes[name] = process
+            has_children = alive.started.has_children
+            cores = len(cores_of(alive.pid))
+            self.processes[name] = Process(name, number, alive, context, cores, has_children)
             return
 
-    def _block(self, generation: int, block: int, stack: ExitStack) -> None:
-        """Take a block's turns, again where it is not valid, until it is, or is given up."""
-        names = [entrant.name for entrant in self.session.entrants]
-        index = (generation - 1) * self.session.n_blocks + block - 1
-        while block in missing_blocks(self.bench, generation) and self.processes:
-            attempt = 1 + sum(
-                (each.generation, each.block) == (generation, block) for each in self.bench.blocks
-            )
-            order = tuple(
-                name
-                for name in schedule.turns(names, self.session.seed, index)
-                if name in self.processes
-            )
-            ids = {
-                "generation": generation,
-                "block": block,
-                "attempt": attempt,
-                "started_at": _now(),
-                "order": order,
-            }
-            part, crash = self._turns(ids, order)
-            self.keep(part)
-            if crash:
-                process, gone = crash
-                del self.processes[process.name]
-                self._ended(generation, process, gone)
-                self._start(process.name, generation, stack)
-            self._evaluate_those_due(generation, stack)
+    def _hold(self, name: str, generation: int, number: int) -> AbstractContextManager[LiveWorker]:
+        """Return the context of an entrant's n-th process in a generation."""
+        which = [entrant.name for entrant in self.session.entrants].index(name)
+        variables = schedule.process_variables(self.session.seed, generation, which, number)
+        planned = self.room.planned(name, generation)
+        job = Live(**planned.training(), cores=self.session.cores)
+        return self.room.executor.hold(job, variables)
 
-    def _turns(
-        self, ids: Mapping[str, Any], order: tuple[str, ...]
-    ) -> tuple[Block, tuple[Process, Gone] | None]:
-        """Return a block with its turns, and the process that crashed in it, if one did."""
+    def _attempt(self, generation: int, block: int, stack: ExitStack) -> None:
+        """Have each process take its turn, keep the block, and replace a process that crashed."""
+        index = (generation - 1) * self.session.n_blocks + block - 1
+        names = [entrant.name for entrant in self.session.entrants]
         turns: dict[str, Turn] = {}
         said: dict[str, str] = {}
         crash: tuple[Process, Gone] | None = None
+        ordered = schedule.turns(names, self.session.seed, index)
+        order, started_at = tuple(name for name in ordered if name in self.processes), _now()
         for name in order:
             process = self.processes[name]
             last = f", {next(reversed(turns.values())).seconds:.2f} s" if turns else ""
-            self.say(
-                ids["generation"], f"block {ids['block']}/{self.session.n_blocks}, {name}{last}"
-            )
+            self.say(generation, f"block {block}/{self.session.n_blocks}, {name}{last}")
             try:
                 with self.forecast.step("turn", name):
                     turns[name] = take_turn(process)
             except Gone as gone:
                 said[name], crash = f"it ended: {gone.reason}", (process, gone)
                 break
-            if reason := disturbance.invalid_reason(
-                turns[name], self.session.limits, process.n_cores
-            ):
+            limits = self.session.limits
+            if reason := disturbance.invalid_reason(turns[name], limits, process.n_cores):
                 said[name] = reason
-        processes = {name: self.processes[name].number for name in turns}
-        invalid = "; ".join(f"{name}: {reason}" for name, reason in said.items())
-        return Block.model_validate(
-            {**ids, "turns": turns, "processes": processes, "invalid": invalid}
-        ), crash
+        self._keep_block(generation, block, started_at, order, turns, said)
+        if crash:
+            self._replace(generation, *crash, stack)
+        self._evaluate_those_due(generation, stack)
+
+    def _keep_block(
+        self,
+        generation: int,
+        block: int,
+        started_at: str,
+        order: tuple[str, ...],
+        turns: dict[str, Turn],
+        said: Mapping[str, str],
+    ) -> None:
+        """Keep a block with its turns, and why it does not count."""
+        taken = [(each.generation, each.block) for each in self.bench.blocks]
+        self.keep(
+            Block(
+                generation=generation,
+                block=block,
+                attempt=1 + taken.count((generation, block)),
+                started_at=started_at,
+                order=order,
+                processes={name: self.processes[name].number for name in turns},
+                turns=turns,
+                invalid="; ".join(f"{name}: {reason}" for name, reason in said.items()),
+            )
+        )
+
+    def _replace(self, generation: int, process: Process, gone: Gone, stack: ExitStack) -> None:
+        """End a process that cannot go on, and start another one where blocks are missing."""
+        del self.processes[process.name]
+        self._ended(generation, process, gone)
+        if missing_blocks(self.bench, generation):
+            self._start(process.name, generation, stack)
 
     def _evaluate_those_due(self, generation: int, stack: ExitStack) -> None:
         """Evaluate each process that has trained the planned epochs: later it may train more."""
@@ -240,31 +227,23 @@ class Work:
             if process.evaluated is None and process.n_epochs == 1 + self.session.n_blocks:
                 try:
                     with self.forecast.step("evaluate", process.name):
-                        process.evaluated = self._evaluate(generation, process)
+                        process.evaluated = process.alive.ask(Evaluated)
                 except Gone as gone:
-                    del self.processes[process.name]
-                    self._ended(generation, process, gone)
-                    if missing_blocks(self.bench, generation):
-                        self._start(process.name, generation, stack)
+                    self._replace(generation, process, gone, stack)
 
     def _end(self, generation: int, process: Process) -> None:
         """Have a process say what it came to, and end it."""
         try:
             with self.forecast.step("end", process.name):
-                end = process.evaluated or self._evaluate(generation, process)
-                on_device = host.process_memory(process.alive.pid)
+                evaluated = process.evaluated or process.alive.ask(Evaluated)
+                on_device = process_memory(process.alive.pid)
                 more = {} if on_device is None else {"NVML used": on_device}
-                memory_bytes = end.memory_bytes | more
                 rates = self._rates(process)
-                end = end.model_copy(update={"memory_bytes": memory_bytes, "rates": rates})
         except Gone as gone:
             self._ended(generation, process, gone)
             return
-        self.keep(end)
-
-    def _evaluate(self, generation: int, process: Process) -> End:
-        """Have a process say what its model comes to by now."""
-        return validate(End, process.alive.tell("evaluate") | process.ids(generation))
+        known = vars(evaluated) | {"memory_bytes": evaluated.memory_bytes | more}
+        self.keep(End(**process.ids(generation), **known, rates=rates))
 
     def _rates(self, process: Process) -> Rates | None:
         """Return what a process can do at most, and end it; None where it cannot say.
@@ -272,7 +251,7 @@ class Work:
         What it trained counts all the same.
         """
         try:
-            rates = validate(Rates, process.alive.tell("rates"))
+            rates = process.alive.ask(Rates)
             process.alive.close()
         except Gone:
             return None
@@ -306,6 +285,13 @@ class Work:
                 yield "turn", entrant.name, sum(n_open)
                 yield "evaluate", entrant.name, later + here
                 yield "end", entrant.name, later + here
+
+
+def _start_of(alive: LiveWorker, ids: Mapping[str, Any]) -> Start:
+    """Return what is kept of a live worker's start."""
+    told = {k: v for k, v in vars(alive.started).items() if k not in ("has_children", "host")}
+    total = {"total_s": alive.total_s, "environment_sha256": alive.environment_sha256}
+    return Start.model_validate({**ids, **told, **total})
 
 
 def _now() -> str:

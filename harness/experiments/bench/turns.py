@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from harness.engine import disturbance
 from harness.engine.live import Gone, LiveWorker
-from harness.records.bench import End, Turn
+from harness.job.answers import Evaluated, Turned
+from harness.records.bench import Turn
 from harness.spec.faults import sentences
-
-Kind = TypeVar("Kind", bound=BaseModel)
-MOST_CHARACTERS = 300  # of what a worker said, in a sentence
-UNMEASURED = {"around_s": 0.0, "parent_s": 0.0, "clock_s": 0.0, "n_cores": 0}
 
 
 @dataclass(slots=True)
@@ -30,7 +26,7 @@ class Process:
     n_cores: int
     has_children: bool = True  # when it last spoke
     n_epochs: int = 1
-    evaluated: End | None = None
+    evaluated: Evaluated | None = None
 
     def ids(self, generation: int) -> dict[str, Any]:
         """Return what names it among the parts of a session."""
@@ -44,22 +40,11 @@ def take_turn(process: Process) -> Turn:
         Gone: it ended, or what it said is no turn: then it may live on, and its context ends it.
     """
     before = disturbance.read_counters(process.alive.pid, has_children=process.has_children)
-    told = process.alive.tell("turn")
-    has_children = bool(told.pop("has_children", True))
-    own = validate(Turn, told | UNMEASURED).model_dump()
-    beside = disturbance.changes_since(before, own, has_children=has_children)
-    process.n_epochs, process.has_children = process.n_epochs + 1, has_children
-    return validate(Turn, own | beside)
-
-
-def validate(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
-    """Return what a worker said of itself as a part of the session.
-
-    Raises:
-        Gone: it is none; the worker, which may live on, counts as ended.
-    """
+    told = process.alive.ask(Turned)
+    own = {name: value for name, value in vars(told).items() if name != "has_children"}
+    beside = disturbance.changes_since(before, own, has_children=told.has_children)
+    process.n_epochs, process.has_children = process.n_epochs + 1, told.has_children
     try:
-        return kind.model_validate(fields)
+        return Turn(**own | beside)
     except ValidationError as error:
-        reason = f"what it said is no {kind.__name__}: {sentences(error, kind)[0]}"
-        raise Gone(reason[:MOST_CHARACTERS]) from None
+        raise Gone(f"what it said is no Turn: {sentences(error, Turn)[0]}") from None

@@ -10,8 +10,9 @@ import numpy as np
 from rich.console import Group, RenderableType
 
 from harness import __version__
-from harness.engine.host import Accelerator, Hardware, advice
-from harness.records.record import Host
+from harness.engine.accelerators import Accelerator, Hardware
+from harness.engine.host import advice
+from harness.job.answers import Environment, Host, Refusal
 from harness.report.fitting import Fitting, Sentence, columns_of
 from harness.spec.config import Backend
 
@@ -32,7 +33,7 @@ BY_IMPORTANCE = ("version", "sees", "keras", "cuda", "numpy", "python", "setting
 def checkup(
     host: Host,
     hardware: Hardware,
-    seen: Mapping[str, dict[str, Any]],
+    seen: Mapping[str, Environment | Refusal],
     backends: Mapping[str, Backend],
 ) -> RenderableType:
     """Return the machine, then a row a backend, then what to type where something is amiss."""
@@ -58,21 +59,21 @@ def checkup(
     )
 
 
-def _figures(answer: Mapping[str, Any]) -> tuple[str, ...]:
+def _figures(answer: Environment | Refusal) -> tuple[str, ...]:
     """Return what a backend answered, in the order of HEADER; dashes where it did not."""
-    if "refused" in answer:
+    if isinstance(answer, Refusal):
         return ("-",) * 7
-    versions = answer["versions"]
+    versions = answer.versions
     settings = ", ".join(
-        f"{key} {_said(value)}" for key, value in answer["settings"].items() if value is not None
+        f"{key} {_said(value)}" for key, value in answer.settings.items() if value is not None
     )
     return (
         versions["framework_version"],
         versions.get("keras", "-"),
         versions["numpy"],
         versions["python"],
-        ", ".join(answer["devices"]),
-        answer["cuda"] or "-",
+        ", ".join(answer.devices),
+        answer.cuda or "-",
         settings,
     )
 

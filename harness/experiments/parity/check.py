@@ -6,20 +6,19 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import harness
+from harness.engine.executor import Executor
 from harness.engine.plan import Planned
 from harness.errors import ConfigError
 from harness.experiments.parity.gather import ArmAnswer, gather_traces
 from harness.experiments.parity.judge import is_referee_suspect, judge_arm, measure_noise
 from harness.experiments.parity.narrow import name_update
 from harness.records.parity import ArmParity, Parity, Whole
-from harness.records.record import Host
 from harness.referee import differences
 from harness.referee.ground import Ground, ground
 from harness.referee.oracle import Loss
@@ -32,8 +31,7 @@ Say = Callable[[str], None]
 
 def check(
     planned: tuple[Planned, ...],
-    root: Path,
-    host: Host,
+    executor: Executor,
     only: tuple[str, ...] = (),
     say: Say = lambda what: None,
 ) -> Parity:
@@ -41,8 +39,7 @@ def check(
 
     Args:
         planned: one run for each arm, all of one spec, seed and dataset.
-        root: the folder that holds .nox.
-        host: this machine.
+        executor: that does jobs.
         only: names of points; all where empty.
         say: told what is being done.
 
@@ -56,13 +53,13 @@ def check(
     say("referee")
     reference = ground(spec, weights, order, load_dataset(planned[0].dataset), losses, only)
     arms = {f"{each.request.backend}/{each.request.implementation}": each for each in planned}
-    answers = _ask_backends(planned, reference, root, say)
+    answers = _ask_backends(planned, reference, executor, say)
     noise, twins = measure_noise(reference, answers, arms)
     verdicts = {name: judge_arm(reference, answers[name], arms[name], noise) for name in arms}
     suspected = is_referee_suspect(answers, verdicts)
     if not suspected:
         verdicts = {
-            name: name_update(each, arms[name], reference, root, say)
+            name: name_update(each, arms[name], reference, executor, say)
             for name, each in verdicts.items()
         }
     run_id = f"{started:%Y%m%dT%H%M%SZ}-parity-{request.spec_name}-s{request.seed}"
@@ -70,7 +67,7 @@ def check(
         harness=harness.__version__,
         run_id=f"{run_id}-{secrets.token_hex(3)}",
         **_asked(planned[0]),
-        host=host,
+        host=next(each.host for each in answers.values() if each.host),
         started_at=started.isoformat(timespec="milliseconds"),
         total_s=time.monotonic() - began,
         verdict=_combine(list(verdicts.values()), suspected=suspected),
@@ -93,15 +90,14 @@ def _asked(planned: Planned) -> dict[str, Any]:
 
 
 def _ask_backends(
-    planned: tuple[Planned, ...], reference: Ground, root: Path, say: Say
+    planned: tuple[Planned, ...], reference: Ground, executor: Executor, say: Say
 ) -> dict[str, ArmAnswer]:
     """Return what each backend's worker hands back, by arm."""
     answers: dict[str, ArmAnswer] = {}
     for backend in dict.fromkeys(each.request.backend for each in planned):
         mine = [each for each in planned if each.request.backend == backend]
         arms = {each.request.implementation: each for each in mine}
-        limit_s = planned[0].request.time_limit_s
-        found = gather_traces(mine[0], arms, reference, root, limit_s, say)
+        found = gather_traces(mine[0], arms, reference, executor, say)
         answers |= {f"{backend}/{name}": each for name, each in found.items()}
     return answers
 

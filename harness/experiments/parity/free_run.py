@@ -6,16 +6,16 @@ import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.engine import ask
+from harness.engine.executor import Executor, expect, perform
 from harness.engine.plan import Planned
 from harness.errors import HarnessError
-from harness.experiments.parity.gather import Say
+from harness.experiments.parity.gather import Say, traced_arm
+from harness.job.asked import Drawn, TrainFreely
 from harness.records.parity import FreeRun, Pair, Parity, Whole
 from harness.referee import functions, oracle
 from harness.scratch import scratch
@@ -42,10 +42,12 @@ class Course:
     envelope: dict[int, float]
 
 
-def with_free_runs(parity: Parity, planned: Sequence[Planned], root: Path, say: Say) -> Parity:
+def with_free_runs(
+    parity: Parity, planned: Sequence[Planned], executor: Executor, say: Say
+) -> Parity:
     """Return the record with every arm's trainings in it, and the verdict that they leave; see `free_runs`."""
     began = time.monotonic()
-    runs, pairs = free_runs(planned, root, say)
+    runs, pairs = free_runs(planned, executor, say)
     total_s = parity.total_s + time.monotonic() - began
     verdict = combine_verdict(parity.verdict, runs, pairs)
     return parity.model_copy(
@@ -65,13 +67,13 @@ def combine_verdict(verdict: Whole, runs: Sequence[FreeRun], pairs: Sequence[Pai
 
 
 def free_runs(
-    planned: Sequence[Planned], root: Path, say: Say
+    planned: Sequence[Planned], executor: Executor, say: Say
 ) -> tuple[tuple[FreeRun, ...], tuple[Pair, ...]]:
     """Train every arm for every seed, and return each run against the referee and each two arms as functions.
 
     Args:
         planned: one run for each arm and seed, all of one spec and dataset.
-        root: the folder that holds .nox.
+        executor: that does jobs.
         say: told what is being done.
 
     Raises:
@@ -84,7 +86,7 @@ def free_runs(
     updates = _updates(spec, planned[0].request.data.n_train)
     for backend in dict.fromkeys(each.request.backend for each in planned):
         mine = [each for each in planned if each.request.backend == backend]
-        ends |= _train(mine, by_seed, updates, root, say)
+        ends |= _train(mine, by_seed, updates, executor, say)
     runs = []
     for seed, any_of in by_seed.items():
         say(f"referee, seed {seed}")
@@ -121,48 +123,33 @@ def _train(
     mine: Sequence[Planned],
     by_seed: Mapping[int, Planned],
     updates: list[int],
-    root: Path,
+    executor: Executor,
     say: Say,
 ) -> dict[tuple[str, int], Arrays]:
     """Return what one backend's worker hands back of its arms, by arm and seed."""
-    request = mine[0].request
-    arms = {
-        each.request.implementation: {
-            "module": each.request.module,
-            "options": each.request.options,
-        }
-        for each in mine
-    }
+    request, first = mine[0].request, mine[0]
+    arms = {each.request.implementation: traced_arm(each) for each in mine}
     with scratch() as folder:
-        task = {
-            "task": "free runs",
-            "spec": request.spec.model_dump(mode="json"),
-            "arms": arms,
-            "dataset": str(mine[0].dataset),
-            "seeds": {
-                str(seed): {"weights": str(each.weights), "order": str(each.order)}
-                for seed, each in by_seed.items()
-            },
-            "updates": updates,
-            "folder": str(folder),
-        }
-        answer = ask.run_task(
-            task,
-            request.backend,
-            mine[0].backend,
-            root,
-            device=request.device,
-            threads=request.threads,
-            limit_s=request.time_limit_s * len(mine),
-            on_event=lambda event: say(f"{request.backend}: {event['phase']}"),
+        job = TrainFreely(
+            **first.where() | {"time_limit_s": request.time_limit_s * len(mine)},
+            spec=request.spec,
+            arms=arms,
+            dataset=first.training()["dataset"],
+            seeds={str(seed): _drawn(each) for seed, each in by_seed.items()},
+            updates=tuple(updates),
+            folder=folder,
         )
-        if "refused" in answer:
-            raise HarnessError(f"parity --full: {request.backend}: {answer['refused']}")
+        expect(perform(executor, job, say), "parity --full")
         found: dict[tuple[str, int], Arrays] = {}
         for name, seed in itertools.product(arms, by_seed):
             with np.load(folder / f"{name}-{seed}.npz", allow_pickle=False) as archive:
                 found[f"{request.backend}/{name}", seed] = dict(archive)
         return found
+
+
+def _drawn(planned: Planned) -> Drawn:
+    files = planned.training()
+    return Drawn(weights=files["weights"], order=files["order"])
 
 
 def follow_referee(planned: Planned, parts: Arrays, updates: list[int]) -> Course:

@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from harness.engine import ask
+from harness.engine.executor import Executor, perform
 from harness.engine.plan import Planned
+from harness.job import asked as job
+from harness.job.answers import Host, Refusal, TraceFile
 from harness.referee import differences
 from harness.referee.epoch import point_of
 from harness.referee.fixtures import Point
@@ -23,9 +24,6 @@ from harness.scratch import scratch
 
 Say = Callable[[str], None]
 """Told what is being done."""
-
-
-KNOWN = ("versions", "device", "settings", "environment_sha256")
 
 
 @dataclass(slots=True)
@@ -40,7 +38,10 @@ class ArmAnswer:
     epochs: dict[int, Arrays] = field(
         default_factory=dict
     )  # the first epoch as far as so many updates
-    known: dict[str, Any] = field(default_factory=dict)
+    host: Host | None = None
+    device: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    environment_sha256: str | None = None
     failure: str = ""
     anew: bool = False  # it has an optimizer of its own, whose memory cannot be set
 
@@ -49,8 +50,7 @@ def gather_traces(
     planned: Planned,
     arms: Mapping[str, Planned],
     reference: Ground,
-    root: Path,
-    limit_s: float,
+    executor: Executor,
     say: Say,
 ) -> dict[str, ArmAnswer]:
     """Return what one backend's worker hands back of each of its arms.
@@ -61,45 +61,26 @@ def gather_traces(
         planned: any of the backend's runs: where and on what it computes.
         arms: by implementation.
         reference: points and loops.
-        root: where environments are.
-        limit_s: for the worker.
+        executor: that does jobs.
         say: told what is being done.
     """
-    request = planned.request
     answers = {
         name: ArmAnswer(anew=differences.has_own_slots(each.request.options))
         for name, each in arms.items()
     }
     points = _with_twins(reference)
     with scratch() as folder:
-        answer = ask.run_task(
-            _write_task(folder, points, reference, planned, arms),
-            request.backend,
-            planned.backend,
-            root,
-            device=request.device,
-            threads=request.threads,
-            limit_s=limit_s,
-            on_event=lambda event: say(f"{request.backend}: {event['phase']}"),
-        )
-        failure = _failure_of(answer, request.backend)
+        done = perform(executor, _write_job(folder, points, reference, planned, arms), say)
         for each in answers.values():
-            each.failure = failure
-            each.known = {key: answer.get(key) for key in KNOWN}
-        for entry in answer.get("traces", ()):
-            arm, name = answers.get(entry["arm"]), f"{request.backend}/{entry['arm']}"
-            _take_entry(arm, entry, folder, points, reference, name)
+            each.host, each.environment_sha256 = done.host, done.environment_sha256
+            if isinstance(done.answer, Refusal):
+                each.failure = done.answer.reason
+            else:
+                each.device, each.versions = done.answer.device, done.answer.versions
+        for entry in () if isinstance(done.answer, Refusal) else done.answer.traces:
+            name = f"{planned.request.backend}/{entry.arm}"
+            _take_entry(answers.get(entry.arm), entry, folder, points, reference, name)
     return answers
-
-
-def _failure_of(answer: Mapping[str, Any], backend: str) -> str:
-    """Return why no arm of an answer can be judged, "" where they can."""
-    if "refused" in answer:
-        return str(answer["refused"])
-    named = answer.get("backend")
-    if named != backend:
-        return f"the worker says that it is {named!r}, and was asked to be {backend!r}"
-    return ""
 
 
 def _with_twins(reference: Ground) -> dict[str, Point]:
@@ -112,53 +93,54 @@ def _with_twins(reference: Ground) -> dict[str, Point]:
     return points
 
 
-def _write_task(
+def _write_job(
     folder: Path,
     points: Mapping[str, Point],
     reference: Ground,
     planned: Planned,
     arms: Mapping[str, Planned],
-) -> dict[str, Any]:
+) -> job.Trace:
     """Write what a worker reads, and return its job."""
     epoch = next(iter(reference.epochs.values()), None)
     if epoch:
         np.savez(folder / "start.npz", **epoch.start.arrays())  # type: ignore[arg-type]
     for name, point in points.items():
         np.savez(folder / f"point-{name}.npz", **point.arrays())  # type: ignore[arg-type]
-    several: dict[str, list[str]] = {}
+    several: dict[str, tuple[Path, ...]] = {}
     for name, epochs in reference.loops.items():
-        several[name] = [str(folder / f"loop-{name}-{number}.npz") for number in range(len(epochs))]
+        several[name] = tuple(folder / f"loop-{name}-{number}.npz" for number in range(len(epochs)))
         for file, (x, y) in zip(several[name], epochs, strict=True):
             np.savez(file, x=x, y=y)
-    return {
-        "task": "trace",
-        "spec": planned.request.spec.model_dump(mode="json"),
-        "arms": {
-            name: {
-                "module": arm.request.module,
-                "options": arm.request.options,
-                "anew": differences.has_own_slots(arm.request.options),
-            }
-            for name, arm in arms.items()
-        },
-        "points": {name: str(folder / f"point-{name}.npz") for name in points},
-        "several": several,
-        "epoch": epoch
-        and {
-            "spec": epoch.spec.model_dump(mode="json"),
-            "start": str(folder / "start.npz"),
-            "dataset": str(planned.dataset),
-            "order": str(planned.order),
-            "stops": epoch.stops,
-        },
-        "instrumented": True,
-        "folder": str(folder),
-    }
+    files = planned.training()
+    return job.Trace(
+        **planned.where(),
+        spec=planned.request.spec,
+        arms={name: traced_arm(arm) for name, arm in arms.items()},
+        points={name: folder / f"point-{name}.npz" for name in points},
+        several=several,
+        epoch=None
+        if epoch is None
+        else job.FirstEpoch(
+            spec=epoch.spec,
+            start=folder / "start.npz",
+            dataset=files["dataset"],
+            order=files["order"],
+            stops=tuple(epoch.stops),
+        ),
+        folder=folder,
+    )
+
+
+def traced_arm(arm: Planned) -> job.TracedArm:
+    """Return a planned run's arm as a job names it."""
+    request = arm.request
+    anew = differences.has_own_slots(request.options)
+    return job.TracedArm(module=request.module, options=request.options, anew=anew)
 
 
 def _take_entry(
     answers: ArmAnswer | None,
-    entry: Mapping[str, Any],
+    entry: TraceFile,
     folder: Path,
     points: Mapping[str, Point],
     reference: Ground,
@@ -167,8 +149,8 @@ def _take_entry(
     """Take one of a worker's files: a trace, a twin's or a loop's; one made from other points is a failure of the arm."""
     if answers is None:
         return
-    if "failed" in entry:
-        answers.failure = entry["failed"]
+    if entry.failure:
+        answers.failure = entry.failure
         return
     stops = {
         point_of(stop): (stop, each.start)
@@ -176,32 +158,28 @@ def _take_entry(
         for stop in each.stops
     }
     known = (
-        {name: start for name, (_, start) in stops.items()}
-        if entry["program"] == "epoch"
-        else points
+        {name: start for name, (_, start) in stops.items()} if entry.program == "epoch" else points
     )
-    if entry["point"] not in known:
-        answers.failure = (
-            f"it handed back an update from {entry['point']!r}, which was not asked for"
-        )
+    if entry.point not in known:
+        answers.failure = f"it handed back an update from {entry.point!r}, which was not asked for"
         return
-    point = known[entry["point"]]
-    if entry["read"] != point.sha256:
-        answers.failure = f"its trace {entry['program']} {entry['point']} is of other inputs than were given: stale or foreign"
+    point = known[entry.point]
+    if entry.read != point.sha256:
+        answers.failure = f"its trace {entry.program} {entry.point} is of other inputs than were given: stale or foreign"
         return
     try:
         with (
-            (folder / entry["file"]).open("rb") as file,
+            (folder / entry.file).open("rb") as file,
             np.load(file, allow_pickle=False) as archive,
         ):
             found = dict(archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        answers.failure = f"its trace {entry['program']} {entry['point']} cannot be read ({error})"
+        answers.failure = f"its trace {entry.program} {entry.point} cannot be read ({error})"
         return
-    if entry["program"] == "epoch":
-        answers.epochs[stops[entry["point"]][0]] = found
+    if entry.program == "epoch":
+        answers.epochs[stops[entry.point][0]] = found
     else:
-        _take_arrays(answers, entry["program"], point, found, reference, arm)
+        _take_arrays(answers, entry.program, point, found, reference, arm)
 
 
 def _take_arrays(

@@ -34,15 +34,15 @@ def judge_arm(
         planned: the arm.
         noise: floors from twins on real backends, by point, quantity and measure.
     """
-    request, known = planned.request, answer.known
+    request = planned.request
     base = ArmParity(
         backend=request.backend,
         implementation=request.implementation,
         module=request.module,
         options=request.options,
-        device=str(known.get("device") or ""),
-        versions=known.get("versions") or {},
-        environment_sha256=known.get("environment_sha256"),
+        device=answer.device,
+        versions=dict(answer.versions),
+        environment_sha256=answer.environment_sha256,
         verdict="failed",
         reason=answer.failure,
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.engine import ask
-from harness.engine.process import Event
+from harness.engine.executor import Executor, perform
 from harness.errors import ConfigError
-from harness.experiments.parity.model_judge import make_record
-from harness.experiments.parity.model_plan import ModelPlan, Target
+from harness.experiments.parity.model_judge import BackendAnswer, make_record
+from harness.experiments.parity.model_plan import ModelPlan
+from harness.job.answers import Refusal
+from harness.job.asked import ComputeModel
 from harness.records.user_model import ModelParity
 from harness.referee import majority
 from harness.referee.majority import Comparison
@@ -44,39 +45,28 @@ MIXES = (
 )
 
 
-@dataclass(slots=True)
-class BackendAnswer:
-    """What one backend's worker handed back."""
-
-    known: dict[str, Any] = field(default_factory=dict)
-    arrays: Arrays = field(default_factory=dict)
-    floors: dict[str, dict[str, float]] = field(
-        default_factory=dict
-    )  # by kind of twin and quantity
-    failure: str = ""
-
-
-def check(what: ModelPlan, say: Say = lambda doing: None) -> ModelParity:
+def check(what: ModelPlan, executor: Executor, say: Say = lambda doing: None) -> ModelParity:
     """Return the record of one check: the model computed by each backend, and the verdict.
+
+    Args:
+        what: is compared.
+        executor: that does jobs.
+        say: told what is being done.
 
     Raises:
         ConfigError: what the user named is no compiled model, or no batch.
     """
     started, began = datetime.now(UTC), time.monotonic()
-    heard: dict[str, BackendAnswer] = {}
     with scratch() as folder:
-        inputs = folder / "inputs.npz"
-        for backend in what.backends:
-            heard[backend] = _asked(what, backend, inputs, say)
+        workers = Workers(what, executor, folder / "inputs.npz", say)
+        heard = {backend: workers.compute(backend) for backend in what.backends}
         if what.thread_twins and what.threads != 1 and _has_several_cores():
             for backend, each in heard.items():
                 if not each.failure:
-                    _thread_twin(what, backend, each, inputs, say)
+                    workers.add_thread_twin(backend, each)
     sound = {backend: each for backend, each in heard.items() if not each.failure}
     found, remarks = _compare(sound, say) if len(sound) > 1 else ((), ())
-    known = {backend: each.known for backend, each in heard.items()}
-    failures = {backend: each.failure for backend, each in heard.items() if each.failure}
-    return make_record(what, known, failures, found, remarks, started, time.monotonic() - began)
+    return make_record(what, heard, found, remarks, started, time.monotonic() - began)
 
 
 def _has_several_cores() -> bool:
@@ -98,96 +88,82 @@ def _compare(
             for backend, floors in kinds.items()
         }
     floors = {backend: majority.largest_floors(each) for backend, each in kinds.items()}
-    n_samples = max(each.known["n_samples"] for each in sound.values())
+    n_samples = max(each.computed.n_samples for each in sound.values() if each.computed)
     found = majority.compare_backends(arrays, floors, n_samples)
     for backend in sound:
         found += majority.compare_programs(backend, arrays[backend], floors[backend])
     return found, remarks
 
 
-def _asked(what: ModelPlan, backend: str, inputs: Path, say: Say) -> BackendAnswer:
-    """Return what a backend makes of the model; the first one that can, writes the inputs for all."""
-    given = inputs.is_file()
-    task = {"n_rounding": N_ROUNDING, "n_samples": N_SAMPLES, "production": True}
-    heard = _heard(what, backend, inputs, task, what.threads, say)
-    if "usage" in heard.known:
-        if not given:
-            raise ConfigError(heard.known["usage"])
-        heard.failure = heard.known["usage"]
-    return heard
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What asks each backend to compute the model, from the same inputs."""
 
+    what: ModelPlan
+    executor: Executor
+    inputs: Path
+    say: Say
 
-def _thread_twin(
-    what: ModelPlan, backend: str, base: BackendAnswer, inputs: Path, say: Say
-) -> None:
-    """Raise a backend's floors to what one core makes different."""
-    twin = _heard(
-        what,
-        backend,
-        inputs,
-        {"n_rounding": 0, "n_samples": 0, "production": False},
-        1,
-        lambda doing: say(f"{doing}, on one core"),
-    )
-    if twin.failure or "usage" in twin.known:
-        base.failure = f"on one core: {twin.failure or twin.known['usage']}"
-        return
-    base.floors["thread"] = {
-        name: distance(base.arrays[name], value)
-        for name, value in twin.arrays.items()
-        if name in base.arrays
-    }
+    def compute(self, backend: str) -> BackendAnswer:
+        """Return what a backend makes of the model; the first that can, writes the inputs for all.
 
+        Raises:
+            ConfigError: what the user named is no compiled model, or no batch.
+        """
+        given = self.inputs.is_file()
+        twins = {"n_rounding": N_ROUNDING, "n_samples": N_SAMPLES}
+        heard = self._ask(backend, self.what.threads, self.say, **twins)
+        if heard.of_user and not given:
+            raise ConfigError(heard.failure)
+        return heard
 
-def _heard(
-    what: ModelPlan,
-    backend: str,
-    inputs: Path,
-    task: Mapping[str, Any],
-    threads: int | str,
-    say: Say,
-) -> BackendAnswer:
-    output = inputs.with_name(f"{backend}-{threads}.npz")
-    files = {"inputs": str(inputs), "given": inputs.is_file(), "output": str(output)}
-    targets = {"model": _named(what.model), "batch": _named(what.batch) if what.batch else None}
+    def add_thread_twin(self, backend: str, base: BackendAnswer) -> None:
+        """Raise a backend's floors to what one core makes different."""
+        twin = self._ask(backend, 1, lambda doing: self.say(f"{doing}, on one core"))
+        if twin.failure:
+            base.failure = f"on one core: {twin.failure}"
+            return
+        base.floors["thread"] = {
+            name: distance(base.arrays[name], value)
+            for name, value in twin.arrays.items()
+            if name in base.arrays
+        }
 
-    def hear(event: Event) -> None:
-        say(f"{backend}: {event['phase']}")
-
-    answer = ask.run_task(
-        {"task": "model", **task, **files, **targets, "seed": what.seed},
-        backend,
-        what.backends[backend],
-        what.root,
-        device=what.device,
-        threads=threads,
-        limit_s=what.time_limit_s,
-        on_event=hear,
-    )
-    if "refused" in answer or "usage" in answer:
-        return BackendAnswer(answer, failure=answer.get("refused", ""))
-    if answer.get("backend") != backend:
-        return BackendAnswer(
-            answer,
-            failure=f"the worker says that it is {answer.get('backend')!r}, and was asked to be {backend!r}",
+    def _ask(self, backend: str, threads: int | str, say: Say, **twins: int) -> BackendAnswer:
+        output = self.inputs.with_name(f"{backend}-{threads}.npz")
+        job = ComputeModel(
+            backend=backend,
+            device=self.what.device,
+            threads=threads,
+            time_limit_s=self.what.time_limit_s,
+            model=self.what.model,
+            batch=self.what.batch,
+            seed=self.what.seed,
+            inputs=self.inputs,
+            given=self.inputs.is_file(),
+            output=output,
+            n_rounding=twins.get("n_rounding", 0),
+            n_samples=twins.get("n_samples", 0),
+            production=bool(twins),
         )
-    if answer.get("read") != weights_digest(_arrays(inputs)):
-        return BackendAnswer(
-            answer, failure="it computed from other inputs than were given: stale or foreign"
-        )
-    try:
-        arrays = _arrays(output)
-    except (OSError, ValueError) as error:
-        return BackendAnswer(answer, failure=f"what it computed cannot be read ({error})")
-    floors = {
-        kind: {name: float("inf") if floor is None else floor for name, floor in of.items()}
-        for kind, of in answer["floors"].items()
-    }
-    return BackendAnswer(answer, arrays, floors)
-
-
-def _named(target: Target) -> dict[str, str]:
-    return {"name": target.name, "file": str(target.file), "function": target.function}
+        done = perform(self.executor, job, say)
+        heard = BackendAnswer(environment_sha256=done.environment_sha256)
+        if isinstance(done.answer, Refusal):
+            heard.failure, heard.of_user = done.answer.reason, done.answer.of_user
+            return heard
+        heard.computed = done.answer
+        if done.answer.read != weights_digest(_arrays(self.inputs)):
+            heard.failure = "it computed from other inputs than were given: stale or foreign"
+            return heard
+        try:
+            heard.arrays = _arrays(output)
+        except (OSError, ValueError) as error:
+            heard.failure = f"what it computed cannot be read ({error})"
+        heard.floors = {
+            kind: {name: float("inf") if floor is None else floor for name, floor in of.items()}
+            for kind, of in done.answer.floors.items()
+        }
+        return heard
 
 
 def _arrays(file: Path) -> Arrays:

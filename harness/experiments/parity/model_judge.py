@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from numpy.typing import NDArray
+
 import harness
 from harness.experiments.parity.model_plan import ModelPlan
+from harness.job.answers import ComputedModel
 from harness.records.user_model import BackendParity, Compared, ModelParity, Verdict
 from harness.referee.majority import CAPS, Comparison, kind_of
 
 N_NAMED = 3  # of the later quantities, named in full
 
 
+@dataclass(slots=True)
+class BackendAnswer:
+    """What one backend's worker handed back."""
+
+    computed: ComputedModel | None = None
+    environment_sha256: str | None = None
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    # By kind of twin and quantity.
+    floors: dict[str, dict[str, float]] = field(default_factory=dict)
+    failure: str = ""
+    of_user: bool = False  # what the user named can be compared on no backend
+
+
 def make_record(
     what: ModelPlan,
-    known: Mapping[str, Mapping[str, Any]],
-    failures: Mapping[str, str],
+    heard: Mapping[str, BackendAnswer],
     found: tuple[Comparison, ...],
     remarks: tuple[str, ...],
     started: datetime,
@@ -27,41 +43,35 @@ def make_record(
 
     Args:
         what: was asked for.
-        known: by backend, its worker's answer.
-        failures: by backend, why it has computed nothing.
+        heard: by backend, what its worker handed back.
         found: in the order of a step.
         remarks: on the check as a whole.
         started: when it began.
         total_s: how long it took.
     """
-    answers = [answer for name, answer in known.items() if name not in failures]
-    layers = next((each["layers"] for each in known.values() if "layers" in each), None) or {}
+    failures = {name: each.failure for name, each in heard.items() if each.failure}
+    computed = [each.computed for each in heard.values() if each.computed]
+    answers = [each.computed for each in heard.values() if each.computed and not each.failure]
+    layers = computed[0].layers if computed else {}
     verdicts = _verdicts(tuple(what.backends), failures, found, layers)
     return ModelParity(
         harness=harness.__version__,
         model=what.model.name,
         batch=what.batch.name if what.batch else None,
         seed=what.seed,
-        **_inputs(answers),
+        n_samples=max((answer.n_samples for answer in answers), default=0),
+        n_parameters=max((answer.n_parameters for answer in answers), default=0),
+        inputs_sha256=answers[0].read if answers else None,
         device=what.device,
         threads=what.threads,
         started_at=started.isoformat(timespec="milliseconds"),
         total_s=total_s,
         **_overall(verdicts),
         **_tightest(found),
-        backends=tuple(_with_host(each, known[each.backend]) for each in verdicts),
+        backends=tuple(_with_host(each, heard[each.backend]) for each in verdicts),
         compared=tuple(_compared(one, layers) for one in found),
         remarks=(*_remarks_of(answers), *remarks, *_undecided(found)),
     )
-
-
-def _inputs(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the sizes and the digest of what was computed from."""
-    counts = ("n_samples", "n_parameters")
-    found: dict[str, Any] = {
-        name: max((answer[name] for answer in answers), default=0) for name in counts
-    }
-    return found | {"inputs_sha256": answers[0]["read"] if answers else None}
 
 
 def _tightest(found: tuple[Comparison, ...]) -> dict[str, Any]:
@@ -75,19 +85,16 @@ def _tightest(found: tuple[Comparison, ...]) -> dict[str, Any]:
     return {"margin": tightest.margin, "tightest": tightest.quantity} if tightest else {}
 
 
-def _with_host(verdict: BackendParity, answer: Mapping[str, Any]) -> BackendParity:
-    host = {
-        "device": str(answer.get("device") or ""),
-        "versions": answer.get("versions") or {},
-        "environment_sha256": answer.get("environment_sha256"),
-    }
-    return verdict.model_copy(update=host)
+def _with_host(verdict: BackendParity, heard: BackendAnswer) -> BackendParity:
+    known: dict[str, Any] = {"environment_sha256": heard.environment_sha256}
+    if heard.computed:
+        known |= {"device": heard.computed.device, "versions": heard.computed.versions}
+    return verdict.model_copy(update=known)
 
 
-def _remarks_of(answers: Iterable[Mapping[str, Any]]) -> list[str]:
+def _remarks_of(answers: Iterable[ComputedModel]) -> list[str]:
     """Return the workers' remarks, each once."""
-    several = (answer.get("remarks", ()) for answer in answers)
-    return list(dict.fromkeys(remark for remarks in several for remark in remarks))
+    return list(dict.fromkeys(remark for answer in answers for remark in answer.remarks))
 
 
 def _compared(one: Comparison, layers: Mapping[str, str]) -> Compared:

@@ -9,20 +9,12 @@ from pathlib import Path
 
 import harness
 from harness.errors import ConfigError, ConfigMissing, choice, shown
+from harness.job.asked import Target
 from harness.spec import config, project
 from harness.spec.config import Backend, Device
 
 LIMIT_S = 600.0  # for one worker
 TRAINS = "keras_fit"  # the module of the arm that a backend with Keras has
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A function in a user's file."""
-
-    name: str  # as it was typed
-    file: Path
-    function: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +118,7 @@ def parse_target(option: str, text: str) -> Target:
     known = {*functions, *_names_in(others), *_imported_by(body)}
     if function not in known and "*" not in known:
         raise ConfigError(f"{option}: {name}: no such function: {choice(functions, function)}")
-    return Target(text, file, function)
+    return Target(name=text, file=file, function=function)
 
 
 def _parse_file(file: Path, where: str) -> list[ast.stmt]:

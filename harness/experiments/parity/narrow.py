@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from harness.engine.executor import Executor
 from harness.engine.plan import Planned
 from harness.experiments.parity.gather import Say, gather_traces
 from harness.experiments.parity.judge import describe
@@ -20,7 +20,7 @@ Departs = Callable[[tuple[int, ...]], Sequence[bool] | None]
 
 
 def name_update(
-    arm: ArmParity, planned: Planned, reference: Ground, root: Path, say: Say
+    arm: ArmParity, planned: Planned, reference: Ground, executor: Executor, say: Say
 ) -> ArmParity:
     """Return the verdict with the update named at which the first epoch departs, if that is where the arm departs first.
 
@@ -28,7 +28,7 @@ def name_update(
         arm: the verdict.
         planned: the arm.
         reference: what it was held to.
-        root: where environments are.
+        executor: that does jobs.
         say: told what is being done.
     """
     if not arm.departures or arm.departures[0].program != "epoch":
@@ -49,9 +49,8 @@ def name_update(
         alone = replace(
             reference, points={}, twins={}, loops={}, courses={}, epochs={epoch.loss: there}
         )
-        heard = gather_traces(
-            planned, {arm.implementation: planned}, alone, root, request.time_limit_s, say
-        )[arm.implementation]
+        mine = {arm.implementation: planned}
+        heard = gather_traces(planned, mine, alone, executor, say)[arm.implementation]
         if heard.failure or set(heard.epochs) != set(stops):
             return None
         return [examine_epoch(there, stop, heard.epochs[stop])[0] is not None for stop in stops]

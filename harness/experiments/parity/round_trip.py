@@ -8,17 +8,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.engine import ask
+from harness.engine.executor import Executor, perform
 from harness.engine.plan import Planned
-from harness.engine.process import Event
 from harness.errors import ConfigError
 from harness.experiments.parity.gather import Say
+from harness.job.answers import LoadedModel, LoadedModels, Refusal, SavedModel
+from harness.job.asked import LoadModels, SavedFile, SaveModel
 from harness.records.parity import FORMS, Parity, RoundTrip, Whole
 from harness.referee import differences, fixtures
 from harness.scratch import scratch
@@ -37,11 +37,11 @@ class Saved:
 
 
 def with_round_trips(
-    parity: Parity, planned: tuple[Planned, ...], root: Path, say: Say = lambda what: None
+    parity: Parity, planned: tuple[Planned, ...], executor: Executor, say: Say = lambda what: None
 ) -> Parity:
     """Return the record with round trips in it, and its verdict over them too. See `round_trips` for the arguments."""
     began = time.monotonic()
-    trips = round_trips(planned, root, say)
+    trips = round_trips(planned, executor, say)
     total_s = parity.total_s + time.monotonic() - began
     found = {
         "round_trips": trips,
@@ -85,7 +85,7 @@ def savers(planned: tuple[Planned, ...]) -> dict[str, Planned]:
 
 
 def round_trips(
-    planned: tuple[Planned, ...], root: Path, say: Say = lambda what: None
+    planned: tuple[Planned, ...], executor: Executor, say: Say = lambda what: None
 ) -> tuple[RoundTrip, ...]:
     """Save under each backend that has a Keras model, load under each, and return a verdict for each pair and form.
 
@@ -94,7 +94,7 @@ def round_trips(
 
     Args:
         planned: one run for each arm, all of one spec, seed and dataset.
-        root: the folder that holds .nox.
+        executor: that does jobs.
         say: told what is being done.
 
     Raises:
@@ -112,22 +112,31 @@ def round_trips(
         np.savez(folder / "point.npz", **point.arrays())  # type: ignore[arg-type]
         saved: dict[str, Saved] = {}
         for backend, arm in arms.items():
-            task = {
-                "task": "save",
-                "point": str(folder / "point.npz"),
-                "learning_rate": rates[backend],
-            }
-            saved[backend] = read_saved(
-                _work(task, folder / f"by-{backend}", arm, root, say), backend, expected[backend]
+            (folder / f"by-{backend}").mkdir()
+            job = SaveModel(
+                **arm.where(),
+                spec=arm.request.spec,
+                point=folder / "point.npz",
+                learning_rate=rates[backend],
+                folder=folder / f"by-{backend}",
             )
-        files = [
-            {"saved_by": backend, "form": form, "file": file}
+            done = perform(executor, job, say)
+            saved[backend] = read_saved(done.answer, backend, expected[backend])
+        files = tuple(
+            SavedFile(saved_by=backend, form=form, file=file)
             for backend, each in saved.items()
             for form, file in each.files.items()
-        ]
+        )
         for backend, arm in arms.items():
-            task = {"task": "load", "n_inputs": arm.request.data.n_inputs, "files": files}
-            answer = _work(task, folder / f"under-{backend}", arm, root, say) if files else {}
+            (folder / f"under-{backend}").mkdir()
+            load = LoadModels(
+                **arm.where(),
+                spec=arm.request.spec,
+                n_inputs=arm.request.data.n_inputs,
+                files=files,
+                folder=folder / f"under-{backend}",
+            )
+            answer = perform(executor, load, say).answer if files else LoadedModels(loaded=())
             found += [
                 trip
                 for saved_by, each in saved.items()
@@ -168,28 +177,32 @@ def _fault(name: str, value: NDArray[Any], held: NDArray[Any] | None) -> str:
     return f"{int(np.count_nonzero(bits))} of {value.size} elements differ"
 
 
-def read_saved(answer: Mapping[str, Any], backend: str, expected: Arrays) -> Saved:
+def read_saved(answer: SavedModel | Refusal, backend: str, expected: Arrays) -> Saved:
     """Return what a backend saved by its worker's answer, or the first reason why nothing of it may be loaded."""
-    failure = _foreign(answer, backend)
-    files = answer.get("files", {})
-    if not failure and (missing := [form for form in FORMS if form not in files]):
-        failure = f"no {' and no '.join(missing)} came of it"
-    if not failure and (wrong := _compared(expected, answer.get("held", ""))):
-        failure = f"it does not hold what was given to it: {_some(wrong)}"
-    if not failure:
-        failure = "; ".join(_warned(answer))
-    if failure:
+    failure = _why_unsound(answer, expected)
+    if isinstance(answer, Refusal) or failure:
         return Saved(failure=f"save under {backend}: {failure}")
-    return Saved(files, answer["configuration"])
+    return Saved(answer.files, answer.configuration)
+
+
+def _why_unsound(answer: SavedModel | Refusal, expected: Arrays) -> str:
+    """Return the first reason why nothing that was saved may be loaded, "" where there is none."""
+    if isinstance(answer, Refusal):
+        return answer.reason
+    if missing := [form for form in FORMS if form not in answer.files]:
+        return f"no {' and no '.join(missing)} came of it"
+    if wrong := _compared(expected, answer.held):
+        return f"it does not hold what was given to it: {_some(wrong)}"
+    return "; ".join(_warned(answer))
 
 
 def judge_loaded(
-    answer: Mapping[str, Any], saved_by: str, saved: Saved, backend: str, expected: Arrays
+    answer: LoadedModels | Refusal, saved_by: str, saved: Saved, backend: str, expected: Arrays
 ) -> Iterator[RoundTrip]:
     """Yield the verdict on each form of what one backend saved, by the answer of the worker of the backend that loaded it."""
-    failure = saved.failure or _foreign(answer, backend)
-    loaded = () if failure else answer.get("loaded", ())
-    entries = {(each["saved_by"], each["form"]): each for each in loaded}
+    loaded = () if isinstance(answer, Refusal) else answer.loaded
+    failure = saved.failure or (answer.reason if isinstance(answer, Refusal) else "")
+    entries = {} if failure else {(each.saved_by, each.form): each for each in loaded}
     for form in FORMS:
         trip = RoundTrip(
             saved_by=saved_by, loaded_by=backend, form=form, verdict="failed", reason=failure
@@ -202,17 +215,15 @@ def judge_loaded(
             yield trip.model_copy(update={"reason": reason})
 
 
-def _judge_entry(
-    trip: RoundTrip, entry: Mapping[str, Any], saved: Saved, expected: Arrays
-) -> RoundTrip:
+def _judge_entry(trip: RoundTrip, entry: LoadedModel, saved: Saved, expected: Arrays) -> RoundTrip:
     """Return the verdict on one file that a worker has tried to load."""
-    if entry["failure"]:
-        return trip.model_copy(update={"reason": "; ".join([entry["failure"], *_warned(entry)])})
-    wrong, alone = _compared(expected, entry.get("held", "")), entry.get("alone") or ""
+    if entry.failure:
+        return trip.model_copy(update={"reason": "; ".join([entry.failure, *_warned(entry)])})
+    wrong, alone = _compared(expected, entry.held), entry.alone
     known = differences.is_unportable(trip.saved_by, trip.loaded_by, trip.form, alone)
     if alone and not known:
         wrong.append(f"load_model needs to be told the optimizer's class ({alone})")
-    others = _apart(saved.configuration, entry.get("configuration", {}))
+    others = _apart(saved.configuration, entry.configuration)
     wrong += [f"{name}: other settings" for name in others]
     reasons = [*([_some(wrong)] if wrong else []), *_warned(entry)]
     return trip.model_copy(
@@ -240,36 +251,6 @@ def _adversarial(planned: Planned) -> fixtures.Point:
     )
 
 
-def _work(
-    task: Mapping[str, Any], folder: Path, arm: Planned, root: Path, say: Say
-) -> dict[str, Any]:
-    """Return what a worker of that arm's backend answers; its files lie in the folder, which is new."""
-    request = arm.request
-    folder.mkdir()
-    whole = {**task, "spec": request.spec.model_dump(mode="json"), "folder": str(folder)}
-
-    def hear(event: Event) -> None:
-        say(f"{request.backend}: {event['phase']}")
-
-    limits: dict[str, Any] = {
-        "device": request.device,
-        "threads": request.threads,
-        "limit_s": request.time_limit_s,
-    }
-    return ask.run_task(whole, request.backend, arm.backend, root, on_event=hear, **limits)
-
-
-def _foreign(answer: Mapping[str, Any], backend: str) -> str:
-    """Return why an answer cannot be used: its worker failed, or was another backend's; empty where it can."""
-    if "refused" in answer:
-        return str(answer["refused"])
-    if answer.get("backend") != backend:
-        return (
-            f"the worker says that it is {answer.get('backend')!r}, and was asked to be {backend!r}"
-        )
-    return ""
-
-
 def _compared(expected: Arrays, file: str) -> list[str]:
     try:
         with np.load(file, allow_pickle=False) as archive:
@@ -286,8 +267,8 @@ def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _warned(entry: Mapping[str, Any]) -> list[str]:
-    return [f"warned: {each}" for each in entry.get("warned", ())]
+def _warned(entry: SavedModel | LoadedModel) -> list[str]:
+    return [f"warned: {each}" for each in entry.warned]
 
 
 def _some(several: list[str]) -> str:

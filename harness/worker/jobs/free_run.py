@@ -7,47 +7,49 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import Refused
+from harness.job.answers import Computed
+from harness.job.asked import Drawn, TrainFreely
 from harness.spec.data.arrays import add_prefix, load_dataset, load_weights, network_input
 from harness.worker import facts
 
 
-def free_runs(job: Any, say: Callable[..., None]) -> dict[str, Any]:
+def free_runs(job: TrainFreely, say: Callable[..., None], *_: Any) -> Computed:
     """Write one .npz for each arm and seed, and return who computed them.
 
     It holds the weights after each update asked for, the final weights, and the outputs for the
-    test images.
-
-    Args:
-        job: backend; arms (name -> module and options); spec; dataset; seeds (number -> weights and
-            order, files); updates, in rising order, all in the first epoch; folder.
-        say: is called with what is being done.
+    test images. `say` is called with what is being done.
     """
     say(phase="import")
     framework = facts.framework_of(job.backend)
-    known = {"versions": facts.versions(framework), "device": framework.devices()[0]}
-    parts = load_dataset(Path(job.dataset))
-    for name, arm in vars(job.arms).items():
+    parts = load_dataset(job.dataset)
+    for name, arm in job.arms.items():
         module = importlib.import_module(f"harness.worker.arms.{arm.module}")
-        for seed, inputs in vars(job.seeds).items():
+        for seed, inputs in job.seeds.items():
             say(phase=f"train {name}, seed {seed}")
             found = _train(module, job, arm.options, inputs, parts)
-            np.savez(Path(job.folder) / f"{name}-{seed}.npz", **found)  # type: ignore[arg-type]
-    return known
+            np.savez(job.folder / f"{name}-{seed}.npz", **found)  # type: ignore[arg-type]
+    return Computed(versions=facts.versions(framework), device=framework.devices()[0])
 
 
 def _train(
-    arm: ModuleType, job: Any, options: Any, inputs: Any, parts: Mapping[str, NDArray[np.uint8]]
+    arm: ModuleType,
+    job: TrainFreely,
+    options: Any,
+    inputs: Drawn,
+    parts: Mapping[str, NDArray[np.uint8]],
 ) -> dict[str, NDArray[Any]]:
     """Return what is read out of one whole training of an arm."""
+    if inputs.weights is None or inputs.order is None:
+        raise Refused("the job names no initial weights or no order of the samples")
     order = np.load(inputs.order, allow_pickle=False)
-    state = arm.build(job.spec, load_weights(Path(inputs.weights)), options)
+    state = arm.build(job.spec, load_weights(inputs.weights), options)
     found: dict[str, NDArray[Any]] = {}
     for n_updates, samples in _stretches(order, job.updates, job.spec.batch_size):
         x, y = network_input(parts["x_train"][samples]), parts["y_train"][samples]

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.job.answers import Rates
+
 if TYPE_CHECKING:
     from harness.spec.config import Spec
 
@@ -34,8 +36,8 @@ N_REPETITIONS = 3
 TOO_SLOW = 1.3  # times the best one so far: a way that needs as long is not repeated
 
 
-def rates(framework: ModuleType, spec: Spec, n_inputs: int, n_dispatches: int) -> dict[str, Any]:
-    """Return the fields of `harness.records.bench.Rates`, in about a second, mostly of compiling.
+def rates(framework: ModuleType, spec: Spec, n_inputs: int, n_dispatches: int) -> Rates:
+    """Return what the process can do at most, in about a second, mostly of compiling.
 
     Args:
         framework: a module of harness.worker.frameworks.
@@ -57,12 +59,12 @@ def rates(framework: ModuleType, spec: Spec, n_inputs: int, n_dispatches: int) -
     n_parameters, random = _n_parameters(spec, n_inputs), np.random.default_rng(0)
     product_s = sum(_product_s(framework, product, random) for product in step)
     addition_s = least_s(framework, framework.addition(n_parameters))
-    return {
-        "gemm_flops_per_s": sum(flops(product) for product in step) / product_s,
-        "bandwidth_bytes_per_s": 3 * 4 * n_parameters / addition_s,
-        "dispatch_s": least_s(framework, framework.smallest_call()),
-        "n_dispatches": n_dispatches,
-    }
+    return Rates(
+        gemm_flops_per_s=sum(flops(product) for product in step) / product_s,
+        bandwidth_bytes_per_s=3 * 4 * n_parameters / addition_s,
+        dispatch_s=least_s(framework, framework.smallest_call()),
+        n_dispatches=n_dispatches,
+    )
 
 
 def products(spec: Spec, n_inputs: int) -> Iterator[Product]:

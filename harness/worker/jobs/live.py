@@ -1,7 +1,7 @@
 """A worker that stays: it starts as a run does, trains its first epoch, then does what it is told.
 
 Between two turns it sleeps in a read of its standard input, one JSON object a line; where that
-closes, it ends. What it says is {"done": what, and its fields}, see `harness.records.bench`.
+closes, it ends. What it says is {"answer": its fields}, see `harness.job.answers`.
 """
 
 from __future__ import annotations
@@ -11,43 +11,48 @@ import os
 import resource
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from harness.errors import Refused
+from harness.job.answers import Epoch, Evaluated, Host, Rates, Started, Turned
+from harness.job.asked import Live
 from harness.worker import facts
 from harness.worker.jobs import measure
 
-Fields = dict[str, Any]
 
-
-def live(job: Any, spawn_s: float, say: measure.Say) -> Fields:
-    """Start, do what is asked until the input ends, and return {}: all was said on the way.
+def live(job: Live, say: measure.Say, spawn_s: float, host: Host) -> None:
+    """Start, and do what is asked until the input ends: all is said on the way.
 
     Args:
-        job: as `harness.worker.jobs.measure.begin` takes it.
-        spawn_s: from the start of this process to its first statement.
+        job: the run, and its files.
         say: is called with what is being done, and with what each verb returns.
+        spawn_s: from the start of this process to its first statement.
+        host: this machine, as it was before the start.
 
     Raises:
         Refused: the run cannot be what was asked for, or it diverged.
     """
-    run = measure.begin(job, spawn_s, say)
+    run = measure.begin(job, say, spawn_s)
     say(phase="first epoch")
     trainer = Trainer(run)
-    first = trainer.train()
-    start = measure.identity(run) | {name: first[name] for name in ("feed_s", "n_compiles")}
-    del start["n_updates"]
-    start |= {"first_epoch_s": first["seconds"], "has_children": has_children()}
-    say(done="start", **run.phases, **start)
-    verbs: dict[str, Callable[[], Fields]] = {
+    first, known = trainer.train(), measure.identity(run)
+    del known["n_updates"], known["n_compiles"]
+    started = Started(
+        **run.phases,
+        **known,
+        feed_s=first.feed_s,
+        first_epoch_s=first.seconds,
+        n_compiles=first.n_compiles,
+        has_children=has_children(),
+        host=host,
+    )
+    say(answer=started)
+    verbs: dict[str, Callable[[], Turned | Evaluated | Rates]] = {
         "turn": trainer.turn,
         "evaluate": trainer.evaluate,
         "rates": trainer.rates,
     }
     for line in sys.stdin:
-        verb = json.loads(line)["do"]
-        say(done=verb, **verbs[verb]())
-    return {}
+        say(answer=verbs[json.loads(line)["do"]]())
 
 
 class Trainer:
@@ -56,7 +61,7 @@ class Trainer:
     def __init__(self, run: measure.Run) -> None:
         self.run, self.n_epochs = run, 0
 
-    def train(self) -> Fields:
+    def train(self) -> Epoch:
         """Train the next epoch; after the last order drawn, the first one comes again."""
         try:
             trained = measure.train(self.run, self.n_epochs)
@@ -65,20 +70,21 @@ class Trainer:
         self.n_epochs += 1
         return trained
 
-    def turn(self) -> Fields:
+    def turn(self) -> Turned:
         """Train one epoch, and count what the process spent on all of it."""
         before, ended_s = resource.getrusage(resource.RUSAGE_SELF), _ended_children_s()
         trained = self.train()
         after = resource.getrusage(resource.RUSAGE_SELF)
-        return trained | {
-            "has_children": has_children(),
-            "children_s": _ended_children_s() - ended_s,
-            "user_s": after.ru_utime - before.ru_utime,
-            "system_s": after.ru_stime - before.ru_stime,
-            "n_involuntary": after.ru_nivcsw - before.ru_nivcsw,
-        }
+        return Turned(
+            **vars(trained),
+            has_children=has_children(),
+            children_s=_ended_children_s() - ended_s,
+            user_s=after.ru_utime - before.ru_utime,
+            system_s=after.ru_stime - before.ru_stime,
+            n_involuntary=after.ru_nivcsw - before.ru_nivcsw,
+        )
 
-    def evaluate(self) -> Fields:
+    def evaluate(self) -> Evaluated:
         """Return the scores of the model after all epochs asked for, and the memory used so far.
 
         Missing epochs are trained first.
@@ -91,13 +97,11 @@ class Trainer:
         found = measure.evaluate(self.run)
         if found["test_accuracy"] is None:
             raise Refused("diverged: the trained model's outputs are not finite")
-        kept = ("evaluate_s", "test_accuracy", "test_loss", "final_weights_sha256")
-        return {name: found[name] for name in kept} | {
-            "n_epochs": self.n_epochs,
-            "memory_bytes": facts.memory_bytes(self.run.framework),
-        }
+        del found["first_predictions"]
+        memory_bytes = facts.memory_bytes(self.run.framework)
+        return Evaluated(**found, n_epochs=self.n_epochs, memory_bytes=memory_bytes)
 
-    def rates(self) -> Fields:
+    def rates(self) -> Rates:
         """Return what this process can do at most."""
         from harness.worker.jobs import limit
 

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
+from harness.job.answers import Epoch, Measured, Measurement, Phases
+from harness.job.asked import Live, Measure
 from harness.spec.data.arrays import (
     Features,
     Labels,
@@ -57,29 +58,25 @@ class Run:
     inputs: Inputs
     state: Any
     weights_sha256: str  # read back from the built model
-    phases: dict[str, float]
+    phases: dict[str, Any]
 
 
 class Diverged(Exception):
     """Training cannot go on: why."""
 
 
-def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
+def measure(job: Measure, say: Say, spawn_s: float, *_: Any) -> Measured:
     """Train and evaluate what the job asks for.
 
     Args:
-        job: request (`harness.records.record.Request`), and the files dataset, weights and order.
-        spawn_s: from the start of this process to its first statement.
+        job: the request, and its files.
         say: is called with what is being done.
-
-    Returns:
-        diverged: why training diverged, or "".
-        measured: the fields of `harness.records.record.Measurement`.
+        spawn_s: from the start of this process to its first statement.
 
     Raises:
         Refused: the inputs, the backend or the device are not those of the request.
     """
-    run = begin(job, spawn_s, say)
+    run = begin(job, say, spawn_s)
     epochs, diverged = train_all(run, say)
     say(phase="evaluate")
     evaluation = evaluate(run)
@@ -87,23 +84,28 @@ def measure(job: Any, spawn_s: float, say: Say) -> dict[str, Any]:
         diverged = diverged or "diverged: the trained model's outputs are not finite"
     if diverged:
         evaluation |= {"test_accuracy": None, "test_loss": None}
-    phases = run.phases | {"evaluate_s": evaluation.pop("evaluate_s")}
-    measured = {"phases": phases, "epochs": epochs, "peak_rss_bytes": facts.peak_rss_bytes()}
-    return {"diverged": diverged, "measured": identity(run) | evaluation | measured}
+    measurement = Measurement(
+        **identity(run),
+        **{name: value for name, value in evaluation.items() if name != "evaluate_s"},
+        phases=Phases(**run.phases, evaluate_s=evaluation["evaluate_s"]),
+        epochs=tuple(epochs),
+        peak_rss_bytes=facts.peak_rss_bytes(),
+    )
+    return Measured(diverged=diverged, measurement=measurement)
 
 
-def begin(job: Any, spawn_s: float, say: Say) -> Run:
+def begin(job: Measure | Live, say: Say, spawn_s: float) -> Run:
     """Return the run that the job asks for: imported, read, built, and checked to be that run.
 
     Args:
-        job: request (`harness.records.record.Request`), and the files dataset, weights and order.
-        spawn_s: from the start of this process to its first statement.
+        job: the request, and its files.
         say: is called with what is being done.
+        spawn_s: from the start of this process to its first statement.
 
     Raises:
         Refused: the inputs, the backend or the device are not those of the request.
     """
-    request: Request = job.request
+    request = job.request
     say(phase="import")
     (arm, framework, devices), import_s = timed(lambda: _import_arm(request))
     _check_device(request, devices)
@@ -121,21 +123,21 @@ def begin(job: Any, spawn_s: float, say: Say) -> Run:
     return Run(request, arm, framework, inputs, state, weights_sha256, phases)
 
 
-def train_all(run: Run, say: Say) -> tuple[list[dict[str, Any]], str]:
+def train_all(run: Run, say: Say) -> tuple[list[Epoch], str]:
     """Return one entry for each epoch, and why training stopped early, if it did."""
-    epochs: list[dict[str, Any]] = []
+    epochs: list[Epoch] = []
     try:
         for index in range(run.request.epochs):
             epochs.append(train(run, index))
-            seen = {name: value for name, value in epochs[-1].items() if name != "n_compiles"}
+            seen = {name: value for name, value in vars(epochs[-1]).items() if name != "n_compiles"}
             say(epoch=index + 1, epochs=run.request.epochs, **seen)
     except Diverged as why:
         return epochs, str(why)
     return epochs, ""
 
 
-def train(run: Run, index: int) -> dict[str, Any]:
-    """Train the epoch of that index, from 0; return `harness.records.record.Epoch`'s fields.
+def train(run: Run, index: int) -> Epoch:
+    """Train the epoch of that index, from 0, and return it.
 
     Raises:
         Diverged: the loss is not finite.
@@ -155,8 +157,14 @@ def train(run: Run, index: int) -> dict[str, Any]:
     # A `fit` of many epochs makes its input pipeline once, so that counts as feeding. In the first
     # epoch it includes building and compiling, which other arms do in their first epoch too.
     setup_s, teardown_s = known.get("setup_s", 0.0) if index else 0.0, known.get("teardown_s", 0.0)
-    times = {"feed_s": feed_s + setup_s, "seconds": seconds - setup_s, "teardown_s": teardown_s}
-    return {**times, "loss": loss, "accuracy": accuracy, "n_compiles": known["n_compiles"] - before}
+    return Epoch(
+        feed_s=feed_s + setup_s,
+        seconds=seconds - setup_s,
+        teardown_s=teardown_s,
+        loss=loss,
+        accuracy=accuracy,
+        n_compiles=known["n_compiles"] - before,
+    )
 
 
 def evaluate(run: Run) -> dict[str, Any]:
@@ -170,7 +178,7 @@ def evaluate(run: Run) -> dict[str, Any]:
         "evaluate_s": evaluate_s,
         "test_accuracy": accuracy,
         "test_loss": loss,
-        "first_predictions": outputs[:10].argmax(axis=1).tolist(),
+        "first_predictions": tuple(outputs[:10].argmax(axis=1).tolist()),
         "final_weights_sha256": weights_digest(run.arm.export(run.state)),
     }
 
@@ -219,13 +227,15 @@ def _import_arm(request: Request) -> tuple[ModuleType, ModuleType, list[str]]:
     return arm, framework, framework.devices()
 
 
-def _inputs(job: Any, request: Request, framework: ModuleType) -> Inputs:
+def _inputs(job: Measure | Live, request: Request, framework: ModuleType) -> Inputs:
     """Return what the job's files hold, after a check that it is what the request names."""
-    parts = load_dataset(Path(job.dataset))
+    parts = load_dataset(job.dataset)
     if request.spec.inputs == "native":
         weights, order = _native_draw(request, framework)
     else:
-        weights, order = load_weights(Path(job.weights)), np.load(job.order, allow_pickle=False)
+        if job.weights is None or job.order is None:
+            raise Refused("the job names no initial weights or no order of the samples")
+        weights, order = load_weights(job.weights), np.load(job.order, allow_pickle=False)
         if weights_digest(weights) != request.weights_sha256:
             raise Refused("the initial weights have changed on disk since they were drawn")
         if sha256(order) != request.order_sha256:

@@ -19,6 +19,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.job.answers import LoadedModel, LoadedModels, SavedModel
+from harness.job.asked import LoadModels, SavedFile, SaveModel
 from harness.spec.data.arrays import add_prefix, strip_prefix
 from harness.spec.initializers import initial_weights
 from harness.worker.arms import keras_fit
@@ -32,12 +34,10 @@ Arrays = dict[str, NDArray[Any]]
 IGNORED = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning)
 
 
-def save(job: Any, say: Callable[..., None]) -> dict[str, Any]:
+def save(job: SaveModel, say: Callable[..., None], *_: Any) -> SavedModel:
     """Save the model at a point of training in both formats; return the files, and its state then.
 
-    Args:
-        job: spec; point (.npz of weights, slots and n_updates); learning_rate; folder.
-        say: is called with what is being done.
+    `say` is called with what is being done.
     """
     say(phase="build")
     with np.load(job.point, allow_pickle=False) as archive:
@@ -46,43 +46,42 @@ def save(job: Any, say: Callable[..., None]) -> dict[str, Any]:
     state = keras_fit.build(job.spec, weights, SimpleNamespace())
     model = keras_fit.resume(state, weights, slots, int(point["n_updates"])).model
     model.optimizer.learning_rate = job.learning_rate
-    held = Path(job.folder) / "held.npz"
+    held = job.folder / "held.npz"
     np.savez(held, **read_back(state))  # type: ignore[arg-type]
-    files = {form: Path(job.folder) / f"model{form}" for form in (".keras", ".weights.h5")}
+    files = {form: job.folder / f"model{form}" for form in (".keras", ".weights.h5")}
     say(phase="save")
     with _record_warnings() as warned:
         model.save(files[".keras"])
         model.save_weights(files[".weights.h5"])
-    return {
-        "backend": keras.backend.backend(),
-        "held": str(held),
-        "configuration": configuration(model),
-        "warned": warned,
-        "files": {form: str(file) for form, file in files.items()},
-    }
+    return SavedModel(
+        held=str(held),
+        configuration=configuration(model),
+        warned=tuple(warned),
+        files={form: str(file) for form, file in files.items()},
+    )
 
 
-def load(job: Any, say: Callable[..., None]) -> dict[str, Any]:
+def load(job: LoadModels, say: Callable[..., None], *_: Any) -> LoadedModels:
     """Load saved files, each into a model of its own; return each model's state, or why it failed.
 
-    Args:
-        job: spec; n_inputs; files (a list of saved_by, form and file); folder.
-        say: is called with what is being done.
+    `say` is called with what is being done.
     """
     loaded = []
     for number, saved in enumerate(job.files):
         say(phase=f"load {saved.form} of {saved.saved_by}")
-        entry = {"saved_by": saved.saved_by, "form": saved.form, "failure": "", "alone": ""}
-        held = Path(job.folder) / f"held-{number}.npz"
+        held = job.folder / f"held-{number}.npz"
         with _record_warnings() as warned:
             try:
-                loaded.append(entry | _load(saved, job, held) | {"warned": warned})
+                found = _load(saved, job, held)
             except Exception as error:  # whatever this file does to Keras, the next one is loaded
-                loaded.append(entry | {"failure": _one_line(error), "warned": warned})
-    return {"backend": keras.backend.backend(), "loaded": loaded}
+                found = {"failure": _one_line(error), "configuration": {}}
+        loaded.append(
+            LoadedModel(saved_by=saved.saved_by, form=saved.form, warned=tuple(warned), **found)
+        )
+    return LoadedModels(loaded=tuple(loaded))
 
 
-def _load(saved: Any, job: Any, held: Path) -> dict[str, Any]:
+def _load(saved: SavedFile, job: LoadModels, held: Path) -> dict[str, Any]:
     """Load one file, write the model's state to another, and return what `load` says of it."""
     alone = ""
     if saved.form == ".keras":
@@ -142,7 +141,7 @@ def _load_model(file: str, spec: Spec) -> tuple[keras_fit.State, str]:
     return keras_fit.State(model, spec.optimizer, spec.batch_size, lambda: 0), alone
 
 
-def _load_weights(file: str, job: Any) -> keras_fit.State:
+def _load_weights(file: str, job: LoadModels) -> keras_fit.State:
     """Return a compiled model of zeros into which a .weights.h5 file was loaded.
 
     Zeros show what is not in the file. The optimizer is built, or Keras would skip its slots.

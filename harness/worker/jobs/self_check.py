@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.job.answers import ClockCheck
+from harness.job.asked import SelfCheck
+from harness.worker import facts
 from harness.worker.clock import timed
 
 WORK_S = 0.3
@@ -15,7 +18,12 @@ MOST_LEFT = 0.05  # of the timed seconds: what may be left to do after them
 SIDE = 2048  # of a matrix: on a GPU its product takes many times its launch, on a CPU no second
 
 
-def wait_is_effective(framework: ModuleType) -> dict[str, Any]:
+def check_clock(job: SelfCheck, *_: Any) -> ClockCheck:
+    """Return whether the clock is read when the work is done."""
+    return wait_is_effective(facts.framework_of(job.backend))
+
+
+def wait_is_effective(framework: ModuleType) -> ClockCheck:
     """Return whether `framework.wait` inside `timed` really waits.
 
     Afterwards the result is read, and must be there at once.
@@ -48,13 +56,13 @@ def wait_is_effective(framework: ModuleType) -> dict[str, Any]:
     framework.read(result)
     left_s = time.perf_counter() - start
     total_s = timed_s + left_s
-    return {
-        "holds": left_s < MOST_LEFT * timed_s,
-        "timed_s": timed_s,
-        "left_s": left_s,
-        "call_s": called[0],
-        "asynchronous": total_s - called[0] > MOST_LEFT * total_s,
-    }
+    return ClockCheck(
+        holds=left_s < MOST_LEFT * timed_s,
+        timed_s=timed_s,
+        left_s=left_s,
+        call_s=called[0],
+        asynchronous=total_s - called[0] > MOST_LEFT * total_s,
+    )
 
 
 def _n_rounds(framework: ModuleType, way: Any) -> int:

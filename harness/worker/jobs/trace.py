@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
+from harness.job.answers import Traced, TraceFile
+from harness.job.asked import FirstEpoch, Trace, TracedArm
 from harness.spec.data.arrays import (
     add_prefix,
     load_dataset,
@@ -30,7 +31,7 @@ from harness.spec.data.arrays import (
 from harness.worker import facts
 
 Arrays = dict[str, NDArray[Any]]
-Trace = tuple[str, Arrays]
+PointTrace = tuple[str, Arrays]
 """A point's name, and the quantities of any shape that `harness.referee.trace` lists."""
 # A learning rate at which weights vanish beside gradients; a power of two divides out exactly.
 PROBE = 2.0**20
@@ -46,28 +47,17 @@ class Inputs:
     digests: dict[str, str]
 
 
-def trace(job: Any, say: Callable[..., None]) -> dict[str, Any]:
+def trace(job: Trace, say: Callable[..., None], *_: Any) -> Traced:
     """Write one .npz for each arm, program and point; return their files and who computed them.
 
-    Args:
-        job: backend; arms (name -> module and options); spec; points (name -> .npz of weights,
-            slots, n_updates, x and y); several (a name among points -> epochs, each a .npz of x and
-            y) to train on from there; epoch (see `first_epochs`; may be None); folder.
-        say: is called with what is being done.
-
-    Raises:
-        Refused: this process is not what the job takes it for.
+    `say` is called with what is being done.
     """
     say(phase="import")
     framework = facts.framework_of(job.backend)
-    known = {
-        "versions": facts.versions(framework),
-        "device": framework.devices()[0],
-        "settings": framework.settings(),
-    }
+    device = framework.devices()[0]
     inputs = _load_inputs(job)
-    traces: list[dict[str, Any]] = []
-    for label, arm in vars(job.arms).items():
+    traces: list[TraceFile] = []
+    for label, arm in job.arms.items():
         say(phase=f"trace {label}")
         try:
             traces += _write_traces(job, label, arm, inputs)
@@ -76,14 +66,19 @@ def trace(job: Any, say: Callable[..., None]) -> dict[str, Any]:
         except Exception as error:  # the other arms are checked all the same
             logging.exception(label)
             first_line = next(iter(str(error).strip().splitlines()), "")
-            traces.append({"arm": label, "failed": f"{type(error).__name__}: {first_line}"})
-    return {"traces": traces, "backend": _backend(job.backend), **known}
+            traces.append(TraceFile(arm=label, failure=f"{type(error).__name__}: {first_line}"))
+    return Traced(
+        versions=facts.versions(framework),
+        device=device,
+        settings=framework.settings(),
+        traces=tuple(traces),
+    )
 
 
-def _load_inputs(job: Any) -> Inputs:
+def _load_inputs(job: Trace) -> Inputs:
     """Return the arrays in the job's files."""
-    points = {name: _load_arrays(file) for name, file in vars(job.points).items()}
-    several = {name: [*map(_load_arrays, files)] for name, files in vars(job.several).items()}
+    points = {name: _load_arrays(file) for name, file in job.points.items()}
+    several = {name: [*map(_load_arrays, files)] for name, files in job.several.items()}
     start = _load_arrays(job.epoch.start) if job.epoch else {}
     digests = {name: weights_digest(point) for name, point in points.items()}
     if job.epoch:
@@ -91,21 +86,21 @@ def _load_inputs(job: Any) -> Inputs:
     return Inputs(points, several, start, digests)
 
 
-def _write_traces(
-    job: Any, label: str, arm: SimpleNamespace, inputs: Inputs
-) -> list[dict[str, Any]]:
+def _write_traces(job: Trace, label: str, arm: TracedArm, inputs: Inputs) -> list[TraceFile]:
     """Write one arm's traces, and return an entry for each."""
     entries = []
     for program, traces in _programs(job, arm, inputs).items():
         for point, found in traces:
-            file = Path(job.folder) / f"{label}-{program}-{point}.npz"
+            file = job.folder / f"{label}-{program}-{point}.npz"
             np.savez(file, **found)  # type: ignore[arg-type]
-            entry = {"arm": label, "program": program, "point": point}
-            entries.append(entry | {"file": file.name, "read": inputs.digests[point]})
+            read = inputs.digests[point]
+            entries.append(
+                TraceFile(arm=label, program=program, point=point, file=file.name, read=read)
+            )
     return entries
 
 
-def _programs(job: Any, arm: SimpleNamespace, inputs: Inputs) -> dict[str, Iterable[Trace]]:
+def _programs(job: Trace, arm: TracedArm, inputs: Inputs) -> dict[str, Iterable[PointTrace]]:
     """Return the traces of each program of an arm.
 
     An arm that begins anew cannot be resumed, so it has those of the initial state only.
@@ -114,10 +109,10 @@ def _programs(job: Any, arm: SimpleNamespace, inputs: Inputs) -> dict[str, Itera
     points = inputs.points
     if arm.anew:
         points = {name: point for name, point in points.items() if not point["n_updates"]}
-    programs: dict[str, Iterable[Trace]] = {}
+    programs: dict[str, Iterable[PointTrace]] = {}
     if points:
         programs["production"] = production(module, job.spec, arm.options, points)
-        if arm.module == "keras_fit" and job.instrumented:
+        if arm.module == "keras_fit":
             instrument = importlib.import_module("harness.worker.instrument")
             programs["instrumented"] = instrument.steps(job.spec, points)
     if inputs.several and not arm.anew:
@@ -129,7 +124,7 @@ def _programs(job: Any, arm: SimpleNamespace, inputs: Inputs) -> dict[str, Itera
 
 def production(
     arm: ModuleType, spec: Any, options: SimpleNamespace, points: Mapping[str, Arrays]
-) -> Iterable[Trace]:
+) -> Iterable[PointTrace]:
     """Yield what one update of the arm computes from each point, of any shape.
 
     Args:
@@ -160,7 +155,9 @@ def production(
         yield name, found | _read_back(arm, state)
 
 
-def loops(arm: ModuleType, spec: Any, options: SimpleNamespace, inputs: Inputs) -> Iterable[Trace]:
+def loops(
+    arm: ModuleType, spec: Any, options: SimpleNamespace, inputs: Inputs
+) -> Iterable[PointTrace]:
     """Yield the arm's state, of any shape, after several epochs from each point.
 
     Each epoch has several batches in an order of its own, the last one short.
@@ -188,8 +185,8 @@ def loops(arm: ModuleType, spec: Any, options: SimpleNamespace, inputs: Inputs) 
 
 
 def first_epochs(
-    arm: ModuleType, options: SimpleNamespace, start: Arrays, epoch: Any
-) -> Iterable[Trace]:
+    arm: ModuleType, options: SimpleNamespace, start: Arrays, epoch: FirstEpoch
+) -> Iterable[PointTrace]:
     """Yield the arm's state, of any shape, after part of the first epoch, up to each update asked.
 
     Each is trained from the initial state in one go.
@@ -198,10 +195,10 @@ def first_epochs(
         arm: its module.
         options: the arm's own.
         start: the initial state, as a point has it.
-        epoch: spec; dataset and order, files; stops, the updates up to which it is trained.
+        epoch: the spec, its files, and the updates up to which it is trained.
     """
     weights, slots = strip_prefix("weight", start), strip_prefix("slot", start)
-    parts, order = load_dataset(Path(epoch.dataset)), np.load(epoch.order, allow_pickle=False)
+    parts, order = load_dataset(epoch.dataset), np.load(epoch.order or "", allow_pickle=False)
     state = arm.build(epoch.spec, weights, options)
     for stop in epoch.stops:
         samples = order[0][: stop * epoch.spec.batch_size]
@@ -223,23 +220,7 @@ def _read_back(arm: ModuleType, state: Any) -> Arrays:
     return n_updates | _copy("slot", arm.slots(state)) | _copy("weight", arm.export(state))
 
 
-def _backend(asked: str) -> str:
-    """Return which framework computes here, as the process itself shows it.
-
-    Raises:
-        Refused: Keras is set to another backend than the job's.
-    """
-    where = f"this process was asked to be {asked}, and"
-    keras = sys.modules.get("keras")
-    if keras is not None and keras.backend.backend() != asked:
-        raise Refused(f"{where} Keras computes with {keras.backend.backend()}")
-    present: list[str] = [name for name in ("tensorflow", "jax", "torch") if name in sys.modules]
-    if asked not in (present or ["numpy"]):
-        raise Refused(f"{where} has loaded {', '.join(present)}")
-    return asked
-
-
-def _load_arrays(file: str) -> Arrays:
+def _load_arrays(file: Path) -> Arrays:
     with np.load(file, allow_pickle=False) as archive:
         return dict(archive)
 

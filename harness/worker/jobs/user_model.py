@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -31,6 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
+from harness.job.answers import ComputedModel
+from harness.job.asked import ComputeModel
 from harness.spec.data.arrays import add_prefix, distance, strip_prefix, weights_digest
 from harness.worker import facts
 from harness.worker.user_inputs import (
@@ -59,46 +62,37 @@ RANDOM = (
 )  # at 0, a layer of Keras's draws nothing
 
 
-def check(job: Any, say: Say) -> dict[str, Any]:
+def check(job: ComputeModel, say: Say, *_: Any) -> ComputedModel:
     """Write what the model computes, and return where, with floors by quantity.
 
     Args:
-        job: backend; model and batch (file, function, name), batch None where one is drawn; inputs,
-            an .npz of weights and batch, and given, whether it is there or to be written; output,
-            an .npz; seed; n_rounding and n_samples twins; production, whether that program runs.
+        job: the model and its batch, the files of both, and how many twins.
         say: is called with what is being done.
 
-    Returns:
-        read: digest of the inputs; layers: class by name; floors: by kind of twin and quantity, the
-            largest difference's Frobenius norm, None where it is not finite; or {"usage": why}.
-
     Raises:
+        Unusable: what the user named can be compared on no backend.
         Refused: this backend cannot do it.
     """
     say(phase="import")
     framework = facts.framework_of(job.backend)
-    try:
-        say(phase="build")
-        program, batch, remarks = _prepare(job)
-    except Unusable as error:
-        return {"usage": str(error)}
+    say(phase="build")
+    program, batch, remarks = _prepare(job)
     inputs = _load_arrays(job.inputs, "")
     given = strip_prefix("weight", inputs)
     program.set_weights(given)
     with _named_errors("the model", job.model.file):
         found, floors = _compute(program, given, batch, job, say)
     np.savez(job.output, **found)  # type: ignore[arg-type]
-    return {
-        "backend": job.backend,
-        "device": framework.devices()[0],
-        "versions": facts.versions(framework),
-        "read": weights_digest(inputs),
-        "layers": {name: type(layer).__name__ for name, layer in leaf_layers(program.model)},
-        "floors": {kind: _finite_or_none(each) for kind, each in floors.items()},
-        "remarks": remarks,
-        "n_parameters": int(sum(value.size for value in given.values())),
-        "n_samples": len(next(iter(batch.values()))),
-    }
+    return ComputedModel(
+        device=framework.devices()[0],
+        versions=facts.versions(framework),
+        read=weights_digest(inputs),
+        layers={name: type(layer).__name__ for name, layer in leaf_layers(program.model)},
+        floors={kind: _finite_or_none(each) for kind, each in floors.items()},
+        remarks=tuple(remarks),
+        n_parameters=int(sum(value.size for value in given.values())),
+        n_samples=len(next(iter(batch.values()))),
+    )
 
 
 def _check_backend(expected: str) -> None:
@@ -108,7 +102,7 @@ def _check_backend(expected: str) -> None:
         raise Refused(f"{asked}, and Keras computes with {received}")
 
 
-def _prepare(job: Any) -> tuple[Program, Arrays, list[str]]:
+def _prepare(job: ComputeModel) -> tuple[Program, Arrays, list[str]]:
     """Return the model as a program, its batch, and remarks; write the inputs if none are given.
 
     Raises:
@@ -139,7 +133,7 @@ def _finite_or_none(floors: dict[str, float]) -> dict[str, float | None]:
 
 
 def _compute(
-    program: Program, given: Arrays, batch: Arrays, job: Any, say: Say
+    program: Program, given: Arrays, batch: Arrays, job: ComputeModel, say: Say
 ) -> tuple[Arrays, dict[str, dict[str, float]]]:
     """Return every quantity, and by kind of twin the largest difference of each."""
     production: Arrays = {}
@@ -219,16 +213,16 @@ def _switch_off_randomness(model: Any) -> list[str]:
 
 
 @contextmanager
-def _named_errors(what: str, file: str) -> Iterator[None]:
+def _named_errors(what: str, file: Path) -> Iterator[None]:
     """Turn what the user's model raises into a sentence that names it."""
     try:
         yield
     except Refused:
         raise
     except Exception as error:
-        raise Refused(f"{what} {describe_error(error, file)}") from None
+        raise Refused(f"{what} {describe_error(error, str(file))}") from None
 
 
-def _load_arrays(file: str, *names: str) -> Arrays:
+def _load_arrays(file: Path, *names: str) -> Arrays:
     with np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files if name.startswith(names)}

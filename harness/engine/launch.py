@@ -1,0 +1,116 @@
+"""Where a worker starts: its environment's Python, its variables, and room for its files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from harness.environments.passed_on import network_variables
+from harness.errors import ConfigError, EnvironmentMissing
+from harness.spec.config import Backend
+
+ALLOWED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_HOME",
+)
+POOLS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+TEMPORARY_BYTES = 16 * 2**20  # that a worker's files may take, the traces of parity left out
+
+
+def python_of(backend: Backend, root: Path) -> Path:
+    """Return the Python of a backend's environment.
+
+    Raises:
+        EnvironmentMissing: there is none; the message is what to type.
+        ConfigError: no process could be started with it, for want of a folder for its files.
+    """
+    check_temporary_folder()
+    python = environments_folder(root) / backend.environment / "bin" / "python"
+    if not os.access(python, os.X_OK):
+        raise EnvironmentMissing(
+            f"{backend.environment}: environment missing. Run: nox -s {backend.environment}"
+        )
+    return python
+
+
+def environments_folder(root: Path) -> Path:
+    """Return the folder of all environments: .nox beside backends.toml, or nox's own choice.
+
+    Nox names it in HARNESS_ENVIRONMENTS, whether it came from --envdir or NOXENVDIR.
+    """
+    named = os.environ.get("HARNESS_ENVIRONMENTS") or os.environ.get("NOXENVDIR")
+    return (root / (named or ".nox")).absolute()
+
+
+def check_temporary_folder() -> None:
+    """Return if a worker's files can be kept in the folder for temporary files.
+
+    Raises:
+        ConfigError: they cannot; says why, and what to set.
+    """
+    try:
+        folder = tempfile.gettempdir()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise ConfigError(
+            f"TMPDIR: {error.strerror}. Set TMPDIR to a folder that can be written"
+        ) from None
+    here = os.getcwd()  # noqa: PTH109 - as tempfile has it: its last resort
+    if folder == here and folder != os.environ.get("TMPDIR"):
+        raise ConfigError(
+            "TMPDIR: neither it nor /tmp can be written, or they are full. "
+            "Set it to a folder that can be written"
+        )
+    if os.pathsep in folder:
+        raise ConfigError(
+            f"TMPDIR: expected a folder without {os.pathsep!r}, "
+            f"which separates folders in PYTHONPATH; received {folder}"
+        )
+    if free < TEMPORARY_BYTES:
+        raise ConfigError(
+            f"TMPDIR: {folder}: expected {TEMPORARY_BYTES >> 20} MiB free; "
+            f"received {free >> 20}. Set it to another folder"
+        )
+
+
+def worker_variables(
+    backend: Backend, name: str, device: str, threads: int | str
+) -> dict[str, str]:
+    """Return a worker's environment variables: a few of this process's, and those of the run.
+
+    Args:
+        backend: as in backends.toml.
+        name: of the backend, for KERAS_BACKEND.
+        device: "cpu" hides every GPU.
+        threads: a number of cores, or "auto".
+    """
+    variables = {key: os.environ[key] for key in ALLOWED if key in os.environ}
+    variables |= network_variables(os.environ)
+    variables |= {
+        "KERAS_BACKEND": name,
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONNOUSERSITE": "1",
+    }
+    if threads != "auto":
+        variables |= dict.fromkeys(POOLS, str(threads))
+    if device == "cpu":
+        variables |= {"CUDA_VISIBLE_DEVICES": "-1", **backend.cpu_variables}
+    return variables | backend.variables

@@ -1,0 +1,93 @@
+"""The engine of this machine: one worker after another, each in a fresh process."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.engine.answers import read_result
+from harness.engine.executor import Done, Hear
+from harness.engine.launch import python_of, worker_variables
+from harness.engine.live import Gone, LiveWorker
+from harness.engine.machine import describe_host
+from harness.engine.process import explain_failure, explain_no_start, run_process, start_worker
+from harness.environments.content import content_digest
+from harness.errors import EnvironmentMissing
+from harness.job.answers import Host, Refusal
+from harness.job.asked import Job, Live
+from harness.spec.config import Backend
+
+A = TypeVar("A")
+
+
+class LocalExecutor:
+    """Does jobs on this machine, in the environments of a project."""
+
+    def __init__(self, root: Path, backends: Mapping[str, Backend]) -> None:
+        self.root, self.backends = root, backends
+
+    def submit(
+        self, jobs: Iterable[Job[A]], hear: Hear = lambda job, event: None
+    ) -> Iterator[Done[A]]:
+        """Yield what came of each job, in their order.
+
+        Raises:
+            ConfigError: there is no folder for a worker's files.
+        """
+        return (self._perform(job, hear) for job in jobs)
+
+    @contextmanager
+    def hold(self, job: Live, variables: Mapping[str, str]) -> Iterator[LiveWorker]:
+        """Give a live worker, as `harness.engine.executor.Executor` has it.
+
+        Beside it others live, so it may not take a GPU's whole memory.
+        """
+        backend = self.backends[job.backend]
+        try:
+            python, whole, content = self._environment(
+                job, backend.shared_variables | dict(variables)
+            )
+            with start_worker(python, job, whole, subprocess.PIPE) as worker:
+                alive = LiveWorker(worker, backend, job.time_limit_s)
+                alive.begin(content)
+                yield alive
+        except EnvironmentMissing as error:
+            raise Gone(explain_no_start(error, backend)) from None
+
+    def _perform(self, job: Job[A], hear: Hear) -> Done[A]:
+        backend, content = self.backends[job.backend], None
+        try:
+            python, variables, content = self._environment(job, {})
+            ended = run_process(python, job, variables, lambda event: hear(job, event))
+        except EnvironmentMissing as error:
+            refusal = Refusal(reason=explain_no_start(error, backend))
+            return Done(job=job, answer=refusal, host=describe_host(), environment_sha256=content)
+        answer: A | Refusal
+        host: Host | None = None
+        if ended.result is None or ended.timed_out or ended.returncode != 0:
+            reason = explain_failure(ended, backend, job.time_limit_s)
+            answer = Refusal(reason=reason)
+        else:
+            answer, host = read_result(job.answer(), job.backend, ended.result)
+        if isinstance(answer, Refusal):
+            answer = replace(answer, log_tail=ended.log)
+        return Done(
+            job=job,
+            answer=answer,
+            host=host or describe_host(),
+            environment_sha256=content,
+            total_s=ended.total_s,
+        )
+
+    def _environment(
+        self, job: Job[Any], more: Mapping[str, str]
+    ) -> tuple[Path, dict[str, str], str | None]:
+        """Return a job's Python and variables, and the digest of what can be imported there."""
+        backend = self.backends[job.backend]
+        python = python_of(backend, self.root)
+        variables = worker_variables(backend, job.backend, job.device, job.threads) | dict(more)
+        return python, variables, content_digest(python, variables)

@@ -1,0 +1,194 @@
+"""What a worker is asked: one frozen dataclass for each kind of job, and the kind of its answer."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from harness.job.answers import (
+    ClockCheck,
+    Computed,
+    ComputedModel,
+    Environment,
+    Gradients,
+    LoadedModels,
+    Measured,
+    SavedModel,
+    Started,
+    Traced,
+)
+
+if TYPE_CHECKING:
+    Options = Any  # a table; a worker reads it as attributes
+    from harness.records.record import Request
+    from harness.spec.config import Spec
+else:
+    Options = Request = Spec = (
+        SimpleNamespace  # as a worker reads them: attributes without a schema
+    )
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Generic[A]):
+    """What one fresh worker is asked, and where; its answer is an A."""
+
+    backend: str
+    device: str = "auto"  # "cpu" hides every GPU
+    threads: int | str = "auto"
+    time_limit_s: float = 120.0  # that it may take; of a live worker, for each of its answers
+
+    @classmethod
+    def answer(cls) -> type[A]:
+        """Return the kind of this job's answer."""
+        kind: type[A] = typing.get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]
+        return kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure(Job[Measured]):
+    """Train and evaluate one run."""
+
+    request: Request
+    dataset: Path
+    weights: Path | None  # None: the framework draws its own
+    order: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live(Job[Started]):
+    """Train the first epoch of a run, then do what is told."""
+
+    request: Request
+    dataset: Path
+    weights: Path | None
+    order: Path | None
+    cores: tuple[int, ...] = ()  # that it is kept to; those of `threads` where none are named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look(Job[Environment]):
+    """Show versions, devices and settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfCheck(Job[ClockCheck]):
+    """Check that the clock waits for the device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derive(Job[Gradients]):
+    """Derive the textbook's gradients."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracedArm:
+    """An arm by its module."""
+
+    module: str
+    options: Options
+    anew: bool = False  # it has an optimizer of its own, whose memory cannot be set
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstEpoch:
+    """Parts of the first epoch, each trained from the initial state in one go."""
+
+    spec: Spec
+    start: Path
+    dataset: Path
+    order: Path | None
+    stops: tuple[int, ...]  # the updates up to which it is trained
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace(Job[Traced]):
+    """Make one update, and some epochs, from each point with each arm."""
+
+    spec: Spec
+    arms: dict[str, TracedArm]
+    points: dict[str, Path]  # .npz of weights, slots, n_updates, x and y
+    several: dict[str, tuple[Path, ...]]  # a point -> epochs to train on from there, x and y
+    epoch: FirstEpoch | None
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """The files of one seed."""
+
+    weights: Path | None
+    order: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainFreely(Job[Computed]):
+    """Train each arm for each seed, and write ARM-SEED.npz into the folder."""
+
+    spec: Spec
+    arms: dict[str, TracedArm]
+    dataset: Path
+    seeds: dict[str, Drawn]
+    updates: tuple[int, ...]  # after which weights are read out: rising, all in the first epoch
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveModel(Job[SavedModel]):
+    """Save the Keras model at a point of training."""
+
+    spec: Spec
+    point: Path
+    learning_rate: float
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedFile:
+    """A file that a backend saved."""
+
+    saved_by: str
+    form: str
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadModels(Job[LoadedModels]):
+    """Load saved files, each into a model of its own."""
+
+    spec: Spec
+    n_inputs: int
+    files: tuple[SavedFile, ...]
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A function in a user's file."""
+
+    name: str  # as it was typed
+    file: Path
+    function: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeModel(Job[ComputedModel]):
+    """Compute a user's own model, and its twins."""
+
+    model: Target
+    batch: Target | None  # None: drawn from the seed
+    seed: int
+    inputs: Path  # .npz of weights and batch
+    given: bool  # whether it is there, or to be written
+    output: Path
+    n_rounding: int  # twins
+    n_samples: int
+    production: bool = True  # whether the model as it was compiled is run too
+
+
+JOBS: Mapping[str, type[Job[Any]]] = {kind.__name__: kind for kind in Job.__subclasses__()}
