@@ -1,5 +1,6 @@
 """`harness bench` with real processes: what is kept, resumed after a kill, and never counted."""
 
+from dataclasses import replace
 import json
 import os
 import re
@@ -304,7 +305,7 @@ def test_a_session_of_another_machine_is_not_gone_on_with(small):
     bench_store.add(
         file.parent,
         plan.model_copy(
-            update={"host": plan.host.model_copy(update={"machine": "Another, 64 cores"})}
+            update={"host": replace(plan.host, machine="Another, 64 cores")}
         ),
     )
     ended = small.run("bench", "--arms", "numpy/naive", "--resume", "--no-parity")

@@ -1,5 +1,6 @@
 """The embedded dataset as it really is made, and `harness data` on it."""
 
+from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
@@ -85,7 +86,7 @@ def test_harness_data_shows_the_first_predictions_of_a_run_on_this_dataset(proje
     store.add(
         project.results,
         run.model_copy(
-            update={"measured": run.measured.model_copy(update={"first_predictions": labels})}
+            update={"measured": replace(run.measured, first_predictions=labels)}
         ),
     )
     done = project.run("data", "--dataset", "digits")

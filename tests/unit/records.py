@@ -96,7 +96,7 @@ def record(**changes: Any) -> Record:
         harness=values["harness"],
         run_id=values["run_id"] or default_id,
         request=_request(values),
-        host=Host(**{name: values[name] for name in Host.model_fields}),
+        host=Host(**{name: values[name] for name in Host.__dataclass_fields__}),
         measured=values["measured"]
         or (_measurement(values) if values["status"] != "failed" else None),
         **{

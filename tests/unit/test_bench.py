@@ -1,5 +1,6 @@
 """What a bench session says: which turns count, which verdict follows, and who wins. Each rule has a case that only it decides."""
 
+from dataclasses import replace
 import math
 
 import pytest
@@ -506,7 +507,7 @@ def test_the_newest_verdict_of_the_same_arm_versions_device_and_machine_stands_b
         ),
         check("agrees").model_copy(update={"harness": "0.3.0"}),
         check("agrees").model_copy(
-            update={"host": HOST.model_copy(update={"machine": "Another, 64 cores"})}
+            update={"host": replace(HOST, machine="Another, 64 cores")}
         ),
         check("agrees").model_copy(update={"spec": SPEC.model_copy(update={"batch_size": 64})}),
     ],

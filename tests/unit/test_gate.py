@@ -511,7 +511,7 @@ def test_the_newest_complete_session_is_held_against_the_newest_complete_one_tha
 ):
     old, new = bench("old", draw=1), bench("new", draw=2)
     elsewhere = bench(
-        "elsewhere", draw=5, host=benches.HOST.model_copy(update={"machine": "Another, 64 cores"})
+        "elsewhere", draw=5, host=replace(benches.HOST, machine="Another, 64 cores")
     )
     unfinished = bench("unfinished", draw=6)
     for each in (
@@ -537,7 +537,7 @@ def test_the_newest_complete_session_is_held_against_the_newest_complete_one_tha
 @pytest.mark.usefixtures("quick")
 def test_what_must_not_be_compared_is_refused_with_everything_that_differs(tmp_path, monkeypatch):
     there = bench(
-        "there", host=benches.HOST.model_copy(update={"machine": "Another, 64 cores"}), threads=1
+        "there", host=replace(benches.HOST, machine="Another, 64 cores"), threads=1
     )
     kept(tmp_path / "base", there)
     kept(tmp_path / "head", SAME)
@@ -595,7 +595,7 @@ def test_a_session_is_not_held_against_itself(tmp_path):
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
-    "changes", [{"host": benches.HOST.model_copy(update={"machine": "A laptop"})}, {"threads": 1}]
+    "changes", [{"host": replace(benches.HOST, machine="A laptop")}, {"threads": 1}]
 )
 def test_a_confirmation_made_elsewhere_confirms_nothing(tmp_path, monkeypatch, changes):
     kept(tmp_path / "base", BASE)

@@ -86,7 +86,7 @@ def test_the_rate_of_products_is_that_of_the_fastest_way_and_form_of_each(now):
     assert rates["gemm_flops_per_s"] == pytest.approx(128 * 1_636_352 / exact, rel=0.02)
     assert rates["bandwidth_bytes_per_s"] == pytest.approx(12 * 407_050 / 1e-4, rel=0.02)
     assert rates["dispatch_s"] == pytest.approx(3e-6, rel=0.02)
-    assert Rates(**rates).n_dispatches == 469
+    assert rates.n_dispatches == 469
 
 
 def test_a_limit_is_measured_to_the_end_of_the_device_s_work(now):

@@ -1,5 +1,6 @@
 """Two sessions: which arms have become slower or faster since, and what must not be compared."""
 
+from dataclasses import replace
 import math
 
 import pytest
@@ -165,7 +166,7 @@ def test_two_sessions_of_one_plan_on_one_machine_may_be_compared():
     ("changes", "sentence"),
     [
         (
-            {"host": HOST.model_copy(update={"machine": "Another, 64 cores"})},
+            {"host": replace(HOST, machine="Another, 64 cores")},
             "machine: A processor, 2 cores, 8 GiB, Linux x86_64 there, Another, 64 cores here",
         ),
         ({"threads": 1}, "threads: auto there, 1 here"),
@@ -223,7 +224,7 @@ def test_another_version_of_the_harness_or_another_number_of_blocks_is_named():
 def on(**known):
     """A session on a machine of the same description of which this is known besides."""
     nothing = {"identity": None, "boot": None}
-    return bench(host=HOST.model_copy(update=nothing | known))
+    return bench(host=replace(HOST, **nothing | known))
 
 
 @pytest.mark.parametrize(

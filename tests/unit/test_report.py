@@ -1,5 +1,6 @@
 """What is shown: the same figures in every format, in any window, and advice that can be typed."""
 
+from dataclasses import replace
 import csv
 import io
 import json
@@ -451,7 +452,7 @@ def test_an_overview_says_what_to_type_where_there_are_no_predictions(parts):
 def predicting(*classes, **changes):
     run = record(**changes)
     return run.model_copy(
-        update={"measured": run.measured.model_copy(update={"first_predictions": classes})}
+        update={"measured": replace(run.measured, first_predictions=classes)}
     )
 
 

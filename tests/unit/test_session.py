@@ -1,5 +1,6 @@
 """From what is asked for to a session's plan, and what may not change while it lasts; and how long what is left will take."""
 
+from dataclasses import replace
 import os
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def test_of_each_backend_one_arm_runs_twice_where_that_is_asked_for():
     ("changes", "said"),
     [
         (
-            {"host": HOST.model_copy(update={"machine": "Another"})},
+            {"host": replace(HOST, machine="Another")},
             "machine: it began with A processor, 2 cores; here is Another",
         ),
         (
@@ -127,7 +128,7 @@ def test_of_each_backend_one_arm_runs_twice_where_that_is_asked_for():
             "dataset: it began with mnist dddddddd; here is digits",
         ),
         (
-            {"host": HOST.model_copy(update={"identity": "b" * 64})},
+            {"host": replace(HOST, identity="b" * 64)},
             "machine: it began on another one of the same description",
         ),
         ({"harness": "0.0.1"}, "harness: it began with 0.0.1"),
@@ -180,8 +181,8 @@ def test_an_argument_that_contradicts_the_plan_is_refused_and_one_that_repeats_i
 
 def test_a_session_goes_on_where_nothing_is_known_of_a_machine_but_its_description():
     session = plan_session(arms=[("jax", "keras")])
-    sessions.requests(session, WHOLE, Dataset, HOST.model_copy(update={"identity": None}))
-    old = session.model_copy(update={"host": HOST.model_copy(update={"identity": None})})
+    sessions.requests(session, WHOLE, Dataset, replace(HOST, identity=None))
+    old = session.model_copy(update={"host": replace(HOST, identity=None)})
     sessions.requests(old, WHOLE, Dataset, HOST)
 
 
