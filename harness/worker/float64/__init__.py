@@ -1,4 +1,4 @@
-"""Compute a Keras model in float64, on every backend: for a fresh process, before the model is built.
+"""Compute a Keras model in float64: for a fresh process, before the model is built.
 
 Keras computes in float32 even where float64 is asked for. The patches below, and those of the
 framework's own file beside this one, change that for the whole process. They are for a referee's
