@@ -61,7 +61,8 @@ def gradients(config: ConfigOption = None) -> None:
 
     project = open_project(config)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}
-    jobs = [Derive(backend=name) for name in project.config.backends if name in able]
+    backends = project.config.backends.items()
+    jobs = [Derive(backend=name) for name, each in backends if each.framework in able]
     answers = {done.job.backend: done.answer for done in project.executor.submit(jobs)}
     _show(document.gradients(answers))
     if any(faults(answer) for answer in answers.values()):

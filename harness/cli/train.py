@@ -98,7 +98,7 @@ def _run_all(planned: tuple[Planned, ...], project: Project) -> list[Record]:
 
     def hear(job: Job[Any], event: Event) -> None:
         request = cast("Measure", job).request
-        title = f"{request.backend}/{request.implementation}, seed {request.seed}"
+        title = f"{request.arm.name}, seed {request.seed}"
         show(f"[{len(records) + 1}/{len(planned)}] {title}", request.epochs, event)
 
     with run_bar(console_of()) as show:

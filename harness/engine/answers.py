@@ -48,14 +48,14 @@ def _reader(kind: Any) -> TypeAdapter[Any]:
 
 
 def read_result(
-    kind: type[A], backend: str, result: dict[str, Any]
+    kind: type[A], framework: str, result: dict[str, Any]
 ) -> tuple[A | Refusal, Host | None]:
     """Return what a worker wrote at its end, and where it ran.
 
     Args:
         kind: of the answer that it owes.
-        backend: that it was asked to be.
-        result: what it wrote: backend, host, and an answer or a refusal.
+        framework: that it was asked to compute with.
+        result: what it wrote: framework, host, and an answer or a refusal.
     """
     host: Host | None = None
     try:
@@ -65,9 +65,9 @@ def read_result(
         answer = read_answer(kind, result.get("answer"))
     except Nonsense as error:
         return Refusal(reason=str(error)), host
-    named = result.get("backend")
-    if named != backend:
-        said = f"the worker says that it is {named!r}, and was asked to be {backend!r}"
+    named = result.get("framework")
+    if named != framework:
+        said = f"the worker says that it is {named!r}, and was asked to be {framework!r}"
         return Refusal(reason=clipped(said, MOST_CHARACTERS)), host
     return answer, host
 

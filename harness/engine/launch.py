@@ -90,21 +90,18 @@ def check_temporary_folder() -> None:
         )
 
 
-def worker_variables(
-    backend: Backend, name: str, device: str, threads: int | str
-) -> dict[str, str]:
+def worker_variables(backend: Backend, device: str, threads: int | str) -> dict[str, str]:
     """Return a worker's environment variables: a few of this process's, and those of the run.
 
     Args:
         backend: as in backends.toml.
-        name: of the backend, for KERAS_BACKEND.
         device: "cpu" hides every GPU.
         threads: a number of cores, or "auto".
     """
     variables = {key: os.environ[key] for key in ALLOWED if key in os.environ}
     variables |= network_variables(os.environ)
     variables |= {
-        "KERAS_BACKEND": name,
+        "KERAS_BACKEND": backend.framework,
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
         "PYTHONNOUSERSITE": "1",

@@ -47,6 +47,7 @@ class LocalExecutor:
         Beside it others live, so it may not take a GPU's whole memory.
         """
         backend = self.backends[job.backend]
+        job = replace(job, framework=backend.framework)
         try:
             python, whole, content = self._environment(
                 job, backend.shared_variables | dict(variables)
@@ -60,6 +61,7 @@ class LocalExecutor:
 
     def _perform(self, job: Job[A], hear: Hear) -> Done[A]:
         backend, content = self.backends[job.backend], None
+        job = replace(job, framework=backend.framework)
         try:
             python, variables, content = self._environment(job, {})
             ended = run_process(python, job, variables, lambda event: hear(job, event))
@@ -72,7 +74,7 @@ class LocalExecutor:
             reason = explain_failure(ended, backend, job.time_limit_s)
             answer = Refusal(reason=reason)
         else:
-            answer, host = read_result(job.answer(), job.backend, ended.result)
+            answer, host = read_result(job.answer(), backend.framework, ended.result)
         if isinstance(answer, Refusal):
             answer = replace(answer, log_tail=ended.log)
         return Done(
@@ -89,5 +91,5 @@ class LocalExecutor:
         """Return a job's Python and variables, and the digest of what can be imported there."""
         backend = self.backends[job.backend]
         python = python_of(backend, self.root)
-        variables = worker_variables(backend, job.backend, job.device, job.threads) | dict(more)
+        variables = worker_variables(backend, job.device, job.threads) | dict(more)
         return python, variables, content_digest(python, variables)

@@ -39,6 +39,7 @@ class Job(Generic[A]):
     """What one fresh worker is asked, and where; its answer is an A."""
 
     backend: str
+    framework: str = ""  # that computes there; an executor knows it
     device: str = "auto"  # "cpu" hides every GPU
     threads: int | str = "auto"
     time_limit_s: float = 120.0  # that it may take; of a live worker, for each of its answers

@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.job.answers import Host, Rates
 from harness.job.kinds import Count, Load, Loss, Said, Seconds, Sha256, Share, Took, Value
-from harness.records.record import Asked, Data, Kept, Threads
+from harness.records.record import Data, Kept, OfAnArm, Threads
 from harness.safe import short
 from harness.spec.config import Device, Frozen, Spec
 
@@ -52,14 +52,10 @@ class Limits(Kept):
     n_crashes: Number = 3  # of one entrant in the session; then it is set aside
 
 
-class Entrant(Kept):
+class Entrant(OfAnArm):
     """One arm in the experiment; an arm that is there twice has two entrants."""
 
     name: str  # "jax/keras"; of the second one "jax/keras again"
-    backend: str
-    implementation: str
-    module: str
-    options: Asked = {}
 
 
 class Session(Kept):

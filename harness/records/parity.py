@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.job.answers import Host
 from harness.job.kinds import Count, Loss, Said, Seconds, Sha256, Share
-from harness.records.record import Asked, Data, Kept, Threads
+from harness.records.record import Data, Kept, OfAnArm, Threads
 from harness.spec.config import Spec
 
 FORMAT = 2
@@ -60,13 +60,9 @@ class Departure(Kept):
     unexplained: tuple[str, ...] = ()  # later ones that are none of this
 
 
-class ArmParity(Kept):
+class ArmParity(OfAnArm):
     """One arm's verdict."""
 
-    backend: str
-    implementation: str
-    module: str
-    options: Asked = {}
     device: str = ""
     versions: dict[str, str] = {}
     environment_sha256: Sha256 | None = None  # of all that could be imported

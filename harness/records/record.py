@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field
 
 from harness.job.answers import Host, Measurement
 from harness.job.kinds import Count, Said, Seconds, Sha256, Value, Whole, Word
+from harness.records.arm import ArmId
 from harness.spec.config import Device, Frozen, Spec
 
 FORMAT = 3
@@ -41,15 +42,28 @@ class Data(Kept):
     n_inputs: Count
 
 
-class Request(Kept):
+class OfAnArm(Kept):
+    """What of a record says which arm it is of."""
+
+    backend: str
+    framework: str = ""  # that of the backend's name, in records before 0.6
+    implementation: str
+    module: str
+    options: Asked = {}
+
+    @property
+    def arm(self) -> ArmId:
+        """The arm's identity."""
+        return ArmId.of(
+            self.backend, self.framework, self.implementation, self.module, self.options
+        )
+
+
+class Request(OfAnArm):
     """One run: everything that decides its numbers, and no path."""
 
     spec_name: str
     spec: Spec
-    backend: str
-    implementation: str
-    module: str
-    options: Asked = {}
     seed: Count
     epochs: Count
     device: Device
@@ -77,9 +91,9 @@ class Record(Kept):
     environment_sha256: Sha256 | None = None  # of all that could be imported
 
     @property
-    def arm(self) -> tuple[str, str]:
-        """Backend and implementation."""
-        return self.request.backend, self.request.implementation
+    def arm(self) -> ArmId:
+        """The identity of the arm that ran."""
+        return self.request.arm
 
     @property
     def steady_s(self) -> tuple[float, ...]:

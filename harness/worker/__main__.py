@@ -68,7 +68,7 @@ def main(job_file: str, progress: str, spawned_at: str) -> None:
         work = getattr(importlib.import_module(f"harness.worker.{module}"), function)
         spawn_s = STARTED_AT - float(spawned_at)
         result["answer"] = work(job, say, spawn_s, result["host"])
-        result["backend"] = _computing(job.backend)
+        result["framework"] = _computing(job.framework)
     except Refused as error:
         result["refusal"] = Refusal(reason=str(error), of_user=error.of_user)
     partial = Path(f"{written['result']}.partial")
@@ -91,13 +91,13 @@ def _prepare(job: Job[Any]) -> None:
         os.environ |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
 
 
-def _computing(backend: str) -> str:
-    """Return which backend computes here, as the process itself shows it."""
+def _computing(expected: str) -> str:
+    """Return which framework computes here, as the process itself shows it."""
     keras = sys.modules.get("keras")
     if keras is not None:
         return str(keras.backend.backend())
     present: list[str] = [name for name in ("tensorflow", "jax", "torch") if name in sys.modules]
-    return backend if backend in (present or ["numpy"]) else ", ".join(present)
+    return expected if expected in (present or ["numpy"]) else ", ".join(present)
 
 
 def _die_with_parent() -> None:

@@ -24,7 +24,7 @@ def framework_of(backend: str) -> ModuleType:
 
 def look(job: Look, *_: Any) -> Environment:
     """Return what `harness doctor` shows of a backend, from inside its environment."""
-    framework = framework_of(job.backend)
+    framework = framework_of(job.framework)
     if _keras_version():
         importlib.import_module("keras")  # installed is not yet importable
     return Environment(

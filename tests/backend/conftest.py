@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.engine import ask
+from harness.engine import launch
 from harness.spec import config
 from tests.backend import cases
 
@@ -45,10 +45,15 @@ def probed(tmp_path_factory):
             specs = {key: spec.model_dump(mode="json") for key, spec in cases.SPECS.items()}
             (folder / "job.json").write_text(json.dumps({"arms": arms, "specs": specs}))
             np.savez(folder / "inputs.npz", **cases.inputs())
-            variables = ask.worker_variables(backend, name, "cpu", "auto") | {
+            variables = launch.worker_variables(backend, "cpu", "auto") | {
                 "KERAS_HOME": str(folder / "keras")
             }
-            command = [str(ask.python_of(backend, ROOT)), "-m", "tests.backend.probe", str(folder)]
+            command = [
+                str(launch.python_of(backend, ROOT)),
+                "-m",
+                "tests.backend.probe",
+                str(folder),
+            ]
             done = subprocess.run(
                 command,
                 cwd=ROOT,

@@ -8,8 +8,10 @@ import subprocess
 
 import pytest
 
-from harness.engine import ask
+from harness.engine import launch
+from harness.engine.executor import make_executor, perform
 from harness.job.answers import Rates
+from harness.job.asked import SelfCheck
 from tests.backend.conftest import BACKENDS, CONFIG, ROOT
 
 ASYNCHRONOUS_ON_A_CPU = {"jax"}
@@ -23,11 +25,11 @@ def measured(tmp_path_factory):
     def of(name):
         if name not in known:
             folder, backend = tmp_path_factory.mktemp(name), CONFIG.backends[name]
-            variables = ask.worker_variables(backend, name, "cpu", "auto") | {
+            variables = launch.worker_variables(backend, "cpu", "auto") | {
                 "KERAS_HOME": str(folder)
             }
             command = [
-                str(ask.python_of(backend, ROOT)),
+                str(launch.python_of(backend, ROOT)),
                 "-m",
                 "tests.backend.limits_probe",
                 name,
@@ -101,8 +103,6 @@ def test_a_wait_that_does_not_wait_is_seen_wherever_there_is_something_to_wait_f
         assert found["left_s"] > found["timed_s"]
 
 
-def test_a_worker_does_the_check_as_a_task():
-    found = ask.run_task(
-        {"task": "self check"}, "numpy", CONFIG.backends["numpy"], ROOT, limit_s=120
-    )
-    assert found["holds"] is True
+def test_a_worker_does_the_check_as_a_job():
+    executor = make_executor(ROOT, CONFIG.backends)
+    assert perform(executor, SelfCheck(backend="numpy")).answer.holds is True

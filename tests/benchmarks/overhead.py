@@ -29,7 +29,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from harness.engine import ask
+from harness.engine import launch
 from harness.engine.exclusive import hold_machine
 from harness.spec import config
 from harness.spec.data import mnist
@@ -47,7 +47,7 @@ def textbook_script(
 ) -> Iterator[Turn]:
     """Give the turns of the bare script, in the same environment, with the same variables."""
     there = whole.backends[backend]
-    command = [str(ask.python_of(there, ROOT)), str(TEXTBOOK), str(dataset.folder), order]
+    command = [str(launch.python_of(there, ROOT)), str(TEXTBOOK), str(dataset.folder), order]
     pipes = {
         "stdin": subprocess.PIPE,
         "stdout": subprocess.PIPE,
@@ -55,7 +55,7 @@ def textbook_script(
         "text": True,
     }
     with tempfile.TemporaryDirectory() as home:
-        variables = ask.worker_variables(there, backend, "auto", "auto") | {"KERAS_HOME": home}
+        variables = launch.worker_variables(there, "auto", "auto") | {"KERAS_HOME": home}
         with subprocess.Popen(command, env=variables, bufsize=1, **pipes) as script:
 
             def turn(n_epochs: int) -> list[float]:

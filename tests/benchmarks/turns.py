@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.engine.live import start_live_worker
+from harness.engine.executor import make_executor
 from harness.engine.plan import plan
+from harness.job.answers import Turned
+from harness.job.asked import Live
 from harness.spec import config
 from harness.spec.data import mnist
 
@@ -33,6 +35,7 @@ def harness_worker(
         dataset,
         implementations=(implementation,),
     )
-    with start_live_worker(planned, ROOT, {}) as (alive, _):
-        yield lambda n: [alive.tell("turn")["seconds"] for _ in range(n)]
+    executor = make_executor(ROOT, whole.backends)
+    with executor.hold(Live(**planned.training()), {}) as alive:
+        yield lambda n: [alive.ask(Turned).seconds for _ in range(n)]
         alive.close()

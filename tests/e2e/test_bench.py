@@ -1,6 +1,5 @@
 """`harness bench` with real processes: what is kept, resumed after a kill, and never counted."""
 
-from dataclasses import replace
 import json
 import os
 import re
@@ -8,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -304,9 +304,7 @@ def test_a_session_of_another_machine_is_not_gone_on_with(small):
     file.unlink()
     bench_store.add(
         file.parent,
-        plan.model_copy(
-            update={"host": replace(plan.host, machine="Another, 64 cores")}
-        ),
+        plan.model_copy(update={"host": replace(plan.host, machine="Another, 64 cores")}),
     )
     ended = small.run("bench", "--arms", "numpy/naive", "--resume", "--no-parity")
     assert ended.returncode == 4

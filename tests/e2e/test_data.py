@@ -1,6 +1,7 @@
 """The embedded dataset as it really is made, and `harness data` on it."""
 
 from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -85,9 +86,7 @@ def test_harness_data_shows_the_first_predictions_of_a_run_on_this_dataset(proje
     store.ready(project.results)
     store.add(
         project.results,
-        run.model_copy(
-            update={"measured": replace(run.measured, first_predictions=labels)}
-        ),
+        run.model_copy(update={"measured": replace(run.measured, first_predictions=labels)}),
     )
     done = project.run("data", "--dataset", "digits")
     shown = [line.split() for line in done.stdout.splitlines() if "[:10]" in line]

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from harness.engine.executor import make_executor
 from harness.engine.plan import plan
 from harness.experiments.parity.round_trip import round_trips
 from harness.records.parity import FORMS
@@ -143,20 +144,24 @@ def planned(project, spec_name, *backends):
     )
 
 
+def executor(project):
+    return make_executor(project.root, config.load(project.root / "backends.toml").backends)
+
+
 def of_jax(project, defect):
     """Return the verdict and the reason of each form, saved and loaded under JAX by a worker with
     that defect.
     """
     (project.root / "as_one.py").write_text(AS_ONE.replace("# DEFECT", defect))
     project.wrap("train-jax", f'exec "$REAL" "{project.root}/as_one.py" "$@"')
-    trips = round_trips(planned(project, "mnist-mlp", "jax"), project.root)
+    trips = round_trips(planned(project, "mnist-mlp", "jax"), executor(project))
     assert [trip.form for trip in trips] == list(FORMS)
     return [(trip.verdict, trip.reason) for trip in trips]
 
 
 @pytest.mark.parametrize("spec_name", ["mnist-mlp", "mnist-mlp-adam-logits"])
 def test_what_each_backend_saves_each_backend_loads_to_the_bit(project, spec_name):
-    trips = round_trips(planned(project, spec_name, *BACKENDS), project.root)
+    trips = round_trips(planned(project, spec_name, *BACKENDS), executor(project))
     everything = [(one, other, form) for other in BACKENDS for one in BACKENDS for form in FORMS]
     assert [(trip.saved_by, trip.loaded_by, trip.form) for trip in trips] == everything
     assert {(trip.verdict, trip.reason) for trip in trips} == {("agrees", "")}
@@ -224,7 +229,7 @@ def test_a_worker_that_dies_while_it_saves_fails_wherever_it_would_be_loaded_and
     project.wrap(
         "train-jax", 'if grep -q \'"task": "save"\' "$3"; then kill -9 $$; fi\nexec "$REAL" "$@"'
     )
-    trips = round_trips(planned(project, "mnist-mlp", "tensorflow", "jax"), project.root)
+    trips = round_trips(planned(project, "mnist-mlp", "tensorflow", "jax"), executor(project))
     verdicts = {(trip.saved_by, trip.loaded_by): (trip.verdict, trip.reason) for trip in trips}
     killed = (
         "failed",
@@ -241,7 +246,7 @@ def test_a_worker_that_dies_while_it_loads_fails_for_all_that_it_should_have_loa
     project.wrap(
         "train-jax", 'if grep -q \'"task": "load"\' "$3"; then exit 3; fi\nexec "$REAL" "$@"'
     )
-    trips = round_trips(planned(project, "mnist-mlp", "jax"), project.root)
+    trips = round_trips(planned(project, "mnist-mlp", "jax"), executor(project))
     assert [trip.verdict for trip in trips] == ["failed", "failed"]
     assert all("environment broken" in trip.reason for trip in trips)
 

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.engine import ask
+from harness.engine import local
+from harness.engine.machine import describe_host
+from harness.engine.process import Ended
 from harness.experiments.parity import gather
 from harness.experiments.parity.judge import find_departures, judge_arm
+from harness.job.answers import TraceFile
 from harness.referee import gates
 from harness.referee.gates import error, examine
 from harness.referee.loop import examine_loop
 from harness.referee.trace import expected_quantities, read_trace
-from tests.parity.small import SPECS, handed_back, planned, reference
+from tests.parity.small import BACKENDS, SPECS, handed_back, planned, reference
 
 FORMS = ("probs", "logits")
 WANTED = {form: expected_quantities(SPECS[form], "instrumented") for form in FORMS}
@@ -315,13 +318,13 @@ def hear(tmp_path, entry=None, points=None, content=None, arrays=None):
         (tmp_path / "trace.npz").write_bytes(content)
     elif arrays is not None:
         np.savez(tmp_path / "trace.npz", **arrays)
-    whole = {
-        "arm": "keras",
-        "program": "instrumented",
-        "point": "init",
-        "file": "trace.npz",
-        "read": own["init"].sha256,
-    } | (entry or {})
+    whole = TraceFile(
+        arm="keras",
+        program="instrumented",
+        point="init",
+        file="trace.npz",
+        **{"read": own["init"].sha256} | (entry or {}),
+    )
     gather._take_entry(found, whole, tmp_path, points or own, reference(), "jax/keras")
     return found
 
@@ -371,6 +374,10 @@ def test_every_part_of_a_point_is_in_its_digest():
         assert other.sha256 != point.sha256, name
 
 
+TRACED = {"versions": {}, "device": "cpu", "settings": {}, "traces": []}
+HERE = vars(describe_host()) | {"accelerators": []}
+
+
 def answered(monkeypatch, **ended):
     """What is heard of a worker that ended so."""
     plain = {
@@ -379,18 +386,18 @@ def answered(monkeypatch, **ended):
         "total_s": 1.0,
         "log": "the last line",
         "last": "trace keras",
+        "result": {"host": HERE, "framework": "jax", "answer": TRACED},
     }
-    monkeypatch.setattr(ask, "run_process", lambda *rest, **more: ask.Ended(**plain | ended))
-    monkeypatch.setattr(ask, "python_of", lambda *rest: Path("python"))
-    arm = planned()
-    found = gather.gather_traces(arm, {"keras": arm}, reference(), Path(), 60.0, lambda what: None)[
-        "keras"
-    ]
+    monkeypatch.setattr(local, "run_process", lambda *rest, **more: Ended(**plain | ended))
+    monkeypatch.setattr(local, "python_of", lambda *rest: Path("python"))
+    arm, executor = planned(), local.LocalExecutor(Path(), BACKENDS)
+    say = lambda what: None  # noqa: E731
+    found = gather.gather_traces(arm, {"keras": arm}, reference(), executor, say)["keras"]
     return judge_arm(reference(), found, arm, {})
 
 
 def test_a_worker_of_another_backend_has_failed(monkeypatch):
-    arm = answered(monkeypatch, result={"backend": "torch", "traces": []})
+    arm = answered(monkeypatch, result={"host": HERE, "framework": "torch", "answer": TRACED})
     assert (arm.verdict, arm.reason) == (
         "failed",
         "the worker says that it is 'torch', and was asked to be 'jax'",
@@ -398,17 +405,19 @@ def test_a_worker_of_another_backend_has_failed(monkeypatch):
 
 
 def test_a_worker_that_does_not_say_which_backend_it_is_has_failed(monkeypatch):
-    assert "asked to be 'jax'" in answered(monkeypatch, result={"traces": []}).reason
+    arm = answered(monkeypatch, result={"host": HERE, "answer": TRACED})
+    assert "asked to be 'jax'" in arm.reason
 
 
 def test_a_worker_without_a_trace_has_failed(monkeypatch):
-    assert answered(monkeypatch, result={"backend": "jax", "traces": []}).verdict == "failed"
+    arm = answered(monkeypatch)
+    assert (arm.verdict, "no trace" in arm.reason) == ("failed", True)
 
 
 @pytest.mark.parametrize(
     "ended", [{"returncode": 1}, {"returncode": -9}, {"timed_out": True}], ids=json.dumps
 )
 def test_an_exit_code_is_not_ignored_though_there_is_a_result(monkeypatch, ended):
-    arm = answered(monkeypatch, result={"backend": "jax", "traces": []}, **ended)
+    arm = answered(monkeypatch, **ended)
     assert arm.verdict == "failed"
     assert "no trace" not in arm.reason

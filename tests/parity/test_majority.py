@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from harness.experiments.parity.model_document import junit, sentences
-from harness.experiments.parity.model_judge import make_record
+from harness.experiments.parity.model_judge import BackendAnswer, make_record
 from harness.experiments.parity.model_plan import ModelPlan, parse_target, plan_model_check
+from harness.job.answers import ComputedModel
 from harness.referee import majority
 from harness.referee.oracle import UNIT
 from tests.parity.user_models import CONFIG, NOW
@@ -49,11 +50,21 @@ def scaled(by):
 
 def verdicts(found, failures=None, backends=("tensorflow", "jax", "torch")):
     what = plan_model_check("tests/e2e/models/departing.py:build", None, backends, CONFIG)
-    known = {
-        name: {"layers": {"first": "Dense"}, "n_samples": 6, "n_parameters": 1, "read": "0" * 64}
-        for name in backends
+    computed = ComputedModel(
+        versions={},
+        device="cpu",
+        read="0" * 64,
+        layers={"first": "Dense"},
+        floors={},
+        remarks=(),
+        n_parameters=1,
+        n_samples=6,
+    )
+    failed = failures or {}
+    answers = {
+        name: BackendAnswer(computed=computed, failure=failed.get(name, "")) for name in backends
     }
-    return make_record(what, known, failures or {}, tuple(found), (), NOW, 1.0)
+    return make_record(what, answers, tuple(found), (), NOW, 1.0)
 
 
 def test_the_same_values_agree_with_a_finite_margin_only_where_something_differs():

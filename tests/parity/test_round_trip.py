@@ -12,6 +12,7 @@ from harness.engine.plan import plan
 from harness.errors import ConfigError
 from harness.experiments.parity import document as report
 from harness.experiments.parity import round_trip
+from harness.job.answers import LoadedModel, LoadedModels, Refusal, SavedModel
 from harness.records.parity import FORMS, Parity, RoundTrip
 from harness.referee import differences
 from harness.referee.fixtures import Point
@@ -31,7 +32,7 @@ POINT = Point(
     np.zeros(1, int),
 )
 EXPECTED = round_trip.expected_arrays(POINT, 5e-4)
-SAVED = round_trip.Saved({form: f"model{form}" for form in FORMS}, SETTINGS)
+SAVED = round_trip.Saved({form: f"model{form}" for form in FORMS}, SETTINGS, framework="torch")
 
 
 def held(tmp_path, **changes):
@@ -42,18 +43,18 @@ def held(tmp_path, **changes):
     return str(file)
 
 
-def loaded(tmp_path, *, forms=FORMS, backend="torch", saved=SAVED, entry=None, **changes):
+def saved_model(held, **changes):
+    plain = {"files": SAVED.files, "held": held, "configuration": SETTINGS, "warned": ()}
+    return SavedModel(**plain | changes)
+
+
+def loaded(tmp_path, *, forms=FORMS, saved=SAVED, entry=None, **changes):
     """The verdicts on a worker's answer."""
-    same = {
-        "failure": "",
-        "warned": [],
-        "held": held(tmp_path, **changes),
-        "configuration": SETTINGS,
-    }
-    answer = {
-        "backend": backend,
-        "loaded": [{"saved_by": "jax", "form": form, **same, **(entry or {})} for form in forms],
-    }
+    same = {"warned": (), "held": held(tmp_path, **changes), "configuration": SETTINGS}
+    same |= entry or {}
+    answer = LoadedModels(
+        loaded=tuple(LoadedModel(saved_by="jax", form=form, **same) for form in forms)
+    )
     return list(round_trip.judge_loaded(answer, "jax", saved, "torch", EXPECTED))
 
 
@@ -124,7 +125,7 @@ def test_an_empty_file_departs_in_every_array(tmp_path):
 
 
 def test_a_warning_departs_though_every_number_is_equal(tmp_path):
-    assert said(tmp_path, entry={"warned": ["Skipping variable loading"]}) == (
+    assert said(tmp_path, entry={"warned": ("Skipping variable loading",)}) == (
         "departs",
         "warned: Skipping variable loading",
     )
@@ -142,11 +143,8 @@ def test_other_settings_depart_though_every_number_is_equal(tmp_path):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ({"refused": "killed by SIGKILL"}, "killed by SIGKILL"),
-        ({"backend": "jax"}, "the worker says that it is 'jax', and was asked to be 'torch'"),
-        ({}, "the worker says that it is None, and was asked to be 'torch'"),
-        ({"backend": "torch"}, "the worker handed nothing back of it"),
-        ({"backend": "torch", "loaded": []}, "the worker handed nothing back of it"),
+        (Refusal(reason="killed by SIGKILL"), "killed by SIGKILL"),
+        (LoadedModels(loaded=()), "the worker handed nothing back of it"),
     ],
 )
 def test_a_worker_that_hands_nothing_back_is_a_failure_of_both_forms(answer, reason):
@@ -171,7 +169,7 @@ def test_what_could_not_be_saved_fails_wherever_it_would_be_loaded(tmp_path):
 
 
 def test_a_file_that_keras_cannot_load_is_a_failure_with_its_error(tmp_path):
-    assert said(tmp_path, entry={"failure": "OSError: truncated file", "held": None}) == (
+    assert said(tmp_path, entry={"failure": "OSError: truncated file", "held": ""}) == (
         "failed",
         "OSError: truncated file",
     )
@@ -190,33 +188,21 @@ def test_what_was_read_back_and_cannot_be_read_is_no_pass(tmp_path):
     [
         ({}, ""),
         ({"files": {".keras": "model.keras"}}, "save under jax: no .weights.h5 came of it"),
-        ({"warned": ["not been built"]}, "save under jax: warned: not been built"),
-        (
-            {"backend": "torch"},
-            "save under jax: the worker says that it is 'torch', and was asked to be 'jax'",
-        ),
-        ({"refused": "out of memory"}, "save under jax: out of memory"),
+        ({"warned": ("not been built",)}, "save under jax: warned: not been built"),
     ],
 )
 def test_what_is_saved_is_loaded_only_where_it_is_whole(tmp_path, changes, failure):
-    answer = {
-        "backend": "jax",
-        "files": SAVED.files,
-        "held": held(tmp_path),
-        "configuration": SETTINGS,
-        "warned": [],
-    } | changes
+    answer = saved_model(held(tmp_path), **changes)
     assert round_trip.read_saved(answer, "jax", EXPECTED).failure == failure
 
 
+def test_what_could_not_be_saved_says_why():
+    found = round_trip.read_saved(Refusal(reason="out of memory"), "jax", EXPECTED)
+    assert found.failure == "save under jax: out of memory"
+
+
 def test_a_backend_that_does_not_hold_what_was_given_is_said_before_it_saves(tmp_path):
-    answer = {
-        "backend": "jax",
-        "files": SAVED.files,
-        "held": held(tmp_path, n_updates=np.asarray(0)),
-        "configuration": {},
-        "warned": [],
-    }
+    answer = saved_model(held(tmp_path, n_updates=np.asarray(0)))
     failure = (
         "save under jax: it does not hold what was given to it: n_updates: expected 468; received 0"
     )
@@ -230,7 +216,7 @@ def test_a_class_that_load_model_needs_to_be_told_is_a_departure_except_where_th
     assert said(tmp_path, entry={"alone": alone})[0] == "departs", "saved by JAX"
     answer = {
         "failure": "",
-        "warned": [],
+        "warned": (),
         "held": held(tmp_path),
         "configuration": SETTINGS,
         "alone": alone,
@@ -240,7 +226,7 @@ def test_a_class_that_load_model_needs_to_be_told_is_a_departure_except_where_th
         (backend, trip.form): trip
         for backend in ("jax", "torch")
         for trip in round_trip.judge_loaded(
-            {"backend": backend, "loaded": [{**answer, "form": form} for form in FORMS]},
+            LoadedModels(loaded=tuple(LoadedModel(**answer, form=form) for form in FORMS)),
             "torch",
             SAVED,
             backend,

@@ -1,7 +1,7 @@
 """What a bench session says: which turns count, which verdict follows, and who wins. Each rule has a case that only it decides."""
 
-from dataclasses import replace
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -506,9 +506,7 @@ def test_the_newest_verdict_of_the_same_arm_versions_device_and_machine_stands_b
             "agrees", versions={"keras": "3.15.1", "framework_version": "0.9.0", "numpy": "2.4.6"}
         ),
         check("agrees").model_copy(update={"harness": "0.3.0"}),
-        check("agrees").model_copy(
-            update={"host": replace(HOST, machine="Another, 64 cores")}
-        ),
+        check("agrees").model_copy(update={"host": replace(HOST, machine="Another, 64 cores")}),
         check("agrees").model_copy(update={"spec": SPEC.model_copy(update={"batch_size": 64})}),
     ],
     ids=["module", "device", "version", "harness", "machine", "spec"],

@@ -7,7 +7,8 @@ import types
 import psutil
 import pytest
 
-from harness.engine import disturbance, energy, host
+from harness.engine import accelerators, disturbance, energy
+from harness.engine.machine import describe_host
 from harness.records.bench import Limits, Turn
 
 PID = 4242
@@ -50,7 +51,7 @@ def machine(tmp_path, monkeypatch):
         **{name: name for name in clocks}, clock_gettime=clocks.get, process_time=lambda: 3.0
     )
     monkeypatch.setattr(disturbance, "time", fake)
-    monkeypatch.setattr(energy, "_gpus", lambda: ())
+    monkeypatch.setattr(energy, "_open", lambda: (None, None, []))
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path / "proc"))
     monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 0.4, 0.3))
     allowed = {0, 1}
@@ -181,7 +182,7 @@ def test_a_load_average_that_cannot_be_read_is_unknown(monkeypatch):
         ).load_1m
         is None
     )
-    assert host.describe_host(host.Hardware(())).load_1m is None
+    assert describe_host().load_1m is None
 
 
 def test_what_the_system_does_not_say_is_none_and_never_a_zero(machine):
@@ -390,6 +391,7 @@ def nvml(monkeypatch, **functions):
     )
     vars(fake).update(functions)
     monkeypatch.setitem(sys.modules, "pynvml", fake)
+    monkeypatch.setattr(energy, "_open", lambda: (None, fake, [0, 1]))
 
 
 def refuse(*arguments):
@@ -398,7 +400,6 @@ def refuse(*arguments):
 
 def test_energy_of_gpus_is_nvml_s_count_of_all_of_them_in_joules(machine, monkeypatch):
     millijoules = {0: 5_000, 1: 7_000}
-    monkeypatch.setattr(energy, "_gpus", lambda: (0, 1))
     nvml(monkeypatch, nvmlDeviceGetTotalEnergyConsumption=millijoules.get)
     assert turn_on(machine, lambda: millijoules.update({0: 8_000, 1: 7_500}))[
         "energy_j"
@@ -406,7 +407,6 @@ def test_energy_of_gpus_is_nvml_s_count_of_all_of_them_in_joules(machine, monkey
 
 
 def test_energy_of_gpus_that_do_not_count_is_not_given(machine, monkeypatch):
-    monkeypatch.setattr(energy, "_gpus", lambda: (0, 1))
     nvml(monkeypatch, nvmlDeviceGetTotalEnergyConsumption=refuse)
     assert turn_on(machine, nothing)["energy_j"] is None
 
@@ -427,10 +427,10 @@ def test_a_process_s_memory_on_gpus_is_the_sum_that_nvml_names_or_none(
     monkeypatch, running, n_bytes
 ):
     nvml(monkeypatch, nvmlDeviceGetComputeRunningProcesses=running.get)
-    assert host.process_memory(PID) == n_bytes
+    assert accelerators.process_memory(PID) == n_bytes
 
 
 @pytest.mark.parametrize("silent", ["nvmlInit", "nvmlDeviceGetComputeRunningProcesses"])
 def test_without_an_answering_driver_a_process_s_memory_on_gpus_is_none(monkeypatch, silent):
     nvml(monkeypatch, **{silent: refuse})
-    assert host.process_memory(PID) is None
+    assert accelerators.process_memory(PID) is None

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.engine.host import Accelerator, Hardware
+from harness.engine.accelerators import Accelerator, Hardware
 from harness.experiments.bench import document as bench
 from harness.experiments.bench import self_check_document as self_check
 from harness.experiments.bench.judge import summarize
@@ -28,7 +28,7 @@ from harness.experiments.proof.sensitivity import Seen, Target
 from harness.experiments.train import document as table
 from harness.experiments.train import judge as speed
 from harness.experiments.train.judge import ArmRow, Spread
-from harness.job.answers import Host
+from harness.job.answers import Environment, Host, Refusal
 from harness.lessons import dataset
 from harness.lessons import document as textbook
 from harness.lessons.loops import PAIRS, Timing
@@ -140,9 +140,9 @@ def doctors():
         (Accelerator("NVIDIA H200", memory_bytes=141 << 30, driver="570.86", cuda="12.8"),)
     )
     answers = {
-        "tensorflow": seen,
-        "jax": seen | {"cuda": None, "devices": ["cpu"]},
-        "torch": {"refused": "train-torch: no environment"},
+        "tensorflow": Environment(**seen),
+        "jax": Environment(**seen | {"cuda": None, "devices": ("cpu",)}),
+        "torch": Refusal(reason="train-torch: no environment"),
     }
     return doctor.checkup(host, hardware, answers, config.load(ROOT / "backends.toml").backends)
 

@@ -510,9 +510,7 @@ def test_the_newest_complete_session_is_held_against_the_newest_complete_one_tha
     tmp_path, monkeypatch
 ):
     old, new = bench("old", draw=1), bench("new", draw=2)
-    elsewhere = bench(
-        "elsewhere", draw=5, host=replace(benches.HOST, machine="Another, 64 cores")
-    )
+    elsewhere = bench("elsewhere", draw=5, host=replace(benches.HOST, machine="Another, 64 cores"))
     unfinished = bench("unfinished", draw=6)
     for each in (
         old,
@@ -536,9 +534,7 @@ def test_the_newest_complete_session_is_held_against_the_newest_complete_one_tha
 
 @pytest.mark.usefixtures("quick")
 def test_what_must_not_be_compared_is_refused_with_everything_that_differs(tmp_path, monkeypatch):
-    there = bench(
-        "there", host=replace(benches.HOST, machine="Another, 64 cores"), threads=1
-    )
+    there = bench("there", host=replace(benches.HOST, machine="Another, 64 cores"), threads=1)
     kept(tmp_path / "base", there)
     kept(tmp_path / "head", SAME)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))

@@ -6,17 +6,25 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.engine import live as module
-from harness.engine.live import Gone, start_live_worker
+from harness.engine import local
+from harness.engine.live import Gone
 from harness.errors import EnvironmentMissing
+from harness.job.asked import Live
 from harness.spec import config
 
 WHOLE = config.load(Path(__file__).resolve().parents[2] / "backends.toml")
 
 
-def planned(backend):
-    request = SimpleNamespace(backend=backend, device="cpu", threads="auto", time_limit_s=5.0)
-    return SimpleNamespace(request=request, backend=WHOLE.backends[backend])
+def job(backend):
+    return Live(
+        backend=backend,
+        device="cpu",
+        request=SimpleNamespace(),
+        dataset=Path(),
+        weights=None,
+        order=None,
+        cores=(1,),
+    )
 
 
 @pytest.fixture
@@ -25,14 +33,13 @@ def given(monkeypatch):
     seen = {}
 
     @contextmanager
-    def started(python, task, variables, stdin):
-        seen.update(task=task, variables=variables)
+    def started(python, job, variables, stdin):
+        seen.update(job=job, variables=variables)
         raise EnvironmentMissing("its Python does not start (no such file)")
         yield
 
-    monkeypatch.setattr(module, "start_worker", started)
-    monkeypatch.setattr(module.ask, "python_of", lambda *rest: Path("python"))
-    monkeypatch.setattr(module.ask, "job", lambda planned: {"task": "measure"})
+    monkeypatch.setattr(local, "start_worker", started)
+    monkeypatch.setattr(local, "python_of", lambda *rest: Path("python"))
     return seen
 
 
@@ -44,13 +51,14 @@ def given(monkeypatch):
     ],
 )
 def test_beside_other_live_processes_none_takes_a_gpu_s_whole_memory(given, backend, name, value):
+    executor = local.LocalExecutor(Path(), WHOLE.backends)
     with (
         pytest.raises(Gone, match="environment broken"),
-        start_live_worker(planned(backend), Path(), {"PYTHONHASHSEED": "7"}, (1,)),
+        executor.hold(job(backend), {"PYTHONHASHSEED": "7"}),
     ):
         pass
     assert given["variables"][name] == value
     assert given["variables"]["PYTHONHASHSEED"] == "7", (
         "a process's own surroundings go before what all have"
     )
-    assert given["task"] == {"task": "live", "cores": (1,)}
+    assert (given["job"].cores, given["job"].framework) == ((1,), backend)

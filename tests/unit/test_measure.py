@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.engine.answers import read_answer
 from harness.errors import Refused
-from harness.job.answers import Measurement
+from harness.job.answers import Measured
+from harness.job.wire import plain
 from harness.spec.data.arrays import dataset_digest, network_input, sha256, weights_digest
 from harness.worker import clock
 from harness.worker.frameworks import numpy as numpy_framework
@@ -92,9 +94,9 @@ def test_epochs_are_told_and_kept_alike_and_compiles_fall_where_they_happened():
     assert [event["epoch"] for event in events] == [1, 2, 3]
     told = ("loss", "accuracy", "feed_s", "seconds", "teardown_s")
     assert [{name: event[name] for name in told} for event in events] == [
-        {name: epoch[name] for name in told} for epoch in epochs
+        {name: getattr(epoch, name) for name in told} for epoch in epochs
     ]
-    assert [epoch["n_compiles"] for epoch in epochs] == [1, 0, 0]
+    assert [epoch.n_compiles for epoch in epochs] == [1, 0, 0]
 
 
 # What `fit` does around an epoch
@@ -112,7 +114,8 @@ def times(monkeypatch):
     def train(known):
         epochs, _ = trained(arm(known=known, spend=spend))
         return [
-            {name: epoch[name] for name in ("feed_s", "seconds", "teardown_s")} for epoch in epochs
+            {name: getattr(epoch, name) for name in ("feed_s", "seconds", "teardown_s")}
+            for epoch in epochs
         ]
 
     return train
@@ -148,7 +151,7 @@ def test_an_arm_without_an_input_pipeline_keeps_the_clock_s_own_times(times):
 def test_a_loss_that_is_no_number_stops_training_and_enters_no_epoch(bad):
     epochs, diverged = trained(arm(loss=lambda epoch: bad if epoch == 2 else 0.5))
     assert (len(epochs), diverged) == (1, f"diverged: the loss became {bad} in epoch 2 of 3")
-    json.dumps(epochs, allow_nan=False)
+    json.dumps(epochs, allow_nan=False, default=plain)
 
 
 def test_the_clock_stops_only_after_the_wait(monkeypatch):
@@ -264,9 +267,9 @@ def job(tmp_path):
     np.save(tmp_path / "order.npy", ORDER)
     np.savez(tmp_path / "weights.npz", **WEIGHTS)
     files = {
-        "dataset": str(tmp_path),
-        "order": str(tmp_path / "order.npy"),
-        "weights": str(tmp_path / "weights.npz"),
+        "dataset": tmp_path,
+        "order": tmp_path / "order.npy",
+        "weights": tmp_path / "weights.npz",
     }
     return types.SimpleNamespace(request=asked(), **files)
 
@@ -446,31 +449,31 @@ def run(job, monkeypatch):
         monkeypatch.setattr(
             measure, "_import_arm", lambda request: (stand_in, numpy_framework, ["cpu"])
         )
-        return measure.measure(job, 0.5, lambda **event: None)
+        return measure.measure(job, lambda **event: None, 0.5)
 
     return measured
 
 
 def test_a_whole_run_is_a_measurement_as_the_record_keeps_it(run):
     written = run()
-    assert written["diverged"] == ""
-    kept = Measurement.model_validate_json(json.dumps(written["measured"], allow_nan=False))
+    assert written.diverged == ""
+    kept = read_answer(Measured, json.loads(json.dumps(written, default=plain))).measurement
     assert (len(kept.epochs), kept.device, kept.n_updates) == (3, "cpu", 9)
 
 
 def test_a_whole_run_is_kept_where_the_system_says_nothing_of_its_memory(run, monkeypatch):
     monkeypatch.setattr(measure.facts, "peak_rss_bytes", lambda: None)
-    measured = Measurement.model_validate_json(json.dumps(run()["measured"]))
+    measured = run().measurement
     assert measured.peak_rss_bytes is None
     assert measured.test_accuracy is not None
 
 
 def test_the_classes_predicted_for_the_first_ten_test_images_are_kept(run):
-    assert run()["measured"]["first_predictions"] == [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]
+    assert run().measurement.first_predictions == (3, 1, 4, 1, 5, 9, 2, 6, 5, 3)
 
 
 def test_the_seconds_around_the_last_fit_are_no_settings(run):
-    settings = run()["measured"]["settings"]
+    settings = run().measurement.settings
     assert settings.keys() == {"precision", "tf32", "onednn", "threads", "affinity"}
 
 
@@ -503,8 +506,8 @@ def test_a_model_that_does_not_hold_native_weights_is_refused_too(run, job):
 def test_a_run_of_native_inputs_keeps_the_digests_of_what_was_drawn(run, job):
     job.request = asked(inputs="native", weights_sha256=None, order_sha256=None)
     weights, order = measure._native_draw(job.request, numpy_framework)
-    kept = run()["measured"]
-    assert (kept["weights_sha256"], kept["order_sha256"]) == (
+    kept = run().measurement
+    assert (kept.weights_sha256, kept.order_sha256) == (
         weights_digest(weights),
         sha256(order),
     )

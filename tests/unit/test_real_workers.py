@@ -9,14 +9,17 @@ import psutil
 import pytest
 
 from harness.engine import disturbance
+from harness.engine.local import LocalExecutor
 from harness.engine.plan import plan
 from harness.experiments.bench import plan as sessions
 from harness.experiments.bench.session import Room, run_session, unfinished_generations
+from harness.job.answers import Started
 from harness.records.bench import Bench, Limits, Start, Turn
 from harness.spec import config
 from tests.unit.benches import HOST
 from tests.unit.test_covariates import CLEAN
 from tests.unit.test_plan import DATA, ROOT
+from tests.unit.test_sitting import START
 
 WHOLE = config.load(ROOT / "backends.toml")
 LAX = Limits(others=1.0, steal=1.0, throttled=1.0, clock_s=100.0)  # this machine may be busy
@@ -30,10 +33,10 @@ n_before = len(os.listdir({folder!r})) - 1
 turn = dict(seconds=0.1, feed_s=0.0, loss=0.5, accuracy=0.9, n_compiles=0, user_s=0.0, system_s=0.0, n_involuntary=0)
 evaluated = dict(test_accuracy=0.9, n_epochs=3, memory_bytes={{}})
 rates = dict(gemm_flops_per_s=1e9, bandwidth_bytes_per_s=1e9, dispatch_s=1e-6, n_dispatches=1)
-answers = dict(start=dict(device="cpu"), turn=turn, evaluate=evaluated, rates=rates)
+answers = dict(start={start!r}, turn=turn, evaluate=evaluated, rates=rates)
 def answer(verb):
     rubbish = {rubbish!r} if verb == {verb!r} and n_before == 0 else None
-    pipe.write(json.dumps(answers[verb] | {{"done": verb}}).encode() + b"\\n" if rubbish is None else rubbish)
+    pipe.write(json.dumps({{"answer": answers[verb]}}).encode() + b"\\n" if rubbish is None else rubbish)
 answer("start")
 for line in sys.stdin:
     answer(json.loads(line)["do"])
@@ -47,8 +50,8 @@ RUBBISH = {
     "no bytes of a text": b"\xff\xfe\n",
     "deeper than Python counts": b"[" * 100_000 + b"\n",
     "without an end": b"x" * (2 << 20),
-    "another kind": b'{"done": "x", "seconds": "soon", "user_s": [], "test_accuracy": 7, "name": 1}\n',
-    "infinite": b'{"done": "x", "seconds": Infinity, "test_accuracy": NaN, "total_s": -1}\n',
+    "another kind": b'{"answer": {"seconds": "soon", "user_s": [], "test_accuracy": 7, "name": 1}}\n',
+    "infinite": b'{"answer": {"seconds": Infinity, "test_accuracy": NaN, "total_s": -1}}\n',
 }
 
 
@@ -61,7 +64,10 @@ def sit_with(tmp_path, monkeypatch):
         seen, python = tmp_path / "seen", tmp_path / ".nox" / "train-numpy" / "bin" / "python"
         for folder in (seen, python.parent):
             folder.mkdir(parents=True)
-        text = WORKER.format(python=sys.executable, folder=str(seen), verb=verb, rubbish=rubbish)
+        start = {name: START[name] for name in Started.__dataclass_fields__}
+        start["host"] = vars(HOST) | {"accelerators": []}
+        given = {"folder": str(seen), "verb": verb, "rubbish": rubbish, "start": start}
+        text = WORKER.format(python=sys.executable, **given)
         python.write_text(text)
         python.chmod(0o755)
         whole = WHOLE.model_copy(
@@ -89,7 +95,8 @@ def sit_with(tmp_path, monkeypatch):
                 )
 
         bench, outcome = run_session(
-            Bench(session=session), Room(tmp_path, lambda *_: planned, keep)
+            Bench(session=session),
+            Room(LocalExecutor(tmp_path, whole.backends), lambda *_: planned, keep),
         )
         return bench, outcome, alive, [int(file.name[4:]) for file in seen.iterdir()]
 
@@ -125,6 +132,7 @@ def test_rates_that_are_rubbish_cost_nothing_that_was_trained_and_the_worker_is_
 BURN = "import time; end = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
 TURNING = """
 import json, resource, subprocess, sys
+from harness.job.answers import Epoch
 from harness.worker.jobs import live
 BURN = {burn!r}
 def burn(seconds):
@@ -134,12 +142,12 @@ class Trainer(live.Trainer):
         self.lasting = None
     def train(self):
         {body}
-        return {{"seconds": 0.0, "feed_s": 0.0, "loss": 0.5, "accuracy": 0.9, "n_compiles": 0}}
+        return Epoch(seconds=0.0, feed_s=0.0, loss=0.5, accuracy=0.9, n_compiles=0)
 trainer = Trainer()
 {before}
 print(json.dumps({{"has_children": live.has_children()}}), flush=True)
 for line in sys.stdin:
-    print(json.dumps(trainer.turn()), flush=True)
+    print(json.dumps(vars(trainer.turn())), flush=True)
 """
 CHILDREN = {
     "none": ("", "pass"),

@@ -1,10 +1,10 @@
 """What is shown: the same figures in every format, in any window, and advice that can be typed."""
 
-from dataclasses import replace
 import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from harness.engine.host import Accelerator, Hardware, advice, choose_build
+from harness.engine.accelerators import Accelerator, Hardware
+from harness.engine.host import advice, choose_build
 from harness.errors import ConfigError, DataError
 from harness.experiments.doctor import document as doctor
 from harness.experiments.train import document as table
 from harness.experiments.train.judge import compare
-from harness.job.answers import Host
+from harness.job.answers import Environment, Host, Refusal
 from harness.lessons import dataset
 from harness.records.files import Rejected
 from harness.report import progress
@@ -451,9 +452,7 @@ def test_an_overview_says_what_to_type_where_there_are_no_predictions(parts):
 
 def predicting(*classes, **changes):
     run = record(**changes)
-    return run.model_copy(
-        update={"measured": replace(run.measured, first_predictions=classes)}
-    )
+    return run.model_copy(update={"measured": replace(run.measured, first_predictions=classes)})
 
 
 def test_the_predictions_shown_are_each_arm_s_newest():
@@ -495,17 +494,13 @@ NONE = Hardware(())
 
 
 def seen(devices=("cpu",), cuda=None, **settings):
-    return {
-        "versions": {
-            "framework_version": "0.10.2",
-            "keras": "3.15.1",
-            "numpy": "2.4.6",
-            "python": "3.11.7",
-        },
-        "devices": list(devices),
-        "cuda": cuda,
-        "settings": {"tf32": False, "onednn": None, "affinity": 2, **settings},
-    }
+    versions = {"framework_version": "0.10.2", "keras": "3.15.1", "numpy": "2.4.6"}
+    return Environment(
+        versions=versions | {"python": "3.11.7"},
+        devices=tuple(devices),
+        cuda=cuda,
+        settings={"tf32": False, "onednn": None, "affinity": 2, **settings},
+    )
 
 
 def checkup(hardware, answer, width=200):
@@ -537,7 +532,7 @@ def test_the_doctor_has_a_row_for_a_backend_with_versions_devices_and_settings()
 
 
 def test_the_doctor_has_a_row_of_dashes_and_the_reason_for_a_backend_that_does_not_answer():
-    text = checkup(NONE, {"refused": "train-jax: environment missing. Run: nox -s train-jax"})
+    text = checkup(NONE, Refusal(reason="train-jax: environment missing. Run: nox -s train-jax"))
     (row,) = grid_lines(text)
     assert row.split() == ["jax", "train-jax", *["-"] * 7]
     assert "! jax: train-jax: environment missing. Run: nox -s train-jax\n" in text
@@ -605,7 +600,7 @@ ADVICE = {
     "an accelerator without CUDA that is used": (APPLE, seen(["gpu: mps"]), None, ""),
     "no answer": (
         H200,
-        {"refused": "train-jax: environment missing"},
+        Refusal(reason="train-jax: environment missing"),
         None,
         "train-jax: environment missing",
     ),

@@ -4,6 +4,7 @@ import pytest
 
 from harness.experiments.bench import self_check
 from harness.experiments.bench import self_check_document as report
+from harness.job.answers import ClockCheck, Refusal
 from harness.records.bench import Sitting
 from tests.unit.benches import bench, turn
 
@@ -33,9 +34,9 @@ def with_turns(**changes):
 def test_a_clock_that_does_not_wait_fails_and_a_backend_that_cannot_be_asked_is_open():
     found = self_check.clock_checks(
         {
-            "jax": ANSWER,
-            "torch": ANSWER | {"holds": False, "left_s": 0.3},
-            "numpy": {"refused": "environment missing"},
+            "jax": ClockCheck(**ANSWER),
+            "torch": ClockCheck(**ANSWER | {"holds": False, "left_s": 0.3}),
+            "numpy": Refusal(reason="environment missing"),
         }
     )
     assert [check.holds for check in found] == [True, False, None]

@@ -1,7 +1,7 @@
 """From what is asked for to a session's plan, and what may not change while it lasts; and how long what is left will take."""
 
-from dataclasses import replace
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.engine.live import Gone
+from harness.engine.answers import Nonsense, read_answer
+from harness.engine.live import VERBS, Gone
 from harness.errors import NotComparable
 from harness.experiments.bench import session as launch
 from harness.experiments.bench.session import (
@@ -18,11 +19,22 @@ from harness.experiments.bench.session import (
     run_session,
     unfinished_generations,
 )
+from harness.job.answers import Started
 from harness.records.bench import Bench
 from tests.unit import benches
 
 NAMES = ("numpy/naive", "jax/naive", "numpy/naive again")
-START = {"total_s": 1.0, "first_epoch_s": 0.5, "device": "cpu", "versions": {"numpy": "2.4.6"}}
+START = {
+    **dict.fromkeys(("spawn_s", "import_s", "data_s", "build_s", "feed_s", "first_epoch_s"), 0.5),
+    **dict.fromkeys(("data_sha256", "weights_sha256", "order_sha256"), "d" * 64),
+    **dict.fromkeys(("n_compiles", "n_parameters"), 1),
+    "device": "cpu",
+    "settings": {},
+    "versions": {"numpy": "2.4.6"},
+    "has_children": False,
+    "host": benches.HOST,
+    "environment_sha256": None,
+}
 TURN = {
     "seconds": 0.1,
     "feed_s": 0.0,
@@ -52,15 +64,16 @@ class Script:
     last_s: float = 0.0
 
     def room(self):
-        return Room(None, lambda name, generation: (name, generation), self.parts.append)
+        return Room(self, Scripted, self.parts.append)
 
     @contextmanager
-    def live(self, planned, root, variables, cores):
-        name, generation = planned
+    def hold(self, job, variables):
+        name, generation = job.request
         self.log.append((name, "start"))
         n_epochs = [1]
 
-        def tell(verb):
+        def ask(kind):
+            verb = VERBS[kind]
             self.log.append((name, verb))
             answer = self.asked(name, verb, Counter(self.log)[name, verb])
             if verb == "turn":
@@ -70,12 +83,34 @@ class Script:
                 "n_epochs": n_epochs[0],
                 "memory_bytes": {"peak RSS": 1},
             }
-            return answer or {"turn": TURN, "evaluate": evaluated, "rates": RATES}[verb]
+            usual = {"turn": TURN, "evaluate": evaluated, "rates": RATES}[verb]
+            try:
+                return read_answer(kind, answer or usual)
+            except Nonsense as error:
+                raise Gone(str(error)) from None
 
-        yield (
-            SimpleNamespace(pid=os.getpid(), tell=tell, close=lambda: None),
-            self.started(name, generation),
+        start = dict(self.started(name, generation))
+        content = start.pop("environment_sha256")
+        yield SimpleNamespace(
+            pid=os.getpid(),
+            ask=ask,
+            close=lambda: None,
+            started=Started(**start),
+            total_s=1.0,
+            environment_sha256=content,
         )
+
+
+@dataclass
+class Scripted:
+    """What is planned of an entrant in a generation."""
+
+    name: str
+    generation: int
+
+    def training(self):
+        request = (self.name, self.generation)
+        return {"backend": "x", "request": request, "dataset": "", "weights": "", "order": ""}
 
 
 @pytest.fixture(autouse=True)
@@ -85,9 +120,8 @@ def _quiet(monkeypatch):
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run():
     def run(script, bench=None, **options):
-        monkeypatch.setattr(launch, "start_live_worker", script.live)
         bench = bench or Bench(session=benches.session(NAMES, n_generations=2, n_blocks=2))
         return run_session(bench, script.room(), **options)
 
@@ -185,7 +219,7 @@ def test_what_is_no_turn_ends_its_worker_not_the_session(run, said):
     )
     assert outcome == "complete"
     assert [
-        "what it said is no Turn" in end.reason for end in bench.ends if end.status == "failed"
+        "what it said is no Turned" in end.reason for end in bench.ends if end.status == "failed"
     ] == [True]
 
 

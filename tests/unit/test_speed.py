@@ -1,9 +1,9 @@
 """Records become tables: what may be compared stands together, and what stands together may be compared."""
 
-from dataclasses import replace
 import dataclasses
 import itertools
 import statistics
+from dataclasses import replace
 
 import pytest
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import surroundings
-from harness.engine import ask
+from harness.engine import launch
 from harness.errors import ConfigError
 from harness.spec.data import mnist
 from tests.attacks import arguments
@@ -142,7 +142,7 @@ def temporary(tmp_path, monkeypatch):
         folder = tmp_path / text
         folder.mkdir(exist_ok=True)
         monkeypatch.setenv("TMPDIR", str(folder))
-        monkeypatch.setattr(ask.tempfile, "tempdir", None)
+        monkeypatch.setattr(launch.tempfile, "tempdir", None)
         return folder
 
     yield name
@@ -152,7 +152,7 @@ def temporary(tmp_path, monkeypatch):
 def test_a_colon_in_the_temporary_folder_is_named_and_no_environment_is_called_broken(temporary):
     folder = temporary("a:b")
     with pytest.raises(ConfigError) as caught:
-        ask.check_temporary_folder()
+        launch.check_temporary_folder()
     assert (
         str(caught.value)
         == f"TMPDIR: expected a folder without ':', which separates folders in PYTHONPATH; received {folder}"
@@ -175,12 +175,12 @@ def test_a_full_temporary_folder_is_named(temporary, monkeypatch):
         if (
             not mounted
         ):  # without the right to mount: as if the whole disk were less than a worker needs
-            monkeypatch.setattr(ask, "TEMPORARY_BYTES", 2**80)
+            monkeypatch.setattr(launch, "TEMPORARY_BYTES", 2**80)
         with pytest.raises(
             ConfigError,
             match=rf"^TMPDIR: {folder}: expected \d+ MiB free; received \d+\. Set it to another folder$",
         ):
-            ask.check_temporary_folder()
+            launch.check_temporary_folder()
     finally:
         if mounted:
             subprocess.run([shutil.which("umount") or "umount", str(folder)], check=True)
@@ -188,4 +188,4 @@ def test_a_full_temporary_folder_is_named(temporary, monkeypatch):
 
 def test_a_sound_temporary_folder_is_taken(temporary):
     temporary("sound")
-    ask.check_temporary_folder()
+    launch.check_temporary_folder()

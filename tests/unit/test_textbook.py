@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from harness.job.answers import Gradients, Refusal
 from harness.lessons import document as report
 from harness.lessons import gradients, loops, momentum
 from harness.lessons.loops import ADD_RELU, PAIRS, Pair, Spread, Timing
@@ -258,6 +259,7 @@ def test_the_summary_shown_ends_in_the_total():
 # Gradients
 
 EXACT = {key: expected for key, (_, expected) in gradients.QUANTITIES.items()}
+ANSWER = Gradients(values=EXACT)
 
 
 def test_the_graph_s_gradients_are_the_chain_rule_s():
@@ -289,27 +291,28 @@ def test_the_gradients_of_the_product_and_the_line_are_numpy_s():
 
 
 def test_an_exact_answer_has_no_faults():
-    assert gradients.faults(EXACT) == []
+    assert gradients.faults(ANSWER) == []
 
 
 def test_an_answer_that_differs_in_the_last_bit_is_a_fault():
     wrong = EXACT | {"product_by_bias": [2.0, float(np.nextafter(np.float32(2), np.float32(3)))]}
-    (fault,) = gradients.faults(wrong)
+    (fault,) = gradients.faults(Gradients(values=wrong))
     assert fault == "d sum(x @ W + b) / d b: expected [2.0, 2.0]; received [2.0, 2.000000238418579]"
 
 
 def test_an_answer_that_lacks_a_quantity_is_a_fault():
-    assert gradients.faults({key: value for key, value in EXACT.items() if key != "x1"}) == [
-        "x1 = x W: expected 6.0; received None"
-    ]
+    without = Gradients(values={key: value for key, value in EXACT.items() if key != "x1"})
+    assert gradients.faults(without) == ["x1 = x W: expected 6.0; received None"]
 
 
 def test_gradients_shows_a_column_a_backend_and_why_one_is_empty():
     text = shown(
         report.gradients(
             {
-                "jax": EXACT,
-                "torch": {"refused": "train-torch: environment missing. Run: nox -s train-torch"},
+                "jax": ANSWER,
+                "torch": Refusal(
+                    reason="train-torch: environment missing. Run: nox -s train-torch"
+                ),
             }
         )
     )
@@ -320,4 +323,4 @@ def test_gradients_shows_a_column_a_backend_and_why_one_is_empty():
 
 
 def test_gradients_says_so_where_all_are_exact():
-    assert "every gradient is exact\n" in shown(report.gradients({"jax": EXACT, "torch": EXACT}))
+    assert "every gradient is exact\n" in shown(report.gradients({"jax": ANSWER, "torch": ANSWER}))

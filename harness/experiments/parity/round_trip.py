@@ -34,6 +34,7 @@ class Saved:
     files: Mapping[str, str] = field(default_factory=dict)  # form -> path
     configuration: Mapping[str, Any] = field(default_factory=dict)
     failure: str = ""
+    framework: str = ""  # that saved it
 
 
 def with_round_trips(
@@ -121,7 +122,8 @@ def round_trips(
                 folder=folder / f"by-{backend}",
             )
             done = perform(executor, job, say)
-            saved[backend] = read_saved(done.answer, backend, expected[backend])
+            framework = arm.backend.framework
+            saved[backend] = read_saved(done.answer, backend, expected[backend], framework)
         files = tuple(
             SavedFile(saved_by=backend, form=form, file=file)
             for backend, each in saved.items()
@@ -140,7 +142,9 @@ def round_trips(
             found += [
                 trip
                 for saved_by, each in saved.items()
-                for trip in judge_loaded(answer, saved_by, each, backend, expected[saved_by])
+                for trip in judge_loaded(
+                    answer, saved_by, each, backend, expected[saved_by], arm.backend.framework
+                )
             ]
     return tuple(found)
 
@@ -177,12 +181,14 @@ def _fault(name: str, value: NDArray[Any], held: NDArray[Any] | None) -> str:
     return f"{int(np.count_nonzero(bits))} of {value.size} elements differ"
 
 
-def read_saved(answer: SavedModel | Refusal, backend: str, expected: Arrays) -> Saved:
+def read_saved(
+    answer: SavedModel | Refusal, backend: str, expected: Arrays, framework: str = ""
+) -> Saved:
     """Return what a backend saved by its worker's answer, or the first reason why nothing of it may be loaded."""
     failure = _why_unsound(answer, expected)
     if isinstance(answer, Refusal) or failure:
         return Saved(failure=f"save under {backend}: {failure}")
-    return Saved(answer.files, answer.configuration)
+    return Saved(answer.files, answer.configuration, framework=framework or backend)
 
 
 def _why_unsound(answer: SavedModel | Refusal, expected: Arrays) -> str:
@@ -197,9 +203,23 @@ def _why_unsound(answer: SavedModel | Refusal, expected: Arrays) -> str:
 
 
 def judge_loaded(
-    answer: LoadedModels | Refusal, saved_by: str, saved: Saved, backend: str, expected: Arrays
+    answer: LoadedModels | Refusal,
+    saved_by: str,
+    saved: Saved,
+    backend: str,
+    expected: Arrays,
+    framework: str = "",
 ) -> Iterator[RoundTrip]:
-    """Yield the verdict on each form of what one backend saved, by the answer of the worker of the backend that loaded it."""
+    """Yield the verdict on each form of what one backend saved.
+
+    Args:
+        answer: of the worker of the backend that loaded it.
+        saved_by: the backend that saved.
+        saved: by it.
+        backend: that loaded.
+        expected: what the model must hold.
+        framework: that loaded; that of the backend's name where none is given.
+    """
     loaded = () if isinstance(answer, Refusal) else answer.loaded
     failure = saved.failure or (answer.reason if isinstance(answer, Refusal) else "")
     entries = {} if failure else {(each.saved_by, each.form): each for each in loaded}
@@ -209,18 +229,20 @@ def judge_loaded(
         )
         entry = entries.get((saved_by, form))
         if entry is not None:
-            yield _judge_entry(trip, entry, saved, expected)
+            yield _judge_entry(trip, entry, saved, expected, framework or backend)
         else:
             reason = failure or "the worker handed nothing back of it"
             yield trip.model_copy(update={"reason": reason})
 
 
-def _judge_entry(trip: RoundTrip, entry: LoadedModel, saved: Saved, expected: Arrays) -> RoundTrip:
+def _judge_entry(
+    trip: RoundTrip, entry: LoadedModel, saved: Saved, expected: Arrays, framework: str
+) -> RoundTrip:
     """Return the verdict on one file that a worker has tried to load."""
     if entry.failure:
         return trip.model_copy(update={"reason": "; ".join([entry.failure, *_warned(entry)])})
     wrong, alone = _compared(expected, entry.held), entry.alone
-    known = differences.is_unportable(trip.saved_by, trip.loaded_by, trip.form, alone)
+    known = differences.is_unportable(saved.framework, framework, trip.form, alone)
     if alone and not known:
         wrong.append(f"load_model needs to be told the optimizer's class ({alone})")
     others = _apart(saved.configuration, entry.configuration)

@@ -11,5 +11,5 @@ from harness.job.asked import Derive
 
 def derive(job: Derive, *_: Any) -> Gradients:
     """Return the gradients that the backend's framework derives."""
-    module: Any = importlib.import_module(f"harness.worker.gradients.{job.backend}")
+    module: Any = importlib.import_module(f"harness.worker.gradients.{job.framework}")
     return Gradients(values=module.compute_gradients())

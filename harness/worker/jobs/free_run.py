@@ -27,7 +27,7 @@ def free_runs(job: TrainFreely, say: Callable[..., None], *_: Any) -> Computed:
     test images. `say` is called with what is being done.
     """
     say(phase="import")
-    framework = facts.framework_of(job.backend)
+    framework = facts.framework_of(job.framework)
     parts = load_dataset(job.dataset)
     for name, arm in job.arms.items():
         module = importlib.import_module(f"harness.worker.arms.{arm.module}")

@@ -20,7 +20,7 @@ SIDE = 2048  # of a matrix: on a GPU its product takes many times its launch, on
 
 def check_clock(job: SelfCheck, *_: Any) -> ClockCheck:
     """Return whether the clock is read when the work is done."""
-    return wait_is_effective(facts.framework_of(job.backend))
+    return wait_is_effective(facts.framework_of(job.framework))
 
 
 def wait_is_effective(framework: ModuleType) -> ClockCheck:

@@ -53,7 +53,7 @@ def trace(job: Trace, say: Callable[..., None], *_: Any) -> Traced:
     `say` is called with what is being done.
     """
     say(phase="import")
-    framework = facts.framework_of(job.backend)
+    framework = facts.framework_of(job.framework)
     device = framework.devices()[0]
     inputs = _load_inputs(job)
     traces: list[TraceFile] = []

@@ -74,7 +74,7 @@ def check(job: ComputeModel, say: Say, *_: Any) -> ComputedModel:
         Refused: this backend cannot do it.
     """
     say(phase="import")
-    framework = facts.framework_of(job.backend)
+    framework = facts.framework_of(job.framework)
     say(phase="build")
     program, batch, remarks = _prepare(job)
     inputs = _load_arrays(job.inputs, "")
@@ -109,7 +109,7 @@ def _prepare(job: ComputeModel) -> tuple[Program, Arrays, list[str]]:
         Unusable: the model or the batch cannot be compared on any backend.
         Refused: the user's code raises, or Keras computes with another backend.
     """
-    _check_backend(job.backend)
+    _check_backend(job.framework)
     model = build_model(job.model, job.seed)
     if job.given:
         batch = _load_arrays(job.inputs, "x", "y")

@@ -2,11 +2,12 @@
 
 import pytest
 
-from harness.engine import ask
+from harness.engine import launch
 from harness.errors import EnvironmentMissing
 from harness.spec.config import Arm, Backend, Requirements
 
 BACKEND = Backend(
+    framework="x",
     environment="train-x",
     requirements=Requirements(cpu=("x",), gpu=("x",)),
     variables={"X_LOG": "2"},
@@ -20,7 +21,7 @@ def test_only_allowed_variables_reach_a_worker(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     monkeypatch.setenv("KERAS_BACKEND", "another")
     monkeypatch.setenv("LANG", "C")
-    variables = ask.worker_variables(BACKEND, "x", "auto", "auto")
+    variables = launch.worker_variables(BACKEND, "auto", "auto")
     assert "XLA_FLAGS" not in variables
     assert "PYTHONPATH" not in variables
     assert variables["KERAS_BACKEND"] == "x"
@@ -29,22 +30,22 @@ def test_only_allowed_variables_reach_a_worker(monkeypatch):
 
 
 def test_threads_set_every_pool_and_auto_sets_none():
-    assert not set(ask.POOLS) & set(ask.worker_variables(BACKEND, "x", "auto", "auto"))
-    variables = ask.worker_variables(BACKEND, "x", "auto", 3)
-    assert {variables[name] for name in ask.POOLS} == {"3"}
+    assert not set(launch.POOLS) & set(launch.worker_variables(BACKEND, "auto", "auto"))
+    variables = launch.worker_variables(BACKEND, "auto", 3)
+    assert {variables[name] for name in launch.POOLS} == {"3"}
 
 
 def test_the_cpu_is_asked_for_by_hiding_every_gpu():
-    variables = ask.worker_variables(BACKEND, "x", "cpu", "auto")
+    variables = launch.worker_variables(BACKEND, "cpu", "auto")
     assert (variables["CUDA_VISIBLE_DEVICES"], variables["X_PLATFORM"]) == ("-1", "cpu")
-    assert "X_PLATFORM" not in ask.worker_variables(BACKEND, "x", "gpu", "auto")
+    assert "X_PLATFORM" not in launch.worker_variables(BACKEND, "gpu", "auto")
 
 
 def test_a_missing_environment_says_what_to_type(tmp_path):
     with pytest.raises(
         EnvironmentMissing, match=r"^train-x: environment missing\. Run: nox -s train-x$"
     ):
-        ask.python_of(BACKEND, tmp_path)
+        launch.python_of(BACKEND, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -63,9 +64,9 @@ def test_environments_are_where_nox_was_told_to_make_them(tmp_path, monkeypatch,
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     python = tmp_path / folder / "train-x" / "bin" / "python"
-    assert ask.environments_folder(tmp_path) == python.parents[2]
+    assert launch.environments_folder(tmp_path) == python.parents[2]
     if python.is_relative_to(tmp_path):
         python.parent.mkdir(parents=True)
         python.write_text("")
         python.chmod(0o755)
-        assert ask.python_of(BACKEND, tmp_path) == python
+        assert launch.python_of(BACKEND, tmp_path) == python
