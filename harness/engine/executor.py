@@ -1,4 +1,4 @@
-"""What does jobs: here, or on other machines. A new engine is a new file, and an entry in ENGINES."""
+"""What does jobs, here or elsewhere. A new engine is a new file, and an entry in ENGINES."""
 
 from __future__ import annotations
 

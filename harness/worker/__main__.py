@@ -1,8 +1,8 @@
 """Job in, result out, both files: `python -m harness.worker JOB PROGRESS_FD SPAWNED_AT`.
 
-The machine is looked at first; affinity is set before anything heavy is imported. Events go down the progress pipe at boundaries
-only. The result appears whole under its name, or not at all. A traceback goes to the log, and the
-exit status is then 1.
+The machine is looked at first, and affinity is set before anything heavy is imported. Events go
+down the progress pipe at boundaries only. The result appears whole under its name, or not at all.
+A traceback goes to the log, and the exit status is then 1.
 """
 
 from __future__ import annotations

@@ -361,7 +361,7 @@ def test_the_share_of_the_limit_is_each_generation_s_own():
     made = bench({BASE: 1.0, JAX: 0.5, AGAIN: 1.0})
     limit = limit_s(SPEC, 784, 60_000, RATES)
     assert arm(made).share_of_limit.mid == pytest.approx(limit / 0.5)
-    slow = RATES.model_copy(update={"gemm_flops_per_s": 1e10})
+    slow = replace(RATES, gemm_flops_per_s=1e10)
     ends = tuple(
         end(JAX, generation, rates=slow if generation <= 4 else RATES) for generation in range(1, 9)
     )
@@ -812,8 +812,8 @@ def test_the_builder_s_plan_has_its_names():
 def test_a_rate_that_was_disturbed_in_one_process_does_not_lower_its_backend_s_limit():
     names = {"jax/keras": 1.0, "jax/compiled": 0.5, "jax/keras again": 1.0}
     slow = {
-        "rates": RATES.model_copy(
-            update={"gemm_flops_per_s": 1e9, "bandwidth_bytes_per_s": 1e8, "dispatch_s": 1.0}
+        "rates": replace(
+            RATES, gemm_flops_per_s=1e9, bandwidth_bytes_per_s=1e8, dispatch_s=1.0
         )
     }
     quiet, disturbed = (

@@ -28,7 +28,7 @@ from harness.experiments.proof.sensitivity import Seen, Target
 from harness.experiments.train import document as table
 from harness.experiments.train import judge as speed
 from harness.experiments.train.judge import ArmRow, Spread
-from harness.job.answers import Environment, Host, Refusal
+from harness.job.answers import Environment, Gradients, Host, Refusal
 from harness.lessons import dataset
 from harness.lessons import document as textbook
 from harness.lessons.loops import PAIRS, Timing
@@ -221,7 +221,9 @@ TABLES = {
         "mnist-mlp", 784, [Row("hidden", "Dense, relu", (None, 512), 401_920)]
     ),
     "textbook ops": loops,
-    "textbook gradients": lambda: textbook.gradients({"tensorflow": {}, "jax": {}, "torch": {}}),
+    "textbook gradients": lambda: textbook.gradients(
+        dict.fromkeys(("tensorflow", "jax", "torch"), Gradients(values={}))
+    ),
     "textbook momentum": lambda: textbook.momentum(two_paths(), loss),
     "data": looks,
 }

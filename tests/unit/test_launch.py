@@ -1,4 +1,7 @@
-"""The environment a worker gets, and what becomes of one that is not as it should be; processes are in tests/e2e."""
+"""The environment a worker gets, and what becomes of one that is not as it should be.
+
+Processes are in tests/e2e.
+"""
 
 import pytest
 

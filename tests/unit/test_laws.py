@@ -16,7 +16,7 @@ FILES = sorted(HARNESS.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
 FLOORS = (  # a room imports rooms of lower floors only
-    "errors safe scratch",
+    "errors safe scratch job",
     "spec statistics",
     "records",
     "referee",
@@ -31,7 +31,9 @@ KNOWS = {"gate": {"bench"}, "proof": {"parity"}}  # an experiment, and those tha
 DOORS = [file for file in (HARNESS / "cli").glob("*.py") if file.name != "options.py"]
 PLAIN = ("statistics", "referee")  # rooms of arrays and values
 WORKER_MAY = {
+    "harness.engine.machine",
     "harness.errors",
+    "harness.job",
     "harness.spec.data.arrays",
     "harness.spec.initializers",
     "harness.worker",

@@ -105,16 +105,16 @@ def test_numpy_itself_gives_positive_finite_rates(monkeypatch):
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_a_wait_that_waits_leaves_nothing_to_do(now, asynchronous):
     found = self_check.wait_is_effective(framework(now, asynchronous=asynchronous))
-    assert found["holds"]
-    assert found["timed_s"] == pytest.approx(self_check.WORK_S, rel=0.1)
-    assert found["asynchronous"] == asynchronous
+    assert found.holds
+    assert found.timed_s == pytest.approx(self_check.WORK_S, rel=0.1)
+    assert found.asynchronous == asynchronous
 
 
 def test_a_wait_that_does_not_wait_fails_the_check(now):
     found = self_check.wait_is_effective(framework(now, waits=False))
-    assert not found["holds"]
-    assert found["left_s"] == pytest.approx(self_check.WORK_S, rel=0.1)
-    assert found["asynchronous"]
+    assert not found.holds
+    assert found.left_s == pytest.approx(self_check.WORK_S, rel=0.1)
+    assert found.asynchronous
 
 
 def test_a_wait_that_comes_back_too_early_by_a_tenth_fails_the_check(now):
@@ -123,7 +123,7 @@ def test_a_wait_that_comes_back_too_early_by_a_tenth_fails_the_check(now):
     hasty.wait = lambda promises: whole(
         [Promise(promise.ready_at - 0.1 * self_check.WORK_S) for promise in promises]
     )
-    assert not self_check.wait_is_effective(hasty)["holds"]
+    assert not self_check.wait_is_effective(hasty).holds
 
 
 def test_memory_has_each_figure_under_its_label():

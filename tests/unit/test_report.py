@@ -18,7 +18,7 @@ from harness.errors import ConfigError, DataError
 from harness.experiments.doctor import document as doctor
 from harness.experiments.train import document as table
 from harness.experiments.train.judge import compare
-from harness.job.answers import Environment, Host, Refusal
+from harness.job.answers import Environment, EpochEnd, Host, Phase, Refusal
 from harness.lessons import dataset
 from harness.records.files import Rejected
 from harness.report import progress
@@ -314,17 +314,17 @@ def test_a_run_that_did_not_go_well_is_one_line_with_its_reason(status):
 
 
 EVENTS = (
-    {"phase": "import"},
-    {"epoch": 1, "epochs": 2, "loss": 0.25, "accuracy": 0.925, "seconds": 3.0, "feed_s": 0.25},
-    {"epoch": 2, "epochs": 2, "loss": 0.125, "accuracy": 0.96, "seconds": 1.5, "feed_s": 0.25},
+    Phase(phase="import"),
+    EpochEnd(epoch=1, epochs=2, loss=0.25, accuracy=0.925, seconds=3.0, feed_s=0.25),
+    EpochEnd(epoch=2, epochs=2, loss=0.125, accuracy=0.96, seconds=1.5, feed_s=0.25),
 )
 
 
 def bar_output(**options):
     console = Console(file=io.StringIO(), no_color=True, **options)
-    with progress.run_bar(console, "[1/3] jax/keras, seed 0", 2) as show:
+    with progress.run_bar(console) as show:
         for event in EVENTS:
-            show(event)
+            show("[1/3] jax/keras, seed 0", 2, event)
     return console.file.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -50,18 +50,16 @@ def make_record(
         total_s: how long it took.
     """
     failures = {name: each.failure for name, each in heard.items() if each.failure}
-    computed = [each.computed for each in heard.values() if each.computed]
-    answers = [each.computed for each in heard.values() if each.computed and not each.failure]
-    layers = computed[0].layers if computed else {}
+    computed = {name: each.computed for name, each in heard.items() if each.computed}
+    answers = [answer for name, answer in computed.items() if name not in failures]
+    layers = next((answer.layers for answer in computed.values()), {})
     verdicts = _verdicts(tuple(what.backends), failures, found, layers)
     return ModelParity(
         harness=harness.__version__,
         model=what.model.name,
         batch=what.batch.name if what.batch else None,
         seed=what.seed,
-        n_samples=max((answer.n_samples for answer in answers), default=0),
-        n_parameters=max((answer.n_parameters for answer in answers), default=0),
-        inputs_sha256=answers[0].read if answers else None,
+        **_inputs(answers),
         device=what.device,
         threads=what.threads,
         started_at=started.isoformat(timespec="milliseconds"),
@@ -72,6 +70,15 @@ def make_record(
         compared=tuple(_compared(one, layers) for one in found),
         remarks=(*_remarks_of(answers), *remarks, *_undecided(found)),
     )
+
+
+def _inputs(answers: Sequence[ComputedModel]) -> dict[str, Any]:
+    """Return the sizes and the digest of what was computed from."""
+    return {
+        "n_samples": max((answer.n_samples for answer in answers), default=0),
+        "n_parameters": max((answer.n_parameters for answer in answers), default=0),
+        "inputs_sha256": answers[0].read if answers else None,
+    }
 
 
 def _tightest(found: tuple[Comparison, ...]) -> dict[str, Any]:
