@@ -17,22 +17,18 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from harness.records.record import (
+from harness.records.observation import (
     Asked,
     Count,
-    Data,
-    Host,
     Kept,
     Loss,
+    Observation,
+    Question,
     Said,
     Seconds,
-    Sha256,
+    Seen,
     Share,
-    Threads,
 )
-from harness.spec.config import Spec
-
-FORMAT = 2
 
 
 def _finite(value: object) -> object:
@@ -70,16 +66,13 @@ class Departure(Kept):
     unexplained: tuple[str, ...] = ()  # later ones that are none of this
 
 
-class ArmParity(Kept):
+class ArmParity(Seen):
     """One arm's verdict."""
 
     backend: str
     implementation: str
     module: str
     options: Asked = {}
-    device: str = ""
-    versions: dict[str, str] = {}
-    environment_sha256: Sha256 | None = None  # of all that could be imported
     verdict: Verdict
     reason: Said = ""  # of a failure, or in one sentence the departure
     margin: Figure = None  # of the tightest gate: how many times its error would fit
@@ -160,20 +153,11 @@ class RoundTrip(Kept):
         return f"{self.saved_by} -> {self.loaded_by} {self.form}"
 
 
-class Parity(Kept):
-    """One parity check, whatever came of it; never changed after it is written."""
+class Parity(Observation, Question):
+    """One parity check, whatever came of it."""
 
-    format: Literal[1, 2] = 2
-    harness: str
-    run_id: str
-    spec_name: str
-    spec: Spec
+    format: Literal[1, 2, 3] = 3
     seed: Count
-    data: Data
-    device: str  # as asked for
-    threads: Threads
-    host: Host
-    started_at: str  # UTC, ISO 8601
     total_s: Seconds
     verdict: Whole
     arms: tuple[ArmParity, ...]

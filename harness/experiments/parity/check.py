@@ -18,8 +18,8 @@ from harness.errors import ConfigError
 from harness.experiments.parity.gather import ArmAnswer, gather_traces
 from harness.experiments.parity.judge import is_referee_suspect, judge_arm, measure_noise
 from harness.experiments.parity.narrow import name_update
+from harness.records.observation import Host
 from harness.records.parity import ArmParity, Parity, Whole
-from harness.records.record import Host
 from harness.referee import differences
 from harness.referee.ground import Ground, ground
 from harness.referee.oracle import Loss
