@@ -24,7 +24,6 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.records.observation import (
-    Asked,
     Count,
     Ended,
     Epoch,
@@ -32,6 +31,7 @@ from harness.records.observation import (
     Load,
     Loss,
     Observation,
+    OfAnArm,
     Question,
     Said,
     Seconds,
@@ -67,14 +67,10 @@ class Limits(Kept):
     n_crashes: Number = 3  # of one entrant in the session; then it is set aside
 
 
-class Entrant(Kept):
+class Entrant(OfAnArm):
     """One arm in the experiment; an arm that is there twice has two entrants."""
 
     name: str  # "jax/keras"; of the second one "jax/keras again"
-    backend: str
-    implementation: str
-    module: str
-    options: Asked = {}
 
 
 class Session(Observation, Question):

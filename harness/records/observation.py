@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from harness.records.arm import ArmId
 from harness.spec.config import Device, Frozen, Spec
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -67,6 +68,23 @@ class Data(Kept):
     sha256: Sha256
     n_train: Count
     n_inputs: Count
+
+
+class OfAnArm(Kept):
+    """What of a record says which arm it is of."""
+
+    backend: str
+    framework: str = ""  # that of the backend's name, in records before 0.6
+    implementation: str
+    module: str
+    options: Asked = {}
+
+    @property
+    def arm(self) -> ArmId:
+        """The arm's identity."""
+        return ArmId.of(
+            self.backend, self.framework, self.implementation, self.module, self.options
+        )
 
 
 class Host(Kept):

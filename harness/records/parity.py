@@ -18,11 +18,11 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.records.observation import (
-    Asked,
     Count,
     Kept,
     Loss,
     Observation,
+    OfAnArm,
     Question,
     Said,
     Seconds,
@@ -66,13 +66,9 @@ class Departure(Kept):
     unexplained: tuple[str, ...] = ()  # later ones that are none of this
 
 
-class ArmParity(Seen):
+class ArmParity(OfAnArm, Seen):
     """One arm's verdict."""
 
-    backend: str
-    implementation: str
-    module: str
-    options: Asked = {}
     verdict: Verdict
     reason: Said = ""  # of a failure, or in one sentence the departure
     margin: Figure = None  # of the tightest gate: how many times its error would fit

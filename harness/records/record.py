@@ -14,14 +14,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+from harness.records.arm import ArmId
 from harness.records.observation import (
-    Asked,
     Count,
     Ended,
     Epoch,
     Kept,
     Loss,
     Observation,
+    OfAnArm,
     Question,
     Seconds,
     Sha256,
@@ -30,13 +31,9 @@ from harness.records.observation import (
 )
 
 
-class Request(Question):
+class Request(Question, OfAnArm):
     """One run: everything that decides its numbers, and no path."""
 
-    backend: str
-    implementation: str
-    module: str
-    options: Asked = {}
     seed: Count
     epochs: Count
     time_limit_s: Seconds
@@ -86,9 +83,9 @@ class Record(Observation, Ended):
     environment_sha256: Sha256 | None = None  # of all that could be imported
 
     @property
-    def arm(self) -> tuple[str, str]:
-        """Backend and implementation."""
-        return self.request.backend, self.request.implementation
+    def arm(self) -> ArmId:
+        """The identity of the arm that ran."""
+        return self.request.arm
 
     @property
     def steady_s(self) -> tuple[float, ...]:

@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 
 from harness.experiments.bench.judge import summarize
-from harness.records.sessions import load_all
 from harness.records.bench import Bench
+from harness.records.sessions import load_all
 from harness.statistics.verdict import judge_ratio
 
 ROOT = Path(__file__).resolve().parents[2]
