@@ -5,9 +5,7 @@ An observation never holds a verdict: that is computed from it, and can be compu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -56,9 +54,12 @@ Said = Annotated[str, Field(max_length=LONGEST), BeforeValidator(_cut)]
 class Kept(Frozen):
     """A part of a record: its texts are names, unless a field says otherwise."""
 
-    NOT_KEPT: ClassVar[Mapping[str, Any]] = MappingProxyType({"format": True})
-    """What a line of the store leaves out of its content."""
     model_config = ConfigDict(str_max_length=1000)
+
+    @property
+    def views(self) -> dict[str, Any]:
+        """What the store leaves out of a line: the format, which the line has, and verdicts."""
+        return {"format": True}
 
 
 class Data(Kept):

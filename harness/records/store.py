@@ -109,7 +109,7 @@ def add(results: Path, observed: Observed, session: str = "") -> Path:
 def line_of(observed: Observed) -> bytes:
     """Return the line that keeps an observation."""
     _, kind = KIND_OF[type(observed)]
-    content = observed.model_dump_json(exclude=observed.NOT_KEPT)
+    content = observed.model_dump_json(exclude=observed.views)
     head = f'{{"kind":"{kind}","format":{newest(type(observed))},"content":{content}'.encode()
     return head + b',"digest":"' + hashlib.sha256(head).hexdigest().encode() + b'"}\n'
 

@@ -290,3 +290,24 @@ def test_a_number_that_is_none_is_null_in_json_and_comes_back():
 def results(tmp_path):
     (tmp_path / "runs").mkdir()
     return tmp_path
+
+
+def test_a_check_is_kept_with_every_gate_and_without_a_verdict_which_is_computed_from_it(results):
+    arms = [
+        judge_arm(reference(), answer, planned(), {})
+        for answer in (
+            handed_back(),
+            handed_back(settings=lambda optimizer: optimizer.model_copy(update={"rho": 0.5})),
+        )
+    ]
+    written = parity_of(make()).model_copy(update={"arms": tuple(arms), "verdict": "departs"})
+    text = store.add(results, written).read_text()
+    content = json.loads(text)["content"]
+    assert "verdict" not in content
+    assert not {"verdict", "margin", "tightest", "n_gates"} & set(content["arms"][0])
+    (read,) = store.load_all(results).parities
+    assert read == written
+    assert [arm.verdict for arm in read.arms] == ["agrees", "departs"]
+    assert sum(map(len, read.arms[0].gates.values())) == arms[0].n_gates
+    floors = [gate.floor for gates in read.arms[0].gates.values() for gate in gates]
+    assert any(floor for floor in floors)

@@ -102,7 +102,7 @@ def test_two_files_of_one_run_count_once(results):
     assert len(loaded.records) == 1
     first, second = sorted(file.name for file in (results / "runs").iterdir())
     assert [(each.file.name, each.reason) for each in loaded.rejected] == [
-        (second, f"a second file of one run: {first} counts")
+        (second, f"line 1: a second file of one run: {first} counts")
     ]
 
 

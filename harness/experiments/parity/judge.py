@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from harness.engine.plan import Planned
 from harness.experiments.parity.gather import ArmAnswer
-from harness.records.parity import ArmParity, Departure
+from harness.records.parity import ArmParity, Departure, Gate, judge_gates
 from harness.referee import differences, gates, locate
 from harness.referee.epoch import examine_epoch, point_of
 from harness.referee.gates import Finding, Quantities
@@ -59,18 +60,49 @@ def judge_arm(
     findings, departures = find_departures(
         reference, answer, loss, noise, anew=differences.has_own_slots(request.options)
     )
-    tightest = min(findings, key=lambda pair: pair[1].margin)
+    seen: dict[str, tuple[Gate, ...]] = {}
+    for place, each in findings:
+        floor = find_floor(reference, place, each, loss, noise)
+        error, limit = _finite(each.error), _finite(each.gate)
+        gate = Gate(each.quantity, each.measure, error, limit, floor, each.n_compared)
+        seen[place] = (*seen.get(place, ()), gate)
     return base.model_copy(
         update={
-            "verdict": "departs" if departures else "agrees",
-            "reason": describe(departures[0]) if departures else "",
-            "margin": tightest[1].margin,
-            "tightest": f"{tightest[0]}: {tightest[1].quantity}, {tightest[1].measure}",
-            "n_compared": sum(finding.n_compared for _, finding in findings),
-            "n_gates": len(findings),
+            "gates": seen,
             "departures": tuple(departures),
+            "reason": describe(departures[0]) if departures else "",
+            **judge_gates(seen, tuple(departures)),
         }
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def find_floor(
+    reference: Ground,
+    place: str,
+    finding: Finding,
+    loss: Loss,
+    noise: Mapping[tuple[str, str, str], float],
+) -> float | None:
+    """Return the noise floor that a gate was made from; None where it was made from none.
+
+    Args:
+        reference: its floors.
+        place: the program and the point.
+        finding: the gate.
+        loss: the form of cross-entropy that is documented for this arm.
+        noise: floors from twins on real backends, by point, quantity and measure.
+    """
+    program, _, point = place.partition(" ")
+    if program == "epoch":
+        stop = int(point.rpartition("-")[2])
+        return reference.epochs[loss].floors[stop].get(finding.quantity)
+    key = finding.quantity, finding.measure
+    floor = reference.floors.get((point, loss), {}).get(key) if program != "loop" else None
+    return None if floor is None else max(floor, noise.get((point, *key), 0.0))
 
 
 def _describe_missing(owed: tuple[tuple[str, str], ...], answer: ArmAnswer) -> str:
