@@ -73,7 +73,7 @@ def images(n: int) -> dict[str, Any]:
 
 
 def words(n: int) -> dict[str, Any]:
-    """Return n rows of 8 words out of 20, padded with 0 at their ends, and one of 4 classes each."""
+    """Return n rows of 8 words out of 20, padded with 0 at the end, and one of 4 classes each."""
     random = np.random.default_rng(4)
     x = random.integers(1, 20, (n, 8)).astype(np.int32)
     x[np.arange(8) >= random.integers(4, 9, (n, 1))] = 0
