@@ -62,9 +62,8 @@ def judge_arm(
     )
     seen: dict[str, tuple[Gate, ...]] = {}
     for place, each in findings:
-        floor = find_floor(reference, place, each, loss, noise)
-        error, limit = _finite(each.error), _finite(each.gate)
-        gate = Gate(each.quantity, each.measure, error, limit, floor, each.n_compared)
+        error = each.error if math.isfinite(each.error) else None
+        gate = Gate(each.quantity, each.measure, error, each.gate, each.floor, each.n_compared)
         seen[place] = (*seen.get(place, ()), gate)
     return base.model_copy(
         update={
@@ -74,35 +73,6 @@ def judge_arm(
             **judge_gates(seen, tuple(departures)),
         }
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def find_floor(
-    reference: Ground,
-    place: str,
-    finding: Finding,
-    loss: Loss,
-    noise: Mapping[tuple[str, str, str], float],
-) -> float | None:
-    """Return the noise floor that a gate was made from; None where it was made from none.
-
-    Args:
-        reference: its floors.
-        place: the program and the point.
-        finding: the gate.
-        loss: the form of cross-entropy that is documented for this arm.
-        noise: floors from twins on real backends, by point, quantity and measure.
-    """
-    program, _, point = place.partition(" ")
-    if program == "epoch":
-        stop = int(point.rpartition("-")[2])
-        return reference.epochs[loss].floors[stop].get(finding.quantity)
-    key = finding.quantity, finding.measure
-    floor = reference.floors.get((point, loss), {}).get(key) if program != "loop" else None
-    return None if floor is None else max(floor, noise.get((point, *key), 0.0))
 
 
 def _describe_missing(owed: tuple[tuple[str, str], ...], answer: ArmAnswer) -> str:
