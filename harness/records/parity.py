@@ -197,6 +197,17 @@ class RoundTrip(Kept):
         return f"{self.saved_by} -> {self.loaded_by} {self.form}"
 
 
+WORST_FIRST: tuple[tuple[str, Whole], ...] = (
+    ("failed", "failed"),
+    ("suspected", "oracle suspect"),
+    ("departs", "departs"),
+    ("different", "departs"),
+    ("drifts", "chaotic"),
+    ("inconclusive", "inconclusive"),
+)
+"""What a check may have found, and the verdict that it then has."""
+
+
 class Parity(Observation, Question):
     """One parity check, whatever came of it."""
 
@@ -235,18 +246,14 @@ class Parity(Observation, Question):
 
         What updates say goes first, and what is not shown is no pass.
         """
-        found = {arm.verdict for arm in self.arms}
-        found |= {trip.verdict for trip in self.round_trips}
-        if "failed" in found:
-            return "failed"
-        if self.suspected:
-            return "oracle suspect"
-        if "departs" in found or any(pair.verdict == "different" for pair in self.pairs):
-            return "departs"
-        if any(run.verdict == "departs" for run in self.free_runs):
-            return "chaotic"
-        unsure = any(pair.verdict == "inconclusive" for pair in self.pairs)
-        return "inconclusive" if unsure else "agrees"
+        said = {arm.verdict for arm in self.arms} | {trip.verdict for trip in self.round_trips}
+        found = {
+            "suspected" if self.suspected else "",
+            *said,
+            *(pair.verdict for pair in self.pairs),
+        }
+        found |= {"drifts" for run in self.free_runs if run.verdict == "departs"}
+        return next((whole for name, whole in WORST_FIRST if name in found), "agrees")
 
     @model_validator(mode="after")
     def _same_updates(self) -> Parity:

@@ -214,10 +214,8 @@ def examine(
         for check in CHECKS[kind_of(spec, quantity)]:
             value = error(check.measure, received[quantity], exact, step.slack.get(quantity))
             gate = _gate(spec, step, quantity, check, floors, noise)
-            key = quantity, check.measure
-            floor = max(floors.get(key, 0.0), noise.get(key, 0.0))
-            size = int(exact.size)
-            found.append(Finding(quantity, check.measure, value, gate, size, floor=floor))
+            floor = max(known.get((quantity, check.measure), 0.0) for known in (floors, noise))
+            found.append(Finding(quantity, check.measure, value, gate, exact.size, floor=floor))
     besides = [quantity for quantity in received if quantity not in expected]
     said = f"unexpected: expected only {', '.join(expected)}"
     return (
