@@ -151,7 +151,18 @@ class FreeRun(Kept):
     gates: dict[
         str, Figure
     ]  # None: float32 alone has drifted so far there that weights say nothing
-    verdict: Literal["agrees", "departs"]
+    verdict: Literal["agrees", "departs"] = "agrees"
+
+    @model_validator(mode="after")
+    def _judge(self) -> FreeRun:
+        """Compute the verdict of what was seen; what is no number has drifted."""
+        drifts = (
+            limit is not None and not (seen is not None and seen <= limit)
+            for seen, limit in ((self.drift.get(name), limit) for name, limit in self.gates.items())
+        )
+        if "verdict" not in self.model_fields_set and any(drifts):
+            object.__setattr__(self, "verdict", "departs")
+        return self
 
     @property
     def name(self) -> str:
@@ -231,8 +242,9 @@ class Parity(Observation, Question):
     def views(self) -> dict[str, Any]:
         """Leave out what is computed from the gates."""
         shown = dict.fromkeys(("verdict", "margin", "tightest", "n_compared", "n_gates"), True)
+        runs = {"free_runs": {"__all__": {"verdict": True}}}
         arms = {number: shown for number, arm in enumerate(self.arms) if arm.gates}
-        return {**super().views, "arms": arms, "verdict": bool(arms)}
+        return {**super().views, "arms": arms, "verdict": bool(arms), **runs}
 
     @model_validator(mode="after")
     def _judge(self) -> Parity:
