@@ -93,6 +93,7 @@ def _runs(
                 spec_name=spec_name,
                 spec=spec,
                 backend=name,
+                framework=backends[name].framework,
                 implementation=implementation,
                 module=arm.module,
                 options=arm.options,

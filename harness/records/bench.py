@@ -23,13 +23,13 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.records.record import (
-    Asked,
     Count,
     Data,
     Host,
     Kept,
     Load,
     Loss,
+    OfAnArm,
     Said,
     Seconds,
     Sha256,
@@ -66,14 +66,10 @@ class Limits(Kept):
     n_crashes: Number = 3  # of one entrant in the session; then it is set aside
 
 
-class Entrant(Kept):
+class Entrant(OfAnArm):
     """One arm in the experiment; an arm that is there twice has two entrants."""
 
     name: str  # "jax/keras"; of the second one "jax/keras again"
-    backend: str
-    implementation: str
-    module: str
-    options: Asked = {}
 
 
 class Session(Kept):

@@ -18,12 +18,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.records.record import (
-    Asked,
     Count,
     Data,
     Host,
     Kept,
     Loss,
+    OfAnArm,
     Said,
     Seconds,
     Sha256,
@@ -70,13 +70,9 @@ class Departure(Kept):
     unexplained: tuple[str, ...] = ()  # later ones that are none of this
 
 
-class ArmParity(Kept):
+class ArmParity(OfAnArm):
     """One arm's verdict."""
 
-    backend: str
-    implementation: str
-    module: str
-    options: Asked = {}
     device: str = ""
     versions: dict[str, str] = {}
     environment_sha256: Sha256 | None = None  # of all that could be imported

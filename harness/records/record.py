@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from harness.records.arm import ArmId
 from harness.spec.config import Device, Frozen, Spec
 
 FORMAT = 3
@@ -73,15 +74,28 @@ class Data(Kept):
     n_inputs: Count
 
 
-class Request(Kept):
+class OfAnArm(Kept):
+    """What of a record says which arm it is of."""
+
+    backend: str
+    framework: str = ""  # that of the backend's name, in records before 0.6
+    implementation: str
+    module: str
+    options: Asked = {}
+
+    @property
+    def arm(self) -> ArmId:
+        """The arm's identity."""
+        return ArmId.of(
+            self.backend, self.framework, self.implementation, self.module, self.options
+        )
+
+
+class Request(OfAnArm):
     """One run: everything that decides its numbers, and no path."""
 
     spec_name: str
     spec: Spec
-    backend: str
-    implementation: str
-    module: str
-    options: Asked = {}
     seed: Count
     epochs: Count
     device: Device
@@ -180,9 +194,9 @@ class Record(Kept):
     environment_sha256: Sha256 | None = None  # of all that could be imported
 
     @property
-    def arm(self) -> tuple[str, str]:
-        """Backend and implementation."""
-        return self.request.backend, self.request.implementation
+    def arm(self) -> ArmId:
+        """The identity of the arm that ran."""
+        return self.request.arm
 
     @property
     def steady_s(self) -> tuple[float, ...]:

@@ -31,7 +31,7 @@ POINT = Point(
     np.zeros(1, int),
 )
 EXPECTED = round_trip.expected_arrays(POINT, 5e-4)
-SAVED = round_trip.Saved({form: f"model{form}" for form in FORMS}, SETTINGS)
+SAVED = round_trip.Saved({form: f"model{form}" for form in FORMS}, SETTINGS, framework="torch")
 
 
 def held(tmp_path, **changes):

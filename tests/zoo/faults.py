@@ -60,7 +60,7 @@ def wrong_output_weight(model, given, batch_size, arm):
 
 
 def repeated_masks(model, given, batch_size, arm):
-    place, epoch = arms.place(arms.samples(given)), arms.epoch
+    place, epoch = arms.place(arms.samples(given)), arms.train_epoch
     model._symbolic_build(data_batch=first_batch(place, batch_size))
     states = [each for each in model.non_trainable_variables if "seed" in each.path]
     first = [keras.ops.convert_to_numpy(each) for each in states]
@@ -71,7 +71,7 @@ def repeated_masks(model, given, batch_size, arm):
             variable.assign(value)
         return epoch(state, data)
 
-    with mock.patch.object(arms, "epoch", repeated):
+    with mock.patch.object(arms, "train_epoch", repeated):
         return proof.train(model, given, batch_size, arm)
 
 

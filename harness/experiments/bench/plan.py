@@ -182,6 +182,7 @@ def _entrant(whole: Config, backend: str, implementation: str) -> Entrant:
     return Entrant(
         name=f"{backend}/{implementation}",
         backend=backend,
+        framework=whole.backends[backend].framework,
         implementation=implementation,
         module=arm.module,
         options=arm.options,

@@ -55,7 +55,7 @@ def check(
     losses = {_documented_loss(each) for each in planned}
     say("referee")
     reference = ground(spec, weights, order, load_dataset(planned[0].dataset), losses, only)
-    arms = {f"{each.request.backend}/{each.request.implementation}": each for each in planned}
+    arms = {each.request.arm.name: each for each in planned}
     answers = _ask_backends(planned, reference, root, say)
     noise, twins = measure_noise(reference, answers, arms)
     verdicts = {name: judge_arm(reference, answers[name], arms[name], noise) for name in arms}
@@ -83,7 +83,7 @@ def check(
 
 def _documented_loss(planned: Planned) -> Loss:
     asked = planned.request
-    return differences.documented_loss(asked.spec, asked.backend, asked.module, asked.options)
+    return differences.documented_loss(asked.spec, asked.arm.framework, asked.module, asked.options)
 
 
 def _asked(planned: Planned) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _draw_inputs(
     gate_of_plan(first).check_names(only)
     for each in planned:
         if only and "init" not in only and differences.has_own_slots(each.request.options):
-            name = f"{each.request.backend}/{each.request.implementation}"
+            name = each.request.arm.name
             raise ConfigError(
                 f"--point: {name} has its framework's own optimizer, whose memory cannot be set, and is checked at its first update "
                 f"only; received {', '.join(only)}. Add --point init, or leave out the arm"
@@ -178,7 +178,7 @@ def describe_documented(
         name
         for name, arm in arms.items()
         if differences.documented_loss(
-            reference.spec, arm.request.backend, arm.request.module, arm.request.options
+            reference.spec, arm.request.arm.framework, arm.request.module, arm.request.options
         )
         == "unclipped"
     ]

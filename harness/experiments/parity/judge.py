@@ -37,6 +37,7 @@ def judge_arm(
     request, known = planned.request, answer.known
     base = ArmParity(
         backend=request.backend,
+        framework=request.framework,
         implementation=request.implementation,
         module=request.module,
         options=request.options,
@@ -53,7 +54,7 @@ def judge_arm(
     if failure:
         return base.model_copy(update={"reason": failure})
     loss = differences.documented_loss(
-        reference.spec, request.backend, request.module, request.options
+        reference.spec, request.arm.framework, request.module, request.options
     )
     findings, departures = find_departures(
         reference, answer, loss, noise, anew=differences.has_own_slots(request.options)
@@ -207,7 +208,7 @@ def measure_noise(
     for name, arm in answer.items():
         request = arms[name].request
         loss = differences.documented_loss(
-            reference.spec, request.backend, request.module, request.options
+            reference.spec, request.arm.framework, request.module, request.options
         )
         plain = {(trace.program, trace.point): trace.quantities for trace in arm.traces}
         for (program, point), twins in arm.twins.items():
@@ -248,9 +249,9 @@ def _cap(reference: Ground, quantity: str, measure: str) -> float:
 def is_referee_suspect(answer: Mapping[str, ArmAnswer], verdicts: Mapping[str, ArmParity]) -> bool:
     """Say whether the referee is the odd one out: arms of several backends depart first in the same quantity, all alike."""
     first = {name: each.departures[0] for name, each in verdicts.items() if each.departures}
-    backends = {verdicts[name].backend for name in first}
+    frameworks = {verdicts[name].arm.framework for name in first}
     if (
-        len(backends) < 2
+        len(frameworks) < 2
         or len(first) < len(verdicts)
         or len({(each.point, each.quantity) for each in first.values()}) > 1
     ):

@@ -9,7 +9,8 @@ from typing import Any
 import harness
 from harness.experiments.parity.model_plan import ModelPlan
 from harness.records.user_model import BackendParity, Compared, ModelParity, Verdict
-from harness.referee.majority import CAPS, Comparison, kind_of
+from harness.referee.majority import CAPS, Comparison
+from harness.referee.quantities import kind_of
 
 N_NAMED = 3  # of the later quantities, named in full
 

@@ -34,6 +34,7 @@ class Saved:
     files: Mapping[str, str] = field(default_factory=dict)  # form -> path
     configuration: Mapping[str, Any] = field(default_factory=dict)
     failure: str = ""
+    framework: str = ""  # that saved it
 
 
 def with_round_trips(
@@ -180,7 +181,7 @@ def read_saved(answer: Mapping[str, Any], backend: str, expected: Arrays) -> Sav
         failure = "; ".join(_warned(answer))
     if failure:
         return Saved(failure=f"save under {backend}: {failure}")
-    return Saved(files, answer["configuration"])
+    return Saved(files, answer["configuration"], framework=answer.get("framework", backend))
 
 
 def judge_loaded(
@@ -196,20 +197,20 @@ def judge_loaded(
         )
         entry = entries.get((saved_by, form))
         if entry is not None:
-            yield _judge_entry(trip, entry, saved, expected)
+            yield _judge_entry(trip, entry, saved, expected, answer.get("framework", backend))
         else:
             reason = failure or "the worker handed nothing back of it"
             yield trip.model_copy(update={"reason": reason})
 
 
 def _judge_entry(
-    trip: RoundTrip, entry: Mapping[str, Any], saved: Saved, expected: Arrays
+    trip: RoundTrip, entry: Mapping[str, Any], saved: Saved, expected: Arrays, framework: str
 ) -> RoundTrip:
     """Return the verdict on one file that a worker has tried to load."""
     if entry["failure"]:
         return trip.model_copy(update={"reason": "; ".join([entry["failure"], *_warned(entry)])})
     wrong, alone = _compared(expected, entry.get("held", "")), entry.get("alone") or ""
-    known = differences.is_unportable(trip.saved_by, trip.loaded_by, trip.form, alone)
+    known = differences.is_unportable(saved.framework, framework, trip.form, alone)
     if alone and not known:
         wrong.append(f"load_model needs to be told the optimizer's class ({alone})")
     others = _apart(saved.configuration, entry.get("configuration", {}))

@@ -76,7 +76,7 @@ def remarks(arms: Arms) -> Iterable[str]:
         yield from taken_down(f"{arm.backend}/{arm.implementation} on {arm.device}", epochs)
     yield from recompiled(
         {
-            "/".join(run.arm)
+            run.arm.name
             for run in members
             if run.measured and any(epoch.n_compiles for epoch in run.measured.epochs[1:])
         }

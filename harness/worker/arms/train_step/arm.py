@@ -75,7 +75,7 @@ def build(model: Any, data: Any, batch_size: int, arm: str) -> State:
         return State(model, batch_size, "lean", lean, refusal(error, model))
 
 
-def epoch(state: State, data: Any) -> tuple[State, dict[str, Any]]:
+def train_epoch(state: State, data: Any) -> tuple[State, dict[str, Any]]:
     """Train one epoch in order, as `fit` does but for EMA's end; return the metrics by name too.
 
     The data is a tree of arrays (n, ...), the same as at `build`.

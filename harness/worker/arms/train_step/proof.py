@@ -54,7 +54,7 @@ def train(model: Any, given: Mapping[str, Any], batch_size: int, arm: str) -> st
     state = arms.build(model, data, batch_size, arm)
     keras.utils.set_random_seed(SEED)
     for _ in range(N_EPOCHS):
-        state, _ = arms.epoch(state, data)
+        state, _ = arms.train_epoch(state, data)
     arms.wait(arms.finish(state))
     return str(state.refused) if state.refused else None
 

@@ -48,7 +48,7 @@ def compiled(model: Any, data: Any, batch_size: int) -> Run:
         _, n_updates, size = sizes(length(data), batch_size, CHUNK)[0]
         updates.get_concrete_function(data, tf.constant(0), n_updates, size)
         return partial(_run, updates, batch_size, CHUNK)
-    program = tf.function(partial(_epoch, model, batch_size), jit_compile=True)
+    program = tf.function(partial(_epoch, model, batch_size), jit_compile=True, autograph=False)
     program.get_concrete_function(data)
     return program  # type: ignore[no-any-return]
 
@@ -70,7 +70,7 @@ def _epoch(model: Any, batch_size: int, data: Any) -> None:
 def _updates(model: Any, *, jit_compile: bool) -> Any:
     """Return a program of a number of updates, written out one after the other."""
 
-    @tf.function(jit_compile=jit_compile, reduce_retracing=False)
+    @tf.function(jit_compile=jit_compile, autograph=False)
     def updates(data: Any, start: Any, n_updates: int, size: int) -> None:
         for number in range(n_updates):
             model.train_step(_cut(data, start + number * size, size))
