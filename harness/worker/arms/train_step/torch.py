@@ -76,6 +76,15 @@ def _cut(data: Any, start: int, size: int) -> Any:
     return keras.tree.map_structure(lambda each: each[start : start + size], data)
 
 
+class Scope(keras.StatelessScope):  # type: ignore[misc, unused-ignore]
+    """A scope in which, as outside of one on PyTorch, no gradient goes through an assignment."""
+
+    def add_update(self, update: tuple[Any, Any]) -> None:
+        """Take a variable and its new value."""
+        variable, value = update
+        super().add_update((variable, torch.as_tensor(value).detach()))
+
+
 class Graphs:
     """The update of a model as graphs: one for each shape of batch and phase of its optimizer."""
 
@@ -153,7 +162,7 @@ class Graphs:
             for own, each in pairs
         ]
         mapping = list(zip(self.variables, leaves, strict=True))
-        scope = keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+        scope = Scope(state_mapping=mapping, collect_losses=True)
         with torch.enable_grad(), self._replaced(leaves, rate), scope:
             self.model.train_step(batch)
         with torch.no_grad():
@@ -209,6 +218,8 @@ def _shims() -> Iterator[None]:
     def branch(predicate: Any, true_fn: Any, false_fn: Any) -> Any:
         if not isinstance(predicate, torch.Tensor) or core.get_device() == "meta":
             return cond(predicate, true_fn, false_fn)
+        if proxy_tensor.get_innermost_proxy_mode() is None:
+            return cond(predicate, true_fn, false_fn)
         if _reads_floats(predicate):
             raise RuntimeError("it branches on the data")
         with proxy_tensor.disable_proxy_modes_tracing():
@@ -223,7 +234,7 @@ def _shims() -> Iterator[None]:
 
 
 def _reads_floats(predicate: Any) -> bool:
-    """Say whether a traced value depends on any input but counts: integers of no dimension."""
+    """Say whether a traced value depends on any input but counts: single integers."""
     mode = proxy_tensor.get_innermost_proxy_mode()
     slot = proxy_tensor.get_proxy_slot(predicate, mode.tracer, None)
     nodes = [slot.proxy.node] if slot is not None else []
@@ -231,7 +242,9 @@ def _reads_floats(predicate: Any) -> bool:
     while nodes:
         node = nodes.pop()
         value = node.meta.get("val", node.meta.get("tensor_meta"))
-        if node.op == "placeholder" and (value.dtype.is_floating_point or len(value.shape)):
+        if node.op == "placeholder" and (
+            value.dtype.is_floating_point or math.prod(value.shape) > 1
+        ):
             return True
         new = [each for each in node.all_input_nodes if each not in seen]
         seen.update(new)
