@@ -19,10 +19,10 @@ def check_self(project: Project, device: Device) -> None:
     from harness.experiments.bench import self_check as checks
     from harness.experiments.bench import self_check_document as report
     from harness.job.asked import SelfCheck
-    from harness.records import bench_store
+    from harness.records.sessions import load_all
     from harness.report.progress import steps_line
 
-    known = bench_store.sessions(project.results)
+    known = load_all(project.results).sessions
     limit_s = project.config.protocol.time_limit_s
     jobs = [
         SelfCheck(backend=name, device=device, time_limit_s=limit_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.output import console_of
@@ -12,18 +11,9 @@ from harness.cli.project import Project, prepare_dataset
 if TYPE_CHECKING:
     from harness.experiments.parity.unchecked import Unchecked
     from harness.records.bench import Session
+    from harness.records.observation import Seen
     from harness.records.parity import Parity
     from harness.spec.config import Spec
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """What a backend's environment shows now, as the start of a process shows it in a session."""
-
-    versions: dict[str, str]
-    device: str
-    environment_sha256: str | None
-    status: str = "ok"
 
 
 def check_missing(project: Project, limits: dict[str, Any]) -> list[Parity]:
@@ -37,7 +27,7 @@ def check_missing(project: Project, limits: dict[str, Any]) -> list[Parity]:
     """
     from harness.engine.machine import describe_host
     from harness.experiments.parity.unchecked import unchecked
-    from harness.records import store
+    from harness.records import frame, store
 
     config, loaded = project.config, store.load_all(project.results)
     groups = unchecked(loaded.records, loaded.parities, config, describe_host().machine)
@@ -45,7 +35,7 @@ def check_missing(project: Project, limits: dict[str, Any]) -> list[Parity]:
         console_of().print("parity: every arm that can be checked has its verdict", highlight=False)
     found = [_check(group, config.specs[group.spec_name], project, limits) for group in groups]
     if found:
-        store.project(project.results)
+        frame.project(project.results)
     return found
 
 
@@ -78,13 +68,14 @@ def check_session(session: Session, project: Project) -> None:
 
 def _installed(
     session: Session, project: Project, backends: Iterable[str]
-) -> dict[str, list[Here]]:
+) -> dict[str, list[Seen]]:
     """Return what each backend's environment shows; nothing where it does not start."""
     from harness.job.answers import Refusal
     from harness.job.asked import Look
+    from harness.records.observation import Seen
     from harness.report.progress import steps_line
 
-    found: dict[str, list[Here]] = {}
+    found: dict[str, list[Seen]] = {}
     limit_s = project.config.protocol.time_limit_s
     jobs = [Look(backend=name, device=session.device, time_limit_s=limit_s) for name in backends]
     with steps_line(console_of()) as show:
@@ -92,7 +83,10 @@ def _installed(
         for done in project.executor.submit(jobs):
             show(f"{done.job.backend}: versions are known")
             if not isinstance(seen := done.answer, Refusal):
-                here = Here(seen.versions, seen.devices[0], done.environment_sha256)
+                content = done.environment_sha256
+                here = Seen(
+                    versions=seen.versions, device=seen.devices[0], environment_sha256=content
+                )
                 found[done.job.backend] = [here]
     return found
 

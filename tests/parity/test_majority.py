@@ -10,6 +10,7 @@ from harness.job.answers import ComputedModel
 from harness.referee import majority
 from harness.referee.oracle import UNIT
 from tests.parity.user_models import CONFIG, NOW
+from tests.unit.records import record
 
 RANDOM = np.random.default_rng(8)
 PLAIN = {
@@ -62,7 +63,8 @@ def verdicts(found, failures=None, backends=("tensorflow", "jax", "torch")):
     )
     failed = failures or {}
     answers = {
-        name: BackendAnswer(computed=computed, failure=failed.get(name, "")) for name in backends
+        name: BackendAnswer(computed=computed, host=record().host, failure=failed.get(name, ""))
+        for name in backends
     }
     return make_record(what, answers, tuple(found), (), NOW, 1.0)
 

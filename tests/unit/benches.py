@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.job.answers import Host, Rates
 from harness.records.bench import Bench, Block, End, Entrant, Session, Start, Turn
-from harness.records.record import Data
+from harness.records.observation import Data
 from tests.unit.records import SETTINGS, SPEC
 
 VERSIONS = {"tensorflow": "2.21.0", "jax": "0.10.2", "torch": "2.13.0+cpu", "numpy": "2.4.6"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from harness.job.answers import Epoch, Host, Measurement, Phases
-from harness.records.record import Data, Record, Request
+from harness.records.observation import Data
+from harness.records.record import Record, Request
 from harness.spec.config import Dense, RMSprop, Spec
 
 SPEC = Spec(

@@ -812,9 +812,7 @@ def test_the_builder_s_plan_has_its_names():
 def test_a_rate_that_was_disturbed_in_one_process_does_not_lower_its_backend_s_limit():
     names = {"jax/keras": 1.0, "jax/compiled": 0.5, "jax/keras again": 1.0}
     slow = {
-        "rates": replace(
-            RATES, gemm_flops_per_s=1e9, bandwidth_bytes_per_s=1e8, dispatch_s=1.0
-        )
+        "rates": replace(RATES, gemm_flops_per_s=1e9, bandwidth_bytes_per_s=1e8, dispatch_s=1.0)
     }
     quiet, disturbed = (
         summarize(bench(names, ends=ends)).arms[1].share_of_limit

@@ -14,7 +14,7 @@ from harness.errors import ConfigError, choice
 from harness.experiments.bench.same_plan import check_same_start
 from harness.job.answers import Host
 from harness.records.bench import Entrant, Session
-from harness.records.record import Data
+from harness.records.observation import Data
 from harness.spec.config import Config, Device, override_protocol
 from harness.spec.data.mnist import Prepared
 

@@ -147,7 +147,7 @@ class Workers:
             production=bool(twins),
         )
         done = perform(self.executor, job, say)
-        heard = BackendAnswer(environment_sha256=done.environment_sha256)
+        heard = BackendAnswer(host=done.host, environment_sha256=done.environment_sha256)
         if isinstance(done.answer, Refusal):
             heard.failure, heard.of_user = done.answer.reason, done.answer.of_user
             return heard

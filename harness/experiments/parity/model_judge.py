@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 import harness
 from harness.experiments.parity.model_plan import ModelPlan
-from harness.job.answers import ComputedModel
+from harness.job.answers import ComputedModel, Host
 from harness.records.user_model import BackendParity, Compared, ModelParity, Verdict
-from harness.referee.majority import CAPS, Comparison, kind_of
+from harness.referee.majority import CAPS, Comparison
+from harness.referee.quantities import kind_of
 
 N_NAMED = 3  # of the later quantities, named in full
 
@@ -23,6 +25,7 @@ class BackendAnswer:
     """What one backend's worker handed back."""
 
     computed: ComputedModel | None = None
+    host: Host | None = None  # as its worker saw it
     environment_sha256: str | None = None
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     # By kind of twin and quantity.
@@ -56,13 +59,12 @@ def make_record(
     verdicts = _verdicts(tuple(what.backends), failures, found, layers)
     return ModelParity(
         harness=harness.__version__,
+        host=next(each.host for each in heard.values() if each.host),
+        **_identify(started),
         model=what.model.name,
         batch=what.batch.name if what.batch else None,
-        seed=what.seed,
         **_inputs(answers),
-        device=what.device,
-        threads=what.threads,
-        started_at=started.isoformat(timespec="milliseconds"),
+        **{name: getattr(what, name) for name in ("seed", "device", "threads")},
         total_s=total_s,
         **_overall(verdicts),
         **_tightest(found),
@@ -70,6 +72,11 @@ def make_record(
         compared=tuple(_compared(one, layers) for one in found),
         remarks=(*_remarks_of(answers), *remarks, *_undecided(found)),
     )
+
+
+def _identify(started: datetime) -> dict[str, Any]:
+    run_id = f"{started:%Y%m%dT%H%M%SZ}-model-{secrets.token_hex(3)}"
+    return {"run_id": run_id, "started_at": started.isoformat(timespec="milliseconds")}
 
 
 def _inputs(answers: Sequence[ComputedModel]) -> dict[str, Any]:
