@@ -134,7 +134,8 @@ def test_s1_and_s2_reached_their_accuracy_on_every_arm_from_equal_inputs(loaded)
 
 
 def test_s3_to_s5_reached_theirs_and_agree_from_equal_inputs(loaded):
-    reached = {(each.arm.backend, each.arm.arm): each.measured.test_accuracy for each in of(loaded, "mnist-naive")}
+    runs = of(loaded, "mnist-naive")
+    reached = {(run.arm.backend, run.arm.arm): run.measured.test_accuracy for run in runs}
     assert set(reached) >= {
         (backend, "naive") for backend in ("tensorflow", "jax", "torch", "numpy")
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from harness.errors import ConfigError, choice
 from harness.experiments.train.answer import Answer, answer
 from harness.experiments.train.remarks import Arm, equal_inputs, remarks
+from harness.experiments.train.versions import join_versions
 from harness.records.parity import Parity
 from harness.records.record import Record
 from harness.records.verdicts import Verdicts, verdict_on, verdicts_of, worst
@@ -126,6 +127,7 @@ def compare(
         groups[max(matches, key=newest.__getitem__) if matches else _key(record, "none")].append(
             record
         )
+    groups = join_versions(groups)
     if baseline is not None:
         known = dict.fromkeys(
             name for members in groups.values() for record in members for name in _names(record)
