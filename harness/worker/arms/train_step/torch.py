@@ -21,6 +21,7 @@ from unittest import mock
 
 import keras
 import torch
+import torch._inductor.config
 from keras.src.backend.torch import core
 from torch.fx.experimental import proxy_tensor
 
@@ -94,7 +95,7 @@ class Graphs:
         several = [*model.variables, *self.optimizer.variables, *model.metrics_variables]
         self.variables = list({id(each): each for each in several}.values())
         ema = getattr(self.optimizer, "ema_overwrite_frequency", None) or 1
-        self.n_phases = math.lcm(ema, self.optimizer.gradient_accumulation_steps or 1)
+        self.n_phases = ema * (self.optimizer.gradient_accumulation_steps or 1)
         rate = self.optimizer._learning_rate
         self.schedule = rate if callable(rate) and not isinstance(rate, keras.Variable) else None
         self.graphs: dict[Any, Any] = {}
@@ -106,7 +107,7 @@ class Graphs:
 
     def prepare(self, batch: Any) -> Any:
         """Return the compiled graph for a batch of this shape, made if it is not there."""
-        phase = int(self.optimizer.iterations) % self.n_phases if self.n_phases > 1 else 0
+        phase = int(self.optimizer._iterations) % self.n_phases if self.n_phases > 1 else 0
         key = length(batch), phase
         if key not in self.graphs:
             keras.config.disable_traceback_filtering()  # it would hide the layer
@@ -144,12 +145,10 @@ class Graphs:
             self.model.train()
             graph = proxy_tensor.make_fx(update)(copy(), batch, self._rate())
             self.model.train(mode)
-        options = {
-            "guard_filter_fn": torch.compiler.skip_all_guards_unsafe,
-            "fallback_random": True,  # PyTorch's own numbers
-        }
+        options = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
         program = torch.compile(graph, dynamic=False, fullgraph=True, options=options)
-        with torch.random.fork_rng(), torch.no_grad():
+        own_numbers = torch._inductor.config.patch(fallback_random=True)  # PyTorch's, not its own
+        with torch.random.fork_rng(), torch.no_grad(), own_numbers:
             program(copy(), batch, self._rate())
         return program
 
