@@ -6,8 +6,8 @@ Three things are replaced while it is written down: `_foreach_add_` with a tenso
 rate of a schedule, which is computed before each update and handed in, and a branch on the count of
 updates, for each of whose phases there is a graph. A branch on data is refused.
 
-**Differs**: `fit` draws one number from PyTorch's generator at each epoch's begin (the seed of a
-DataLoader); the arms draw it too, so that a dropout has `fit`'s masks.
+**Differs**: `fit` draws one number from PyTorch's generator at each epoch's begin and one at its end
+(seeds of DataLoaders); the arms draw them too, so that a dropout has `fit`'s masks.
 """
 
 from __future__ import annotations
@@ -64,13 +64,19 @@ def compiled(model: Any, data: Any, batch_size: int) -> Run:
 
 def _epoch(model: Any, step: Callable[[Any], Any], batch_size: int) -> Run:
     def run(data: Any) -> None:
-        torch.empty((), dtype=torch.int64).random_()  # as a DataLoader's iterator does
+        _draw_as_fit()
         model.train()
         for start, _, size in sizes(length(data), batch_size):
             step(_cut(data, start, size))
         model.eval()
+        _draw_as_fit()
 
     return run
+
+
+def _draw_as_fit() -> None:
+    """Draw one number from PyTorch's generator, as the iterator of a DataLoader does."""
+    torch.empty((), dtype=torch.int64).random_()
 
 
 def _cut(data: Any, start: int, size: int) -> Any:
