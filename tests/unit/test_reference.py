@@ -134,7 +134,10 @@ def test_s1_and_s2_reached_their_accuracy_on_every_arm_from_equal_inputs(loaded)
 
 
 def test_s3_to_s5_reached_theirs_and_agree_from_equal_inputs(loaded):
-    reached = {(each.arm.backend, each.arm.arm): each.measured.test_accuracy for each in of(loaded, "mnist-naive")}
+    reached = {
+        (each.arm.backend, each.arm.arm): each.measured.test_accuracy
+        for each in of(loaded, "mnist-naive")
+    }
     assert set(reached) >= {
         (backend, "naive") for backend in ("tensorflow", "jax", "torch", "numpy")
     }
