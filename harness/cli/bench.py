@@ -92,9 +92,9 @@ def bench(
 
 def _newest(results: Path) -> Bench:
     """Return the newest session."""
-    from harness.records import bench_store
+    from harness.records.sessions import load_all
 
-    known = bench_store.sessions(results)
+    known = load_all(results).sessions
     if not known:
         raise StoreError(f"{results}: no bench session to show. Run: nox -s bench")
     return known[0]
@@ -134,9 +134,9 @@ def _show(bench: Bench, results: Path, given: Mapping[str, Any]) -> bool:
     from harness.experiments.bench import export
     from harness.experiments.bench.judge import summarize
     from harness.experiments.train.document import left_out
-    from harness.records import bench_store, store
+    from harness.records import sessions, store
 
-    for entry in bench_store.left_out(bench_store.folder_of(results, bench.session)):
+    for entry in sessions.load(results, bench.session.run_id)[1]:
         say(f"! {left_out(entry)}", "yellow", stderr=True)
     found = summarize(bench, store.load_all(results).parities, own_cost=bench.own_cost)
     console_of().print(report.terminal(found, bench), crop=False)

@@ -107,6 +107,4 @@ def _run_all(planned: tuple[Planned, ...], project: Project) -> list[Record]:
         if project.results not in file.parents:
             where = f"{project.results}: cannot be written any more"
             say(f"! {where}; the record is kept in {file}", "red")
-        else:
-            load_records(project.results)
     return records

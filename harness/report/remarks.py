@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from harness.records.bench import Turn
-from harness.records.record import Epoch, Value
+from harness.records.observation import Epoch, Value
 
 
 def departed(names: Collection[str]) -> Iterable[str]:

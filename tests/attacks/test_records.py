@@ -20,7 +20,7 @@ from harness.experiments.gate.judge import judge_gate
 from harness.experiments.gate.regression import why_incomparable
 from harness.experiments.parity import document as parity_report
 from harness.experiments.train import document, judge
-from harness.records import bench_store, store
+from harness.records import frame, sessions, store
 from tests.attacks.hostile import REFERENCE, cases, file_name, harmed, stem_for, within, written
 from tests.attacks.parsing import assert_sound_csv, assert_sound_markdown, assert_sound_xml, shown
 
@@ -41,7 +41,7 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def sound(results):
     """All that is whole, before anything is changed: records and sessions."""
-    return store.load_all(results), bench_store.load_all(REFERENCE).sessions
+    return store.load_all(results), sessions.load_all(REFERENCE).sessions
 
 
 def victims(results, room):
@@ -97,7 +97,7 @@ def attack_a_record(results, sound, room, change, *, beside):
     try:
         strange.write_bytes(content)
         with within(10):
-            loaded = store.project(results)
+            loaded = frame.project(results)
             show_runs(loaded, before)
         kept, were = (
             (loaded.records, before.records)
@@ -131,7 +131,7 @@ def test_a_changed_record_is_shown_or_named_and_all_others_are_shown(results, so
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_changed_part_of_a_session_is_shown_or_named_and_the_rest_goes_on(results, sound, part):
-    before, sessions = sound
+    before, benches = sound
     folder = results / "bench" / SESSION
     (file,) = folder.glob(f"{part}.*.json")
 
@@ -146,9 +146,9 @@ def test_a_changed_part_of_a_session_is_shown_or_named_and_the_rest_goes_on(resu
         try:
             strange.write_bytes(content)
             with within(10):
-                loaded = bench_store.load_all(results)
+                loaded = sessions.load_all(results)
                 for bench in loaded.sessions:
-                    show_session(bench, before.parities, sessions)
+                    show_session(bench, before.parities, benches)
             assert loaded.sessions or part == "session"
             if loaded.sessions:
                 (bench,) = loaded.sessions

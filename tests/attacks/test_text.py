@@ -20,9 +20,9 @@ from harness.experiments.parity import model_document as model_report
 from harness.experiments.train import document, judge
 from harness.records.bench import Bench
 from harness.records.files import Rejected
+from harness.records.frame import as_csv, row
 from harness.records.parity import Parity
-from harness.records.record import Record, row
-from harness.records.store import as_csv
+from harness.records.record import Record
 from harness.records.user_model import ModelParity
 from harness.report import progress
 from tests.attacks.hostile import REFERENCE, TEXTS, at, cases, places
@@ -146,6 +146,8 @@ def checked_model() -> ModelParity:
         "threads": "auto",
     }
     plain |= {
+        "run_id": "m",
+        "host": record().host.model_dump(),
         "started_at": "2026-01-01",
         "total_s": 1.0,
         "verdict": "departs",

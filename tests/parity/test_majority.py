@@ -9,6 +9,7 @@ from harness.experiments.parity.model_plan import ModelPlan, parse_target, plan_
 from harness.referee import majority
 from harness.referee.oracle import UNIT
 from tests.parity.user_models import CONFIG, NOW
+from tests.unit.records import record
 
 RANDOM = np.random.default_rng(8)
 PLAIN = {
@@ -53,7 +54,7 @@ def verdicts(found, failures=None, backends=("tensorflow", "jax", "torch")):
         name: {"layers": {"first": "Dense"}, "n_samples": 6, "n_parameters": 1, "read": "0" * 64}
         for name in backends
     }
-    return make_record(what, known, failures or {}, tuple(found), (), NOW, 1.0)
+    return make_record(what, record().host, known, failures or {}, tuple(found), (), NOW, 1.0)
 
 
 def test_the_same_values_agree_with_a_finite_margin_only_where_something_differs():

@@ -7,7 +7,7 @@ import pytest
 
 from harness.experiments.parity.judge import judge_arm
 from harness.experiments.train import document, judge
-from harness.records import store
+from harness.records import frame, store
 from harness.records.parity import ArmParity, Departure, Parity
 from harness.records.verdicts import verdict_on, verdicts_of
 from tests.parity.small import handed_back, planned, reference
@@ -256,10 +256,10 @@ def test_a_speed_whose_arm_departs_is_marked_and_said_to_be_no_comparison():
 def test_the_csv_has_the_verdict_and_follows_a_later_check(results):
     record = make()
     store.add(results, record)
-    store.project(results)
+    frame.project(results)
     assert ",not checked," in (results / "results.csv").read_text()
     store.add(results, parity_of(record))
-    loaded = store.project(results)
+    loaded = frame.project(results)
     assert ",agrees," in (results / "results.csv").read_text()
     assert loaded.parities == (parity_of(record),)
 
@@ -269,7 +269,7 @@ def test_a_torn_check_is_named_and_left_out(results):
     file.write_text(file.read_text()[:-40])
     loaded = store.load_all(results)
     assert loaded.parities == ()
-    assert "torn or edited" in loaded.rejected[0].reason
+    assert "torn" in loaded.rejected[0].reason
 
 
 def test_a_number_that_is_none_is_null_in_json_and_comes_back():
@@ -290,3 +290,24 @@ def test_a_number_that_is_none_is_null_in_json_and_comes_back():
 def results(tmp_path):
     (tmp_path / "runs").mkdir()
     return tmp_path
+
+
+def test_a_check_is_kept_with_every_gate_and_without_a_verdict_which_is_computed_from_it(results):
+    arms = [
+        judge_arm(reference(), answer, planned(), {})
+        for answer in (
+            handed_back(),
+            handed_back(settings=lambda optimizer: optimizer.model_copy(update={"rho": 0.5})),
+        )
+    ]
+    written = parity_of(make()).model_copy(update={"arms": tuple(arms), "verdict": "departs"})
+    text = store.add(results, written).read_text()
+    content = json.loads(text)["content"]
+    assert "verdict" not in content
+    assert not {"verdict", "margin", "tightest", "n_gates"} & set(content["arms"][0])
+    (read,) = store.load_all(results).parities
+    assert read == written
+    assert [arm.verdict for arm in read.arms] == ["agrees", "departs"]
+    assert sum(map(len, read.arms[0].gates.values())) == arms[0].n_gates
+    floors = [gate.floor for gates in read.arms[0].gates.values() for gate in gates]
+    assert any(floor for floor in floors)

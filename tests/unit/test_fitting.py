@@ -33,8 +33,8 @@ from harness.lessons import document as textbook
 from harness.lessons.loops import PAIRS, Timing
 from harness.lessons.momentum import loss, two_paths
 from harness.lessons.summary import Row
-from harness.records import bench_store, store
-from harness.records.record import Host
+from harness.records import sessions, store
+from harness.records.observation import Host
 from harness.records.user_model import BackendParity, ModelParity
 from harness.report.fitting import Fitting, Sentence, columns_of
 from harness.spec import config
@@ -54,6 +54,8 @@ MODEL = {
     "harness": "0.5.0",
 }
 MODEL |= {
+    "run_id": "20260102T030405Z-model-abcdef",
+    "host": record().host,
     "started_at": "2026-01-02T03:04:05+00:00",
     "total_s": 3.0,
     "n_samples": 32,
@@ -107,7 +109,9 @@ def runs():
 
 @cache
 def reference_benches():
-    return [(summarize(each, loaded().parities), each) for each in bench_store.sessions(REFERENCE)]
+    return [
+        (summarize(each, loaded().parities), each) for each in sessions.load_all(REFERENCE).sessions
+    ]
 
 
 def doctors():

@@ -16,7 +16,7 @@ from harness.cli import main
 from harness.errors import ConfigError, NotComparable, StoreError
 from harness.experiments.gate import document as report
 from harness.experiments.gate.judge import judge_gate
-from harness.records import bench_store, store
+from harness.records import sessions, store
 from harness.records.parity import ArmParity, Parity
 from harness.records.revision import at_revision
 from tests.unit import benches
@@ -57,12 +57,11 @@ def _machine(monkeypatch):
 
 
 def kept(results, found):
-    """Keep a session in a results folder, and return its folder."""
-    folder = bench_store.folder_of(results, found.session)
-    folder.mkdir(parents=True)
+    """Keep a session in a results folder, and return the folder of its file."""
+    store.ready(results, "bench")
     for part in (found.session, *found.starts, *found.blocks, *found.ends):
-        bench_store.add(folder, part)
-    return folder
+        file = store.add(results, part, found.session.run_id)
+    return file.parent
 
 
 @pytest.fixture
@@ -641,7 +640,7 @@ def test_a_file_that_is_no_part_of_a_session_is_named(tmp_path):
     (folder / "notes.txt").write_text("mine")
     output, code = gate(tmp_path)
     assert code == 0
-    assert "! left out: notes.txt: not a record" in output
+    assert "! left out: notes.txt: no session" in output
 
 
 # A revision
@@ -683,10 +682,10 @@ def repository(tmp_path, quick):
 def test_a_revision_s_sessions_are_read_without_touching_the_working_tree(repository):
     before = sorted(repository.rglob("*"))
     with at_revision(repository, "v1", cli_gate.TRACKED) as folder:
-        assert bench_store.sessions(folder) == [BASE]
+        assert sessions.load_all(folder).sessions == (BASE,)
     assert not folder.exists()
     with at_revision(repository, "HEAD~1", cli_gate.TRACKED) as folder:
-        assert bench_store.load_all(folder).rejected == ()
+        assert sessions.load_all(folder).rejected == ()
     assert sorted(repository.rglob("*")) == before
 
 

@@ -12,8 +12,8 @@ from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.self_check import error_rate_checks, session_checks
 from harness.experiments.parity import document as report
 from harness.experiments.train import document, judge
-from harness.records import bench_store, store
-from harness.records.record import row
+from harness.records import frame, sessions, store
+from harness.records.frame import row
 from harness.records.verdicts import verdict_on, verdicts_of
 from harness.referee import gates
 
@@ -33,7 +33,7 @@ def test_every_reference_record_is_readable_by_this_version(loaded):
 
 def test_the_reference_csv_is_the_view_of_its_records(loaded):
     verdicts = verdicts_of(loaded.parities)
-    assert (REFERENCE / "results.csv").read_text() == store.as_csv(
+    assert (REFERENCE / "results.csv").read_text() == frame.as_csv(
         row(each, verdict_on(each, verdicts)) for each in loaded.records
     )
 
@@ -169,7 +169,7 @@ def test_s6_in_pytorch_s_own_idiom_reached_the_published_course(loaded):
 
 @pytest.fixture(scope="module")
 def benches():
-    found = bench_store.load_all(REFERENCE)
+    found = sessions.load_all(REFERENCE)
     assert found.rejected == ()
     return found.sessions
 

@@ -18,7 +18,7 @@ from harness.experiments.train import document as table
 from harness.experiments.train.judge import compare
 from harness.lessons import dataset
 from harness.records.files import Rejected
-from harness.records.record import Host
+from harness.records.observation import Host
 from harness.report import progress
 from harness.spec import config
 from tests.unit.records import record

@@ -10,7 +10,7 @@ from typing import Any
 from harness.experiments.bench.document import memory_labels
 from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench
-from harness.records.store import as_csv
+from harness.records.frame import as_csv
 from harness.statistics.intervals import Interval
 
 

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 
 from harness import __version__
 from harness.engine.host import Accelerator, Hardware, advice
-from harness.records.record import Host
+from harness.records.observation import Host
 from harness.report.fitting import Fitting, Sentence, columns_of
 from harness.spec.config import Backend
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from harness.experiments.train import answer_document
 from harness.experiments.train.judge import ArmRow, Failed, Spread, Table, differences
 from harness.records.files import Rejected
-from harness.records.store import as_csv
+from harness.records.frame import as_csv
 from harness.report.fitting import Fitting, Sentence, columns_of
 from harness.report.markdown import bar
 from harness.safe import for_markdown, short

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from harness.records.record import Host, Record
+from harness.records.observation import Host
+from harness.records.record import Record
 from harness.report.remarks import arithmetic, recompiled, taken_down
 
 
