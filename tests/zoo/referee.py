@@ -24,7 +24,7 @@ DTYPES = ("float32", "float64")
 DEFECTIVE = "torch"
 UNITS = {"mixed_float16": 2.0**-11, "mixed_bfloat16": 2.0**-8}
 DEFECTS = {  # case: the first quantity that departs
-    "cnn_bn:bn_epsilon": "training output/normal",
+    "cnn_bn:bn_epsilon": "output/normal",
     "cnn_bn:bn_momentum": "weight/sequential/normal/moving_mean",
     "cnn_bn:wrong_gradient": "gradient/sequential/normal/beta",
     "cnn_bn:state_not_updated": "weight/sequential/normal/moving_mean",
