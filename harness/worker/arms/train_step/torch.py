@@ -6,8 +6,8 @@ Three things are replaced while it is written down: `_foreach_add_` with a tenso
 rate of a schedule, which is computed before each update and handed in, and a branch on the count of
 updates, for each of whose phases there is a graph. A branch on data is refused.
 
-**Differs**: `fit` draws one number from PyTorch's generator at each epoch's begin and one at its end
-(seeds of DataLoaders); the arms draw them too, so that a dropout has `fit`'s masks.
+**Differs**: `fit` draws one number from PyTorch's generator at each epoch's begin and one at its
+end (seeds of DataLoaders); the arms draw them too, so that a dropout has `fit`'s masks.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from torch.fx.experimental import proxy_tensor
 from harness.worker.arms.train_step.batches import NotOneProgram, length, refusal, sizes
 
 Run = Callable[[Any], None]
+NEEDS_NUMBER = "Python needs a number there that depends on the data or on a seed's state"
 
 
 def place(data: Any) -> Any:
@@ -120,7 +121,10 @@ class Graphs:
             try:
                 self.graphs[key] = self._compile(batch)
             except Exception as error:
-                raise refusal(error, self.model) from error
+                found = refusal(error, self.model)
+                if "_local_scalar_dense" in found.reason:
+                    found = NotOneProgram(found.layer, NEEDS_NUMBER)
+                raise found from error
             finally:
                 keras.config.enable_traceback_filtering()
         return self.graphs[key]
