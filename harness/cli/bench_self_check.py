@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.cli.output import console_of
+from harness.cli.output import console_of, show
 from harness.cli.project import Project
 from harness.errors import StoreError
 
@@ -35,7 +35,7 @@ def check_self(project: Project, device: Device) -> None:
         if known:
             show("errors and power of its verdicts, simulated")
             found += [*checks.session_checks(known[0]), *checks.error_rate_checks(known[0])]
-    console_of().print(report.terminal(found, known[0].session.run_id if known else ""), crop=False)
+    show(report.compose(found, known[0].session.run_id if known else ""))
     if not known:
         missing = "no bench session whose noise could be looked at. Run: nox -s bench"
         raise StoreError(f"{project.results}: {missing}")

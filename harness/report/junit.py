@@ -1,0 +1,33 @@
+"""A document's test cases as JUnit XML, for a CI that shows them."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from harness.report.document import Document, Suite
+from harness.safe import attributes, for_xml
+
+
+def render(document: Document) -> str:
+    """Return the suite of a document, or an empty one."""
+    suite = document.suite or Suite("", "", "", ())
+    outcomes = [case.outcome for case in suite.cases]
+    counts = {
+        "tests": str(len(outcomes)),
+        "failures": str(outcomes.count("failure")),
+        "errors": str(outcomes.count("error")),
+        "skipped": str(outcomes.count("skipped")),
+    }
+    about = {"name": f"{suite.experiment} {suite.subject}", "timestamp": suite.started_at}
+    if suite.total_s is not None:
+        about["time"] = f"{suite.total_s:.3f}"
+    root = ET.Element("testsuites", counts)
+    element = ET.SubElement(root, "testsuite", attributes(about) | counts)
+    for each in suite.cases:
+        named = {"classname": f"{suite.experiment}.{suite.subject}", "name": each.name}
+        case = ET.SubElement(element, "testcase", attributes(named))
+        if each.outcome:
+            problem = ET.SubElement(case, each.outcome, attributes({"message": each.message}))
+            problem.text = for_xml(each.detail) or None
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
