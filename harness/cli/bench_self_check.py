@@ -25,15 +25,15 @@ def check_self(project: Project, device: Device) -> None:
     known = bench_store.sessions(project.results)
     limit_s, task = project.config.protocol.time_limit_s, {"task": "self check"}
     answers = {}
-    with steps_line(console_of()) as show:
+    with steps_line(console_of()) as report_step:
         for name, backend in project.config.backends.items():
-            show(f"{name}: does its clock wait?")
+            report_step(f"{name}: does its clock wait?")
             answers[name] = ask.run_task(
                 task, name, backend, project.root, device=device, limit_s=limit_s
             )
         found = checks.clock_checks(answers)
         if known:
-            show("errors and power of its verdicts, simulated")
+            report_step("errors and power of its verdicts, simulated")
             found += [*checks.session_checks(known[0]), *checks.error_rate_checks(known[0])]
     show(report.compose(found, known[0].session.run_id if known else ""))
     if not known:

@@ -14,10 +14,10 @@ from harness.safe import for_terminal
 
 if TYPE_CHECKING:
     from harness.report.document import Document
-    from harness.report.terminal import Console
+    from harness.report.terminal import Pipe
 
 
-def console_of(stderr: bool = False) -> Console:
+def console_of(stderr: bool = False) -> Pipe:
     """Return where to print."""
     from harness.report.terminal import open_console
 
@@ -51,10 +51,8 @@ def show(document: Document, files: Mapping[str, Path | None] | None = None) -> 
     from harness.report.renderers import render
 
     terminal.show(document, console_of())
-    chosen = {format: file for format, file in (files or {}).items() if file}
-    write_files(
-        {f"--{format}": (file, render(document, format)) for format, file in chosen.items()}
-    )
+    chosen = {name: file for name, file in (files or {}).items() if file}
+    write_files({f"--{name}": (file, render(document, name)) for name, file in chosen.items()})
 
 
 def write_files(texts: Mapping[str, tuple[Path | None, str]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from harness.cli.options import parse_threads
-from harness.cli.output import console_of, write_files
+from harness.cli.output import console_of, show
 from harness.cli.project import hold_machine
 from harness.errors import ConfigError
 
@@ -44,16 +44,10 @@ def check_model(given: Mapping[str, Any]) -> None:
         threads=parse_threads(given["threads"]),
         time_limit_s=given["time_limit"],
     )
-    console = console_of()
-    with hold_machine("parity --model", wait=not given["no_wait"]), steps_line(console) as show:
-        found = check(what, show)
-    console.print(report.terminal(found), crop=False)
-    write_files(
-        {
-            "--json": (given["json"], found.model_dump_json(indent=1)),
-            "--junit": (given["junit"], report.junit(found)),
-        }
-    )
+    wait = not given["no_wait"]
+    with hold_machine("parity --model", wait=wait), steps_line(console_of()) as report_step:
+        found = check(what, report_step)
+    show(report.compose(found), {name: given[name] for name in ("json", "junit")})
     if CODES[found.verdict]:
         raise typer.Exit(CODES[found.verdict])
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.output import console_of
+from harness.cli.output import console_of, show
 from harness.cli.project import Project, prepare_dataset
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ def _installed(
     from harness.report.progress import steps_line
 
     found: dict[str, list[Here]] = {}
-    with steps_line(console_of()) as show:
+    with steps_line(console_of()) as report_step:
         for name in backends:
-            show(f"{name}: versions")
+            report_step(f"{name}: versions")
             answer = ask.run_task(
                 {"task": "look"},
                 name,
@@ -109,12 +109,12 @@ def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any
     from harness.engine import host
     from harness.engine.plan import plan
     from harness.experiments.parity.check import check, quick_points
-    from harness.experiments.parity.document import brief
+    from harness.experiments.parity.document import compose_brief
     from harness.records import store
     from harness.report.progress import steps_line
     from harness.spec.config import override_protocol
 
-    console, config = console_of(), project.config
+    config = project.config
     protocol = override_protocol(
         config.protocol, epochs=spec.epochs, seeds=config.protocol.seeds[:1], **limits
     )
@@ -135,12 +135,15 @@ def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any
         for each in planned
         if (each.request.backend, each.request.implementation) in group.arms
     )
-    with steps_line(console) as show:
+    with steps_line(console_of()) as report_step:
         found = check(
-            mine, project.root, host.describe_host(host.detect_hardware()), quick_points(mine), show
+            mine,
+            project.root,
+            host.describe_host(host.detect_hardware()),
+            quick_points(mine),
+            report_step,
         )
     store.ready(project.results)
     store.add(project.results, found)
-    for line, style in brief(found):
-        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+    show(compose_brief(found))
     return found

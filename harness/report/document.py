@@ -82,12 +82,15 @@ class Figure:
     marks: Mapping[float, str] = field(default_factory=dict)  # of a line: a character at an x
 
 
+Outcome = Literal["", "failure", "error", "skipped"]  # of a test case; "" where it passed
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A test case, as a CI shows it; `outcome` is empty where it passed."""
+    """A test case, as a CI shows it."""
 
     name: str
-    outcome: Literal["", "failure", "error", "skipped"] = ""
+    outcome: Outcome = ""
     message: str = ""
     detail: str = ""
 

@@ -9,7 +9,7 @@ from harness.report.document import Document
 FORMATS = ("terminal", "markdown", "csv", "json", "junit")
 
 
-def render(document: Document, format: str) -> str:
-    """Return a document as text in one of `FORMATS`."""
-    text: str = import_module(f"harness.report.{format}").render(document)
+def render(document: Document, name: str) -> str:
+    """Return a document as text in the format of that name, one of `FORMATS`."""
+    text: str = import_module(f"harness.report.{name}").render(document)
     return text

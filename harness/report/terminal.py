@@ -25,7 +25,7 @@ class Pipe(Console):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
-def open_console(*, stderr: bool = False) -> Console:
+def open_console(*, stderr: bool = False) -> Pipe:
     """Return where to print. A pipe has no width: a table gets room there, not 80 columns."""
     console = Pipe(stderr=stderr)
     return console if console.is_terminal else Pipe(stderr=stderr, width=WIDTH)
@@ -50,8 +50,8 @@ def _parts(block: Block) -> Iterable[RenderableType]:
         case Sentence(text, tone):
             yield Wrapped(text, tone)
         case Paragraph(sentences, tone, apart):
-            empty = [Text()] if apart else []
-            yield from (*empty, *(Wrapped(text, tone) for text in sentences), *empty)
+            lines: list[RenderableType] = [Wrapped(text, tone) for text in sentences]
+            yield from [Text(), *lines, Text()] if apart else lines
         case Figure():
             yield Text(draw(block), no_wrap=True, overflow="ignore")
         case _:

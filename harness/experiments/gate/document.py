@@ -63,6 +63,7 @@ LEGEND = (
     "generations: then and now."
 )
 
+
 def compose(gate: Gate) -> Document:
     """Return the outcome, each arm, and what makes it less sure."""
     return Document(

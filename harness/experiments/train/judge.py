@@ -163,7 +163,9 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
     rows = []
     for arm, runs in arms.items():
         native = native_s.get(_place(arm))
-        rows.append(row_of(arm, runs, Context(parities[arm], contents.get(arm, ""), base_s, native)))
+        rows.append(
+            row_of(arm, runs, Context(parities[arm], contents.get(arm, ""), base_s, native))
+        )
     failed = (run for run in members if run.status != "ok")
     departing = departed([row.name for row in rows if row.parity == "departs"])
     return Table(
