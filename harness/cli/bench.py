@@ -92,9 +92,9 @@ def bench(
 
 def _newest(results: Path) -> Bench:
     """Return the newest session."""
-    from harness.records import bench_store
+    from harness.records.sessions import load_all
 
-    known = bench_store.sessions(results)
+    known = load_all(results).sessions
     if not known:
         raise StoreError(f"{results}: no bench session to show. Run: nox -s bench")
     return known[0]
@@ -132,10 +132,10 @@ def _show(bench: Bench, results: Path, given: Mapping[str, Any]) -> bool:
     """Print what a session says, write it where asked; return whether it says anything sure."""
     from harness.experiments.bench import document as report
     from harness.experiments.bench.judge import summarize
-    from harness.records import bench_store, store
+    from harness.records import sessions, store
     from harness.report.remarks import left_out
 
-    for entry in bench_store.left_out(bench_store.folder_of(results, bench.session)):
+    for entry in sessions.load(results, bench.session.run_id)[1]:
         say(f"! {left_out(entry)}", "yellow", stderr=True)
     found = summarize(bench, store.load_all(results).parities, own_cost=bench.own_cost)
     document = report.compose(found, bench)

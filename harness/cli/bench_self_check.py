@@ -19,10 +19,10 @@ def check_self(project: Project, device: Device) -> None:
     from harness.engine import ask
     from harness.experiments.bench import self_check as checks
     from harness.experiments.bench import self_check_document as report
-    from harness.records import bench_store
+    from harness.records.sessions import load_all
     from harness.report.progress import steps_line
 
-    known = bench_store.sessions(project.results)
+    known = load_all(project.results).sessions
     limit_s, task = project.config.protocol.time_limit_s, {"task": "self check"}
     answers = {}
     with steps_line(console_of()) as report_step:

@@ -33,8 +33,8 @@ from harness.errors import ConfigError, NotComparable, StoreError
 
 if TYPE_CHECKING:
     from harness.records.bench import Bench
-    from harness.records.bench_store import Loaded
     from harness.records.files import Rejected
+    from harness.records.sessions import Sessions
 
 CODES = {"passed": 0, "regressed": 1, "inconclusive": 3}
 TRACKED = Path("results/reference")  # what a revision has of results
@@ -85,12 +85,12 @@ def gate(
 
 def _load_pair(results: Path, root: Path, against: str, path: Path) -> tuple[Bench, Bench]:
     """Return the newest complete session, and the earlier one that it is compared with."""
-    from harness.records import bench_store
+    from harness.records.sessions import load_all
 
-    loaded = bench_store.load_all(results)
+    loaded = load_all(results)
     head = _newest(loaded, str(results))
     with _open_folder(against, root, path) as folder:
-        earlier = bench_store.load_all(folder)
+        earlier = load_all(folder)
     if loaded.sessions[0] is not head:
         newer = f"session {loaded.sessions[0].session.run_id} is newer and not complete"
         say(f"! {newer}: left out. To finish it: harness bench --resume", "yellow")
@@ -140,7 +140,7 @@ def _check_comparable(again: Bench, base: Bench) -> None:
         raise NotComparable("\n  ".join([problem, *differences]))
 
 
-def _newest(loaded: Loaded, where: str, but: str = "") -> Bench:
+def _newest(loaded: Sessions, where: str, but: str = "") -> Bench:
     """Return the newest complete session, `but` left out."""
     complete = _complete(loaded, but)
     if complete:
@@ -158,7 +158,7 @@ def _newest(loaded: Loaded, where: str, but: str = "") -> Bench:
     raise StoreError(f"{where}: no complete bench session to compare; {hint}")
 
 
-def _complete(loaded: Loaded, but: str = "") -> list[Bench]:
+def _complete(loaded: Sessions, but: str = "") -> list[Bench]:
     from harness.experiments.bench.remaining import unfinished_generations
 
     return [
@@ -168,7 +168,7 @@ def _complete(loaded: Loaded, but: str = "") -> list[Bench]:
     ]
 
 
-def _comparable(head: Bench, earlier: Loaded, where: str) -> Bench:
+def _comparable(head: Bench, earlier: Sessions, where: str) -> Bench:
     """Return the newest session that head may be compared with.
 
     Raises:

@@ -56,7 +56,8 @@ def gradients(config: ConfigOption = None) -> None:
 
     project = open_project(config)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}
-    chosen = {name: each for name, each in project.config.backends.items() if name in able}
+    backends = project.config.backends.items()
+    chosen = {name: each for name, each in backends if each.framework in able}
     answers = {name: ask.gradients(name, backend, project.root) for name, backend in chosen.items()}
     show(document.gradients(answers))
     if any(faults(answer) for answer in answers.values()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.output import console_of, show
@@ -12,18 +11,9 @@ from harness.cli.project import Project, prepare_dataset
 if TYPE_CHECKING:
     from harness.experiments.parity.unchecked import Unchecked
     from harness.records.bench import Session
+    from harness.records.observation import Seen
     from harness.records.parity import Parity
     from harness.spec.config import Spec
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """What a backend's environment shows now, as the start of a process shows it in a session."""
-
-    versions: dict[str, str]
-    device: str
-    environment_sha256: str | None
-    status: str = "ok"
 
 
 def check_missing(project: Project, limits: dict[str, Any]) -> list[Parity]:
@@ -37,7 +27,7 @@ def check_missing(project: Project, limits: dict[str, Any]) -> list[Parity]:
     """
     from harness.engine import host
     from harness.experiments.parity.unchecked import unchecked
-    from harness.records import store
+    from harness.records import frame, store
 
     config, loaded = project.config, store.load_all(project.results)
     groups = unchecked(
@@ -47,7 +37,7 @@ def check_missing(project: Project, limits: dict[str, Any]) -> list[Parity]:
         console_of().print("parity: every arm that can be checked has its verdict", highlight=False)
     found = [_check(group, config.specs[group.spec_name], project, limits) for group in groups]
     if found:
-        store.project(project.results)
+        frame.project(project.results)
     return found
 
 
@@ -80,12 +70,13 @@ def check_session(session: Session, project: Project) -> None:
 
 def _installed(
     session: Session, project: Project, backends: Iterable[str]
-) -> dict[str, list[Here]]:
+) -> dict[str, list[Seen]]:
     """Return what each backend's environment shows; nothing where it does not start."""
     from harness.engine import ask
+    from harness.records.observation import Seen
     from harness.report.progress import steps_line
 
-    found: dict[str, list[Here]] = {}
+    found: dict[str, list[Seen]] = {}
     with steps_line(console_of()) as report_step:
         for name in backends:
             report_step(f"{name}: versions")
@@ -99,7 +90,11 @@ def _installed(
             )
             if "refused" not in answer:
                 found[name] = [
-                    Here(answer["versions"], answer["devices"][0], answer["environment_sha256"])
+                    Seen(
+                        versions=answer["versions"],
+                        device=answer["devices"][0],
+                        environment_sha256=answer["environment_sha256"],
+                    )
                 ]
     return found
 

@@ -97,7 +97,7 @@ def _run_all(planned: tuple[Planned, ...], project: Project) -> list[Record]:
     records = []
     for number, each in enumerate(planned, start=1):
         request, count = each.request, f"[{number}/{len(planned)}]"
-        title = f"{count} {request.backend}/{request.implementation}, seed {request.seed}"
+        title = f"{count} {request.arm.name}, seed {request.seed}"
         with run_bar(console, title, request.epochs) as show:
             record = ask.run(each, project.root, host.describe_host(hardware), show)
         records.append(record)
@@ -107,6 +107,4 @@ def _run_all(planned: tuple[Planned, ...], project: Project) -> list[Record]:
         if project.results not in file.parents:
             where = f"{project.results}: cannot be written any more"
             say(f"! {where}; the record is kept in {file}", "red")
-        else:
-            load_records(project.results)
     return records

@@ -20,7 +20,8 @@ from harness.engine.process import Ended, Event, explain_failure, explain_no_sta
 from harness.environments.content import content_digest
 from harness.environments.passed_on import network_variables
 from harness.errors import ConfigError, EnvironmentMissing
-from harness.records.record import Host, Measurement, Record
+from harness.records.observation import Host
+from harness.records.record import Measurement, Record
 from harness.spec.config import Backend
 from harness.spec.faults import sentences
 
@@ -128,7 +129,7 @@ def run(
         total_s=0.0,
         status="failed",
     )
-    variables = worker_variables(backend, request.backend, request.device, request.threads)
+    variables = worker_variables(backend, request.device, request.threads)
     try:
         python = python_of(backend, root)
         record = record.model_copy(update={"environment_sha256": content_digest(python, variables)})
@@ -207,34 +208,33 @@ def run_task(
     """
     try:
         variables, python = (
-            worker_variables(backend, name, device, threads),
+            worker_variables(backend, device, threads),
             python_of(backend, root),
         )
         content = content_digest(python, variables)
-        whole = {**task, "backend": name, "threads": threads}
+        whole = {**task, "backend": backend.framework, "threads": threads}
         ended = run_process(python, whole, variables, on_event, limit_s=limit_s)
     except EnvironmentMissing as error:
         return {"refused": explain_no_start(error, backend)}
     if ended.result is None or ended.timed_out or ended.returncode != 0:
         return {"refused": explain_failure(ended, backend, limit_s)}
-    return {**ended.result, "environment_sha256": content}
+    found = {**ended.result, "framework": backend.framework, "environment_sha256": content}
+    # A worker knows of its framework only.
+    return found | ({"backend": name} if found.get("backend") == backend.framework else {})
 
 
-def worker_variables(
-    backend: Backend, name: str, device: str, threads: int | str
-) -> dict[str, str]:
+def worker_variables(backend: Backend, device: str, threads: int | str) -> dict[str, str]:
     """Return a worker's environment variables: a few of this process's, and those of the run.
 
     Args:
         backend: as in backends.toml.
-        name: of the backend, for KERAS_BACKEND.
         device: "cpu" hides every GPU.
         threads: a number of cores, or "auto".
     """
     variables = {key: os.environ[key] for key in ALLOWED if key in os.environ}
     variables |= network_variables(os.environ)
     variables |= {
-        "KERAS_BACKEND": name,
+        "KERAS_BACKEND": backend.framework,
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
         "PYTHONNOUSERSITE": "1",

@@ -130,7 +130,7 @@ def start_live_worker(
     try:
         python = ask.python_of(backend, root)
         whole = (
-            ask.worker_variables(backend, request.backend, request.device, request.threads)
+            ask.worker_variables(backend, request.device, request.threads)
             | backend.shared_variables
             | dict(variables)
         )

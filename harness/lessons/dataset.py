@@ -60,7 +60,7 @@ def first_predictions(records: Iterable[Record], data_sha256: str) -> dict[str, 
         data_sha256: the dataset's, by content.
     """
     return {
-        "/".join(record.arm): record.measured.first_predictions
+        record.arm.name: record.measured.first_predictions
         for record in records
         if record.status == "ok" and record.request.data.sha256 == data_sha256
         if record.measured and record.measured.first_predictions

@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from harness.records.bench import Entrant, Session
+from harness.records.arm import ArmId
+from harness.records.bench import Entrant, Session, Start
+from harness.records.observation import Seen
 from harness.records.parity import ArmParity, Parity
 from harness.records.record import Record
-from harness.spec.config import Spec, identify_arm
+from harness.spec.config import Spec
 
 AGREES, AGREES_QUICK, NOT_CHECKED = "agrees", "agrees (quick)", "not checked"
 """What is known of an arm that departs nowhere.
 
 The whole gate held it, its quick form did, or neither."""
-Verdicts = dict[tuple[str | None, ...], str]
+Verdicts = dict[tuple[str | ArmId | None, ...], str]
 """Verdicts by what they hold for: see `verdicts_of`."""
 
 
@@ -32,19 +33,11 @@ def verdicts_of(parities: Iterable[Parity]) -> Verdicts:
     form did. A check of less says neither. Where any check departs or fails, that stands until a
     later one agrees at the same points.
     """
-    checks: dict[tuple[str | None, ...], list[_Check]] = defaultdict(list)
+    checks: dict[tuple[str | ArmId | None, ...], list[_Check]] = defaultdict(list)
     for parity in sorted(parities, key=lambda parity: parity.started_at):
         for arm in parity.arms:
-            asked = identify_arm(arm.module, arm.options)
             place = _place(arm.device, parity)
-            key = (
-                _content(parity.spec),
-                arm.backend,
-                arm.implementation,
-                asked,
-                *_environment(arm),
-                *place,
-            )
+            key = (_content(parity.spec), arm.arm, *_environment(arm), *place)
             checks[key].append(_Check(arm, f"seed {parity.seed} of {parity.data.sha256}"))
     return {key: _known(several) for key, several in checks.items()}
 
@@ -121,34 +114,11 @@ def verdict_on(record: Record, verdicts: Verdicts) -> str:
     """
     if not record.measured:
         return NOT_CHECKED
-    request = record.request
-    arm = (request.backend, request.implementation, identify_arm(request.module, request.options))
     environment = *_versions(record.measured.versions), record.environment_sha256
     place = _place(record.measured.device, record)
-    return verdicts.get((_content(request.spec), *arm, *environment, *place), NOT_CHECKED)
-
-
-class Seen(Protocol):
-    """What a verdict in a session depends on besides the session.
-
-    A process that started, or an environment as it is now.
-    """
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Of the backend, Keras and NumPy, by name."""
-
-    @property
-    def device(self) -> str:
-        """Where its weights lay, or would lie."""
-
-    @property
-    def environment_sha256(self) -> str | None:
-        """The content of the environment; None where nobody looked."""
-
-    @property
-    def status(self) -> str:
-        """Whether it is there: "ok"."""
+    return verdicts.get(
+        (_content(record.request.spec), record.arm, *environment, *place), NOT_CHECKED
+    )
 
 
 def verdict_in(
@@ -164,14 +134,18 @@ def verdict_in(
         starts: the processes that started, or the environment as it is now.
         verdicts: see `verdicts_of`.
     """
-    arm = (entrant.backend, entrant.implementation, identify_arm(entrant.module, entrant.options))
     found = {
         verdicts.get(
-            (_content(session.spec), *arm, *_environment(start), *_place(start.device, session)),
+            (
+                _content(session.spec),
+                entrant.arm,
+                *_environment(start),
+                *_place(start.device, session),
+            ),
             NOT_CHECKED,
         )
         for start in starts
-        if start.status == "ok"
+        if not (isinstance(start, Start) and start.status == "failed")
     }
     return worst(found)
 

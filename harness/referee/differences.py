@@ -22,19 +22,19 @@ BY_OPTION = {
 }
 
 
-def documented_loss(spec: Spec, backend: str, module: str, options: Mapping[str, Option]) -> Loss:
+def documented_loss(spec: Spec, framework: str, module: str, options: Mapping[str, Option]) -> Loss:
     """Return the form of cross-entropy that an arm is documented to compute.
 
     Args:
         spec: its loss form.
-        backend: the arm's.
+        framework: the arm's.
         module: the arm's.
         options: the arm's.
     """
     if spec.loss_form == "logits":
         return "logits"
     by_option = any((module, name, value) in BY_OPTION for name, value in options.items())
-    return "unclipped" if by_option or (backend, module) in LOOKS_THROUGH_SOFTMAX else "probs"
+    return "unclipped" if by_option or (framework, module) in LOOKS_THROUGH_SOFTMAX else "probs"
 
 
 def has_own_slots(options: Mapping[str, Option]) -> bool:
@@ -49,8 +49,8 @@ def is_unportable(saved_by: str, loaded_by: str, form: str, error: str) -> bool:
     """Return whether a file is documented to load only where its optimizer's class is named.
 
     Args:
-        saved_by: the backend that saved it.
-        loaded_by: the backend that could not load it.
+        saved_by: the framework that saved it.
+        loaded_by: the framework that could not load it.
         form: ".keras" or ".weights.h5".
         error: what Keras said.
     """

@@ -82,9 +82,7 @@ def download_bar(console: Console) -> Iterator[Callable[[int, int | None], None]
 
 def line(record: Record) -> str:
     """Return a finished run in one line."""
-    title = one_line(
-        f"{record.request.backend}/{record.request.implementation}, seed {record.request.seed}"
-    )
+    title = one_line(f"{record.arm.name}, seed {record.request.seed}")
     if record.status != "ok" or record.measured is None:
         return f"{title}: {record.status}: {short(record.reason)}"
     steady = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.records.bench import Turn
 from harness.records.files import Rejected
-from harness.records.record import Epoch, Value
+from harness.records.observation import Epoch, Value
 from harness.safe import short
 
 SENTENCES = {

@@ -6,7 +6,7 @@ probably meant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -139,6 +139,8 @@ class Requirements(Frozen):
 class Backend(Frozen):
     """One virtual environment, what is installed there, and the arms that run in it."""
 
+    # What computes there, and Keras's backend; by default the framework of the backend's own name.
+    framework: str
     # Also the nox session that makes it.
     environment: Annotated[str, Field(pattern=r"^train-[a-z0-9-]+$", max_length=64)]
     requirements: Requirements
@@ -148,11 +150,6 @@ class Backend(Frozen):
     # Where several processes live at once, as in a bench: none may take a GPU's whole memory.
     shared_variables: bounds.Variables = {}
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
-
-
-def identify_arm(module: str, options: Mapping[str, Option]) -> str:
-    """Return an arm's module and options as one text, whatever the order of the options."""
-    return f"{module} {dict(sorted(options.items()))}"
 
 
 class Protocol(Frozen):
@@ -201,6 +198,19 @@ class Config(Frozen):
     specs: Annotated[dict[Name, Spec], Field(min_length=1)]
     backends: Annotated[dict[Name, Backend], Field(min_length=1)]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_frameworks(cls, tables: Any) -> Any:
+        """Give each backend that names no framework the one of its own name."""
+        backends = tables.get("backends") if isinstance(tables, dict) else None
+        if not isinstance(backends, dict):
+            return tables
+        named = {
+            name: {"framework": name, **table} if isinstance(table, dict) else table
+            for name, table in backends.items()
+        }
+        return {**tables, "backends": named}
+
     @model_validator(mode="after")
     def _check_arms(self) -> Config:
         arms = dict.fromkeys(arm for backend in self.backends.values() for arm in backend.arms)
@@ -215,8 +225,9 @@ class Config(Frozen):
         frameworks = sorted(file.stem for file in (WORKER / "frameworks").glob("[a-z]*.py"))
         environments = [backend.environment for backend in self.backends.values()]
         for name, backend in self.backends.items():
-            if name not in frameworks:
-                raise fault(f"[backends.{name}]: {choice(frameworks, name)}")
+            if backend.framework not in frameworks:
+                found = choice(frameworks, backend.framework)
+                raise fault(f"[backends.{name}] framework: {found}")
             if environments.count(backend.environment) > 1:
                 raise fault(
                     f"[backends.{name}] environment: expected one of its own; "

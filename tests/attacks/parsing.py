@@ -29,7 +29,7 @@ def shown(renderable, widths=(60, 400)):
                 force_terminal=terminal,
                 legacy_windows=False,
             )
-            console.print(renderable, crop=False)
+            terminal.show(renderable, console)
             text = console.file.getvalue()  # type: ignore[attr-defined]
             assert_plain(text, "\n")
     return text

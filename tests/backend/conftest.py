@@ -45,7 +45,7 @@ def probed(tmp_path_factory):
             specs = {key: spec.model_dump(mode="json") for key, spec in cases.SPECS.items()}
             (folder / "job.json").write_text(json.dumps({"arms": arms, "specs": specs}))
             np.savez(folder / "inputs.npz", **cases.inputs())
-            variables = ask.worker_variables(backend, name, "cpu", "auto") | {
+            variables = ask.worker_variables(backend, "cpu", "auto") | {
                 "KERAS_HOME": str(folder / "keras")
             }
             command = [str(ask.python_of(backend, ROOT)), "-m", "tests.backend.probe", str(folder)]

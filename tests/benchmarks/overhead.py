@@ -55,7 +55,7 @@ def textbook_script(
         "text": True,
     }
     with tempfile.TemporaryDirectory() as home:
-        variables = ask.worker_variables(there, backend, "auto", "auto") | {"KERAS_HOME": home}
+        variables = ask.worker_variables(there, "auto", "auto") | {"KERAS_HOME": home}
         with subprocess.Popen(command, env=variables, bufsize=1, **pipes) as script:
 
             def turn(n_epochs: int) -> list[float]:

@@ -7,6 +7,7 @@ from harness.errors import EnvironmentMissing
 from harness.spec.config import Arm, Backend, Requirements
 
 BACKEND = Backend(
+    framework="x",
     environment="train-x",
     requirements=Requirements(cpu=("x",), gpu=("x",)),
     variables={"X_LOG": "2"},
@@ -20,7 +21,7 @@ def test_only_allowed_variables_reach_a_worker(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     monkeypatch.setenv("KERAS_BACKEND", "another")
     monkeypatch.setenv("LANG", "C")
-    variables = ask.worker_variables(BACKEND, "x", "auto", "auto")
+    variables = ask.worker_variables(BACKEND, "auto", "auto")
     assert "XLA_FLAGS" not in variables
     assert "PYTHONPATH" not in variables
     assert variables["KERAS_BACKEND"] == "x"
@@ -29,15 +30,15 @@ def test_only_allowed_variables_reach_a_worker(monkeypatch):
 
 
 def test_threads_set_every_pool_and_auto_sets_none():
-    assert not set(ask.POOLS) & set(ask.worker_variables(BACKEND, "x", "auto", "auto"))
-    variables = ask.worker_variables(BACKEND, "x", "auto", 3)
+    assert not set(ask.POOLS) & set(ask.worker_variables(BACKEND, "auto", "auto"))
+    variables = ask.worker_variables(BACKEND, "auto", 3)
     assert {variables[name] for name in ask.POOLS} == {"3"}
 
 
 def test_the_cpu_is_asked_for_by_hiding_every_gpu():
-    variables = ask.worker_variables(BACKEND, "x", "cpu", "auto")
+    variables = ask.worker_variables(BACKEND, "cpu", "auto")
     assert (variables["CUDA_VISIBLE_DEVICES"], variables["X_PLATFORM"]) == ("-1", "cpu")
-    assert "X_PLATFORM" not in ask.worker_variables(BACKEND, "x", "gpu", "auto")
+    assert "X_PLATFORM" not in ask.worker_variables(BACKEND, "gpu", "auto")
 
 
 def test_a_missing_environment_says_what_to_type(tmp_path):

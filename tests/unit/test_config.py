@@ -20,7 +20,7 @@ MODULES = (
     "compiled.jax, compiled.tensorflow, compiled.torch, keras_fit, "
     "naive.jax, naive.numpy, naive.tensorflow, naive.torch, native.jax, native.tensorflow, native.torch"
 )
-BACKEND_KEYS = "expected one of environment, requirements, accelerators, variables, cpu_variables, shared_variables, arms"
+BACKEND_KEYS = "expected one of framework, environment, requirements, accelerators, variables, cpu_variables, shared_variables, arms"
 PROTOCOL_KEYS = "expected one of seeds, epochs, arms, threads, time_limit_s"
 SPEC_KEYS = "expected one of dataset, layers, optimizer, loss_form, batch_size, epochs, initializer, shuffle, inputs"
 CORES = "expected 'auto' or a number of cores from 1 to 1024"
@@ -653,5 +653,5 @@ def test_a_spec_cannot_be_changed(real):
 def test_a_backend_without_a_module_that_speaks_for_it_is_named(tmp_path):
     tables = ("[backends.jax]", "[backends.jax.requirements]", "[backends.jax.arms]")
     file = edited(tmp_path, *((table, table.replace("jax", "jaxx")) for table in tables))
-    said = "backends.toml: [backends.jaxx]: expected one of jax, numpy, tensorflow, torch; received 'jaxx'. Did you mean 'jax'?"
+    said = "backends.toml: [backends.jaxx] framework: expected one of jax, numpy, tensorflow, torch; received 'jaxx'. Did you mean 'jax'?"
     assert refusal(file) == said

@@ -58,6 +58,9 @@ ARM = {
     "resume": ["state", "weights", "slots", "n_updates"],
 }
 COMPANIONS = {"jax": {"optax"}}
+FRAMEWORK_FOLDERS = (  # a file of each framework's in them
+    *("frameworks", "compiled", "epochs", "naive", "native", "gradients", "float64"),
+)
 NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side by side
     "cross_entropy": ["labels", "outputs", "loss_form"],
     "update_weights": ["gradients", "weights", "optimizer"],
@@ -206,7 +209,7 @@ def test_statistics_and_referee_import_numpy_and_scipy_only(file):
 def test_a_worker_imports_numpy_keras_and_its_own_framework_only(file):
     own = (
         {file.stem, *COMPANIONS.get(file.stem, ())}
-        if file.parent.name in ("frameworks", "compiled", "epochs", "naive", "native", "gradients")
+        if file.parent.name in FRAMEWORK_FOLDERS
         else set()
     )
     for name in imported(file):
@@ -242,6 +245,13 @@ def test_every_framework_answers_the_same_questions(backend):
 @pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
 def test_every_framework_that_derives_is_asked_for_the_same_gradients(framework):
     assert signatures(WORKER / "gradients" / f"{framework}.py") == {"compute_gradients": []}
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
+def test_every_framework_is_made_to_compute_in_float64_and_says_what_does_not(framework):
+    found = signatures(WORKER / "float64" / f"{framework}.py")
+    assert found["patch"] == []
+    assert found["short_operations"] == ["model", "x", "y"]
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

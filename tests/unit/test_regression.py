@@ -138,7 +138,7 @@ def test_an_arm_that_came_to_mean_something_else_is_not_compared():
     )
     assert arm_changes(head, with_ratios(0.5)) == ()
     assert remarks(head, with_ratios(0.5)) == (
-        f"{JAX}: keras_fit {{}} there, keras_fit {{'jit_compile': True}} here, so it is another arm",
+        f'{JAX}: keras_fit there, keras_fit {{"jit_compile": true}} here, so it is another arm',
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness import __version__
 from harness.engine.host import Accelerator, Hardware, advice
-from harness.records.record import Host
+from harness.records.observation import Host
 from harness.report.document import NONE, Column, Document, Table, sentences
 from harness.spec.config import Backend
 

@@ -12,7 +12,6 @@ from harness.experiments.bench.family import changes_together
 from harness.experiments.bench.paired import ValidTurns, valid_turns
 from harness.experiments.bench.remarks import why_blind
 from harness.records.bench import Bench, Entrant
-from harness.spec.config import identify_arm
 from harness.statistics.intervals import Interval, hodges_lehmann_shift
 from harness.statistics.verdict import (
     MIN_GENERATIONS,
@@ -165,7 +164,7 @@ def _ground(bench: Bench) -> dict[str, str]:
     spec = session.spec.model_dump(mode="json", exclude={"dataset", "epochs"})
     data = f"{session.data.name} ({session.data.sha256[:8]}), {session.data.n_train} samples"
     arm = arms_of(bench).get(session.baseline)
-    asked = f" ({identify_arm(arm.module, arm.options).removesuffix(' {}')})" if arm else ""
+    asked = f" ({arm.arm.asked})" if arm else ""
     return {
         "machine": session.host.machine,
         "keras": _versions(bench).get("keras", ""),
@@ -219,7 +218,7 @@ def _left_out(head: Bench, base: Bench) -> Iterable[str]:
         if name not in here or name not in there:
             yield f"{name}: only {'here' if name in here else 'there'}, so nothing is said of it"
         elif here[name] != there[name]:
-            asked = (identify_arm(each.module, each.options) for each in (there[name], here[name]))
+            asked = (each.arm.asked for each in (there[name], here[name]))
             yield f"{name}: {' there, '.join(asked)} here, so it is another arm"
 
 

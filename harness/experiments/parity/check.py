@@ -18,8 +18,8 @@ from harness.errors import ConfigError
 from harness.experiments.parity.gather import ArmAnswer, gather_traces
 from harness.experiments.parity.judge import is_referee_suspect, judge_arm, measure_noise
 from harness.experiments.parity.narrow import name_update
-from harness.records.parity import ArmParity, Parity, Whole
-from harness.records.record import Host
+from harness.records.observation import Host
+from harness.records.parity import Parity
 from harness.referee import differences
 from harness.referee.ground import Ground, ground
 from harness.referee.oracle import Loss
@@ -55,7 +55,7 @@ def check(
     losses = {_documented_loss(each) for each in planned}
     say("referee")
     reference = ground(spec, weights, order, load_dataset(planned[0].dataset), losses, only)
-    arms = {f"{each.request.backend}/{each.request.implementation}": each for each in planned}
+    arms = {each.request.arm.name: each for each in planned}
     answers = _ask_backends(planned, reference, root, say)
     noise, twins = measure_noise(reference, answers, arms)
     verdicts = {name: judge_arm(reference, answers[name], arms[name], noise) for name in arms}
@@ -73,7 +73,7 @@ def check(
         host=host,
         started_at=started.isoformat(timespec="milliseconds"),
         total_s=time.monotonic() - began,
-        verdict=_combine(list(verdicts.values()), suspected=suspected),
+        suspected=suspected,
         arms=tuple(verdicts.values()),
         documented=tuple(describe_documented(reference, answers, arms)),
         floors=dict(largest_floors(reference, noise)),
@@ -83,7 +83,7 @@ def check(
 
 def _documented_loss(planned: Planned) -> Loss:
     asked = planned.request
-    return differences.documented_loss(asked.spec, asked.backend, asked.module, asked.options)
+    return differences.documented_loss(asked.spec, asked.arm.framework, asked.module, asked.options)
 
 
 def _asked(planned: Planned) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _draw_inputs(
     gate_of_plan(first).check_names(only)
     for each in planned:
         if only and "init" not in only and differences.has_own_slots(each.request.options):
-            name = f"{each.request.backend}/{each.request.implementation}"
+            name = each.request.arm.name
             raise ConfigError(
                 f"--point: {name} has its framework's own optimizer, whose memory cannot be set, and is checked at its first update "
                 f"only; received {', '.join(only)}. Add --point init, or leave out the arm"
@@ -137,14 +137,6 @@ def gate_of_plan(planned: Planned) -> Gate:
     """Return the points of the gate of a planned training."""
     request = planned.request
     return gate_of(-(-request.data.n_train // request.spec.batch_size), request.epochs)
-
-
-def _combine(verdicts: list[ArmParity], *, suspected: bool) -> Whole:
-    if any(each.verdict == "failed" for each in verdicts):
-        return "failed"
-    if suspected:
-        return "oracle suspect"
-    return "departs" if any(each.verdict == "departs" for each in verdicts) else "agrees"
 
 
 def largest_floors(reference: Ground, noise: dict[tuple[str, str, str], float]) -> dict[str, float]:
@@ -178,7 +170,7 @@ def describe_documented(
         name
         for name, arm in arms.items()
         if differences.documented_loss(
-            reference.spec, arm.request.backend, arm.request.module, arm.request.options
+            reference.spec, arm.request.arm.framework, arm.request.module, arm.request.options
         )
         == "unclipped"
     ]

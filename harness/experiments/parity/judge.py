@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from harness.engine.plan import Planned
 from harness.experiments.parity.gather import ArmAnswer
-from harness.records.parity import ArmParity, Departure
+from harness.records.parity import ArmParity, Departure, Gate, judge_gates
 from harness.referee import differences, gates, locate
 from harness.referee.epoch import examine_epoch, point_of
 from harness.referee.gates import Finding, Quantities
@@ -37,6 +38,7 @@ def judge_arm(
     request, known = planned.request, answer.known
     base = ArmParity(
         backend=request.backend,
+        framework=request.framework,
         implementation=request.implementation,
         module=request.module,
         options=request.options,
@@ -53,21 +55,22 @@ def judge_arm(
     if failure:
         return base.model_copy(update={"reason": failure})
     loss = differences.documented_loss(
-        reference.spec, request.backend, request.module, request.options
+        reference.spec, request.arm.framework, request.module, request.options
     )
     findings, departures = find_departures(
         reference, answer, loss, noise, anew=differences.has_own_slots(request.options)
     )
-    tightest = min(findings, key=lambda pair: pair[1].margin)
+    seen: dict[str, tuple[Gate, ...]] = {}
+    for place, each in findings:
+        error = each.error if math.isfinite(each.error) else None
+        gate = Gate(each.quantity, each.measure, error, each.gate, each.floor, each.n_compared)
+        seen[place] = (*seen.get(place, ()), gate)
     return base.model_copy(
         update={
-            "verdict": "departs" if departures else "agrees",
-            "reason": describe(departures[0]) if departures else "",
-            "margin": tightest[1].margin,
-            "tightest": f"{tightest[0]}: {tightest[1].quantity}, {tightest[1].measure}",
-            "n_compared": sum(finding.n_compared for _, finding in findings),
-            "n_gates": len(findings),
+            "gates": seen,
             "departures": tuple(departures),
+            "reason": describe(departures[0]) if departures else "",
+            **judge_gates(seen, tuple(departures)),
         }
     )
 
@@ -207,7 +210,7 @@ def measure_noise(
     for name, arm in answer.items():
         request = arms[name].request
         loss = differences.documented_loss(
-            reference.spec, request.backend, request.module, request.options
+            reference.spec, request.arm.framework, request.module, request.options
         )
         plain = {(trace.program, trace.point): trace.quantities for trace in arm.traces}
         for (program, point), twins in arm.twins.items():
@@ -248,9 +251,9 @@ def _cap(reference: Ground, quantity: str, measure: str) -> float:
 def is_referee_suspect(answer: Mapping[str, ArmAnswer], verdicts: Mapping[str, ArmParity]) -> bool:
     """Say whether the referee is the odd one out: arms of several backends depart first in the same quantity, all alike."""
     first = {name: each.departures[0] for name, each in verdicts.items() if each.departures}
-    backends = {verdicts[name].backend for name in first}
+    frameworks = {verdicts[name].arm.framework for name in first}
     if (
-        len(backends) < 2
+        len(frameworks) < 2
         or len(first) < len(verdicts)
         or len({(each.point, each.quantity) for each in first.values()}) > 1
     ):

@@ -36,7 +36,7 @@ def name_update(
     request = planned.request
     epoch = reference.epochs[
         differences.documented_loss(
-            reference.spec, request.backend, request.module, request.options
+            reference.spec, request.arm.framework, request.module, request.options
         )
     ]
     first = arm.departures[0]

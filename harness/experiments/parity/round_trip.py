@@ -19,7 +19,7 @@ from harness.engine.plan import Planned
 from harness.engine.process import Event
 from harness.errors import ConfigError
 from harness.experiments.parity.gather import Say
-from harness.records.parity import FORMS, Parity, RoundTrip, Whole
+from harness.records.parity import FORMS, Parity, RoundTrip
 from harness.referee import differences, fixtures
 from harness.scratch import scratch
 from harness.spec.data.arrays import load_dataset, load_weights, network_input
@@ -34,6 +34,7 @@ class Saved:
     files: Mapping[str, str] = field(default_factory=dict)  # form -> path
     configuration: Mapping[str, Any] = field(default_factory=dict)
     failure: str = ""
+    framework: str = ""  # that saved it
 
 
 def with_round_trips(
@@ -45,10 +46,10 @@ def with_round_trips(
     total_s = parity.total_s + time.monotonic() - began
     found = {
         "round_trips": trips,
-        "verdict": combine_verdict(parity.verdict, trips),
         "documented": (*parity.documented, *documented(trips)),
     }
-    return parity.model_copy(update={**found, "total_s": total_s})
+    found_all = parity.model_copy(update={**found, "total_s": total_s})
+    return found_all.model_copy(update={"verdict": found_all.judge()})
 
 
 def documented(trips: Iterable[RoundTrip]) -> list[str]:
@@ -57,14 +58,6 @@ def documented(trips: Iterable[RoundTrip]) -> list[str]:
     said = "a compiled .keras file of PyTorch's names an optimizer that cannot be imported without PyTorch"
     told = "load_model fails, and restores all of it when told custom_objects={CLASS: keras.optimizers.CLASS}. A .weights.h5 file loads"
     return [f"round trip {', '.join(names)}: {said}: {told}"] if names else []
-
-
-def combine_verdict(verdict: Whole, trips: Iterable[RoundTrip]) -> Whole:
-    """Return the verdict on everything, from that on the arms and the round trips: the worst of them."""
-    found = {trip.verdict for trip in trips}
-    if "failed" in found:
-        return "failed"
-    return "departs" if verdict == "agrees" and "departs" in found else verdict
 
 
 def savers(planned: tuple[Planned, ...]) -> dict[str, Planned]:
@@ -180,7 +173,7 @@ def read_saved(answer: Mapping[str, Any], backend: str, expected: Arrays) -> Sav
         failure = "; ".join(_warned(answer))
     if failure:
         return Saved(failure=f"save under {backend}: {failure}")
-    return Saved(files, answer["configuration"])
+    return Saved(files, answer["configuration"], framework=answer.get("framework", backend))
 
 
 def judge_loaded(
@@ -196,20 +189,20 @@ def judge_loaded(
         )
         entry = entries.get((saved_by, form))
         if entry is not None:
-            yield _judge_entry(trip, entry, saved, expected)
+            yield _judge_entry(trip, entry, saved, expected, answer.get("framework", backend))
         else:
             reason = failure or "the worker handed nothing back of it"
             yield trip.model_copy(update={"reason": reason})
 
 
 def _judge_entry(
-    trip: RoundTrip, entry: Mapping[str, Any], saved: Saved, expected: Arrays
+    trip: RoundTrip, entry: Mapping[str, Any], saved: Saved, expected: Arrays, framework: str
 ) -> RoundTrip:
     """Return the verdict on one file that a worker has tried to load."""
     if entry["failure"]:
         return trip.model_copy(update={"reason": "; ".join([entry["failure"], *_warned(entry)])})
     wrong, alone = _compared(expected, entry.get("held", "")), entry.get("alone") or ""
-    known = differences.is_unportable(trip.saved_by, trip.loaded_by, trip.form, alone)
+    known = differences.is_unportable(saved.framework, framework, trip.form, alone)
     if alone and not known:
         wrong.append(f"load_model needs to be told the optimizer's class ({alone})")
     others = _apart(saved.configuration, entry.get("configuration", {}))

@@ -15,7 +15,6 @@ from harness.records.parity import Parity
 from harness.records.record import Record
 from harness.records.verdicts import Verdicts, verdict_on, verdicts_of, worst
 from harness.report.remarks import Remark, departed
-from harness.spec.config import identify_arm
 
 NATIVE = "native"
 
@@ -184,8 +183,8 @@ def _arms(members: Sequence[Record]) -> dict[Arm, list[Record]]:
     arms: dict[Arm, list[Record]] = defaultdict(list)
     for record in members:
         version = record.measured.versions.get("framework_version", "") if record.measured else ""
-        asked = identify_arm(record.request.module, record.request.options)
-        arm = Arm(*record.arm, record.device, version, asked, record.environment_sha256)
+        of, content = record.arm, record.environment_sha256
+        arm = Arm(of.backend, of.arm, record.device, version, of.asked, content)
         arms[arm].append(record)
     _adopt_failures(arms)
     backends = list(dict.fromkeys(arm.backend for arm in arms))

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from harness.records.record import Host, Record
+from harness.records.observation import Host
+from harness.records.record import Record
 from harness.report.remarks import Remark, arithmetic, recompiled, torn_down
 
 
@@ -64,7 +65,7 @@ def remarks(arms: Arms) -> Iterable[Remark]:
         finished = [run.measured for run in runs if run.status == "ok" and run.measured]
         epochs = [epoch for measured in finished for epoch in measured.epochs[1:]]
         yield from torn_down(f"{arm.name} on {arm.device}", epochs)
-    compiled = {"/".join(run.arm) for run, epochs in steady if any(e.n_compiles for e in epochs)}
+    compiled = {run.arm.name for run, epochs in steady if any(e.n_compiles for e in epochs)}
     yield from recompiled(compiled)
 
 

@@ -215,7 +215,7 @@ def score(outputs: Features, labels: Labels, loss_form: str) -> tuple[float, flo
 def _import_arm(request: Request) -> tuple[ModuleType, ModuleType, list[str]]:
     """Return the arm, its framework, and the devices it sees, which are initialised by asking."""
     arm = importlib.import_module(f"harness.worker.arms.{request.module}")
-    framework = facts.framework_of(request.backend)
+    framework = facts.framework_of(request.framework)
     return arm, framework, framework.devices()
 
 

@@ -1,0 +1,61 @@
+"""Compute a Keras model in float64: for a fresh process, before the model is built.
+
+Keras computes in float32 even where float64 is asked for. The patches below, and those of the
+framework's own file beside this one, change that for the whole process. They are for a referee's
+process alone: nothing is timed under them.
+
+**Differs**: TensorFlow needs four patches more, JAX one, PyTorch none.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import keras
+from keras.src.backend.common import dtypes
+
+SHORT = ("float32", "float16", "bfloat16")
+
+
+def compute_in_float64() -> None:
+    """Make every model that this process builds from now on compute in float64.
+
+    Sets the default dtype and the default policy, and patches two tables of Keras's
+    (keras/src/backend/common/dtypes.py):
+
+    - BIT64_TO_BIT32_DTYPE turns the result of two dtypes from float64 into float32 on JAX and
+      PyTorch, on purpose, as JAX does by default.
+    - PYTHON_DTYPES_MAP is where every dtype given as a string is looked up, by Keras or by the
+      user: dtype="float32", a mixed policy, `ops.cast(x, "float32")`. A tensor's own dtype is an
+      object, not a string, and is read as before: what is still float32 can be seen to be.
+
+    Not changed: `jnp.float32`, `tf.float32`, `torch.float32` and `.astype(np.float32)` in a user's
+    code. `short_operations` names them.
+    """
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    known: dict[Any, str] = dtypes.PYTHON_DTYPES_MAP
+    known |= dict.fromkeys([*SHORT, float], "float64")
+    _of_framework().patch()
+
+
+def short_operations(model: Any, x: Any, y: Any) -> list[str]:
+    """Return each operation of one whole update that gives a float shorter than float64.
+
+    Args:
+        model: built and compiled, its optimizer built. PyTorch's is updated once by this.
+        x: inputs (n, ...), as `train_on_batch` takes them.
+        y: labels (n, ...), likewise.
+
+    Returns:
+        "operation: dtype (file:line)", each once, in the order of the step. Empty where the update
+        is in float64 throughout, but for the harmless ones, which the framework's file names.
+    """
+    found: list[str] = _of_framework().short_operations(model, x, y)
+    return list(dict.fromkeys(found))
+
+
+def _of_framework() -> Any:
+    return importlib.import_module(f"{__name__}.{keras.backend.backend()}")

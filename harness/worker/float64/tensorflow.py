@@ -1,0 +1,131 @@
+"""TensorFlow in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.backend.tensorflow import numpy as keras_numpy
+from numpy.typing import NDArray
+from tensorflow.python.ops import math_ops
+
+from harness.worker.float64 import SHORT
+
+HARMLESS = ("loss_tracker",)  # the number of samples, exact in float32
+
+
+def patch() -> None:
+    """Keep Python's numbers in float64, and three functions that would leave it.
+
+    - `tf.cast` and `tf.convert_to_tensor` make a Python float a float32 first: Adam's 0.999 and
+      1e-7 are then 1e-8 off (7e-6 after one update), and CosineDecay does not run at all ("Input
+      'y' of 'Sub' Op has type float32").
+    - Keras's `signbit` (keras/src/backend/tensorflow/numpy.py) takes the 32 bits of what it has
+      cast to "float32", which is float64 under `compute_in_float64`. `argmax`, and so accuracy,
+      needs it.
+    - `tf.image.resize` returns float32 whatever it is given (7e-7). Bilinear resizing without
+      antialiasing is written out here; `short_operations` names the other methods.
+    """
+    cast, convert, resize = tf.cast, tf.convert_to_tensor, tf.image.resize
+
+    def cast_exactly(x: Any, dtype: Any, name: str | None = None) -> Any:
+        if isinstance(x, int | float):
+            return tf.constant(x, dtype, name=name)
+        return cast(x, dtype, name)
+
+    def convert_exactly(value: Any, dtype: Any = None, *rest: Any, **more: Any) -> Any:
+        if dtype is None and _is_python_floats(value):
+            dtype = tf.float64
+        return convert(value, dtype, *rest, **more)
+
+    def resize_exactly(images: Any, size: Any, method: Any = "bilinear", **more: Any) -> Any:
+        shape = images.shape
+        known = shape.rank is not None and None not in shape[-3:-1]
+        if method != "bilinear" or any(more.values()) or not known:
+            return resize(images, size, method=method, **more)
+        return resize_bilinear(images, size)
+
+    math_ops.cast = tf.cast = cast_exactly
+    tf.convert_to_tensor = convert_exactly
+    tf.image.resize = resize_exactly
+    keras_numpy.signbit = lambda x: tf.bitcast(cast(x, tf.float64), tf.int64) < 0
+
+
+def _is_python_floats(value: Any) -> bool:
+    """Return whether a value is a Python float, or a nest of Python numbers with one among them."""
+    parts = keras.tree.flatten(value) if isinstance(value, list | tuple) else [value]
+    kinds = {type(part) for part in parts}
+    return float in kinds and kinds <= {float, int}
+
+
+def resize_bilinear(images: Any, size: Any) -> Any:
+    """Return images of another size, as `tf.image.resize` does, in float64.
+
+    Args:
+        images: (..., height, width, channels).
+        size: new height and width.
+    """
+    rows, columns = (
+        _bilinear(int(length), int(new))
+        for length, new in zip(images.shape[-3:-1], size, strict=True)
+    )
+    return tf.einsum("ih,jw,...hwc->...ijc", rows, columns, tf.cast(images, tf.float64))
+
+
+def _bilinear(length: int, new: int) -> NDArray[np.float64]:
+    """Return what each of `length` samples gives to each of `new` ones, (new, length)."""
+    at = (np.arange(new) + 0.5) * (length / new) - 0.5
+    low = np.floor(at)
+    found = np.zeros((new, length))
+    for index, share in ((low, 1 - (at - low)), (low + 1, at - low)):
+        places = np.clip(index, 0, length - 1).astype(int)
+        np.add.at(found, (np.arange(new), places), share)
+    return found
+
+
+def short_operations(model: Any, x: Any, y: Any) -> list[str]:
+    """Return each operation of one update that gives a short float.
+
+    Harmless, and left out: constants without elements (the shape of a scalar is a float32 one), and
+    the number of samples that the tracker of the loss counts.
+
+    Args:
+        model: built and compiled, its optimizer built.
+        x: inputs (n, ...).
+        y: labels (n, ...).
+    """
+    batch = keras.tree.map_structure(tf.convert_to_tensor, (x, y))
+    graph = tf.function(model.train_step).get_concrete_function(batch).graph
+    places = {each.name: _place(each) for each in graph.get_operations()}
+    definition = graph.as_graph_def()
+    inner = [node for function in definition.library.function for node in function.node_def]
+    found = []
+    for node in (*definition.node, *inner):
+        given = set(_types(node)) & set(SHORT)
+        if given and not _is_harmless(node):
+            where = places.get(node.name, "inside a function of the graph")
+            found.append(f"{node.op} {node.name}: {', '.join(sorted(given))} ({where})")
+    return found
+
+
+def _is_harmless(node: Any) -> bool:
+    sizes = [axis.size for axis in node.attr["value"].tensor.tensor_shape.dim]
+    is_empty = node.op == "Const" and 0 in sizes
+    return is_empty or any(part in node.name for part in HARMLESS)
+
+
+def _types(node: Any) -> Iterator[str]:
+    """Yield the dtypes that a node of a graph works with; not the one that a Cast comes from."""
+    for name, attribute in node.attr.items():
+        if name != "SrcT":
+            several = [attribute.type, *attribute.list.type]
+            yield from (tf.as_dtype(each).name for each in several if each)
+
+
+def _place(operation: Any) -> str:
+    """Return file:line of what made an operation: the last line that is not TensorFlow's own."""
+    frames = [frame for frame in operation.traceback if "/tensorflow/python/" not in frame.filename]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
