@@ -76,9 +76,8 @@ def gate(
         again, interrupted = _measure_again(found.suspects, head, config, results, wait=wait)
         _check_comparable(again, base)
         found = judge_gate(head, base, again, tolerance, parities)
-    document = report.compose(found)
-    show(document, {"json": json, "junit": junit, "markdown": markdown})
-    append_summary(document)
+    show(report.compose(found), {"json": json, "junit": junit, "markdown": markdown})
+    append_summary(report.compose(found))
     if interrupted or CODES[found.outcome]:
         raise typer.Exit(130 if interrupted else CODES[found.outcome])
 

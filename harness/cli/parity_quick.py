@@ -125,19 +125,11 @@ def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any
         device=group.device,
         implementations=names,
     )
-    mine = tuple(
-        each
-        for each in planned
-        if (each.request.backend, each.request.implementation) in group.arms
-    )
+    arms = [(each.request.backend, each.request.implementation) for each in planned]
+    mine = tuple(each for each, arm in zip(planned, arms, strict=True) if arm in group.arms)
     with steps_line(console_of()) as report_step:
-        found = check(
-            mine,
-            project.root,
-            host.describe_host(host.detect_hardware()),
-            quick_points(mine),
-            report_step,
-        )
+        here = host.describe_host(host.detect_hardware())
+        found = check(mine, project.root, here, quick_points(mine), report_step)
     store.ready(project.results)
     store.add(project.results, found)
     show(compose_brief(found))

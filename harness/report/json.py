@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from harness.report.document import Document
 
+PLAIN = (str, int, float, type(None))  # what JSON can say as it is
+
 
 def render(document: Document) -> str:
     """Return the findings; nothing (null) stands where a number is not known or not finite."""
@@ -28,6 +30,6 @@ def plain(value: Any) -> Any:
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, str | int) else str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, PLAIN) else str(value)

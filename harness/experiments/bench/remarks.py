@@ -85,9 +85,7 @@ def remarks(
     }
     for name in parities:
         yield from torn_down(name, turns[name])
-    yield from recompiled(
-        [name for name, several in turns.items() if any(turn.n_compiles for turn in several)]
-    )
+    yield from recompiled([name for name in turns if any(turn.n_compiles for turn in turns[name])])
 
 
 def why_blind(bench: Bench) -> str:

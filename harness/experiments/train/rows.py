@@ -62,7 +62,6 @@ def row_of(arm: Arm, runs: Sequence[Record], context: Context) -> ArmRow:
     accuracies = [*accuracy_by_seed(runs).values()]
     epoch_s = median_spread(steady) if (steady := steady_seconds(runs)) else None
     first_s = [measured.epochs[0].seconds for _, measured in finished if measured.epochs]
-    sizes = [size for _, measured in finished if (size := measured.peak_rss_bytes) is not None]
     return ArmRow(
         backend=arm.backend,
         implementation=arm.implementation,
@@ -72,7 +71,7 @@ def row_of(arm: Arm, runs: Sequence[Record], context: Context) -> ArmRow:
         parity=context.parity,
         status=_status(runs),
         n_seeds=len(accuracies),
-        test_accuracy=_mean_spread(accuracies) if accuracies else None,
+        test_accuracy=_mean_spread(accuracies),
         test_accuracy_sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         test_loss=_median(measured.test_loss for _, measured in finished),
         epoch_s=epoch_s,
@@ -80,7 +79,7 @@ def row_of(arm: Arm, runs: Sequence[Record], context: Context) -> ArmRow:
         to_native=_quotient(epoch_s, context.native_s),
         first_epoch_s=_median(first_s),
         total_s=_median(run.total_s for run, _ in finished),
-        peak_rss_bytes=max(sizes, default=None),
+        peak_rss_bytes=_largest(measured.peak_rss_bytes for _, measured in finished),
     )
 
 
@@ -105,12 +104,16 @@ def _status(runs: Sequence[Record]) -> str:
     return ", ".join(f"{n} {status}" for status, n in counts.items() if n)
 
 
-def _mean_spread(values: Sequence[float]) -> Spread:
-    return Spread(min(values), statistics.fmean(values), max(values))
+def _mean_spread(values: Sequence[float]) -> Spread | None:
+    return Spread(min(values), statistics.fmean(values), max(values)) if values else None
 
 
 def _quotient(epoch_s: Spread | None, to_s: float | None) -> float | None:
     return epoch_s.mid / to_s if epoch_s and to_s else None
+
+
+def _largest(values: Iterable[int | None]) -> int | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _median(values: Iterable[float | None]) -> float | None:
