@@ -234,17 +234,9 @@ class Bench(Frozen):
 
     def with_part(self, part: Part) -> Bench:
         """Return the session with one more part."""
-        match part:
-            case Session():
-                return self
-            case Start():
-                return self.model_copy(update={"starts": (*self.starts, part)})
-            case Block():
-                return self.model_copy(update={"blocks": (*self.blocks, part)})
-            case End():
-                return self.model_copy(update={"ends": (*self.ends, part)})
-            case Sitting():
-                return self.model_copy(update={"sittings": (*self.sittings, part)})
+        places = {Start: "starts", Block: "blocks", End: "ends", Sitting: "sittings"}
+        place = places.get(type(part))
+        return self.model_copy(update={place: (*getattr(self, place), part)}) if place else self
 
     @property
     def own_cost(self) -> float | None:

@@ -22,30 +22,6 @@ class Rejected:
     reason: str
 
 
-def prepare(folder: Path, results: Path) -> None:
-    """Return if records can be written to the folder; it is made where it is missing.
-
-    Args:
-        folder: where the files go.
-        results: as the user named it, for the message.
-
-    Raises:
-        StoreError: it cannot be written. Asked before the first run starts, so that no result is
-            lost.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"x" * 65536)  # most records are smaller: a full disk is said now
-            probe.flush()
-            os.fsync(probe.fileno())
-    except OSError as error:
-        raise StoreError(
-            f"{results}: results cannot be written there ({error.strerror}). "
-            "Name another folder: --results FOLDER"
-        ) from None
-
-
 def open_regular(file: Path) -> IO[bytes] | str:
     """Return a regular file, opened, or the reason why it cannot be had.
 

@@ -9,7 +9,9 @@ damaged in the middle is named and left out, and the others count.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,7 +71,17 @@ def ready(results: Path, room: str = "runs") -> None:
         StoreError: it cannot be written. Asked before the first process starts, so that no result
             is lost.
     """
-    files.prepare(results / room, results)
+    try:
+        (results / room).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results / room) as probe:
+            probe.write(b"x" * 65536)  # most records are smaller: a full disk is said now
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise StoreError(
+            f"{results}: results cannot be written there ({error.strerror}). "
+            "Name another folder: --results FOLDER"
+        ) from None
 
 
 def add(results: Path, observed: Observed, session: str = "") -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.records import store
+from tests.attacks.kills import kill_writers
 from tests.e2e.conftest import ROOT
 from tests.unit.records import record
 
@@ -50,6 +51,10 @@ def whole_csv(results):
     assert text.endswith("\n")
     assert all(None not in row and None not in row.values() for row in rows)
     return rows
+
+
+def test_sixty_writers_killed_at_random_moments_lose_and_double_nothing(results):
+    assert kill_writers(results, 60) == []
 
 
 def test_two_harnesses_on_one_folder_lose_nothing_and_the_csv_is_whole_at_every_moment(results):

@@ -57,9 +57,10 @@ ARM = {
     "slots": ["state"],
     "resume": ["state", "weights", "slots", "n_updates"],
 }
+TRAIN_STEP = {name: ["model", "data", "batch_size"] for name in ("lean", "compiled")}
 COMPANIONS = {"jax": {"optax"}}
 FRAMEWORK_FOLDERS = (  # a file of each framework's in them
-    *("frameworks", "compiled", "epochs", "naive", "native", "gradients", "float64"),
+    *("frameworks", "compiled", "epochs", "naive", "native", "gradients", "float64", "train_step"),
 )
 NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side by side
     "cross_entropy": ["labels", "outputs", "loss_form"],
@@ -263,6 +264,12 @@ def test_every_framework_is_made_to_compute_in_float64_and_says_what_does_not(fr
     found = signatures(WORKER / "float64" / f"{framework}.py")
     assert found["patch"] == []
     assert found["short_operations"] == ["model", "x", "y"]
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
+def test_every_framework_trains_any_model_by_the_same_functions(framework):
+    found = signatures(WORKER / "arms" / "train_step" / f"{framework}.py")
+    assert found == TRAIN_STEP | {"place": ["data"]}
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
