@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from harness.report.document import Document, Suite
+from harness.errors import ConfigError
+from harness.report.document import Document
 from harness.safe import attributes, for_xml
 
 
 def render(document: Document) -> str:
-    """Return the suite of a document, or an empty one."""
-    suite = document.suite or Suite("", "", "", ())
+    """Return the suite of a document.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    suite = document.suite
+    if suite is None:
+        raise ConfigError("--format: junit: nothing here is a test case. Choose another format")
     outcomes = [case.outcome for case in suite.cases]
     counts = {
         "tests": str(len(outcomes)),

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from harness.errors import ConfigError
 from harness.report.document import Document, Heading, Paragraph, Sentence, Table, words
 from harness.report.renderers import render
 
@@ -59,3 +62,8 @@ def test_json_holds_nothing_where_a_number_is_not_finite():
     assert render(Document((), data=found), "json") == (
         '{\n "mean": null,\n "most": [\n  null,\n  1.5\n ]\n}\n'
     )
+
+
+def test_a_document_without_test_cases_is_refused_as_junit():
+    with pytest.raises(ConfigError, match="--format: junit: nothing here is a test case"):
+        render(Document(()), "junit")
