@@ -42,8 +42,8 @@ def why_invalid(bench: Bench) -> Counter[str]:
     """Return the limits that blocks broke, without entrant and first figure, and how often."""
     reasons: Counter[str] = Counter()
     for block in bench.blocks:
-        said = (reason.partition(": ") for reason in block.invalid.split("; ") if reason)
-        reasons.update({FIGURE.sub("…", after or before, count=1) for before, _, after in said})
+        parts = (reason.partition(": ") for reason in block.invalid.split("; ") if reason)
+        reasons.update({FIGURE.sub("…", after or before, count=1) for before, _, after in parts})
     return reasons
 
 
