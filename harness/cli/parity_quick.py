@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.output import console_of
+from harness.cli.output import console_of, show
 from harness.cli.project import Project, prepare_dataset
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ def _installed(
     from harness.report.progress import steps_line
 
     found: dict[str, list[Seen]] = {}
-    with steps_line(console_of()) as show:
+    with steps_line(console_of()) as report_step:
         for name in backends:
-            show(f"{name}: versions")
+            report_step(f"{name}: versions")
             answer = ask.run_task(
                 {"task": "look"},
                 name,
@@ -104,12 +104,12 @@ def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any
     from harness.engine import host
     from harness.engine.plan import plan
     from harness.experiments.parity.check import check, quick_points
-    from harness.experiments.parity.document import brief
+    from harness.experiments.parity.document import compose_brief
     from harness.records import store
     from harness.report.progress import steps_line
     from harness.spec.config import override_protocol
 
-    console, config = console_of(), project.config
+    config = project.config
     protocol = override_protocol(
         config.protocol, epochs=spec.epochs, seeds=config.protocol.seeds[:1], **limits
     )
@@ -125,17 +125,12 @@ def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any
         device=group.device,
         implementations=names,
     )
-    mine = tuple(
-        each
-        for each in planned
-        if (each.request.backend, each.request.implementation) in group.arms
-    )
-    with steps_line(console) as show:
-        found = check(
-            mine, project.root, host.describe_host(host.detect_hardware()), quick_points(mine), show
-        )
+    arms = [(each.request.backend, each.request.implementation) for each in planned]
+    mine = tuple(each for each, arm in zip(planned, arms, strict=True) if arm in group.arms)
+    with steps_line(console_of()) as report_step:
+        here = host.describe_host(host.detect_hardware())
+        found = check(mine, project.root, here, quick_points(mine), report_step)
     store.ready(project.results)
     store.add(project.results, found)
-    for line, style in brief(found):
-        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+    show(compose_brief(found))
     return found
