@@ -271,6 +271,26 @@ def attacks(session: nox.Session) -> None:
     session.run(python(session), "-m", "pytest", "tests/attacks", *session.posargs, external=True)
 
 
+@nox.session(venv_backend="none", requires=["harness"], default=False)
+def referee(session: nox.Session) -> None:
+    """Hold a zoo of models to the float64 referee, clean and with planted defects; names after -- are of models."""
+    install_harness(session, "[dev]")
+    environments(session)
+    where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
+    command = (python(session), "-m", "tests.zoo.referee", *session.posargs)
+    session.run(*command, external=True, env=where)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
+def zoo(session: nox.Session) -> None:
+    """Train 35 models by every arm on every backend, each held to `fit` in float64; it can go on."""
+    install_harness(session, "[dev]")
+    environments(session)
+    where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
+    command = (python(session), "-m", "tests.zoo", *session.posargs)
+    session.run(*command, external=True, env=where)
+
+
 @nox.session(default=False)
 def lowest(session: nox.Session) -> None:
     """Run the unit tests with the lowest version of every dependency that pyproject.toml allows."""

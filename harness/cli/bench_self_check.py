@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.cli.output import console_of
+from harness.cli.output import console_of, show
 from harness.cli.project import Project
 from harness.errors import StoreError
 
@@ -19,23 +19,23 @@ def check_self(project: Project, device: Device) -> None:
     from harness.engine import ask
     from harness.experiments.bench import self_check as checks
     from harness.experiments.bench import self_check_document as report
-    from harness.records import bench_store
+    from harness.records.sessions import load_all
     from harness.report.progress import steps_line
 
-    known = bench_store.sessions(project.results)
+    known = load_all(project.results).sessions
     limit_s, task = project.config.protocol.time_limit_s, {"task": "self check"}
     answers = {}
-    with steps_line(console_of()) as show:
+    with steps_line(console_of()) as report_step:
         for name, backend in project.config.backends.items():
-            show(f"{name}: does its clock wait?")
+            report_step(f"{name}: does its clock wait?")
             answers[name] = ask.run_task(
                 task, name, backend, project.root, device=device, limit_s=limit_s
             )
         found = checks.clock_checks(answers)
         if known:
-            show("errors and power of its verdicts, simulated")
+            report_step("errors and power of its verdicts, simulated")
             found += [*checks.session_checks(known[0]), *checks.error_rate_checks(known[0])]
-    console_of().print(report.terminal(found, known[0].session.run_id if known else ""), crop=False)
+    show(report.compose(found, known[0].session.run_id if known else ""))
     if not known:
         missing = "no bench session whose noise could be looked at. Run: nox -s bench"
         raise StoreError(f"{project.results}: {missing}")

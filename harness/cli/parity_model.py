@@ -6,18 +6,19 @@ Exit 0 where all agree, 1 where one departs or fails, 3 where no majority says w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from harness.cli.options import parse_threads
-from harness.cli.output import console_of, write_files
+from harness.cli.output import console_of, say, show
 from harness.cli.project import hold_machine
 from harness.errors import ConfigError
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
     *("model", "batch", "backends", "seed", "threads", "time_limit", "device", "no_wait"),
-    *("json", "junit", "config"),
+    *("json", "junit", "results", "config"),
 )
 CODES = {"agrees": 0, "departs": 1, "failed": 1, "no majority": 3}
 
@@ -31,6 +32,7 @@ def check_model(given: Mapping[str, Any]) -> None:
     from harness.experiments.parity import model_document as report
     from harness.experiments.parity import model_plan
     from harness.experiments.parity.model_check import check
+    from harness.records import store
     from harness.report.progress import steps_line
 
     _check_options(given)
@@ -44,18 +46,22 @@ def check_model(given: Mapping[str, Any]) -> None:
         threads=parse_threads(given["threads"]),
         time_limit_s=given["time_limit"],
     )
-    console = console_of()
-    with hold_machine("parity --model", wait=not given["no_wait"]), steps_line(console) as show:
-        found = check(what, show)
-    console.print(report.terminal(found), crop=False)
-    write_files(
-        {
-            "--json": (given["json"], found.model_dump_json(indent=1)),
-            "--junit": (given["junit"], report.junit(found)),
-        }
-    )
+    results, wait = given["results"] or _results_folder(what.root, given), not given["no_wait"]
+    store.ready(results, "models")
+    with hold_machine("parity --model", wait=wait), steps_line(console_of()) as report_step:
+        found = check(what, report_step)
+    file = store.add(results, found)
+    show(report.compose(found), {name: given[name] for name in ("json", "junit")})
+    say(f"record: {file}", "dim")
     if CODES[found.verdict]:
         raise typer.Exit(CODES[found.verdict])
+
+
+def _results_folder(root: Path, given: Mapping[str, Any]) -> Path:
+    """Return where the record goes: beside the backends.toml that was found, or else here."""
+    here = Path.cwd()
+    found = given["config"] or root in (here, *here.parents)
+    return (root if found else here) / "results"
 
 
 def _check_options(given: Mapping[str, Any]) -> None:

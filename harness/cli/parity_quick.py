@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.output import console_of
+from harness.cli.output import console_of, show
 from harness.cli.project import Project, prepare_dataset
 
 if TYPE_CHECKING:
     from harness.experiments.parity.unchecked import Unchecked
     from harness.records.bench import Session
+    from harness.records.observation import Seen
     from harness.records.parity import Parity
     from harness.spec.config import Spec
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """What a backend's environment shows now, as the start of a process shows it in a session."""
-
-    versions: dict[str, str]
-    device: str
-    environment_sha256: str | None
-    status: str = "ok"
 
 
 def check_missing(project: Project, limits: dict[str, Any]) -> list[Parity]:
@@ -37,7 +27,7 @@ def check_missing(project: Project, limits: dict[str, Any]) -> list[Parity]:
     """
     from harness.engine import host
     from harness.experiments.parity.unchecked import unchecked
-    from harness.records import store
+    from harness.records import frame, store
 
     config, loaded = project.config, store.load_all(project.results)
     groups = unchecked(
@@ -47,7 +37,7 @@ def check_missing(project: Project, limits: dict[str, Any]) -> list[Parity]:
         console_of().print("parity: every arm that can be checked has its verdict", highlight=False)
     found = [_check(group, config.specs[group.spec_name], project, limits) for group in groups]
     if found:
-        store.project(project.results)
+        frame.project(project.results)
     return found
 
 
@@ -80,15 +70,16 @@ def check_session(session: Session, project: Project) -> None:
 
 def _installed(
     session: Session, project: Project, backends: Iterable[str]
-) -> dict[str, list[Here]]:
+) -> dict[str, list[Seen]]:
     """Return what each backend's environment shows; nothing where it does not start."""
     from harness.engine import ask
+    from harness.records.observation import Seen
     from harness.report.progress import steps_line
 
-    found: dict[str, list[Here]] = {}
-    with steps_line(console_of()) as show:
+    found: dict[str, list[Seen]] = {}
+    with steps_line(console_of()) as report_step:
         for name in backends:
-            show(f"{name}: versions")
+            report_step(f"{name}: versions")
             answer = ask.run_task(
                 {"task": "look"},
                 name,
@@ -99,7 +90,11 @@ def _installed(
             )
             if "refused" not in answer:
                 found[name] = [
-                    Here(answer["versions"], answer["devices"][0], answer["environment_sha256"])
+                    Seen(
+                        versions=answer["versions"],
+                        device=answer["devices"][0],
+                        environment_sha256=answer["environment_sha256"],
+                    )
                 ]
     return found
 
@@ -109,12 +104,12 @@ def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any
     from harness.engine import host
     from harness.engine.plan import plan
     from harness.experiments.parity.check import check, quick_points
-    from harness.experiments.parity.document import brief
+    from harness.experiments.parity.document import compose_brief
     from harness.records import store
     from harness.report.progress import steps_line
     from harness.spec.config import override_protocol
 
-    console, config = console_of(), project.config
+    config = project.config
     protocol = override_protocol(
         config.protocol, epochs=spec.epochs, seeds=config.protocol.seeds[:1], **limits
     )
@@ -130,17 +125,12 @@ def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any
         device=group.device,
         implementations=names,
     )
-    mine = tuple(
-        each
-        for each in planned
-        if (each.request.backend, each.request.implementation) in group.arms
-    )
-    with steps_line(console) as show:
-        found = check(
-            mine, project.root, host.describe_host(host.detect_hardware()), quick_points(mine), show
-        )
+    arms = [(each.request.backend, each.request.implementation) for each in planned]
+    mine = tuple(each for each, arm in zip(planned, arms, strict=True) if arm in group.arms)
+    with steps_line(console_of()) as report_step:
+        here = host.describe_host(host.detect_hardware())
+        found = check(mine, project.root, here, quick_points(mine), report_step)
     store.ready(project.results)
     store.add(project.results, found)
-    for line, style in brief(found):
-        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+    show(compose_brief(found))
     return found

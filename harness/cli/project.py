@@ -88,12 +88,12 @@ def plan_runs(project: Project, selection: Selection, **protocol: Any) -> tuple[
 
 def load_records(results: Path) -> Loaded:
     """Return all records, with results.csv brought up to date where that can be done."""
-    from harness.records import store
+    from harness.records import frame, store
 
     was_on = gc.isenabled()
     gc.disable()  # what is read stays: to look through it costs a fifth of reading 10,000 records
     try:
-        return store.project(results)
+        return frame.project(results)
     except StoreError as error:
         say(f"! {error}", "yellow", stderr=True)
         return store.load_all(results)

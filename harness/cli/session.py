@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.experiments.bench.plan import Repeated
     from harness.experiments.bench.session import Outcome
     from harness.records.bench import Bench, Part, Session
-    from harness.records.record import Host
+    from harness.records.observation import Host
     from harness.spec.config import Config, Device
 
 
@@ -63,11 +63,11 @@ def resume_or_start(request: SessionRequest, project: Project, *, resume: bool) 
     from harness.experiments.bench import plan as sessions
     from harness.experiments.bench import same_plan
     from harness.experiments.bench.remaining import unfinished_generations
-    from harness.records import bench_store
+    from harness.records.sessions import load_all
 
     arms = sessions.choose_arms(project.config, request.arms or ())
     if resume:
-        for bench in bench_store.sessions(project.results):
+        for bench in load_all(project.results).sessions:
             if unfinished_generations(bench):
                 session = bench.session
                 same_plan.check_same_plan(session, _asked_and_planned(request, session, arms))
@@ -111,7 +111,7 @@ def start_session(request: SessionRequest, project: Project, arms: list[tuple[st
     from harness.engine import host as devices
     from harness.experiments.bench import plan as sessions
     from harness.experiments.bench import same_plan
-    from harness.records import bench_store
+    from harness.records import store
     from harness.records.bench import Bench
 
     config = _configure(project.config, request)
@@ -131,9 +131,8 @@ def start_session(request: SessionRequest, project: Project, arms: list[tuple[st
     )
     sessions.requests(session, config, dataset, host)  # or a refusal, before anything is kept
     same_plan.check_possible(session, config, project.root)
-    folder = bench_store.folder_of(project.results, session)
-    bench_store.ready(folder)
-    bench_store.add(folder, session)
+    store.ready(project.results, "bench")
+    store.add(project.results, session)
     return Bench(session=session)
 
 
@@ -176,69 +175,69 @@ def run_session(
     """
     from harness.engine import host as devices
     from harness.experiments.bench import plan as sessions
-    from harness.records import bench_store
+    from harness.records import store
+    from harness.records.sessions import file_of
 
-    session = bench.session
-    folder = bench_store.folder_of(project.results, session)
-    bench_store.ready(folder)
+    session, file = bench.session, file_of(project.results, bench.session.run_id)
+    store.ready(project.results, "bench")
     host = devices.describe_host(devices.detect_hardware())
     planned = sessions.requests(session, project.config, prepare_dataset(session.data.name), host)
     _print_plan(bench, host)
-    with _lock_session(folder), hold_machine(verb, wait=wait):
+    with _lock_session(file), hold_machine(verb, wait=wait):
         before(session)
-        found, outcome = _measure(folder, project.root, planned, budget_s, stop_after)
+        found, outcome = _measure(file, project.root, planned, budget_s, stop_after)
     if outcome != "complete":
         say(UNFINISHED[outcome], "yellow")
     return found, outcome == "interrupted"
 
 
 def _measure(
-    folder: Path,
+    file: Path,
     root: Path,
     planned: Callable[[str, int], Planned],
     budget_s: float | None,
     stop_after: int | None,
 ) -> tuple[Bench, Outcome]:
-    """Measure what the session in a folder still lacks; another harness may have added to it."""
+    """Measure what the session in a file still lacks; another harness may have added to it."""
     from harness.experiments.bench.session import Room, run_session
-    from harness.records import bench_store
+    from harness.records.sessions import load
     from harness.report.progress import bench_progress
 
-    known = bench_store.load(folder)
+    known, _ = load(file.parents[1], file.stem)
     if isinstance(known, str):
-        raise StoreError(f"{folder}: {known}")
+        raise StoreError(f"{file}: {known}")
     with bench_progress(console_of()) as show:
-        room = Room(root, planned, _keeper(folder), show)
+        room = Room(root, planned, _keeper(file), show)
         return run_session(known, room, budget_s=budget_s, stop_after=stop_after)
 
 
-def _keeper(folder: Path) -> Callable[[Part], None]:
-    """Return what keeps each part, and says so once where the folder cannot be written any more."""
-    from harness.records import bench_store
+def _keeper(file: Path) -> Callable[[Part], None]:
+    """Return what keeps each part, and says so once where the file cannot be written any more."""
+    from harness.records import store
 
     elsewhere: list[Path] = []
 
     def keep(part: Part) -> None:
         with delay_interrupts():
-            file = bench_store.add(folder, part)
-        if folder not in file.parents and not elsewhere:
-            say(f"! {folder}: cannot be written any more; parts are kept in {file.parent}", "red")
-            elsewhere.append(file)
+            kept = store.add(file.parents[1], part, file.stem)
+        if kept != file and not elsewhere:
+            say(f"! {file}: cannot be written any more; parts are kept in {kept}", "red")
+            elsewhere.append(kept)
 
     return keep
 
 
 @contextmanager
-def _lock_session(folder: Path) -> Iterator[None]:
+def _lock_session(file: Path) -> Iterator[None]:
     """Hold the session: two at once would disturb each other, and measure the same blocks."""
     from filelock import FileLock, Timeout
 
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(file.with_name(f".{file.stem}.lock"), timeout=0):
             yield
     except Timeout:
         hint = "Wait for it, or begin one without --resume"
-        raise StoreError(f"{folder}: another harness is measuring this session. {hint}") from None
+        raise StoreError(f"{file}: another harness is measuring this session. {hint}") from None
 
 
 def _print_plan(bench: Bench, host: Host) -> None:

@@ -22,7 +22,7 @@ from harness.cli.options import (
     TrainSeedOption,
     parse_threads,
 )
-from harness.cli.output import console_of, say
+from harness.cli.output import console_of, say, show
 from harness.cli.project import (
     Project,
     Selection,
@@ -83,7 +83,7 @@ def _print_tables(records: list[Record], loaded: Loaded) -> None:
     new = {record.run_id: record for record in records}
     known = {record.run_id: record for record in loaded.records}
     tables = judge.compare((known | new).values(), only=frozenset(new), parities=loaded.parities)
-    console_of().print(document.terminal(tables), crop=False)
+    show(document.compose(tables))
 
 
 def _run_all(planned: tuple[Planned, ...], project: Project) -> list[Record]:
@@ -107,6 +107,4 @@ def _run_all(planned: tuple[Planned, ...], project: Project) -> list[Record]:
         if project.results not in file.parents:
             where = f"{project.results}: cannot be written any more"
             say(f"! {where}; the record is kept in {file}", "red")
-        else:
-            load_records(project.results)
     return records

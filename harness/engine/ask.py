@@ -20,7 +20,8 @@ from harness.engine.process import Ended, Event, explain_failure, explain_no_sta
 from harness.environments.content import content_digest
 from harness.environments.passed_on import network_variables
 from harness.errors import ConfigError, EnvironmentMissing
-from harness.records.record import Host, Measurement, Record
+from harness.records.observation import Host
+from harness.records.record import Measurement, Record
 from harness.spec.config import Backend
 from harness.spec.faults import sentences
 

@@ -14,7 +14,7 @@ import psutil
 from harness.engine import machine
 from harness.engine.disturbance import load_1m
 from harness.errors import ConfigError
-from harness.records.record import Host
+from harness.records.observation import Host
 from harness.spec.config import Device
 
 

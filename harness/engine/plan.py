@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ConfigError, choice
-from harness.records.record import Data, Request
+from harness.records.observation import Data
+from harness.records.record import Request
 from harness.spec import draws
 from harness.spec.arm_modules import read_declaration
 from harness.spec.config import Arm, Backend, Device, Protocol, Spec

@@ -2,9 +2,9 @@
 
 What was planned, and what each process and each block of turns gave.
 
-A session is a folder, results/bench/SESSION/, of files that never change: the plan; for each fresh
-process its start and its end; for each block the turns of all its entrants. Whatever is killed,
-what was measured before stays, and the ids of what is still to be measured follow from the plan.
+A session is a file, results/bench/SESSION.jsonl, to which a line is added for each part: the plan;
+for each fresh process its start and its end; for each block the turns of all its entrants. Whatever
+is killed, what was measured before stays, and what is still to be measured follows from the plan.
 
 History of the format:
 1   first. Since 0.5 numbers and texts have bounds, and a plan's names must fit together; every
@@ -13,6 +13,7 @@ History of the format:
     part carries its format and, but for the plan and blocks, which say when they began, the time
     when it was written; a turn has children_s, and its load_1m may be unknown. Parts without them
     are read as before.
+3   a line for each part, where a session was a folder with a file for each.
 """
 
 from __future__ import annotations
@@ -22,26 +23,26 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from harness.records.record import (
+from harness.records.observation import (
     Count,
-    Data,
-    Host,
+    Ended,
+    Epoch,
     Kept,
     Load,
     Loss,
+    Observation,
     OfAnArm,
+    Question,
     Said,
     Seconds,
+    Seen,
     Sha256,
     Share,
-    Threads,
-    Took,
     Value,
 )
 from harness.safe import short
-from harness.spec.config import Device, Frozen, Spec
+from harness.spec.config import Frozen
 
-FORMAT = 2
 # Of a generation or a block: as many as `harness bench` takes.
 Number = Annotated[int, Field(ge=0, le=99)]
 Speed = Annotated[float, Field(gt=0, le=1e21)]
@@ -72,19 +73,10 @@ class Entrant(OfAnArm):
     name: str  # "jax/keras"; of the second one "jax/keras again"
 
 
-class Session(Kept):
+class Session(Observation, Question):
     """The plan: with it all ids and all orders are given."""
 
-    format: Literal[1, 2] = 2
-    harness: str  # version
-    run_id: str
-    started_at: str  # UTC, ISO 8601
-    host: Host
-    spec_name: str
-    spec: Spec
-    data: Data
-    device: Device
-    threads: Threads
+    format: Literal[1, 2, 3] = 3
     cores: tuple[Count, ...] = ()  # that every worker is kept to; empty: as `threads` has it
     entrants: Annotated[tuple[Entrant, ...], Field(min_length=1)]
     baseline: str  # an entrant's name
@@ -125,20 +117,23 @@ def original_of(duplicate: str) -> str:
     return duplicate.removesuffix(" again")
 
 
-class Start(Kept):
-    """One fresh process, from the call that starts it to the end of its first epoch.
+class OfProcess(Ended):
+    """What the start and the end of a process share."""
 
-    Where it did not get there, `reason` says why.
-    """
-
-    format: Literal[1, 2] = 2
+    format: Literal[1, 2, 3] = 3
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     generation: Number  # from 1
     process: Count  # from 1: the n-th of its entrant in this generation
     name: str  # the entrant's
     status: Literal["ok", "failed"] = "ok"
-    reason: Said = ""
-    log_tail: Said = ""
+
+
+class Start(OfProcess, Seen):
+    """One fresh process, from the call that starts it to the end of its first epoch.
+
+    Where it did not get there, `reason` says why.
+    """
+
     total_s: Seconds  # whole, as the parent saw it
     spawn_s: Seconds = 0.0
     import_s: Seconds = 0.0
@@ -148,24 +143,15 @@ class Start(Kept):
     first_epoch_s: Seconds = 0.0  # compiling inside
     n_compiles: Count = 0
     n_parameters: Count = 0
-    device: str = ""
     settings: dict[str, Value] = {}
-    versions: dict[str, str] = {}
     data_sha256: Sha256 | None = None
     weights_sha256: Sha256 | None = None
     order_sha256: Sha256 | None = None
-    environment_sha256: Sha256 | None = None  # of all that could be imported
 
 
-class Turn(Kept):
+class Turn(Epoch):
     """One epoch of one live process while the others sleep, and what happened beside it."""
 
-    seconds: Took
-    feed_s: Seconds
-    teardown_s: Seconds = 0.0  # those of `seconds` after the last update
-    loss: Loss
-    accuracy: Share
-    n_compiles: Count  # 0, or the turn held compilation
     user_s: Seconds  # CPU seconds of the process itself
     system_s: Seconds
     children_s: Seconds = 0.0  # of CPU, of processes that it started; before 0.5 in others_s
@@ -186,7 +172,7 @@ class Turn(Kept):
 class Block(Kept):
     """Every live entrant's turn once, in a balanced order; the n-th attempt at it."""
 
-    format: Literal[1, 2] = 2
+    format: Literal[1, 2, 3] = 3
     generation: Number
     block: Number  # from 1 in each generation
     attempt: Count  # from 1
@@ -206,17 +192,9 @@ class Rates(Kept):
     n_dispatches: Count  # of an epoch, at the least, in the way that this arm runs
 
 
-class End(Kept):
+class End(OfProcess):
     """The end of one process: what its model came to, and its memory; or why it ended early."""
 
-    format: Literal[1, 2] = 2
-    written_at: str = ""  # UTC, ISO 8601; empty before 0.5
-    generation: Number
-    process: Count
-    name: str
-    status: Literal["ok", "failed"] = "ok"
-    reason: Said = ""
-    log_tail: Said = ""
     test_accuracy: Share | None = None  # after as many epochs as the plan has: 1 + n_blocks
     test_loss: Loss | None = None
     evaluate_s: Seconds = 0.0
@@ -232,7 +210,7 @@ class Sitting(Kept):
     What it cost in all, and how much of that its workers took.
     """
 
-    format: Literal[1, 2] = 2
+    format: Literal[1, 2, 3] = 3
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     number: Count  # from 1
     outcome: Literal["complete", "budget", "stopped", "interrupted"]
@@ -242,7 +220,7 @@ class Sitting(Kept):
 
 
 Part = Session | Start | Block | End | Sitting
-"""What a session's folder holds, a file each."""
+"""What a session's file holds, a line each."""
 
 
 class Bench(Frozen):
@@ -256,17 +234,9 @@ class Bench(Frozen):
 
     def with_part(self, part: Part) -> Bench:
         """Return the session with one more part."""
-        match part:
-            case Session():
-                return self
-            case Start():
-                return self.model_copy(update={"starts": (*self.starts, part)})
-            case Block():
-                return self.model_copy(update={"blocks": (*self.blocks, part)})
-            case End():
-                return self.model_copy(update={"ends": (*self.ends, part)})
-            case Sitting():
-                return self.model_copy(update={"sittings": (*self.sittings, part)})
+        places = {Start: "starts", Block: "blocks", End: "ends", Sitting: "sittings"}
+        place = places.get(type(part))
+        return self.model_copy(update={place: (*getattr(self, place), part)}) if place else self
 
     @property
     def own_cost(self) -> float | None:

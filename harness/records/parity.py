@@ -7,32 +7,31 @@ History of the format:
 2   an arm's environment_sha256; a host's identity, boot and quota; an arm's verdict says which
     points it covers (`covers`) and what they are of the gate (`scope`). Older records say neither,
     and are read as checks of the whole gate.
+3   a line of a file; an arm's gates, each with its error and its floor, and no verdict where they
+    are: it is computed from them.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from harness.records.record import (
+from harness.records.observation import (
     Count,
-    Data,
-    Host,
     Kept,
     Loss,
+    Observation,
     OfAnArm,
+    Question,
     Said,
     Seconds,
-    Sha256,
+    Seen,
     Share,
-    Threads,
+    Word,
 )
-from harness.spec.config import Spec
-
-FORMAT = 2
 
 
 def _finite(value: object) -> object:
@@ -70,13 +69,33 @@ class Departure(Kept):
     unexplained: tuple[str, ...] = ()  # later ones that are none of this
 
 
-class ArmParity(OfAnArm):
-    """One arm's verdict."""
+class Gate(NamedTuple):
+    """One measure of one quantity: how far it is off, how far it may be, and the noise floor."""
 
-    device: str = ""
-    versions: dict[str, str] = {}
-    environment_sha256: Sha256 | None = None  # of all that could be imported
-    verdict: Verdict
+    quantity: Word
+    measure: Word
+    error: Figure  # None: infinite, or nothing that can be measured
+    gate: Figure
+    floor: Figure  # None where the gate was made from none
+    n_compared: Count  # elements
+
+    @property
+    def margin(self) -> float:
+        """How many times the error would fit into the gate; infinite where there is none."""
+        if self.error is None or self.gate is None:
+            return 0.0
+        return self.gate / self.error if self.error else math.inf
+
+
+Gates = dict[str, tuple[Gate, ...]]
+"""By program and point, as "production init"."""
+
+
+class ArmParity(OfAnArm, Seen):
+    """What one arm was seen to compute, and its verdict, which is computed from its gates."""
+
+    gates: Gates = {}  # empty in records before 0.6, and where the check failed
+    verdict: Verdict = "failed"
     reason: Said = ""  # of a failure, or in one sentence the departure
     margin: Figure = None  # of the tightest gate: how many times its error would fit
     tightest: str = ""  # that gate: program, point, quantity, measure
@@ -92,6 +111,28 @@ class ArmParity(OfAnArm):
     def name(self) -> str:
         """As in the table: "jax/keras"."""
         return f"{self.backend}/{self.implementation}"
+
+    @model_validator(mode="after")
+    def _judge(self) -> ArmParity:
+        """Compute the verdict of what was read from the store."""
+        if self.gates and "verdict" not in self.model_fields_set:
+            for name, value in judge_gates(self.gates, self.departures).items():
+                object.__setattr__(self, name, value)
+        return self
+
+
+def judge_gates(gates: Gates, departures: tuple[Departure, ...]) -> dict[str, Any]:
+    """Return the verdict of an arm's gates, and what is shown of them."""
+    several = [(place, gate) for place, of_place in gates.items() for gate in of_place]
+    outside = any(gate.error is None or gate.error > (gate.gate or 0.0) for _, gate in several)
+    place, tightest = min(several, key=lambda pair: pair[1].margin)
+    return {
+        "verdict": "departs" if departures or outside else "agrees",
+        "margin": tightest.margin if math.isfinite(tightest.margin) else None,
+        "tightest": f"{place}: {tightest.quantity}, {tightest.measure}",
+        "n_compared": sum(gate.n_compared for _, gate in several),
+        "n_gates": len(several),
+    }
 
 
 class FreeRun(Kept):
@@ -110,7 +151,18 @@ class FreeRun(Kept):
     gates: dict[
         str, Figure
     ]  # None: float32 alone has drifted so far there that weights say nothing
-    verdict: Literal["agrees", "departs"]
+    verdict: Literal["agrees", "departs"] = "agrees"
+
+    @model_validator(mode="after")
+    def _judge(self) -> FreeRun:
+        """Compute the verdict of what was seen; what is no number has drifted."""
+        drifts = (
+            limit is not None and not (seen is not None and seen <= limit)
+            for seen, limit in ((self.drift.get(name), limit) for name, limit in self.gates.items())
+        )
+        if "verdict" not in self.model_fields_set and any(drifts):
+            object.__setattr__(self, "verdict", "departs")
+        return self
 
     @property
     def name(self) -> str:
@@ -156,22 +208,25 @@ class RoundTrip(Kept):
         return f"{self.saved_by} -> {self.loaded_by} {self.form}"
 
 
-class Parity(Kept):
-    """One parity check, whatever came of it; never changed after it is written."""
+WORST_FIRST: tuple[tuple[str, Whole], ...] = (
+    ("failed", "failed"),
+    ("suspected", "oracle suspect"),
+    ("departs", "departs"),
+    ("different", "departs"),
+    ("drifts", "chaotic"),
+    ("inconclusive", "inconclusive"),
+)
+"""What a check may have found, and the verdict that it then has."""
 
-    format: Literal[1, 2] = 2
-    harness: str
-    run_id: str
-    spec_name: str
-    spec: Spec
+
+class Parity(Observation, Question):
+    """One parity check, whatever came of it."""
+
+    format: Literal[1, 2, 3] = 3
     seed: Count
-    data: Data
-    device: str  # as asked for
-    threads: Threads
-    host: Host
-    started_at: str  # UTC, ISO 8601
     total_s: Seconds
-    verdict: Whole
+    verdict: Whole = "failed"
+    suspected: bool = False  # the referee: arms of several backends depart first, and all alike
     arms: tuple[ArmParity, ...]
     documented: tuple[Said, ...] = ()  # differences that were expected, and were there
     remarks: tuple[Said, ...] = ()
@@ -182,6 +237,35 @@ class Parity(Kept):
         str, Figure
     ] = {}  # noise floor of each quantity and measure, the largest over points and backends
     twins: dict[str, dict[str, Figure]] = {}  # noise floor of each arm's own twins
+
+    @property
+    def views(self) -> dict[str, Any]:
+        """Leave out what is computed from the gates."""
+        shown = dict.fromkeys(("verdict", "margin", "tightest", "n_compared", "n_gates"), True)
+        runs = {"free_runs": {"__all__": {"verdict": True}}}
+        arms = {number: shown for number, arm in enumerate(self.arms) if arm.gates}
+        return {**super().views, "arms": arms, "verdict": bool(arms), **runs}
+
+    @model_validator(mode="after")
+    def _judge(self) -> Parity:
+        """Compute the verdict of what was read from the store."""
+        if "verdict" not in self.model_fields_set:
+            object.__setattr__(self, "verdict", self.judge())
+        return self
+
+    def judge(self) -> Whole:
+        """Return the verdict on updates, round trips and trainings together.
+
+        What updates say goes first, and what is not shown is no pass.
+        """
+        said = {arm.verdict for arm in self.arms} | {trip.verdict for trip in self.round_trips}
+        found = {
+            "suspected" if self.suspected else "",
+            *said,
+            *(pair.verdict for pair in self.pairs),
+        }
+        found |= {"drifts" for run in self.free_runs if run.verdict == "departs"}
+        return next((whole for name, whole in WORST_FIRST if name in found), "agrees")
 
     @model_validator(mode="after")
     def _same_updates(self) -> Parity:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from harness.errors import ConfigError, StoreError
-from harness.records.bench_store import ROOM
+from harness.records.sessions import ROOM
 from harness.scratch import scratch
 
 
@@ -47,7 +47,7 @@ def at_revision(root: Path, revision: str, path: Path) -> Iterator[Path]:
 
 
 def _unpack(tracked: bytes, inside: str, target: Path) -> None:
-    """Write SESSION/FILE of an archive to a folder; nothing else of it can get anywhere."""
+    """Write SESSION.jsonl and SESSION/FILE of an archive; nothing else of it can get anywhere."""
     with tarfile.open(fileobj=io.BytesIO(tracked)) as archive:
         for member in archive:
             parts = (
@@ -57,12 +57,13 @@ def _unpack(tracked: bytes, inside: str, target: Path) -> None:
             )
             content = (
                 archive.extractfile(member)
-                if member.isfile() and len(parts) == 2 and ".." not in parts
+                if member.isfile() and len(parts) in (1, 2) and ".." not in parts
                 else None
             )
             if content:
-                (target / parts[0]).mkdir(parents=True, exist_ok=True)
-                (target / parts[0] / parts[1]).write_bytes(content.read())
+                file = target.joinpath(*parts)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content.read())
 
 
 def _git(

@@ -1,168 +1,251 @@
-"""results/: records in runs/, one file each, and results.csv.
+"""The store: append and scan. One file for a run, a session or a check; nothing is ever changed.
 
-results.csv is a view of the records that can always be rebuilt.
-
-A record's file is named RUN_ID.DIGEST.json (see `harness.records.files`), and is there whole or not
-at all; results.csv is replaced whole, under a lock, by whoever added a record last.
+A file is ROOM/ID.jsonl in the results folder. Each line is JSON: its kind, that kind's format, its
+content, and the SHA-256 of the line up to there. A line is appended and synced when what it holds
+is finished. So a killed harness leaves at most a torn last line, which is dropped and named; a line
+damaged in the middle is named and left out, and the others count.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from filelock import FileLock, Timeout
+from platformdirs import user_state_path
 from pydantic import ValidationError
 
 from harness.errors import StoreError
-from harness.records import files, parity
+from harness.records import files, legacy
+from harness.records.bench import Block, End, Part, Session, Sitting, Start
 from harness.records.files import Rejected
 from harness.records.parity import Parity
-from harness.records.record import FORMAT, Record, row
-from harness.records.verdicts import verdict_on, verdicts_of
-from harness.safe import for_csv
+from harness.records.record import Record
+from harness.records.user_model import ModelParity
+from harness.safe import short
+from harness.spec.faults import sentences
 
-FORMATS: dict[type[Record | Parity], int] = {Record: FORMAT, Parity: parity.FORMAT}
-PATIENCE_S = 5.0  # with another harness that writes results.csv
-Kept = TypeVar("Kept", Record, Parity)
+Single = Record | Parity | ModelParity
+"""What has a file to itself."""
+Observed = Single | Part
+"""What a line can hold."""
+ROOMS: Mapping[str, Mapping[str, type[Observed]]] = {
+    "runs": {"run": Record},
+    "parity": {"parity": Parity},
+    "models": {"model": ModelParity},
+    "bench": {
+        "session": Session,
+        "start": Start,
+        "block": Block,
+        "end": End,
+        "sitting": Sitting,
+    },
+}
+"""The folders of a results folder, and the kinds of line in the files of each."""
+KIND_OF = {model: (room, kind) for room, kinds in ROOMS.items() for kind, model in kinds.items()}
+SUFFIX = ".jsonl"
+LINE = re.compile(
+    rb'(\{"kind":"([a-z]{1,20})","format":(\d{1,9}),"content":(\{.*\})),"digest":"([0-9a-f]{64})"\}'
+)
+N_DAMAGED = 100  # lines of one file that are named; after as many nothing more of it is read
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Everything in a results folder.
-
-    The records in order of their start, and the files left out.
-    """
+    """The runs and parity checks of a results folder, by their start, and what is left out."""
 
     records: tuple[Record, ...]
     rejected: tuple[Rejected, ...]
     parities: tuple[Parity, ...] = ()
 
 
-def ready(results: Path) -> None:
-    """Return if records can be written to the folder; it is made where it is missing.
+def ready(results: Path, room: str = "runs") -> None:
+    """Return if records can be written to a folder of the results; it is made where it is missing.
 
     Raises:
-        StoreError: it cannot be written. Asked before the first run starts, so that no result is
-            lost.
+        StoreError: it cannot be written. Asked before the first process starts, so that no result
+            is lost.
     """
-    files.prepare(results / "runs", results)
+    try:
+        (results / room).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results / room) as probe:
+            probe.write(b"x" * 65536)  # most records are smaller: a full disk is said now
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise StoreError(
+            f"{results}: results cannot be written there ({error.strerror}). "
+            "Name another folder: --results FOLDER"
+        ) from None
 
 
-def add(results: Path, record: Record | Parity) -> Path:
-    """Write a record, whole and synced, and return its file.
+def add(results: Path, observed: Observed, session: str = "") -> Path:
+    """Append what was observed to its file, synced, and return the file.
 
-    `project` then brings results.csv up to date.
+    Where the results folder has become unwritable since the run started, it goes to the user's
+    state folder, and the path returned is there: a measurement is never lost to a full disk. A file
+    from there is put back by appending it to the one of the same name.
 
-    Where the folder has become unwritable since the run started, the record goes to the user's
-    state folder instead, and the path returned is there: a measurement is never lost to a full
-    disk.
+    Args:
+        results: the results folder.
+        observed: one run, one check, or one part of a session.
+        session: the id of that session.
 
     Raises:
         StoreError: neither folder can be written.
     """
-    room = "runs" if isinstance(record, Record) else "parity"
-    if room == "parity":  # `ready` has made runs
-        with suppress(
-            OSError
-        ):  # what cannot be made cannot be written either, and `keep` meets that
+    room, _ = KIND_OF[type(observed)]
+    run_id = session if isinstance(observed, Start | Block | End | Sitting) else observed.run_id
+    name, line = f"{run_id}{SUFFIX}", line_of(observed)
+    elsewhere = user_state_path("keras-backend-harness") / room
+    try:
+        with suppress(OSError):  # what cannot be made cannot be written either
             (results / room).mkdir(exist_ok=True)
-    return files.keep(
-        results / room, room, record.run_id, record.model_dump_json(indent=1).encode()
-    )
+        return files.append(results / room / name, line)
+    except OSError as first:
+        try:
+            elsewhere.mkdir(parents=True, exist_ok=True)
+            return files.append(elsewhere / name, line)
+        except OSError:
+            raise StoreError(
+                f"{results / room}: the record {name} cannot be written ({first.strerror}), "
+                f"nor can it be kept in {elsewhere}"
+            ) from None
+
+
+def line_of(observed: Observed) -> bytes:
+    """Return the line that keeps an observation."""
+    _, kind = KIND_OF[type(observed)]
+    content = observed.model_dump_json(exclude=observed.views)
+    head = f'{{"kind":"{kind}","format":{newest(type(observed))},"content":{content}'.encode()
+    return head + b',"digest":"' + hashlib.sha256(head).hexdigest().encode() + b'"}\n'
+
+
+def newest(model: type[Observed]) -> int:
+    """Return the format in which a kind is written."""
+    return int(model.model_fields["format"].default)
+
+
+def scan(file: Path, kinds: Mapping[str, type[Observed]]) -> Iterator[tuple[Observed | str, int]]:
+    """Yield what each line of a file holds, or the reason why it holds nothing, and its number.
+
+    The number is 0 where the file as a whole is meant.
+
+    Args:
+        file: one run, session or check.
+        kinds: those that may be in it.
+    """
+    opened = files.open_regular(file)
+    if isinstance(opened, str):
+        yield opened, 0
+        return
+    with opened:
+        number = n_damaged = 0
+        while n_damaged < N_DAMAGED:
+            try:
+                line = opened.readline(files.LIMIT_BYTES + 1)
+            except OSError as error:
+                yield f"cannot be read ({error.strerror})", 0
+                return
+            if not line:
+                break
+            number += 1
+            found = _read(line, kinds)
+            n_damaged += isinstance(found, str)
+            yield found, number
+            if len(line) > files.LIMIT_BYTES:
+                break
+    if not number:
+        yield "empty: nothing was finished", 0
+
+
+def _read(line: bytes, kinds: Mapping[str, type[Observed]]) -> Observed | str:
+    """Return what a line holds, or the reason why it holds nothing."""
+    if len(line) > files.LIMIT_BYTES:
+        return f"longer than {files.LIMIT_BYTES >> 20} MiB, which no record is"
+    parts = LINE.fullmatch(line.removesuffix(b"\n"))
+    if parts is None:
+        return (
+            "damaged: no kind, format, content and digest"
+            if line.endswith(b"\n")
+            else "torn: the harness was stopped while it wrote this"
+        )
+    head, kind, version, content, digest = parts.groups()
+    if hashlib.sha256(head).hexdigest().encode() != digest:
+        return "damaged or edited: its content is not what was written (the digest differs)"
+    model = kinds.get(kind.decode())
+    if model is None:
+        return f"no {kind.decode()} belongs here: expected {' or '.join(kinds)}"
+    if int(version) > newest(model):
+        return legacy.newer(int(version), newest(model))
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        return short(f"not a record: {sentences(error, model)[0]}")
 
 
 def load_all(results: Path) -> Loaded:
-    """Return every record of a results folder, runs and parity checks.
-
-    Every file beside them that is none is returned too.
-    """
-    records, rejected = _load(results / "runs", Record)
-    parities, more = _load(results / "parity", Parity)
-    by_start = sorted(records, key=lambda record: record.started_at)
+    """Return the runs and parity checks of a results folder, and what is left out."""
+    runs, rejected = load(results, "runs")
+    checks, more = load(results, "parity")
     return Loaded(
-        tuple(by_start),
+        tuple(run for run in runs if isinstance(run, Record)),
         (*rejected, *more),
-        tuple(sorted(parities, key=lambda parity: parity.started_at)),
+        tuple(check for check in checks if isinstance(check, Parity)),
     )
 
 
-def _load(folder: Path, kind: type[Kept]) -> tuple[list[Kept], list[Rejected]]:
-    """Return the records of that kind in a folder, and the files there that are none."""
-    found: list[Kept] = []
+def load(results: Path, room: str) -> tuple[list[Single], list[Rejected]]:
+    """Return what is in a folder of runs or checks, by its start, and what is left out."""
+    found: dict[str, tuple[str, Single]] = {}  # by run id, with the name of its file
     rejected: list[Rejected] = []
-    first: dict[str, str] = {}  # the file of each run id
-    for name in files.names_in(folder):
-        read = _read(folder / name, kind)
-        if not isinstance(read, str) and read.run_id in first:
-            read = f"a second file of one run: {first[read.run_id]} counts"
-        if isinstance(read, str):
-            rejected.append(Rejected(folder / name, read))
-        else:
-            first[read.run_id] = name
-            found.append(read)
-    return found, rejected
+    for name in files.names_in(results / room):
+        file = results / room / name
+        for observed, number in _inside(file, ROOMS[room]):
+            fault = _fault(observed, file, found)
+            if fault:
+                rejected.append(at(file, number, fault))
+            elif isinstance(observed, Single):
+                found[observed.run_id] = name, observed
+    return sorted((each for _, each in found.values()), key=lambda each: each.started_at), rejected
 
 
-def project(results: Path) -> Loaded:
-    """Rebuild results.csv from the records, if it is not as they say, and return them."""
-    if not (results / "runs").is_dir():
-        return Loaded((), ())
-    try:
-        with FileLock(
-            results / ".lock", timeout=PATIENCE_S
-        ):  # two harnesses: the later one has loaded the records of both
-            loaded = load_all(results)
-            verdicts = verdicts_of(loaded.parities)
-            content = as_csv(
-                row(record, verdict_on(record, verdicts)) for record in loaded.records
-            ).encode()
-            target = results / "results.csv"
-            if files.read(target, len(content)) != content:
-                files.write(target, content)
-    except Timeout:
-        said = f"another harness has held {results / '.lock'} for {PATIENCE_S:g} s"
-        raise StoreError(
-            f"{results}: results.csv is as it was: {said}. When it is done: harness compare"
-        ) from None
-    except OSError as error:
-        raise StoreError(
-            f"{results}: results.csv cannot be written ({error.strerror}). "
-            "Mend the folder, then: harness compare"
-        ) from None
-    return loaded
+def _inside(
+    file: Path, kinds: Mapping[str, type[Observed]]
+) -> Iterable[tuple[Observed | str, int]]:
+    """Return what is in a file of any format, as `scan` yields it."""
+    if file.suffix == SUFFIX:
+        return scan(file, kinds)
+    return [(legacy.read(file, model), 0) for model in kinds.values()]
 
 
-def as_csv(rows: Iterable[Mapping[str, object]]) -> str:
-    """Return rows as CSV under the first one's keys, which all have.
+def _fault(observed: Observed | str, file: Path, found: Mapping[str, tuple[str, Single]]) -> str:
+    """Return why what is in a file does not count; "" where it does."""
+    if not isinstance(observed, Single):
+        return str(observed)
+    if observed.run_id != stem_of(file):
+        return f"renamed: it holds the run {short(observed.run_id)}"
+    if observed.run_id in found:
+        return f"a second file of one run: {found[observed.run_id][0]} counts"
+    return ""
 
-    Empty where there are none. Text is safe for a spreadsheet.
+
+def at(file: Path, number: int, reason: str) -> Rejected:
+    """Return what is left out.
+
+    Args:
+        file: it, or the file that it is in.
+        number: of the line; 0: the file as a whole.
+        reason: why.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for number, values in enumerate(rows):
-        if number == 0:
-            writer.writerow(map(for_csv, values))
-        writer.writerow(map(for_csv, values.values()))
-    return text.getvalue()
+    return Rejected(file, f"line {number}: {reason}" if number else reason)
 
 
-def _read(file: Path, kind: type[Kept]) -> Kept | str:
-    """Return the record in a file, or the reason why it holds none."""
-    content = files.content_of(file)
-    if isinstance(content, str):
-        return content
-    try:
-        record = kind.model_validate_json(content)
-    except ValidationError as error:
-        return files.misfit(content, error, kind, FORMATS[kind])
-    return (
-        record
-        if record.run_id == files.stem_of(file)
-        else f"renamed: it holds the run {record.run_id}"
-    )
+def stem_of(file: Path) -> str:
+    """Return the id after which a file of any format is called."""
+    return file.stem if file.suffix == SUFFIX else legacy.stem_of(file)

@@ -5,14 +5,24 @@ Which backends compute the same, and from where on one does not.
 History of the format:
 1   first.
 2   a backend's environment_sha256.
+3   run_id and host: since 0.6 the check is kept, where it was only shown.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+from harness.records.observation import (
+    Count,
+    Kept,
+    Observation,
+    Said,
+    Seconds,
+    Seen,
+    Sha256,
+    Threads,
+)
 from harness.records.parity import Figure
-from harness.records.record import Count, Kept, Said, Seconds, Sha256, Threads
 from harness.spec.config import Device
 
 Verdict = Literal["agrees", "departs", "failed", "no majority"]
@@ -31,23 +41,19 @@ class Compared(Kept):
     said: Said = ""
 
 
-class BackendParity(Kept):
+class BackendParity(Seen):
     """One backend's verdict."""
 
     backend: str
-    device: str = ""
-    versions: dict[str, str] = {}
-    environment_sha256: Sha256 | None = None  # of all that could be imported
     verdict: Verdict
     reason: Said = ""  # of all but agreement
 
 
-class ModelParity(Kept):
+class ModelParity(Observation):
     """One check of a model, whatever came of it."""
 
-    format: Literal[1, 2] = 2
+    format: Literal[3] = 3
     kind: Literal["model"] = "model"
-    harness: str
     model: str  # FILE:FUNCTION
     batch: str | None  # FILE:FUNCTION; None where it was drawn from the seed
     seed: Count
@@ -56,7 +62,6 @@ class ModelParity(Kept):
     inputs_sha256: Sha256 | None = None  # of weights and batch, the same for every backend
     device: Device
     threads: Threads
-    started_at: str  # UTC, ISO 8601
     total_s: Seconds
     verdict: Verdict
     reason: Said = ""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from harness.records.arm import ArmId
-from harness.records.bench import Entrant, Session
+from harness.records.bench import Entrant, Session, Start
+from harness.records.observation import Seen
 from harness.records.parity import ArmParity, Parity
 from harness.records.record import Record
 from harness.spec.config import Spec
@@ -121,29 +121,6 @@ def verdict_on(record: Record, verdicts: Verdicts) -> str:
     )
 
 
-class Seen(Protocol):
-    """What a verdict in a session depends on besides the session.
-
-    A process that started, or an environment as it is now.
-    """
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Of the backend, Keras and NumPy, by name."""
-
-    @property
-    def device(self) -> str:
-        """Where its weights lay, or would lie."""
-
-    @property
-    def environment_sha256(self) -> str | None:
-        """The content of the environment; None where nobody looked."""
-
-    @property
-    def status(self) -> str:
-        """Whether it is there: "ok"."""
-
-
 def verdict_in(
     session: Session, entrant: Entrant, starts: Iterable[Seen], verdicts: Verdicts
 ) -> str:
@@ -168,7 +145,7 @@ def verdict_in(
             NOT_CHECKED,
         )
         for start in starts
-        if start.status == "ok"
+        if not (isinstance(start, Start) and start.status == "failed")
     }
     return worst(found)
 

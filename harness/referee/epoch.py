@@ -187,7 +187,10 @@ def examine_epoch(
     """
     received = _received(epoch, found)
     findings = [
-        compare(name, _measure(name), exact, received.get(name), gate_at(epoch, stop, name))
+        replace(
+            compare(name, _measure(name), exact, received.get(name), gate_at(epoch, stop, name)),
+            floor=epoch.floors[stop][name],
+        )
         for name, exact in epoch.quantities[stop].items()
     ]
     n_updates = int(found.get("n_updates", -1))

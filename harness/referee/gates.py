@@ -138,9 +138,9 @@ class Finding:
     error: float
     gate: float
     n_compared: int
-    said: str = (
-        ""  # where something else than a number is wrong: missing, not finite, of another shape
-    )
+    # Where something else than a number is wrong: missing, not finite, of another shape.
+    said: str = ""
+    floor: float | None = None  # the noise that the gate was made from; None where there is none
 
     @property
     def inside(self) -> bool:
@@ -214,7 +214,8 @@ def examine(
         for check in CHECKS[kind_of(spec, quantity)]:
             value = error(check.measure, received[quantity], exact, step.slack.get(quantity))
             gate = _gate(spec, step, quantity, check, floors, noise)
-            found.append(Finding(quantity, check.measure, value, gate, int(exact.size)))
+            floor = max(known.get((quantity, check.measure), 0.0) for known in (floors, noise))
+            found.append(Finding(quantity, check.measure, value, gate, exact.size, floor=floor))
     besides = [quantity for quantity in received if quantity not in expected]
     said = f"unexpected: expected only {', '.join(expected)}"
     return (

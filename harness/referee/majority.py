@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from harness.referee import locate
 from harness.referee.oracle import UNIT
+from harness.referee.quantities import kind_of, measured, names_of, norms_of, scales_of
 from harness.spec.data.arrays import Arrays, distance
 
 Floors = Mapping[str, float]
@@ -32,8 +33,6 @@ Values = Mapping[str, NDArray[Any] | None]
 Errors = Mapping[tuple[str, str], float]
 """Of each pair of backends, the relative difference."""
 TIMES, FEW = 8, 8 * UNIT
-# Of the norm of all gradients together: the least size of one, since its own may be rounding alone.
-SMALL = 1e-3
 CAPS = {
     "output": 1e-4,
     "training output": 1e-4,
@@ -44,7 +43,6 @@ CAPS = {
     "weight": 1e-4,
 }
 DIFFERS = "the model as it was compiled computes something else than the same model laid open"
-STEP = ("gradient", "slot", "update", "weight")
 State = Literal["agree", "depart", "no majority", "undecided", "not finite"]
 
 
@@ -59,6 +57,7 @@ class Comparison:
     n_compared: int
     apart: tuple[str, ...] = ()  # backends that depart or are not finite; all without a majority
     explanation: str = ""  # of a departure: from whom, by how much, how, where
+    departure: float = 0.0  # of the first that departs, its distance from the farthest that agrees
 
     @property
     def margin(self) -> float:
@@ -86,16 +85,17 @@ def compare_backends(
         floors: by backend and quantity, the Frobenius norm of a twin's difference.
         n_samples: of the batch; a sum where a mean is due is this many times as large.
     """
-    names = _names(received)
-    scales = _scales(received, names)
+    names = names_of(received)
+    scales = scales_of(received, names)
     found = []
     for name in names:
-        floor = max((each.get(_measured(name), 0.0) for each in floors.values()), default=0.0)
+        floor = max((each.get(measured(name), 0.0) for each in floors.values()), default=0.0)
         if kind_of(name) == "update":  # the difference of two weights, each of them rounded
-            weight = statistics.median(_norms(received, f"weight/{name.removeprefix('update/')}"))
+            weight = statistics.median(norms_of(received, f"weight/{name.removeprefix('update/')}"))
             floor = max(floor, UNIT * weight)
         values = {backend: arrays.get(name) for backend, arrays in received.items()}
-        found.append(_compare(name, values, _ratio(floor, scales[name]), scales[name], n_samples))
+        gate, cap = _gate(_ratio(floor, scales[name])), CAPS[kind_of(name)]
+        found.append(compare_values(name, values, gate, cap, scales[name], n_samples))
     return tuple(found)
 
 
@@ -107,8 +107,8 @@ def mixes_samples(
     It does where a sample twin moves it far beyond what rounding could do. The quantities in
     `received` have any shape; `kinds` holds floors by backend and kind of twin.
     """
-    names = [name for name in _names(received) if kind_of(name) == "output"]
-    caps = {name: CAPS["output"] * scale for name, scale in _scales(received, names).items()}
+    names = [name for name in names_of(received) if kind_of(name) == "output"]
+    caps = {name: CAPS["output"] * scale for name, scale in scales_of(received, names).items()}
     twins = [floors["sample"] for floors in kinds.values() if "sample" in floors]
     return bool(twins) and all(
         any(twin.get(name, 0.0) > cap for name, cap in caps.items()) for twin in twins
@@ -131,41 +131,44 @@ def compare_programs(backend: str, arrays: Arrays, floors: Floors) -> tuple[Comp
         arrays: quantities of any shape of the production and of the instrumented program.
         floors: by quantity, the Frobenius norm of a twin's difference.
     """
-    names = [_measured(name) for name in arrays if name.startswith("production ")]
+    names = [measured(name) for name in arrays if name.startswith("production ")]
     production = {name: arrays[f"production {name}"] for name in names}
-    scales = _scales({"production": production, "laid open": arrays}, names)
+    scales = scales_of({"production": production, "laid open": arrays}, names)
     found = []
     for name in names:
         values = {"production": production[name], "laid open": arrays.get(name)}
-        floor = _ratio(floors.get(name, 0.0), scales[name])
-        one = _compare(name, values, floor, scales[name])
+        gate = _gate(_ratio(floors.get(name, 0.0), scales[name]))
+        one = compare_values(name, values, gate, CAPS[kind_of(name)], scales[name])
         if one.state in ("no majority", "not finite"):
             text, numbers = f"{DIFFERS}: {one.explanation}", (one.error, one.gate, one.n_compared)
             found.append(Comparison(f"production {name}", "depart", *numbers, (backend,), text))
     return tuple(found)
 
 
-def kind_of(quantity: str) -> str:
-    """Return which of CAPS a quantity has."""
-    return _measured(quantity).partition("/")[0]
+def _gate(floor: float) -> float:
+    return max(TIMES * floor, FEW)
 
 
-def _measured(quantity: str) -> str:
-    """Return the quantity of the instrumented program, whose twins have shown its floor."""
-    return quantity.removeprefix("production ")
-
-
-def _names(received: Mapping[str, Arrays]) -> list[str]:
-    return list(dict.fromkeys(name for arrays in received.values() for name in arrays))
-
-
-def _compare(
-    name: str, values: Values, floor: float, scale: float, n_samples: int = 1
+def compare_values(
+    name: str,
+    values: Values,
+    gate: float,
+    cap: float,
+    scale: float,
+    n_samples: int = 1,
 ) -> Comparison:
-    """Return the comparison of one quantity, given the relative difference of its twins."""
+    """Return the comparison of one quantity.
+
+    Args:
+        name: of the quantity.
+        values: of any shape, by backend.
+        gate: the largest relative difference that rounding may make.
+        cap: what the gate never exceeds.
+        scale: the quantity's size.
+        n_samples: of the batch.
+    """
     n_compared = max(map(_size, values.values()), default=0)
-    gate = max(TIMES * floor, FEW)
-    capped = min(gate, CAPS[kind_of(name)])
+    capped = min(gate, cap)
     bad = _not_finite(values)
     if bad:
         text, error = ", ".join(f"{backend}: {each}" for backend, each in bad.items()), float("inf")
@@ -180,17 +183,19 @@ def _compare(
     departing = [each for each in values if _is_apart(each, together, errors, gate)]
     if len(together) * 2 > len(values) and departing:
         explanation = _explain(values, departing[0], together, errors, n_samples)
-        return replace(comparison, state="depart", apart=tuple(departing), explanation=explanation)
-    return _undecided(comparison, values, errors, floor, n_samples)
+        departure = max(_errors_between(departing[0], together, errors))
+        found = replace(comparison, state="depart", apart=tuple(departing), departure=departure)
+        return replace(found, explanation=explanation)
+    return _undecided(comparison, values, errors, gate, n_samples)
 
 
 def _undecided(
-    comparison: Comparison, values: Values, errors: Errors, floor: float, n_samples: int
+    comparison: Comparison, values: Values, errors: Errors, gate: float, n_samples: int
 ) -> Comparison:
     """Return the comparison where no majority agrees: nobody can be told to be wrong."""
     (one, other), worst = max(errors.items(), key=lambda item: item[1])
-    if worst <= max(TIMES * floor, FEW):
-        text = f"rounding alone moves it by {floor:.2g} of its size"
+    if worst <= gate:
+        text = f"rounding alone moves it by {gate / TIMES:.2g} of its size"
         text += f"; {one} and {other} are {worst:.2g} apart"
         return replace(comparison, state="undecided", error=worst, explanation=text)
     found = replace(comparison, state="no majority", error=worst, apart=tuple(values))
@@ -265,36 +270,3 @@ def _not_finite(values: Values) -> dict[str, str]:
         if n:
             found[backend] = f"{n} of {_size(value)} elements are not finite"
     return found
-
-
-def _scales(received: Mapping[str, Arrays], names: list[str]) -> dict[str, float]:
-    """Return the size of each quantity: its backends' median norm.
-
-    The size of gradients and of what follows from them is no less than SMALL of all of its group. A
-    bias in front of a batch normalisation has no gradient except rounding: compared with itself,
-    its values are 100 % apart.
-    """
-    norms = {name: statistics.median(_norms(received, name)) for name in names}
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        if kind_of(name) in STEP:
-            groups.setdefault(_group(name), []).append(name)
-    for group in groups.values():
-        least = SMALL * float(np.linalg.norm([norms[name] for name in group]))
-        norms |= {name: max(norms[name], least) for name in group}
-    return norms
-
-
-def _group(name: str) -> str:
-    """Return the group with which a quantity is added up.
-
-    Slots are added up by their kind: "…/kernel_momentum" with "…/bias_momentum".
-    """
-    first = name.partition("/")[0]
-    return f"{first} {name.rpartition('_')[2]}" if kind_of(name) == "slot" else first
-
-
-def _norms(received: Mapping[str, Arrays], name: str) -> list[float]:
-    values = [arrays[name].astype(np.float64) for arrays in received.values() if name in arrays]
-    found = [float(np.linalg.norm(value.ravel())) for value in values]
-    return [norm for norm in found if np.isfinite(norm)] or [0.0]

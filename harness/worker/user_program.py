@@ -32,7 +32,7 @@ class Program:
         self.by_sample: set[str] = set()  # quantities with an axis of samples
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        self.slots = _named(model.optimizer.variables)
+        self.slots = name_variables(model.optimizer.variables)
         self._first_slots = {name: _numpy(variable) for name, variable in self.slots.items()}
         self.gradients: list[Any] = []
         self.outputs: dict[str, LayerOutputs] = {}
@@ -43,18 +43,20 @@ class Program:
         The optimizer keeps gradients as it keeps its slots, so that a compiled update shows them as
         an eager one does.
         """
-        model, optimizer = self.model, self.model.optimizer
+        model = self.model
+        # **Differs**: what scales a loss is no part of JAX's update; the optimizer inside it is.
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         keep = optimizer.add_variable_from_reference
         self.gradients = [keep(each, name="gradient") for each in model.trainable_variables]
         apply = optimizer.apply
 
-        def keep_and_apply(gradients: Any, variables: Any = None) -> Any:
+        def keep_and_apply(gradients: Any, *rest: Any, **more: Any) -> Any:
             for kept, one in zip(self.gradients, gradients, strict=True):
                 zeros = one is None
                 kept.assign(
                     keras.ops.zeros_like(kept) if zeros else keras.ops.convert_to_tensor(one)
                 )
-            return apply(gradients, variables)
+            return apply(gradients, *rest, **more)
 
         optimizer.apply = keep_and_apply
         model.train_function = None  # it was compiled without
@@ -82,6 +84,16 @@ class Program:
             if value.dtype != given[name].dtype or value.tobytes() != given[name].tobytes():
                 raise Refused(f"weights: {name}: does not read back as it was set")
 
+    def set_slots(self, given: Arrays) -> None:
+        """Let updates begin at other slots, of any shape, by name."""
+        self._first_slots = given
+
+    def train(self, batch: Arrays) -> dict[str, Any]:
+        """Make one update of a batch, (n, ...) each by place; return what it reports."""
+        sides = unflatten("x", batch), unflatten("y", batch), batch.get("sample_weight")
+        reported: dict[str, Any] = self.model.train_on_batch(*sides, return_dict=True)
+        return reported
+
     def reset(self, given: Arrays) -> None:
         """Set weights, of any shape and dtype, and optimizer to where an update begins."""
         for name, variable in self.variables.items():
@@ -103,7 +115,7 @@ def make_program(model: Any) -> Program:
     Raises:
         Unusable: it computes in something else than float32, or remembers what is no weight.
     """
-    named = _named(model.weights)
+    named = name_variables(model.weights)
     for name, variable in named.items():
         if variable.dtype != "float32" and "float" in variable.dtype:
             raise Unusable(f"--model: weight {name}: expected float32; received {variable.dtype}")
@@ -152,9 +164,8 @@ def make_update(program: Program, batch: Arrays) -> Arrays:
 
     The arrays of the batch are (n, ...); those returned have any shape and dtype.
     """
-    model = program.model
-    model.reset_metrics()
-    reported = model.train_on_batch(unflatten("x", batch), unflatten("y", batch), return_dict=True)
+    program.model.reset_metrics()
+    reported = program.train(batch)
     found = {"loss": np.asarray(reported["loss"], np.float64)}
     slots = {name: _numpy(variable) for name, variable in program.slots.items()}
     return found | add_prefix("slot", slots) | add_prefix("weight", program.weights())
@@ -208,6 +219,7 @@ def _outputs(model: Any) -> Iterator[dict[str, Any]]:
 
         return call_and_read
 
+    own = [(layer, vars(layer)["call"]) for _, layer in layers.values() if "call" in vars(layer)]
     for name, layer in layers.values():  # object's, since Keras's and torch's would track it
         object.__setattr__(layer, "call", read(name, layer.call))
     try:
@@ -215,9 +227,12 @@ def _outputs(model: Any) -> Iterator[dict[str, Any]]:
     finally:
         for _, layer in layers.values():
             object.__delattr__(layer, "call")
+        for layer, call in own:  # one that the user has given to a layer by itself
+            object.__setattr__(layer, "call", call)
 
 
-def _named(variables: Any) -> dict[str, Any]:
+def name_variables(variables: Any) -> dict[str, Any]:
+    """Return variables by their paths."""
     found: dict[str, Any] = {}
     for variable in variables:
         found[_unused(variable.path, found)] = variable

@@ -15,7 +15,7 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records import bench_store, files, store
+from harness.records import files, frame, sessions, store
 from tests.attacks.hostile import ODDITIES, REFERENCE, ROOT, cases, removed, within
 
 SESSION = sorted((REFERENCE / "bench").iterdir())[0].name
@@ -67,7 +67,7 @@ def results(tmp_path):
 
 def whole(results):
     """Return how much is read, and the names of what is left out."""
-    loaded, benches = store.load_all(results), bench_store.load_all(results)
+    loaded, benches = store.load_all(results), sessions.load_all(results)
     left = {entry.file.name for entry in (*loaded.rejected, *benches.rejected)}
     return (
         len(loaded.records),
@@ -96,7 +96,7 @@ def test_odd_files_are_named_and_the_rest_is_read(results):
                 oddity(results / place)
             with within(10):
                 found, left = whole(results)
-                store.project(results)
+                frame.project(results)
             assert found == sound
             assert {Path(place).name for place, _ in planted} <= left
         finally:
@@ -170,7 +170,7 @@ def test_a_session_that_may_not_be_read_blocks_no_other():
         if is_root:  # whom no mode keeps out
             os.seteuid(NOBODY)
         try:
-            loaded = bench_store.load_all(folder)
+            loaded = sessions.load_all(folder)
         finally:
             if is_root:
                 os.seteuid(0)
@@ -196,7 +196,7 @@ from pathlib import Path
 from harness.records import files
 folder, end = Path(sys.argv[1]), time.monotonic() + 60
 while time.monotonic() < end and not (folder.parent / "enough").exists():
-    files.keep(folder, "runs", "run", b"content")
+    files.append(folder / "run.jsonl", b"content")
 """
 
 
@@ -208,7 +208,7 @@ def test_a_harness_that_starts_while_others_write_finds_the_folder_writable(tmp_
         for _ in range(3)
     ]
     try:
-        while not list((results / "runs").glob("run.*.json")):
+        while not list((results / "runs").glob("run.jsonl")):
             time.sleep(0.01)
         for _ in range(1000):
             store.ready(results)
@@ -222,7 +222,7 @@ def test_compare_prints_its_table_without_the_csv_where_another_holds_the_lock(r
     with FileLock(results / ".lock"):
         began = time.monotonic()
         done = harness("compare", "--results", str(results), cwd=tmp_path)
-    assert time.monotonic() - began < store.PATIENCE_S + 10
+    assert time.monotonic() - began < frame.PATIENCE_S + 10
     assert done.returncode == 0
     assert "jax/keras" in done.stdout
     assert "results.csv is as it was: another harness has held" in done.stderr

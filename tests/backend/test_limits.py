@@ -23,9 +23,7 @@ def measured(tmp_path_factory):
     def of(name):
         if name not in known:
             folder, backend = tmp_path_factory.mktemp(name), CONFIG.backends[name]
-            variables = ask.worker_variables(backend, "cpu", "auto") | {
-                "KERAS_HOME": str(folder)
-            }
+            variables = ask.worker_variables(backend, "cpu", "auto") | {"KERAS_HOME": str(folder)}
             command = [
                 str(ask.python_of(backend, ROOT)),
                 "-m",

@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 
 from harness.experiments.bench.judge import summarize
-from harness.records import bench_store
 from harness.records.bench import Bench
+from harness.records.sessions import load_all
 from harness.statistics.verdict import judge_ratio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +78,7 @@ def sessions(backend: str, slowdown: float, n_sessions: int) -> list[Bench]:
         ]
         for _ in range(n_sessions):
             subprocess.run(command, cwd=root, env=variables, check=False)
-        return bench_store.sessions(root / "results")
+        return list(load_all(root / "results").sessions)
 
 
 def main() -> int:

@@ -60,7 +60,8 @@ class Project:
 
     def records(self) -> list[dict]:
         """The records, oldest first."""
-        found = [json.loads(file.read_text()) for file in (self.results / "runs").glob("*.json")]
+        files = (self.results / "runs").glob("*.jsonl")
+        found = [json.loads(file.read_text())["content"] for file in files]
         return sorted(found, key=lambda record: record["started_at"])
 
     def wrap(self, environment: str, script: str, real: Path | str | None = None) -> None:

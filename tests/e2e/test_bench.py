@@ -13,7 +13,7 @@ import pytest
 
 from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.remaining import missing_blocks, unfinished_generations
-from harness.records import bench_store
+from harness.records import sessions, store
 
 PLAIN = ("--dataset", "digits", "--blocks", "2")
 SMALL = (*PLAIN, "--no-parity")
@@ -36,7 +36,7 @@ def small(project):
 
 
 def only(project):
-    (found,) = bench_store.sessions(project.results)
+    (found,) = sessions.load_all(project.results).sessions
     return found
 
 
@@ -62,7 +62,20 @@ def is_alive(worker):
 
 
 def n_blocks(project):
-    return len(list(project.results.glob("bench/*/g*.b*.json")))
+    return sum(len(bench.blocks) for bench in sessions.load_all(project.results).sessions)
+
+
+def session_file(project):
+    (file,) = project.results.glob("bench/*.jsonl")
+    return file
+
+
+def leave_out(project, beginning):
+    """Take the first line that begins so out of the session's file."""
+    file = session_file(project)
+    lines = file.read_text().splitlines(keepends=True)
+    lines.remove(next(line for line in lines if line.startswith(beginning)))
+    file.write_text("".join(lines))
 
 
 def block_id(block):
@@ -161,8 +174,7 @@ def test_killed_at_any_moment_and_resumed_nothing_is_lost_or_counted_twice(small
 def test_killed_between_a_generation_s_last_block_and_its_ends_the_ends_are_made_good(small):
     arguments = ("bench", "--arms", "numpy/naive", "--generations", "1", *SMALL)
     small.run(*arguments)
-    lost, *_ = small.results.glob("bench/*/g01.end.*")
-    lost.unlink()
+    leave_out(small, '{"kind":"end"')
     before = only(small)
     assert unfinished_generations(before) == [1]
     small.run(*arguments, "--resume")
@@ -298,11 +310,10 @@ def test_under_full_load_from_outside_nothing_is_called_faster_or_slower(small):
 
 def test_a_session_of_another_machine_is_not_gone_on_with(small):
     small.run("bench", "--arms", "numpy/naive", "--generations", "2", "--stop-after", "1", *SMALL)
-    (file,) = small.results.glob("bench/*/session.*.json")
     plan = only(small).session
-    file.unlink()
-    bench_store.add(
-        file.parent,
+    leave_out(small, '{"kind":"session"')
+    store.add(
+        small.results,
         plan.model_copy(
             update={"host": plan.host.model_copy(update={"machine": "Another, 64 cores"})}
         ),
@@ -352,11 +363,11 @@ def test_the_newest_session_can_be_shown_again_and_written_in_every_form(small, 
     files = {form: tmp_path / f"table.{form}" for form in ("json", "csv", "markdown")}
     options = [part for form, file in files.items() for part in (f"--{form}", str(file))]
     summary = tmp_path / "summary"
-    (torn,) = small.results.glob("bench/*/g01.b01.1.*")
-    torn.with_name(torn.name.replace("b01.1", "b01.9")).write_bytes(torn.read_bytes()[:100])
+    with session_file(small).open("a") as file:
+        file.write('{"kind":"block","format":3,')
     ended = small.run("bench", "--show", *options, GITHUB_STEP_SUMMARY=str(summary))
     assert ended.returncode == 3
-    assert "left out: g01.b01.9" in ended.stderr
+    assert "torn: the harness was stopped" in ended.stderr
     assert json.loads(files["json"].read_text())
     assert "numpy/naive" in files["csv"].read_text()
     assert files["markdown"].read_text().strip() in summary.read_text()
@@ -371,7 +382,7 @@ def test_arms_without_a_verdict_are_checked_before_they_are_timed_and_only_once(
     )
     again = small.run(*arguments)
     assert "parity, quick form" not in again.stdout
-    assert len(list((small.results / "parity").glob("*.json"))) == 1
+    assert len(list((small.results / "parity").glob("*.jsonl"))) == 1
     for ended in (first, again):
         assert "agrees (quick)" in ended.stdout
         assert "parity is not checked" not in ended.stdout

@@ -247,7 +247,7 @@ def test_a_record_is_kept_elsewhere_when_the_results_folder_goes_away_during_the
         (project.results / "runs").rmdir()
         (project.results / "runs").write_text("in the way")
         said = harness.stdout.read()
-    kept = re.search(r"the record is kept in (\S+\.json)", said)
+    kept = re.search(r"the record is kept in (\S+\.jsonl)", said)
     assert kept, said
     assert Path(kept[1]).stat().st_size > 1000
     assert re.search(r"jax/keras +\d.+ 1 ok", said), "the table holds the run all the same"

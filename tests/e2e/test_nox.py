@@ -58,7 +58,7 @@ def test_environments_lie_where_nox_is_told_to_make_them(tmp_path, by_option):
     by_variable = {} if by_option else {"NOXENVDIR": str(elsewhere)}
     done = nox(*arguments, envdir=elsewhere if by_option else None, **by_variable)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((tmp_path / "results" / "runs").glob("*.json"))) == 1
+    assert len(list((tmp_path / "results" / "runs").glob("*.jsonl"))) == 1
     assert set((tmp_path / "used.txt").read_text().split()) == {"harness", "train-numpy"}
 
 

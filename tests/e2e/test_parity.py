@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.records import store
 from harness.records.parity import Parity
 from tests.e2e.conftest import BACKENDS, ENVIRONMENTS, ROOT
 
@@ -21,8 +22,8 @@ NAMES = [f"{backend}/{arm}" for backend in BACKENDS for arm in ("keras", "naive"
 
 
 def record_of(project) -> Parity:
-    (file,) = (project.results / "parity").glob("*.json")
-    return Parity.model_validate_json(file.read_bytes())
+    (parity,) = store.load_all(project.results).parities
+    return parity
 
 
 def junit_of(project) -> ET.Element:
@@ -94,9 +95,9 @@ def test_a_part_of_the_gate_is_no_verdict_its_quick_form_is_one_and_a_departure_
     assert "parity, quick form: 1 of 1 arms agree" in done.stdout
     assert parity_in_the_table(small) == ["agrees (quick)"]
     assert ",agrees (quick)," in (small.results / "results.csv").read_text()
-    n_records = len(list((small.results / "parity").glob("*.json")))
+    n_records = len(list((small.results / "parity").glob("*.jsonl")))
     assert "has its verdict" in small.run("parity", "--quick", "--missing").stdout
-    assert len(list((small.results / "parity").glob("*.json"))) == n_records
+    assert len(list((small.results / "parity").glob("*.jsonl"))) == n_records
     planted = copy_of_harness / "harness" / "worker" / "arms" / "naive" / "numpy.py"
     text = planted.read_text()
     assert text.count("for batch in range(generator.num_batches):") == 1
@@ -450,8 +451,7 @@ def test_the_same_check_again_finds_the_same_to_the_bit(project):
             "parity", "jax", "--arm", "naive", "--point", "adversarial", "--results", results
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        (file,) = (project.root / results / "parity").glob("*.json")
-        found.append(Parity.model_validate_json(file.read_bytes()))
+        found += store.load_all(project.root / results).parities
     assert found[0].arms == found[1].arms
     assert found[0].floors == found[1].floors
     assert found[0].twins == found[1].twins

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.records import store
 from harness.testing import assert_backends_agree
 from tests.e2e.conftest import ROOT
 
@@ -74,9 +75,9 @@ def test_a_slip_in_one_backends_activation_is_blamed_on_that_backend_at_that_lay
     assert by_name["output/normal"] == "agree"
     assert by_name["output/squash"] == by_name["training output/squash"] == "depart"
     assert re.findall(r'name="(\w+)">\s*<failure', (tmp_path / "a.xml").read_text()) == ["torch"]
-    assert not (project.root / "results").exists(), (
-        "another project's model is no result of this one"
-    )
+    (kept,), left_out = store.load(project.root / "results", "models")
+    assert left_out == []
+    assert json.loads(kept.model_dump_json()) == record, "the record that is kept is what is shown"
 
 
 def test_a_word_that_stands_twice_in_a_batch_shows_what_adam_makes_of_it_on_tensorflow():

@@ -9,6 +9,7 @@ import numpy as np
 from harness.engine.plan import Planned
 from harness.experiments.proof.prove import student_answer
 from harness.experiments.proof.student import Student
+from harness.records.parity import ArmParity, Parity
 from harness.referee.ground import ground
 from harness.spec import config
 from harness.spec.config import Adam, Dense, RMSprop, Spec
@@ -56,3 +57,26 @@ def planned(form="probs", **request):
     """An arm that owes both programs."""
     asked = {"backend": "jax", "module": "keras_fit", "spec": SPECS[form]} | request
     return Planned(record(**asked).request, BACKENDS[asked["backend"]], Path(), None, None)
+
+
+def check_with(verdict) -> Parity:
+    """A check of one arm with that verdict; "oracle suspect": one that departs like all others."""
+    some = record()
+    asked = ("spec_name", "spec", "data", "device", "threads")
+    arm = ArmParity(
+        backend="jax",
+        implementation="keras",
+        module="keras_fit",
+        verdict="departs" if verdict == "oracle suspect" else verdict,
+    )
+    return Parity(
+        harness="0.6.0",
+        run_id="some",
+        started_at=some.started_at,
+        host=some.host,
+        seed=0,
+        total_s=1,
+        suspected=verdict == "oracle suspect",
+        arms=(arm,),
+        **{name: getattr(some.request, name) for name in asked},
+    )

@@ -5,7 +5,7 @@ import pytest
 
 from harness.experiments.parity import free_run
 from harness.records.parity import FreeRun, Pair
-from tests.parity.small import SPECS
+from tests.parity.small import SPECS, check_with
 
 KERNELS = {"hidden/kernel": np.ones((4, 3)), "output/kernel": np.ones((3, 2))}
 
@@ -102,9 +102,5 @@ def pair(verdict="equivalent"):
 def test_the_verdict_of_updates_goes_first_and_what_is_not_shown_is_no_pass(
     before, runs, pairs, after
 ):
-    assert (
-        free_run.combine_verdict(
-            before, [run(each) for each in runs], [pair(each) for each in pairs]
-        )
-        == after
-    )
+    found = {"free_runs": tuple(map(run, runs)), "pairs": tuple(map(pair, pairs))}
+    assert check_with(before).model_copy(update=found).judge() == after

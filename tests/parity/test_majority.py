@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from harness.experiments.parity.model_document import junit, sentences
+from harness.experiments.parity.model_document import compose, sentences
 from harness.experiments.parity.model_judge import make_record
 from harness.experiments.parity.model_plan import ModelPlan, parse_target, plan_model_check
 from harness.referee import majority
 from harness.referee.oracle import UNIT
+from harness.report.renderers import render
 from tests.parity.user_models import CONFIG, NOW
+from tests.unit.records import record
 
 RANDOM = np.random.default_rng(8)
 PLAIN = {
@@ -53,7 +55,7 @@ def verdicts(found, failures=None, backends=("tensorflow", "jax", "torch")):
         name: {"layers": {"first": "Dense"}, "n_samples": 6, "n_parameters": 1, "read": "0" * 64}
         for name in backends
     }
-    return make_record(what, known, failures or {}, tuple(found), (), NOW, 1.0)
+    return make_record(what, record().host, known, failures or {}, tuple(found), (), NOW, 1.0)
 
 
 def test_the_same_values_agree_with_a_finite_margin_only_where_something_differs():
@@ -269,8 +271,8 @@ def test_a_backend_that_failed_leaves_the_others_to_be_compared():
         "torch failed: build raised ValueError: no (my_model.py:3)",
         "tensorflow and jax agree",
     ]
-    assert 'errors="1"' in junit(whole)
-    assert "<error message=" in junit(whole)
+    assert 'errors="1"' in render(compose(whole), "junit")
+    assert "<error message=" in render(compose(whole), "junit")
 
 
 def test_one_backend_alone_is_no_agreement():

@@ -15,8 +15,11 @@ from harness.experiments.parity import round_trip
 from harness.records.parity import FORMS, Parity, RoundTrip
 from harness.referee import differences
 from harness.referee.fixtures import Point
+from harness.report import terminal
+from harness.report.renderers import render
 from harness.spec import config
 from harness.spec.data.mnist import Prepared
+from tests.parity.small import check_with
 from tests.unit.records import record
 
 WHOLE = config.load(Path(__file__).resolve().parents[2] / "backends.toml")
@@ -271,7 +274,8 @@ def test_the_worst_of_arms_and_round_trips_is_the_whole_verdict(arms, trips, who
         RoundTrip(saved_by="jax", loaded_by="torch", form=".keras", verdict=verdict)
         for verdict in trips
     ]
-    assert round_trip.combine_verdict(arms, found) == whole
+    some = check_with(arms).model_copy(update={"round_trips": tuple(found)})
+    assert some.judge() == whole
 
 
 def test_where_no_arm_is_a_keras_model_there_is_nothing_to_save(tmp_path, monkeypatch):
@@ -315,7 +319,7 @@ def of(*trips):
 
 def shown(parity):
     console = Console(file=io.StringIO(), width=300)
-    console.print(report.terminal(parity))
+    terminal.show(report.compose(parity), console)
     return console.file.getvalue()
 
 
@@ -340,8 +344,11 @@ def test_round_trips_that_did_not_come_back_are_named_once_a_reason():
 
 def test_each_round_trip_is_a_test_case():
     suite = ET.fromstring(  # noqa: S314 - our own
-        report.junit(
-            of(("jax", "torch", "departs", "slot: missing"), ("a", "b", "failed", "no file"))
+        render(
+            report.compose(
+                of(("jax", "torch", "departs", "slot: missing"), ("a", "b", "failed", "no file"))
+            ),
+            "junit",
         )
     )[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.experiments.bench.paired import valid_turns
 from harness.experiments.bench.simulation import Noise, Rates, Recorded, Source, simulate
-from harness.records import bench_store
+from harness.records import sessions
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
 N_ARMS = (2, 6, 12, 24)
@@ -19,7 +19,7 @@ SIZE = {"n_generations": 10, "n_blocks": 4}  # a session as [bench] of backends.
 def noises() -> dict[str, Source]:
     """Return the noise of the reference session that `nox -s bench` made, and noise that is modelled."""
     recorded = next(
-        each for each in bench_store.load_all(REFERENCE).sessions if len(each.session.entrants) == 7
+        each for each in sessions.load_all(REFERENCE).sessions if len(each.session.entrants) == 7
     )
     session, count = recorded.session, valid_turns(recorded)
     return {

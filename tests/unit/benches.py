@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.records.bench import Bench, Block, End, Entrant, Rates, Session, Start, Turn
-from harness.records.record import Data, Host
+from harness.records.observation import Data, Host
 from tests.unit.records import SETTINGS, SPEC
 
 VERSIONS = {"tensorflow": "2.21.0", "jax": "0.10.2", "torch": "2.13.0+cpu", "numpy": "2.4.6"}

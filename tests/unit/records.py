@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.records.record import Data, Epoch, Host, Measurement, Phases, Record, Request
+from harness.records.observation import Data, Epoch, Host
+from harness.records.record import Measurement, Phases, Record, Request
 from harness.spec.config import Dense, RMSprop, Spec
 
 SPEC = Spec(

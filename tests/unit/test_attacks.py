@@ -12,8 +12,8 @@ from hypothesis import given
 from harness import safe
 from harness.cli import main
 from harness.errors import HarnessError, NotComparable
-from harness.records import bench_store, files, store
-from harness.records.record import LONGEST
+from harness.records import files, frame, sessions, store
+from harness.records.observation import LONGEST
 from tests.attacks import hostile, parsing
 from tests.attacks.test_text import RUNS
 from tests.unit import benches
@@ -66,7 +66,7 @@ def test_a_record_beyond_its_bounds_is_named_and_left_out_and_the_other_is_shown
     results, place, number
 ):
     file = planted(results, set_at(whole(), place, number))
-    loaded = store.project(results)
+    loaded = frame.project(results)
     assert [each.run_id for each in loaded.records] == [record().run_id]
     ((entry),) = loaded.rejected
     assert entry.file == file
@@ -88,21 +88,21 @@ def test_a_plan_beyond_its_bounds_is_named_and_left_out_at_once(tmp_path, change
     content = json.dumps(value).encode()
     (tmp_path / "bench" / "bad").mkdir(parents=True)
     (tmp_path / "bench" / "bad" / hostile.file_name("session", content)).write_bytes(content)
-    bench_store.ready(tmp_path / "bench" / good.session.run_id)
-    bench_store.add(tmp_path / "bench" / good.session.run_id, good.session)
+    store.add(tmp_path, good.session)
     with hostile.within(10):
-        loaded = bench_store.load_all(tmp_path)
+        loaded = sessions.load_all(tmp_path)
     assert [each.session.run_id for each in loaded.sessions] == [good.session.run_id]
     assert "bad" in [entry.file.name for entry in loaded.rejected]
 
 
 def test_two_files_of_one_run_count_once(results):
-    store.add(results, record(total_s=21.5))
+    content = record(total_s=21.5).model_copy(update={"format": 3}).model_dump_json().encode()
+    (results / "runs" / hostile.file_name(record().run_id, content)).write_bytes(content)
     loaded = store.load_all(results)
     assert len(loaded.records) == 1
     first, second = sorted(file.name for file in (results / "runs").iterdir())
     assert [(each.file.name, each.reason) for each in loaded.rejected] == [
-        (second, f"a second file of one run: {first} counts")
+        (second, f"line 1: a second file of one run: {first} counts")
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_record_changed_at_random_takes_nothing_down(tmp_path_factory, value):
     store.add(folder, record())
     content = hostile.written(value)
     (folder / "runs" / hostile.file_name("strange", content)).write_bytes(content)
-    loaded = store.project(folder)
+    loaded = frame.project(folder)
     assert len(loaded.records) + len(loaded.rejected) == 2
 
 
@@ -126,10 +126,10 @@ def test_a_file_that_is_none_is_named_and_the_record_beside_it_is_read(results, 
     oddity(results / "bench" / "odd")
     oddity(results / "bench" / "session" / "session.0123456789ab.json")
     with hostile.within(10):
-        loaded, sessions = store.project(results), bench_store.load_all(results)
+        loaded, benches = frame.project(results), sessions.load_all(results)
     assert len(loaded.records) == 1
     assert {each.file.name for each in loaded.rejected} == {"odd.0123456789ab.json", "notes"}
-    assert {"odd", "session"} <= {each.file.name for each in sessions.rejected}
+    assert {"odd", "session"} <= {each.file.name for each in benches.rejected}
 
 
 def test_a_file_larger_than_any_record_is_not_read(tmp_path):
@@ -152,12 +152,12 @@ def test_text_from_elsewhere_is_text_in_every_format(text):
     parsing.assert_sound_markdown(
         f"| a |\n| --- |\n| {safe.for_markdown(text)} |\n\n- {safe.for_markdown(text)}"
     )
-    parsing.assert_sound_csv(store.as_csv([{"a": text, "b": -1.5, "c": -2}]))
+    parsing.assert_sound_csv(frame.as_csv([{"a": text, "b": -1.5, "c": -2}]))
     assert RUNS[0].planted(text).request.backend.startswith(text)
 
 
 def test_numbers_stay_numbers_in_csv():
-    (row,) = parsing.assert_sound_csv(store.as_csv([{"a": -1.5, "b": 2, "c": None, "d": "-x"}]))
+    (row,) = parsing.assert_sound_csv(frame.as_csv([{"a": -1.5, "b": 2, "c": None, "d": "-x"}]))
     assert row == {"a": "-1.5", "b": "2", "c": "", "d": "'-x"}
 
 
@@ -193,14 +193,14 @@ import sys
 from pathlib import Path
 from harness.records import files
 while not (Path(sys.argv[1]) / ".enough").exists():
-    files.keep(Path(sys.argv[1]), "runs", "run", b"content")
+    files.append(Path(sys.argv[1]) / "run.jsonl", b"content")
 """
 
 
 def test_the_table_is_printed_without_the_csv_where_another_process_holds_its_lock(
     results, capsys, monkeypatch
 ):
-    monkeypatch.setattr(store, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(frame, "PATIENCE_S", 0.1)
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(results / ".lock")], stdin=pipe, stdout=pipe
@@ -231,9 +231,8 @@ def test_a_folder_in_which_another_process_writes_can_be_written(tmp_path):
 
 def test_a_session_whose_backend_has_left_backends_toml_is_refused_with_exit_code_4(tmp_path):
     plan = benches.session(("gone/keras", "jax/keras", "gone/keras again"))
-    folder = bench_store.folder_of(tmp_path / "results", plan)
-    bench_store.ready(folder)
-    bench_store.add(folder, plan)
+    store.ready(tmp_path / "results", "bench")
+    store.add(tmp_path / "results", plan)
     arguments = [
         "bench",
         "--resume",

@@ -57,9 +57,10 @@ ARM = {
     "slots": ["state"],
     "resume": ["state", "weights", "slots", "n_updates"],
 }
+TRAIN_STEP = {name: ["model", "data", "batch_size"] for name in ("lean", "compiled")}
 COMPANIONS = {"jax": {"optax"}}
 FRAMEWORK_FOLDERS = (  # a file of each framework's in them
-    *("frameworks", "compiled", "epochs", "naive", "native", "gradients", "float64"),
+    *("frameworks", "compiled", "epochs", "naive", "native", "gradients", "float64", "train_step"),
 )
 NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side by side
     "cross_entropy": ["labels", "outputs", "loss_form"],
@@ -205,6 +206,17 @@ def test_statistics_and_referee_import_numpy_and_scipy_only(file):
         assert top in sys.stdlib_module_names | {"harness", "numpy", "scipy"}, name
 
 
+@pytest.mark.parametrize("file", [file for file in FILES if room_of(file) != "report"], ids=name_of)
+def test_only_report_knows_rich_or_a_plotting_library(file):
+    names = {
+        name.partition(".")[0]
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in [getattr(node, "module", "") or "", *(alias.name for alias in node.names)]
+    }
+    assert not names & {"rich", "matplotlib", "plotly", "altair", "bokeh"}
+
+
 @pytest.mark.parametrize("file", [file for file in FILES if WORKER in file.parents], ids=name_of)
 def test_a_worker_imports_numpy_keras_and_its_own_framework_only(file):
     own = (
@@ -252,6 +264,12 @@ def test_every_framework_is_made_to_compute_in_float64_and_says_what_does_not(fr
     found = signatures(WORKER / "float64" / f"{framework}.py")
     assert found["patch"] == []
     assert found["short_operations"] == ["model", "x", "y"]
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
+def test_every_framework_trains_any_model_by_the_same_functions(framework):
+    found = signatures(WORKER / "arms" / "train_step" / f"{framework}.py")
+    assert found == TRAIN_STEP | {"place": ["data"]}
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

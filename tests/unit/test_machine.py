@@ -8,7 +8,7 @@ import pytest
 
 from harness.engine import host as devices
 from harness.engine import machine
-from harness.records.record import Host
+from harness.records.observation import Host
 from tests.unit.records import record
 
 PLAIN = {

@@ -9,7 +9,7 @@ from harness.errors import ConfigError, EnvironmentMissing, NotComparable
 from harness.experiments.bench import plan as sessions
 from harness.experiments.bench import same_plan
 from harness.experiments.bench.forecast import Forecast
-from harness.records.record import Host
+from harness.records.observation import Host
 from harness.spec import config
 
 ROOT = Path(__file__).resolve().parents[2]

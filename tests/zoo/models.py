@@ -73,7 +73,7 @@ def images(n: int) -> dict[str, Any]:
 
 
 def words(n: int) -> dict[str, Any]:
-    """Return n rows of 8 words out of 20, padded with 0 at their ends, and one of 4 classes each."""
+    """Return n rows of 8 words out of 20, their ends padded with 0, and one of 4 classes each."""
     random = np.random.default_rng(4)
     x = random.integers(1, 20, (n, 8)).astype(np.int32)
     x[np.arange(8) >= random.integers(4, 9, (n, 1))] = 0
@@ -379,7 +379,9 @@ class Twice(keras.Sequential):
 def own_step() -> Any:
     """Return a model with a training step of its own."""
     kind = TwiceOnJax if keras.backend.backend() == "jax" else Twice
-    return compile_classifier(kind([keras.Input((12,)), layers.Dense(16), layers.Dense(4)]))
+    return compile_classifier(
+        kind([keras.Input((12,)), layers.Dense(16), layers.Dense(4)], name="twice")
+    )
 
 
 def dropout() -> Any:
@@ -422,43 +424,39 @@ def resizing() -> Any:
 
 
 ZOO = {
-    entry.build.__name__: entry
-    for entry in (
-        Entry(dense_adam, table),
-        Entry(dense_momentum, table),
-        Entry(cnn_bn, images),
-        Entry(residual, images),
-        Entry(dict_inputs, two_tables),
-        Entry(l2, table),
-        Entry(add_loss, table),
-        Entry(two_outputs, two_answers),
-        Entry(embedding_lstm, words),
-        Entry(masked_bigru, words),
-        Entry(embedding_adam, words),
-        Entry(attention, sequences),
-        Entry(subclass, table),
-        Entry(unbuilt_subclass, table),
-        Entry(ops_layer, table),
-        Entry(weighted_metrics, weighted_table),
-        Entry(schedule_adam, table),
-        Entry(cosine_momentum, table),
-        Entry(ema, table),
-        Entry(ema_overwrite, table),
-        Entry(clipnorm, table),
-        Entry(global_clipnorm, table),
-        Entry(accumulation, table),
-        Entry(mixed_float16, table),
-        Entry(mixed_bfloat16, table),
-        Entry(compute_loss, table),
-        Entry(auc_precision, binary_table),
-        Entry(own_step, table),
-        Entry(dropout, table),
-        Entry(seeded_dropout, table),
-        Entry(noise, table),
-        Entry(norms, images),
-        Entry(resizing, images),
-    )
-} | {
+    "dense_adam": Entry(dense_adam, table),
+    "dense_momentum": Entry(dense_momentum, table),
+    "cnn_bn": Entry(cnn_bn, images),
+    "residual": Entry(residual, images),
+    "dict_inputs": Entry(dict_inputs, two_tables),
+    "l2": Entry(l2, table),
+    "add_loss": Entry(add_loss, table),
+    "two_outputs": Entry(two_outputs, two_answers),
+    "embedding_lstm": Entry(embedding_lstm, words),
+    "masked_bigru": Entry(masked_bigru, words),
+    "embedding_adam": Entry(embedding_adam, words),
+    "attention": Entry(attention, sequences),
+    "subclass": Entry(subclass, table),
+    "unbuilt_subclass": Entry(unbuilt_subclass, table),
+    "ops_layer": Entry(ops_layer, table),
+    "weighted_metrics": Entry(weighted_metrics, weighted_table),
+    "schedule_adam": Entry(schedule_adam, table),
+    "cosine_momentum": Entry(cosine_momentum, table),
+    "ema": Entry(ema, table),
+    "ema_overwrite": Entry(ema_overwrite, table),
+    "clipnorm": Entry(clipnorm, table),
+    "global_clipnorm": Entry(global_clipnorm, table),
+    "accumulation": Entry(accumulation, table),
+    "mixed_float16": Entry(mixed_float16, table),
+    "mixed_bfloat16": Entry(mixed_bfloat16, table),
+    "compute_loss": Entry(compute_loss, table),
+    "auc_precision": Entry(auc_precision, binary_table),
+    "own_step": Entry(own_step, table),
+    "dropout": Entry(dropout, table),
+    "seeded_dropout": Entry(seeded_dropout, table),
+    "noise": Entry(noise, table),
+    "norms": Entry(norms, images),
+    "resizing": Entry(resizing, images),
     "sample_weight": Entry(dense_momentum, weighted_table),
     "class_weight": Entry(dense_adam, table_by_class),
 }

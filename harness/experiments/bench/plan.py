@@ -13,7 +13,7 @@ from harness.engine.plan import Planned, plan
 from harness.errors import ConfigError, choice
 from harness.experiments.bench.same_plan import check_same_start
 from harness.records.bench import Entrant, Session
-from harness.records.record import Data, Host
+from harness.records.observation import Data, Host
 from harness.spec.config import Config, Device, override_protocol
 from harness.spec.data.mnist import Prepared
 

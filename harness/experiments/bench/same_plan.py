@@ -11,7 +11,7 @@ import harness
 from harness.engine import ask
 from harness.errors import ConfigError, NotComparable
 from harness.records.bench import Bench, Session, Start
-from harness.records.record import Host
+from harness.records.observation import Host
 from harness.safe import short
 from harness.spec.config import Config
 from harness.spec.data.mnist import Prepared

@@ -18,8 +18,8 @@ from harness.errors import ConfigError
 from harness.experiments.parity.gather import ArmAnswer, gather_traces
 from harness.experiments.parity.judge import is_referee_suspect, judge_arm, measure_noise
 from harness.experiments.parity.narrow import name_update
-from harness.records.parity import ArmParity, Parity, Whole
-from harness.records.record import Host
+from harness.records.observation import Host
+from harness.records.parity import Parity
 from harness.referee import differences
 from harness.referee.ground import Ground, ground
 from harness.referee.oracle import Loss
@@ -73,7 +73,7 @@ def check(
         host=host,
         started_at=started.isoformat(timespec="milliseconds"),
         total_s=time.monotonic() - began,
-        verdict=_combine(list(verdicts.values()), suspected=suspected),
+        suspected=suspected,
         arms=tuple(verdicts.values()),
         documented=tuple(describe_documented(reference, answers, arms)),
         floors=dict(largest_floors(reference, noise)),
@@ -137,14 +137,6 @@ def gate_of_plan(planned: Planned) -> Gate:
     """Return the points of the gate of a planned training."""
     request = planned.request
     return gate_of(-(-request.data.n_train // request.spec.batch_size), request.epochs)
-
-
-def _combine(verdicts: list[ArmParity], *, suspected: bool) -> Whole:
-    if any(each.verdict == "failed" for each in verdicts):
-        return "failed"
-    if suspected:
-        return "oracle suspect"
-    return "departs" if any(each.verdict == "departs" for each in verdicts) else "agrees"
 
 
 def largest_floors(reference: Ground, noise: dict[tuple[str, str, str], float]) -> dict[str, float]:

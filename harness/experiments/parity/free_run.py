@@ -16,7 +16,7 @@ from harness.engine import ask
 from harness.engine.plan import Planned
 from harness.errors import HarnessError
 from harness.experiments.parity.gather import Say
-from harness.records.parity import FreeRun, Pair, Parity, Whole
+from harness.records.parity import FreeRun, Pair, Parity
 from harness.referee import functions, oracle
 from harness.scratch import scratch
 from harness.spec.config import Spec
@@ -47,21 +47,8 @@ def with_free_runs(parity: Parity, planned: Sequence[Planned], root: Path, say: 
     began = time.monotonic()
     runs, pairs = free_runs(planned, root, say)
     total_s = parity.total_s + time.monotonic() - began
-    verdict = combine_verdict(parity.verdict, runs, pairs)
-    return parity.model_copy(
-        update={"free_runs": runs, "pairs": pairs, "verdict": verdict, "total_s": total_s}
-    )
-
-
-def combine_verdict(verdict: Whole, runs: Sequence[FreeRun], pairs: Sequence[Pair]) -> Whole:
-    """Return the verdict on updates and trainings together: what updates say goes first, and what is not shown is no pass."""
-    if verdict != "agrees":
-        return verdict
-    if any(pair.verdict == "different" for pair in pairs):
-        return "departs"
-    if any(run.verdict == "departs" for run in runs):
-        return "chaotic"
-    return "inconclusive" if any(pair.verdict == "inconclusive" for pair in pairs) else "agrees"
+    found = parity.model_copy(update={"free_runs": runs, "pairs": pairs, "total_s": total_s})
+    return found.model_copy(update={"verdict": found.judge()})
 
 
 def free_runs(
@@ -210,9 +197,6 @@ def _judge_run(name: str, seed: int, end: Arrays, course: Course, accuracy: floa
         limits[str(number)] = (
             max(cap, 4 * course.envelope[number]) if course.envelope[number] <= CHAOS else None
         )
-    inside = all(
-        limit is None or found[key] <= limit for key, limit in limits.items()
-    )  # a NaN is not
     backend, _, implementation = name.partition("/")
     return FreeRun(
         backend=backend,
@@ -221,7 +205,6 @@ def _judge_run(name: str, seed: int, end: Arrays, course: Course, accuracy: floa
         test_accuracy=accuracy,
         drift=dict(found),
         gates=limits,
-        verdict="agrees" if inside else "departs",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from harness.engine.plan import Planned
 from harness.experiments.parity.gather import ArmAnswer
-from harness.records.parity import ArmParity, Departure
+from harness.records.parity import ArmParity, Departure, Gate, judge_gates
 from harness.referee import differences, gates, locate
 from harness.referee.epoch import examine_epoch, point_of
 from harness.referee.gates import Finding, Quantities
@@ -59,16 +60,17 @@ def judge_arm(
     findings, departures = find_departures(
         reference, answer, loss, noise, anew=differences.has_own_slots(request.options)
     )
-    tightest = min(findings, key=lambda pair: pair[1].margin)
+    seen: dict[str, tuple[Gate, ...]] = {}
+    for place, each in findings:
+        error = each.error if math.isfinite(each.error) else None
+        gate = Gate(each.quantity, each.measure, error, each.gate, each.floor, each.n_compared)
+        seen[place] = (*seen.get(place, ()), gate)
     return base.model_copy(
         update={
-            "verdict": "departs" if departures else "agrees",
-            "reason": describe(departures[0]) if departures else "",
-            "margin": tightest[1].margin,
-            "tightest": f"{tightest[0]}: {tightest[1].quantity}, {tightest[1].measure}",
-            "n_compared": sum(finding.n_compared for _, finding in findings),
-            "n_gates": len(findings),
+            "gates": seen,
             "departures": tuple(departures),
+            "reason": describe(departures[0]) if departures else "",
+            **judge_gates(seen, tuple(departures)),
         }
     )
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.engine import ask
+from harness.engine import ask, host
 from harness.engine.process import Event
 from harness.errors import ConfigError
 from harness.experiments.parity.model_judge import make_record
@@ -76,7 +76,10 @@ def check(what: ModelPlan, say: Say = lambda doing: None) -> ModelParity:
     found, remarks = _compare(sound, say) if len(sound) > 1 else ((), ())
     known = {backend: each.known for backend, each in heard.items()}
     failures = {backend: each.failure for backend, each in heard.items() if each.failure}
-    return make_record(what, known, failures, found, remarks, started, time.monotonic() - began)
+    machine = host.describe_host(host.detect_hardware())
+    return make_record(
+        what, machine, known, failures, found, remarks, started, time.monotonic() - began
+    )
 
 
 def _has_several_cores() -> bool:

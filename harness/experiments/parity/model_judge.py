@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import harness
 from harness.experiments.parity.model_plan import ModelPlan
+from harness.records.observation import Host
 from harness.records.user_model import BackendParity, Compared, ModelParity, Verdict
-from harness.referee.majority import CAPS, Comparison, kind_of
+from harness.referee.majority import CAPS, Comparison
+from harness.referee.quantities import kind_of
 
 N_NAMED = 3  # of the later quantities, named in full
 
 
 def make_record(
     what: ModelPlan,
+    host: Host,
     known: Mapping[str, Mapping[str, Any]],
     failures: Mapping[str, str],
     found: tuple[Comparison, ...],
@@ -27,6 +31,7 @@ def make_record(
 
     Args:
         what: was asked for.
+        host: this machine.
         known: by backend, its worker's answer.
         failures: by backend, why it has computed nothing.
         found: in the order of a step.
@@ -39,13 +44,12 @@ def make_record(
     verdicts = _verdicts(tuple(what.backends), failures, found, layers)
     return ModelParity(
         harness=harness.__version__,
+        host=host,
+        **_identify(started),
         model=what.model.name,
         batch=what.batch.name if what.batch else None,
-        seed=what.seed,
         **_inputs(answers),
-        device=what.device,
-        threads=what.threads,
-        started_at=started.isoformat(timespec="milliseconds"),
+        **{name: getattr(what, name) for name in ("seed", "device", "threads")},
         total_s=total_s,
         **_overall(verdicts),
         **_tightest(found),
@@ -53,6 +57,11 @@ def make_record(
         compared=tuple(_compared(one, layers) for one in found),
         remarks=(*_remarks_of(answers), *remarks, *_undecided(found)),
     )
+
+
+def _identify(started: datetime) -> dict[str, Any]:
+    run_id = f"{started:%Y%m%dT%H%M%SZ}-model-{secrets.token_hex(3)}"
+    return {"run_id": run_id, "started_at": started.isoformat(timespec="milliseconds")}
 
 
 def _inputs(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

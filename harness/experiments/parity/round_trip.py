@@ -19,7 +19,7 @@ from harness.engine.plan import Planned
 from harness.engine.process import Event
 from harness.errors import ConfigError
 from harness.experiments.parity.gather import Say
-from harness.records.parity import FORMS, Parity, RoundTrip, Whole
+from harness.records.parity import FORMS, Parity, RoundTrip
 from harness.referee import differences, fixtures
 from harness.scratch import scratch
 from harness.spec.data.arrays import load_dataset, load_weights, network_input
@@ -46,10 +46,10 @@ def with_round_trips(
     total_s = parity.total_s + time.monotonic() - began
     found = {
         "round_trips": trips,
-        "verdict": combine_verdict(parity.verdict, trips),
         "documented": (*parity.documented, *documented(trips)),
     }
-    return parity.model_copy(update={**found, "total_s": total_s})
+    found_all = parity.model_copy(update={**found, "total_s": total_s})
+    return found_all.model_copy(update={"verdict": found_all.judge()})
 
 
 def documented(trips: Iterable[RoundTrip]) -> list[str]:
@@ -58,14 +58,6 @@ def documented(trips: Iterable[RoundTrip]) -> list[str]:
     said = "a compiled .keras file of PyTorch's names an optimizer that cannot be imported without PyTorch"
     told = "load_model fails, and restores all of it when told custom_objects={CLASS: keras.optimizers.CLASS}. A .weights.h5 file loads"
     return [f"round trip {', '.join(names)}: {said}: {told}"] if names else []
-
-
-def combine_verdict(verdict: Whole, trips: Iterable[RoundTrip]) -> Whole:
-    """Return the verdict on everything, from that on the arms and the round trips: the worst of them."""
-    found = {trip.verdict for trip in trips}
-    if "failed" in found:
-        return "failed"
-    return "departs" if verdict == "agrees" and "departs" in found else verdict
 
 
 def savers(planned: tuple[Planned, ...]) -> dict[str, Planned]:

@@ -1,0 +1,137 @@
+"""results.csv: a view of the runs, a row each, made on demand and at the end of a command.
+
+It can always be made again, and is replaced whole, under a lock.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.errors import StoreError
+from harness.records import files, store
+from harness.records.observation import Value
+from harness.records.record import Measurement, Record
+from harness.records.store import Loaded
+from harness.records.verdicts import verdict_on, verdicts_of
+from harness.safe import for_csv
+
+PATIENCE_S = 5.0  # with another harness that writes results.csv
+_COLUMNS = """
+    run_id status reason spec backend implementation options optimizer loss_form inputs dataset
+    device seed epochs n_parameters n_updates test_accuracy test_loss train_accuracy epoch_s
+    first_epoch_s spawn_s import_s data_s build_s feed_s teardown_s evaluate_s total_s samples_per_s
+    peak_rss_bytes n_compiles n_compiles_steady jit_requested jit_effective
+    steps_per_execution_requested steps_per_execution inductor_cache eager precision tf32 onednn
+    threads affinity threads_requested weights_sha256 order_sha256 data_sha256 final_weights_sha256
+    environment_sha256 keras framework_version numpy python machine parity load_1m harness
+    started_at
+"""
+COLUMNS = tuple(_COLUMNS.split())
+
+
+def row(record: Record, parity: str = "not checked") -> dict[str, Value]:
+    """Return the record as one row of results.csv.
+
+    results/README.md says what each column means.
+    """
+    request = record.request
+    asked: dict[str, Value] = {
+        "run_id": record.run_id,
+        "status": record.status,
+        "reason": record.reason,
+        "spec": request.spec_name,
+        "backend": request.backend,
+        "implementation": request.implementation,
+        "options": ", ".join(f"{name}={value}" for name, value in sorted(request.options.items())),
+        "inputs": request.spec.inputs,
+        "optimizer": request.spec.optimizer.name,
+        "loss_form": request.spec.loss_form,
+        "dataset": request.data.name,
+        "device": record.device,
+        "seed": request.seed,
+        "epochs": request.epochs,
+        "threads_requested": request.threads,
+        "weights_sha256": request.weights_sha256,
+        "order_sha256": request.order_sha256,
+        "data_sha256": request.data.sha256,
+        "environment_sha256": record.environment_sha256,
+        "total_s": record.total_s,
+        "machine": record.host.machine,
+        "parity": parity,
+        "load_1m": record.host.load_1m,
+        "harness": record.harness,
+        "started_at": record.started_at,
+    }
+    known = asked | (
+        _measured(record.measured, record.steady_s, request.data.n_train) if record.measured else {}
+    )
+    return {name: known.get(name) for name in COLUMNS}
+
+
+def _measured(measured: Measurement, steady_s: tuple[float, ...], n_train: int) -> dict[str, Value]:
+    """Return what only a measured run can say."""
+    plain: dict[str, Value] = measured.model_dump(
+        exclude={"phases", "epochs", "settings", "versions", "first_predictions"}
+    )
+    epochs, epoch_s = measured.epochs, statistics.median(steady_s) if steady_s else None
+    derived: dict[str, Value] = {
+        "train_accuracy": epochs[-1].accuracy if epochs else None,
+        "first_epoch_s": epochs[0].seconds if epochs else None,
+        "epoch_s": epoch_s,
+        "teardown_s": statistics.median(epoch.teardown_s for epoch in epochs[1:])
+        if steady_s
+        else None,
+        "feed_s": sum(epoch.feed_s for epoch in epochs),
+        "samples_per_s": n_train / epoch_s if epoch_s else None,
+        "n_compiles_steady": sum(epoch.n_compiles for epoch in epochs[1:]),
+    }
+    return plain | derived | measured.phases.model_dump() | measured.settings | measured.versions
+
+
+def project(results: Path) -> Loaded:
+    """Rebuild results.csv from the records, if it is not as they say, and return them."""
+    if not (results / "runs").is_dir():
+        return Loaded((), ())
+    try:
+        with FileLock(
+            results / ".lock", timeout=PATIENCE_S
+        ):  # two harnesses: the later one has loaded the records of both
+            loaded = store.load_all(results)
+            verdicts = verdicts_of(loaded.parities)
+            content = as_csv(
+                row(record, verdict_on(record, verdicts)) for record in loaded.records
+            ).encode()
+            target = results / "results.csv"
+            if files.read(target, len(content)) != content:
+                files.write(target, content)
+    except Timeout:
+        said = f"another harness has held {results / '.lock'} for {PATIENCE_S:g} s"
+        raise StoreError(
+            f"{results}: results.csv is as it was: {said}. When it is done: harness compare"
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"{results}: results.csv cannot be written ({error.strerror}). "
+            "Mend the folder, then: harness compare"
+        ) from None
+    return loaded
+
+
+def as_csv(rows: Iterable[Mapping[str, object]]) -> str:
+    """Return rows as CSV under the first one's keys, which all have.
+
+    Empty where there are none. Text is safe for a spreadsheet.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for number, values in enumerate(rows):
+        if number == 0:
+            writer.writerow(map(for_csv, values))
+        writer.writerow(map(for_csv, values.values()))
+    return text.getvalue()

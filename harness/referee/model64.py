@@ -1,0 +1,147 @@
+"""Any Keras model, judged by what float64 gives: its mathematics, and what float32 adds.
+
+In float64 three backends agree to 1e-13 in clean models, gradients through batch normalisation
+included; the smallest slip that was planted (an epsilon of 1.001e-3 for 1e-3) moves an output by
+1e-6. One constant gate stands between: GATE.
+
+What is left to float32 is rounding and each backend's kernels. A backend's float32 error is its
+distance from its own float64 values: a slip in its mathematics is in both. On an output, an error
+more than KERNEL times the others' is a kernel's own. Gradients and weights part further than that
+in clean models (TensorFlow's bias of a separable convolution: 148 times), and are a remark.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.referee import majority
+from harness.referee.majority import Comparison
+from harness.referee.oracle import UNIT
+from harness.referee.quantities import kind_of, names_of, scales_of
+from harness.spec.data.arrays import Arrays, distance
+
+GATE = 1e-10
+UNIT64 = 2.0**-53
+AMPLIFIED = 100  # times what float32's rounding makes of a quantity, float64's may make of it
+KERNEL, FEW_UNITS = 5.0, 8
+OUTPUTS = ("output", "training output")
+JUDGED = (*OUTPUTS, "loss", "gradient")  # the rest follows, or is rounding where a gradient is 0
+
+
+@dataclass(frozen=True, slots=True)
+class KernelError:
+    """What float32 adds to one quantity on one backend, relative to the quantity's size."""
+
+    quantity: str
+    backend: str
+    error: float
+    others: float  # the largest error of another backend
+    unit: float  # of the dtype that the model computes in: half a last digit
+
+    @property
+    def ratio(self) -> float:
+        """How many times the others' error it is; theirs counts as no less than a rounding."""
+        return self.error / max(self.others, self.unit)
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether it is more than rounding does on the other backends."""
+        return self.ratio > KERNEL and self.error > FEW_UNITS * self.unit
+
+    @property
+    def departs(self) -> bool:
+        """Whether it is a fault of the backend's kernel; of what is no output, a remark only."""
+        return self.stands_out and kind_of(self.quantity) in OUTPUTS
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Every quantity, in the order of a step, in float64 and in the model's own dtype."""
+
+    mathematics: tuple[Comparison, ...]
+    kernels: tuple[KernelError, ...]
+
+    def first_departure(self, backend: str) -> Comparison | None:
+        """Return the first quantity in which a backend is another model, or nobody knows who is."""
+        return next((one for one in self.mathematics if backend in one.apart), None)
+
+    def first_kernel(self, backend: str) -> KernelError | None:
+        """Return the first output that a backend's kernels get wrong in float32 only."""
+        own = (one for one in self.kernels if one.backend == backend)
+        return next((one for one in own if one.departs), None)
+
+    @property
+    def remarks(self) -> tuple[KernelError, ...]:
+        """What stands out in float32 and is no departure."""
+        return tuple(one for one in self.kernels if one.stands_out and not one.departs)
+
+    @property
+    def amplified(self) -> KernelError | None:
+        """The quantity that rounding moves most on every backend, where that is beyond its cap.
+
+        Such a model amplifies rounding: float32 runs of it differ by as much from machine to
+        machine, on one backend as on several.
+        """
+        least: dict[str, KernelError] = {}
+        for one in self.kernels:
+            before = least.get(one.quantity, one)
+            least[one.quantity] = min(before, one, key=lambda each: each.error)
+        beyond = [
+            one
+            for name, one in least.items()
+            if one.others
+            and (kind := kind_of(name)) in JUDGED
+            and one.error > majority.CAPS[kind] * one.unit / UNIT
+        ]
+        return max(beyond, key=lambda one: one.error, default=None)
+
+
+def judge_model(
+    exact: Mapping[str, Arrays],
+    rounded: Mapping[str, Arrays],
+    n_samples: int = 1,
+    unit: float = UNIT,
+) -> Judgement:
+    """Return how each quantity compares, in float64 and in the model's own dtype.
+
+    Args:
+        exact: by backend, quantities of any shape in the order of a step, computed in float64.
+        rounded: the same, computed in the model's own dtype.
+        n_samples: of the batch; a sum where a mean is due is this many times as large.
+        unit: of that dtype: 2^-24 of float32, 2^-11 of float16, 2^-8 of bfloat16.
+    """
+    names = names_of(exact)
+    scales = scales_of(exact, names)
+    kernels = _kernel_errors(exact, rounded, scales, unit)
+    noise: dict[str, list[float]] = {}
+    for one in kernels:
+        noise.setdefault(one.quantity, []).append(one.error)
+    found = []
+    for name in names:
+        values = {backend: arrays.get(name) for backend, arrays in exact.items()}
+        amplified = AMPLIFIED * UNIT64 / unit * statistics.median(noise.get(name, [0.0]))
+        gate = max(GATE, amplified)
+        found.append(majority.compare_values(name, values, gate, GATE, scales[name], n_samples))
+    return Judgement(tuple(found), tuple(kernels))
+
+
+def _kernel_errors(
+    exact: Mapping[str, Arrays],
+    rounded: Mapping[str, Arrays],
+    scales: Mapping[str, float],
+    unit: float,
+) -> list[KernelError]:
+    """Return what float32 adds, where a backend has a quantity in both dtypes."""
+    found = []
+    for name, scale in scales.items():
+        errors = {
+            backend: distance(arrays[name], exact[backend][name]) / scale
+            for backend, arrays in rounded.items()
+            if scale and name in arrays and name in exact.get(backend, {})
+        }
+        for backend, error in errors.items():
+            others = [each for other, each in errors.items() if other != backend]
+            found.append(KernelError(name, backend, error, max(others, default=0.0), unit))
+    return found

@@ -1,0 +1,83 @@
+"""Train every model of the zoo by every arm on every backend, and hold it to `fit`; then plant
+faults, which must be caught. `python -m tests.zoo` prints the table, and goes on where it stopped.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.engine import ask
+from harness.spec import config
+from tests.zoo.table import LIMITS, as_table, failures, faults, names
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = config.load(ROOT / "backends.toml")
+BACKENDS = tuple(LIMITS)
+ARMS = ("keras", "lean", "compiled")
+KEYS = ("backend", "precision", "model", "arm")
+REPEATABLE = {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def known(file):
+    """The rows of a file by their keys; a cell that only began has neither figure nor error."""
+    lines = file.read_text().splitlines() if file.is_file() else []
+    rows = [json.loads(line) for line in lines]
+    return {tuple(row[key] for key in KEYS): row for row in rows}
+
+
+def run(backend, precision, arms, models, file):
+    """Prove what is not known yet in one process; one that dies is followed by another."""
+    for arm in arms:
+        while True:
+            done = known(file)
+            rest = [name for name in models if (backend, precision, name, arm) not in done]
+            if not rest:
+                break
+            probe(backend, [precision, arm, ",".join(rest)], file)
+            begun = {key: row for key, row in known(file).items() if key not in done}
+            if not begun:
+                sys.exit(f"{backend}: the probe does not start")
+
+
+def probe(backend, arguments, file):
+    """Run the probe in a backend's environment; what it prints goes to the file."""
+    chosen = CONFIG.backends[backend]
+    variables = ask.worker_variables(chosen, backend, "cpu", "auto") | REPEATABLE
+    command = [str(ask.python_of(chosen, ROOT)), "-m", "tests.zoo.probe", *arguments]
+    with file.open("a") as rows, (file.parent / f"{backend}.log").open("a") as log:
+        subprocess.run(
+            command, cwd=ROOT, env=variables, stdout=rows, stderr=log, timeout=7200, check=False
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=ROOT / ".zoo", help="of what is known")
+    parser.add_argument("--backend", action="append", choices=BACKENDS)
+    parser.add_argument("--model", action="append", choices=names(), help="instead of all")
+    parser.add_argument("--float32", action="store_true", help="also, as information")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    backends, models = given.backend or BACKENDS, given.model or names()
+    rows = {}
+    for backend in backends:
+        file = given.folder / f"{backend}.jsonl"
+        run(backend, "float64", ARMS, models, file)
+        if given.float32:
+            run(backend, "float32", ARMS, models, file)
+        if not given.model:
+            run(backend, "float64", ["lean"], faults(), file)
+        rows |= known(file)
+    print(as_table(rows, backends, models))
+    bad = failures(rows, backends, models)
+    print("\n".join(bad))
+    return int(bool(bad))
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)
