@@ -45,7 +45,7 @@ def run(backend, precision, arms, models, file):
 def probe(backend, arguments, file):
     """Run the probe in a backend's environment; what it prints goes to the file."""
     chosen = CONFIG.backends[backend]
-    variables = ask.worker_variables(chosen, backend, "cpu", "auto") | REPEATABLE
+    variables = ask.worker_variables(chosen, "cpu", "auto") | REPEATABLE
     command = [str(ask.python_of(chosen, ROOT)), "-m", "tests.zoo.probe", *arguments]
     with file.open("a") as rows, (file.parent / f"{backend}.log").open("a") as log:
         subprocess.run(
