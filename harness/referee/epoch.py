@@ -39,8 +39,8 @@ EARLY = (10, 100)  # updates at which weights are read out, besides the last
 # Of the rate of an optimizer that divides by what it remembers; of plain SGD, the most that its
 # rate may be.
 CALM = 0.01
-# Of `kink_width`: nearer to 0 than that, a unit is at its kink. Float32 was off by a hundredth of it
-# at most after 469 updates of RMSprop.
+# Of `kink_width`: nearer to 0 than that, a unit is at its kink. Float32 was off by a hundredth of
+# it at most after 469 updates of RMSprop.
 NEAR = 1 / 8
 # Of a gate: losses are added up in float32, and what one update may ever be off is no fault here.
 LEAST = {"loss": 5e-6, "slot": 1e-5, "update": 2e-5}
