@@ -123,6 +123,7 @@ def _write_task(
     epoch = next(iter(reference.epochs.values()), None)
     if epoch:
         np.savez(folder / "start.npz", **epoch.start.arrays())  # type: ignore[arg-type]
+        np.save(folder / "order.npy", epoch.order)
     for name, point in points.items():
         np.savez(folder / f"point-{name}.npz", **point.arrays())  # type: ignore[arg-type]
     several: dict[str, list[str]] = {}
@@ -148,7 +149,7 @@ def _write_task(
             "spec": epoch.spec.model_dump(mode="json"),
             "start": str(folder / "start.npz"),
             "dataset": str(planned.dataset),
-            "order": str(planned.order),
+            "order": str(folder / "order.npy"),
             "stops": epoch.stops,
         },
         "instrumented": True,

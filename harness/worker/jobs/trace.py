@@ -198,13 +198,13 @@ def first_epochs(
         arm: its module.
         options: the arm's own.
         start: the initial state, as a point has it.
-        epoch: spec; dataset and order, files; stops, the updates up to which it is trained.
+        epoch: spec; dataset and order (n,), files; stops, the updates up to which it is trained.
     """
     weights, slots = strip_prefix("weight", start), strip_prefix("slot", start)
     parts, order = load_dataset(Path(epoch.dataset)), np.load(epoch.order, allow_pickle=False)
     state = arm.build(epoch.spec, weights, options)
     for stop in epoch.stops:
-        samples = order[0][: stop * epoch.spec.batch_size]
+        samples = order[: stop * epoch.spec.batch_size]
         x, y = network_input(parts["x_train"][samples]), parts["y_train"][samples]
         state = arm.resume(state, weights, slots, 0)
         state, loss, _ = arm.epoch(state, arm.place(x, y))
