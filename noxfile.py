@@ -253,7 +253,18 @@ def data(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
 def tests(session: nox.Session) -> None:
-    """Run all tests; arguments after -- go to pytest, and `-- tests/unit tests/parity` needs no backend."""
+    """Run the tests but for the long ones; arguments after -- go to pytest, and `-- tests/unit tests/parity` needs no backend."""
+    run_tests(session, "not long")
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
+def long(session: nox.Session) -> None:
+    """Run the tests that take a minute and more: whole sessions of bench and gate, twenty kills, trainings to their end."""
+    run_tests(session, "long")
+
+
+def run_tests(session: nox.Session, marks: str) -> None:
+    """Run pytest on the tests with these marks, and make the environments that their folders need."""
     install_harness(session, "[dev]")
     paths = [argument for argument in session.posargs if argument.startswith("tests")]
     if not paths or not all(
@@ -261,7 +272,9 @@ def tests(session: nox.Session) -> None:
     ):
         environments(session)
     where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
-    session.run(python(session), "-m", "pytest", *session.posargs, external=True, env=where)
+    session.run(
+        python(session), "-m", "pytest", "-m", marks, *session.posargs, external=True, env=where
+    )
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
@@ -269,6 +282,16 @@ def attacks(session: nox.Session) -> None:
     """Attack it with thousands of generated records, files, texts, datasets and servers; arguments after -- go to pytest."""
     install_harness(session, "[dev]")
     session.run(python(session), "-m", "pytest", "tests/attacks", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
+def referee(session: nox.Session) -> None:
+    """Hold a zoo of models to the float64 referee, clean and with planted defects; names after -- are of models."""
+    install_harness(session, "[dev]")
+    environments(session)
+    where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
+    command = (python(session), "-m", "tests.zoo.referee", *session.posargs)
+    session.run(*command, external=True, env=where)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)

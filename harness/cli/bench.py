@@ -38,7 +38,7 @@ from harness.cli.options import (
     ThreadsOption,
     is_count,
 )
-from harness.cli.output import append_summary, console_of, say, write_files
+from harness.cli.output import append_summary, say, show
 from harness.cli.parity_quick import check_session
 from harness.cli.project import Project, hold_machine, open_project
 from harness.cli.session import SessionRequest, resume_or_start, run_session
@@ -131,24 +131,16 @@ def _measure(project: Project, given: Mapping[str, Any]) -> tuple[Bench, bool]:
 def _show(bench: Bench, results: Path, given: Mapping[str, Any]) -> bool:
     """Print what a session says, write it where asked; return whether it says anything sure."""
     from harness.experiments.bench import document as report
-    from harness.experiments.bench import export
     from harness.experiments.bench.judge import summarize
-    from harness.experiments.train.document import left_out
     from harness.records import sessions, store
+    from harness.report.remarks import left_out
 
     for entry in sessions.load(results, bench.session.run_id)[1]:
         say(f"! {left_out(entry)}", "yellow", stderr=True)
     found = summarize(bench, store.load_all(results).parities, own_cost=bench.own_cost)
-    console_of().print(report.terminal(found, bench), crop=False)
-    text = report.markdown(found, bench)
-    write_files(
-        {
-            "--json": (given["json"], export.as_json(found, bench)),
-            "--csv": (given["csv"], export.csv(found, bench)),
-            "--markdown": (given["markdown"], text),
-        }
-    )
-    append_summary(text)
+    document = report.compose(found, bench)
+    show(document, {name: given[name] for name in ("json", "csv", "markdown")})
+    append_summary(document)
     return any(arm.verdict in ("faster", "slower", "same") for arm in found.arms)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.cli.output import console_of
+from harness.cli.output import console_of, show
 from harness.cli.project import Project
 from harness.errors import StoreError
 
@@ -29,16 +29,16 @@ def check_self(project: Project, device: Device) -> None:
         for name in project.config.backends
     ]
     answers = {}
-    with steps_line(console_of()) as show:
-        show("does each clock wait?")
+    with steps_line(console_of()) as report_step:
+        report_step("does each clock wait?")
         for done in project.executor.submit(jobs):
-            show(f"{done.job.backend}: has been asked whether its clock waits")
+            report_step(f"{done.job.backend}: has been asked whether its clock waits")
             answers[done.job.backend] = done.answer
         found = checks.clock_checks(answers)
         if known:
-            show("errors and power of its verdicts, simulated")
+            report_step("errors and power of its verdicts, simulated")
             found += [*checks.session_checks(known[0]), *checks.error_rate_checks(known[0])]
-    console_of().print(report.terminal(found, known[0].session.run_id if known else ""), crop=False)
+    show(report.compose(found, known[0].session.run_id if known else ""))
     if not known:
         missing = "no bench session whose noise could be looked at. Run: nox -s bench"
         raise StoreError(f"{project.results}: {missing}")

@@ -12,7 +12,7 @@ from harness.cli.options import (
     ResultsOption,
     SampleOption,
 )
-from harness.cli.output import console_of, say
+from harness.cli.output import say, show
 from harness.cli.project import prepare_dataset
 from harness.errors import ConfigMissing
 
@@ -36,7 +36,7 @@ def data(
     parts = load_dataset(prepared.folder)
     records = store.load_all(results).records if results else ()
     predicted = first_predictions(records, prepared.sha256)
-    console_of().print(overview(parts, sample, prepared.name, predicted), crop=False)
+    show(overview(parts, sample, prepared.name, predicted))
     if png:
         write_sheet(parts, png)
         say(f"written: {png}")

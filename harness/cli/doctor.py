@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from harness.cli.options import ConfigOption
-from harness.cli.output import console_of
+from harness.cli.output import show
 from harness.cli.project import open_project
 
 
@@ -13,7 +13,7 @@ def doctor(config: ConfigOption = None) -> None:
     """Show this machine's hardware, what each backend sees of it, and what to type to mend it."""
     from harness.engine.accelerators import detect_hardware
     from harness.engine.machine import describe_host
-    from harness.experiments.doctor.document import checkup
+    from harness.experiments.doctor.document import compose
     from harness.job.answers import Refusal
     from harness.job.asked import Look
 
@@ -21,6 +21,6 @@ def doctor(config: ConfigOption = None) -> None:
     backends = project.config.backends
     jobs = [Look(backend=name) for name in backends]
     answers = {done.job.backend: done.answer for done in project.executor.submit(jobs)}
-    console_of().print(checkup(describe_host(), detect_hardware(), answers, backends), crop=False)
+    show(compose(describe_host(), detect_hardware(), answers, backends))
     if any(isinstance(answer, Refusal) for answer in answers.values()):
         raise typer.Exit(1)

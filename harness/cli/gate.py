@@ -26,14 +26,12 @@ from harness.cli.options import (
     TableOption,
     ToleranceOption,
 )
-from harness.cli.output import append_summary, console_of, say, write_files
+from harness.cli.output import append_summary, say, show
 from harness.cli.project import open_project
 from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, NotComparable, StoreError
-from harness.safe import for_markdown
 
 if TYPE_CHECKING:
-    from harness.experiments.gate.judge import Gate
     from harness.records.bench import Bench
     from harness.records.files import Rejected
     from harness.records.sessions import Sessions
@@ -58,6 +56,7 @@ def gate(
 
     Which arms have other numbers, or have become slower?
     """
+    from harness.experiments.gate import document as report
     from harness.experiments.gate.judge import judge_gate
     from harness.records import store
 
@@ -77,7 +76,8 @@ def gate(
         again, interrupted = _measure_again(found.suspects, head, config, results, wait=wait)
         _check_comparable(again, base)
         found = judge_gate(head, base, again, tolerance, parities)
-    _show(found, json, junit, markdown)
+    show(report.compose(found), {"json": json, "junit": junit, "markdown": markdown})
+    append_summary(report.compose(found))
     if interrupted or CODES[found.outcome]:
         raise typer.Exit(130 if interrupted else CODES[found.outcome])
 
@@ -98,7 +98,7 @@ def _load_pair(results: Path, root: Path, against: str, path: Path) -> tuple[Ben
 
 
 def _report_left_out(rejected: Sequence[Rejected]) -> None:
-    from harness.experiments.train.document import left_out
+    from harness.report.remarks import left_out
 
     for entry in rejected:
         say(f"! {left_out(entry)}", "yellow", stderr=True)
@@ -175,6 +175,7 @@ def _comparable(head: Bench, earlier: Sessions, where: str) -> Bench:
         NotComparable: there are, and all differ in what must be equal; says in what the newest
             one does.
     """
+    from harness.experiments.gate.document import refusal
     from harness.experiments.gate.regression import arm_changes, remarks, why_incomparable
 
     newest = _newest(earlier, where, but=head.session.run_id)
@@ -184,9 +185,7 @@ def _comparable(head: Bench, earlier: Sessions, where: str) -> Bench:
     differences = why_incomparable(head, newest) or ("no arm is in both", *remarks(head, newest))
     problem = f"session {newest.session.run_id} must not be compared with {head.session.run_id}:"
     sentence = f"{where}: {problem}"
-    listed = (f"- {for_markdown(difference)}" for difference in differences)
-    title = f"**gate: not comparable**: {for_markdown(sentence)}"
-    append_summary("\n".join([title, "", *listed]))
+    append_summary(refusal(sentence, differences))
     raise NotComparable("\n  ".join([sentence, *differences]))
 
 
@@ -200,19 +199,3 @@ def _open_folder(against: str, root: Path, path: Path) -> Iterator[Path]:
         return
     with at_revision(root, against, path) as folder:
         yield folder
-
-
-def _show(found: Gate, json: Path | None, junit: Path | None, markdown: Path | None) -> None:
-    """Print what was found, and write it where a CI wants it."""
-    from harness.experiments.gate import document as report
-
-    console_of().print(report.terminal(found), crop=False)
-    text = report.markdown(found)
-    write_files(
-        {
-            "--json": (json, report.as_json(found)),
-            "--junit": (junit, report.junit(found)),
-            "--markdown": (markdown, text),
-        }
-    )
-    append_summary(text)

@@ -6,7 +6,6 @@ Modules are imported inside the verbs, so that `harness --help` answers at once.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -17,12 +16,8 @@ from harness.cli.options import (
     RoundsOption,
     SpecOption,
 )
-from harness.cli.output import console_of, write_files
+from harness.cli.output import show, write_files
 from harness.cli.project import open_project
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 
 HELP = "What a textbook works out by hand: summary, loops, gradients, momentum; one step four ways."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
@@ -39,7 +34,7 @@ def summary(spec: SpecOption = None, config: ConfigOption = None) -> None:
     n_inputs = math.prod(SHAPES["x_train"][1:])
     layers = [(layer.name, layer.units, layer.activation) for layer in chosen.layers]
     rows = rows_of(n_inputs, layers)
-    _show(document.summary(name, n_inputs, rows))
+    show(document.summary(name, n_inputs, rows))
 
 
 @app.command()
@@ -48,7 +43,7 @@ def ops(rounds: RoundsOption = 1000, repetitions: RepetitionsOption = 5) -> None
     from harness.lessons import document
     from harness.lessons.loops import measure
 
-    _show(document.ops(measure(rounds, repetitions)))
+    show(document.ops(measure(rounds, repetitions)))
 
 
 @app.command()
@@ -64,7 +59,7 @@ def gradients(config: ConfigOption = None) -> None:
     backends = project.config.backends.items()
     jobs = [Derive(backend=name) for name, each in backends if each.framework in able]
     answers = {done.job.backend: done.answer for done in project.executor.submit(jobs)}
-    _show(document.gradients(answers))
+    show(document.gradients(answers))
     if any(faults(answer) for answer in answers.values()):
         raise typer.Exit(1)
 
@@ -75,7 +70,7 @@ def momentum() -> None:
     from harness.lessons import document
     from harness.lessons.momentum import loss, two_paths
 
-    _show(document.momentum(two_paths(), loss))
+    show(document.momentum(two_paths(), loss))
 
 
 @app.command()
@@ -87,8 +82,3 @@ def page(output: OutputOption = None) -> None:
         print(render(), end="")
     else:
         write_files({"--output": (output, render())})
-
-
-def _show(renderable: RenderableType) -> None:
-    """Print to the terminal, or to a pipe with room for the widest table."""
-    console_of().print(renderable, crop=False)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from harness.report.renderers import FORMATS
+
 # Of several verbs.
 BackendsArgument = Annotated[
     list[str] | None, typer.Argument(help="As in backends.toml; all where none is named.")
@@ -52,7 +54,7 @@ RowsOption = Annotated[bool, typer.Option("--rows", help=ROWS)]
 # Of `harness compare`.
 COMPARE_BASELINE = "The arm whose epoch time is 1.00: backend/implementation, or a backend."
 CompareBaselineOption = Annotated[str | None, typer.Option(help=COMPARE_BASELINE)]
-Format = Literal["terminal", "markdown", "csv", "json"]
+Format = Literal[FORMATS]  # type: ignore[valid-type]
 FormatOption = Annotated[Format, typer.Option(help="How to print.")]
 NEWEST = "Only the table of the newest run, and what it answers."
 NewestOption = Annotated[bool, typer.Option("--newest", help=NEWEST)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,23 +13,15 @@ from harness import __version__
 from harness.safe import for_terminal
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from harness.report.document import Document
+    from harness.report.terminal import Pipe
 
-WIDTH = 150  # of a pipe, which has none
 
+def console_of(stderr: bool = False) -> Pipe:
+    """Return where to print."""
+    from harness.report.terminal import open_console
 
-def console_of(stderr: bool = False) -> Console:
-    """Return where to print. A pipe has no width: a table gets room there, not 80 columns."""
-    from rich.console import Console
-
-    class Pipe(Console):
-        """A console that leaves it to `main` what a reader that has gone away means."""
-
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-
-    console = Pipe(stderr=stderr)
-    return console if console.is_terminal else Pipe(stderr=stderr, width=WIDTH)
+    return open_console(stderr=stderr)
 
 
 def say(text: str, style: str = "", *, stderr: bool = False) -> None:
@@ -44,6 +35,24 @@ def say(text: str, style: str = "", *, stderr: bool = False) -> None:
     console_of(stderr).print(
         for_terminal(text), style=style, markup=False, highlight=False, soft_wrap=True
     )
+
+
+def show(document: Document, files: Mapping[str, Path | None] | None = None) -> None:
+    """Print a document, and write it wherever an option names a file.
+
+    Args:
+        document: what to show.
+        files: by the option's name, which is a format's.
+
+    Raises:
+        StoreError: a file cannot be written; names the option.
+    """
+    from harness.report import terminal
+    from harness.report.renderers import render
+
+    terminal.show(document, console_of())
+    chosen = {name: file for name, file in (files or {}).items() if file}
+    write_files({f"--{name}": (file, render(document, name)) for name, file in chosen.items()})
 
 
 def write_files(texts: Mapping[str, tuple[Path | None, str]]) -> None:
@@ -64,17 +73,19 @@ def write_files(texts: Mapping[str, tuple[Path | None, str]]) -> None:
                 ) from None
 
 
-def append_summary(markdown: str) -> None:
-    """Append text to the summary that GitHub shows of a workflow's step, where this runs in one.
+def append_summary(document: Document) -> None:
+    """Append a document to what GitHub shows of a workflow's step, where this runs in one.
 
     A summary that cannot be written is said on stderr, and fails nothing: the text is printed too.
     """
+    from harness.report.renderers import render
+
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     if not file:
         return
     try:
         with Path(file).open("a", encoding="utf-8") as summary:
-            summary.write(f"{markdown.rstrip()}\n\n")
+            summary.write(f"{render(document, 'markdown').rstrip()}\n\n")
     except OSError as error:
         where = f"GITHUB_STEP_SUMMARY: {file}: cannot be written ({error.strerror})"
         say(f"! {where}; the summary is left out", "yellow", stderr=True)

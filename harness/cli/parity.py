@@ -6,7 +6,6 @@ Exit 1 where one departs or fails, 3 where it cannot be told.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -37,7 +36,7 @@ from harness.cli.options import (
     WorkerLimitOption,
     parse_threads,
 )
-from harness.cli.output import append_summary, console_of, say, write_files
+from harness.cli.output import append_summary, console_of, say, show
 from harness.cli.project import Project, Selection, hold_machine, open_project, plan_runs
 from harness.errors import ConfigError
 
@@ -126,6 +125,7 @@ def _check_missing(project: Project, given: Mapping[str, Any]) -> None:
 
 def _check_arms(project: Project, given: Mapping[str, Any]) -> Parity:
     """Check the arms that the arguments ask for, keep the record, and show what was found."""
+    from harness.experiments.parity.document import compose
     from harness.records import store
 
     usual = FULL_SEEDS if given["full"] else project.config.protocol.seeds[:1]
@@ -136,7 +136,10 @@ def _check_arms(project: Project, given: Mapping[str, Any]) -> Parity:
     planned = plan_runs(project, selection, seeds=seeds, **_limits(given))
     found = _compare_with_referee(planned, project.executor, given)
     file = store.add(project.results, found)
-    _show(found, file, given)
+    document = compose(found)
+    show(document, {name: given[name] for name in ("json", "junit", "markdown")})
+    say(f"record: {file}", "dim")
+    append_summary(document)
     return found
 
 
@@ -153,24 +156,8 @@ def _compare_with_referee(
     points = quick_points(first) if given["quick"] else tuple(given["point"] or ())
     if given["round_trips"]:
         savers(first)  # or a refusal, before the minutes that the rest takes
-    with hold_machine("parity", wait=not given["no_wait"]), steps_line(console_of()) as show:
-        found = check(first, executor, points, show)
+    with hold_machine("parity", wait=not given["no_wait"]), steps_line(console_of()) as step:
+        found = check(first, executor, points, step)
         if given["round_trips"]:
-            found = with_round_trips(found, first, executor, show)
-        return with_free_runs(found, planned, executor, show) if given["full"] else found
-
-
-def _show(found: Parity, file: Path, given: Mapping[str, Any]) -> None:
-    """Print what was found, and write it where a CI wants it."""
-    from harness.experiments.parity import document as report
-
-    console_of().print(report.terminal(found), crop=False)
-    say(f"record: {file}", "dim")
-    text = report.markdown(found)
-    texts = {
-        "--json": (given["json"], found.model_dump_json(indent=1)),
-        "--junit": (given["junit"], report.junit(found)),
-        "--markdown": (given["markdown"], text),
-    }
-    write_files(texts)
-    append_summary(text)
+            found = with_round_trips(found, first, executor, step)
+        return with_free_runs(found, planned, executor, step) if given["full"] else found

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from harness.cli.options import parse_threads
-from harness.cli.output import console_of, say, write_files
+from harness.cli.output import console_of, say, show
 from harness.cli.project import hold_machine
 from harness.errors import ConfigError
 
@@ -47,19 +47,13 @@ def check_model(given: Mapping[str, Any]) -> None:
         threads=parse_threads(given["threads"]),
         time_limit_s=given["time_limit"],
     )
-    console, results = console_of(), given["results"] or _results_folder(what.root, given)
+    results, wait = given["results"] or _results_folder(what.root, given), not given["no_wait"]
     store.ready(results, "models")
-    with hold_machine("parity --model", wait=not given["no_wait"]), steps_line(console) as show:
-        found = check(what, make_executor(what.root, what.backends), show)
+    with hold_machine("parity --model", wait=wait), steps_line(console_of()) as report_step:
+        found = check(what, make_executor(what.root, what.backends), report_step)
     file = store.add(results, found)
-    console.print(report.terminal(found), crop=False)
+    show(report.compose(found), {name: given[name] for name in ("json", "junit")})
     say(f"record: {file}", "dim")
-    write_files(
-        {
-            "--json": (given["json"], found.model_dump_json(indent=1)),
-            "--junit": (given["junit"], report.junit(found)),
-        }
-    )
     if CODES[found.verdict]:
         raise typer.Exit(CODES[found.verdict])
 

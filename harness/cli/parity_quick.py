@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.output import console_of
+from harness.cli.output import console_of, show
 from harness.cli.project import Project, prepare_dataset
 
 if TYPE_CHECKING:
@@ -78,10 +78,10 @@ def _installed(
     found: dict[str, list[Seen]] = {}
     limit_s = project.config.protocol.time_limit_s
     jobs = [Look(backend=name, device=session.device, time_limit_s=limit_s) for name in backends]
-    with steps_line(console_of()) as show:
-        show("versions")
+    with steps_line(console_of()) as report_step:
+        report_step("versions")
         for done in project.executor.submit(jobs):
-            show(f"{done.job.backend}: versions are known")
+            report_step(f"{done.job.backend}: versions are known")
             if not isinstance(seen := done.answer, Refusal):
                 content = done.environment_sha256
                 here = Seen(
@@ -95,12 +95,12 @@ def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any
     """Check a group of arms in the quick form, keep the record, and print what was found."""
     from harness.engine.plan import plan
     from harness.experiments.parity.check import check, quick_points
-    from harness.experiments.parity.document import brief
+    from harness.experiments.parity.document import compose_brief
     from harness.records import store
     from harness.report.progress import steps_line
     from harness.spec.config import override_protocol
 
-    console, config = console_of(), project.config
+    config = project.config
     protocol = override_protocol(
         config.protocol, epochs=spec.epochs, seeds=config.protocol.seeds[:1], **limits
     )
@@ -116,15 +116,11 @@ def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any
         device=group.device,
         implementations=names,
     )
-    mine = tuple(
-        each
-        for each in planned
-        if (each.request.backend, each.request.implementation) in group.arms
-    )
-    with steps_line(console) as show:
-        found = check(mine, project.executor, quick_points(mine), show)
+    arms = [(each.request.backend, each.request.implementation) for each in planned]
+    mine = tuple(each for each, arm in zip(planned, arms, strict=True) if arm in group.arms)
+    with steps_line(console_of()) as report_step:
+        found = check(mine, project.executor, quick_points(mine), report_step)
     store.ready(project.results)
     store.add(project.results, found)
-    for line, style in brief(found):
-        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+    show(compose_brief(found))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from harness.cli.output import console_of
+from harness.cli.output import console_of, show
 
 
 def prove_or_exit() -> None:
@@ -13,8 +13,7 @@ def prove_or_exit() -> None:
     from harness.experiments.proof.prove import prove
     from harness.report.progress import steps_line
 
-    console = console_of()
-    with steps_line(console) as say:
+    with steps_line(console_of()) as say:
         found = prove(say)
-    console.print(report.terminal(found), crop=False)
+    show(report.compose(found))
     raise typer.Exit(0 if found.holds else 1)

@@ -22,7 +22,7 @@ from harness.cli.options import (
     TrainSeedOption,
     parse_threads,
 )
-from harness.cli.output import console_of, say
+from harness.cli.output import console_of, say, show
 from harness.cli.project import (
     Project,
     Selection,
@@ -85,7 +85,7 @@ def _print_tables(records: list[Record], loaded: Loaded) -> None:
     new = {record.run_id: record for record in records}
     known = {record.run_id: record for record in loaded.records}
     tables = judge.compare((known | new).values(), only=frozenset(new), parities=loaded.parities)
-    console_of().print(document.terminal(tables), crop=False)
+    show(document.compose(tables))
 
 
 def _run_all(planned: tuple[Planned, ...], project: Project) -> list[Record]:
@@ -99,9 +99,9 @@ def _run_all(planned: tuple[Planned, ...], project: Project) -> list[Record]:
     def hear(job: Job[Any], event: Event) -> None:
         request = cast("Measure", job).request
         title = f"{request.arm.name}, seed {request.seed}"
-        show(f"[{len(records) + 1}/{len(planned)}] {title}", request.epochs, event)
+        show_event(f"[{len(records) + 1}/{len(planned)}] {title}", request.epochs, event)
 
-    with run_bar(console_of()) as show:
+    with run_bar(console_of()) as show_event:
         for record in run_all(planned, project.executor, hear):
             records.append(record)
             with delay_interrupts():

@@ -1,4 +1,4 @@
-"""What a textbook works out by hand, as a terminal shows it: a summary, loops, gradients, momentum."""
+"""What a textbook works out by hand, as documents: a summary, loops, gradients, momentum."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Group, RenderableType
-from rich.text import Text
 
 from harness.job.answers import Gradients, Refusal
 from harness.lessons.gradients import GIVEN, QUANTITIES, faults
@@ -19,139 +17,136 @@ from harness.lessons.loops import (
 )
 from harness.lessons.momentum import GLOBAL, LOCAL, TOP
 from harness.lessons.summary import Row
-from harness.report.fitting import Fitting, Sentence, columns_of
+from harness.report.document import (
+    NONE,
+    Cell,
+    Column,
+    Document,
+    Figure,
+    Sentence,
+    Table,
+    sentences,
+    words,
+)
+from harness.report.numbers import span
 
-N_COLUMNS, N_LINES = 59, 17  # of a curve
+N_COLUMNS = 59  # of a curve
 SOURCE = "published: F. Chollet, Deep Learning with Python, chapter 2, on the machine of its day"
 LEGEND = (
-    "seconds: of all rounds together, median of the repetitions. ratio: naive to vectorised within a repetition, "
-    "median (lowest-highest). largest difference: between the two results; 0 is equal to the last bit"
+    "seconds: of all rounds together, median of the repetitions. ratio: naive to vectorised within "
+    "a repetition, median (lowest-highest). largest difference: between the two results; 0 is "
+    "equal to the last bit"
 )
+OPERATIONS = (
+    Column("operation", align="left"),
+    Column("shapes", 5, align="left"),
+    Column("rounds", 4),
+    Column("vectorised", 1, "s"),
+    Column("naive", 2, "s"),
+    Column("ratio"),
+    Column("largest difference", 3),
+)
+VALLEYS = {LOCAL: "local minimum", GLOBAL: "global minimum", TOP: "neither: on the hill between"}
 
 
-def summary(spec_name: str, n_inputs: int, rows: Sequence[Row]) -> RenderableType:
-    """Return a model layer by layer, with the total of its parameters."""
-    words = ("layer", "type", "output shape")
+def summary(spec_name: str, n_inputs: int, rows: Sequence[Row]) -> Document:
+    """Return a model layer by layer, with the total of its parameters.
+
+    Args:
+        spec_name: the model's.
+        n_inputs: features of one sample.
+        rows: a row a layer.
+    """
     cells = tuple(
         (row.name, row.type, str(row.output_shape), f"{row.n_parameters:,}") for row in rows
     )
-    table = Fitting(columns_of((*words, "parameters"), words), cells)
+    columns = (*words("layer", "type", "output shape"), Column("parameters"))
     total = sum(row.n_parameters for row in rows)
-    return Group(
-        Sentence(f"{spec_name}, on {n_inputs} inputs"),
-        table,
-        Sentence(f"parameters: {total:,}, all of them trainable"),
-    )
-
-
-def ops(timings: Sequence[Timing]) -> RenderableType:
-    """Return what each operation took as loops and vectorised; what was published of the first stands under it."""
-    header = (
-        "operation",
-        "shapes",
-        "rounds",
-        "vectorised s",
-        "naive s",
-        "ratio",
-        "largest difference",
-    )
-    rows: list[tuple[str, ...]] = []
-    for number, timing in enumerate(timings):
-        shapes = ", ".join(map(str, timing.pair.shapes))
-        ratio = f"{timing.ratio.mid:.0f} ({timing.ratio.low:.0f}-{timing.ratio.high:.0f})"
-        figures = (
-            f"{timing.vectorised_s.mid:.6f}",
-            f"{timing.naive_s.mid:.4f}",
-            ratio,
-            f"{timing.difference:.1g}",
+    return Document(
+        (
+            Sentence(f"{spec_name}, on {n_inputs} inputs"),
+            Table(columns, cells),
+            Sentence(f"parameters: {total:,}, all of them trainable"),
         )
-        rows.append((timing.pair.name, shapes, str(timing.rounds), *figures))
-        if number == 0:
-            published = (
-                f"{PUBLISHED_VECTORISED_S:g}",
-                f"{PUBLISHED_NAIVE_S:g}",
-                f"{PUBLISHED_NAIVE_S / PUBLISHED_VECTORISED_S:.0f}",
-            )
-            rows.append(("  as published", shapes, str(PUBLISHED_ROUNDS), *published, "-"))
-    columns = columns_of(
-        header, header[:2], ("vectorised s", "naive s", "largest difference", "rounds", "shapes")
     )
-    return Group(Fitting(columns, tuple(rows)), Sentence(LEGEND, "dim"), Sentence(SOURCE, "dim"))
 
 
-def gradients(answers: Mapping[str, Gradients | Refusal]) -> RenderableType:
-    """Return each quantity as it must be and as each backend derives it, then a sentence on all that is amiss."""
-    header = ("quantity", "expected", *answers)
-    rows: list[tuple[str | Text, ...]] = []
+def ops(timings: Sequence[Timing]) -> Document:
+    """Return what each operation took as loops and vectorised, and what was published of one."""
+    first, *others = map(_timing, timings)
+    published = (
+        "  as published",
+        first[1],
+        str(PUBLISHED_ROUNDS),
+        f"{PUBLISHED_VECTORISED_S:g}",
+        f"{PUBLISHED_NAIVE_S:g}",
+        f"{PUBLISHED_NAIVE_S / PUBLISHED_VECTORISED_S:.0f}",
+        NONE,
+    )
+    table = Table(OPERATIONS, (first, published, *others))
+    return Document((table, *sentences((LEGEND, SOURCE), "aside")))
+
+
+def _timing(timing: Timing) -> tuple[str, ...]:
+    """Return one operation as text, in the order of OPERATIONS."""
+    return (
+        timing.pair.name,
+        ", ".join(map(str, timing.pair.shapes)),
+        str(timing.rounds),
+        f"{timing.vectorised_s.mid:.6f}",
+        f"{timing.naive_s.mid:.4f}",
+        span(timing.ratio, 0),
+        f"{timing.difference:.1g}",
+    )
+
+
+def gradients(answers: Mapping[str, Gradients | Refusal]) -> Document:
+    """Return each quantity as it must be and as each backend derives it, then all that is amiss."""
+    found = [{} if isinstance(each, Refusal) else each.values for each in answers.values()]
+    rows: list[tuple[str | Cell, ...]] = []
     for key, (meaning, expected) in QUANTITIES.items():
-        found = [{} if isinstance(each, Refusal) else each.values for each in answers.values()]
-        cells = [values.get(key, "-") for values in found]
-        rows.append(
-            (
-                meaning,
-                str(expected),
-                *(Text(str(cell), style="" if cell == expected else "red") for cell in cells),
-            )
-        )
+        cells = [values.get(key, NONE) for values in found]
+        toned = tuple(Cell(str(cell), "plain" if cell == expected else "bad") for cell in cells)
+        rows.append((meaning, str(expected), *toned))
     amiss = [f"! {name}: {fault}" for name, answer in answers.items() for fault in faults(answer)]
-    verdict = [Sentence(fault, "red") for fault in amiss] or [
-        Sentence("every gradient is exact", "green")
-    ]
-    return Group(Fitting(columns_of(header, header), tuple(rows)), Sentence(GIVEN, "dim"), *verdict)
+    verdict = sentences(amiss, "bad") or (Sentence("every gradient is exact", "good"),)
+    table = Table(words("quantity", "expected", *answers), tuple(rows))
+    return Document((table, Sentence(GIVEN, "aside"), *verdict))
 
 
 def momentum(
     paths: Mapping[float, NDArray[np.float64]], loss: Callable[[float], float]
-) -> RenderableType:
-    """Return where gradient descent ends from one start, a row for each momentum, and the loss with those ends on it.
+) -> Document:
+    """Return where gradient descent ends from one start, and the loss with those ends on it.
 
     Args:
-        paths: The weights on each path, by momentum.
-        loss: What was descended.
+        paths: the weights on each path, (n_steps + 1,) each, by momentum.
+        loss: what was descended.
     """
-    header = ("momentum", "steps", "first w", "first loss", "last w", "last loss", "ends in")
-    rows: list[tuple[str, ...]] = []
+    rows = []
     for rate, path in paths.items():
         first, last = float(path[0]), float(path[-1])
         figures = [f"{value:.4f}" for value in (first, loss(first), last, loss(last))]
         rows.append((f"{rate:g}", str(len(path) - 1), *figures, _valley(last)))
-    marks = {float(path[-1]): f"{rate:g}"[-1] for rate, path in paths.items()}
     start = float(next(iter(paths.values()))[0])
-    legend = ", ".join(
-        f"{mark} the end with momentum {rate:g}"
-        for rate, mark in zip(paths, marks.values(), strict=True)
-    )
-    table = Fitting(columns_of(header, header), tuple(rows))
-    return Group(
-        table,
-        _curve(loss, {start: "*", **marks}),
-        Sentence(f"loss over w; * the start, {legend}", "dim"),
+    marks = {float(path[-1]): f"{rate:g}"[-1] for rate, path in paths.items()}
+    legend = ", ".join(f"{f'{rate:g}'[-1]} the end with momentum {rate:g}" for rate in paths)
+    names = ("momentum", "steps", "first w", "first loss", "last w", "last loss", "ends in")
+    return Document(
+        (
+            Table(words(*names), tuple(rows)),
+            _curve(loss, {start: "*", **marks}),
+            Sentence(f"loss over w; * the start, {legend}", "aside"),
+        )
     )
 
 
-def _curve(loss: Callable[[float], float], marks: Mapping[float, str]) -> Text:
-    """Return the loss as lines of text, from a little left of the marks to a little right of them, with the marks on it."""
-    low, high = min(marks) - 0.7, max(marks) + 0.1
-    weights = np.linspace(low, high, N_COLUMNS)
-    heights = np.array([loss(w) for w in weights])
-    lines = np.rint((heights.max() - heights) / np.ptp(heights) * (N_LINES - 1)).astype(
-        int
-    )  # 0 is the top
-    field = np.full((N_LINES, N_COLUMNS), " ")
-    field[lines, np.arange(N_COLUMNS)] = "."
-    for w, mark in marks.items():
-        column = int(np.argmin(np.abs(weights - w)))
-        field[lines[column], column] = mark
-    ends = f"{f'w = {low:.1f}':<{N_COLUMNS - 9}}{f'w = {high:.1f}':>9}"
-    return Text(
-        "\n".join([*("".join(line).rstrip() for line in field), ends]),
-        no_wrap=True,
-        overflow="ignore",
-    )
+def _curve(loss: Callable[[float], float], marks: Mapping[float, str]) -> Figure:
+    """Return the loss from a little left of the marks to a little right of them."""
+    weights = np.linspace(min(marks) - 0.7, max(marks) + 0.1, N_COLUMNS).tolist()
+    return Figure("line", (tuple(weights), tuple(map(loss, weights))), marks)
 
 
 def _valley(w: float) -> str:
-    near = {LOCAL: "local minimum", GLOBAL: "global minimum", TOP: "neither: on the hill between"}
-    return next(
-        (name for place, name in near.items() if abs(w - place) < 0.01), "neither: still on its way"
-    )
+    near = (name for place, name in VALLEYS.items() if abs(w - place) < 0.01)
+    return next(near, "neither: still on its way")

@@ -8,14 +8,15 @@ words.
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.statistics.intervals import Spread, median_spread
 
 Floats = NDArray[np.floating[Any]]
 # Of add + relu on (20, 100).
@@ -129,15 +130,6 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """The lowest, the median and the highest of several figures."""
-
-    low: float
-    mid: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Timing:
     """What both forms of one operation took, over several repetitions of some rounds."""
 
@@ -205,9 +197,5 @@ def _timed(pair: Pair, rounds: int, repetitions: int, clock: Callable[[], float]
             seconds.append(clock() - start)
         turns.reverse()
     ratios = [slow / fast for slow, fast in zip(naive_s, vectorised_s, strict=True)]
-    naive, vectorised, ratio = map(_spread, (naive_s, vectorised_s, ratios))
+    naive, vectorised, ratio = map(median_spread, (naive_s, vectorised_s, ratios))
     return Timing(pair, rounds, naive, vectorised, ratio, difference)
-
-
-def _spread(values: Sequence[float]) -> Spread:
-    return Spread(min(values), statistics.median(values), max(values))

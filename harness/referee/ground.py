@@ -5,7 +5,7 @@ Points, the referee's updates from them, and what rounding alone does there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.records.parity import Scope
 from harness.referee import epoch, fixtures, gates
-from harness.referee.epoch import Batches, Epoch
+from harness.referee.epoch import Epoch, Read
 from harness.referee.fixtures import Point, Twin
 from harness.referee.gates import Quantities
 from harness.referee.loop import N_LOOP, Course, course
@@ -75,9 +75,9 @@ def ground(
     gate = gate_of(n_updates, len(order))
     gate.check_names(only)
     wanted = only or gate.every
-    batches = partial(_batches, spec, order, parts)
-    points = _points(spec, weights, batches, wanted)
-    first = partial(epoch.follow, spec, points["init"], batches, epoch.stops_of(n_updates))
+    read = partial(_read, parts)
+    points = _points(spec, weights, partial(_batches, spec, order, read), wanted)
+    first = partial(epoch.follow, spec, points["init"], read, order[0], epoch.stops_of(n_updates))
     epochs = first(losses) if EPOCH in wanted else {}
     points = {name: point for name, point in points.items() if name in wanted}
     loops = {"init": _loop(spec, order, parts)} if "init" in wanted else {}
@@ -98,13 +98,19 @@ def _some_twins(twins: Mapping[str, list[Twin]], n: int) -> dict[str, list[Twin]
 
 
 def _batches(
-    spec: Spec, order: NDArray[np.int32], parts: Mapping[str, Any]
+    spec: Spec, order: NDArray[np.int32], read: Read
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[Any]]]:
     """Yield x (B, inputs) and y (B,) of each update of a training in turn."""
     for samples in order:
         for begin in range(0, len(samples), spec.batch_size):
-            rows = samples[begin : begin + spec.batch_size]
-            yield network_input(parts["x_train"][rows]), parts["y_train"][rows]
+            yield read(samples[begin : begin + spec.batch_size])
+
+
+def _read(
+    parts: Mapping[str, Any], rows: NDArray[np.int32]
+) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Return x (B, inputs) and y (B,) of samples by their numbers, (B,)."""
+    return network_input(parts["x_train"][rows]), parts["y_train"][rows]
 
 
 def _steps(
@@ -134,7 +140,7 @@ def _loop(
 def _points(
     spec: Spec,
     weights: Mapping[str, NDArray[np.float32]],
-    batches: Batches,
+    batches: Callable[[], Iterator[tuple[NDArray[np.float32], NDArray[Any]]]],
     wanted: tuple[str, ...],
 ) -> dict[str, Point]:
     """Return the points of those names, and the first two whether they are wanted or not."""

@@ -91,7 +91,9 @@ class Judgement:
         beyond = [
             one
             for name, one in least.items()
-            if kind_of(name) in JUDGED and one.others and one.error > majority.CAPS[kind_of(name)]
+            if one.others
+            and (kind := kind_of(name)) in JUDGED
+            and one.error > majority.CAPS[kind] * one.unit / UNIT
         ]
         return max(beyond, key=lambda one: one.error, default=None)
 

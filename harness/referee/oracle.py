@@ -229,6 +229,23 @@ def kink_width(inputs: Array, kernel: Array) -> Array:
     return np.asarray(8 * np.sqrt(len(kernel)) * UNIT * lengths)
 
 
+def kink_distances(spec: Spec, weights: Mapping[str, Array], x: Array) -> Array:
+    """Return how near each sample brings any unit to its kink, (B,), in units of `kink_width`.
+
+    Args:
+        spec: the layers.
+        weights: by name, kernels (inputs, units), biases (units,), float64.
+        x: (B, inputs) floats.
+    """
+    layers, found = forward(spec, weights, x.astype(np.float64)), np.full(len(x), np.inf)
+    for layer, (_, inputs), (z, _) in zip(spec.layers, layers, layers[1:], strict=False):
+        if layer.activation == "relu":
+            width = kink_width(inputs, weights[f"{layer.name}/kernel"])
+            near = np.divide(np.abs(z), width, out=np.full_like(z, np.inf), where=width > 0)
+            found = np.minimum(found, near.min(axis=1))
+    return found
+
+
 def _activation_gradient(activation: str, z: Array, a: Array, gradient: Array) -> Array:
     """Return the loss's gradient by an activation's input z, given that by its output a."""
     if activation == "relu":

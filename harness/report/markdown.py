@@ -1,12 +1,44 @@
-"""GitHub-flavoured Markdown."""
+"""A document as GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 
+from harness.report.document import Block, Cell, Document, Figure, Heading, Paragraph, Sentence
+from harness.report.drawing import draw
 from harness.safe import for_markdown, short
 
 
-def bar(values: Sequence[str]) -> str:
-    """Return a row of a Markdown table."""
-    return f"| {' | '.join(for_markdown(short(value)) for value in values)} |"
+def render(document: Document) -> str:
+    """Return headings in bold, tables, sentences as lists, paragraphs, and drawings as code."""
+    parts = []
+    for is_list, blocks in itertools.groupby(document.blocks, lambda each: type(each) is Sentence):
+        texts = [_text(block) for block in blocks]
+        parts += ["\n".join(texts)] if is_list else texts
+    return "\n\n".join(parts) + "\n"
+
+
+def _text(block: Block) -> str:
+    match block:
+        case Heading(text):
+            return f"**{for_markdown(text)}**"
+        case Sentence(text):
+            return f"- {for_markdown(text.removeprefix('! '))}"
+        case Paragraph(sentences):
+            return for_markdown(" ".join(sentences))
+        case Figure():
+            return f"```\n{draw(block)}\n```"
+    sides = ("---:" if column.align == "right" else "---" for column in block.columns)
+    rule = f"| {' | '.join(sides)} |"
+    titles = _row([column.title for column in block.columns])
+    return "\n".join([titles, rule, *map(_row, block.rows)])
+
+
+def _row(cells: Sequence[str | Cell]) -> str:
+    return f"| {' | '.join(_cells(cells))} |"
+
+
+def _cells(cells: Iterable[str | Cell]) -> Iterable[str]:
+    for cell in cells:
+        yield for_markdown(short(cell if isinstance(cell, str) else cell.text))

@@ -1,6 +1,7 @@
 """A run's progress: a bar where there is a terminal, plain lines where there is none.
 
-Drawn only when a worker reports, at the boundary of an epoch: a bar that moves by itself takes a core from the run.
+Drawn only when a worker reports, at the boundary of an epoch: a bar that moves by itself takes a
+core from the run.
 """
 
 from __future__ import annotations
@@ -38,30 +39,30 @@ def run_bar(console: Console) -> Iterator[Callable[[str, int, Event], None]]:
             )
         )
         return
-    text, said = (
-        TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[said]")
+    described, stated = (
+        TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[state]")
     )
-    columns = (text, BarColumn(bar_width=20), said)
-    with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
+    columns = (described, BarColumn(bar_width=20), stated)
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
         spent: list[float] = []
 
         def show(title: str, n_epochs: int, event: Event) -> None:
-            task = next((each for each in bar.tasks if each.description == one_line(title)), None)
-            if task is None:
-                for each in bar.task_ids:
-                    bar.remove_task(each)
+            shown = next((each.description for each in progress.tasks), None)
+            if shown != one_line(title):
+                for each in progress.task_ids:
+                    progress.remove_task(each)
                 spent.clear()
-                bar.add_task(one_line(title), total=n_epochs, said="starting")
-            (number,) = bar.task_ids
+                progress.add_task(one_line(title), total=n_epochs, state="starting")
+            (task,) = progress.task_ids
             if isinstance(event, EpochEnd):
                 spent.append(event.seconds + event.feed_s)
-                usual_s = statistics.median(spent[1:] or spent)  # the first one compiled
-                left_s = usual_s * (event.epochs - event.epoch)
-                left = f"{_epoch(event)}, {left_s:.0f} s left"
-                bar.update(number, completed=event.epoch, said=left)
+                n_left = event.epochs - event.epoch
+                left_s = n_left * statistics.median(spent[1:] or spent)  # the first one compiled
+                state = f"{_epoch(event)}, {left_s:.0f} s left"
+                progress.update(task, completed=event.epoch, state=state)
             else:
-                bar.update(number, said=short(PHASES.get(event.phase, event.phase)))
-            bar.refresh()
+                progress.update(task, state=short(PHASES.get(event.phase, event.phase)))
+            progress.refresh()
 
         yield show
 
@@ -71,15 +72,13 @@ def download_bar(console: Console) -> Iterator[Callable[[int, int | None], None]
     """Give a function that shows how far a download is, in steps of a tenth."""
     shown = -1
 
-    def show(done: int, whole: int | None) -> None:
+    def show(done: int, total: int | None) -> None:
         nonlocal shown
-        step = done * 10 // whole if whole else done >> 20
+        step = done * 10 // total if total else done >> 20
         if step > shown:
             shown = step
-            console.out(
-                f"MNIST: {done / 2**20:.1f} MiB" + (f" of {whole / 2**20:.1f}" if whole else ""),
-                highlight=False,
-            )
+            of_total = f" of {total / 2**20:.1f}" if total else ""
+            console.out(f"MNIST: {done / 2**20:.1f} MiB{of_total}", highlight=False)
 
     yield show
 
@@ -89,64 +88,53 @@ def line(record: Record) -> str:
     title = one_line(f"{record.arm.name}, seed {record.request.seed}")
     if record.status != "ok" or record.measured is None:
         return f"{title}: {record.status}: {short(record.reason)}"
-    steady = (
-        f", epoch {min(record.steady_s):.2f}-{max(record.steady_s):.2f} s"
-        if record.steady_s
-        else ""
-    )
-    whole = f"{record.total_s:.1f} s in all, on {short(record.measured.device)}"
-    return f"{title}: test accuracy {record.measured.test_accuracy:.4f}{steady}, {whole}"
+    steady = record.steady_s
+    epoch = f", epoch {min(steady):.2f}-{max(steady):.2f} s" if steady else ""
+    total = f"{record.total_s:.1f} s in all, on {short(record.measured.device)}"
+    return f"{title}: test accuracy {record.measured.test_accuracy:.4f}{epoch}, {total}"
 
 
 def _epoch(event: EpochEnd) -> str:
-    scores = f"loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
-    return f"epoch {event.epoch}/{event.epochs}, {scores}, {event.seconds:.2f} s"
+    quality = f"loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
+    return f"epoch {event.epoch}/{event.epochs}, {quality}, {event.seconds:.2f} s"
 
 
 @contextmanager
 def steps_line(console: Console) -> Iterator[Callable[[str], None]]:
-    """Give a function that shows what is being done, with the seconds so far: one line that changes, or plain lines."""
+    """Give a function that shows what is being done, with the seconds so far.
+
+    That is one line that changes on a terminal, and plain lines elsewhere.
+    """
     began = time.monotonic()
-    if not console.is_terminal:
-        yield lambda what: console.out(f"{time.monotonic() - began:5.1f} s: {one_line(what)}")
-        return
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        console=console,
-        auto_refresh=False,
-        transient=True,
-    ) as bar:
-        task = bar.add_task("")
-
-        def show(what: str) -> None:
-            bar.update(task, description=f"{time.monotonic() - began:5.1f} s: {one_line(what)}")
-            bar.refresh()
-
-        yield show
+    with _changing_line(console) as put:
+        yield lambda what: put(f"{time.monotonic() - began:5.1f} s: {one_line(what)}", True)
 
 
 @contextmanager
 def bench_progress(console: Console) -> Iterator[Callable[[str, float | None, bool], None]]:
-    """Give a function that shows what a bench session is at, with the time left: one line that changes, or a line a generation.
+    """Give a function that shows what a bench session is at, with the time left.
 
-    Its arguments: what is being done, the seconds that are left or None, and whether a generation is over.
+    That is one line that changes on a terminal, and a line a generation elsewhere. The function's
+    arguments: what is being done, the seconds that are left or None, and whether a generation is
+    over.
     """
-    if not console.is_terminal:
-        yield (
-            lambda what, left_s, done: (
-                console.out(_with_left(what, left_s), highlight=False) if done else None
-            )
-        )
-        return
-    column = TextColumn(
-        "{task.description}", markup=False, table_column=Column()
-    )  # one that wraps: the time left is never cut
-    with Progress(column, console=console, auto_refresh=False, transient=True) as bar:
-        task = bar.add_task("")
+    with _changing_line(console) as put:
+        yield lambda what, left_s, done: put(_with_left(what, left_s), done)
 
-        def show(what: str, left_s: float | None, done: bool) -> None:
-            bar.update(task, description=_with_left(what, left_s))
-            bar.refresh()
+
+@contextmanager
+def _changing_line(console: Console) -> Iterator[Callable[[str, bool], None]]:
+    """Give a function that shows a line in place of the last one; without a terminal, if kept."""
+    if not console.is_terminal:
+        yield lambda text, kept: console.out(text, highlight=False) if kept else None
+        return
+    column = TextColumn("{task.description}", markup=False, table_column=Column())  # it wraps
+    with Progress(column, console=console, auto_refresh=False, transient=True) as progress:
+        task = progress.add_task("")
+
+        def show(text: str, kept: bool) -> None:
+            progress.update(task, description=text)
+            progress.refresh()
 
         yield show
 

@@ -3,41 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.job.answers import Epoch
 from harness.job.kinds import Value
 from harness.records.bench import Turn
+from harness.records.files import Rejected
+from harness.safe import short
+
+SENTENCES = {
+    "departed": "{names}: departs from the referee (harness parity says where), and a time for "
+    "other numbers is no comparison",
+    "not checked": "{names}: parity is not checked, so a time may be that of other numbers. Type: "
+    "harness parity --quick",
+    "arithmetic": "{0} differs ({names}): these rows are not of one arithmetic",
+    "teardown": "{names}: {0:.0%} of its epoch time is fit taking its input pipeline down "
+    "(teardown_s in results/README.md)",
+    "recompiled": "compiled after the first epoch, so its epoch time holds compilation: {names}",
+    "native inputs": "native inputs: each framework drew its own weights and order, as the spec "
+    "asks, so accuracies are of different draws",
+}
 
 
-def departed(names: Collection[str]) -> Iterable[str]:
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a reader must be told, without prose: its kind, whom it is about, and its figures."""
+
+    kind: str
+    names: tuple[str, ...] = ()
+    values: tuple[str | float, ...] = ()
+
+
+def sentence_of(remark: Remark, sentences: Mapping[str, str]) -> str:
+    """Return a remark in words.
+
+    Args:
+        remark: its names stand for {names}, its values for {0}, {1} and so on.
+        sentences: those of an experiment's own kinds, beside `SENTENCES`.
+    """
+    form = sentences.get(remark.kind) or SENTENCES[remark.kind]
+    return form.format(*remark.values, names=", ".join(remark.names))
+
+
+def departed(names: Sequence[str]) -> Iterable[Remark]:
     """Say which times are of other numbers."""
     if names:
-        yield f"{', '.join(names)}: departs from the referee (harness parity says where), and a time for other numbers is no comparison"
+        yield Remark("departed", tuple(names))
 
 
-def not_checked(names: Sequence[str]) -> Iterable[str]:
-    """Say of which arms nobody knows whether they compute the same model."""
-    if names:
-        yield f"{', '.join(names)}: parity is not checked, so a time may be that of other numbers. Type: harness parity --quick"
-
-
-def arithmetic(settings: Collection[Mapping[str, Value]]) -> Iterable[str]:
+def arithmetic(settings: Collection[Mapping[str, Value]]) -> Iterable[Remark]:
     """Say where processes computed in different precisions."""
     for name in ("tf32", "precision"):
         values = {str(each.get(name)) for each in settings}
         if len(values) > 1:
-            yield f"{name} differs ({', '.join(sorted(values))}): these rows are not of one arithmetic"
+            yield Remark("arithmetic", tuple(sorted(values)), (name,))
 
 
-def taken_down(name: str, epochs: Collection[Epoch | Turn]) -> Iterable[str]:
-    """Say which share of an arm's epoch time lies after its last update, where that is more than a twentieth."""
-    whole = sum(epoch.seconds for epoch in epochs)
-    share = sum(epoch.teardown_s for epoch in epochs) / whole if whole else 0.0
+def torn_down(name: str, epochs: Collection[Epoch | Turn]) -> Iterable[Remark]:
+    """Say which share of an arm's epochs lies after the last update, where it is over 5 %."""
+    total_s = sum(epoch.seconds for epoch in epochs)
+    share = sum(epoch.teardown_s for epoch in epochs) / total_s if total_s else 0.0
     if share > 0.05:
-        yield f"{name}: {share:.0%} of its epoch time is fit taking its input pipeline down (teardown_s in results/README.md)"
+        yield Remark("teardown", (name,), (share,))
 
 
-def recompiled(names: Collection[str]) -> Iterable[str]:
+def recompiled(names: Collection[str]) -> Iterable[Remark]:
     """Say whose epochs compiled though they were not the first."""
     if names:
-        yield f"compiled after the first epoch, so its epoch time holds compilation: {', '.join(sorted(names))}"
+        yield Remark("recompiled", tuple(sorted(names)))
+
+
+def left_out(entry: Rejected) -> str:
+    """Return the sentence on a file among records that is none."""
+    return f"left out: {short(entry.file.name)}: {short(entry.reason)}"

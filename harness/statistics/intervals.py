@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +25,20 @@ class Interval:
     def excludes(self, value: float) -> bool:
         """Say whether a value lies outside."""
         return not self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A figure with the lowest and the highest that went into it."""
+
+    low: float
+    mid: float
+    high: float
+
+
+def median_spread(values: Sequence[float]) -> Spread:
+    """Return the median with the lowest and the highest."""
+    return Spread(min(values), statistics.median(values), max(values))
 
 
 def hodges_lehmann(values: Sequence[float], confidence: float = 0.95) -> Interval:

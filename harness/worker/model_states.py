@@ -92,9 +92,9 @@ def trace_states(
 
 
 def join_states(traced: Mapping[str, Arrays]) -> Arrays:
-    """Return the quantities of all states, of any shape, under one name each."""
+    """Return the quantities of all states, of any shape, under one name each, as NumPy's dtypes."""
     return {
-        name: value
+        name: value.astype(np.float32) if value.dtype.kind == "V" else value  # bfloat16
         for state, found in traced.items()
         for name, value in add_prefix(state, found).items()
     }

@@ -43,18 +43,20 @@ class Program:
         The optimizer keeps gradients as it keeps its slots, so that a compiled update shows them as
         an eager one does.
         """
-        model, optimizer = self.model, self.model.optimizer
+        model = self.model
+        # **Differs**: what scales a loss is no part of JAX's update; the optimizer inside it is.
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         keep = optimizer.add_variable_from_reference
         self.gradients = [keep(each, name="gradient") for each in model.trainable_variables]
         apply = optimizer.apply
 
-        def keep_and_apply(gradients: Any, variables: Any = None) -> Any:
+        def keep_and_apply(gradients: Any, *rest: Any, **more: Any) -> Any:
             for kept, one in zip(self.gradients, gradients, strict=True):
                 zeros = one is None
                 kept.assign(
                     keras.ops.zeros_like(kept) if zeros else keras.ops.convert_to_tensor(one)
                 )
-            return apply(gradients, variables)
+            return apply(gradients, *rest, **more)
 
         optimizer.apply = keep_and_apply
         model.train_function = None  # it was compiled without

@@ -8,6 +8,8 @@ import xml.etree.ElementTree as ET
 
 from rich.console import Console
 
+from harness.report import terminal
+
 COMMANDS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
@@ -21,15 +23,15 @@ def assert_plain(text, allowed=""):
 def shown(renderable, widths=(60, 400)):
     """Return what a terminal of the last width shows; none of them gets a command."""
     for width in widths:
-        for terminal in (False, True):
+        for is_terminal in (False, True):
             console = Console(
                 file=io.StringIO(),
                 width=width,
                 color_system=None,
-                force_terminal=terminal,
+                force_terminal=is_terminal,
                 legacy_windows=False,
             )
-            console.print(renderable, crop=False)
+            terminal.show(renderable, console)
             text = console.file.getvalue()  # type: ignore[attr-defined]
             assert_plain(text, "\n")
     return text

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError
 from harness.experiments.bench import document as bench_report
-from harness.experiments.bench import export
 from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.remaining import unfinished_generations
 from harness.experiments.gate import document as gate_report
@@ -21,6 +20,7 @@ from harness.experiments.gate.regression import why_incomparable
 from harness.experiments.parity import document as parity_report
 from harness.experiments.train import document, judge
 from harness.records import frame, sessions, store
+from harness.report.renderers import render
 from tests.attacks.hostile import REFERENCE, cases, file_name, harmed, stem_for, within, written
 from tests.attacks.parsing import assert_sound_csv, assert_sound_markdown, assert_sound_xml, shown
 
@@ -58,31 +58,31 @@ def changes(draw, files):
 def show_runs(loaded, before):
     """Show all records, and the checks that were not there before, in every format."""
     tables = judge.compare(loaded.records, parities=loaded.parities)
-    shown(document.terminal(tables, loaded.rejected))
-    assert_sound_markdown(document.markdown(tables, loaded.rejected))
-    assert_sound_csv(document.csv(tables))
-    json.loads(document.as_json(tables, loaded.rejected))
+    shown(document.compose(tables, loaded.rejected))
+    assert_sound_markdown(render(document.compose(tables, loaded.rejected), "markdown"))
+    assert_sound_csv(render(document.compose(tables), "csv"))
+    json.loads(render(document.compose(tables, loaded.rejected), "json"))
     for parity in [each for each in loaded.parities if each not in before.parities]:
-        shown(parity_report.terminal(parity))
-        assert_sound_markdown(parity_report.markdown(parity))
-        assert_sound_xml(parity_report.junit(parity))
+        shown(parity_report.compose(parity))
+        assert_sound_markdown(render(parity_report.compose(parity), "markdown"))
+        assert_sound_xml(render(parity_report.compose(parity), "junit"))
 
 
 def show_session(bench, parities, others):
     found = summarize(bench, parities, own_cost=bench.own_cost)
     unfinished_generations(bench)
-    shown(bench_report.terminal(found, bench))
-    assert_sound_markdown(bench_report.markdown(found, bench))
-    assert_sound_csv(export.csv(found, bench))
-    json.loads(export.as_json(found, bench))
+    shown(bench_report.compose(found, bench))
+    assert_sound_markdown(render(bench_report.compose(found, bench), "markdown"))
+    assert_sound_csv(render(bench_report.compose(found, bench), "csv"))
+    json.loads(render(bench_report.compose(found, bench), "json"))
     for other in others[:1]:
         for head, base in ((bench, other), (other, bench)):
             why_incomparable(head, base)
             gate = judge_gate(head, base, head)
-            shown(gate_report.terminal(gate))
-            assert_sound_markdown(gate_report.markdown(gate))
-            assert_sound_xml(gate_report.junit(gate))
-            json.loads(gate_report.as_json(gate))
+            shown(gate_report.compose(gate))
+            assert_sound_markdown(render(gate_report.compose(gate), "markdown"))
+            assert_sound_xml(render(gate_report.compose(gate), "junit"))
+            json.loads(render(gate_report.compose(gate), "json"))
 
 
 def attack_a_record(results, sound, room, change, *, beside):

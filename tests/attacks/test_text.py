@@ -4,6 +4,7 @@ else.
 
 import copy
 import json
+from dataclasses import asdict
 from typing import Any
 
 from hypothesis import given
@@ -11,7 +12,6 @@ from pydantic import BaseModel, ValidationError
 
 from harness import safe
 from harness.experiments.bench import document as bench_report
-from harness.experiments.bench import export
 from harness.experiments.bench.judge import summarize
 from harness.experiments.gate import document as gate_report
 from harness.experiments.gate.judge import judge_gate
@@ -25,6 +25,7 @@ from harness.records.parity import Parity
 from harness.records.record import Record
 from harness.records.user_model import ModelParity
 from harness.report import progress
+from harness.report.renderers import render
 from tests.attacks.hostile import REFERENCE, TEXTS, at, cases, places
 from tests.attacks.parsing import (
     assert_plain,
@@ -147,7 +148,7 @@ def checked_model() -> ModelParity:
     }
     plain |= {
         "run_id": "m",
-        "host": record().host.model_dump(),
+        "host": asdict(record().host),
         "started_at": "2026-01-01",
         "total_s": 1.0,
         "verdict": "departs",
@@ -181,12 +182,14 @@ def test_in_runs(text):
     records = [each.planted(text) for each in RUNS]
     rejected = (Rejected(REFERENCE / f"{text.replace('/', '')}.json", text),)
     tables = judge.compare(records)
-    seen = shown(document.terminal(tables, rejected))
-    assert_sound_markdown(document.markdown(tables, rejected))
-    assert len(assert_sound_csv(document.csv(tables))) == sum(len(each.rows) for each in tables)
+    seen = shown(document.compose(tables, rejected))
+    assert_sound_markdown(render(document.compose(tables, rejected), "markdown"))
+    assert len(assert_sound_csv(render(document.compose(tables), "csv"))) == sum(
+        len(each.rows) for each in tables
+    )
     (line, *_) = assert_sound_csv(as_csv(row(each) for each in records))
     assert float(line["total_s"]) == records[0].total_s, "numbers stay numbers"
-    json.loads(document.as_json(tables, rejected))
+    json.loads(render(document.compose(tables, rejected), "json"))
     assert f"failed: {safe.one_line(text)}" in seen, "markup is shown as it is written"
     for each in records:
         assert_plain(progress.line(each))
@@ -197,31 +200,33 @@ def test_in_runs(text):
 def test_in_a_session(text):
     whole = SESSION.planted(text)
     found = summarize(whole, own_cost=0.01)
-    shown(bench_report.terminal(found, whole))
-    assert_sound_markdown(bench_report.markdown(found, whole))
-    assert len(assert_sound_csv(export.csv(found, whole))) == len(found.arms)
-    json.loads(export.as_json(found, whole))
+    shown(bench_report.compose(found, whole))
+    assert_sound_markdown(render(bench_report.compose(found, whole), "markdown"))
+    assert len(assert_sound_csv(render(bench_report.compose(found, whole), "csv"))) == len(
+        found.arms
+    )
+    json.loads(render(bench_report.compose(found, whole), "json"))
     gate = judge_gate(whole, whole, whole)
-    shown(gate_report.terminal(gate))
-    assert_sound_markdown(gate_report.markdown(gate))
-    assert_sound_xml(gate_report.junit(gate))
+    shown(gate_report.compose(gate))
+    assert_sound_markdown(render(gate_report.compose(gate), "markdown"))
+    assert_sound_xml(render(gate_report.compose(gate), "junit"))
 
 
 @cases(100)
 @given(TEXTS)
 def test_in_a_parity_check(text):
     found = CHECK.planted(text)
-    shown(parity_report.terminal(found))
-    assert_sound_markdown(parity_report.markdown(found))
-    assert_sound_xml(parity_report.junit(found))
+    shown(parity_report.compose(found))
+    assert_sound_markdown(render(parity_report.compose(found), "markdown"))
+    assert_sound_xml(render(parity_report.compose(found), "junit"))
 
 
 @cases(100)
 @given(TEXTS)
 def test_in_a_check_of_a_user_s_model(text):
     found = MODEL.planted(text)
-    shown(model_report.terminal(found))
-    assert_sound_xml(model_report.junit(found))
+    shown(model_report.compose(found))
+    assert_sound_xml(render(model_report.compose(found), "junit"))
 
 
 @cases(200)

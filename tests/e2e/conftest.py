@@ -15,11 +15,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = Path(os.environ.get("HARNESS_ENVIRONMENTS") or ROOT / ".nox")
 BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def workers(process: subprocess.Popen) -> list[psutil.Process]:
+    """The live workers of a harness process, its children and theirs."""
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return [child for child in children if is_worker(child)]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Whether a process is a worker; one that has just ended (a zombie too) is none."""
+    try:
+        return "harness.worker" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 @dataclass(frozen=True)

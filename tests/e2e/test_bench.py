@@ -15,6 +15,7 @@ import pytest
 from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.remaining import missing_blocks, unfinished_generations
 from harness.records import sessions, store
+from tests.e2e.conftest import workers
 
 PLAIN = ("--dataset", "digits", "--blocks", "2")
 SMALL = (*PLAIN, "--no-parity")
@@ -47,15 +48,6 @@ def until(true, limit_s=120.0):
     while not true():
         assert time.monotonic() < end, "it never came so far"
         time.sleep(0.02)
-
-
-def workers(process):
-    """The live workers of a harness process."""
-    try:
-        children = psutil.Process(process.pid).children()
-    except psutil.NoSuchProcess:
-        return []
-    return [child for child in children if "harness.worker" in child.cmdline()]
 
 
 def is_alive(worker):

@@ -59,6 +59,7 @@ def test_a_defect_in_an_installed_keras_is_not_checked_then_departs_and_leaves_n
     assert parities(project) == ["agrees", "agrees", "departs", "agrees"]
 
 
+@pytest.mark.long
 def test_a_bench_session_does_not_go_on_in_an_edited_environment(checked):
     project, file = checked
     size = (

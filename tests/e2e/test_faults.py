@@ -11,21 +11,12 @@ import psutil
 import pytest
 
 from harness.spec import config
-from tests.e2e.conftest import ROOT
+from tests.e2e.conftest import ROOT, workers
 
 WHOLE = config.load(ROOT / "backends.toml")
 SPECS, KNOWN = ", ".join(WHOLE.specs), ", ".join(WHOLE.backends)
 ARMS = ", ".join(dict.fromkeys(arm for backend in WHOLE.backends.values() for arm in backend.arms))
 ONE = ("--dataset", "digits", "--epochs", "1")
-
-
-def workers(process):
-    """The worker processes of a running harness."""
-    return [
-        child
-        for child in psutil.Process(process.pid).children(recursive=True)
-        if "harness.worker" in " ".join(child.cmdline())
-    ]
 
 
 def read_until(process, pattern):

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from harness.spec.data import mnist
-from tests.e2e.conftest import ROOT
-from tests.e2e.test_bench import n_blocks, small, until, workers  # noqa: F401 - small is a fixture
+from tests.e2e.conftest import ROOT, workers
+from tests.e2e.test_bench import n_blocks, small, until  # noqa: F401 - small is a fixture
 
 ONE = ("--arm", "naive", "--dataset", "digits", "--epochs", "1")
 
@@ -108,6 +108,7 @@ def kill_while_it_prepares(folder):
     process.communicate()
 
 
+@pytest.mark.long
 def test_what_twenty_killed_runs_left_is_gone_after_one_normal_start(small, tmp_path):  # noqa: F811
     temporary, cache = tmp_path / "tmp", tmp_path / "cache"
     elsewhere = temporary / "harness-abcdefgh"  # of an older version, or of anybody

@@ -457,6 +457,7 @@ def test_the_same_check_again_finds_the_same_to_the_bit(project):
     assert found[0].twins == found[1].twins
 
 
+@pytest.mark.long
 def test_trainings_left_to_themselves_are_compared_as_weights_and_as_functions(project):
     done = project.run(
         *(
@@ -496,7 +497,7 @@ def test_trainings_left_to_themselves_are_compared_as_weights_and_as_functions(p
     assert "| jax/naive - numpy/naive |" in (project.root / "parity.md").read_text()
 
 
-@pytest.mark.parametrize("batch_size", [6_000, 30_000])
+@pytest.mark.parametrize("batch_size", [6_000, pytest.param(30_000, marks=pytest.mark.long)])
 def test_a_training_of_few_large_batches_is_checked_and_trained_to_its_end(small, batch_size):
     file = small.root / "backends.toml"
     shorter = f'[specs.mnist-mlp]\nepochs = 2\nbatch_size = {batch_size}\nloss_form = "probs"'

@@ -69,7 +69,16 @@ def test_there_are_blocks_and_each_command_left_to_ci_is_in_the_readme_and_a_lin
     assert set(IN_CI) <= set(ci)
 
 
-@pytest.mark.parametrize("command", [command for command in commands() if command not in IN_CI])
+def cases():
+    """The commands that CI does not run by itself; the gate's, of two sessions, is a long test."""
+    return [
+        pytest.param(command, marks=[pytest.mark.long] if "--results before" in command else [])
+        for command in commands()
+        if command not in IN_CI
+    ]
+
+
+@pytest.mark.parametrize("command", cases())
 def test_a_command_of_the_readme_does_in_a_fresh_clone_what_it_is_there_for(clone, command):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

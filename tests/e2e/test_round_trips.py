@@ -193,6 +193,7 @@ def test_the_command_says_it_in_a_line_keeps_it_in_the_record_and_exits_0(projec
     ] == [("jax", form, "agrees") for form in FORMS]
 
 
+@pytest.mark.long
 def test_the_command_exits_1_where_one_departs_and_names_it(project):
     (project.root / "as_one.py").write_text(AS_ONE.replace("# DEFECT", NUDGE))
     project.wrap("train-jax", f'exec "$REAL" "{project.root}/as_one.py" "$@"')

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from harness.experiments.parity.model_document import junit, sentences
+from harness.experiments.parity.model_document import compose, sentences
 from harness.experiments.parity.model_judge import BackendAnswer, make_record
 from harness.experiments.parity.model_plan import ModelPlan, parse_target, plan_model_check
 from harness.job.answers import ComputedModel
 from harness.referee import majority
 from harness.referee.oracle import UNIT
+from harness.report.renderers import render
 from tests.parity.user_models import CONFIG, NOW
 from tests.unit.records import record
 
@@ -282,8 +283,8 @@ def test_a_backend_that_failed_leaves_the_others_to_be_compared():
         "torch failed: build raised ValueError: no (my_model.py:3)",
         "tensorflow and jax agree",
     ]
-    assert 'errors="1"' in junit(whole)
-    assert "<error message=" in junit(whole)
+    assert 'errors="1"' in render(compose(whole), "junit")
+    assert "<error message=" in render(compose(whole), "junit")
 
 
 def test_one_backend_alone_is_no_agreement():

@@ -107,6 +107,7 @@ def test_half_precision_is_held_to_its_own_rounding():
     judgement = judge_model(*runs(noise32=4 * unit), unit=unit)
     assert not [one for one in judgement.kernels if one.departs]
     assert departures(judgement) == []
+    assert judgement.amplified is None
 
 
 def test_a_model_that_amplifies_rounding_is_said_to_and_blamed_on_nobody():

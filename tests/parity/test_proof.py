@@ -14,6 +14,7 @@ from harness.experiments.proof import prove as proof
 from harness.experiments.proof.defects import DEFECTS, Defect
 from harness.experiments.proof.prove import Proof
 from harness.experiments.proof.sensitivity import Seen, Target
+from harness.report import terminal
 from tests.parity.small import reference
 
 LEAKY = next(defect for defect in DEFECTS if defect.name == "leaky relu")
@@ -32,7 +33,7 @@ def proved(*defects, curve=(KEPT,), alarm=False):
 def shown(found):
     console = Console(width=300)
     with console.capture() as captured:
-        console.print(report.terminal(found), crop=False)
+        terminal.show(report.compose(found), console)
     return captured.get()
 
 

@@ -7,9 +7,12 @@ import pytest
 
 from harness.experiments.parity.judge import judge_arm
 from harness.experiments.train import document, judge
+from harness.experiments.train.document import SENTENCES
 from harness.records import frame, store
 from harness.records.parity import ArmParity, Departure, Parity
 from harness.records.verdicts import verdict_on, verdicts_of
+from harness.report.remarks import sentence_of
+from harness.report.renderers import render
 from tests.parity.small import handed_back, planned, reference
 from tests.unit.records import record as make
 
@@ -17,6 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 QUICK = ("production init", "instrumented init", "production resync-10")
 WHOLE = (*QUICK, "production resync-2", "epoch update-469")
+
+
+def told(found):
+    return tuple(sentence_of(remark, SENTENCES) for remark in found.remarks)
 
 
 def parity_of(record, verdict="agrees", covers=(), scope="whole", at=(), **changes) -> Parity:
@@ -248,9 +255,11 @@ def test_the_newest_check_counts():
 def test_a_speed_whose_arm_departs_is_marked_and_said_to_be_no_comparison():
     record = make()
     tables = judge.compare([record], parities=[parity_of(record, "departs")])
-    assert any("no comparison" in remark for remark in tables[0].remarks)
-    assert " ! |" in document.markdown(tables)
-    assert " ! |" not in document.markdown(judge.compare([record], parities=[parity_of(record)]))
+    assert any("no comparison" in remark for remark in told(tables[0]))
+    assert " ! |" in render(document.compose(tables), "markdown")
+    assert " ! |" not in render(
+        document.compose(judge.compare([record], parities=[parity_of(record)])), "markdown"
+    )
 
 
 def test_the_csv_has_the_verdict_and_follows_a_later_check(results):

@@ -16,6 +16,8 @@ from harness.job.answers import LoadedModel, LoadedModels, Refusal, SavedModel
 from harness.records.parity import FORMS, Parity, RoundTrip
 from harness.referee import differences
 from harness.referee.fixtures import Point
+from harness.report import terminal
+from harness.report.renderers import render
 from harness.spec import config
 from harness.spec.data.mnist import Prepared
 from tests.parity.small import check_with
@@ -303,7 +305,7 @@ def of(*trips):
 
 def shown(parity):
     console = Console(file=io.StringIO(), width=300)
-    console.print(report.terminal(parity))
+    terminal.show(report.compose(parity), console)
     return console.file.getvalue()
 
 
@@ -328,8 +330,11 @@ def test_round_trips_that_did_not_come_back_are_named_once_a_reason():
 
 def test_each_round_trip_is_a_test_case():
     suite = ET.fromstring(  # noqa: S314 - our own
-        report.junit(
-            of(("jax", "torch", "departs", "slot: missing"), ("a", "b", "failed", "no file"))
+        render(
+            report.compose(
+                of(("jax", "torch", "departs", "slot: missing"), ("a", "b", "failed", "no file"))
+            ),
+            "junit",
         )
     )[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")

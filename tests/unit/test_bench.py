@@ -7,7 +7,9 @@ import pytest
 
 from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.limit import limit_s
+from harness.experiments.bench.remarks import SENTENCES
 from harness.records.parity import ArmParity, Parity
+from harness.report.remarks import sentence_of
 from tests.unit.benches import (
     BASE,
     DATA,
@@ -26,6 +28,10 @@ from tests.unit.records import SPEC
 
 JAX, AGAIN = "jax/keras", f"{BASE} again"
 THREE = (BASE, JAX, AGAIN)
+
+
+def told(found):
+    return tuple(sentence_of(remark, SENTENCES) for remark in found.remarks)
 
 
 def arm(made, name=JAX, **arguments):
@@ -141,7 +147,7 @@ def test_a_generation_with_fewer_than_half_of_its_blocks_does_not_count():
     assert arm(kept(2)).n_generations == 8
     assert arm(kept(2)).ratio == arm(with_ratios(around(0.5), n_blocks=5)).ratio
     assert arm(kept(3)).n_generations == 10
-    assert any("generations 9, 10 do not count" in remark for remark in summarize(kept(2)).remarks)
+    assert any("generations 9, 10 do not count" in remark for remark in told(summarize(kept(2))))
 
 
 def test_a_turn_that_a_stopped_clock_gives_no_seconds_counts_nowhere():
@@ -261,12 +267,12 @@ def test_load_from_outside_makes_a_session_inconclusive_and_never_wrong():
 def test_without_a_pair_of_identical_arms_nothing_is_called_different():
     found = summarize(bench({BASE: 1.0, JAX: 0.5}))
     assert (found.floor, found.arms[1].verdict) == (None, "inconclusive")
-    assert any("no arm is in it twice" in remark for remark in found.remarks)
+    assert any("no arm is in it twice" in remark for remark in told(found))
 
 
 def test_an_unsound_session_says_so_in_a_remark_and_in_its_sentence():
     found = summarize(with_ratios(around(0.5), around(1.06)))
-    assert any("identical code differed by 6.0 %" in remark for remark in found.remarks)
+    assert any("identical code differed by 6.0 %" in remark for remark in told(found))
     assert found.sentence.startswith("Inconclusive: identical code differed by 6.0 %")
 
 
@@ -284,7 +290,7 @@ def test_an_arm_that_crashed_too_often_is_set_aside_with_its_reason_and_never_re
 def test_a_process_that_failed_and_began_anew_is_remarked():
     made = bench()
     failed = start(JAX, 1, process=2, status="failed", reason="killed by signal 9")
-    remarks = summarize(made.model_copy(update={"starts": (*made.starts, failed)})).remarks
+    remarks = told(summarize(made.model_copy(update={"starts": (*made.starts, failed)})))
     assert f"{JAX}: 1 process failed and began anew: killed by signal 9" in remarks
 
 
@@ -447,9 +453,8 @@ def test_turns_that_compiled_are_counted_and_remarked():
         ),
     )
     assert arm(made).n_compiles_steady == 32
-    assert (
-        f"compiled after the first epoch, so its epoch time holds compilation: {JAX}"
-        in summarize(made).remarks
+    assert f"compiled after the first epoch, so its epoch time holds compilation: {JAX}" in told(
+        summarize(made)
     )
 
 
@@ -518,7 +523,7 @@ def test_a_verdict_on_anything_else_says_nothing(other):
 def test_an_arm_that_departs_never_reigns_and_is_remarked():
     found = summarize(bench(), [check("departs")])
     assert [reign.name for reign in found.reigns] == [BASE]
-    assert any(remark.startswith(f"{JAX}: departs") for remark in found.remarks)
+    assert any(remark.startswith(f"{JAX}: departs") for remark in told(found))
 
 
 # Numbers before speed: what bars an arm from leading
@@ -540,7 +545,7 @@ def test_an_arm_of_another_accuracy_never_leads_is_marked_and_is_remarked(accura
     assert [reign.name for reign in found.reigns] == [BASE]
     assert JAX not in found.sentence.partition(" checked against the referee")[0]
     (remark,) = [
-        said for said in found.remarks if said.startswith(f"{JAX}: its accuracy is different")
+        said for said in told(found) if said.startswith(f"{JAX}: its accuracy is different")
     ]
     assert (
         f"{abs(accuracy - 0.98) * 100:.2f} points {'lower' if accuracy < 0.98 else 'higher'} than the baseline's"
@@ -562,7 +567,7 @@ def test_an_accuracy_that_is_the_same_or_cannot_be_told_bars_nobody():
 def test_an_arm_whose_parity_departs_or_failed_never_leads_and_is_remarked(verdict):
     found = summarize(bench(), [check(verdict)])
     assert [reign.name for reign in found.reigns] == [BASE]
-    assert any(remark.startswith(f"{JAX}: ") for remark in found.remarks)
+    assert any(remark.startswith(f"{JAX}: ") for remark in told(found))
     assert found.arms[1].other_numbers
 
 
@@ -681,7 +686,7 @@ def test_a_noisy_backend_s_own_floor_speaks_for_its_arms_and_for_no_other():
         assert "identical code differed by 6." in found[name].reason
     assert any(
         said.startswith("torch/keras: identical code differed by 6.")
-        for said in summarize(of_each(noisy)).remarks
+        for said in told(summarize(of_each(noisy)))
     )
     calm = {each.name: each.verdict for each in summarize(of_each()).arms}
     assert calm["torch/keras"] == calm["torch/compiled"] == "faster"
@@ -702,17 +707,17 @@ def test_a_difference_within_a_backend_s_own_floor_is_inconclusive():
 
 def besides_parity(made):
     """What is remarked besides that nobody has checked these arms."""
-    return tuple(said for said in summarize(made).remarks if "parity is not checked" not in said)
+    return tuple(said for said in told(summarize(made)) if "parity is not checked" not in said)
 
 
 def test_an_ordinary_session_whose_arms_were_checked_needs_no_remark():
     versions = {"keras": "3.15.1", "framework_version": VERSIONS["tensorflow"], "numpy": "2.4.6"}
     fits = check("agrees", backend="tensorflow", versions=versions), check("agrees")
-    assert summarize(bench(), fits).remarks == ()
+    assert told(summarize(bench(), fits)) == ()
 
 
 def test_arms_that_nobody_has_checked_are_named():
-    assert summarize(bench(), [check("agrees")]).remarks == (
+    assert told(summarize(bench(), [check("agrees")])) == (
         f"{BASE}: parity is not checked, so a time may be that of other numbers. Type: harness parity --quick",
     )
 
@@ -732,7 +737,7 @@ def test_arms_that_nobody_has_checked_are_named():
     ],
 )
 def test_what_makes_arms_less_comparable_is_remarked(changes, remark):
-    assert any(remark in said for said in summarize(bench(starts={JAX: changes})).remarks)
+    assert any(remark in said for said in told(summarize(bench(starts={JAX: changes}))))
 
 
 def test_weights_that_differ_from_generation_to_generation_are_as_planned():
@@ -757,7 +762,7 @@ def test_a_generation_that_is_under_way_is_not_called_lost():
 def test_native_inputs_are_said_to_be_as_asked():
     native = SPEC.model_copy(update={"inputs": "native"})
     made = bench(spec=native, starts={JAX: {"weights_sha256": "c" * 64}})
-    assert any(said.startswith("native inputs") for said in summarize(made).remarks)
+    assert any(said.startswith("native inputs") for said in told(summarize(made)))
 
 
 def test_an_arm_that_changed_its_version_in_between_is_remarked():
@@ -786,7 +791,7 @@ def test_time_after_the_last_update_is_remarked_from_a_twentieth_on():
 
     assert any(
         "6% of its epoch time is fit taking its input pipeline down" in said
-        for said in summarize(torn(0.06)).remarks
+        for said in told(summarize(torn(0.06)))
     )
     assert besides_parity(torn(0.04)) == ()
 
@@ -800,7 +805,7 @@ def test_a_duplicate_that_is_set_aside_is_remarked():
     found = summarize(made.model_copy(update={"starts": (*made.starts, *crashes)}))
     assert any(
         "was set aside, and with it what says how far identical code differs: out of memory" in said
-        for said in found.remarks
+        for said in told(found)
     )
 
 
@@ -840,7 +845,7 @@ def test_where_disturbances_cannot_be_seen_nothing_is_surer_than_inconclusive(mi
     assert {each.verdict for each in found.arms} == {"baseline", "inconclusive"}
     said = "this system does not show what other processes do, so disturbances cannot be seen"
     assert found.arms[1].reason == said
-    assert f"{said}: nothing here is surer than inconclusive" in found.remarks
+    assert f"{said}: nothing here is surer than inconclusive" in told(found)
     assert said in found.sentence
 
 

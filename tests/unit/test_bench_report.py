@@ -12,10 +12,13 @@ from rich.console import Console
 
 from harness.cli.output import append_summary
 from harness.experiments.bench import document as report
-from harness.experiments.bench import export
 from harness.experiments.bench.summary import ArmSummary, Reign, Summary
 from harness.records.bench import Bench
+from harness.report import terminal
+from harness.report.document import Document, Heading, Paragraph
 from harness.report.progress import bench_progress, duration
+from harness.report.remarks import Remark
+from harness.report.renderers import render
 from harness.statistics.intervals import Equivalence, Interval
 from tests.unit import benches
 
@@ -98,7 +101,7 @@ SUMMARY = Summary(
     sentence="jax/compiled wins from 6 epochs on: its epoch takes 0.292 (0.287-0.300) of jax/keras's; before that jax/keras wins.",
     n_invalid=2,
     why_invalid=("jax/keras: other processes took 14 % of the cores (2)",),
-    remarks=("seeds differ",),
+    remarks=(Remark("keras", ("3.15.1", "3.16.0")),),
     own_cost=0.008,
 )
 BENCH = Bench(
@@ -196,7 +199,7 @@ def _machine(monkeypatch):
 def shown(width, summary=SUMMARY, **options):
     """Return what a terminal of that width shows, without its colours; in a pipe where `force_terminal` is False."""
     console = Console(file=io.StringIO(), width=width, **({"force_terminal": True} | options))
-    console.print(report.terminal(summary, BENCH), crop=False)
+    terminal.show(report.compose(summary, BENCH), console)
     return re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())  # type: ignore[attr-defined]
 
 
@@ -212,8 +215,8 @@ def bars(text):
 
 
 def test_markdown_shows_each_arm_s_figures():
-    assert bars(report.markdown(SUMMARY, BENCH))[0] == HEADER
-    assert bars(report.markdown(SUMMARY, BENCH))[2:] == WHOLE
+    assert bars(render(report.compose(SUMMARY, BENCH), "markdown"))[0] == HEADER
+    assert bars(render(report.compose(SUMMARY, BENCH), "markdown"))[2:] == WHOLE
 
 
 def test_a_pipe_shows_the_same_figures_a_line_an_arm_with_every_column():
@@ -230,7 +233,7 @@ def test_in_a_window_no_word_and_no_number_of_a_sentence_is_broken(width):
         report.heading(BENCH),
         SUMMARY.sentence,
         report.LEGEND,
-        *(line for line, _ in report.lines(SUMMARY, BENCH)),
+        *(line.text for line in report.lines(SUMMARY, BENCH)),
     ]
     for text in texts:
         assert text in said
@@ -265,27 +268,32 @@ def test_told_arm_by_arm_every_figure_is_there_the_verdict_first_and_what_is_not
 
 def test_no_colour_is_shown_where_the_user_wants_none(monkeypatch):
     console = Console(file=io.StringIO(), width=200, force_terminal=True)
-    console.print(report.terminal(SUMMARY, BENCH))
+    terminal.show(report.compose(SUMMARY, BENCH), console)
     assert "\x1b[32mfaster" in console.file.getvalue()  # type: ignore[attr-defined]
     monkeypatch.setenv("NO_COLOR", "1")
     console = Console(file=io.StringIO(), width=200, force_terminal=True)
-    console.print(report.terminal(SUMMARY, BENCH))
+    terminal.show(report.compose(SUMMARY, BENCH), console)
     assert not re.search(r"\x1b\[[0-9;]*3\dm", console.file.getvalue())  # type: ignore[attr-defined]
 
 
 def test_energy_has_a_column_where_any_is_known_and_a_sentence_where_none_is():
     known = replace(SUMMARY, arms=(replace(ARMS[0], energy_j=12.34), ARMS[1]))
-    rows = bars(report.markdown(known, BENCH))
+    rows = bars(render(report.compose(known, BENCH), "markdown"))
     assert [row[rows[0].index("energy J")] for row in rows[2:]] == ["12.3", "-"]
-    assert report.NO_ENERGY not in report.markdown(known, BENCH)
-    assert report.NO_ENERGY in report.markdown(SUMMARY, BENCH)
+    assert report.NO_ENERGY not in render(report.compose(known, BENCH), "markdown")
+    assert report.NO_ENERGY in render(report.compose(SUMMARY, BENCH), "markdown")
 
 
 def test_figures_of_an_arm_of_another_accuracy_or_a_failed_check_are_marked_too():
     different = replace(SAME, verdict="different", mean=Interval(-0.89, -0.88, -0.87))
     for changes in ({"accuracy": different}, {"parity": "failed"}):
         rows = bars(
-            report.markdown(replace(SUMMARY, arms=(ARMS[0], replace(ARMS[1], **changes))), BENCH)
+            render(
+                report.compose(
+                    replace(SUMMARY, arms=(ARMS[0], replace(ARMS[1], **changes))), BENCH
+                ),
+                "markdown",
+            )
         )
         assert rows[3][2:4] == ("0.153 (0.151-0.154) !", "0.292 (0.287-0.300) !")
 
@@ -294,17 +302,17 @@ def test_figures_of_an_arm_of_another_accuracy_or_a_failed_check_are_marked_too(
 
 
 def test_who_wins_stands_above_the_table():
-    for text in (shown(300), shown(60), report.markdown(SUMMARY, BENCH)):
+    for text in (shown(300), shown(60), render(report.compose(SUMMARY, BENCH), "markdown")):
         flat = " ".join(text.split())
         assert flat.index(SUMMARY.sentence) < flat.index("baseline")
 
 
 def test_under_the_table_stand_the_floor_the_reasons_the_blocks_and_the_cost():
-    assert [line for line, _ in report.lines(SUMMARY, BENCH)] == [
+    assert [line.text for line in report.lines(SUMMARY, BENCH)] == [
         "A/A: jax/keras against itself, identical code: 1.004 (0.991-1.012); a smaller difference is noise",
         "torch/keras: inconclusive: 3 generations; a 95 % interval needs 6",
         "note: 2 blocks were run again or given up, by limits set beforehand: jax/keras: other processes took 14 % of the cores (2)",
-        "note: seeds differ",
+        "note: Keras differs between environments (3.15.1, 3.16.0)",
         report.NO_ENERGY,
         "the harness itself took 0.8 % of the session's time",
         "versions: jax 0.10.2 on cpu, tensorflow 2.21.0 on cpu, torch 2.13.0+cpu on cpu",
@@ -313,13 +321,13 @@ def test_under_the_table_stand_the_floor_the_reasons_the_blocks_and_the_cost():
 
 def test_without_a_pair_of_identical_arms_that_is_said():
     (line, *_) = report.lines(replace(SUMMARY, floor=None), BENCH)
-    assert line[0].startswith("A/A: identical code was not measured side by side")
+    assert line.text.startswith("A/A: identical code was not measured side by side")
 
 
 def test_each_arm_that_ran_twice_has_its_own_line():
     lines = [
-        line
-        for line, _ in report.lines(
+        line.text
+        for line in report.lines(
             replace(SUMMARY, floors={"torch/keras": Interval(0.95, 1.03, 1.1)}), BENCH
         )
     ]
@@ -345,7 +353,7 @@ def test_the_heading_says_how_much_of_the_session_there_is():
 
 
 def test_the_csv_has_a_row_an_arm_with_numbers_in_full_and_nothing_where_there_is_none():
-    rows = list(csv.DictReader(io.StringIO(export.csv(SUMMARY, BENCH))))
+    rows = list(csv.DictReader(io.StringIO(render(report.compose(SUMMARY, BENCH), "csv"))))
     assert [row["arm"] for row in rows] == [arm.name for arm in ARMS]
     assert [row["ratio_low"] for row in rows] == ["1.0", "0.2871", "2.712", ""]
     assert [row["break_even"] for row in rows] == ["", "5.4", "never", ""]
@@ -356,7 +364,7 @@ def test_the_csv_has_a_row_an_arm_with_numbers_in_full_and_nothing_where_there_i
 
 
 def test_the_json_is_strict_and_holds_the_plan_and_the_summary():
-    whole = json.loads(export.as_json(SUMMARY, BENCH), parse_constant=pytest.fail)
+    whole = json.loads(render(report.compose(SUMMARY, BENCH), "json"), parse_constant=pytest.fail)
     assert whole["session"] == json.loads(BENCH.session.model_dump_json())
     assert whole["standing"]["reigns"][1] == {
         "name": "jax/compiled",
@@ -416,19 +424,19 @@ def test_a_summary_is_appended_to_what_the_step_already_said(tmp_path, monkeypat
     file = tmp_path / "summary.md"
     file.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
-    append_summary("**one**\n")
-    append_summary("± two")
+    append_summary(Document((Heading("one"),)))
+    append_summary(Document((Paragraph(("± two",)),)))
     assert file.read_text(encoding="utf-8") == "before\n**one**\n\n± two\n\n"
 
 
 def test_outside_of_a_workflow_nothing_is_written(capsys):
-    append_summary("text")
+    append_summary(Document(()))
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "nowhere" / "summary.md"))
-    append_summary("text")
+    append_summary(Document(()))
     out, error = capsys.readouterr()
     assert out == ""
     assert error.startswith("! GITHUB_STEP_SUMMARY: ")

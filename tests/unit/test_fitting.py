@@ -27,7 +27,7 @@ from harness.experiments.proof.prove import Kill, Null, Proof
 from harness.experiments.proof.sensitivity import Seen, Target
 from harness.experiments.train import document as table
 from harness.experiments.train import judge as speed
-from harness.experiments.train.judge import ArmRow, Spread
+from harness.experiments.train.rows import ArmRow
 from harness.job.answers import Environment, Gradients, Host, Refusal
 from harness.lessons import dataset
 from harness.lessons import document as textbook
@@ -36,8 +36,11 @@ from harness.lessons.momentum import loss, two_paths
 from harness.lessons.summary import Row
 from harness.records import sessions, store
 from harness.records.user_model import BackendParity, ModelParity
-from harness.report.fitting import Fitting, Sentence, columns_of
+from harness.report import terminal
+from harness.report.document import Column, Document, Sentence, Table
+from harness.report.document import words as words_of
 from harness.spec import config
+from harness.statistics.intervals import Spread
 from tests.unit import test_gate
 from tests.unit.records import record
 
@@ -74,7 +77,7 @@ def shown(renderable, width, *, window=True):
     console = Console(
         file=io.StringIO(), width=width, force_terminal=window, no_color=True, highlight=False
     )
-    console.print(renderable, crop=False)
+    terminal.show(renderable, console)
     return re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())
 
 
@@ -104,7 +107,7 @@ def loaded():
 
 @cache
 def runs():
-    return table.terminal(speed.compare(loaded().records, parities=loaded().parities))
+    return table.compose(speed.compare(loaded().records, parities=loaded().parities))
 
 
 @cache
@@ -148,7 +151,7 @@ def doctors():
         "jax": Environment(**seen | {"cuda": None, "devices": ("cpu",)}),
         "torch": Refusal(reason="train-torch: no environment"),
     }
-    return doctor.checkup(host, hardware, answers, config.load(ROOT / "backends.toml").backends)
+    return doctor.compose(host, hardware, answers, config.load(ROOT / "backends.toml").backends)
 
 
 def proofs():
@@ -166,7 +169,7 @@ def proofs():
         departing().arms[0].departures,
         {("gradient", "relative"): 5.25},
     )
-    return proof.terminal(Proof(kills, (null,), (seen,), 12.5))
+    return proof.compose(Proof(kills, (null,), (seen,), 12.5))
 
 
 def departing():
@@ -185,7 +188,7 @@ def user_models():
         )
         for name, verdict in (("tensorflow", "agrees"), ("jax", "agrees"), ("torch", "departs"))
     )
-    return user_model.terminal(ModelParity(**MODEL, verdict="departs", backends=backends))
+    return user_model.compose(ModelParity(**MODEL, verdict="departs", backends=backends))
 
 
 def loops():
@@ -207,17 +210,17 @@ def looks():
 TABLES = {
     "train and compare": runs,
     **{
-        f"parity {number}": (lambda number=number: parity.terminal(loaded().parities[number]))
+        f"parity {number}": (lambda number=number: parity.compose(loaded().parities[number]))
         for number in range(6)
     },
     **{
-        f"bench {number}": (lambda number=number: bench.terminal(*reference_benches()[number]))
+        f"bench {number}": (lambda number=number: bench.compose(*reference_benches()[number]))
         for number in range(2)
     },
-    "gate": lambda: gate.terminal(test_gate.CONFIRMED),
+    "gate": lambda: gate.compose(test_gate.CONFIRMED),
     "proof": proofs,
     "doctor": doctors,
-    "self-check": lambda: self_check.terminal(
+    "self-check": lambda: self_check.compose(
         [Check("identical code", "called different in 4.8 % of 2,000", True)] * 2, "2026-abc"
     ),
     "user's model": user_models,
@@ -276,7 +279,7 @@ ROW = st.builds(
 def test_no_name_number_or_unit_of_an_extreme_table_of_runs_is_broken(rows, width, machine):
     (whole,) = speed.compare([record()])
     key = replace(whole.key, machine=machine)
-    assert_nothing_is_broken(table.terminal([replace(whole, key=key, rows=tuple(rows))]), width)
+    assert_nothing_is_broken(table.compose([replace(whole, key=key, rows=tuple(rows))]), width)
 
 
 @settings(max_examples=100, deadline=None)
@@ -288,18 +291,17 @@ def test_the_columns_that_are_left_out_are_the_least_important_and_named(data, w
         "0123456789", min_size=1, max_size=8
     )  # no wider than its column's name: each column takes the same room
     rows = data.draw(st.lists(st.tuples(*[cell] * n_columns), min_size=1, max_size=4))
-    fitting = Fitting(columns_of(header, header, order), tuple(rows), whole="look here")
-    text = shown(fitting, width)
+    ranks = {name: rank for rank, name in enumerate(order, start=1)}
+    columns = tuple(Column(name, ranks.get(name, 0), align="left") for name in header)
+    text = shown(Document((Table(columns, tuple(rows), "look here"),)), width)
     _, titles, *_ = text.splitlines()
     assert titles.split() == sorted({*header[:2], *order[: len(titles.split()) - 2]})
     left_out = sorted(order[len(titles.split()) - 2 :])
     note = " ".join(text.partition("no room here for: ")[2].split())
     assert note == (f"{', '.join(left_out)}. To see all: look here" if left_out else "")
-    one_more = Fitting(
-        columns_of(titles.split() + order[len(titles.split()) - 2 :][:1], header),
-        tuple(row[: len(titles.split()) + 1] for row in rows),
-    )
-    assert not left_out or max(map(len, shown(one_more, 200).splitlines())) > width
+    names = titles.split() + order[len(titles.split()) - 2 :][:1]
+    one_more = Table(words_of(*names), tuple(row[: len(titles.split()) + 1] for row in rows))
+    assert not left_out or max(map(len, shown(Document((one_more,)), 200).splitlines())) > width
 
 
 # Sentences
@@ -310,12 +312,8 @@ def test_a_command_at_the_end_of_a_sentence_stands_in_one_line_where_the_window_
     width,
 ):
     command = "nox -s train-jax --reuse-venv=never"
-    text = shown(
-        Sentence(
-            f"train-jax: environment broken (No module named 'jax'). Build it anew: {command}"
-        ),
-        width,
-    )
+    broken = "train-jax: environment broken (No module named 'jax'). Build it anew"
+    text = shown(Document((Sentence(f"{broken}: {command}"),)), width)
     assert command in text
     assert max(map(len, text.splitlines())) <= width
 
@@ -323,7 +321,7 @@ def test_a_command_at_the_end_of_a_sentence_stands_in_one_line_where_the_window_
 def test_in_a_pipe_a_sentence_is_one_line_and_a_table_has_every_column():
     text = shown(runs(), 40, window=False)
     assert table.LEGEND in text.splitlines()
-    assert all(name in text for name in table.HEADER)
+    assert all(column.title in text for column in table.COLUMNS)
     assert "no room" not in text
 
 
@@ -334,4 +332,4 @@ def test_rows_that_have_the_same_name_show_what_they_differ_in():
             record(device="gpu: NVIDIA H200", started_at="2026-01-02T04:04:05.678+00:00"),
         ]
     )
-    assert "NVIDIA H200" in shown(table.terminal(tables), 80)
+    assert "NVIDIA H200" in shown(table.compose(tables), 80)

@@ -19,6 +19,8 @@ from harness.experiments.gate.judge import judge_gate
 from harness.records import sessions, store
 from harness.records.parity import ArmParity, Parity
 from harness.records.revision import at_revision
+from harness.report import terminal
+from harness.report.renderers import render
 from tests.unit import benches
 from tests.unit.records import SPEC
 
@@ -122,7 +124,7 @@ def test_an_arm_that_no_longer_trains_has_failed_and_fails_the_gate():
     found = judge_gate(broken, BASE)
     assert (found.outcome, findings(found)["jax/keras"]) == ("regressed", "failed")
     assert report.verdict(found) == "FAILED: jax/keras no longer trains: set aside: it is gone"
-    assert ET.fromstring(report.junit(found))[0].get("failures") == "1"  # noqa: S314 - written here
+    assert ET.fromstring(render(report.compose(found), "junit"))[0].get("failures") == "1"  # noqa: S314 - written here
 
 
 @pytest.mark.parametrize(("tolerance", "jax"), [(0.02, "inconclusive"), (0.9, "unchanged")])
@@ -225,12 +227,12 @@ def test_an_arm_of_another_accuracy_has_failed_whatever_its_time(head):
     )
     assert gate.suspects == ()  # nothing is left to confirm
     assert report.verdict(gate).startswith("FAILED: jax/keras: its accuracy is different: ")
-    (suite,) = ET.fromstring(report.junit(gate))  # noqa: S314 - written here
+    (suite,) = ET.fromstring(render(report.compose(gate), "junit"))  # noqa: S314 - written here
     assert {case.get("name"): [child.tag for child in case] for case in suite} == {
         "jax/keras": ["failure"],
         "torch/keras": [],
     }
-    assert json.loads(report.as_json(gate))["numbers"][1]["failed"].startswith(
+    assert json.loads(render(report.compose(gate), "json"))["numbers"][1]["failed"].startswith(
         "its accuracy is different"
     )
 
@@ -286,7 +288,7 @@ def test_accuracy_is_paired_with_the_earlier_session_by_seed_where_the_baseline_
 def test_a_baseline_of_other_numbers_fails_the_gate_and_is_a_case_of_its_own():
     gate = judge_gate(SLOWER, BASE, parities=[parity_of("departs", BASELINE)])
     assert (gate.outcome, gate.suspects) == ("regressed", ())
-    (suite,) = ET.fromstring(report.junit(gate))  # noqa: S314 - written here
+    (suite,) = ET.fromstring(render(report.compose(gate), "junit"))  # noqa: S314 - written here
     assert {case.get("name") for case in suite if case.find("failure") is not None} == {BASELINE}
 
 
@@ -355,7 +357,7 @@ def shown(gate, width, **options):
     console = Console(
         file=io.StringIO(), width=width, **({"force_terminal": True, "no_color": True} | options)
     )
-    console.print(report.terminal(gate), crop=False)
+    terminal.show(report.compose(gate), console)
     return re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())  # type: ignore[attr-defined]
 
 
@@ -371,7 +373,7 @@ def test_a_window_of_any_width_shows_every_figure_whole_or_says_which_it_does_no
     ).split(", ")
     header, _, *rows = [
         [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in report.markdown(CONFIRMED).splitlines()
+        for line in render(report.compose(CONFIRMED), "markdown").splitlines()
         if "|" in line
     ]
     assert {"change", "verdict", "arm"}.isdisjoint(left_out)
@@ -403,7 +405,7 @@ def test_a_window_of_any_width_shows_every_figure_whole_or_says_which_it_does_no
 )
 def test_the_first_sentence_says_what_it_comes_to(gate, said):
     assert re.fullmatch(said, report.verdict(gate))
-    assert report.verdict(gate) in report.markdown(gate)
+    assert report.verdict(gate) in render(report.compose(gate), "markdown")
 
 
 def test_an_arm_of_which_nothing_sure_is_known_has_its_reason_under_the_table():
@@ -414,26 +416,31 @@ def test_an_arm_of_which_nothing_sure_is_known_has_its_reason_under_the_table():
 
 
 def test_junit_has_a_case_an_arm_that_fails_only_where_it_has_regressed():
-    (suite,) = ET.fromstring(report.junit(CONFIRMED))  # noqa: S314 - written here
+    (suite,) = ET.fromstring(render(report.compose(CONFIRMED), "junit"))  # noqa: S314 - written here
     assert suite.attrib | {"tests": "2", "failures": "1", "skipped": "0"} == suite.attrib
     assert {case.get("name"): [child.tag for child in case] for case in suite} == {
         "jax/keras": ["failure"],
         "torch/keras": [],
     }
-    (suite,) = ET.fromstring(report.junit(judge_gate(SLOWER, BASE)))  # noqa: S314 - written here
+    (suite,) = ET.fromstring(render(report.compose(judge_gate(SLOWER, BASE)), "junit"))  # noqa: S314 - written here
     assert [child.tag for child in suite[0]] == ["skipped"]
 
 
 def test_the_json_is_strict_and_names_the_sessions():
     few = bench("few", draw=6, n_generations=3)
-    whole = json.loads(report.as_json(judge_gate(few, BASE)), parse_constant=pytest.fail)
+    whole = json.loads(
+        render(report.compose(judge_gate(few, BASE)), "json"), parse_constant=pytest.fail
+    )
     assert (whole["head"], whole["base"], whole["confirmation"], whole["outcome"]) == (
         "few",
         "base",
         None,
         "inconclusive",
     )
-    assert json.loads(report.as_json(CONFIRMED))["arms"][0]["again"]["trend"] == "regressed"
+    assert (
+        json.loads(render(report.compose(CONFIRMED), "json"))["arms"][0]["again"]["trend"]
+        == "regressed"
+    )
 
 
 # The verb

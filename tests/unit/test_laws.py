@@ -208,6 +208,17 @@ def test_statistics_and_referee_import_numpy_and_scipy_only(file):
         assert top in sys.stdlib_module_names | {"harness", "numpy", "scipy"}, name
 
 
+@pytest.mark.parametrize("file", [file for file in FILES if room_of(file) != "report"], ids=name_of)
+def test_only_report_knows_rich_or_a_plotting_library(file):
+    names = {
+        name.partition(".")[0]
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in [getattr(node, "module", "") or "", *(alias.name for alias in node.names)]
+    }
+    assert not names & {"rich", "matplotlib", "plotly", "altair", "bokeh"}
+
+
 @pytest.mark.parametrize("file", [file for file in FILES if WORKER in file.parents], ids=name_of)
 def test_a_worker_imports_numpy_keras_and_its_own_framework_only(file):
     own = (

@@ -16,6 +16,7 @@ from harness.records import frame, sessions, store
 from harness.records.frame import row
 from harness.records.verdicts import verdict_on, verdicts_of
 from harness.referee import gates
+from harness.report.renderers import render
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -44,18 +45,26 @@ def of(loaded, *specs):
 
 def test_the_readme_shows_the_reference_table_of_the_default_spec_as_compare_prints_it(loaded):
     assert (
-        document.markdown(judge.compare(of(loaded, "mnist-mlp"), parities=loaded.parities)).strip()
+        render(
+            document.compose(judge.compare(of(loaded, "mnist-mlp"), parities=loaded.parities)),
+            "markdown",
+        ).strip()
         in (ROOT / "README.md").read_text()
     )
 
 
 def test_the_reference_set_s_own_page_shows_all_tables_as_compare_prints_them(loaded):
     assert (
-        document.markdown(judge.compare(loaded.records, parities=loaded.parities)).strip()
+        render(
+            document.compose(judge.compare(loaded.records, parities=loaded.parities)), "markdown"
+        ).strip()
         in (REFERENCE / "README.md").read_text()
     )
     for parity in loaded.parities:
-        assert report.markdown(parity).strip() in (REFERENCE / "README.md").read_text()
+        assert (
+            render(report.compose(parity), "markdown").strip()
+            in (REFERENCE / "README.md").read_text()
+        )
 
 
 def test_the_readme_shows_the_reference_parity_of_every_arm_and_a_departure(loaded):
@@ -63,9 +72,9 @@ def test_the_readme_shows_the_reference_parity_of_every_arm_and_a_departure(load
     whole = next(
         each for each in loaded.parities if each.spec_name == "mnist-mlp" and len(each.arms) == 10
     )
-    assert report.markdown(whole).strip() in text
+    assert render(report.compose(whole), "markdown").strip() in text
     departing = next(each for each in loaded.parities if each.verdict == "departs")
-    assert report.lines(departing)[0][0] in text
+    assert report.lines(departing)[0].text in text
 
 
 def test_every_arm_in_keras_s_equations_agrees_and_every_idiomatic_one_departs_at_its_own_update(
@@ -188,10 +197,13 @@ def test_the_readme_and_the_reference_set_s_page_show_the_sessions_as_bench_prin
 ):
     page = (REFERENCE / "README.md").read_text()
     for bench in benches:
-        assert bench_report.markdown(standing_of(bench, loaded), bench).strip() in page
+        assert (
+            render(bench_report.compose(standing_of(bench, loaded), bench), "markdown").strip()
+            in page
+        )
     bench = default(benches)
     assert (
-        bench_report.markdown(standing_of(bench, loaded), bench).strip()
+        render(bench_report.compose(standing_of(bench, loaded), bench), "markdown").strip()
         in (ROOT / "README.md").read_text()
     )
 

@@ -21,7 +21,9 @@ from harness.experiments.train.judge import compare
 from harness.job.answers import Environment, EpochEnd, Host, Phase, Refusal
 from harness.lessons import dataset
 from harness.records.files import Rejected
-from harness.report import progress
+from harness.report import progress, terminal
+from harness.report.drawing import draw
+from harness.report.renderers import render
 from harness.spec import config
 from tests.unit.records import record
 
@@ -39,7 +41,7 @@ def _machine(monkeypatch):
 def shown(renderable, width=150):
     """Return what a terminal of that width shows, without colours."""
     console = Console(file=io.StringIO(), width=width, no_color=True)
-    console.print(renderable, crop=False)
+    terminal.show(renderable, console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -88,6 +90,9 @@ def tables():
     )
 
 
+AS_TEXT = tuple(
+    lambda *given, name=name: render(table.compose(*given), name) for name in ("markdown", "json")
+)
 ROWS = [
     (
         "tensorflow/keras",
@@ -109,7 +114,7 @@ ROWS = [
         "cpu",
         "not checked",
         "0.9795 (1 seed)",
-        "2.75 (2.75-2.75)",
+        "2.75",
         "2.00",
         "2.20",
         "5.00",
@@ -123,7 +128,7 @@ ROWS = [
         "cpu",
         "not checked",
         "0.9800 (1 seed)",
-        "1.25 (1.25-1.25)",
+        "1.25",
         "0.91",
         "1.00",
         "4.50",
@@ -167,15 +172,19 @@ def grid_lines(text):
 def test_the_terminal_shows_each_row_s_figures(tables):
     rows = [
         tuple(re.split(r" {2,}", line.strip()))
-        for line in grid_lines(shown(table.terminal(tables), width=190))
+        for line in grid_lines(shown(table.compose(tables), width=190))
     ]
     assert rows == ROWS
 
 
 def test_markdown_shows_the_same_figures(tables):
-    bars = [line for line in table.markdown(tables).splitlines() if line.startswith("|")]
+    bars = [
+        line
+        for line in render(table.compose(tables), "markdown").splitlines()
+        if line.startswith("|")
+    ]
     cells = [tuple(cell.strip() for cell in bar.strip("|").split("|")) for bar in bars]
-    assert cells[0] == table.HEADER
+    assert cells[0] == tuple(column.title for column in table.COLUMNS)
     assert cells[2:] == ROWS
 
 
@@ -184,8 +193,8 @@ def test_the_legend_says_what_both_ratios_are_to(tables):
         "ratio: median epoch to the baseline's (1.00); to native: to that of the same backend's native arm, "
         "which does the same sums without Keras."
     )
-    assert said in shown(table.terminal(tables))
-    assert said in table.markdown(tables)
+    assert said in shown(table.compose(tables))
+    assert said in render(table.compose(tables), "markdown")
 
 
 def assert_figures(rows):
@@ -195,7 +204,7 @@ def assert_figures(rows):
 
 
 def test_csv_shows_the_same_figures(tables):
-    rows = list(csv.DictReader(io.StringIO(table.csv(tables))))
+    rows = list(csv.DictReader(io.StringIO(render(table.compose(tables), "csv"))))
     assert [f"{row['backend']}/{row['implementation']}" for row in rows] == [row[0] for row in ROWS]
     assert_figures(
         [
@@ -206,7 +215,7 @@ def test_csv_shows_the_same_figures(tables):
 
 
 def test_json_shows_the_same_figures(tables):
-    (whole,) = json.loads(table.as_json(tables))["tables"]
+    (whole,) = json.loads(render(table.compose(tables), "json"))["tables"]
     assert [f"{row['backend']}/{row['implementation']}" for row in whole["rows"]] == [
         row[0] for row in ROWS
     ]
@@ -224,12 +233,10 @@ def flat(row):
 
 
 def test_csv_of_nothing_is_empty():
-    assert table.csv(()) == ""
+    assert render(table.compose(()), "csv") == ""
 
 
-@pytest.mark.parametrize(
-    "render", [lambda tables: shown(table.terminal(tables)), table.markdown, table.as_json]
-)
+@pytest.mark.parametrize("render", [lambda tables: shown(table.compose(tables)), *AS_TEXT])
 def test_each_failure_is_told_with_its_reason_letter_by_letter(tables, render):
     text = render(tables)
     assert "out of memory [red]here[/red]" in text
@@ -238,7 +245,7 @@ def test_each_failure_is_told_with_its_reason_letter_by_letter(tables, render):
 
 @pytest.mark.parametrize(
     "render",
-    [lambda *given: shown(table.terminal(*given)), table.markdown, table.as_json],
+    [lambda *given: shown(table.compose(*given)), *AS_TEXT],
     ids=["terminal", "markdown", "json"],
 )
 def test_a_file_left_out_is_named_with_its_reason(tables, render):
@@ -249,7 +256,7 @@ def test_a_file_left_out_is_named_with_its_reason(tables, render):
 
 @pytest.mark.parametrize(
     "render",
-    [lambda tables: shown(table.terminal(tables)), table.markdown],
+    [lambda tables: shown(table.compose(tables)), AS_TEXT[0]],
     ids=["terminal", "markdown"],
 )
 def test_several_tables_say_what_they_differ_in(render):
@@ -269,22 +276,24 @@ def test_the_heading_names_the_threads_where_they_were_set():
 
 def test_equal_inputs_are_said_of_several_arms():
     tables = compare([record(backend="jax"), record(backend="torch", started_at=at(1))])
-    assert table.EQUAL_INPUTS in shown(table.terminal(tables))
-    assert table.EQUAL_INPUTS in table.markdown(tables)
+    assert table.EQUAL_INPUTS in shown(table.compose(tables))
+    assert table.EQUAL_INPUTS in render(table.compose(tables), "markdown")
 
 
 def test_equal_inputs_are_not_said_of_one_arm():
-    assert table.EQUAL_INPUTS not in table.markdown(compare([record()]))
+    assert table.EQUAL_INPUTS not in render(table.compose(compare([record()])), "markdown")
 
 
 def test_markdown_escapes_a_pipe():
     bars = [
         line
-        for line in table.markdown(compare([record(device="gpu: A|B")])).splitlines()
+        for line in render(
+            table.compose(compare([record(device="gpu: A|B")])), "markdown"
+        ).splitlines()
         if line.startswith("|")
     ]
     assert "gpu: A&#124;B" in bars[2]
-    assert {bar.count("|") for bar in bars} == {len(table.HEADER) + 1}
+    assert {bar.count("|") for bar in bars} == {len(table.COLUMNS) + 1}
 
 
 # A run's progress
@@ -377,7 +386,7 @@ def parts():
 
 def test_a_picture_has_two_columns_a_pixel_and_darker_marks_for_higher_values():
     image = np.array([[0, 255], [64, 128], [191, 0]], np.uint8)
-    assert dataset.picture(image).plain == "  ██\n░░▒▒\n▓▓"
+    assert draw(dataset.picture(image)) == "  ██\n░░▒▒\n▓▓"
 
 
 def test_a_sheet_is_a_png_with_a_class_a_row_dark_on_light(parts, tmp_path):
@@ -504,7 +513,7 @@ def seen(devices=("cpu",), cuda=None, **settings):
 
 
 def checkup(hardware, answer, width=200):
-    return shown(doctor.checkup(HOST, hardware, {"jax": answer}, BACKENDS), width)
+    return shown(doctor.compose(HOST, hardware, {"jax": answer}, BACKENDS), width)
 
 
 def test_the_doctor_names_machine_and_accelerators():

@@ -6,6 +6,7 @@ from harness.experiments.bench import self_check
 from harness.experiments.bench import self_check_document as report
 from harness.job.answers import ClockCheck, Refusal
 from harness.records.bench import Sitting
+from harness.report import terminal
 from tests.unit.benches import bench, turn
 
 ANSWER = {"holds": True, "timed_s": 0.3, "left_s": 0.0, "call_s": 0.01, "asynchronous": True}
@@ -80,7 +81,7 @@ def test_each_check_is_shown_with_its_mark(capsys):
     from rich.console import Console
 
     checks = [self_check.Check("a", "b", holds) for holds in (True, False, None)]
-    Console(width=60).print(report.terminal(checks, "x"))
+    terminal.show(report.compose(checks, "x"), Console(width=60))
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == [
         "holds",
         "FAILS",

@@ -8,9 +8,16 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import ConfigError
-from harness.experiments.train.document import markdown
-from harness.experiments.train.judge import Spread, compare, differences
+from harness.experiments.train.document import SENTENCES, compose
+from harness.experiments.train.judge import compare, differences
+from harness.report.remarks import sentence_of
+from harness.report.renderers import render
+from harness.statistics.intervals import Spread
 from tests.unit.records import SPEC, record
+
+
+def told(found):
+    return tuple(sentence_of(remark, SENTENCES) for remark in found.remarks)
 
 
 def at(minute):
@@ -86,10 +93,10 @@ def test_one_arm_under_two_contents_of_one_version_has_a_row_for_each_that_can_b
         ("0.10.2", "aaaaaaaa", "1 ok"),
         ("0.10.2", "bbbbbbbb", "1 ok"),
     ]
-    assert "| 0.10.2 (bbbbbbbb) |" in markdown([found])
+    assert "| 0.10.2 (bbbbbbbb) |" in render(compose([found]), "markdown")
     assert any(
         remark.startswith("jax/keras: several rows, since the content of the environment")
-        for remark in found.remarks
+        for remark in told(found)
     )
 
 
@@ -98,7 +105,7 @@ def test_an_arm_of_one_content_is_shown_without_it():
         record(environment_sha256="a" * 64), record(environment_sha256="a" * 64, started_at=at(9))
     )
     assert [(row.content, row.status) for row in found.rows] == [("", "2 ok")]
-    assert not any("content" in remark for remark in found.remarks)
+    assert not any("content" in remark for remark in told(found))
 
 
 def test_a_run_that_failed_early_joins_the_row_of_its_own_content():
@@ -151,7 +158,7 @@ def test_runs_of_machines_of_one_description_are_remarked_where_they_may_be_seve
         record(identity=each and each * 64, started_at=at(minute))
         for minute, each in enumerate(identities)
     ]
-    found = [remark for remark in only_table(*runs).remarks if "machine" in remark]
+    found = [remark for remark in told(only_table(*runs)) if "machine" in remark]
     assert [remark[: len(said)] for remark in found] == [said] if said else found == []
 
 
@@ -655,12 +662,12 @@ def test_unequal_inputs_are_remarked(field):
     unequal = second.model_copy(update={"measured": replace(measured, **{field: "0" * 64})})
     table = only_table(first, unequal)
     assert not table.equal_inputs
-    assert any(remark.startswith("inputs differ: ") for remark in table.remarks)
+    assert any(remark.startswith("inputs differ: ") for remark in told(table))
 
 
 def test_equal_inputs_are_said_and_not_remarked():
     table = only_table(*two_arms())
-    assert (table.equal_inputs, table.remarks) == (True, ())
+    assert (table.equal_inputs, told(table)) == (True, ())
 
 
 def test_each_seed_has_inputs_of_its_own():
@@ -688,17 +695,17 @@ def test_compiling_after_the_first_epoch_is_remarked_with_the_arm():
     table = only_table(
         record(started_at=at(0)), record(backend="torch", started_at=at(1), compiles=(1, 0, 1))
     )
-    assert table.remarks == (
+    assert told(table) == (
         "compiled after the first epoch, so its epoch time holds compilation: torch/keras",
     )
 
 
 def test_compiling_in_the_first_epoch_is_not_remarked():
-    assert only_table(record(compiles=(5, 0, 0))).remarks == ()
+    assert told(only_table(record(compiles=(5, 0, 0)))) == ()
 
 
 def teardown_remarks(*records):
-    return [remark for remark in only_table(*records).remarks if "teardown_s" in remark]
+    return [remark for remark in told(only_table(*records)) if "teardown_s" in remark]
 
 
 def test_more_than_a_twentieth_of_teardown_is_remarked_with_arm_and_share():
@@ -706,7 +713,7 @@ def test_more_than_a_twentieth_of_teardown_is_remarked_with_arm_and_share():
         backend="tensorflow", started_at=at(1), epoch_s=(9.0, 1.0, 3.0), teardown_s=(0.0, 0.0, 0.24)
     )
     said = "tensorflow/keras on cpu: 6% of its epoch time is fit taking its input pipeline down (teardown_s in results/README.md)"
-    assert only_table(record(started_at=at(0)), slow).remarks == (said,)
+    assert told(only_table(record(started_at=at(0)), slow)) == (said,)
 
 
 @pytest.mark.parametrize("teardown_s", [0.04, 0.05], ids=["less", "just as much"])
@@ -752,7 +759,7 @@ def test_native_inputs_are_remarked_as_asked_for_and_not_as_a_fault():
         drawing("1", started_at=at(0)), drawing("2", backend="torch", started_at=at(1))
     )
     assert not table.equal_inputs
-    assert table.remarks == (
+    assert told(table) == (
         "native inputs: each framework drew its own weights and order, as the spec asks, so accuracies are of different draws",
     )
 
@@ -773,7 +780,7 @@ def test_arms_that_ran_other_seeds_claim_no_equal_inputs_and_are_remarked():
         ]
     )
     assert shown.equal_inputs is False
-    assert shown.remarks == (
+    assert told(shown) == (
         "seeds differ, so mean accuracies are of different draws: jax/keras: 0; torch/keras: 1",
     )
 
@@ -786,7 +793,7 @@ def test_rows_in_other_arithmetic_are_remarked():
             record(backend="torch", started_at="2026-01-03T00:00:00+00:00"),
         ]
     )
-    assert "tf32 differs (False, True): these rows are not of one arithmetic" in shown.remarks
+    assert "tf32 differs (False, True): these rows are not of one arithmetic" in told(shown)
 
 
 def test_a_diverged_run_counts_for_no_seed():
@@ -798,14 +805,14 @@ def test_a_diverged_run_counts_for_no_seed():
     ]
     (shown,) = compare(runs)
     assert shown.equal_inputs is False
-    assert shown.remarks == (
+    assert told(shown) == (
         "seeds differ, so mean accuracies are of different draws: jax/keras: 0, 1; torch/keras: 0",
     )
 
 
 def test_versions_of_the_harness_that_are_mixed_are_remarked():
     (shown,) = compare([record(), record(harness="0.2.0", started_at="2026-01-03T00:00:00+00:00")])
-    assert shown.remarks == (
+    assert told(shown) == (
         "made by several versions of the harness (0.1.0, 0.2.0), which may not time alike",
     )
 

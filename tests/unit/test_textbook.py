@@ -10,8 +10,10 @@ from rich.console import Console
 from harness.job.answers import Gradients, Refusal
 from harness.lessons import document as report
 from harness.lessons import gradients, loops, momentum
-from harness.lessons.loops import ADD_RELU, PAIRS, Pair, Spread, Timing
+from harness.lessons.loops import ADD_RELU, PAIRS, Pair, Timing
 from harness.lessons.summary import Row, summary
+from harness.report import terminal
+from harness.statistics.intervals import Spread
 
 ELEMENTWISE, DOTS = PAIRS[:3], PAIRS[3:]
 SMALL = {20: 4, 100: 7, 10: 3}
@@ -27,7 +29,7 @@ MISFITS = {
 
 def shown(renderable, width=150):
     console = Console(file=io.StringIO(), width=width, no_color=True)
-    console.print(renderable, crop=False)
+    terminal.show(renderable, console)
     return re.sub(r" +\n", "\n", console.file.getvalue())  # type: ignore[attr-defined]
 
 

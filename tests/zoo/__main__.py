@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.engine import ask
+from harness.engine import launch
 from harness.spec import config
 from tests.zoo.table import LIMITS, as_table, failures, faults, names
 
@@ -45,8 +45,8 @@ def run(backend, precision, arms, models, file):
 def probe(backend, arguments, file):
     """Run the probe in a backend's environment; what it prints goes to the file."""
     chosen = CONFIG.backends[backend]
-    variables = ask.worker_variables(chosen, backend, "cpu", "auto") | REPEATABLE
-    command = [str(ask.python_of(chosen, ROOT)), "-m", "tests.zoo.probe", *arguments]
+    variables = launch.worker_variables(chosen, "cpu", "auto") | REPEATABLE
+    command = [str(launch.python_of(chosen, ROOT)), "-m", "tests.zoo.probe", *arguments]
     with file.open("a") as rows, (file.parent / f"{backend}.log").open("a") as log:
         subprocess.run(
             command, cwd=ROOT, env=variables, stdout=rows, stderr=log, timeout=7200, check=False

@@ -7,6 +7,8 @@ import keras
 from keras import layers, ops
 from keras.src import backend
 
+from tests.zoo import models
+
 
 @contextmanager
 def planted(name):
@@ -79,9 +81,31 @@ def loss_weight():
 
 
 def constant_in_float32():
-    """Round the slope of a leaky ReLU, 0.1, to float32: here of tanh's argument."""
-    tanh = backend.nn.tanh
-    return mock.patch.object(backend.nn, "tanh", lambda x: tanh(x * (1 + 1.49e-8)))
+    """Multiply tanh's argument by a constant that float32 would round by a quarter of a digit."""
+    tanh = backend.numpy.tanh
+    return mock.patch.object(backend.numpy, "tanh", lambda x: tanh(x * (1 + 1.49e-8)))
+
+
+def cast_by_name(x):
+    """Return x in float32, as a user's code asks the framework itself for it."""
+    framework = keras.backend.backend()
+    if framework == "tensorflow":
+        import tensorflow as tf
+
+        return tf.cast(x, tf.float32)
+    return x.float() if framework == "torch" else x.astype(jnp_float32())
+
+
+def jnp_float32():
+    """Return JAX's float32."""
+    import jax.numpy as jnp
+
+    return jnp.float32
+
+
+def short_cast():
+    """Return a model with a cast of its own."""
+    return models.stack(layers.Lambda(cast_by_name), layers.Dense(16, "relu"))
 
 
 PLANTED = {

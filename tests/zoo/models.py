@@ -379,7 +379,9 @@ class Twice(keras.Sequential):
 def own_step() -> Any:
     """Return a model with a training step of its own."""
     kind = TwiceOnJax if keras.backend.backend() == "jax" else Twice
-    return compile_classifier(kind([keras.Input((12,)), layers.Dense(16), layers.Dense(4)]))
+    return compile_classifier(
+        kind([keras.Input((12,)), layers.Dense(16), layers.Dense(4)], name="twice")
+    )
 
 
 def dropout() -> Any:

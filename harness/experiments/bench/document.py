@@ -1,40 +1,57 @@
-"""Summary -> terminal, Markdown, CSV, JSON."""
+"""Summary -> Document: who wins, the arms, and what makes it less sure."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
-from rich.console import Group, RenderableType
-
+from harness.experiments.bench import export
+from harness.experiments.bench.remarks import SENTENCES
 from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench
-from harness.report.fitting import NONE, Column, Fitting, Sentence, columns_of, number, span
-from harness.report.markdown import bar
-from harness.safe import for_markdown, short
-from harness.statistics.intervals import Interval
+from harness.report.document import (
+    NONE,
+    Cell,
+    Column,
+    Document,
+    Heading,
+    Paragraph,
+    Sentence,
+    Table,
+    Tone,
+    sentences,
+)
+from harness.report.numbers import number, ratio, span
+from harness.report.remarks import sentence_of
+from harness.safe import short
 
-STYLES = {
-    "faster": "green",
-    "slower": "red",
-    "same": "cyan",
-    "inconclusive": "yellow",
-    "set aside": "red",
-    "baseline": "bold",
+TONES: dict[str, Tone] = {
+    "faster": "good",
+    "slower": "bad",
+    "same": "equal",
+    "inconclusive": "warning",
+    "set aside": "bad",
+    "baseline": "strong",
 }
 NO_ENERGY = "energy: unavailable (no counter that this process may read)"
-NEVER_LEFT_OUT = ("arm", "verdict", "ratio")
-BY_IMPORTANCE = (
-    "epoch s",
-    "parity",
-    "accuracy",
-    "to fit",
-    "start s",
-    "compile s",
-    "break-even",
-    "blocks",
-    "of limit",
+NO_PAIR = (
+    "A/A: identical code was not measured side by side, so nothing says what this session would "
+    "call a difference without one"
 )
-WHOLE = "harness bench --show --markdown FILE"
+COLUMNS = (
+    Column("arm", align="left"),
+    Column("verdict", align="left"),
+    Column("epoch", 1, "s"),
+    Column("ratio"),
+    Column("to fit", 4),
+    Column("parity", 2, align="left"),
+    Column("compile", 6, "s"),
+    Column("break-even", 7),
+    Column("start", 5, "s"),
+    Column("of limit", 9),
+)
+ACCURACY, BLOCKS = Column("accuracy", 3, align="left"), Column("blocks", 8, align="left")
+SEE_ALL = "harness bench --show --markdown FILE"
 LEGEND = (
     "Intervals are 95 % each, over generations: fresh processes of every arm, which then take "
     "turns, an epoch each. keras: compile and fit; compiled: the same model and optimizer in a "
@@ -55,158 +72,120 @@ LEGEND = (
 )
 
 
-def terminal(summary: Summary, bench: Bench) -> RenderableType:
-    """Return what a terminal shows: who wins, the arms, and what makes it less sure."""
-    return Group(
-        Sentence(heading(bench), "bold"),
-        Sentence(summary.sentence, "bold"),
-        Fitting(
-            columns(summary), tuple(cells(arm, summary) for arm in summary.arms), STYLES, WHOLE
+def compose(summary: Summary, bench: Bench) -> Document:
+    """Return who wins, the arms, and what makes it less sure."""
+    rows = tuple(cells(arm, summary) for arm in summary.arms)
+    return Document(
+        (
+            Heading(heading(bench)),
+            Paragraph((summary.sentence,), "strong"),
+            Table(columns(summary), rows, SEE_ALL),
+            *lines(summary, bench),
+            Paragraph((LEGEND,), "aside"),
         ),
-        *(Sentence(text, style) for text, style in lines(summary, bench)),
-        Sentence(LEGEND, "dim"),
+        data=export.findings(summary, bench),
+        rows=export.rows(summary, bench),
     )
-
-
-def markdown(summary: Summary, bench: Bench) -> str:
-    """Return the same as GitHub-flavoured Markdown."""
-    header = columns(summary)
-    text = [
-        f"**{for_markdown(heading(bench))}**",
-        "",
-        for_markdown(summary.sentence),
-        "",
-        bar([column.name for column in header]),
-    ]
-    text += [bar(["---:" if column.right else "---" for column in header])]
-    text += [*(bar(cells(arm, summary)) for arm in summary.arms), ""]
-    said = (line.removeprefix("! ") for line, _ in lines(summary, bench))
-    return "\n".join([*text, *(f"- {for_markdown(line)}" for line in said), "", LEGEND, ""])
 
 
 def heading(bench: Bench) -> str:
     """Return what all arms of a session share, in one line."""
     session = bench.session
     n_done = len({block.generation for block in bench.blocks if not block.invalid})
+    keras = " and ".join(_known(bench, "keras"))
+    blocks = "block" if session.n_blocks == 1 else "blocks"
     parts = [
         f"bench of {session.spec_name}, {session.data.name} ({session.data.sha256[:8]})",
-        *([f"Keras {keras}"] if (keras := " and ".join(_known(bench, "keras"))) else []),
+        f"Keras {keras}" if keras else "",
         session.host.machine,
-        *([f"threads {session.threads}"] if session.threads != "auto" else []),
-        f"{n_done} of {session.n_generations} generations of {session.n_blocks} "
-        f"{'block' if session.n_blocks == 1 else 'blocks'}",
+        f"threads {session.threads}" if session.threads != "auto" else "",
+        f"{n_done} of {session.n_generations} generations of {session.n_blocks} {blocks}",
         f"session {session.run_id}",
     ]
-    return ", ".join(map(short, parts))
+    return ", ".join(short(part) for part in parts if part)
 
 
 def columns(summary: Summary) -> tuple[Column, ...]:
     """Return the columns: one for each known kind of memory, one for energy where any is."""
-    words = ("arm", "verdict", "parity", "accuracy", "blocks")
-    names = [
-        "arm",
-        "verdict",
-        "epoch s",
-        "ratio",
-        "to fit",
-        "parity",
-        "compile s",
-        "break-even",
-        "start s",
-        "of limit",
-    ]
-    names += [f"{label} MiB" for label in memory_labels(summary)] + (
-        ["energy J"] if _has_energy(summary) else []
-    )
-    names += ["accuracy", "blocks"]
-    others = [name for name in names if name not in NEVER_LEFT_OUT and name not in BY_IMPORTANCE]
-    return columns_of(names, words, (*BY_IMPORTANCE, *others))
+    labels = enumerate(export.memory_labels(summary), start=10)
+    memory = [Column(label, rank, "MiB") for rank, label in labels]
+    energy = [Column("energy", 99, "J")] if _has_energy(summary) else []
+    return (*COLUMNS, *memory, *energy, ACCURACY, BLOCKS)
 
 
-def cells(arm: ArmSummary, summary: Summary) -> tuple[str, ...]:
+def cells(arm: ArmSummary, summary: Summary) -> tuple[str | Cell, ...]:
     """Return an arm's row as text, in the order of `columns`; a dash where there is no figure."""
+    memory = (
+        number(arm.memory_bytes[label] / 2**20, 0) if label in arm.memory_bytes else NONE
+        for label in export.memory_labels(summary)
+    )
     return (
         arm.name,
-        arm.verdict,
-        _marked(arm, _interval(arm.epoch_s)),
-        _marked(arm, _ratio(arm.ratio)),
-        _marked(arm, _ratio(arm.to_fit)),
+        Cell(arm.verdict, TONES[arm.verdict]),
+        _marked(arm, span(arm.epoch_s)),
+        _marked(arm, ratio(arm.ratio)),
+        _marked(arm, ratio(arm.to_fit)),
         arm.parity,
-        NONE if arm.compile_s is None else f"{arm.compile_s:.2f}",
+        number(arm.compile_s, 2),
         _epochs(arm.break_even),
         number(arm.start_s),
-        _share(arm.share_of_limit),
-        *(
-            number(arm.memory_bytes[label] / 2**20, 0) if label in arm.memory_bytes else NONE
-            for label in memory_labels(summary)
-        ),
+        _share(arm),
+        *memory,
         *([number(arm.energy_j)] if _has_energy(summary) else []),
         _accuracy(arm),
         f"{arm.n_blocks} in {arm.n_generations}",
     )
 
 
-def lines(summary: Summary, bench: Bench) -> list[tuple[str, str]]:
-    """Return the sentences under the table, each with its colour."""
-    said = [(line, "cyan") for line in _floors(summary)]
-    said += [
-        (f"{arm.name}: {arm.verdict}: {short(arm.reason)}", STYLES[arm.verdict])
+def lines(summary: Summary, bench: Bench) -> tuple[Sentence, ...]:
+    """Return the sentences under the table."""
+    reasons = (
+        Sentence(f"{arm.name}: {arm.verdict}: {short(arm.reason)}", TONES[arm.verdict])
         for arm in summary.arms
         if arm.reason
-    ]
-    if summary.n_invalid:
-        blocks = "1 block was" if summary.n_invalid == 1 else f"{summary.n_invalid} blocks were"
-        why = "; ".join(map(short, summary.why_invalid))
-        said.append(
-            (f"note: {blocks} run again or given up, by limits set beforehand: {why}", "yellow")
-        )
-    said += [(f"note: {remark}", "yellow") for remark in summary.remarks]
-    said += [] if _has_energy(summary) else [(NO_ENERGY, "dim")]
-    if summary.own_cost is not None:
-        said.append(
-            (
-                f"the harness itself took {summary.own_cost:.1%} of the session's time".replace(
-                    "%", " %"
-                ),
-                "dim",
-            )
-        )
-    return [*said, (f"versions: {_versions(summary)}", "dim")]
+    )
+    notes = [f"note: {sentence_of(remark, SENTENCES)}" for remark in summary.remarks]
+    return (
+        *sentences(_floors(summary), "equal"),
+        *reasons,
+        *sentences([*_invalid(summary), *notes], "warning"),
+        *sentences(_circumstances(summary), "aside"),
+    )
 
 
-def _floors(summary: Summary) -> list[str]:
+def _floors(summary: Summary) -> Iterable[str]:
     """Return what identical code differed by, of each arm that ran twice."""
     each = {summary.baseline: summary.floor, **summary.floors}
     known = {name: floor for name, floor in each.items() if floor is not None}
+    for name, floor in known.items():
+        difference = f"identical code: {ratio(floor)}; a smaller difference is noise"
+        yield f"A/A: {name} against itself, {difference}"
     if not known:
-        return [
-            "A/A: identical code was not measured side by side, so nothing says what this "
-            "session would call a difference without one"
-        ]
-    return [
-        f"A/A: {name} against itself, identical code: {_ratio(floor)}; a smaller difference is "
-        f"noise"
-        for name, floor in known.items()
-    ]
+        yield NO_PAIR
 
 
-def _versions(summary: Summary) -> str:
-    """Return each backend's version and device once."""
-    said = [
+def _invalid(summary: Summary) -> Iterable[str]:
+    if summary.n_invalid:
+        blocks = "1 block was" if summary.n_invalid == 1 else f"{summary.n_invalid} blocks were"
+        why = "; ".join(map(short, summary.why_invalid))
+        yield f"note: {blocks} run again or given up, by limits set beforehand: {why}"
+
+
+def _circumstances(summary: Summary) -> Iterable[str]:
+    if not _has_energy(summary):
+        yield NO_ENERGY
+    if summary.own_cost is not None:
+        yield f"the harness itself took {100 * summary.own_cost:.1f} % of the session's time"
+    used = (
         f"{arm.name.split('/')[0]} {arm.versions.get('framework_version', '?')} on "
         f"{arm.device or '?'}"
         for arm in summary.arms
-    ]
-    return ", ".join(dict.fromkeys(said))
+    )
+    yield f"versions: {', '.join(dict.fromkeys(used))}"
 
 
 def _known(bench: Bench, package: str) -> list[str]:
     return sorted({start.versions[package] for start in bench.starts if package in start.versions})
-
-
-def memory_labels(summary: Summary) -> list[str]:
-    """Return the kinds of memory that are known of any arm, in the order of the arms."""
-    return list(dict.fromkeys(label for arm in summary.arms for label in arm.memory_bytes))
 
 
 def _has_energy(summary: Summary) -> bool:
@@ -218,28 +197,9 @@ def _marked(arm: ArmSummary, figure: str) -> str:
     return f"{figure} !" if arm.other_numbers and figure != NONE else figure
 
 
-def _interval(interval: Interval | None) -> str:
-    return span(interval.low, interval.mid, interval.high) if interval else NONE
-
-
-def _ratio(interval: Interval | None) -> str:
-    return (
-        span(interval.low, interval.mid, interval.high, 3 if interval.mid < 10 else 1)
-        if interval
-        else NONE
-    )
-
-
-def _share(interval: Interval | None) -> str:
-    if interval is None:
-        return NONE
-    return span(
-        100 * interval.low,
-        100 * interval.mid,
-        100 * interval.high,
-        0 if interval.mid >= 0.1 else 1,
-        " %",
-    )
+def _share(arm: ArmSummary) -> str:
+    share = arm.share_of_limit
+    return span(share, 0 if share and share.mid >= 0.1 else 1, " %", scale=100)
 
 
 def _epochs(value: float | None) -> str:

@@ -1,20 +1,18 @@
-"""Summary -> CSV and JSON, for programs."""
+"""Summary -> rows and findings under names that stay, for programs."""
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
-from typing import Any
 
-from harness.experiments.bench.document import memory_labels
+from harness.experiments.bench.remarks import SENTENCES
 from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench
-from harness.records.frame import as_csv
+from harness.report.remarks import sentence_of
 from harness.statistics.intervals import Interval
 
 
-def csv(summary: Summary, bench: Bench) -> str:
+def rows(summary: Summary, bench: Bench) -> tuple[dict[str, object], ...]:
     """Return one row an arm, in front what all share."""
     session = bench.session
     shared = {
@@ -28,22 +26,23 @@ def csv(summary: Summary, bench: Bench) -> str:
         "baseline": summary.baseline,
         **_ends("floor", summary.floor),
     }
-    return as_csv(shared | _row(arm, summary) for arm in summary.arms)
+    return tuple(shared | _row(arm, summary) for arm in summary.arms)
 
 
-def as_json(summary: Summary, bench: Bench) -> str:
+def findings(summary: Summary, bench: Bench) -> dict[str, object]:
     """Return the plan and the summary, without the turns; an infinite break-even is "never"."""
-    said = plain(asdict(summary))
-    for arm, row in zip(summary.arms, said["arms"], strict=True):
-        row |= {"break_even": _never(arm.break_even), "other_numbers": arm.other_numbers}
-    return (
-        json.dumps(
-            {"session": bench.session.model_dump(mode="json"), "standing": said},
-            indent=1,
-            allow_nan=False,
-        )
-        + "\n"
-    )
+    arms = [
+        asdict(arm) | {"break_even": _never(arm.break_even), "other_numbers": arm.other_numbers}
+        for arm in summary.arms
+    ]
+    remarks = [sentence_of(remark, SENTENCES) for remark in summary.remarks]
+    standing = asdict(summary) | {"arms": arms, "remarks": remarks}
+    return {"session": bench.session, "standing": standing}
+
+
+def memory_labels(summary: Summary) -> list[str]:
+    """Return the kinds of memory that are known of any arm, in the order of the arms."""
+    return list(dict.fromkeys(label for arm in summary.arms for label in arm.memory_bytes))
 
 
 def _row(arm: ArmSummary, summary: Summary) -> dict[str, object]:
@@ -74,7 +73,7 @@ def _row(arm: ArmSummary, summary: Summary) -> dict[str, object]:
         f"memory_{label.lower().replace(' ', '_')}_bytes": arm.memory_bytes.get(label)
         for label in memory_labels(summary)
     }
-    row |= {"test_accuracy": mean, "test_accuracy_sd": plain(sd)}
+    row |= {"test_accuracy": mean, "test_accuracy_sd": _known(sd)}
     row |= _ends("accuracy_difference", arm.accuracy.mean if arm.accuracy else None)
     row |= {"accuracy_verdict": arm.accuracy.verdict if arm.accuracy else None}
     return row | {
@@ -85,18 +84,13 @@ def _row(arm: ArmSummary, summary: Summary) -> dict[str, object]:
 def _ends(name: str, interval: Interval | None) -> dict[str, object]:
     values = (interval.low, interval.mid, interval.high) if interval else (None, None, None)
     return {
-        f"{name}_{end}": plain(value)
+        f"{name}_{end}": _known(value)
         for end, value in zip(("low", "mid", "high"), values, strict=True)
     }
 
 
-def plain(value: Any) -> Any:
-    """Return what JSON can say: nothing where a number is not known, or is not finite."""
-    if isinstance(value, dict):
-        return {name: plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _known(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _never(epochs: float | None) -> float | str | None:

@@ -59,7 +59,7 @@ def summarize(
     judged_names = [each.name for each in entrants if each.name not in bench.set_aside]
     judge = Judge(count, floor, floors, family_of(pairs_of(count, judged_names)), why_blind(bench))
     arms = tuple(_arm(bench, judge, entrant, verdicts) for entrant in entrants)
-    reign, said = _first(judge, bench, arms)
+    reign, sentence = _first(judge, bench, arms)
     reasons = why_invalid(bench)
     return Summary(
         session_id=session.run_id,
@@ -67,7 +67,7 @@ def summarize(
         arms=arms,
         floor=floor,
         reigns=reign,
-        sentence=said,
+        sentence=sentence,
         n_invalid=sum(bool(block.invalid) for block in bench.blocks),
         why_invalid=tuple(
             f"{reason} ({times} {'time' if times == 1 else 'times'})"
@@ -207,18 +207,18 @@ def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> tuple[tupl
         if leader
         else ""
     )
-    said = [] if undecided else [_with_fit(judge, bench, lines)]
-    said += [
+    parts = [] if undecided else [_with_fit(judge, bench, lines)]
+    parts += [
         lead_sentence(
             reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided
         )
     ]
-    said += [
+    parts += [
         unchecked_sentence(
             [name for name, arm in able.items() if arm.parity == NOT_CHECKED], len(able)
         )
     ]
-    return tuple(Reign(*each) for each in reign), " ".join(each for each in said if each)
+    return tuple(Reign(*each) for each in reign), " ".join(each for each in parts if each)
 
 
 def _with_fit(judge: Judge, bench: Bench, lines: Mapping[str, Line]) -> str:

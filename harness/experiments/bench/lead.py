@@ -117,16 +117,16 @@ def fit_sentence(leader: str, rivals: Sequence[Rival]) -> str:
     """Return the sentence on whose `fit` has the shortest epoch; "" without rivals."""
     if not rivals:
         return ""
-    said = []
+    parts = []
     for rival in rivals:
         if rival.finding == "slower" and rival.ratio:
-            said.append(
+            parts.append(
                 f"{rival.name} takes {rival.ratio.mid:.2f} "
                 f"({rival.ratio.low:.2f}-{rival.ratio.high:.2f}) times its epoch"
             )
         else:
-            said.append(f"{rival.name} cannot be told from it ({_told(rival)})")
-    return f"With compile and fit: {leader}; {', '.join(said)}."
+            parts.append(f"{rival.name} cannot be told from it ({_told(rival)})")
+    return f"With compile and fit: {leader}; {', '.join(parts)}."
 
 
 def unchecked_sentence(names: Sequence[str], n_arms: int) -> str:

@@ -9,19 +9,41 @@ from collections.abc import Iterable, Mapping
 from harness.experiments.bench.paired import ValidTurns
 from harness.records.bench import Bench, End, Start, original_of
 from harness.records.verdicts import NOT_CHECKED
-from harness.report.remarks import arithmetic, departed, not_checked, recompiled, taken_down
+from harness.report.remarks import Remark, arithmetic, departed, recompiled, torn_down
 from harness.statistics.intervals import Interval
 from harness.statistics.verdict import has_ends, why_unsound
 
 FIGURE = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
+NO_COMPARISON = "so it cannot lead: a time for other numbers is no comparison"
+SENTENCES = {
+    "blind": "{0}: nothing here is surer than inconclusive",
+    "other numbers": "{names}: {0}, " + NO_COMPARISON,
+    "no pair": "no arm is in it twice, so nothing says how far identical code differs here, and no "
+    "arm is called faster or slower",
+    "pair set aside": "{names} was set aside, and with it what says how far identical code "
+    "differs: {0}",
+    "unsound pair": "{names}: {0}; look for what disturbs it, and run it again",
+    "process failed": "{names}: 1 process failed and began anew: {1}",
+    "processes failed": "{names}: {0} processes failed and began anew: {1}",
+    "generation lost": "generation {names} does not count: fewer than half of {0} blocks are "
+    "valid; a quiet machine would give more",
+    "generations lost": "generations {names} do not count: fewer than half of {0} blocks are "
+    "valid; a quiet machine would give more",
+    "inputs": "inputs differ: processes of one generation did not start from the same weights, or "
+    "saw other samples or another order",
+    "devices": "devices differ, so arms are compared with what they ran on: {0}",
+    "keras": "Keras differs between environments ({names})",
+    "versions": "{names}: its processes ran under different versions of {0}: its generations are "
+    "not of one arm",
+}
 
 
 def why_invalid(bench: Bench) -> Counter[str]:
     """Return the limits that blocks broke, without entrant and first figure, and how often."""
     reasons: Counter[str] = Counter()
     for block in bench.blocks:
-        said = (reason.partition(": ") for reason in block.invalid.split("; ") if reason)
-        reasons.update({FIGURE.sub("…", after or before, count=1) for before, _, after in said})
+        parts = (reason.partition(": ") for reason in block.invalid.split("; ") if reason)
+        reasons.update({FIGURE.sub("…", after or before, count=1) for before, _, after in parts})
     return reasons
 
 
@@ -31,7 +53,7 @@ def remarks(
     floors: Mapping[str, Interval | None],
     parities: Mapping[str, str],
     other_numbers: Mapping[str, str],
-) -> Iterable[str]:
+) -> Iterable[Remark]:
     """Say what would make a session less sure, or its arms less comparable, than they look.
 
     Args:
@@ -44,11 +66,12 @@ def remarks(
     """
     yield from departed([name for name, parity in parities.items() if parity == "departs"])
     if why := why_blind(bench):
-        yield f"{why}: nothing here is surer than inconclusive"
-    yield from not_checked([name for name, parity in parities.items() if parity == NOT_CHECKED])
+        yield Remark("blind", values=(why,))
+    if open_ones := tuple(name for name, parity in parities.items() if parity == NOT_CHECKED):
+        yield Remark("not checked", open_ones)
     for name, why in other_numbers.items():
         if why and parities[name] != "departs":
-            yield f"{name}: {why}, so it cannot lead: a time for other numbers is no comparison"
+            yield Remark("other numbers", (name,), (why,))
     yield from _identical_code(bench, floors)
     yield from _processes(bench)
     yield from _lost(bench, count)
@@ -61,10 +84,8 @@ def remarks(
         for entrant in bench.session.entrants
     }
     for name in parities:
-        yield from taken_down(name, turns[name])
-    yield from recompiled(
-        [name for name, several in turns.items() if any(turn.n_compiles for turn in several)]
-    )
+        yield from torn_down(name, turns[name])
+    yield from recompiled([name for name in turns if any(turn.n_compiles for turn in turns[name])])
 
 
 def why_blind(bench: Bench) -> str:
@@ -79,25 +100,20 @@ def why_blind(bench: Bench) -> str:
     return "this system does not show what other processes do, so disturbances cannot be seen"
 
 
-def _identical_code(bench: Bench, floors: Mapping[str, Interval | None]) -> Iterable[str]:
+def _identical_code(bench: Bench, floors: Mapping[str, Interval | None]) -> Iterable[Remark]:
     """Say that nothing, or something bad, is known of how far identical code differs here."""
     if not floors:
-        yield (
-            "no arm is in it twice, so nothing says how far identical code differs here, and no "
-            "arm is called faster or slower"
-        )
+        yield Remark("no pair")
     for name in bench.session.duplicates:
-        floor = floors[original_of(name)]
+        original = original_of(name)
+        floor = floors[original]
         if name in bench.set_aside:
-            yield (
-                f"{name} was set aside, and with it what says how far identical code differs: "
-                f"{bench.set_aside[name]}"
-            )
+            yield Remark("pair set aside", (name,), (bench.set_aside[name],))
         elif has_ends(floor) and (why := why_unsound(floor)):
-            yield f"{original_of(name)}: {why}; look for what disturbs it, and run it again"
+            yield Remark("unsound pair", (original,), (why,))
 
 
-def _processes(bench: Bench) -> Iterable[str]:
+def _processes(bench: Bench) -> Iterable[Remark]:
     """Say whose processes failed, and were started again."""
     failed: dict[str, list[str]] = defaultdict(list)
     processes: tuple[Start | End, ...] = (*bench.starts, *bench.ends)
@@ -105,13 +121,11 @@ def _processes(bench: Bench) -> Iterable[str]:
         if each.status == "failed" and each.name not in bench.set_aside:
             failed[each.name].append(each.reason)
     for name, reasons in failed.items():
-        yield (
-            f"{name}: {len(reasons)} {'process' if len(reasons) == 1 else 'processes'} failed "
-            f"and began anew: {reasons[-1]}"
-        )
+        kind = "process failed" if len(reasons) == 1 else "processes failed"
+        yield Remark(kind, (name,), (len(reasons), reasons[-1]))
 
 
-def _lost(bench: Bench, count: ValidTurns) -> Iterable[str]:
+def _lost(bench: Bench, count: ValidTurns) -> Iterable[Remark]:
     """Say which generations do not count, though they were begun and are over."""
     begun = {block.generation for block in bench.blocks if block.block == bench.session.n_blocks}
     lost = [
@@ -120,37 +134,21 @@ def _lost(bench: Bench, count: ValidTurns) -> Iterable[str]:
         if len(count.turns.get(generation, ())) < count.n_least
     ]
     if lost:
-        which = (
-            f"generation {lost[0]} does"
-            if len(lost) == 1
-            else f"generations {', '.join(map(str, lost))} do"
-        )
-        yield (
-            f"{which} not count: fewer than half of {bench.session.n_blocks} blocks are valid; a "
-            f"quiet machine would give more"
-        )
+        kind = "generation lost" if len(lost) == 1 else "generations lost"
+        yield Remark(kind, tuple(map(str, lost)), (bench.session.n_blocks,))
 
 
-def _inputs(bench: Bench, starts: Iterable[Start]) -> Iterable[str]:
+def _inputs(bench: Bench, starts: Iterable[Start]) -> Iterable[Remark]:
     """Say that processes of one generation differ in weights, samples or their order."""
     digests: dict[int, set[tuple[str | None, ...]]] = defaultdict(set)
     for start in starts:
         digests[start.generation].add((start.data_sha256, start.weights_sha256, start.order_sha256))
-    if all(len(several) == 1 for several in digests.values()):
-        return
-    if bench.session.spec.inputs == "native":
-        yield (
-            "native inputs: each framework drew its own weights and order, as the spec asks, so "
-            "accuracies are of different draws"
-        )
-    else:
-        yield (
-            "inputs differ: processes of one generation did not start from the same weights, or "
-            "saw other samples or another order"
-        )
+    if any(len(several) > 1 for several in digests.values()):
+        native = bench.session.spec.inputs == "native"
+        yield Remark("native inputs" if native else "inputs")
 
 
-def _surroundings(starts: Iterable[Start]) -> Iterable[str]:
+def _surroundings(starts: Iterable[Start]) -> Iterable[Remark]:
     """Say that arms ran on different devices, or one of them under different versions."""
     devices: dict[str, set[str]] = defaultdict(set)
     versions: dict[str, set[tuple[tuple[str, str], ...]]] = defaultdict(set)
@@ -160,18 +158,12 @@ def _surroundings(starts: Iterable[Start]) -> Iterable[str]:
         versions[start.name].add(tuple(sorted(start.versions.items())))
         keras |= {start.versions["keras"]} if "keras" in start.versions else set()
     if len(devices) > 1:
-        said = "; ".join(
-            f"{device}: {', '.join(sorted(names))}" for device, names in sorted(devices.items())
-        )
-        yield f"devices differ, so arms are compared with what they ran on: {said}"
+        each = (f"{device}: {', '.join(sorted(devices[device]))}" for device in sorted(devices))
+        yield Remark("devices", values=("; ".join(each),))
     if len(keras) > 1:
-        yield f"Keras differs between environments ({', '.join(sorted(keras))})"
+        yield Remark("keras", tuple(sorted(keras)))
     for name, several in versions.items():
-        if len(several) > 1:
-            differing = sorted(
-                {key for one in several for key, _ in set(one) ^ set(next(iter(several)))}
-            )
-            yield (
-                f"{name}: its processes ran under different versions of {', '.join(differing)}: "
-                f"its generations are not of one arm"
-            )
+        first = set(next(iter(several)))
+        differing = sorted({key for one in several for key, _ in first ^ set(one)})
+        if differing:
+            yield Remark("versions", (name,), (", ".join(differing),))

@@ -104,11 +104,11 @@ def error_rate_checks(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]
     )
     n_paired = len(count.log_ratios(session.again, session.original)) if session.again else 0
     if n_paired < MIN_GENERATIONS or n_arms < 2:
-        said = (
+        unknown = (
             f"the A/A pair took turns in {n_paired} generations, {MIN_GENERATIONS} are needed. "
             f"Run: nox -s bench"
         )
-        return [Check(alarms, said, None), Check(power, said, None)]
+        return [Check(alarms, unknown, None), Check(power, unknown, None)]
     pair, every = (Recorded.of(count, each) for each in ((session.original, session.again), names))
     size = {"n_sessions": n_sessions, "n_blocks": session.n_blocks}
     size |= {"n_generations": session.n_generations, "n_arms": n_arms}

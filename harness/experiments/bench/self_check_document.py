@@ -1,25 +1,24 @@
-"""Checks of the bench itself -> terminal."""
+"""Checks of the bench itself -> Document."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Group, RenderableType
-
 from harness.experiments.bench.self_check import Check
-from harness.report.fitting import Sentence
+from harness.report.document import Document, Heading, Sentence, Tone
 
-MARKS = {True: ("holds", "green"), False: ("FAILS", "red"), None: ("open ", "yellow")}
+MARKS: dict[bool | None, tuple[str, Tone]] = {
+    True: ("holds", "good"),
+    False: ("FAILS", "bad"),
+    None: ("open ", "warning"),
+}
 
 
-def terminal(checks: Sequence[Check], session_id: str) -> RenderableType:
-    """Return what a terminal shows: each promise with what was found, and what it was found in."""
-    title = Sentence(f"self-check of the bench, session {session_id or 'none'}", "bold")
-    marked = [(check, *MARKS[check.holds]) for check in checks]
-    return Group(
-        title,
-        *(
-            Sentence(f"{mark} {check.promise}: {check.found}", style)
-            for check, mark, style in marked
-        ),
-    )
+def compose(checks: Sequence[Check], session_id: str) -> Document:
+    """Return each promise with what was found, and what it was found in."""
+    found = []
+    for check in checks:
+        mark, tone = MARKS[check.holds]
+        found.append(Sentence(f"{mark} {check.promise}: {check.found}", tone))
+    title = Heading(f"self-check of the bench, session {session_id or 'none'}")
+    return Document((title, *found))

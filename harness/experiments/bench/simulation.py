@@ -85,13 +85,13 @@ class Recorded:
             count: what counts of the session.
             names: the entrants, two or more.
         """
-        whole = [
+        drawn = [
             [turns for turns in blocks if set(names) <= turns.keys()]
             for blocks in count.turns.values()
         ]
         logs = [
             np.log([[turns[name].seconds for name in names] for turns in blocks])
-            for blocks in whole
+            for blocks in drawn
             if len(blocks) >= count.n_least
         ]
         alone = [each - np.median(each, axis=1, keepdims=True) for each in logs]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.experiments.bench.numbers import why_other_numbers
+from harness.report.remarks import Remark
 from harness.statistics.intervals import Equivalence, Interval
 
 Verdict = Literal["baseline", "faster", "slower", "same", "inconclusive", "set aside"]
@@ -71,7 +72,7 @@ class Summary:
     sentence: str  # which arm wins for how many epochs, and how sure
     n_invalid: int  # blocks run again, or given up, by the limits
     why_invalid: tuple[str, ...]  # each reason with how often
-    remarks: tuple[str, ...]
+    remarks: tuple[Remark, ...]
     own_cost: (
         float | None
     )  # share of the session's seconds that was neither a worker's start, turn nor end

@@ -7,36 +7,42 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from rich.console import Group, RenderableType
 
 from harness import __version__
 from harness.engine.accelerators import Accelerator, Hardware
 from harness.engine.host import advice
 from harness.job.answers import Environment, Host, Refusal
-from harness.report.fitting import Fitting, Sentence, columns_of
+from harness.report.document import NONE, Column, Document, Table, sentences
 from harness.spec.config import Backend
 
-HEADER = (
-    "backend",
-    "environment",
-    "version",
-    "keras",
-    "numpy",
-    "python",
-    "sees",
-    "cuda",
-    "settings",
-)
-BY_IMPORTANCE = ("version", "sees", "keras", "cuda", "numpy", "python", "settings")
+RANKS = {
+    "backend": 0,
+    "environment": 0,
+    "version": 1,
+    "keras": 3,
+    "numpy": 5,
+    "python": 6,
+    "sees": 2,
+    "cuda": 4,
+    "settings": 7,
+}
+COLUMNS = tuple(Column(name, rank, align="left") for name, rank in RANKS.items())
 
 
-def checkup(
+def compose(
     host: Host,
     hardware: Hardware,
     seen: Mapping[str, Environment | Refusal],
     backends: Mapping[str, Backend],
-) -> RenderableType:
-    """Return the machine, then a row a backend, then what to type where something is amiss."""
+) -> Document:
+    """Return the machine, then a row a backend, then what to type where something is amiss.
+
+    Args:
+        host: this machine in words.
+        hardware: its accelerators.
+        seen: what each backend answered.
+        backends: as configured.
+    """
     rows = tuple(
         (name, backends[name].environment, *_figures(answer)) for name, answer in seen.items()
     )
@@ -45,36 +51,38 @@ def checkup(
         for name, answer in seen.items()
         if backends[name].accelerators
     }
-    return Group(
-        Sentence(f"machine: {host.machine}"),
-        Sentence(
-            f"harness {__version__}, NumPy {np.__version__}, Python {platform.python_version()}, {platform.platform()}"
-        ),
-        Sentence(
-            f"accelerators: {'; '.join(map(_accelerator, hardware.accelerators)) or 'none: every backend runs on the CPU'}"
-        ),
-        *([Sentence(f"! {hardware.remark}", "yellow")] if hardware.remark else []),
-        Fitting(columns_of(HEADER, HEADER, BY_IMPORTANCE), rows),
-        *(Sentence(f"! {name}: {said}", "yellow") for name, said in advised.items() if said),
+    here = f"NumPy {np.__version__}, Python {platform.python_version()}, {platform.platform()}"
+    accelerators = "; ".join(map(_accelerator, hardware.accelerators))
+    machine = (
+        f"machine: {host.machine}",
+        f"harness {__version__}, {here}",
+        f"accelerators: {accelerators or 'none: every backend runs on the CPU'}",
+    )
+    warnings = [f"! {hardware.remark}"] if hardware.remark else []
+    advices = (f"! {name}: {sentence}" for name, sentence in advised.items() if sentence)
+    return Document(
+        (
+            *sentences(machine),
+            *sentences(warnings, "warning"),
+            Table(COLUMNS, rows),
+            *sentences(advices, "warning"),
+        )
     )
 
 
 def _figures(answer: Environment | Refusal) -> tuple[str, ...]:
-    """Return what a backend answered, in the order of HEADER; dashes where it did not."""
+    """Return what a backend answered, in the order of COLUMNS; dashes where it did not."""
     if isinstance(answer, Refusal):
-        return ("-",) * 7
-    versions = answer.versions
-    settings = ", ".join(
-        f"{key} {_said(value)}" for key, value in answer.settings.items() if value is not None
-    )
+        return (NONE,) * 7
+    versions, settings = answer.versions, answer.settings.items()
     return (
         versions["framework_version"],
-        versions.get("keras", "-"),
+        versions.get("keras", NONE),
         versions["numpy"],
         versions["python"],
         ", ".join(answer.devices),
-        answer.cuda or "-",
-        settings,
+        answer.cuda or NONE,
+        ", ".join(f"{key} {_setting(value)}" for key, value in settings if value is not None),
     )
 
 
@@ -84,7 +92,5 @@ def _accelerator(device: Accelerator) -> str:
     return f"{device.name}{memory}{driver}"
 
 
-def _said(value: Any) -> str:
-    return (
-        {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-    )
+def _setting(value: Any) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)

@@ -1,49 +1,55 @@
-"""Gate -> terminal, Markdown, JSON, JUnit XML."""
+"""Gate -> Document: the outcome, each arm, and what makes it less sure."""
 
 from __future__ import annotations
 
-import json
 import math
-import xml.etree.ElementTree as ET
+from collections import defaultdict
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Group, RenderableType
-
-from harness.experiments.bench.export import plain
 from harness.experiments.bench.lead import unchecked_sentence
 from harness.experiments.gate.judge import Gate
 from harness.experiments.gate.regression import Change
 from harness.records.verdicts import NOT_CHECKED
-from harness.report.fitting import NONE, Fitting, Sentence, columns_of, span
-from harness.report.markdown import bar
-from harness.safe import attributes, for_markdown, short
-from harness.statistics.intervals import Interval
-
-STYLES = {
-    "regressed": "red",
-    "failed": "red",
-    "suspected": "yellow",
-    "inconclusive": "yellow",
-    "slower within tolerance": "yellow",
-    "improved": "green",
-    "unchanged": "cyan",
-}
-OUTCOMES = {"passed": "green", "regressed": "red", "inconclusive": "yellow"}
-WORDS = ("arm", "verdict", "accuracy", "parity")
-HEADER = (
-    "arm",
-    "verdict",
-    "change",
-    "ratio then",
-    "ratio now",
-    "change again",
-    "generations",
-    "accuracy",
-    "parity",
+from harness.report.document import (
+    NONE,
+    Case,
+    Cell,
+    Column,
+    Document,
+    Heading,
+    Paragraph,
+    Sentence,
+    Suite,
+    Table,
+    Tone,
+    sentences,
 )
-MAY_BE_LEFT_OUT = ("change again", "ratio now", "ratio then", "generations", "parity", "accuracy")
-WHOLE = "harness gate --markdown FILE"
+from harness.report.numbers import ratio
+from harness.safe import short
+
+TONES: dict[str, Tone] = {
+    "regressed": "bad",
+    "failed": "bad",
+    "suspected": "warning",
+    "inconclusive": "warning",
+    "slower within tolerance": "warning",
+    "improved": "good",
+    "unchanged": "equal",
+}
+OUTCOMES: dict[str, Tone] = {"passed": "good", "regressed": "bad", "inconclusive": "warning"}
+COLUMNS = (
+    Column("arm", align="left"),
+    Column("verdict", align="left"),
+    Column("change"),
+    Column("ratio then", 3),
+    Column("ratio now", 2),
+    Column("change again", 1),
+    Column("generations", 4),
+    Column("accuracy", 6, align="left"),
+    Column("parity", 5, align="left"),
+)
+SEE_ALL = "harness gate --markdown FILE"
 LEGEND = (
     "ratio: an arm's epoch to the baseline's, in pairs; change: the ratio now to the ratio then, "
     "with 95 % intervals over generations, each by itself. regressed: the interval excludes 1, "
@@ -58,29 +64,25 @@ LEGEND = (
 )
 
 
-def terminal(gate: Gate) -> RenderableType:
-    """Return what a terminal shows: the outcome, each arm, and what makes it less sure."""
-    return Group(
-        Sentence(heading(gate), "bold"),
-        Sentence(verdict(gate), OUTCOMES[gate.outcome]),
-        Fitting(
-            columns_of(HEADER, WORDS, MAY_BE_LEFT_OUT),
-            tuple(_row(gate, each) for each in gate.changes),
-            STYLES,
-            WHOLE,
+def compose(gate: Gate) -> Document:
+    """Return the outcome, each arm, and what makes it less sure."""
+    return Document(
+        (
+            Heading(heading(gate)),
+            Paragraph((verdict(gate),), OUTCOMES[gate.outcome]),
+            Table(COLUMNS, tuple(_row(gate, each) for each in gate.changes), SEE_ALL),
+            *sentences(lines(gate), "warning"),
+            Paragraph((LEGEND,), "aside"),
         ),
-        *(Sentence(line, "yellow") for line in lines(gate)),
-        Sentence(LEGEND, "dim"),
+        data=_findings(gate),
+        suite=_suite(gate),
     )
 
 
-def markdown(gate: Gate) -> str:
-    """Return the same as GitHub-flavoured Markdown."""
-    text = [f"**{for_markdown(heading(gate))}**", "", for_markdown(verdict(gate)), "", bar(HEADER)]
-    text += [bar(["---" if name in WORDS else "---:" for name in HEADER])]
-    text += [*(bar(_row(gate, change)) for change in gate.changes), ""]
-    said = (line.removeprefix("! ") for line in lines(gate))
-    return "\n".join([*text, *(f"- {for_markdown(line)}" for line in said), "", LEGEND, ""])
+def refusal(sentence: str, differences: tuple[str, ...]) -> Document:
+    """Return why two sessions must not be compared."""
+    title = Heading("gate: not comparable")
+    return Document((title, Paragraph((sentence,)), *map(Sentence, differences)))
 
 
 def heading(gate: Gate) -> str:
@@ -94,41 +96,43 @@ def heading(gate: Gate) -> str:
 
 def verdict(gate: Gate) -> str:
     """Return the outcome in one sentence; where something is left to do, what to type."""
-    named = {
-        finding: [change for change in gate.changes if gate.finding(change) == finding]
-        for finding in ("regressed", "suspected")
-    }
+    by_finding: dict[str, list[Change]] = defaultdict(list)
+    for change in gate.changes:
+        by_finding[gate.finding(change)].append(change)
     if gate.failures:
         return f"FAILED: {'; '.join(_failed(gate, name) for name in gate.failures)}"
     if gate.outcome == "regressed":
-        said = [
-            f"{change.name} takes {_interval(change.change)} times what it took"
-            for change in named["regressed"]
-        ]
-        return f"REGRESSED, confirmed in fresh blocks: {'; '.join(said)}"
-    if named["suspected"]:
-        names = ", ".join(change.name for change in named["suspected"])
+        takes = "; ".join(map(_takes, by_finding["regressed"]))
+        return f"REGRESSED, confirmed in fresh blocks: {takes}"
+    if suspected := by_finding["suspected"]:
+        names = ", ".join(change.name for change in suspected)
         return (
             f"INCONCLUSIVE: {names} may have regressed, which fresh blocks have not confirmed. "
             f"Run harness gate without --no-confirm"
         )
     if gate.outcome == "inconclusive":
-        names = ", ".join(
-            _could(change) for change in gate.changes if gate.finding(change) == "inconclusive"
-        )
+        names = ", ".join(map(_could, by_finding["inconclusive"]))
         return (
             f"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of "
             f"{gate.tolerance:.0%} is not excluded for {names}"
         )
+    return _passed(gate, by_finding["slower within tolerance"])
+
+
+def _passed(gate: Gate, slower: list[Change]) -> str:
     what = f"none of {len(gate.changes)} arms is" if len(gate.changes) > 1 else "the arm is not"
-    passed = (
-        f"PASSED: {what} slower by more than {gate.tolerance:.0%}, with 95 % confidence "
-        f"each{_slower_within(gate)}"
-    )
+    limit = f"slower by more than {gate.tolerance:.0%}, with 95 % confidence each"
+    passed = f"PASSED: {what} {limit}"
+    if slower:
+        last = (_second(gate, change) or change for change in slower)
+        passed += f"; slower within the tolerance: {', '.join(map(_takes, last))}"
     open_ones = [each.name for each in gate.numbers if each.parity == NOT_CHECKED]
-    return ". ".join(
-        [passed, unchecked_sentence(open_ones, len(gate.numbers))] if open_ones else [passed]
-    )
+    unchecked = unchecked_sentence(open_ones, len(gate.numbers))
+    return f"{passed}. {unchecked}" if unchecked else passed
+
+
+def _takes(change: Change) -> str:
+    return f"{change.name} takes {ratio(change.change)} times what it took"
 
 
 def _failed(gate: Gate, name: str) -> str:
@@ -137,82 +141,53 @@ def _failed(gate: Gate, name: str) -> str:
     return f"{which}{' ' if name in gate.head.set_aside else ': '}{short(gate.failures[name])}"
 
 
-def _slower_within(gate: Gate) -> str:
-    """Return which arms are slower within the tolerance, by how much; "" where none is."""
-    said = []
-    for change in gate.changes:
-        if gate.finding(change) == "slower within tolerance":
-            last = gate.again[change.name] if change.name in gate.suspects else change
-            said.append(f"{change.name} takes {_interval(last.change)} times what it took")
-    return f"; slower within the tolerance: {', '.join(said)}" if said else ""
-
-
 def _could(change: Change) -> str:
     """Return an arm with the least slowdown that its two sessions exclude."""
-    known = change.change is not None and math.isfinite(change.change.high)
-    return (
-        f"{change.name} (one of {change.change.high - 1:.0%} is)"
-        if change.change and known
-        else change.name
-    )
+    if change.change is None or not math.isfinite(change.change.high):
+        return change.name
+    return f"{change.name} (one of {change.change.high - 1:.0%} is)"
 
 
 def lines(gate: Gate) -> list[str]:
     """Return the sentences under the table: why arms are inconclusive, then remarks."""
-    unclear = [change for change in gate.changes if gate.finding(change) != "unchanged"]
-    said = [
-        f"{change.name}: {gate.finding(change)}: {reason}"
-        for change in unclear
-        if (reason := _reason(gate, change))
-    ]
-    return [*said, *(f"note: {remark}" for remark in gate.remarks)]
+    found = []
+    for change in gate.changes:
+        finding, reason = gate.finding(change), _reason(gate, change)
+        if finding != "unchanged" and reason:
+            found.append(f"{change.name}: {finding}: {reason}")
+    return [*found, *(f"note: {remark}" for remark in gate.remarks)]
 
 
-def junit(gate: Gate) -> str:
-    """Return JUnit XML: a case for each arm, skipped where nothing sure can be said of it."""
+def _suite(gate: Gate) -> Suite:
+    """Return a case for each arm, skipped where nothing sure can be said of it."""
     cases = {change.name: _case(gate, change) for change in gate.changes}
-    cases |= {name: ("failure", f"failed: {why}") for name, why in gate.failures.items()}
-    kinds = [kind for kind, _ in cases.values()]
-    counts = {
-        "tests": str(len(cases)),
-        "failures": str(kinds.count("failure")),
-        "errors": "0",
-        "skipped": str(kinds.count("skipped")),
-    }
-    whole = ET.Element("testsuites", counts)
+    for name, why in gate.failures.items():
+        cases[name] = Case(name, "failure", f"failed: {why}")
     session = gate.head.session
-    about = attributes({"name": f"gate {session.spec_name}", "timestamp": session.started_at})
-    suite = ET.SubElement(whole, "testsuite", {**about, **counts})
-    for name, (kind, message) in cases.items():
-        named = {"classname": f"gate.{session.spec_name}", "name": name}
-        case = ET.SubElement(suite, "testcase", attributes(named))
-        if kind:
-            ET.SubElement(case, kind, attributes({"message": message}))
-    ET.indent(whole)
-    return ET.tostring(whole, encoding="unicode", xml_declaration=True) + "\n"
+    return Suite("gate", session.spec_name, session.started_at, tuple(cases.values()))
 
 
-def _case(gate: Gate, change: Change) -> tuple[str, str]:
-    """Return what a test case holds for an arm's time, "" where it passed, and the message."""
-    finding = gate.finding(change)
-    reason = _reason(gate, change)
-    message = f"{finding}: {_interval(change.change)} times what it took" + (
-        f"; {reason}" if reason else ""
-    )
-    return {"regressed": "failure", "inconclusive": "skipped", "suspected": "skipped"}.get(
-        finding, ""
-    ), message
+def _case(gate: Gate, change: Change) -> Case:
+    """Return the test case of an arm's time."""
+    finding, reason = gate.finding(change), _reason(gate, change)
+    message = f"{finding}: {ratio(change.change)} times what it took"
+    message += f"; {reason}" if reason else ""
+    if finding == "regressed":
+        return Case(change.name, "failure", message)
+    open_ = finding in ("inconclusive", "suspected")
+    return Case(change.name, "skipped" if open_ else "", message)
 
 
-def as_json(gate: Gate) -> str:
+def _findings(gate: Gate) -> dict[str, Any]:
     """Return what has become of each arm, and which sessions say so."""
-    whole = {
+    again = {name: asdict(change) for name, change in gate.again.items()}
+    return {
         "outcome": gate.outcome,
         "head": gate.head.session.run_id,
         "base": gate.base.session.run_id,
         "confirmation": gate.session_again or None,
         "arms": [
-            {"finding": gate.finding(each), **asdict(each), "again": _again(gate, each)}
+            {"finding": gate.finding(each), **asdict(each), "again": again.get(each.name)}
             for each in gate.changes
         ],
         "numbers": [
@@ -220,33 +195,25 @@ def as_json(gate: Gate) -> str:
         ],
         "remarks": gate.remarks,
     }
-    return json.dumps(plain(whole), indent=1, allow_nan=False) + "\n"
 
 
-def _again(gate: Gate, change: Change) -> dict[str, Any] | None:
-    return asdict(gate.again[change.name]) if change.name in gate.again else None
+def _second(gate: Gate, change: Change) -> Change | None:
+    """Return the second look at a suspect, where there was one."""
+    return gate.again.get(change.name) if change.name in gate.suspects else None
 
 
-def _row(gate: Gate, change: Change) -> tuple[str, ...]:
-    second = gate.again.get(change.name) if change.name in gate.suspects else None
+def _row(gate: Gate, change: Change) -> tuple[str | Cell, ...]:
+    second, finding = _second(gate, change), gate.finding(change)
     then, now = change.n_generations
     intervals = (change.change, change.base, change.head, second.change if second else None)
     numbers = next(each for each in gate.numbers if each.name == change.name)
     ends = (f"{then} and {now}", numbers.accuracy or NONE, numbers.parity)
-    return (change.name, gate.finding(change), *map(_interval, intervals), *ends)
+    verdict = Cell(finding, TONES.get(finding, "plain"))
+    return (change.name, verdict, *map(ratio, intervals), *ends)
 
 
 def _reason(gate: Gate, change: Change) -> str:
     """Return why an arm has failed, or why nothing sure is said of it."""
     if change.name in gate.failures:
         return gate.failures[change.name]
-    second = gate.again.get(change.name) if change.name in gate.suspects else None
-    return short(second.reason if second else change.reason)
-
-
-def _interval(interval: Interval | None) -> str:
-    return (
-        span(interval.low, interval.mid, interval.high, 3 if interval.mid < 10 else 1)
-        if interval
-        else NONE
-    )
+    return short((_second(gate, change) or change).reason)

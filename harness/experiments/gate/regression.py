@@ -129,7 +129,7 @@ def _floor(head: Bench, now: ValidTurns, base: Bench, then: ValidTurns) -> Inter
 
 def why_incomparable(head: Bench, base: Bench) -> tuple[str, ...]:
     """Return why two sessions must not be compared, a sentence for each reason, or nothing."""
-    here, there = _ground(head), _ground(base)
+    here, there = _must_agree(head), _must_agree(base)
     return tuple(_differs(here, there))
 
 
@@ -158,7 +158,7 @@ def _differs(here: Mapping[str, str], there: Mapping[str, str]) -> Iterable[str]
             yield f"{what}: {there.get(what) or 'none'} there, {here.get(what) or 'none'} here"
 
 
-def _ground(bench: Bench) -> dict[str, str]:
+def _must_agree(bench: Bench) -> dict[str, str]:
     """Return what two sessions must share, in words."""
     session = bench.session
     spec = session.spec.model_dump(mode="json", exclude={"dataset", "epochs"})

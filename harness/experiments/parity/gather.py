@@ -104,6 +104,7 @@ def _write_job(
     epoch = next(iter(reference.epochs.values()), None)
     if epoch:
         np.savez(folder / "start.npz", **epoch.start.arrays())  # type: ignore[arg-type]
+        np.save(folder / "order.npy", epoch.order)
     for name, point in points.items():
         np.savez(folder / f"point-{name}.npz", **point.arrays())  # type: ignore[arg-type]
     several: dict[str, tuple[Path, ...]] = {}
@@ -111,7 +112,6 @@ def _write_job(
         several[name] = tuple(folder / f"loop-{name}-{number}.npz" for number in range(len(epochs)))
         for file, (x, y) in zip(several[name], epochs, strict=True):
             np.savez(file, x=x, y=y)
-    files = planned.training()
     return job.Trace(
         **planned.where(),
         spec=planned.request.spec,
@@ -123,8 +123,8 @@ def _write_job(
         else job.FirstEpoch(
             spec=epoch.spec,
             start=folder / "start.npz",
-            dataset=files["dataset"],
-            order=files["order"],
+            dataset=planned.training()["dataset"],
+            order=folder / "order.npy",
             stops=tuple(epoch.stops),
         ),
         folder=folder,

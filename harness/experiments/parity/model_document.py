@@ -1,24 +1,61 @@
-"""ModelParity -> sentences, terminal, JUnit XML."""
+"""ModelParity -> Document: does a user's model compute the same on each backend?"""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
-
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from harness.records.user_model import BackendParity, ModelParity
-from harness.report.fitting import Fitting, Sentence, columns_of
-from harness.safe import attributes, for_xml, short
+from harness.report import document as report
+from harness.report.document import (
+    NONE,
+    Block,
+    Case,
+    Cell,
+    Column,
+    Document,
+    Heading,
+    Outcome,
+    Paragraph,
+    Sentence,
+    Suite,
+    Table,
+    Tone,
+)
+from harness.safe import short
 
-HEADER = ("backend", "version", "keras", "device", "verdict")
-STYLES = {"agrees": "green", "departs": "red", "failed": "red", "no majority": "yellow"}
+COLUMNS = (
+    Column("backend", align="left"),
+    Column("version", 1, align="left"),
+    Column("keras", 3, align="left"),
+    Column("device", 2, align="left"),
+    Column("verdict", align="left"),
+)
+TONES: dict[str, Tone] = {
+    "agrees": "good",
+    "departs": "bad",
+    "failed": "bad",
+    "no majority": "warning",
+}
 STARTS = {"failed": "failed: ", "departs": "departs first at ", "no majority": "no majority: "}
 LEGEND = (
     "agrees: the outputs of all layers, loss, gradients, optimizer slots and weights of one update "
     "are the other backends', to what float32 rounding costs this model. margin: how many times "
     "the error fits into the gate, at the gate where it fits least."
 )
+
+
+def compose(parity: ModelParity) -> Document:
+    """Return a line for each backend, then the sentences."""
+    batch = f"batch {parity.batch}" if parity.batch else f"batch drawn from seed {parity.seed}"
+    sizes = f"{parity.n_parameters:,} weights, {parity.n_samples} samples"
+    first, *others = sentences(parity)
+    blocks: list[Block] = [
+        Heading(f"parity of {parity.model}: {sizes}, {batch}"),
+        Table(COLUMNS, tuple(map(_row, parity.backends))),
+        Sentence(first, TONES[parity.verdict]),
+        *report.sentences(others, "bad"),
+        *report.sentences((f"! {short(remark)}" for remark in parity.remarks), "warning"),
+    ]
+    legend = [Paragraph((LEGEND,), "aside")] if parity.verdict == "agrees" else []
+    return Document((*blocks, *legend), data=parity, suite=_suite(parity))
 
 
 def sentences(parity: ModelParity) -> list[str]:
@@ -51,53 +88,21 @@ def reason_of(each: BackendParity) -> str:
     return STARTS.get(each.verdict, "") + short(each.reason)
 
 
-def terminal(parity: ModelParity) -> RenderableType:
-    """Return what a terminal shows: a line for each backend, then the sentences."""
-    batch = f"batch {parity.batch}" if parity.batch else f"batch drawn from seed {parity.seed}"
-    sizes = f"{parity.n_parameters:,} weights, {parity.n_samples} samples"
-    title = f"parity of {parity.model}: {sizes}, {batch}"
-    columns = columns_of(HEADER, HEADER, ("version", "device", "keras"))
-    first, *others = sentences(parity)
-    shown: list[RenderableType] = [
-        Sentence(title, "bold"),
-        Fitting(columns, tuple(map(_row, parity.backends))),
-        Sentence(first, STYLES[parity.verdict]),
-    ]
-    shown += [Sentence(text, "red") for text in others]
-    shown += [Sentence(f"! {short(remark)}", "yellow") for remark in parity.remarks]
-    return Group(*shown, *([Sentence(LEGEND, "dim")] if parity.verdict == "agrees" else []))
+def _row(each: BackendParity) -> tuple[str | Cell, ...]:
+    """Return a backend as text, in the order of COLUMNS."""
+    versions = (each.versions.get(name, NONE) for name in ("framework_version", "keras"))
+    verdict = Cell(each.verdict.upper(), TONES[each.verdict])
+    return (each.backend, *versions, each.device or NONE, verdict)
 
 
-def _row(each: BackendParity) -> tuple[str | Text, ...]:
-    """Return a backend as text, in the order of HEADER."""
-    versions = each.versions.get("framework_version", "-"), each.versions.get("keras", "-")
-    return (
-        each.backend,
-        *versions,
-        each.device or "-",
-        Text(each.verdict.upper(), STYLES[each.verdict]),
-    )
-
-
-def junit(parity: ModelParity) -> str:
-    """Return JUnit XML with a test case for each backend."""
-    n_errors = sum(each.verdict == "failed" for each in parity.backends)
-    n_failures = sum(each.verdict in ("departs", "no majority") for each in parity.backends)
-    numbers = {"tests": len(parity.backends), "failures": n_failures, "errors": n_errors}
-    counts = {name: str(number) for name, number in numbers.items()}
-    name, seconds = f"parity {parity.model}", f"{parity.total_s:.3f}"
-    suites = ET.Element("testsuites", counts)
-    suite = ET.SubElement(
-        suites,
-        "testsuite",
-        attributes({"name": name, "time": seconds, "timestamp": parity.started_at}) | counts,
-    )
+def _suite(parity: ModelParity) -> Suite:
+    """Return a test case for each backend."""
+    detail = "\n".join(sentences(parity))
+    cases = []
     for each in parity.backends:
-        names = {"classname": f"parity.{parity.model}", "name": each.backend}
-        case = ET.SubElement(suite, "testcase", attributes(names))
-        if each.verdict != "agrees":
-            tag = "error" if each.verdict == "failed" else "failure"
-            message = attributes({"message": reason_of(each)})
-            ET.SubElement(case, tag, message).text = for_xml("\n".join(sentences(parity)))
-    ET.indent(suites)
-    return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+        outcome: Outcome = "error" if each.verdict == "failed" else "failure"
+        agrees = each.verdict == "agrees"
+        cases.append(
+            Case(each.backend) if agrees else Case(each.backend, outcome, reason_of(each), detail)
+        )
+    return Suite("parity", parity.model, parity.started_at, tuple(cases), parity.total_s)

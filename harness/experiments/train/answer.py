@@ -1,21 +1,21 @@
-"""Arms of one table -> Answer: which backend should train this Keras model, as far as runs that followed one another can say."""
+"""Arms of one table -> Answer: which backend should train this Keras model?
+
+As far as runs that followed one another can say.
+"""
 
 from __future__ import annotations
 
 import statistics
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.experiments.train.remarks import Arm, Arms
-from harness.records.record import Record
-from harness.statistics.intervals import MARGIN, tost
+from harness.experiments.train.rows import accuracy_by_seed, steady_seconds
+from harness.statistics.intervals import MARGIN, Spread, median_spread, tost
 
-TRAINS_KERAS = (
-    "keras_fit",
-    "compiled.",
-)  # modules that train the Keras model; the others are the network without Keras
+TRAINS_KERAS = ("keras_fit", "compiled.")  # modules; the others are the network without Keras
 GROSS = 0.01  # of test accuracy: with one seed, a smaller difference may be that of the draw
 BARRED = ("departs", "failed")  # by parity
 
@@ -27,34 +27,31 @@ class Candidate:
     name: str  # "jax/keras", and what tells it from another arm of that name
     parity: str  # agrees, departs, failed, not checked
     n_seeds: int
-    low_s: float  # of all epochs after each run's first
-    mid_s: float
-    high_s: float
+    epoch_s: Spread  # of all epochs after each run's first
     accuracy: float  # mean over seeds
-    accuracy_verdict: str = (
-        "reference"  # else, against that arm: equivalent, inconclusive, different
-    )
+    # else, against that arm: equivalent, inconclusive, different
+    accuracy_verdict: str = "reference"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the runs say of the question, and what they leave out.
 
-    Kinds: `no keras`, no arm trains the Keras model; `no time`, none has an epoch after its first; `none equal`, every one is
-    barred; `alone`, one is left; `close`, the epochs of the first and of others overlap; `ahead`, they do not.
+    Kinds: `no keras`, no arm trains the Keras model; `no time`, none has an epoch after its first;
+    `none equal`, every one is barred; `alone`, one is left; `close`, the epochs of the first and of
+    others overlap; `ahead`, they do not.
     """
 
     kind: Literal["no keras", "no time", "none equal", "alone", "close", "ahead"]
     candidates: tuple[Candidate, ...] = ()  # those that may win, the shortest median epoch first
-    barred: tuple[
-        Candidate, ...
-    ] = ()  # their parity departs or failed, or their accuracy is different
+    barred: tuple[Candidate, ...] = ()  # parity departs or failed, or accuracy is different
     without_time: tuple[str, ...] = ()  # arms of which no run finished an epoch after the first
 
     @property
     def close(self) -> tuple[Candidate, ...]:
         """The candidates whose epochs overlap with the first one's, itself among them."""
-        return tuple(each for each in self.candidates if each.low_s <= self.candidates[0].high_s)
+        high_s = self.candidates[0].epoch_s.high
+        return tuple(each for each in self.candidates if each.epoch_s.low <= high_s)
 
 
 def answer(arms: Arms, parities: Mapping[Arm, str]) -> Answer:
@@ -68,24 +65,20 @@ def answer(arms: Arms, parities: Mapping[Arm, str]) -> Answer:
         arm: runs for arm, runs in arms.items() if runs[0].request.module.startswith(TRAINS_KERAS)
     }
     names = _names(training)
-    accuracies = {arm: by_seed for arm, runs in training.items() if (by_seed := _accuracies(runs))}
-    timed = {arm: steady for arm in accuracies if (steady := _steady(training[arm]))}
+    known = {arm: accuracy_by_seed(runs) for arm, runs in training.items()}
+    accuracies = {arm: by_seed for arm, by_seed in known.items() if by_seed}
+    timed = {arm: steady for arm in accuracies if (steady := steady_seconds(training[arm]))}
     without = tuple(names[arm] for arm in training if arm not in timed)
     if not timed:
         return Answer("no time" if training else "no keras", without_time=without)
-    found = {
-        arm: Candidate(
-            names[arm],
-            parities[arm],
-            len(accuracies[arm]),
-            min(steady),
-            statistics.median(steady),
-            max(steady),
-            statistics.fmean(accuracies[arm].values()),
-        )
-        for arm, steady in timed.items()
-    }
-    judged = sorted(_with_accuracy(found, accuracies), key=lambda each: (each.mid_s, each.name))
+    found = {}
+    for arm, steady in timed.items():
+        values = accuracies[arm].values()
+        about = names[arm], parities[arm], len(values)
+        found[arm] = Candidate(*about, median_spread(steady), statistics.fmean(values))
+    judged = sorted(
+        _with_accuracy(found, accuracies), key=lambda each: (each.epoch_s.mid, each.name)
+    )
     barred = tuple(
         each for each in judged if each.parity in BARRED or each.accuracy_verdict == "different"
     )
@@ -96,13 +89,13 @@ def answer(arms: Arms, parities: Mapping[Arm, str]) -> Answer:
 def _kind(may_win: Sequence[Candidate]) -> Literal["none equal", "alone", "close", "ahead"]:
     if len(may_win) < 2:
         return "alone" if may_win else "none equal"
-    return "close" if may_win[1].low_s <= may_win[0].high_s else "ahead"
+    return "close" if may_win[1].epoch_s.low <= may_win[0].epoch_s.high else "ahead"
 
 
 def _with_accuracy(
     found: Mapping[Arm, Candidate], accuracies: Mapping[Arm, Mapping[int, float]]
 ) -> list[Candidate]:
-    """Return the candidates with what their accuracy is to the best one's, of those whose parity does not bar them."""
+    """Return the candidates with their accuracy's verdict, to the best that parity does not bar."""
     sound = [arm for arm in found if found[arm].parity not in BARRED] or list(found)
     best = max(sound, key=lambda arm: found[arm].accuracy)
     return [
@@ -114,7 +107,7 @@ def _with_accuracy(
 
 
 def _verdict(mine: Mapping[int, float], best: Mapping[int, float]) -> str:
-    """Return whether accuracies, by seed, are another arm's: seed by seed, where both have two seeds and more."""
+    """Return whether accuracies, by seed, are another arm's: in pairs, from two seeds on."""
     common = sorted(mine.keys() & best.keys())
     if len(common) > 1:
         return tost([mine[seed] - best[seed] for seed in common], MARGIN).verdict
@@ -123,39 +116,18 @@ def _verdict(mine: Mapping[int, float], best: Mapping[int, float]) -> str:
 
 
 def _names(arms: Arms) -> dict[Arm, str]:
-    """Return a name for each arm: with its device and version where another arm has the same name without them."""
-    forms: list[Callable[[Arm], str]] = [
-        lambda arm: f"{arm.backend}/{arm.implementation}",
-        lambda arm: f"{arm.backend}/{arm.implementation} on {arm.device}",
-        lambda arm: f"{arm.backend}/{arm.implementation} {arm.framework_version} on {arm.device}",
-        lambda arm: (
-            f"{arm.backend}/{arm.implementation} {arm.framework_version} on {arm.device} ({arm.asked})"
-        ),
-        lambda arm: (
-            f"{arm.backend}/{arm.implementation} {arm.framework_version} on {arm.device} ({arm.asked}, {_content(arm)})"
-        ),
-    ]
-    used = [Counter(map(form, arms)) for form in forms]
+    """Return a name for each arm, with what tells it from another arm of the same name."""
+    forms = {arm: _forms(arm) for arm in arms}
+    used = Counter(form for several in forms.values() for form in several)
     return {
-        arm: next(
-            form(arm) for form, times in zip(forms, used, strict=True) if times[form(arm)] == 1
-        )
-        for arm in arms
+        arm: next(form for form in several if used[form] == 1) for arm, several in forms.items()
     }
 
 
-def _content(arm: Arm) -> str:
-    return f"content {arm.environment_sha256[:8]}" if arm.environment_sha256 else "content unknown"
-
-
-def _steady(runs: Sequence[Record]) -> list[float]:
-    return [seconds for run in runs if run.status == "ok" for seconds in run.steady_s]
-
-
-def _accuracies(runs: Sequence[Record]) -> dict[int, float]:
-    """Return each seed's test accuracy: the mean, where a seed ran more than once."""
-    by_seed: dict[int, list[float]] = defaultdict(list)
-    for run in runs:
-        if run.status == "ok" and run.measured and run.measured.test_accuracy is not None:
-            by_seed[run.request.seed].append(run.measured.test_accuracy)
-    return {seed: statistics.fmean(values) for seed, values in by_seed.items()}
+def _forms(arm: Arm) -> tuple[str, ...]:
+    """Return an arm's name in forms that say more and more."""
+    sha256 = arm.environment_sha256
+    content = f"content {sha256[:8]}" if sha256 else "content unknown"
+    full = f"{arm.name} {arm.framework_version} on {arm.device}"
+    asked = f"({arm.asked})", f"({arm.asked}, {content})"
+    return arm.name, f"{arm.name} on {arm.device}", full, *(f"{full} {each}" for each in asked)

@@ -13,7 +13,9 @@ import importlib
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.backend.common import dtypes
+from numpy.typing import NDArray
 
 SHORT = ("float32", "float16", "bfloat16")
 
@@ -53,8 +55,14 @@ def short_operations(model: Any, x: Any, y: Any) -> list[str]:
         "operation: dtype (file:line)", each once, in the order of the step. Empty where the update
         is in float64 throughout, but for the harmless ones, which the framework's file names.
     """
+    x, y = keras.tree.map_structure(_widen, (x, y))
     found: list[str] = _of_framework().short_operations(model, x, y)
     return list(dict.fromkeys(found))
+
+
+def _widen(array: Any) -> NDArray[Any]:
+    value = np.asarray(array)
+    return value.astype(np.float64) if value.dtype.kind == "f" else value
 
 
 def _of_framework() -> Any:

@@ -126,6 +126,9 @@ def _types(node: Any) -> Iterator[str]:
 
 
 def _place(operation: Any) -> str:
-    """Return file:line of what made an operation: the last line that is not TensorFlow's own."""
-    frames = [frame for frame in operation.traceback if "/tensorflow/python/" not in frame.filename]
+    """Return file:line of what made an operation: the last line of neither TensorFlow nor here."""
+    own = ("/tensorflow/python/", "/tensorflow/core/", __file__)
+    frames = [
+        frame for frame in operation.traceback if not any(each in frame.filename for each in own)
+    ]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"

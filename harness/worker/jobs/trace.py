@@ -195,13 +195,13 @@ def first_epochs(
         arm: its module.
         options: the arm's own.
         start: the initial state, as a point has it.
-        epoch: the spec, its files, and the updates up to which it is trained.
+        epoch: the spec; its files (order (n,)), and the updates up to which it is trained.
     """
     weights, slots = strip_prefix("weight", start), strip_prefix("slot", start)
     parts, order = load_dataset(epoch.dataset), np.load(epoch.order or "", allow_pickle=False)
     state = arm.build(epoch.spec, weights, options)
     for stop in epoch.stops:
-        samples = order[0][: stop * epoch.spec.batch_size]
+        samples = order[: stop * epoch.spec.batch_size]
         x, y = network_input(parts["x_train"][samples]), parts["y_train"][samples]
         state = arm.resume(state, weights, slots, 0)
         state, loss, _ = arm.epoch(state, arm.place(x, y))

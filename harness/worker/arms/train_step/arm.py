@@ -63,9 +63,9 @@ def build(model: Any, data: Any, batch_size: int, arm: str) -> State:
         batch_size: of a full batch; the last one may be short.
         arm: "keras", "lean" or "compiled".
     """
+    model._symbolic_build(data_batch=first_batch(data, batch_size))
     if arm == "keras":
         return State(model, batch_size, arm, lambda data: _fit(model, data, batch_size))
-    model._symbolic_build(data_batch=first_batch(data, batch_size))
     lean = STEPS.lean(model, data, batch_size)
     if arm == "lean":
         return State(model, batch_size, arm, lean)

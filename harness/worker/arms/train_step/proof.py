@@ -72,6 +72,7 @@ def fit(model: Any, given: Mapping[str, Any], batch_size: int, arm: str) -> None
     """
     if arms.BACKEND == "tensorflow" and arm == "compiled":
         model.jit_compile = True
+    _build_variables(model, given, batch_size)  # else `fit` draws once more on PyTorch
     keras.utils.set_random_seed(SEED)
     model.fit(**given, batch_size=batch_size, epochs=N_EPOCHS, shuffle=False, verbose=0)
 
@@ -109,8 +110,7 @@ def twin(build: Callable[[], Any], given: Mapping[str, Any], batch_size: int = 1
         batch_size: of a full batch.
     """
     reference, model = _seeded(build), _seeded(build)
-    data = arms.place(arms.samples(given))
-    model._symbolic_build(data_batch=first_batch(data, batch_size))
+    _build_variables(model, given, batch_size)
     for variable in model.trainable_variables:
         value = keras.ops.convert_to_numpy(variable)
         variable.assign(np.nextafter(value, np.inf, dtype=value.dtype))
@@ -168,3 +168,8 @@ def _counted_by_batch(model: Any) -> set[int]:
 def _seeded(build: Callable[[], Any]) -> Any:
     keras.utils.set_random_seed(SEED)
     return build()
+
+
+def _build_variables(model: Any, given: Mapping[str, Any], batch_size: int) -> None:
+    data = arms.place(arms.samples(given))
+    model._symbolic_build(data_batch=first_batch(data, batch_size))

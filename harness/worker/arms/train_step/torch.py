@@ -6,8 +6,8 @@ Three things are replaced while it is written down: `_foreach_add_` with a tenso
 rate of a schedule, which is computed before each update and handed in, and a branch on the count of
 updates, for each of whose phases there is a graph. A branch on data is refused.
 
-**Differs**: `fit` draws one number from PyTorch's generator at each epoch's begin (the seed of a
-DataLoader); the arms draw it too, so that a dropout has `fit`'s masks.
+**Differs**: `fit` draws one number from PyTorch's generator at each epoch's begin and one at its
+end (seeds of DataLoaders); the arms draw them too, so that a dropout has `fit`'s masks.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from unittest import mock
 
 import keras
 import torch
+import torch._inductor.config
 from keras.src.backend.torch import core
 from torch.fx.experimental import proxy_tensor
 
 from harness.worker.arms.train_step.batches import NotOneProgram, length, refusal, sizes
 
 Run = Callable[[Any], None]
+NEEDS_NUMBER = "Python needs a number there that depends on the data or on a seed's state"
 
 
 def place(data: Any) -> Any:
@@ -63,13 +65,19 @@ def compiled(model: Any, data: Any, batch_size: int) -> Run:
 
 def _epoch(model: Any, step: Callable[[Any], Any], batch_size: int) -> Run:
     def run(data: Any) -> None:
-        torch.empty((), dtype=torch.int64).random_()  # as a DataLoader's iterator does
+        _draw_as_fit()
         model.train()
         for start, _, size in sizes(length(data), batch_size):
             step(_cut(data, start, size))
         model.eval()
+        _draw_as_fit()
 
     return run
+
+
+def _draw_as_fit() -> None:
+    """Draw one number from PyTorch's generator, as the iterator of a DataLoader does."""
+    torch.empty((), dtype=torch.int64).random_()
 
 
 def _cut(data: Any, start: int, size: int) -> Any:
@@ -94,7 +102,7 @@ class Graphs:
         several = [*model.variables, *self.optimizer.variables, *model.metrics_variables]
         self.variables = list({id(each): each for each in several}.values())
         ema = getattr(self.optimizer, "ema_overwrite_frequency", None) or 1
-        self.n_phases = math.lcm(ema, self.optimizer.gradient_accumulation_steps or 1)
+        self.n_phases = ema * (self.optimizer.gradient_accumulation_steps or 1)
         rate = self.optimizer._learning_rate
         self.schedule = rate if callable(rate) and not isinstance(rate, keras.Variable) else None
         self.graphs: dict[Any, Any] = {}
@@ -106,14 +114,17 @@ class Graphs:
 
     def prepare(self, batch: Any) -> Any:
         """Return the compiled graph for a batch of this shape, made if it is not there."""
-        phase = int(self.optimizer.iterations) % self.n_phases if self.n_phases > 1 else 0
+        phase = int(self.optimizer._iterations) % self.n_phases if self.n_phases > 1 else 0
         key = length(batch), phase
         if key not in self.graphs:
             keras.config.disable_traceback_filtering()  # it would hide the layer
             try:
                 self.graphs[key] = self._compile(batch)
             except Exception as error:
-                raise refusal(error, self.model) from error
+                found = refusal(error, self.model)
+                if "_local_scalar_dense" in found.reason:
+                    found = NotOneProgram(found.layer, NEEDS_NUMBER)
+                raise found from error
             finally:
                 keras.config.enable_traceback_filtering()
         return self.graphs[key]
@@ -144,12 +155,10 @@ class Graphs:
             self.model.train()
             graph = proxy_tensor.make_fx(update)(copy(), batch, self._rate())
             self.model.train(mode)
-        options = {
-            "guard_filter_fn": torch.compiler.skip_all_guards_unsafe,
-            "fallback_random": True,  # PyTorch's own numbers
-        }
+        options = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
         program = torch.compile(graph, dynamic=False, fullgraph=True, options=options)
-        with torch.random.fork_rng(), torch.no_grad():
+        own_numbers = torch._inductor.config.patch(fallback_random=True)  # PyTorch's, not its own
+        with torch.random.fork_rng(), torch.no_grad(), own_numbers:
             program(copy(), batch, self._rate())
         return program
 
