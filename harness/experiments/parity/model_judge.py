@@ -59,12 +59,10 @@ def make_record(
     verdicts = _verdicts(tuple(what.backends), failures, found, layers)
     return ModelParity(
         harness=harness.__version__,
-        host=next(each.host for each in heard.values() if each.host),
+        host=next(filter(None, (each.host for each in heard.values()))),
         **_identify(started),
-        model=what.model.name,
-        batch=what.batch.name if what.batch else None,
+        **_asked(what),
         **_inputs(answers),
-        **{name: getattr(what, name) for name in ("seed", "device", "threads")},
         total_s=total_s,
         **_overall(verdicts),
         **_tightest(found),
@@ -77,6 +75,11 @@ def make_record(
 def _identify(started: datetime) -> dict[str, Any]:
     run_id = f"{started:%Y%m%dT%H%M%SZ}-model-{secrets.token_hex(3)}"
     return {"run_id": run_id, "started_at": started.isoformat(timespec="milliseconds")}
+
+
+def _asked(what: ModelPlan) -> dict[str, Any]:
+    names = {"model": what.model.name, "batch": what.batch.name if what.batch else None}
+    return names | {name: getattr(what, name) for name in ("seed", "device", "threads")}
 
 
 def _inputs(answers: Sequence[ComputedModel]) -> dict[str, Any]:
