@@ -69,9 +69,11 @@ def train(
         threads=parse_threads(threads),
         time_limit_s=time_limit,
     )
-    with hold_machine("train", wait=not no_wait):
-        records = _run_all(planned, project)
-    loaded = load_records(project.results)
+    try:
+        with hold_machine("train", wait=not no_wait):
+            records = _run_all(planned, project)
+    finally:  # results.csv holds what was finished, even where the rest is interrupted
+        loaded = load_records(project.results)
     if not rows:
         _print_tables(records, loaded)
     if any(record.status != "ok" for record in records):
