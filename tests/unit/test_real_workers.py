@@ -1,14 +1,17 @@
 """Live workers that are real processes and do what no worker should; frameworks are in tests/e2e."""
 
 import json
+import select
 import subprocess
 import sys
 import time
+import traceback
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from harness.engine import disturbance
+from harness.engine import disturbance, live
 from harness.engine.local import LocalExecutor
 from harness.engine.plan import plan
 from harness.experiments.bench import plan as sessions
@@ -127,6 +130,21 @@ def test_rates_that_are_rubbish_cost_nothing_that_was_trained_and_the_worker_is_
     assert outcome == "complete"
     assert [(end.status, end.test_accuracy, end.rates) for end in bench.ends] == [("ok", 0.9, None)]
     assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_a_turn_is_waited_for_five_frames_below_the_session_at_most(sit_with, monkeypatch):
+    waits = []
+
+    def wait(*arguments):
+        names = [each.name for each in traceback.extract_stack()[:-1]]
+        waits.append(names[names.index("run_session") :])
+        return select.select(*arguments)
+
+    monkeypatch.setattr(live, "select", SimpleNamespace(select=wait))
+    sit_with("rates", None)
+    turns = [names for names in waits if "take_turn" in names]
+    assert turns
+    assert max(map(len, turns)) <= 5
 
 
 BURN = "import time; end = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
