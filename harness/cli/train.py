@@ -67,8 +67,12 @@ def train(
         threads=parse_threads(threads),
         time_limit_s=time_limit,
     )
-    with hold_machine("train", wait=not no_wait):
-        records = _run_all(planned, project)
+    try:
+        with hold_machine("train", wait=not no_wait):
+            records = _run_all(planned, project)
+    except KeyboardInterrupt:
+        load_records(project.results)  # results.csv has what was finished
+        raise
     loaded = load_records(project.results)
     if not rows:
         _print_tables(records, loaded)
