@@ -72,8 +72,10 @@ def train(
     try:
         with hold_machine("train", wait=not no_wait):
             records = _run_all(planned, project)
-    finally:  # results.csv holds what was finished, even where the rest is interrupted
-        loaded = load_records(project.results)
+    except KeyboardInterrupt:
+        load_records(project.results)  # results.csv has what was finished
+        raise
+    loaded = load_records(project.results)
     if not rows:
         _print_tables(records, loaded)
     if any(record.status != "ok" for record in records):

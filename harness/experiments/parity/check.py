@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 import harness
 from harness.engine.executor import Executor
@@ -37,6 +38,9 @@ def check(
 ) -> Parity:
     """Hold arms to the referee, update by update, and return the record of it.
 
+    The referee's products run on one thread each. They are small, and threads that wait for one
+    another by spinning took five times as long on a machine that did something else as well.
+
     Args:
         planned: one run for each arm, all of one spec, seed and dataset.
         executor: that does jobs.
@@ -46,6 +50,13 @@ def check(
     Raises:
         ConfigError: there is nothing to compare, or the spec has no equal inputs.
     """
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _check(planned, root, host, only, say)
+
+
+def _check(
+    planned: tuple[Planned, ...], root: Path, host: Host, only: tuple[str, ...], say: Say
+) -> Parity:
     weights, order = _draw_inputs(planned, only)
     request, spec = planned[0].request, planned[0].request.spec
     started, began = datetime.now(UTC), time.monotonic()
