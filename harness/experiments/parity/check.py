@@ -51,11 +51,11 @@ def check(
         ConfigError: there is nothing to compare, or the spec has no equal inputs.
     """
     with threadpool_limits(limits=1, user_api="blas"):
-        return _check(planned, root, host, only, say)
+        return _check(planned, executor, only, say)
 
 
 def _check(
-    planned: tuple[Planned, ...], root: Path, host: Host, only: tuple[str, ...], say: Say
+    planned: tuple[Planned, ...], executor: Executor, only: tuple[str, ...], say: Say
 ) -> Parity:
     weights, order = _draw_inputs(planned, only)
     request, spec = planned[0].request, planned[0].request.spec
