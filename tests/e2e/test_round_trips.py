@@ -228,7 +228,7 @@ def test_what_goes_wrong_is_named_and_never_passes(project, name):
 
 def test_a_worker_that_dies_while_it_saves_fails_wherever_it_would_be_loaded_and_no_other(project):
     project.wrap(
-        "train-jax", 'if grep -q \'"task": "save"\' "$3"; then kill -9 $$; fi\nexec "$REAL" "$@"'
+        "train-jax", 'if grep -q \'"kind": "SaveModel"\' "$3"; then kill -9 $$; fi\nexec "$REAL" "$@"'
     )
     trips = round_trips(planned(project, "mnist-mlp", "tensorflow", "jax"), executor(project))
     verdicts = {(trip.saved_by, trip.loaded_by): (trip.verdict, trip.reason) for trip in trips}
@@ -245,7 +245,7 @@ def test_a_worker_that_dies_while_it_saves_fails_wherever_it_would_be_loaded_and
 
 def test_a_worker_that_dies_while_it_loads_fails_for_all_that_it_should_have_loaded(project):
     project.wrap(
-        "train-jax", 'if grep -q \'"task": "load"\' "$3"; then exit 3; fi\nexec "$REAL" "$@"'
+        "train-jax", 'if grep -q \'"kind": "LoadModels"\' "$3"; then exit 3; fi\nexec "$REAL" "$@"'
     )
     trips = round_trips(planned(project, "mnist-mlp", "jax"), executor(project))
     assert [trip.verdict for trip in trips] == ["failed", "failed"]
