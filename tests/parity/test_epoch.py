@@ -211,7 +211,7 @@ def test_a_search_that_gets_no_answer_keeps_what_it_knows():
     ("parts", "update"), [(replaced(120, 119), 121), (faster(37, 90), 37), (replaced(1, 0), 2)]
 )
 def test_the_update_at_which_it_departs_is_named(monkeypatch, parts, update):
-    def traces(planned, arms, reference, root, limit_s, say):  # the student in a worker's place
+    def traces(planned, arms, reference, executor, say):  # the student in a worker's place
         return {
             name: proof.student_answer(reference, "probs", replace(Student(), **parts))
             for name in arms
