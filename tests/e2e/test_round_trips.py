@@ -228,7 +228,8 @@ def test_what_goes_wrong_is_named_and_never_passes(project, name):
 
 def test_a_worker_that_dies_while_it_saves_fails_wherever_it_would_be_loaded_and_no_other(project):
     project.wrap(
-        "train-jax", 'if grep -q \'"kind": "SaveModel"\' "$3"; then kill -9 $$; fi\nexec "$REAL" "$@"'
+        "train-jax",
+        'if grep -q \'"kind": "SaveModel"\' "$3"; then kill -9 $$; fi\nexec "$REAL" "$@"',
     )
     trips = round_trips(planned(project, "mnist-mlp", "tensorflow", "jax"), executor(project))
     verdicts = {(trip.saved_by, trip.loaded_by): (trip.verdict, trip.reason) for trip in trips}
