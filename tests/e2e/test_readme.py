@@ -72,7 +72,7 @@ def test_there_are_blocks_and_each_command_left_to_ci_is_in_the_readme_and_a_lin
 def cases():
     """The commands that CI does not run by itself; the gate's, of two sessions, is a long test."""
     return [
-        pytest.param(command, marks=[pytest.mark.long] if "--results before" in command else [])
+        pytest.param(command, marks=[pytest.mark.long] if " before" in command else [])
         for command in commands()
         if command not in IN_CI
     ]
