@@ -70,12 +70,16 @@ def test_there_are_blocks_and_each_command_left_to_ci_is_in_the_readme_and_a_lin
 
 
 def cases():
-    """The commands that CI does not run by itself; the gate's, of two sessions, is a long test."""
+    """The commands that CI does not run by itself; the gate's and its two sessions are long tests."""
     return [
-        pytest.param(command, marks=[pytest.mark.long] if " before" in command else [])
+        pytest.param(command, marks=[pytest.mark.long] if is_long(command) else [])
         for command in commands()
         if command not in IN_CI
     ]
+
+
+def is_long(command):
+    return command == "nox -s bench" or " before" in command
 
 
 @pytest.mark.parametrize("command", cases())
