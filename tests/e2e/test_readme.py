@@ -70,7 +70,7 @@ def test_there_are_blocks_and_each_command_left_to_ci_is_in_the_readme_and_a_lin
 
 
 def cases():
-    """The commands that CI does not run by itself; the gate's and its two sessions are long tests."""
+    """The commands that CI does not run by itself. The gate and its sessions are long tests."""
     return [
         pytest.param(command, marks=[pytest.mark.long] if is_long(command) else [])
         for command in commands()
