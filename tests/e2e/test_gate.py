@@ -79,8 +79,10 @@ def test_an_arm_made_slower_is_measured_again_and_fails_the_gate(measured, proje
         del os.environ["GITHUB_STEP_SUMMARY"]
     assert slower.returncode == 1, slower.stdout + slower.stderr
     assert "numpy/other: may have regressed; measured again, in fresh blocks" in slower.stdout
-    assert len(list((project.results / "confirm" / "bench").iterdir())) == 1, "a session of its own"
-    assert len(list((project.results / "bench").iterdir())) == 1, (
+    assert len(list((project.results / "confirm" / "bench").glob("*.jsonl"))) == 1, (
+        "a session of its own"
+    )
+    assert len(list((project.results / "bench").glob("*.jsonl"))) == 1, (
         "and none that the next gate would take for a head"
     )
     assert alone.returncode == 3, "unconfirmed, nothing is called a regression"
