@@ -26,8 +26,9 @@ def prove(name, arm, precision):
     given = entry.data(models.N_SAMPLES)
     found = proof.prove(entry.build, given, arm, train=train)
     row = {"difference": found.difference, "path": found.path, "refused": found.refused}
+    row["undetermined"] = found.undetermined
     if precision == "float32" and arm == "lean":
-        row["twin"] = proof.twin(entry.build, given)
+        row["twin"] = max(proof.twin(entry.build, given).values())
     return row
 
 

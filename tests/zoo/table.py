@@ -50,6 +50,12 @@ def as_table(rows, backends, models):
         for (backend, precision, name, arm), row in rows.items()
         if row.get("refused") and precision == "float64" and arm == "compiled"
     ]
+    said += [
+        f"{backend}: {name}: {arm}: rounding alone decides {path}"
+        for (backend, precision, name, arm), row in rows.items()
+        if precision == "float64"
+        for path in row.get("undetermined", ())
+    ]
     for (backend, precision, name, arm), row in rows.items():
         if precision == "float32" and "difference" in row:
             twin = f", one ulp: {row['twin']:.0e}" if "twin" in row else ""
