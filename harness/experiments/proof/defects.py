@@ -227,4 +227,11 @@ DEFECTS = (
         "the same samples in all",
         {"batches": mutants.two_exchanged},
     ),
+    Defect(
+        "two batches exchanged under plain SGD",
+        LATE,
+        "each update is its batch's gradient alone",
+        {"batches": mutants.two_exchanged},
+        "sgd-probs",
+    ),
 )
