@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from harness.engine import local
 from harness.engine.machine import describe_host
 from harness.engine.process import Ended
-from harness.experiments.parity import gather
+from harness.experiments.parity import check, gather
 from harness.experiments.parity.judge import find_departures, judge_arm
 from harness.job.answers import TraceFile
 from harness.referee import gates
@@ -421,3 +422,15 @@ def test_an_exit_code_is_not_ignored_though_there_is_a_result(monkeypatch, ended
     arm = answered(monkeypatch, **ended)
     assert arm.verdict == "failed"
     assert "no trace" not in arm.reason
+
+
+def test_the_referee_s_products_run_on_one_thread_each(monkeypatch):
+    seen = []
+
+    def blas_threads(*given):
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+
+    monkeypatch.setattr(check, "_check", blas_threads)
+    with threadpool_limits(limits=2, user_api="blas"):
+        check.check((), None)
+    assert set(seen) == {1}
