@@ -54,7 +54,7 @@ class SessionRequest:
 
 
 def resume_or_start(request: SessionRequest, project: Project, *, resume: bool) -> Bench:
-    """Return the newest unfinished_generations session where that is asked for and exists, else a new one.
+    """Return the newest unfinished session where that is asked for and exists, else a new one.
 
     Args:
         request: what the session is asked to be; one that is resumed must be just that.

@@ -1,1 +1,4 @@
-"""The questions, a folder for each: what is asked, what follows from the records, how it is told."""
+"""The questions, a folder for each.
+
+What is asked, what follows from the records, how it is told.
+"""

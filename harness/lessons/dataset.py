@@ -23,7 +23,7 @@ Predicted = Mapping[str, tuple[int, ...]]
 
 
 def overview(parts: Parts, sample: int, name: str, predicted: Predicted) -> Document:
-    """Return a dataset's arrays, classes, slices and first test images, with one training sample as a picture.
+    """Return a dataset's arrays, classes, slices, first test images, and a training sample drawn.
 
     Args:
         parts: The arrays, as `harness.spec.data.arrays.load_dataset` gives them.

@@ -122,14 +122,16 @@ def _draw_inputs(
     first = planned[0]
     if first.weights is None or first.order is None:
         raise ConfigError(
-            f'parity: [specs.{first.request.spec_name}] inputs is "native": each framework draws its own, and nothing can be equal'
+            f'parity: [specs.{first.request.spec_name}] inputs is "native": '
+            "each framework draws its own, and nothing can be equal"
         )
     gate_of_plan(first).check_names(only)
     for each in planned:
         if only and "init" not in only and differences.has_own_slots(each.request.options):
             name = each.request.arm.name
             raise ConfigError(
-                f"--point: {name} has its framework's own optimizer, whose memory cannot be set, and is checked at its first update "
+                f"--point: {name} has its framework's own optimizer, whose memory cannot be set, "
+                "and is checked at its first update "
                 f"only; received {', '.join(only)}. Add --point init, or leave out the arm"
             )
     return load_weights(first.weights), np.load(first.order, allow_pickle=False)
@@ -147,7 +149,10 @@ def gate_of_plan(planned: Planned) -> Gate:
 
 
 def largest_floors(reference: Ground, noise: dict[tuple[str, str, str], float]) -> dict[str, float]:
-    """Return the noise floor of each quantity and measure: the largest over points, of the float32 twins and the real backends."""
+    """Return the noise floor of each quantity and measure.
+
+    The largest over points, of the float32 twins and the real backends.
+    """
     largest: dict[str, float] = {}
     for (point, _), of_point in reference.floors.items():
         for (quantity, measure), floor in of_point.items():
@@ -191,6 +196,7 @@ def describe_documented(
     figures = ", ".join(f"{name} {value:.4f}" for name, value in seen.items())
     gap = step["unclipped"].quantities["losses"][row]
     return [
-        f"loss from probabilities: {', '.join(through)} look through the softmax to the logits and never clip. A wrong sample with a "
-        f'logit gap of {gap:.0f} has the loss {figures}. A spec with loss_form = "logits" has no such difference'
+        f"loss from probabilities: {', '.join(through)} look through the softmax to the logits "
+        f"and never clip. A wrong sample with a logit gap of {gap:.0f} has the loss {figures}. "
+        'A spec with loss_form = "logits" has no such difference'
     ]

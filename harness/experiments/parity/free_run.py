@@ -1,4 +1,7 @@
-"""Trainings left to themselves: weights against the referee while rounding lets them be compared, functions after that."""
+"""Trainings left to themselves.
+
+Weights against the referee while rounding lets them be compared, functions after that.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ MARGIN_POINTS = 0.25  # of test accuracy: closer than this is the same
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The referee's kernels after a few updates, and how far float32 runs of the same mathematics are from them by then."""
+    """The referee's kernels after a few updates, and how far float32 runs are from them by then."""
 
     kernels: dict[int, Arrays]
     envelope: dict[int, float]
@@ -45,7 +48,10 @@ class Course:
 def with_free_runs(
     parity: Parity, planned: Sequence[Planned], executor: Executor, say: Say
 ) -> Parity:
-    """Return the record with every arm's trainings in it, and the verdict that they leave; see `free_runs`."""
+    """Return the record with every arm's trainings in it, and the verdict that they leave.
+
+    See `free_runs`.
+    """
     began = time.monotonic()
     runs, pairs = free_runs(planned, executor, say)
     total_s = parity.total_s + time.monotonic() - began
@@ -56,7 +62,7 @@ def with_free_runs(
 def free_runs(
     planned: Sequence[Planned], executor: Executor, say: Say
 ) -> tuple[tuple[FreeRun, ...], tuple[Pair, ...]]:
-    """Train every arm for every seed, and return each run against the referee and each two arms as functions.
+    """Train every arm for every seed; return each run against the referee, each two as functions.
 
     Args:
         planned: one run for each arm and seed, all of one spec and dataset.
@@ -101,7 +107,10 @@ def free_runs(
 
 
 def _updates(spec: Spec, n_train: int) -> list[int]:
-    """Return the updates of the first epoch after which weights are read out, in rising order; the last is its end."""
+    """Return the updates of the first epoch after which weights are read out, in rising order.
+
+    The last is its end.
+    """
     last = -(-n_train // spec.batch_size)
     return [*(number for number in (1, 10) if number < last), last]
 
@@ -140,7 +149,10 @@ def _drawn(planned: Planned) -> Drawn:
 
 
 def follow_referee(planned: Planned, parts: Arrays, updates: list[int]) -> Course:
-    """Return the referee's first epoch, and that of float32 runs whose samples stand in another order inside their batches."""
+    """Return the referee's first epoch, and that of float32 runs.
+
+    Their samples stand in another order inside their batches.
+    """
     spec = planned.request.spec
     if planned.weights is None or planned.order is None:
         raise HarnessError("parity --full: this spec draws its own inputs on each framework")

@@ -146,7 +146,10 @@ def _take_entry(
     reference: Ground,
     arm: str,
 ) -> None:
-    """Take one of a worker's files: a trace, a twin's or a loop's; one made from other points is a failure of the arm."""
+    """Take one of a worker's files.
+
+    A trace, a twin's or a loop's; one made from other points is a failure of the arm.
+    """
     if answers is None:
         return
     if entry.failure:
@@ -165,7 +168,10 @@ def _take_entry(
         return
     point = known[entry.point]
     if entry.read != point.sha256:
-        answers.failure = f"its trace {entry.program} {entry.point} is of other inputs than were given: stale or foreign"
+        answers.failure = (
+            f"its trace {entry.program} {entry.point} is of other inputs than were given: "
+            "stale or foreign"
+        )
         return
     try:
         with (

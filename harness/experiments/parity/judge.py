@@ -110,7 +110,7 @@ def find_departures(
     *,
     anew: bool = False,
 ) -> tuple[list[tuple[str, Finding]], list[Departure]]:
-    """Return the findings on all that was handed back, each with its program and point, and the departures, the first one first."""
+    """Return all findings, each with its program and point, and the departures, first one first."""
     departures: list[Departure] = []
     findings: list[tuple[str, Finding]] = []
     for trace in sorted(
@@ -131,7 +131,10 @@ def find_departures(
 
 
 def programs(module: str) -> tuple[str, ...]:
-    """Return the programs of an arm that are traced: what trains, and of the Keras model an eager one laid open."""
+    """Return the programs of an arm that are traced.
+
+    What trains, and of the Keras model an eager one laid open.
+    """
     return ("production", "instrumented") if module == "keras_fit" else ("production",)
 
 
@@ -200,10 +203,12 @@ def describe(departure: Departure) -> str:
 def measure_noise(
     reference: Ground, answer: Mapping[str, ArmAnswer], arms: Mapping[str, Planned]
 ) -> tuple[dict[tuple[str, str, str], float], dict[str, dict[str, float]]]:
-    """Return the noise floor that permutation twins show on real backends: the largest by point and quantity, and each arm's.
+    """Return the noise floor that permutation twins show on real backends.
 
-    A twin is held to the arm's own unpermuted update: what the arm gets wrong in the same way both times is no noise.
-    Noise beyond a cap is a defect, not a floor, and left out.
+    The largest by point and quantity, and each arm's.
+
+    A twin is held to the arm's own unpermuted update: what the arm gets wrong in the same way both
+    times is no noise. Noise beyond a cap is a defect, not a floor, and left out.
     """
     largest: dict[tuple[str, str, str], float] = {}
     by_arm: dict[str, dict[str, float]] = {}
@@ -249,7 +254,10 @@ def _cap(reference: Ground, quantity: str, measure: str) -> float:
 
 
 def is_referee_suspect(answer: Mapping[str, ArmAnswer], verdicts: Mapping[str, ArmParity]) -> bool:
-    """Say whether the referee is the odd one out: arms of several backends depart first in the same quantity, all alike."""
+    """Say whether the referee is the odd one out.
+
+    Arms of several backends depart first in the same quantity, all alike.
+    """
     first = {name: each.departures[0] for name, each in verdicts.items() if each.departures}
     frameworks = {verdicts[name].arm.framework for name in first}
     if (

@@ -1,13 +1,14 @@
-"""A user's own model on every backend, from the same weights and the same batch -> one record of who agrees.
+"""A user's own model on every backend, from the same weights and batch: one record of who agrees.
 
-The model is run in the backends' environments only, one worker each; the first that can build it gives its initial weights,
-and the batch where none is named, to all. Beside a worker's own twins (see `harness.worker.jobs.user_model`) stands a **thread
-twin**: another process on one core, in which a framework splits its sums otherwise. Each floor is the largest of all three kinds
-on all backends: no single kind moves everything. Sample twins leave the forward pass alone, rounding twins the order of a
-sum, thread twins whatever one core does as well.
+The model is run in the backends' environments only, one worker each; the first that can build it
+gives its initial weights, and the batch where none is named, to all. Beside a worker's own twins
+(see `harness.worker.jobs.user_model`) stands a **thread twin**: another process on one core, in
+which a framework splits its sums otherwise. Each floor is the largest of all three kinds on all
+backends: no single kind moves everything. Sample twins leave the forward pass alone, rounding twins
+the order of a sum, thread twins whatever one core does as well.
 
-A sample twin that changes an output beyond its cap on every backend is no noise: such a model mixes its samples, and is held
-to the other twins alone.
+A sample twin that changes an output beyond its cap on every backend is no noise: such a model mixes
+its samples, and is held to the other twins alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a user wants compared: a function in a file that builds a model, another that returns a batch, and where they run."""
+"""What a user wants compared.
+
+A function in a file that builds a model, another that returns a batch, and where they run.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,8 @@ def plan_model_check(
         model: FILE:FUNCTION, which returns a compiled keras.Model.
         batch: FILE:FUNCTION, which returns (x, y); None to have one drawn from the seed.
         backends: names; all that have Keras where empty.
-        file: a backends.toml; by default the nearest one from here upwards, or else the harness's own.
+        file: a backends.toml; by default the nearest one from here upwards, or else the harness's
+            own.
         seed: of the batch and of the twins.
         device: "auto", "cpu" or "gpu".
         threads: "auto", or a number of cores.
@@ -71,7 +75,10 @@ def plan_model_check(
 
 
 def _open_project(file: Path | None) -> tuple[Path, config.Config]:
-    """Return the nearest backends.toml and its folder, or the harness's own: the check is of a file elsewhere."""
+    """Return the nearest backends.toml and its folder, or the harness's own.
+
+    The check is of a file elsewhere.
+    """
     try:
         return project.open_project(file)
     except ConfigMissing:

@@ -1,4 +1,7 @@
-"""At which update an arm's first epoch goes wrong: prefixes of it, between one that agrees and one that departs."""
+"""At which update an arm's first epoch goes wrong.
+
+Prefixes of it, between one that agrees and one that departs.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ Departs = Callable[[tuple[int, ...]], Sequence[bool] | None]
 def name_update(
     arm: ArmParity, planned: Planned, reference: Ground, executor: Executor, say: Say
 ) -> ArmParity:
-    """Return the verdict with the update named at which the first epoch departs, if that is where the arm departs first.
+    """Return the verdict, naming the update at which the first epoch departs if it departs first.
 
     Args:
         arm: the verdict.
@@ -64,7 +67,7 @@ def name_update(
 
 
 def first_departing(departs: Departs, agrees: int, wrong: int) -> tuple[int, int]:
-    """Return two prefixes, one that agrees and one that departs, as near to each other as can be found.
+    """Return two prefixes as near as can be found: one that agrees, and one that departs.
 
     Args:
         departs: asked of several prefixes at once.

@@ -1,4 +1,6 @@
-"""The Keras model saved under each backend and loaded under each: equal to the bit, or the name of what is not.
+"""The Keras model saved under each backend and loaded under each.
+
+Equal to the bit, or the name of what is not.
 
 Equal to what was given to the backend that saved, never to what that backend says it holds.
 """
@@ -40,7 +42,7 @@ class Saved:
 def with_round_trips(
     parity: Parity, planned: tuple[Planned, ...], executor: Executor, say: Say = lambda what: None
 ) -> Parity:
-    """Return the record with round trips in it, and its verdict over them too. See `round_trips` for the arguments."""
+    """Return the record with round trips and its verdict over them too; see `round_trips`."""
     began = time.monotonic()
     trips = round_trips(planned, executor, say)
     total_s = parity.total_s + time.monotonic() - began
@@ -55,8 +57,14 @@ def with_round_trips(
 def documented(trips: Iterable[RoundTrip]) -> list[str]:
     """Return a sentence for the difference that is expected, with the round trips that show it."""
     names = [trip.name for trip in trips if trip.alone]
-    said = "a compiled .keras file of PyTorch's names an optimizer that cannot be imported without PyTorch"
-    told = "load_model fails, and restores all of it when told custom_objects={CLASS: keras.optimizers.CLASS}. A .weights.h5 file loads"
+    said = (
+        "a compiled .keras file of PyTorch's names an optimizer "
+        "that cannot be imported without PyTorch"
+    )
+    told = (
+        "load_model fails, and restores all of it when told "
+        "custom_objects={CLASS: keras.optimizers.CLASS}. A .weights.h5 file loads"
+    )
     return [f"round trip {', '.join(names)}: {said}: {told}"] if names else []
 
 
@@ -80,10 +88,11 @@ def savers(planned: tuple[Planned, ...]) -> dict[str, Planned]:
 def round_trips(
     planned: tuple[Planned, ...], executor: Executor, say: Say = lambda what: None
 ) -> tuple[RoundTrip, ...]:
-    """Save under each backend that has a Keras model, load under each, and return a verdict for each pair and form.
+    """Save under each backend with a Keras model, load under each; return a verdict for each pair.
 
-    The model saved is the adversarial point: no slot of it is zero, and it has done 468 updates. Its learning rate is the
-    spec's divided by 2, 4, 8 for the backends in turn: a model built anew does not hold it by chance, nor one saved by another.
+    There is one for each form of file too. The model saved is the adversarial point: no slot of it
+    is zero, and it has done 468 updates. Its learning rate is the spec's divided by 2, 4, 8 for the
+    backends in turn: a model built anew does not hold it by chance, nor one saved by another.
 
     Args:
         planned: one run for each arm, all of one spec, seed and dataset.
@@ -148,9 +157,12 @@ def expected_arrays(point: fixtures.Point, learning_rate: float) -> dict[str, ND
 
 
 def find_faults(expected: Arrays, received: Arrays) -> list[str]:
-    """Return a sentence for each array that is not, to the bit, what it should be; none where all are.
+    """Return a sentence for each array that is not, to the bit, what it should be.
 
-    **Differs**: n_updates alone is compared as a number: TensorFlow counts in int64, JAX and PyTorch in int32.
+    None where all are.
+
+    **Differs**: n_updates alone is compared as a number: TensorFlow counts in int64, JAX and
+    PyTorch in int32.
     """
     found = [f"{name}: unexpected" for name in received if name not in expected]
     several = {name: _fault(name, value, received.get(name)) for name, value in expected.items()}
@@ -176,7 +188,7 @@ def _fault(name: str, value: NDArray[Any], held: NDArray[Any] | None) -> str:
 def read_saved(
     answer: SavedModel | Refusal, backend: str, expected: Arrays, framework: str = ""
 ) -> Saved:
-    """Return what a backend saved by its worker's answer, or the first reason why nothing of it may be loaded."""
+    """Return what a backend saved by its worker's answer, or why nothing of it may be loaded."""
     failure = _why_unsound(answer, expected)
     if isinstance(answer, Refusal) or failure:
         return Saved(failure=f"save under {backend}: {failure}")
@@ -253,7 +265,8 @@ def _judge_entry(
 def _adversarial(planned: Planned) -> fixtures.Point:
     if planned.weights is None or planned.order is None:
         raise ConfigError(
-            f'parity: [specs.{planned.request.spec_name}] inputs is "native": each framework draws its own weights'
+            f'parity: [specs.{planned.request.spec_name}] inputs is "native": '
+            "each framework draws its own weights"
         )
     spec, parts = planned.request.spec, load_dataset(planned.dataset)
     rows = np.load(planned.order, mmap_mode="r", allow_pickle=False)[0][: spec.batch_size]

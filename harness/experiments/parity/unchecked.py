@@ -1,4 +1,7 @@
-"""Which arms have trained here and are not known to compute the same model: those that the quick form of the gate is to look at."""
+"""Which arms have trained here and are not known to compute the same model.
+
+Those that the quick form of the gate is to look at.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,8 @@ def unchecked(
 ) -> tuple[Unchecked, ...]:
     """Return the arms whose newest run on this machine has no verdict, and that can be checked now.
 
-    Left out are runs of another harness or machine, arms and specs that backends.toml no longer has, and specs that
-    let each framework draw its own inputs, where nothing can be equal.
+    Left out are runs of another harness or machine, arms and specs that backends.toml no longer
+    has, and specs that let each framework draw its own inputs, where nothing can be equal.
 
     Args:
         records: runs, in the order in which they began.
@@ -59,7 +62,7 @@ def unchecked(
 
 
 def _is_of(config: Config, record: Record) -> bool:
-    """Say whether a run is of a spec and an arm as backends.toml has them now, and can be checked at all."""
+    """Say whether a run's spec and arm are those of backends.toml now, and can be checked."""
     request, spec = record.request, config.specs.get(record.request.spec_name)
     backend = config.backends.get(request.backend)
     arm = backend.arms.get(request.implementation) if backend else None

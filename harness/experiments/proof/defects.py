@@ -43,7 +43,9 @@ class Defect:
     """One planted defect."""
 
     name: str
-    at: str  # the quantity that must be the first to depart; of small epochs "loop QUANTITY", of the whole first one "epoch UPDATE"
+    # The quantity that must be the first to depart; of small epochs "loop QUANTITY", of the whole
+    # first one "epoch UPDATE".
+    at: str
     why: str
     parts: Mapping[str, Any]  # of the student, replaced
     spec: str = "rmsprop-probs"

@@ -21,7 +21,10 @@ SIDE, BORDER = 28, 3  # pixels of an image, and of its black border
 
 
 def reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
-    """Return what the student is held to: points, referee and floors, from weights and samples of that seed."""
+    """Return what the student is held to.
+
+    Points, referee and floors, from weights and samples of that seed.
+    """
     random = np.random.default_rng([seed, 7])
     n = int(N_LOOP * spec.batch_size)
     weights = initial_weights(
@@ -41,7 +44,10 @@ def reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
 
 
 def epoch_reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
-    """Return the whole first epoch that the student is held to: small batches, and as many updates as late defects need."""
+    """Return the whole first epoch that the student is held to.
+
+    Small batches, and as many updates as late defects need.
+    """
     spec, random = (
         spec.model_copy(update={"batch_size": SMALL_BATCH}),
         np.random.default_rng([seed, 8]),
@@ -64,7 +70,10 @@ def epoch_reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Gro
 
 
 def samples(n: int, random: np.random.Generator) -> dict[str, NDArray[np.uint8]]:
-    """Return n images like digits, and their labels: ten shapes, each image one of them with noise, a black border around."""
+    """Return n images like digits, and their labels.
+
+    Ten shapes, each image one of them with noise, a black border around.
+    """
     shapes = random.random((10, SIDE, SIDE)) * (random.random((10, SIDE, SIDE)) < 0.3)
     labels = random.integers(0, 10, n).astype(np.uint8)
     images = shapes[labels] * random.uniform(0.5, 1, (n, SIDE, SIDE)) + 0.4 * (

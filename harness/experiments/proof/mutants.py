@@ -73,7 +73,10 @@ def uncorrected(
 
 
 def turned(state: State) -> dict[str, Array]:
-    """Return weights with each kernel's bytes read in the other layout: (units, inputs) taken for (inputs, units)."""
+    """Return weights with each kernel's bytes read in the other layout.
+
+    (units, inputs) taken for (inputs, units).
+    """
     return {
         name: np.ascontiguousarray(value.T).reshape(value.shape)
         for name, value in state.weights.items()

@@ -40,7 +40,10 @@ def _one_by_one(one: Array, other: Array) -> Array:
 
 
 def _a_unit_more(layer: Dense, z: Array) -> Array:
-    """Return the layer's outputs; probabilities a unit in the last place too large, as another softmax may have them."""
+    """Return the layer's outputs.
+
+    Probabilities a unit in the last place too large, as another softmax may have them.
+    """
     a = student.activate(layer, z)
     return np.nextafter(a, np.float32(2)) if layer.activation == "softmax" else a
 

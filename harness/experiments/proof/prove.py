@@ -1,4 +1,6 @@
-"""The proof that the gate can fail, on NumPy: planted defects are caught, and changes that must not matter are not.
+"""The proof that the gate can fail, on NumPy.
+
+Planted defects are caught, and changes that must not matter are not.
 
 The samples are made up, so that it needs no dataset, no backend's environment and no network.
 """
@@ -37,7 +39,10 @@ ORDERS_OF_EPOCH = (
     "probabilities a unit more",
 )  # the others take long
 Margins = dict[tuple[str, str], float]
-"""By kind of quantity and measure: how many times the error fits into the gate, where it fits least."""
+"""By kind of quantity and measure.
+
+How many times the error fits into the gate, where it fits least.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,10 @@ class Kill:
 
     @property
     def production(self) -> str:
-        """The same, were nothing laid open: what a program shows first that hands back outputs, loss and new state only."""
+        """The same, were nothing laid open.
+
+        What a program shows first that hands back outputs, loss and new state only.
+        """
         return next(
             (stage_of(each) for each in self.departures if each.program != "instrumented"), ""
         )
@@ -88,7 +96,7 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether every defect is caught, no null change is an alarm, and every error that must be seen is seen."""
+        """Whether every defect is caught, no null change is an alarm, and small errors are seen."""
         return (
             all(kill.stage for kill in self.kills)
             and not any(null.alarms for null in self.nulls)
@@ -97,7 +105,7 @@ class Proof:
 
 
 def prove(say: Callable[[str], None] = lambda what: None) -> Proof:
-    """Return the proof: every defect, null changes under every spec, the smallest errors that are seen.
+    """Return the proof: every defect, null changes under every spec, smallest errors that are seen.
 
     Args:
         say: told what is being done.
@@ -132,7 +140,10 @@ def prove(say: Callable[[str], None] = lambda what: None) -> Proof:
 def student_answer(
     reference: Ground, loss: Loss, student: Student, *, loops: bool = True
 ) -> ArmAnswer:
-    """Return what the student hands back, as if a worker had: its update from each point, by program, and its epochs."""
+    """Return what the student hands back, as if a worker had.
+
+    Its update from each point, by program, and its epochs.
+    """
     found = ArmAnswer()
     for name, point in reference.points.items():
         of_point = student.trace(reference.spec, loss, point)
@@ -180,7 +191,10 @@ def plant(reference: Ground, defect: Defect) -> Kill:
 
 
 def stage_at(reference: Ground, parts: Parts) -> str:
-    """Return the stage at which one update of a student with those parts departs; "" where it does not."""
+    """Return the stage at which one update of a student with those parts departs.
+
+    "" where it does not.
+    """
     found = student_answer(
         reference, reference.spec.loss_form, replace(Student(), **parts), loops=False
     )
@@ -190,7 +204,10 @@ def stage_at(reference: Ground, parts: Parts) -> str:
 
 
 def stage_of(departure: Departure) -> str:
-    """Return the quantity that departs; of small epochs with "loop" before it, of the whole first one the update in its place."""
+    """Return the quantity that departs.
+
+    Of small epochs with "loop" before it, of the whole first one the update in its place.
+    """
     if departure.program == "epoch":
         return f"epoch {departure.point}"
     return f"loop {departure.quantity}" if departure.program == "loop" else departure.quantity
@@ -199,7 +216,10 @@ def stage_of(departure: Departure) -> str:
 def try_nulls(
     spec_name: str, reference: Ground, seed: int, n_twins: int = N_TWINS
 ) -> Iterable[Null]:
-    """Yield what becomes of each null change: sums in another order, then permutation twins that set no floor."""
+    """Yield what becomes of each null change.
+
+    Sums in another order, then permutation twins that set no floor.
+    """
     loss = reference.spec.loss_form
     for name, parts in ORDERS.items():
         yield _null(
@@ -249,7 +269,10 @@ def _null(name: str, spec_name: str, reference: Ground, seed: int, found: ArmAns
 
 
 def margins(spec: Spec, findings: Iterable[tuple[str, Finding]]) -> Margins:
-    """Return the least margin of each gate: by kind of quantity, of epochs "loop KIND" or "epoch KIND", and measure."""
+    """Return the least margin of each gate.
+
+    By kind of quantity, of epochs "loop KIND" or "epoch KIND", and measure.
+    """
     found: Margins = {}
     for where, finding in findings:
         program, kind = where.partition(" ")[0], finding.quantity.partition("/")[0]

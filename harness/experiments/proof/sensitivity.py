@@ -1,4 +1,7 @@
-"""How small an error the gate still sees: in a setting of the optimizer, in one weight, in one pixel."""
+"""How small an error the gate still sees.
+
+In a setting of the optimizer, in one weight, in one pixel.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The smallest relative error that is seen, and the stage that sees it; None where not even a tenth is."""
+    """The smallest relative error that is seen, and the stage that sees it.
+
+    None where not even a tenth is.
+    """
 
     target: Target
     smallest: float | None
@@ -54,7 +60,7 @@ def _setting(name: str) -> Callable[[float], Parts]:
 
 
 def _nudged(kernel: Array, by: float) -> Array:
-    """Return the kernel with its largest element in the image's middle row off by a part of itself."""
+    """Return the kernel, the largest element of its middle row off by a part of itself."""
     kernel = kernel.copy()
     row = len(kernel) // 2 + 14
     column = int(np.argmax(np.abs(kernel[row])))
@@ -123,7 +129,9 @@ TARGETS = (
 def curve(
     stage_at: Callable[[Parts], str], targets: tuple[Target, ...] = TARGETS
 ) -> tuple[Seen, ...]:
-    """Return the smallest error of each target that is seen, by halving the decades: what is seen small is seen large.
+    """Return the smallest error of each target that is seen, by halving the decades.
+
+    What is seen small is seen large.
 
     Args:
         stage_at: the stage at which a student with those parts departs; "" where it does not.

@@ -1,7 +1,9 @@
-"""The network in ordinary float32 NumPy, in parts that can be replaced one by one: on it the gate is proved able to fail.
+"""The network in ordinary float32 NumPy, in parts that can be replaced one by one.
 
-It is written apart from the referee, and hands back what a worker's arm hands back. A part replaced is a planted defect, or
-a change that must not matter: see `harness.experiments.proof.defects`.
+On it the gate is proved able to fail.
+
+It is written apart from the referee, and hands back what a worker's arm hands back. A part replaced
+is a planted defect, or a change that must not matter: see `harness.experiments.proof.defects`.
 """
 
 from __future__ import annotations
@@ -80,7 +82,10 @@ def slope(layer: Dense, z: Array) -> Array:
 
 
 def cross_entropy(form: Loss, z: Array, a: Array, y: Array) -> tuple[Array, Array]:
-    """Return each sample's loss, (B,), and its gradient by the last layer's z, (B, classes), not yet divided by B."""
+    """Return each sample's loss, (B,), and its gradient by the last z, (B, classes).
+
+    It is not divided by B yet.
+    """
     rows = np.arange(len(y))
     if form == "probs":
         losses, gradient = -np.log(np.clip(a[rows, y], EPSILON, 1 - EPSILON)), a.copy()
@@ -132,7 +137,10 @@ def batches(x: Array, y: Array, size: int) -> Iterable[Samples]:
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """An implementation of a spec; each field is one thing that it does, and that it may do wrongly."""
+    """An implementation of a spec.
+
+    Each field is one thing that it does, and that it may do wrongly.
+    """
 
     settings: Callable[[Optimizer], Optimizer] = lambda optimizer: optimizer
     read: Callable[[Array, Array], Samples] = lambda x, y: (x, y)

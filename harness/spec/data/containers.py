@@ -67,8 +67,8 @@ def _member(archive: zipfile.ZipFile, name: str, shape: Shape) -> NDArray[np.uin
 def read_idx(file: Path, name: str, shape: Shape) -> NDArray[np.uint8]:
     """Return the array of uint8 of an IDX file, plain or gzipped.
 
-    Source: the format's own description, http://yann.lecun.com/exdb/mnist: two zero bytes, the type (8 is uint8), the
-    rank, each dimension as a big-endian uint32, the data.
+    Source: the format's own description, http://yann.lecun.com/exdb/mnist: two zero bytes, the type
+    (8 is uint8), the rank, each dimension as a big-endian uint32, the data.
 
     Args:
         file: a regular file; one whose name ends in .gz is unpacked.

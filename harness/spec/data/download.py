@@ -89,7 +89,10 @@ def _bounded(n_bytes: int) -> None:
 
 
 def _opener(deadline: float) -> urllib.request.OpenerDirector:
-    """Return what opens http and https addresses, no other, by the system's proxies, and holds every read to the deadline."""
+    """Return what opens http and https addresses only, each read held to the deadline.
+
+    It goes by the system's proxies.
+    """
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
