@@ -132,11 +132,16 @@ def _others_s(busy_s: float | None, own_s: float, parent_s: float) -> float | No
 
 
 def _children_s(pid: int) -> float:
-    """Return the CPU seconds of a process's living descendants, those they waited for included."""
+    """Return the CPU seconds of a process's living descendants, those they waited for included.
+
+    psutil lets out the system's own errors where a process is half gone.
+    """
     seconds = 0.0
-    with suppress(psutil.Error):
+    with suppress(psutil.Error, OSError):
         for child in psutil.Process(pid).children(recursive=True):
-            with suppress(psutil.Error):  # one that has ended since is counted by its parent
+            with suppress(
+                psutil.Error, OSError
+            ):  # one that has ended since is counted by its parent
                 seconds += sum(child.cpu_times()[:4])
     return seconds
 

@@ -26,9 +26,13 @@ class Pipe(Console):
 
 
 def open_console(*, stderr: bool = False) -> Pipe:
-    """Return where to print. A pipe has no width: a table gets room there, not 80 columns."""
+    """Return where to print. A pipe has no width: a table gets room there, not 80 columns.
+
+    A terminal that says it has no column (COLUMNS=0) has no width either: rich would print nothing.
+    """
     console = Pipe(stderr=stderr)
-    return console if console.is_terminal else Pipe(stderr=stderr, width=WIDTH)
+    has_width = console.is_terminal and console.width > 0
+    return console if has_width else Pipe(stderr=stderr, width=WIDTH)
 
 
 def show(document: Document, console: Console) -> None:

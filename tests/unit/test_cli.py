@@ -63,6 +63,13 @@ def test_a_table_in_a_pipe_is_not_squeezed_into_80_columns(capsys, monkeypatch):
     assert capsys.readouterr().out == "x" * 120 + "\n"
 
 
+def test_a_terminal_that_says_it_has_no_column_gets_the_whole_sentence(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "0")
+    output.say("a sentence")
+    assert "a sentence\n" in capsys.readouterr().out
+
+
 def test_help_lists_the_verbs_in_the_order_of_a_user_s_day():
     command = [sys.executable, "-m", "harness", "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
