@@ -120,7 +120,10 @@ def print_case(case, judgements, lines):
     widest = max(outputs, key=lambda one: one.ratio if one.error > 8 * one.unit else 0)
     print(f"{case:32} {worst.error:.1e} {worst.quantity}; float32: {describe(widest)}")
     for state, each in judgements.items():
-        for one in [one for one in each.mathematics if one.state != "agree"][:1]:
+        apart = sorted(
+            (one for one in each.mathematics if one.state != "agree"), key=lambda one: not one.apart
+        )
+        for one in apart[:1]:  # what departs, before what rounding leaves undecided
             size = f"{one.departure:.1e}, {one.departure / one.gate:.0e} x the gate"
             print(f"{'':8}{state}: {one.state} {one.apart} {one.quantity} {size} {one.explanation}")
         for one in [one for one in each.kernels if one.departs][:1]:
