@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 def timed(
-    work: Callable[[], T], wait: Callable[[T], None] = lambda result: None
+    work: Callable[[], T],
+    wait: Callable[[T], None] = lambda result: None,
+    *,
+    collect: bool = True,
 ) -> tuple[T, float]:
     """Return what `work` returns and the seconds until its device work is done.
 
@@ -23,8 +26,10 @@ def timed(
         work: what is timed.
         wait: blocks until the device has finished `work`'s result. Without it an asynchronous
             backend hands back a promise and looks infinitely fast.
+        collect: False where that has just been done: with Keras and JAX loaded it takes 0.07 s.
     """
-    gc.collect()  # pay for the last epoch's garbage before the clock starts
+    if collect:
+        gc.collect()  # pay for the last epoch's garbage before the clock starts
     start = time.perf_counter()
     result = work()
     wait(result)

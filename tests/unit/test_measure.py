@@ -175,6 +175,8 @@ def test_old_garbage_is_collected_before_the_clock_starts_and_the_collector_stay
     monkeypatch.setattr(clock.time, "perf_counter", lambda: steps.append("clock") or 0.0)
     assert clock.timed(gc.isenabled)[0] is True
     assert steps == ["collect", "clock", "clock"]
+    clock.timed(gc.isenabled, collect=False)
+    assert steps.count("collect") == 1
 
 
 def test_the_score_of_probabilities_is_the_mean_negative_log_of_the_labels_share():

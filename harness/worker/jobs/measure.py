@@ -148,7 +148,7 @@ def train(run: Run, index: int) -> Epoch:
     )
     before = arm.facts(run.state)["n_compiles"]
     (run.state, loss, accuracy), seconds = timed(
-        lambda: arm.epoch(run.state, data), lambda result: arm.wait(result[0])
+        lambda: arm.epoch(run.state, data), lambda result: arm.wait(result[0]), collect=False
     )
     if not math.isfinite(loss):
         epoch = f"epoch {index + 1} of {run.request.epochs}"
