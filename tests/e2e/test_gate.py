@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.conftest import ROOT
 
 # Turns must be long beside what a kernel does by itself, a tenth of a second here and there, or no
-# block is valid: hence 384 units.
+# block is valid: hence 192 units.
 SLOWED = '''"""The network from scratch, each epoch longer by a share of itself."""
 import time
 from harness.worker.arms.naive import numpy as plain
@@ -51,7 +51,7 @@ def measured(project, tmp_path):
     whole = (project.root / "backends.toml").read_text()
     whole = whole.replace(
         '{ name = "hidden", units = 512, activation = "relu" }',
-        '{ name = "hidden", units = 384, activation = "relu" }',
+        '{ name = "hidden", units = 192, activation = "relu" }',
     )
     whole = whole.replace(
         "[backends.numpy.arms]\n", '[backends.numpy.arms]\nother = { module = "slowed" }\n'

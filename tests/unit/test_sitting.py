@@ -12,6 +12,7 @@ from harness.engine.answers import Nonsense, read_answer
 from harness.engine.live import VERBS, Gone
 from harness.errors import NotComparable
 from harness.experiments.bench import session as launch
+from harness.experiments.bench import turns
 from harness.experiments.bench.session import (
     Room,
     closed_blocks,
@@ -115,8 +116,12 @@ class Scripted:
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch):
-    """Leave this machine's own load out: a turn lasts a millisecond, less than a tick of others."""
+    """Leave this machine's own load out: a turn lasts a millisecond, less than a tick of others.
+
+    No thread spins after a scripted turn, so none is waited for.
+    """
     monkeypatch.setattr(launch.disturbance, "invalid_reason", lambda *rest: "")
+    monkeypatch.setattr(turns, "SETTLE_S", 0.0)
 
 
 @pytest.fixture
@@ -146,6 +151,22 @@ def assert_whole(bench):
     assert {(end.generation, end.name) for end in bench.ends if end.status == "ok"} == {
         (g, name) for g in (1, 2) for name in NAMES
     }
+
+
+def test_every_turn_begins_after_a_pause_in_which_the_threads_of_the_last_one_fall_asleep(
+    run, monkeypatch
+):
+    steps, read = [], turns.disturbance.read_counters
+
+    def counters(*given, **options):
+        steps.append("turn")
+        return read(*given, **options)
+
+    monkeypatch.setattr(turns, "SETTLE_S", 0.2)
+    monkeypatch.setattr(turns.time, "sleep", steps.append)
+    monkeypatch.setattr(turns.disturbance, "read_counters", counters)
+    run(Script())
+    assert steps == [0.2, "turn"] * (2 * 2 * len(NAMES))
 
 
 def test_a_quiet_sitting_measures_the_plan_and_keeps_every_part(run):

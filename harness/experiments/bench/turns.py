@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,11 @@ from harness.engine.live import Gone, LiveWorker
 from harness.job.answers import Evaluated, Turned
 from harness.records.bench import Turn
 from harness.spec.faults import sentences
+
+SETTLE_S = 0.2
+"""Threads of a BLAS spin for 0.1 s after their last product: that was the next turn's disturbance.
+Seen as others' CPU time, median of 18 turns on two cores: 0.084 s without, 0.003 s with this pause.
+"""
 
 
 @dataclass(slots=True)
@@ -36,9 +42,12 @@ class Process:
 def take_turn(process: Process) -> Turn:
     """Have a process take its turn, and return what it says of it and what happened beside it.
 
+    It begins once the threads of whoever came before it sleep.
+
     Raises:
         Gone: it ended, or what it said is no turn: then it may live on, and its context ends it.
     """
+    time.sleep(SETTLE_S)
     before = disturbance.read_counters(process.alive.pid, has_children=process.has_children)
     told = process.alive.ask(Turned)
     own = {name: value for name, value in vars(told).items() if name != "has_children"}
