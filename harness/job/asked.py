@@ -17,8 +17,10 @@ from harness.job.answers import (
     Gradients,
     LoadedModels,
     Measured,
+    Printed,
     SavedModel,
     Started,
+    Surveyed,
     Traced,
 )
 
@@ -190,6 +192,38 @@ class ComputeModel(Job[ComputedModel]):
     n_rounding: int  # twins
     n_samples: int
     production: bool = True  # whether the model as it was compiled is run too
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurveyItem:
+    """One thing of Keras, and how it is called: Python text, which a script can repeat."""
+
+    name: str
+    subject: str  # what of Keras it is of: "layers.Dense"
+    number: int  # its place in the catalogue
+    seed: int
+    inputs: tuple[str, ...]  # expressions of NumPy, with `rng`: x0, x1, ...
+    setup: tuple[str, ...]  # statements, with x0, x1, ... and Keras's modules
+    call: str  # an expression, with `training`
+    derive: bool  # whether gradients are asked for
+    elementwise: bool = False  # its numbers are of many sizes, and each counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey(Job[Surveyed]):
+    """Compute items, each into NUMBER.npz; none to hear only what Keras has there."""
+
+    items: tuple[SurveyItem, ...]
+    exact: bool  # in float64 throughout
+    item_limit_s: float
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunScripts(Job[Printed]):
+    """Run scripts that need Keras alone, one after the other, and return what each prints."""
+
+    scripts: tuple[str, ...]
 
 
 JOBS: Mapping[str, type[Job[Any]]] = {kind.__name__: kind for kind in Job.__subclasses__()}

@@ -63,6 +63,7 @@ TRAIN_STEP = {name: ["model", "data", "batch_size"] for name in ("lean", "compil
 COMPANIONS = {"jax": {"optax"}}
 FRAMEWORK_FOLDERS = (  # a file of each framework's in them
     *("frameworks", "compiled", "epochs", "naive", "native", "gradients", "float64", "train_step"),
+    "backward",
 )
 NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side by side
     "cross_entropy": ["labels", "outputs", "loss_form"],
@@ -259,6 +260,12 @@ def test_every_framework_answers_the_same_questions(backend):
 @pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
 def test_every_framework_that_derives_is_asked_for_the_same_gradients(framework):
     assert signatures(WORKER / "gradients" / f"{framework}.py") == {"compute_gradients": []}
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
+def test_every_framework_derives_what_a_survey_asks_for(framework):
+    found = signatures(WORKER / "survey" / "backward" / f"{framework}.py")
+    assert found == {"derive": ["total", "values"]}
 
 
 @pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])

@@ -1,0 +1,140 @@
+"""What two workers of each backend computed of an item -> its record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.job.asked import SurveyItem
+from harness.records.survey import Item, Quantity
+from harness.referee import pairs
+
+Arrays = Mapping[str, NDArray[Any]]
+SHOWN = 1e-12  # a difference in float64 from which on the values are kept
+UNIT = 2.0**-24  # half a last digit of float32
+KERNEL, FEW_UNITS = 5.0, 8  # times the others' error, and units, from which on one stands out
+
+
+def compare(item: SurveyItem, exact: Mapping[str, Arrays], own: Mapping[str, Arrays]) -> Item:
+    """Return the record of an item.
+
+    Args:
+        item: that was computed.
+        exact: by backend, its quantities in float64, of any shape; text where one failed.
+        own: the same as Keras computes them there by itself.
+    """
+    names = dict.fromkeys(name for arrays in exact.values() for name in arrays)
+    failures = {f"{name}, float64": _texts(name, exact) for name in names}
+    failures |= {
+        name: _texts(name, own)
+        for name in dict.fromkeys(name for arrays in own.values() for name in arrays)
+    }
+    kept = {name: found for name, found in failures.items() if found}
+    quantities = [
+        _compare_quantity(
+            name,
+            [_array(name, exact[each]) for each in exact],
+            [_array(name, own[each]) for each in own],
+            elementwise=item.elementwise,
+        )
+        for name in names
+        if any(_array(name, arrays) is not None for arrays in exact.values())
+    ]
+    return Item(name=item.name, subject=item.subject, failures=kept, quantities=tuple(quantities))
+
+
+def _texts(name: str, found: Mapping[str, Arrays]) -> dict[str, str]:
+    """Return what each backend says instead of a quantity."""
+    return {
+        backend: str(arrays[name])
+        for backend, arrays in found.items()
+        if name in arrays and arrays[name].dtype.kind == "U"
+    }
+
+
+def _array(name: str, arrays: Arrays) -> NDArray[Any] | None:
+    found = arrays.get(name)
+    return None if found is None or found.dtype.kind in "USO" else found
+
+
+def _compare_quantity(
+    name: str,
+    exact: list[NDArray[Any] | None],
+    own: list[NDArray[Any] | None],
+    *,
+    elementwise: bool,
+) -> Quantity:
+    there = [each for each in exact if each is not None]
+    floor = pairs.TINY if elementwise else pairs.FLOOR * pairs.ordinary_size(there)
+    errors = [
+        None if one is None or other is None else pairs.largest_error(one, other, floor)
+        for one, other in combinations(exact, 2)
+    ]
+    rounded = [_own_error(*both, floor, elementwise) for both in zip(own, exact, strict=True)]
+    worst = max((each for each in errors if each), default=(0.0, 0))
+    place, values = worst[1], ()
+    if worst[0] > SHOWN:
+        values = tuple(_value(each, place) for each in exact)
+    elif _stands_out(rounded):
+        place, values = _own_values(own, exact, floor)
+    return Quantity(
+        name=name,
+        exact=tuple(_brief(each[0]) if each else None for each in errors),
+        rounded=tuple(map(_brief, rounded)),
+        place=place,
+        values=values,
+        shapes=_unlike("absent" if each is None else str(each.shape) for each in exact),
+        dtypes=_unlike("absent" if each is None else str(each.dtype) for each in own),
+    )
+
+
+def _own_error(
+    own: NDArray[Any] | None, exact: NDArray[Any] | None, floor: float, elementwise: bool
+) -> float | None:
+    if own is None or exact is None:
+        return None
+    if not elementwise:
+        return pairs.error_of_norms(own, exact, floor)
+    found = pairs.largest_error(own, exact, floor)
+    return found[0] if found else None
+
+
+def _stands_out(rounded: list[float | None]) -> bool:
+    """Return whether one backend's error is more than rounding does on the others."""
+    known = sorted(each for each in rounded if each is not None)
+    if len(known) < 2:
+        return False
+    return known[-1] > KERNEL * max(known[-2], UNIT) and known[-1] > FEW_UNITS * UNIT
+
+
+def _own_values(
+    own: list[NDArray[Any] | None], exact: list[NDArray[Any] | None], floor: float
+) -> tuple[int, tuple[float | None, ...]]:
+    """Return where an own array is furthest off, each one's value there, and the exact one."""
+    both = [(a, b) for a, b in zip(own, exact, strict=True) if a is not None and b is not None]
+    found = [pairs.largest_error(a, b, floor) for a, b in both]
+    place = max((each for each in found if each), default=(0.0, 0))[1]
+    return place, (*(_value(each, place) for each in own), _value(both[0][1], place))
+
+
+def _value(array: NDArray[Any] | None, place: int) -> float | None:
+    if array is None or place >= array.size:
+        return None
+    value = array.ravel()[place]
+    number = float(abs(value)) if np.iscomplexobj(value) else float(value)
+    return number if math.isfinite(number) else None
+
+
+def _brief(error: float | None) -> float | None:
+    return None if error is None else float(f"{error:.2e}")
+
+
+def _unlike(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts where they are not all the same."""
+    found = tuple(texts)
+    return found if len(set(found)) > 1 else ()
