@@ -240,6 +240,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
+def survey(session: nox.Session) -> None:
+    """Compute all that is in Keras on every backend, against float64; arguments after -- go to harness survey."""
+    environments(session)
+    orchestrator(session, "survey", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
 def doctor(session: nox.Session) -> None:
     """Show what this machine has, what each backend sees, and what to type where they differ."""
     orchestrator(session, "doctor", *session.posargs)

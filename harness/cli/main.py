@@ -22,6 +22,7 @@ from harness.cli import (
     parity,
     requirements,
     surroundings,
+    survey,
     train,
 )
 from harness.cli.options import VersionOption
@@ -66,6 +67,7 @@ VERBS = (  # as --help lists them: a user's day
     train.train,
     compare.compare,
     parity.parity,
+    survey.survey,
     bench.bench,
     gate.gate,
     doctor.doctor,

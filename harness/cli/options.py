@@ -160,6 +160,31 @@ def _prove(asked: bool) -> None:
 PROOF = "Only show, on NumPy, that the gate can fail: planted defects."
 ProofOption = Annotated[bool, typer.Option("--proof", callback=_prove, is_eager=True, help=PROOF)]
 
+# Of `harness survey`.
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A name of Keras's or a pattern: Dense, ops.*; may be repeated."),
+]
+SURVEY_QUICK = "A few items of each kind, in half a minute."
+SurveyQuickOption = Annotated[bool, typer.Option("--quick", help=SURVEY_QUICK)]
+AGAIN = "Begin anew, where a survey of the same versions would go on."
+AgainOption = Annotated[bool, typer.Option("--again", help=AGAIN)]
+SurveyBackendOption = Annotated[
+    str | None, typer.Option(help="With --against: another Keras, say, under a name of its own.")
+]
+SURVEY_AGAINST = "Show what --backend changes: both are backends of backends.toml."
+SurveyAgainstOption = Annotated[str | None, typer.Option("--against", help=SURVEY_AGAINST)]
+SHOW_SURVEY = "Compute nothing: only show the newest survey."
+ShowSurveyOption = Annotated[bool, typer.Option("--show", help=SHOW_SURVEY)]
+SurveyMarkdownOption = Annotated[
+    Path | None, typer.Option("--markdown", help="Also write it there, as Markdown.")
+]
+SurveyJsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Also write everything there.")
+]
+SURVEY_JUNIT = "Also write JUnit XML there, a test case for each name of Keras's."
+SurveyJunitOption = Annotated[Path | None, typer.Option("--junit", help=SURVEY_JUNIT)]
+
 # Of `harness textbook`.
 ROUNDS = "Of add + relu on (20, 100); the others take a tenth of them."
 RoundsOption = Annotated[int, typer.Option(min=1, max=100_000, help=ROUNDS)]

@@ -66,8 +66,10 @@ def error_of_norms(one: NDArray[Any], exact: NDArray[Any], floor: float) -> floa
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     if not np.all(both | same):
         return None
-    size = max(float(np.linalg.norm(b[both])), floor * float(np.sqrt(max(1, b.size))))
-    return float(np.linalg.norm(a[both] - b[both])) / size
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = max(float(np.linalg.norm(b[both])), floor * float(np.sqrt(max(1, b.size))))
+        error = float(np.linalg.norm(a[both] - b[both])) / size
+    return error if np.isfinite(error) else None
 
 
 def _widen(array: NDArray[Any]) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import Any
@@ -77,7 +76,7 @@ def _compare_quantity(
     ]
     rounded = [_own_error(*both, floor, elementwise) for both in zip(own, exact, strict=True)]
     worst = max((each for each in errors if each), default=(0.0, 0))
-    place, values = worst[1], ()
+    place, values = worst[1], tuple[float | None, ...]()
     if worst[0] > SHOWN:
         values = tuple(_value(each, place) for each in exact)
     elif _stands_out(rounded):
@@ -127,7 +126,7 @@ def _value(array: NDArray[Any] | None, place: int) -> float | None:
         return None
     value = array.ravel()[place]
     number = float(abs(value)) if np.iscomplexobj(value) else float(value)
-    return number if math.isfinite(number) else None
+    return number if abs(number) < pairs.FAR else None
 
 
 def _brief(error: float | None) -> float | None:

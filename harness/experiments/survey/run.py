@@ -34,7 +34,7 @@ from harness.scratch import scratch
 
 Say = Callable[[str], None]
 Task = TypeVar("Task")
-AT_ONCE = 400  # items that a process takes: what is lost where the harness is killed
+AT_ONCE = 250  # items that a process takes: what is lost where the harness is killed
 START_S = 120.0  # for a process to import what it needs
 
 
