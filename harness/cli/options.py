@@ -30,6 +30,8 @@ DatasetOption = Annotated[
     Literal["auto", "mnist", "digits"] | None,
     typer.Option(help="Instead of the spec's. auto: MNIST, else digits."),
 ]
+OWN_DATA = "FILE.py:FUNCTION, of a model of your own; by default data in the model's file."
+DataOption = Annotated[str | None, typer.Option(help=OWN_DATA)]
 CONFIG = "backends.toml; by default the nearest one, from here upwards, if only you can write it."
 ConfigOption = Annotated[Path | None, typer.Option(envvar="HARNESS_CONFIG", help=CONFIG)]
 NO_WAIT = "Where another harness measures on this machine, exit with 2 at once."

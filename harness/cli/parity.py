@@ -37,7 +37,8 @@ from harness.cli.options import (
     parse_threads,
 )
 from harness.cli.output import append_summary, console_of, say, show
-from harness.cli.project import Project, Selection, hold_machine, open_project, plan_runs
+from harness.cli.project import Project, Selection, hold_machine, open_project
+from harness.cli.runs import plan_runs
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from harness.cli.options import (
     ArmOption,
     BackendsArgument,
     ConfigOption,
+    DataOption,
     DatasetOption,
     DeviceOption,
     EpochsOption,
@@ -29,8 +30,8 @@ from harness.cli.project import (
     hold_machine,
     load_records,
     open_project,
-    plan_runs,
 )
+from harness.cli.runs import plan_runs
 from harness.cli.signals import delay_interrupts
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def train(
     time_limit: RunLimitOption = None,
     rows: RowsOption = False,
     dataset: DatasetOption = None,
+    data: DataOption = None,
     device: DeviceOption = "auto",
     no_wait: NoWaitOption = False,
     results: ResultsOption = None,
@@ -63,7 +65,7 @@ def train(
     project = open_project(config, results)
     planned = plan_runs(
         project,
-        Selection(spec, backends, arm, dataset, device),
+        Selection(spec, backends, arm, dataset, device, data),
         seeds=tuple(seed) if seed else None,
         epochs=epochs,
         threads=parse_threads(threads),

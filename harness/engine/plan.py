@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.engine.own_model import PreparedModel
 from harness.errors import ConfigError, choice
+from harness.job.asked import ModelSource
 from harness.records.observation import Data
 from harness.records.record import Request
 from harness.spec import draws
@@ -28,6 +30,8 @@ class Planned:
     dataset: Path
     weights: Path | None  # None: the framework draws its own
     order: Path | None
+    model: ModelSource | None = None  # of a spec that is a model of the user's own
+    refusal: str = ""  # why its time would mean nothing
 
     def where(self) -> dict[str, Any]:
         """Return the fields of a `Job` that say where and how long this run may be."""
@@ -39,7 +43,7 @@ class Planned:
         files = {"weights": self.weights, "order": self.order}
         there = {name: file and file.absolute() for name, file in files.items()}
         inputs = {"request": self.request, "dataset": self.dataset.absolute()}
-        return self.where() | inputs | there
+        return self.where() | inputs | there | {"model": self.model, "refusal": self.refusal}
 
 
 def plan(
@@ -47,7 +51,7 @@ def plan(
     spec: Spec,
     backends: Mapping[str, Backend],
     protocol: Protocol,
-    dataset: mnist.Prepared,
+    dataset: mnist.Prepared | PreparedModel,
     *,
     device: Device = "auto",
     implementations: tuple[str, ...] = (),
@@ -68,7 +72,8 @@ def plan(
     Raises:
         ConfigError: no backend has such an arm, or the spec does not fit the dataset or an arm.
     """
-    _check_fits(spec_name, spec, dataset)
+    if isinstance(dataset, mnist.Prepared):
+        _check_fits(spec_name, spec, dataset)
     if device == "gpu":
         backends = {name: backend for name, backend in backends.items() if backend.accelerators}
         if not backends:
@@ -77,8 +82,9 @@ def plan(
                 "--device cpu runs them"
             )
     arms = _arms(backends, implementations, protocol.arms)
-    for name, implementation in arms:
-        _check_expressible(spec_name, spec, backends, name, implementation)
+    if isinstance(dataset, mnist.Prepared):
+        for name, implementation in arms:
+            _check_expressible(spec_name, spec, backends, name, implementation)
     return _runs(spec_name, spec, backends, protocol, dataset, device=device, arms=arms)
 
 
@@ -87,15 +93,12 @@ def _runs(
     spec: Spec,
     backends: Mapping[str, Backend],
     protocol: Protocol,
-    dataset: mnist.Prepared,
+    dataset: mnist.Prepared | PreparedModel,
     *,
     device: Device,
     arms: list[tuple[str, str]],
 ) -> tuple[Planned, ...]:
     """Return the runs of these arms, seed by seed."""
-    data = Data(
-        name=dataset.name, sha256=dataset.sha256, n_train=dataset.n_train, n_inputs=dataset.n_inputs
-    )
     planned = []
     for seed in dict.fromkeys(protocol.seeds):
         drawn = _draw(spec, dataset, protocol.epochs, seed)
@@ -116,16 +119,29 @@ def _runs(
                 device=device,
                 threads=protocol.threads,
                 time_limit_s=protocol.time_limit_s,
-                data=data,
+                data=data_of(dataset),
                 weights_sha256=digests[0],
                 order_sha256=digests[1],
             )
-            planned.append(Planned(request, backends[name], dataset.folder, *files))
+            of_user: tuple[Any, ...] = ()
+            if isinstance(dataset, PreparedModel):
+                of_user = dataset.source, dataset.untimed.get(request.arm, "")
+            planned.append(Planned(request, backends[name], dataset.folder, *files, *of_user))
     return tuple(planned)
 
 
-def _draw(spec: Spec, dataset: mnist.Prepared, n_epochs: int, seed: int) -> draws.Draw | None:
-    """Return what NumPy draws for every arm of a seed; None where frameworks draw their own."""
+def data_of(dataset: mnist.Prepared | PreparedModel) -> Data:
+    """Return which data it is, as a record keeps it."""
+    names = ("name", "sha256", "n_train", "n_inputs")
+    return Data(**{name: getattr(dataset, name) for name in names})
+
+
+def _draw(
+    spec: Spec, dataset: mnist.Prepared | PreparedModel, n_epochs: int, seed: int
+) -> draws.Draw | None:
+    """Return what every arm of a seed begins with; None where frameworks draw their own."""
+    if isinstance(dataset, PreparedModel):
+        return dataset.draw(n_epochs, seed)
     if spec.inputs == "native":
         return None
     return draws.draw(

@@ -27,7 +27,7 @@ from harness.job.answers import Rates
 from harness.job.kinds import Count, Load, Loss, Said, Seconds, Sha256, Share, Took, Value
 from harness.records.observation import Ended, Kept, Observation, OfAnArm, Question, Seen
 from harness.safe import short
-from harness.spec.config import Frozen
+from harness.spec.frozen import Frozen
 
 # Of a generation or a block: as many as `harness bench` takes.
 Number = Annotated[int, Field(ge=0, le=99)]

@@ -1,0 +1,128 @@
+"""A user's own model made ready for `train` and `bench`: its data, weights and proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.cli.output import console_of, say
+from harness.cli.project import Project, hold_machine
+from harness.errors import ConfigError
+
+if TYPE_CHECKING:
+    from harness.engine.own_model import Workshop
+    from harness.records.arm import ArmId
+    from harness.records.proof import ArmProof
+
+
+def split_names(names: Sequence[str] | None) -> tuple[str | None, list[str]]:
+    """Return the model among a command line's arguments, FILE.py[:FUNCTION], and the others.
+
+    Raises:
+        ConfigError: there are two models.
+    """
+    from harness.spec.model import is_target
+
+    models = [name for name in names or () if is_target(name)]
+    if len(models) > 1:
+        raise ConfigError(f"expected one model; received {', '.join(models)}")
+    return next(iter(models), None), [name for name in names or () if name not in models]
+
+
+def open_spec(project: Project, asked: str | None, data: str | None) -> tuple[Project, str]:
+    """Return the project that holds the spec asked for, and the spec's name.
+
+    Args:
+        project: whose specs are chosen from.
+        asked: a spec's name, or FILE.py[:FUNCTION]; None for the first.
+        data: FILE.py:FUNCTION, in place of the data of a user's own model.
+    """
+    from harness.spec.project import choose_spec
+
+    config, name = choose_spec(project.root, project.config, asked, data)
+    return replace(project, config=config), name
+
+
+def prepare_model(project: Project, spec_name: str, dataset: str | None, *, wait: bool) -> Project:
+    """Return the project with the data of a user's own model made; as it is for a stack.
+
+    Args:
+        project: that holds the spec.
+        spec_name: of the spec.
+        dataset: what --dataset names.
+        wait: until nobody else measures on this machine.
+
+    Raises:
+        ConfigError: the data cannot be made, or --dataset was given for such a model.
+    """
+    from harness.engine import own_model
+    from harness.spec.model import own_model as is_own
+
+    spec = is_own(project.config.specs[spec_name])
+    if spec is None:
+        return project
+    if dataset:
+        hint = "has a meaning with a stack of Dense layers only. Leave it out, or name --data"
+        raise ConfigError(f"--dataset: {hint}")
+    with hold_machine("data", wait=wait), _workshop(project) as where:
+        whole, prepared = own_model.make_data(spec, project.root, where)
+    n_samples = f"{prepared.n_samples:,} samples"
+    used = f", {prepared.n_train:,} an epoch" if prepared.n_train < prepared.n_samples else ""
+    say(f"data: {prepared.name} ({prepared.sha256[:8]}), {n_samples}{used}")
+    specs = {**project.config.specs, spec_name: whole}
+    config = project.config.model_copy(update={"specs": specs})
+    return replace(project, config=config, prepared=prepared)
+
+
+def draw_and_prove(
+    project: Project, spec_name: str, arms: Iterable[ArmId], seeds: Iterable[int]
+) -> Project:
+    """Return the project with weights drawn for some seeds, and with each arm proved or untimed.
+
+    A proof of the same arm, model, data and environment that the results hold is not made again.
+
+    Args:
+        project: with the data made.
+        spec_name: of the model.
+        arms: that are to be timed.
+        seeds: of the weights.
+
+    Raises:
+        ConfigError: no backend can build the model.
+    """
+    from harness.engine import own_model
+    from harness.records import store
+
+    spec = project.config.specs[spec_name]
+    with _workshop(project) as where:
+        prepared = own_model.draw_weights(project.model, where, seeds)
+        known = own_model.known_proofs(project.results)
+        for arm in dict.fromkeys(arms):
+            if own_model.needs_proof(arm):
+                proof = own_model.prove(prepared, spec, arm, where, known)
+                if proof not in known:
+                    store.ready(project.results, "proofs")
+                    store.add(project.results, proof)
+                _say_proof(arm, proof)
+                prepared = prepared.with_proof(proof)
+    return replace(project, prepared=prepared)
+
+
+def _say_proof(arm: ArmId, proof: ArmProof) -> None:
+    if why := proof.why_untimed:
+        say(f"! {arm.name}: {why}", "yellow")
+    elif proof.proved and proof.proved.refused:
+        say(f"{arm.name}: {proof.proved.refused}; lean takes its place", "yellow")
+
+
+@contextmanager
+def _workshop(project: Project) -> Iterator[Workshop]:
+    """Give where what is done once is done, with a line that shows what that is."""
+    from harness.engine.own_model import Workshop
+    from harness.report.progress import steps_line
+
+    backends, limit_s = tuple(project.config.backends), project.config.protocol.time_limit_s
+    with steps_line(console_of()) as report_step:
+        yield Workshop(project.executor, backends, limit_s, report_step)
