@@ -186,7 +186,8 @@ def _read(line: bytes, kinds: Mapping[str, type[Observed]]) -> Observed | str:
     if int(version) > newest(model):
         return legacy.newer(int(version), newest(model))
     try:
-        return model.model_validate_json(content)
+        found = model.model_validate_json(content)
+        return found.model_copy(update={"format": int(version)})
     except ValidationError as error:
         return short(f"not a record: {sentences(error, model)[0]}")
 

@@ -61,9 +61,7 @@ SENTENCES = {
     "not be equally fast",
     "machine unknown": "only its description says that all runs are of one machine: some records "
     "know no more",
-    "by lean": "{names}: lean took its place: {0}",
     "no quality": "{names}: its quality is not known: {0}",
-    "quality of training": "quality is that on the training data: data() gives no validation_data",
     "contents": "{names}: several rows, since the content of the environment was another under "
     "the same versions (in brackets)",
 }
