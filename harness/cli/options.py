@@ -13,10 +13,11 @@ from typer import Argument, Option
 from harness.report.renderers import FORMATS
 
 Texts = list[str] | None
+Format = Literal[FORMATS]  # type: ignore[valid-type]
 CONFIG = "backends.toml; by default the nearest one, from here upwards, if only you can write it."
 ARMS = (
     "Arms as jax/keras, backends as jax, implementations as keras; several, also with commas. "
-    "Where none is named, the usual ones."
+    "Where none is named, those that backends.toml names, or for compare all."
 )
 ONLY = "Of these, only this implementation or arm; may be repeated."
 SPEC = "As in backends.toml; its first where none is named."
@@ -44,7 +45,7 @@ class ProjectOptions(ConfigOptions):
 class ArmOptions:
     """Which arms."""
 
-    names: Annotated[Texts, Argument(metavar="[ARMS]...", help=ARMS)] = None
+    names: Annotated[Texts, Argument(metavar="ARMS", help=ARMS)] = None
     only: Annotated[Texts, Option("--arm", help=ONLY)] = None
     also: Annotated[Texts, Option("--arms", hidden=True, help="As the arguments.")] = None
 
@@ -124,7 +125,7 @@ class CompareOptions(ArmOptions, ProjectOptions):
     """Of `harness compare`."""
 
     baseline: Annotated[str | None, Option(help=COMPARE_BASELINE)] = None
-    format: Annotated[Literal[FORMATS], Option(help="How to print.")] = "terminal"  # type: ignore[valid-type]
+    format: Annotated[Format, Option(help="How to print.")] = "terminal"
     output: Annotated[Path | None, Option(help="Write there instead of printing.")] = None
     newest: Annotated[bool, Option("--newest", help=NEWEST)] = False
 
@@ -197,9 +198,9 @@ class GateOptions(SummaryOptions, WaitOptions, ProjectOptions):
     path: Annotated[Path, Option(help=PATH)] = TRACKED
     confirm: Annotated[bool, Option("--confirm/--no-confirm", help=CONFIRM)] = True
     tolerance: Annotated[float, Option(min=0.02, max=1.0, help=TOLERANCE)] = 0.05
-    json: Annotated[
-        Path | None, Option(help="Also write what has become of each arm there.")
-    ] = None
+    json: Annotated[Path | None, Option(help="Also write what has become of each arm there.")] = (
+        None
+    )
     junit: Annotated[
         Path | None, Option(help="Also write JUnit XML there, a test case an arm.")
     ] = None

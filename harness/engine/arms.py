@@ -39,16 +39,22 @@ def select_arms(
         ConfigError: a name is of no arm.
     """
     wanted, filters = _split(names), _split(only)
-    everything = default is None or bool(filters)
-    usual = tuple(arm for arm in every if everything or arm.arm in (default or ()))
+    usual = tuple(every)
+    if default is not None and not filters:
+        usual = tuple(arm for arm in every if arm.arm in default)
     found: dict[ArmId, None] = dict.fromkeys(() if wanted else usual)
     for name in wanted:
         found |= dict.fromkeys(_named(name, every, usual))
+    return _narrow(tuple(found), filters) if filters else tuple(found)
+
+
+def _narrow(arms: Sequence[ArmId], filters: Sequence[str]) -> tuple[ArmId, ...]:
+    """Return those of the arms that have one of the names, each of which must be of one."""
     for name in filters:
-        known = _implementations(found) if "/" not in name else [arm.name for arm in found]
+        known = [arm.name for arm in arms] if "/" in name else _implementations(arms)
         if name not in known:
             raise ConfigError(f"--arm: {choice(known, name)}")
-    return tuple(arm for arm in found if not filters or {arm.name, arm.arm} & {*filters})
+    return tuple(arm for arm in arms if {arm.name, arm.arm} & {*filters})
 
 
 def _split(texts: Iterable[str]) -> list[str]:
@@ -58,20 +64,23 @@ def _split(texts: Iterable[str]) -> list[str]:
 
 def _named(name: str, every: Sequence[ArmId], usual: Sequence[ArmId]) -> list[ArmId]:
     """Return the arms of a name; a backend's are the usual ones."""
-    backends = dict.fromkeys(arm.backend for arm in every)
-    known = [*backends, *_implementations(every)]
-    if "/" in name:
-        known = [arm.name for arm in every]
-    if name not in known:
-        raise ConfigError(f"arms: {choice(known, name)}")
-    if name not in backends:
+    _check_known(name, every)
+    of_backend = [arm for arm in every if arm.backend == name]
+    if not of_backend:
         return [arm for arm in every if name in (arm.name, arm.arm)]
-    found = [arm for arm in usual if arm.backend == name]
+    found = [arm for arm in of_backend if arm in usual]
     if not found:
         default = ", ".join(_implementations(usual)) or "none"
-        own = next(arm.name for arm in every if arm.backend == name)
-        raise ConfigError(f"arms: {name} has none of the default arms: {default}. Type: {own}")
+        hint = f"Type: {of_backend[0].name}"
+        raise ConfigError(f"arms: {name} has none of the default arms: {default}. {hint}")
     return found
+
+
+def _check_known(name: str, every: Sequence[ArmId]) -> None:
+    backends = dict.fromkeys(arm.backend for arm in every)
+    known = [arm.name for arm in every] if "/" in name else [*backends, *_implementations(every)]
+    if name not in known:
+        raise ConfigError(f"arms: {choice(known, name)}")
 
 
 def _implementations(arms: Iterable[ArmId]) -> list[str]:

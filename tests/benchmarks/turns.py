@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.engine.executor import make_executor
 from harness.engine.arms import declared_arms, select_arms
+from harness.engine.executor import make_executor
 from harness.engine.plan import plan
 from harness.job.answers import Turned
 from harness.job.asked import Live

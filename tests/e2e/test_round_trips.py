@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from harness.engine.executor import make_executor
 from harness.engine.arms import declared_arms, select_arms
+from harness.engine.executor import make_executor
 from harness.engine.plan import plan
 from harness.experiments.parity.round_trip import round_trips
 from harness.records.parity import FORMS

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from harness.engine import disturbance, live
-from harness.engine.local import LocalExecutor
 from harness.engine.arms import declared_arms, select_arms
+from harness.engine.local import LocalExecutor
 from harness.engine.plan import plan
 from harness.experiments.bench import plan as sessions
 from harness.experiments.bench.session import Room, run_session, unfinished_generations

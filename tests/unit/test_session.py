@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ConfigError, EnvironmentMissing, NotComparable
 from harness.engine.arms import declared_arms, select_arms
+from harness.errors import ConfigError, EnvironmentMissing, NotComparable
 from harness.experiments.bench import plan as sessions
 from harness.experiments.bench import same_plan
 from harness.experiments.bench.forecast import Forecast

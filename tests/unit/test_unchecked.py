@@ -59,9 +59,7 @@ def test_arms_of_one_spec_are_checked_together_and_those_of_another_dataset_or_d
         run(seed=1),
         run(**naive | {"asked_device": "cpu", "spec_name": "mnist-mlp"}),
     )
-    assert found(*runs[:3]) == (
-        Unchecked("mnist-mlp", "mnist", "auto", (KERAS_ARM, NAIVE_ARM)),
-    )
+    assert found(*runs[:3]) == (Unchecked("mnist-mlp", "mnist", "auto", (KERAS_ARM, NAIVE_ARM)),)
     assert {each.device for each in found(runs[0], runs[3])} == {"auto", "cpu"}
 
 

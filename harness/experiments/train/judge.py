@@ -155,9 +155,7 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
     }
     chosen = (arm for arm in median_s if baseline in (None, *_names(arms[arm][0])))
     base = next(chosen, None)
-    native_s = {
-        _place(arm): seconds for arm, seconds in median_s.items() if arm.id.arm == NATIVE
-    }
+    native_s = {_place(arm): seconds for arm, seconds in median_s.items() if arm.id.arm == NATIVE}
     contents, parities = _contents(arms), {arm: _worst(arms[arm], verdicts) for arm in arms}
     base_s = median_s[base] if base else None
     rows = []
