@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from harness.cli.options import MeasuringOptions
 from harness.cli.output import console_of, say
 from harness.cli.project import Project, hold_machine
 from harness.errors import ConfigError
@@ -17,56 +18,56 @@ if TYPE_CHECKING:
     from harness.records.proof import ArmProof
 
 
-def split_names(names: Sequence[str] | None) -> tuple[str | None, list[str]]:
-    """Return the model among a command line's arguments, FILE.py[:FUNCTION], and the others.
-
-    Raises:
-        ConfigError: there are two models.
-    """
-    from harness.spec.model import is_target
-
-    models = [name for name in names or () if is_target(name)]
-    if len(models) > 1:
-        raise ConfigError(f"expected one model; received {', '.join(models)}")
-    return next(iter(models), None), [name for name in names or () if name not in models]
+Options = TypeVar("Options", bound=MeasuringOptions)
 
 
-def open_spec(project: Project, asked: str | None, data: str | None) -> tuple[Project, str]:
-    """Return the project that holds the spec asked for, and the spec's name.
+def open_spec(project: Project, options: Options) -> tuple[Project, Options]:
+    """Return the project that holds the spec asked for, and the options that name it.
+
+    A model of the user's own may stand among the arms: FILE.py[:FUNCTION].
 
     Args:
         project: whose specs are chosen from.
-        asked: a spec's name, or FILE.py[:FUNCTION]; None for the first.
-        data: FILE.py:FUNCTION, in place of the data of a user's own model.
+        options: of a verb that trains.
+
+    Raises:
+        ConfigError: there are two models, or a file or a function is not there.
     """
+    from harness.spec.model import is_target
     from harness.spec.project import choose_spec
 
-    config, name = choose_spec(project.root, project.config, asked, data)
-    return replace(project, config=config), name
+    named = options.names or []
+    asked = [name for name in named if is_target(name)] + [options.spec] * bool(options.spec)
+    if len(asked) > 1:
+        raise ConfigError(f"expected one spec; received {', '.join(map(str, asked))}")
+    spec, data = next(iter(asked), None), getattr(options, "data", None)
+    config, name = choose_spec(project.root, project.config, spec, data)
+    arms = [each for each in named if each != spec]
+    changed = replace(options, names=arms or None, spec=name if spec else None)
+    return replace(project, config=config), changed
 
 
-def prepare_model(project: Project, spec_name: str, dataset: str | None, *, wait: bool) -> Project:
+def prepare_model(project: Project, options: MeasuringOptions) -> Project:
     """Return the project with the data of a user's own model made; as it is for a stack.
 
     Args:
         project: that holds the spec.
-        spec_name: of the spec.
-        dataset: what --dataset names.
-        wait: until nobody else measures on this machine.
+        options: of a verb that trains.
 
     Raises:
         ConfigError: the data cannot be made, or --dataset was given for such a model.
     """
     from harness.engine import own_model
-    from harness.spec.model import own_model as is_own
+    from harness.spec.model import own_model as of_user
 
-    spec = is_own(project.config.specs[spec_name])
+    spec_name, found = project.config.spec(options.spec)
+    spec = of_user(found)
     if spec is None:
         return project
-    if dataset:
+    if options.dataset:
         hint = "has a meaning with a stack of Dense layers only. Leave it out, or name --data"
         raise ConfigError(f"--dataset: {hint}")
-    with hold_machine("data", wait=wait), _workshop(project) as where:
+    with hold_machine("data", wait=not options.no_wait), _workshop(project) as where:
         whole, prepared = own_model.make_data(spec, project.root, where)
     n_samples = f"{prepared.n_samples:,} samples"
     used = f", {prepared.n_train:,} an epoch" if prepared.n_train < prepared.n_samples else ""

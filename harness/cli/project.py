@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.engine.executor import Executor
     from harness.engine.own_model import PreparedModel
     from harness.records.store import Loaded
-    from harness.spec.config import Config, Device
+    from harness.spec.config import Config
     from harness.spec.data.mnist import Prepared
 
 
@@ -42,18 +42,6 @@ class Project:
         from harness.engine.executor import make_executor
 
         return make_executor(self.root, self.config.backends)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which runs are asked for; all, or what the spec says, where nothing is named."""
-
-    spec: str | None = None
-    backends: Sequence[str] | None = None
-    implementations: Sequence[str] | None = None
-    dataset: str | None = None
-    device: Device = "auto"
-    data: str | None = None
 
 
 def open_project(file: Path | None, results: Path | None = None) -> Project:

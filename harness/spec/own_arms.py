@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.errors import ConfigError
-from harness.spec.config import Arm, Backend, Config
+from harness.spec.config import Arm, Config
 from harness.spec.model import OwnModel
 
 FRAMEWORKS = ("tensorflow", "jax", "torch")
@@ -49,16 +49,3 @@ def _with_arms(table: Any, named: tuple[str, ...]) -> Any:
     """Return a table with those of the arms named that such a model has; else the usual ones."""
     arms = tuple(arm for arm in named if arm in ARMS)
     return table.model_copy(update={"arms": arms or USUAL})
-
-
-def check_backend(config: Config, backend: str) -> None:
-    """Return if a backend trains the models of users.
-
-    Raises:
-        ConfigError: it is one that trains only stacks of Dense layers from scratch.
-    """
-    known: Backend | None = config.backends.get(backend)
-    if known and known.framework not in FRAMEWORKS:
-        able = [name for name, each in config.backends.items() if each.framework in FRAMEWORKS]
-        reason = f"{known.framework} trains no Keras model, only stacks of Dense layers"
-        raise ConfigError(f"backend: {backend}: {reason}. These can: {', '.join(able)}")
