@@ -146,7 +146,8 @@ def _values(table: Table) -> dict[str, object]:
 def _row_values(row: ArmRow) -> dict[str, object]:
     """Return a row as CSV and JSON have it."""
     arm = {"backend": row.arm.backend, "implementation": row.arm.arm}
-    return arm | {name: value for name, value in asdict(row).items() if name != "arm"}
+    others = {name: value for name, value in asdict(row).items() if name != "arm"}
+    return arm | others | {"quality": dict(row.quality)}
 
 
 def _remarks(table: Table) -> list[str]:
@@ -155,7 +156,7 @@ def _remarks(table: Table) -> list[str]:
 
 def _accuracy(row: ArmRow) -> str:
     if row.quality:
-        return named(row.quality)
+        return named(dict(row.quality))
     if row.test_accuracy is None:
         return NONE
     if row.test_accuracy_sd is None:

@@ -28,7 +28,9 @@ class ArmRow:
     test_accuracy: Spread | None  # over seeds; each seed counts once, however often it ran
     test_accuracy_sd: float | None  # over seeds, from two on
     test_loss: float | None
-    quality: dict[str, float]  # of a user's own model, over seeds, in place of test accuracy
+    quality: tuple[
+        tuple[str, float], ...
+    ]  # of a user's own model, over seeds, in place of test accuracy
     epoch_s: Spread | None  # all epochs after each run's first
     ratio: float | None  # epoch_s to the baseline's
     to_native: float | None  # epoch_s to that of the same backend's native arm, without Keras
@@ -61,7 +63,7 @@ def row_of(arm: Arm, runs: Sequence[Record], context: Context) -> ArmRow:
         context: what other arms and checks say.
     """
     finished = [(run, run.measured) for run in runs if run.status == "ok" and run.measured]
-    accuracies, quality = [*accuracy_by_seed(runs).values()], mean_quality(runs)
+    accuracies, quality = [*accuracy_by_seed(runs).values()], tuple(mean_quality(runs).items())
     epoch_s = median_spread(steady) if (steady := steady_seconds(runs)) else None
     first_s = [measured.epochs[0].seconds for _, measured in finished if measured.epochs]
     return ArmRow(

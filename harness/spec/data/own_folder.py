@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError, shown
-from harness.safe import one_line
+from harness.safe import short
 from harness.spec.data.own import (
     MOST_DEPTH,
     MOST_LEAVES,
@@ -39,7 +39,7 @@ FORMAT = 1
 MANIFEST = "data.json"
 SET_CACHE = "Set HARNESS_CACHE_DIR to another folder"
 MOST_BYTES = 4 << 20  # of a manifest
-MOST_REMARKS, MOST_CHARACTERS = 100, 1000  # of a manifest, of one of its texts
+MOST_REMARKS = 100
 DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "float32", "float64"),
@@ -106,8 +106,7 @@ def read(folder: Path, sha256: str | None = None) -> OwnData:
         manifest = json.loads(_regular(folder / MANIFEST, MOST_BYTES).read_bytes())
         data = _decode(folder, manifest)
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        said = one_line(str(error))[:200]
-        raise DataError(f"{folder}: not the data that were made: {said}") from None
+        raise DataError(f"{folder}: not the data that were made: {short(error, 200)}") from None
     if sha256 is not None and (received := digest_parts(data.parts)) != sha256:
         raise DataError(f"{folder}: expected data of SHA-256 {sha256}; received {received}")
     return data
@@ -115,30 +114,33 @@ def read(folder: Path, sha256: str | None = None) -> OwnData:
 
 def _decode(folder: Path, manifest: dict[str, Any]) -> OwnData:
     _expect("format", manifest["format"] == FORMAT, manifest["format"])
-    said = manifest["arrays"]
-    _expect("arrays", isinstance(said, list) and 0 < len(said) <= MOST_LEAVES, type(said))
-    arrays = [_open(folder / f"{number}.npy", each) for number, each in enumerate(said)]
-    coded = manifest["parts"]
-    _expect("parts", list(coded) == [name for name in PARTS if name in coded], list(coded))
-    left = iter(arrays)
-    parts = {name: _decode_tree(tree, left) for name, tree in coded.items()}
-    _expect("parts", next(left, None) is None, "more arrays")
-    places = [each["name"] for each in said]
-    _expect("names", places == list(name_parts(parts)), places)
-    _check_lengths(parts)
-    texts = {name: manifest[name] for name in ("batch_size_from", "source", "sha256")}
-    texts = {name: one_line(text)[:1000] for name, text in texts.items()}
+    parts = _decode_parts(folder, manifest["parts"], manifest["arrays"])
     size, remarks = manifest["batch_size"], manifest["remarks"]
     _expect("batch_size", size is None or (type(size) is int and 0 < size < 2**53), size)
     _expect("remarks", isinstance(remarks, list) and len(remarks) <= MOST_REMARKS, type(remarks))
     data = OwnData(
         parts=parts,
         batch_size=size,
-        remarks=tuple(one_line(text)[:1000] for text in remarks),
-        **texts,
+        batch_size_from=short(manifest["batch_size_from"]),
+        source=short(manifest["source"]),
+        remarks=tuple(short(text) for text in remarks),
+        sha256=short(manifest["sha256"]),
     )
     _expect("n_samples", data.n_samples == manifest["n_samples"], manifest["n_samples"])
     return data
+
+
+def _decode_parts(folder: Path, coded: dict[str, Any], said: list[Any]) -> dict[str, Tree]:
+    """Return the parts, of the form that the manifest has, from the files that it counts."""
+    _expect("arrays", isinstance(said, list) and 0 < len(said) <= MOST_LEAVES, type(said))
+    _expect("parts", list(coded) == [name for name in PARTS if name in coded], list(coded))
+    left = iter([_open(folder / f"{number}.npy", each) for number, each in enumerate(said)])
+    parts = {name: _decode_tree(tree, left) for name, tree in coded.items()}
+    _expect("parts", next(left, None) is None, "more arrays")
+    places = [each["name"] for each in said]
+    _expect("names", places == list(name_parts(parts)), places)
+    _check_lengths(parts)
+    return parts
 
 
 def _expect(what: str, holds: bool, received: object) -> None:
@@ -156,12 +158,11 @@ def _decode_tree(coded: Any, left: Iterator[NDArray[Any]], depth: int = 0) -> Tr
         _expect("parts", array is not None, "more places than arrays")
         return array
     ((kind, inner),) = coded.items()
+    _expect("parts", kind in ("dict", "tuple", "list") and bool(inner), kind)
     if kind == "dict":
         keys = [key for key, _ in inner]
-        fine = keys == sorted({key for key in keys if is_key(key)})
-        _expect("keys", fine and bool(keys), keys)
+        _expect("keys", keys == sorted({key for key in keys if is_key(key)}), keys)
         return {key: _decode_tree(part, left, depth + 1) for key, part in inner}
-    _expect("parts", kind in ("tuple", "list") and bool(inner), kind)
     trees = [_decode_tree(part, left, depth + 1) for part in inner]
     return tuple(trees) if kind == "tuple" else trees
 
