@@ -21,6 +21,7 @@ from harness.job.answers import (
     Started,
     Traced,
 )
+from harness.job.made import MadeData
 
 if TYPE_CHECKING:
     Options = Any  # a table; a worker reads it as attributes
@@ -190,6 +191,19 @@ class ComputeModel(Job[ComputedModel]):
     n_rounding: int  # twins
     n_samples: int
     production: bool = True  # whether the model as it was compiled is run too
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeData(Job[MadeData]):
+    """Call a user's function, and write the data that it returns as bytes: once, for all."""
+
+    data: Target
+    folder: Path  # in which the data's own folder is made, named by their digest
+    batch_size: int | None = None  # None: as the user's own code says
+    limit_batches: int | None = None  # only the first of them; None: all
+    read_limit_s: float = 60.0  # for the batches of one epoch
+    most_bytes: int | None = None  # that the data may take; None: a third of the free memory
+    seed: int = 0  # of what the user's code draws
 
 
 JOBS: Mapping[str, type[Job[Any]]] = {kind.__name__: kind for kind in Job.__subclasses__()}
