@@ -13,7 +13,7 @@ from harness.cli.project import Project, hold_machine
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from harness.engine.own_model import Workshop
+    from harness.engine.own_model import PreparedModel, Workshop
     from harness.records.arm import ArmId
     from harness.records.proof import ArmProof
 
@@ -47,8 +47,11 @@ def open_spec(project: Project, options: Options) -> tuple[Project, Options]:
     return replace(project, config=config), changed
 
 
-def prepare_model(project: Project, options: MeasuringOptions) -> Project:
-    """Return the project with the data of a user's own model made; as it is for a stack.
+@contextmanager
+def prepared_model(project: Project, options: MeasuringOptions) -> Iterator[Project]:
+    """Give the project with the data of a user's own model made; as it is for a stack.
+
+    The data are removed afterwards.
 
     Args:
         project: that holds the spec.
@@ -58,23 +61,32 @@ def prepare_model(project: Project, options: MeasuringOptions) -> Project:
         ConfigError: the data cannot be made, or --dataset was given for such a model.
     """
     from harness.engine import own_model
+    from harness.engine.own_data import own_data_folder
     from harness.spec.model import own_model as of_user
 
     spec_name, found = project.config.spec(options.spec)
     spec = of_user(found)
     if spec is None:
-        return project
+        yield project
+        return
     if options.dataset:
         hint = "has a meaning with a stack of Dense layers only. Leave it out, or name --data"
         raise ConfigError(f"--dataset: {hint}")
-    with hold_machine("data", wait=not options.no_wait), _workshop(project) as where:
-        whole, prepared = own_model.make_data(spec, project.root, where)
+    with own_data_folder() as folder:
+        with hold_machine("data", wait=not options.no_wait), _workshop(project) as where:
+            whole, prepared, remarks = own_model.make_data(spec, project.root, where, folder)
+        _say_data(prepared, remarks)
+        specs = {**project.config.specs, spec_name: whole}
+        config = project.config.model_copy(update={"specs": specs})
+        yield replace(project, config=config, prepared=prepared)
+
+
+def _say_data(prepared: PreparedModel, remarks: tuple[str, ...]) -> None:
     n_samples = f"{prepared.n_samples:,} samples"
     used = f", {prepared.n_train:,} an epoch" if prepared.n_train < prepared.n_samples else ""
     say(f"data: {prepared.name} ({prepared.sha256[:8]}), {n_samples}{used}")
-    specs = {**project.config.specs, spec_name: whole}
-    config = project.config.model_copy(update={"specs": specs})
-    return replace(project, config=config, prepared=prepared)
+    for remark in remarks:
+        say(f"! {prepared.name}: {remark}", "yellow")
 
 
 def draw_and_prove(

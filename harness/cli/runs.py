@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.cli.options import MeasuringOptions, parse_threads
-from harness.cli.own_model import draw_and_prove, prepare_model
+from harness.cli.own_model import draw_and_prove
 from harness.cli.project import Project, prepare_dataset
 
 if TYPE_CHECKING:
@@ -51,5 +51,5 @@ def plan_runs(
     if not own_model(spec):
         dataset = prepare_dataset(options.dataset or spec.dataset)
         return plan(project.config, spec_name, arms, dataset, device=options.device)
-    project = draw_and_prove(prepare_model(project, options), spec_name, arms, protocol.seeds)
+    project = draw_and_prove(project, spec_name, arms, protocol.seeds)
     return plan(project.config, spec_name, arms, project.model, device=options.device)

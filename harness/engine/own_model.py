@@ -15,15 +15,15 @@ from typing import Any, TypeVar
 
 import harness
 from harness.engine.executor import Executor, perform
+from harness.engine.own_data import Wanted, make_own_data
 from harness.errors import ConfigError
 from harness.job.answers import Refusal
-from harness.job.asked import DrawModel, Job, MakeData, ModelSource, ProveArm
+from harness.job.asked import DrawModel, Job, ModelSource, ProveArm
 from harness.records import store
 from harness.records.arm import ArmId
 from harness.records.observation import Data
 from harness.records.proof import ArmProof
 from harness.spec import draws
-from harness.spec.data import own_folder
 from harness.spec.data.mnist import cache_folder
 from harness.spec.model import OwnModel, data_of, source_of
 
@@ -100,38 +100,29 @@ def draws_folder() -> Path:
     return cache_folder() / "draws"
 
 
-def make_data(spec: OwnModel, root: Path, where: Workshop) -> tuple[OwnModel, PreparedModel]:
-    """Return the spec with its batch size, and the model with its data made.
+def make_data(
+    spec: OwnModel, root: Path, where: Workshop, folder: Path
+) -> tuple[OwnModel, PreparedModel, tuple[str, ...]]:
+    """Return the spec with its batch size, the model with its data made, and remarks on these.
 
     Args:
         spec: its files read.
         root: the folder that they are named from.
         where: backends that may make the data.
+        folder: in which the data's own is made.
 
     Raises:
-        ConfigError: no backend can make it; says why.
+        ConfigError: no backend can make them, or could train on them; says why.
     """
-    target, folder = data_of(spec, root), draws.make_folder(cache_folder() / "own")
-
-    def job(backend: str) -> MakeData:
-        return MakeData(
-            backend=backend,
-            device="cpu",
-            time_limit_s=where.time_limit_s,
-            data=target,
-            folder=folder.absolute(),
-            batch_size=spec.batch_size,
-            limit_batches=spec.limit_batches,
-        )
-
-    _, made = where.ask_first(job)
-    data = own_folder.read(folder / made.sha256)
+    target = data_of(spec, root)
+    wanted = Wanted(target, batch_size=spec.batch_size, limit_batches=spec.limit_batches)
+    data, there = make_own_data(wanted, where.executor, where.backends, folder, where.say)
     size = spec.batch_size or data.batch_size or BATCH_SIZE
     n_most = size * spec.limit_batches if spec.limit_batches else data.n_samples
     prepared = PreparedModel(
         name=target.name,
-        sha256=made.sha256,
-        folder=folder / made.sha256,
+        sha256=data.sha256,
+        folder=there,
         n_samples=data.n_samples,
         n_train=min(data.n_samples, n_most),
         n_inputs=data.n_inputs,
@@ -139,7 +130,7 @@ def make_data(spec: OwnModel, root: Path, where: Workshop) -> tuple[OwnModel, Pr
         batch_size=size,
         shuffle=spec.shuffle,
     )
-    return spec.model_copy(update={"batch_size": size}), prepared
+    return spec.model_copy(update={"batch_size": size}), prepared, data.remarks
 
 
 def draw_weights(what: PreparedModel, where: Workshop, seeds: Iterable[int]) -> PreparedModel:

@@ -21,7 +21,8 @@ from harness.job.answers import (
     Started,
     Traced,
 )
-from harness.job.own_model import DrawnModel, MadeData, Proved
+from harness.job.made import MadeData
+from harness.job.own_model import DrawnModel, Proved
 
 if TYPE_CHECKING:
     Options = Any  # a table; a worker reads it as attributes

@@ -34,10 +34,3 @@ class Proved(Part):
     n_updates: Count
     refused: Said = ""  # why another arm took its place
     undetermined: tuple[Word, ...] = ()  # variables that rounding alone decides, in `fit` too
-
-
-@dataclass(frozen=True, kw_only=True)
-class MadeData(Part):
-    """A user's data, written into a folder of that name."""
-
-    sha256: Sha256

@@ -1,6 +1,7 @@
 """A user's own data: what `fit` would be given, as arrays by part, and the digest that proves them.
 
-NumPy only: workers import this. A *tree* is an array (n, ...), a dict, tuple or list of trees, or None where a place is empty.
+NumPy only: workers import this. A *tree* is an array (n, ...), a dict, tuple or list of trees, or
+None where a place is empty.
 """
 
 from __future__ import annotations

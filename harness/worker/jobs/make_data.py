@@ -1,31 +1,48 @@
-"""Stand-in: make a user's data of arrays."""
+"""A user's data, made once: their function is called, and what it returns is written as bytes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+import keras
 
+from harness.engine.machine import free_memory_bytes
+from harness.errors import DataError, Refused
 from harness.job.asked import MakeData
-from harness.job.own_model import MadeData
-from harness.spec.data.own import NAMES, OwnData, map_leaves, name_parts
+from harness.job.made import MadeData
 from harness.spec.data.own_folder import write
-from harness.worker.user_inputs import Unusable, call_function
+from harness.worker.user_data.arguments import read_data
+from harness.worker.user_data.pipelines import Bounds
+from harness.worker.user_inputs import call_function
 
 
-def make(job: MakeData, *_: Any) -> MadeData:
-    """Make it."""
-    found = call_function(job.data)
-    given = found if isinstance(found, dict) else dict(zip(NAMES, found, strict=False))
-    parts = {name: given[name] for name in NAMES if name in given}
-    checked = given.get("validation_data", ())
-    parts |= {f"validation_{n}": v for n, v in zip(NAMES, checked, strict=False)}
-    parts = {name: map_leaves(np.asarray, each) for name, each in parts.items()}
-    leaves = name_parts({name: parts[name] for name in NAMES if name in parts})
-    lengths = {name: len(each) for name, each in leaves.items()}
-    if len(set(lengths.values())) > 1:
-        received = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        expected = "expected as many samples in each array"
-        raise Unusable(f"{job.data.name}: {expected}; received {received}")
-    data = OwnData(parts=parts, batch_size=given.get("batch_size"))
-    return MadeData(sha256=write(job.folder, data).name)
+def make(job: MakeData, say: Callable[..., None], *_: Any) -> MadeData:
+    """Write the data into a folder of its own in the job's, and return its digest.
+
+    Args:
+        job: the function, and how much of its data is wanted.
+        say: is called with what is being done.
+
+    Raises:
+        Unusable: no backend could train on the data.
+        Refused: they cannot be made here.
+    """
+    most_bytes = free_memory_bytes() // 3 if job.most_bytes is None else job.most_bytes
+    keras.utils.set_random_seed(job.seed)
+    say(phase=job.data.name)
+    given = call_function(job.data)
+    bounds = Bounds(
+        where=job.data.name,
+        file=job.data.file,
+        most_bytes=most_bytes,
+        limit_s=job.read_limit_s,
+        limit_batches=job.limit_batches,
+        batch_size=job.batch_size,
+        say=lambda doing: say(phase=f"{job.data.name}: {doing}"),
+    )
+    try:
+        folder = write(job.folder, read_data(given, bounds))
+    except DataError as error:
+        raise Refused(str(error)) from None
+    return MadeData(sha256=folder.name)
