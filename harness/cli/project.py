@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.cli.output import console_of, say
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
     from harness.engine.executor import Executor
-    from harness.engine.plan import Planned
+    from harness.engine.own_model import PreparedModel
     from harness.records.store import Loaded
-    from harness.spec.config import Config, Device
+    from harness.spec.config import Config
     from harness.spec.data.mnist import Prepared
 
 
@@ -27,6 +27,14 @@ class Project:
     root: Path
     config: Config
     results: Path
+    prepared: PreparedModel | None = None  # of a spec that is a model of the user's own
+
+    @property
+    def model(self) -> PreparedModel:
+        """The user's own model, its data made."""
+        if self.prepared is None:
+            raise TypeError("a stack of Dense layers has no data of its own")
+        return self.prepared
 
     @property
     def executor(self) -> Executor:
@@ -34,17 +42,6 @@ class Project:
         from harness.engine.executor import make_executor
 
         return make_executor(self.root, self.config.backends)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which runs are asked for; all, or what the spec says, where nothing is named."""
-
-    spec: str | None = None
-    backends: Sequence[str] | None = None
-    implementations: Sequence[str] | None = None
-    dataset: str | None = None
-    device: Device = "auto"
 
 
 def open_project(file: Path | None, results: Path | None = None) -> Project:
@@ -66,32 +63,6 @@ def prepare_dataset(name: str, *, quiet: bool = False) -> Prepared:
     if not quiet:
         say(f"dataset: {prepared.name}, {prepared.origin}")
     return prepared
-
-
-def plan_runs(project: Project, selection: Selection, **protocol: Any) -> tuple[Planned, ...]:
-    """Return the runs that are asked for, once their results can be kept.
-
-    Args:
-        project: whose specs and backends are chosen from.
-        selection: which of them.
-        **protocol: fields of the protocol to replace; None leaves one as it is. Without `epochs`,
-            the spec's.
-    """
-    from harness.engine.plan import plan
-    from harness.records import store
-    from harness.spec.config import override_protocol
-
-    spec_name, spec = project.config.spec(selection.spec)
-    backends = project.config.choose_backends(selection.backends or ())
-    if protocol.get("epochs") is None:
-        protocol["epochs"] = spec.epochs
-    limits = override_protocol(project.config.protocol, **protocol)
-    store.ready(project.results)
-    dataset = prepare_dataset(selection.dataset or spec.dataset)
-    names = tuple(selection.implementations or ())
-    return plan(
-        spec_name, spec, backends, limits, dataset, device=selection.device, implementations=names
-    )
 
 
 def load_records(results: Path) -> Loaded:

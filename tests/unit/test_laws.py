@@ -34,7 +34,10 @@ WORKER_MAY = {
     "harness.engine.machine",
     "harness.errors",
     "harness.job",
+    "harness.safe",
     "harness.spec.data.arrays",
+    "harness.spec.data.own",
+    "harness.spec.data.own_folder",
     "harness.spec.initializers",
     "harness.worker",
     "numpy",
@@ -359,6 +362,13 @@ def test_a_file_has_at_most_300_lines_and_a_function_40(file):
 def test_no_function_has_more_than_10_decisions(file):
     counts = {node.name: n_decisions(node) for node in functions(file)}
     assert_law("decisions", file, {name: n for name, n in counts.items() if n > 10})
+
+
+@pytest.mark.parametrize("file", ORCHESTRATOR, ids=name_of)
+def test_no_function_has_ten_parameters(file):
+    for node in functions(file):
+        several = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        assert len(several) < 10, node.name
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

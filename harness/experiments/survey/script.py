@@ -23,7 +23,8 @@ GRADIENT = """def total(self, _):
     {x} = self.x * 1; out = keras.tree.flatten({call})
     return ops.reshape(sum(ops.sum(o * r(n, o.shape)) for n, o in enumerate(out)), (1, 1))
 r = lambda n, shape: np.float32(np.random.default_rng(n).uniform(0.5, 1.5, shape))
-held = type('Held', (keras.Layer,), {{'call': total}})(); held.x = held.add_weight(shape={x}.shape); held.x.assign({x}){layer}
+held = type('Held', (keras.Layer,), {{'call': total}})(){layer}; held.x = held.add_weight({x}.shape)
+held.x.assign({x})
 model = keras.Sequential([held]); model.compile(optimizers.SGD(1.0), lambda y, p: ops.sum(p))
 model.fit(np.zeros((1, 1)), np.zeros((1, 1)), verbose=0)
 print(np.ravel({before} - ops.convert_to_numpy({after}))[{place}])"""
