@@ -20,6 +20,7 @@ from harness.cli import (
     gate,
     lessons,
     parity,
+    report,
     requirements,
     surroundings,
     train,
@@ -68,6 +69,7 @@ VERBS = (  # as --help lists them: a user's day
     parity.parity,
     bench.bench,
     gate.gate,
+    report.report,
     doctor.doctor,
     data.data,
 )

@@ -107,6 +107,16 @@ SelfCheckOption = Annotated[bool, typer.Option("--self-check", help=SELF_CHECK)]
 BenchJsonOption = Annotated[Path | None, typer.Option(help="Also write everything there.")]
 CsvOption = Annotated[Path | None, typer.Option(help="Also write the table there, a row an arm.")]
 
+# Of `harness report`.
+SESSION = "The id of a bench session; by default the newest."
+SessionOption = Annotated[str | None, typer.Option(help=SESSION)]
+ReportOutputOption = Annotated[
+    Path | None, typer.Option(help="By default report.html in the results folder.")
+]
+PNG_FOLDER = "Also write a PNG of each figure into this folder, light and dark."
+PngFolderOption = Annotated[Path | None, typer.Option("--png", help=PNG_FOLDER)]
+OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
+
 # Of `harness gate`.
 AGAINST = "A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0."
 AgainstOption = Annotated[str, typer.Option(help=AGAINST)]

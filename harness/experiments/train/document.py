@@ -77,7 +77,7 @@ def compose(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> Docum
     return Document(
         (*blocks, Paragraph((LEGEND,), "aside")),
         data={
-            "tables": [asdict(table) | {"remarks": _remarks(table)} for table in tables],
+            "tables": [asdict(table) | {"remarks": remarks_of(table)} for table in tables],
             "left_out": [{"file": each.file.name, "reason": each.reason} for each in rejected],
         },
         rows=tuple(
@@ -122,11 +122,12 @@ def _blocks(table: Table) -> Iterable[Block]:
     if table.equal_inputs and len(table.rows) > 1:
         yield Sentence(EQUAL_INPUTS, "good")
     yield from sentences(map(_failure, table.failures), "bad")
-    yield from sentences((f"! {remark}" for remark in _remarks(table)), "warning")
+    yield from sentences((f"! {remark}" for remark in remarks_of(table)), "warning")
     yield Paragraph(answer_document.sentences(table.answer), "strong", apart=True)
 
 
-def _remarks(table: Table) -> list[str]:
+def remarks_of(table: Table) -> list[str]:
+    """Return what makes a table's rows less comparable than they look."""
     return [sentence_of(remark, SENTENCES) for remark in table.remarks]
 
 
