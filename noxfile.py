@@ -33,6 +33,11 @@ CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 MEANT = {
     "HARNESS_CONFIG": str(ROOT / "backends.toml")
 }  # whoever runs this file means the one beside it
+HELD_BY = {  # extras, and those that they hold
+    "[report]": ("",),
+    "[dev]": ("", "[report]"),
+    "[dev,page]": ("", "[report]", "[dev]"),
+}
 PATIENCE_S = 15.0  # after Ctrl-C: the harness ends its worker and keeps what is finished
 
 
@@ -104,11 +109,17 @@ def trained(session: nox.Session, backend: str, codes: tuple[int, ...] = (0,)) -
 def able(backend: str, arguments: list[str]) -> bool:
     """Say whether a backend can do any of what is asked of all: `nox -- --arm keras` reaches NumPy's session too."""
     asked, table = options(arguments), TABLES[backend]
-    arms = [value for name, value in asked if name == "--arm"]
-    everywhere = {arm for other in TABLES.values() for arm in other.get("arms", {})}
-    if arms and everywhere.issuperset(arms) and not set(arms) & set(table.get("arms", {})):
+    arms = {part.strip() for name, value in asked if name == "--arm" for part in value.split(",")}
+    everywhere = {name for other in TABLES for name in arm_names(other)}
+    if arms and arms <= everywhere and not arms & set(arm_names(backend)):
         return False
     return ("--device", "gpu") not in asked or table.get("accelerators", True)
+
+
+def arm_names(backend: str) -> list[str]:
+    """Return the names by which --arm takes a backend's arms: keras, and jax/keras."""
+    arms = TABLES[backend].get("arms", {})
+    return [*arms, *(f"{backend}/{arm}" for arm in arms)]
 
 
 def options(arguments: list[str]) -> list[tuple[str, str]]:
@@ -123,7 +134,10 @@ def install_harness(session: nox.Session, extras: str = "") -> None:
         hashlib.sha256(content).hexdigest(),
         folder(session) / "harness" / "installed.txt",
     )
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") in (wanted + extras, f"{wanted}[dev]"):
+    made = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
+    if made == wanted + extras or (
+        made.startswith(wanted) and extras in HELD_BY.get(made[64:], ())
+    ):
         return
     command = [
         python(session),
@@ -237,6 +251,20 @@ def bench(session: nox.Session) -> None:
     """Time every arm against the others, live processes taking turns; arguments after -- go to harness bench."""
     environments(session)
     orchestrator(session, "bench", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
+def report(session: nox.Session) -> None:
+    """Write results/report.html, a page of figures; arguments after -- go to harness report."""
+    install_harness(session, "[report]")
+    orchestrator(session, "report", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
+def page(session: nox.Session) -> None:
+    """Look at the report in a browser: needs chromium, chromedriver and npm; the pictures stay in results/page."""
+    install_harness(session, "[dev,page]")
+    session.run(python(session), "-m", "tests.page", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)

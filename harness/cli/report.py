@@ -5,14 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.options import (
-    ConfigOption,
-    OpenOption,
-    PngFolderOption,
-    ReportOutputOption,
-    ResultsOption,
-    SessionOption,
-)
+from harness.cli.command import command
+from harness.cli.options import ReportOptions
 from harness.cli.output import say
 from harness.cli.project import open_project
 from harness.errors import EnvironmentMissing, StoreError
@@ -24,38 +18,23 @@ TYPE = "Type: nox -s report, or: pip install 'keras-backend-harness[report]'"
 WIDTH = 680  # pixels of a PNG, before it is doubled
 
 
-def report(
-    session: SessionOption = None,
-    output: ReportOutputOption = None,
-    png: PngFolderOption = None,
-    open: OpenOption = False,
-    results: ResultsOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Write one HTML page of what the records say: figures with their tables, for a browser.
-
-    Args:
-        session: the id of a bench session; by default the newest.
-        output: the file; by default report.html in the results folder.
-        png: a folder for a PNG of each figure.
-        open: show the page in a browser.
-        results: the results folder.
-        config: backends.toml, beside which results/ lies by default.
-    """
+@command(ReportOptions)
+def report(options: ReportOptions) -> None:
+    """Write one HTML page of what the records say: figures with their tables, for a browser."""
     _check_libraries()
     from harness.cli.report_page import gather
     from harness.report import html
 
-    folder = results or open_project(config).results
-    page = gather(folder, session)
-    target = output or folder / "report.html"
-    text = html.render(page)
-    _write(target, "--output" if output else "results", text.encode())
-    if png is not None:
-        _write_pictures(page, png)
+    folder = options.results or open_project(options.config).results
+    page = gather(folder, options.session)
+    target = options.output or folder / "report.html"
+    content = html.render(page).encode()
+    _write(target, "--output" if options.output else "--results", content)
+    if options.png is not None:
+        _write_pictures(page, options.png)
     n_pictures = sum(chart.picture is not None for chart in page.charts)
-    say(f"{target}: {n_pictures} figures, {len(text.encode()) / 1000:.0f} kB")
-    if open:
+    say(f"{target}: {n_pictures} figures, {len(content) / 1000:.0f} kB")
+    if options.show:
         import webbrowser
 
         webbrowser.open(target.resolve().as_uri())
@@ -65,10 +44,13 @@ def _check_libraries() -> None:
     """Raise EnvironmentMissing, with what to type, where a library of the extra is missing."""
     from importlib.util import find_spec
 
+    from harness.report.document import listed
+
     needed = {"altair": "Altair", "vl_convert": "vl-convert", "jinja2": "Jinja2"}
     missing = [name for module, name in needed.items() if find_spec(module) is None]
     if missing:
-        raise EnvironmentMissing(f"harness report: {', '.join(missing)} is not installed. {TYPE}")
+        expected = f"expected {listed(needed.values())}; not installed: {', '.join(missing)}"
+        raise EnvironmentMissing(f"harness report: {expected}. {TYPE}")
 
 
 def _write(file: Path, option: str, content: bytes) -> None:

@@ -31,8 +31,8 @@ def chart_losses(losses: Losses, over: str) -> Chart | None:
         "loss",
         "Does it learn alike?",
         _finding(losses),
-        f"Medians of the running training loss over {over}, with the lowest and the highest. Arms that "
-        "begin with equal weights and samples and compute the same have one curve.",
+        f"Medians of the running training loss over {over}, with the lowest and the highest. Arms "
+        "that begin with equal weights and samples and compute the same have one curve.",
         tabulate(points, lambda at: Column(f"epoch {at:g}"), lambda loss: number(loss, 4)),
         Curves(tuple(points), Axis("epoch"), Axis("training loss", "log")),
     )

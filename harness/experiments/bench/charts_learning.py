@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.experiments.bench.summary import Summary
 from harness.records.bench import Bench
@@ -40,11 +40,10 @@ def _losses(bench: Bench) -> Mapping[str, Mapping[int, list[float]]]:
 def setup(bench: Bench, summary: Summary) -> Chart | None:
     """Return the settings and versions in which arms differ; those that all share in a sentence."""
     names = [arm.name for arm in summary.arms]
-    seen = _settings(bench)
-    rows = {what: tuple(of_arm.get(name, NONE) for name in names) for what, of_arm in seen.items()}
+    rows = _settings(bench, names)
+    differing = {what: values for what, values in rows.items() if len(set(values)) > 1}
     if not rows:
         return None
-    differing = {what: values for what, values in rows.items() if len(set(values)) > 1}
     equal = ", ".join(f"{what} {rows[what][0]}" for what in rows if what not in differing)
     return Chart(
         "setup",
@@ -53,13 +52,13 @@ def setup(bench: Bench, summary: Summary) -> Chart | None:
         f"Only rows that differ are shown; equal everywhere: {short(equal, 600) or 'none'}.",
         Table(
             (*words("what"), *(Column(short(name, 60), align="left") for name in names)),
-            tuple((short(what, 60), *values) for what, values in sorted(differing.items())),
+            tuple(sorted((short(what, 60), *differing[what]) for what in differing)),
         ),
     )
 
 
-def _settings(bench: Bench) -> Mapping[str, Mapping[str, str]]:
-    """Return each setting and version, and what it is in each entrant's processes."""
+def _settings(bench: Bench, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    """Return each setting and version, and what it is in the processes of each of these arms."""
     seen: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for start in bench.starts:
         if start.status == "ok":
@@ -68,6 +67,6 @@ def _settings(bench: Bench) -> Mapping[str, Mapping[str, str]]:
             for what, value in {**start.versions, **start.settings, **more}.items():
                 seen[what][start.name].add(NONE if value is None else short(value, 80))
     return {
-        what: {name: " and ".join(sorted(values)) for name, values in of_arm.items()}
+        what: tuple(" and ".join(sorted(of_arm[name])) or NONE for name in names)
         for what, of_arm in seen.items()
     }

@@ -19,8 +19,8 @@ LEAST, MOST = -6.0, 6.0
 READING = (
     "Rows are the quantities of one update in the order of a step, from the first layer's outputs "
     "to the new weights; the number is the margin, how many times the worst error of that quantity "
-    "fits into its gate (1 and more: it holds). The first wrong quantity of an arm has a ring: what "
-    "lies below it may only follow."
+    "fits into its gate (1 and more: it holds). The first wrong quantity of an arm has a ring: "
+    "what lies below it may only follow."
 )
 
 ONLY_TIGHTEST = (
@@ -30,7 +30,7 @@ ONLY_TIGHTEST = (
 
 
 def newest_of(checks: Iterable[Parity]) -> dict[str, ArmParity]:
-    """Return the newest check of each arm; one that keeps its gates goes before one that does not."""
+    """Return the newest check of each arm; one that keeps its gates goes before the others."""
     found: dict[str, ArmParity] = {}
     for check in sorted(checks, key=lambda check: check.started_at):
         for arm in check.arms:
@@ -141,8 +141,8 @@ def drift(checks: Iterable[Parity]) -> Chart | None:
         "drift",
         "Where does it part, left to itself?",
         _drift_finding(points, [run.name for run in runs if run.verdict == "departs"]),
-        "The relative distance of the kernel that is farthest off, the largest over seeds, after so "
-        "many updates. The dotted line is the gate; beyond it ends, float32 alone has drifted so "
+        "The relative distance of the kernel that is farthest off, the largest over seeds, after "
+        "so many updates. The dotted line is the gate; beyond it ends, float32 alone has drifted so "
         "far that weights say nothing.",
         tabulate((*points, *limits), lambda at: Column(f"update {at:g}"), "{:.1e}".format),
         Curves(

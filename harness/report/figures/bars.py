@@ -8,8 +8,9 @@ from typing import Any
 import altair as alt
 
 from harness.report.charts import Bars
-from harness.report.figures.style import COLOURS, PAPER, data, labels, legend, name_axis
+from harness.report.figures.style import COLOURS, LONGEST, PAPER, data, labels, legend, name_axis
 from harness.report.numbers import number
+from harness.safe import short
 
 STEP, SIDE = 30, 16  # pixels of a bar: of stacked parts; of one of several side by side
 
@@ -20,7 +21,7 @@ def draw(picture: Bars, width: int) -> alt.TopLevelMixin:
     parts = labels(part.part for part in picture.parts)
     x: dict[str, Any] = {
         "scale": alt.Scale(domain=[0, _end(picture, width)], nice=False),
-        "axis": alt.Axis(title=picture.axis.title, grid=True, tickCount=5),
+        "axis": alt.Axis(title=short(picture.axis.title, LONGEST), grid=True, tickCount=5),
     }
     order = [*parts.values()]
     color = alt.Color(

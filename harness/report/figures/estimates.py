@@ -92,7 +92,7 @@ def _words(base: alt.Chart, x: dict[str, Any]) -> list[alt.Chart]:
 
 
 def _ground(picture: Estimates) -> list[alt.Chart]:
-    """Return what lies behind the estimates: the band, the limits, and the line of no difference."""
+    """Return what lies behind the estimates: band, limits, and the line of no difference."""
     found = []
     if picture.band:
         low, high = picture.band

@@ -13,6 +13,7 @@ from harness.report.document import Tone
 from harness.safe import short
 
 FONT = 12  # pixels, as drawn
+LONGEST = 100  # characters of a text on a picture
 LAYOUT = 14  # as measured: a browser's font may be wider than the one that is here
 INK, FAINT, GRID, BAND = "currentColor", "var(--faint)", "var(--grid)", "var(--band)"
 PAPER = "var(--paper)"
@@ -70,17 +71,27 @@ TICKS = (1, 1.1, 1.2, 1.3, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
 
 
 def data(rows: Sequence[Mapping[str, object]]) -> alt.InlineData:
-    """Return rows as a chart's data."""
-    return alt.InlineData(values=[dict(row) for row in rows])
+    """Return rows as a chart's data, with short texts."""
+    return alt.InlineData(
+        values=[
+            {
+                name: short(value, LONGEST) if isinstance(value, str) else value
+                for name, value in row.items()
+            }
+            for row in rows
+        ]
+    )
 
 
 def labels(names: Iterable[str], most: int = 40) -> dict[str, str]:
     """Return what each name is shown as: one short line, another one for each name."""
     shown: dict[str, str] = {}
     for name in dict.fromkeys(names):
-        text = short(name, most) or "(empty)"
-        n_same = sum(each == text or each.startswith(f"{text} (") for each in shown.values())
-        shown[name] = f"{text} ({n_same + 1})" if n_same else text
+        plain = short(name, most) or "(empty)"
+        number, text = 1, plain
+        while text in shown.values():
+            number, text = number + 1, f"({number + 1}) {plain}"
+        shown[name] = text
     return shown
 
 
@@ -168,15 +179,14 @@ def ticks(axis: Axis, values: Iterable[float], n_most: int) -> alt.Axis:
         values: all that is to be seen.
         n_most: ticks on a logarithmic axis.
     """
+    title = short(axis.title, LONGEST)
     if axis.scale == "linear":
         whole = all(float(value).is_integer() for value in finite(values))
         step: dict[str, Any] = {"tickMinStep": 1} if whole else {}
-        return alt.Axis(
-            title=axis.title, grid=True, tickCount=min(n_most, 6), format=".6~g", **step
-        )
+        return alt.Axis(title=title, grid=True, tickCount=min(n_most, 6), format=".6~g", **step)
     known = [value for value in finite(values) if value > 0]
     places = log_ticks(min(known), max(known), n_most) if known else [1.0]
-    return alt.Axis(title=axis.title, grid=True, values=places, labelExpr=SMALL)
+    return alt.Axis(title=title, grid=True, values=places, labelExpr=SMALL)
 
 
 def log_ticks(low: float, high: float, n_most: int) -> list[float]:
