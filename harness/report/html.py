@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from harness.report.charts import Chart, Page
 from harness.report.document import Cell, Column, Table
@@ -67,11 +67,6 @@ def _rows(table: Table) -> list[list[tuple[Column, str | Cell]]]:
 
 def _cell(cell: str | Cell) -> str:
     return short(cell.text if isinstance(cell, Cell) else cell, CELL)
-
-
-def _breakable(text: str) -> Markup:
-    """Return a name that a line may end in, behind each stroke."""
-    return Markup("/<wbr>").join(escape(part) for part in short(text, LONGEST).split("/"))
 
 
 def _variables() -> str:
