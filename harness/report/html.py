@@ -35,7 +35,7 @@ def render(page: Page) -> str:
     environment.filters |= {
         "line": lambda text: short(text, LONGEST),
         "cell": _cell,
-        "breakable": _breakable,
+        ,
     }
     template = environment.from_string((folder / "page.html").read_text("utf-8"))
     return (
