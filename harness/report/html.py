@@ -32,11 +32,7 @@ def render(page: Page) -> str:
     read = {name: (folder / name).read_text("utf-8") for name in ("page.css", "page.js")}
     style, script = _variables() + read["page.css"], read["page.js"]
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "line": lambda text: short(text, LONGEST),
-        "cell": _cell,
-        ,
-    }
+    environment.filters |= {"line": lambda text: short(text, LONGEST), "cell": _cell}
     template = environment.from_string((folder / "page.html").read_text("utf-8"))
     return (
         template.render(
