@@ -191,19 +191,13 @@ class BenchOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
     csv: Annotated[Path | None, Option(help="Also write the table there, a row an arm.")] = None
 
 
-SESSION = "The id of a bench session; by default the newest."
-PNG_FOLDER = "Also write a PNG of each figure into this folder, light and dark."
-
-
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions(ProjectOptions):
     """Of `harness report`."""
 
-    session: Annotated[str | None, Option(help=SESSION)] = None
-    output: Annotated[Path | None, Option(help="By default report.html in the results folder.")] = (
-        None
-    )
-    png: Annotated[Path | None, Option("--png", help=PNG_FOLDER)] = None
+    session: Annotated[str | None, Option(help="By default the newest bench session.")] = None
+    output: Annotated[Path | None, Option(help="By default report.html in results.")] = None
+    png: Annotated[Path | None, Option(help="Also PNGs of the figures, into this folder.")] = None
     show: Annotated[bool, Option("--open", help="Open the page in a browser.")] = False
 
 
