@@ -28,9 +28,11 @@ from harness.cli.options import (
     NoParityOption,
     NoWaitOption,
     PinOption,
+    PythonOption,
     ResultsOption,
     ResumeOption,
     SelfCheckOption,
+    SetupOption,
     ShowOption,
     SpecOption,
     StopAfterOption,
@@ -71,12 +73,14 @@ def bench(
     threads: ThreadsOption = None,
     dataset: DatasetOption = None,
     device: DeviceOption = "auto",
+    python: PythonOption = None,
+    setup: SetupOption = False,
     no_wait: NoWaitOption = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Time every arm against the others, live processes taking turns: who wins, and how sure."""
-    project, given = open_project(config, results), context.params
+    project, given = open_project(config, results, python, setup=setup), context.params
     if show and self_check:
         raise ConfigError(SHOW_OR_CHECK)
     if self_check:

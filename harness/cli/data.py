@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from harness.cli.options import (
@@ -14,7 +13,6 @@ from harness.cli.options import (
 )
 from harness.cli.output import say, show
 from harness.cli.project import prepare_dataset
-from harness.errors import ConfigMissing
 
 
 def data(
@@ -30,8 +28,8 @@ def data(
     from harness.spec.data.arrays import load_dataset
     from harness.spec.project import find
 
-    with suppress(ConfigMissing):  # the dataset can be looked at from anywhere
-        results = results or (config or find(Path.cwd())).parent / "results"
+    if file := config or find(Path.cwd()):  # the dataset can be looked at from anywhere
+        results = results or file.parent / "results"
     prepared = prepare_dataset(dataset or "auto")
     parts = load_dataset(prepared.folder)
     records = store.load_all(results).records if results else ()

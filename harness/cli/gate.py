@@ -22,12 +22,13 @@ from harness.cli.options import (
     GateJunitOption,
     NoWaitOption,
     PathOption,
+    PythonOption,
     ResultsOption,
     TableOption,
     ToleranceOption,
 )
 from harness.cli.output import append_summary, say, show
-from harness.cli.project import open_project
+from harness.cli.project import Project, open_project
 from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, NotComparable, StoreError
 
@@ -48,14 +49,12 @@ def gate(
     json: GateJsonOption = None,
     junit: GateJunitOption = None,
     markdown: TableOption = None,
+    python: PythonOption = None,
     no_wait: NoWaitOption = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Hold the newest complete bench session against an earlier one.
-
-    Which arms have other numbers, or have become slower?
-    """
+    """Hold the newest complete bench session against an earlier one: has an arm become slower?"""
     from harness.experiments.gate import document as report
     from harness.experiments.gate.judge import judge_gate
     from harness.records import store
@@ -73,7 +72,8 @@ def gate(
         suspects = ", ".join(found.suspects)
         say(f"{suspects}: may have regressed; measured again, in fresh blocks", "yellow")
         wait = not no_wait
-        again, interrupted = _measure_again(found.suspects, head, config, results, wait=wait)
+        again_in = open_project(config, results / "confirm", python)
+        again, interrupted = _measure_again(found.suspects, head, again_in, wait=wait)
         _check_comparable(again, base)
         found = judge_gate(head, base, again, tolerance, parities)
     show(report.compose(found), {"json": json, "junit": junit, "markdown": markdown})
@@ -105,14 +105,13 @@ def _report_left_out(rejected: Sequence[Rejected]) -> None:
 
 
 def _measure_again(
-    suspects: tuple[str, ...], head: Bench, config: Path | None, results: Path, *, wait: bool
+    suspects: tuple[str, ...], head: Bench, project: Project, *, wait: bool
 ) -> tuple[Bench, bool]:
     """Return a fresh session of the suspects and head's baseline, and whether it was interrupted.
 
     It runs the code that is here, and is kept in results/confirm: in results itself it would be the
     newest session, and the next gate's head.
     """
-    project = open_project(config, results / "confirm")
     session = head.session
     request = SessionRequest(
         arms=[session.baseline, *suspects],

@@ -12,6 +12,7 @@ import typer
 from harness.cli.options import (
     ConfigOption,
     OutputOption,
+    PythonOption,
     RepetitionsOption,
     RoundsOption,
     SpecOption,
@@ -47,14 +48,14 @@ def ops(rounds: RoundsOption = 1000, repetitions: RepetitionsOption = 5) -> None
 
 
 @app.command()
-def gradients(config: ConfigOption = None) -> None:
+def gradients(python: PythonOption = None, config: ConfigOption = None) -> None:
     """Have TensorFlow, JAX and PyTorch derive what paper can; exit code 1 where one is wrong."""
     from harness.job.asked import Derive
     from harness.lessons import document
     from harness.lessons.gradients import faults
     from harness.spec.arm_modules import WORKER
 
-    project = open_project(config)
+    project = open_project(config, pythons=python)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}
     backends = project.config.backends.items()
     jobs = [Derive(backend=name) for name, each in backends if each.framework in able]

@@ -18,9 +18,10 @@ from harness.cli import (
     data,
     doctor,
     gate,
+    init,
     lessons,
     parity,
-    requirements,
+    setup,
     surroundings,
     train,
 )
@@ -63,6 +64,8 @@ def _remove_leftovers() -> None:
 
 
 VERBS = (  # as --help lists them: a user's day
+    init.init,
+    setup.setup,
     train.train,
     compare.compare,
     parity.parity,
@@ -72,6 +75,6 @@ VERBS = (  # as --help lists them: a user's day
     data.data,
 )
 for verb in VERBS:
-    app.command()(verb)
+    described = (verb.__doc__ or "").partition("\n\n    Args:")[0]  # its options describe those
+    app.command(help=described)(verb)
 app.add_typer(lessons.app, name="textbook")
-app.command(hidden=True)(requirements.requirements)

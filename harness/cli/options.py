@@ -32,6 +32,10 @@ DatasetOption = Annotated[
 ]
 CONFIG = "backends.toml; by default the nearest one, from here upwards, if only you can write it."
 ConfigOption = Annotated[Path | None, typer.Option(envvar="HARNESS_CONFIG", help=CONFIG)]
+PYTHON = "Run a backend with your own interpreter, as jax=../.venv/bin/python; may be repeated."
+PythonOption = Annotated[list[str] | None, typer.Option("--python", help=PYTHON)]
+SETUP = "First make the environments that are missing, as harness setup does."
+SetupOption = Annotated[bool, typer.Option("--setup", help=SETUP)]
 NO_WAIT = "Where another harness measures on this machine, exit with 2 at once."
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help=NO_WAIT)]
 ResultsOption = Annotated[
@@ -41,6 +45,21 @@ OutputOption = Annotated[Path | None, typer.Option(help="Write there instead of 
 TableOption = Annotated[
     Path | None, typer.Option(help="Also write the table there, as for a CI's summary.")
 ]
+
+# Of `harness setup`.
+GpuOption = Annotated[bool, typer.Option("--gpu", help="The same as --device gpu.")]
+BUILD = "For which to make it; auto: for a GPU where there is one."
+BuildOption = Annotated[Literal["auto", "cpu", "gpu"], typer.Option("--device", help=BUILD)]
+INSTALLER = "auto: uv where there is one, else pip, and pip where uv fails."
+InstallerOption = Annotated[Literal["auto", "uv", "pip"], typer.Option(help=INSTALLER)]
+ConstraintOption = Annotated[
+    Path | None, typer.Option("--constraint", help="A file of pip's with versions to keep to.")
+]
+ANEW = "Make it anew, though it is there."
+AnewOption = Annotated[bool, typer.Option("--anew", help=ANEW)]
+ALLOW_LARGE = "Take PyTorch's build for a GPU, several gigabytes, where no other is found."
+AllowLargeOption = Annotated[bool, typer.Option("--allow-large", help=ALLOW_LARGE)]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be made.")]
 
 # Of `harness train`.
 TrainSeedOption = Annotated[

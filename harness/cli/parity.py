@@ -27,9 +27,11 @@ from harness.cli.options import (
     ParitySeedOption,
     PointOption,
     ProofOption,
+    PythonOption,
     QuickOption,
     ResultsOption,
     RoundTripsOption,
+    SetupOption,
     SpecOption,
     TablesOption,
     ThreadsOption,
@@ -78,6 +80,8 @@ def parity(
     junit: ParityJunitOption = None,
     markdown: TablesOption = None,
     dataset: DatasetOption = None,
+    python: PythonOption = None,
+    setup: SetupOption = False,
     device: DeviceOption = "auto",
     no_wait: NoWaitOption = False,
     results: ResultsOption = None,
@@ -88,7 +92,7 @@ def parity(
         parity_model.check_model(context.params)
         return
     _check_options(context.params)
-    project = open_project(config, results)
+    project = open_project(config, results, python, setup=setup)
     if missing:
         _check_missing(project, context.params)
         return

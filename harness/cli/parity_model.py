@@ -6,18 +6,20 @@ Exit 0 where all agree, 1 where one departs or fails, 3 where no majority says w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import typer
 
 from harness.cli.options import parse_threads
 from harness.cli.output import console_of, say, show
-from harness.cli.project import hold_machine
+from harness.cli.project import hold_machine, name_pythons
+from harness.cli.setup import make_missing
 from harness.errors import ConfigError
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
     *("model", "batch", "backends", "seed", "threads", "time_limit", "device", "no_wait"),
+    *("python", "setup"),
     *("json", "junit", "results", "config"),
 )
 CODES = {"agrees": 0, "departs": 1, "failed": 1, "no majority": 3}
@@ -47,7 +49,10 @@ def check_model(given: Mapping[str, Any]) -> None:
         threads=parse_threads(given["threads"]),
         time_limit_s=given["time_limit"],
     )
-    results, wait = given["results"] or _results_folder(what.root, given), not given["no_wait"]
+    what = replace(what, backends=name_pythons(what.backends, given["python"]))
+    if given["setup"]:
+        make_missing(what.root, what.backends, what.device)
+    results, wait = given["results"] or what.root / "results", not given["no_wait"]
     store.ready(results, "models")
     with hold_machine("parity --model", wait=wait), steps_line(console_of()) as report_step:
         found = check(what, make_executor(what.root, what.backends), report_step)
@@ -56,13 +61,6 @@ def check_model(given: Mapping[str, Any]) -> None:
     say(f"record: {file}", "dim")
     if CODES[found.verdict]:
         raise typer.Exit(CODES[found.verdict])
-
-
-def _results_folder(root: Path, given: Mapping[str, Any]) -> Path:
-    """Return where the record goes: beside the backends.toml that was found, or else here."""
-    here = Path.cwd()
-    found = given["config"] or root in (here, *here.parents)
-    return (root if found else here) / "results"
 
 
 def _check_options(given: Mapping[str, Any]) -> None:

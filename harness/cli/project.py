@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from harness.engine.executor import Executor
     from harness.engine.plan import Planned
     from harness.records.store import Loaded
-    from harness.spec.config import Config, Device
+    from harness.spec.config import Backend, Config, Device
     from harness.spec.data.mnist import Prepared
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with backends.toml, whose .nox holds the environments, and its results."""
+    """A folder with backends.toml and environments, and its results."""
 
     root: Path
     config: Config
     results: Path
+    setup: bool = False  # whether environments that are missing are made
 
     @property
     def executor(self) -> Executor:
@@ -47,12 +48,54 @@ class Selection:
     device: Device = "auto"
 
 
-def open_project(file: Path | None, results: Path | None = None) -> Project:
-    """Return the project of a backends.toml; by default the nearest one, with its own results."""
+def open_project(
+    file: Path | None,
+    results: Path | None = None,
+    pythons: Sequence[str] | None = None,
+    *,
+    setup: bool = False,
+) -> Project:
+    """Return the project of a backends.toml, with the interpreters that --python names.
+
+    Args:
+        file: by default the nearest backends.toml, or else the package's.
+        results: by default those of the project.
+        pythons: BACKEND=PATH each.
+        setup: whether environments that are missing are made once it is known which take part.
+    """
     from harness.spec import project
 
     root, found = project.open_project(file)
-    return Project(root, found, results or root / "results")
+    found = found.model_copy(update={"backends": name_pythons(found.backends, pythons)})
+    return Project(root, found, results or root / "results", setup)
+
+
+def name_pythons(
+    backends: Mapping[str, Backend], pythons: Sequence[str] | None
+) -> dict[str, Backend]:
+    """Return the backends with the interpreters that --python names, from here on.
+
+    Raises:
+        ConfigError: one is not BACKEND=PATH, or there is no such backend or file.
+    """
+    from harness.errors import ConfigError, EnvironmentMissing, choice, shown
+
+    named = dict(backends)
+    for text in pythons or ():
+        name, equals, python = text.partition("=")
+        if not equals or not python:
+            raise ConfigError(f"--python: expected BACKEND=PATH; received {shown(text)}")
+        if name not in named:
+            raise ConfigError(f"--python {text}: {choice(named, name)}")
+        own = named[name].model_copy(update={"python": str(Path.cwd() / python)})
+        from harness.environments.find import find_python
+
+        try:
+            find_python(name, own, Path.cwd())
+        except EnvironmentMissing as error:
+            raise ConfigError(f"--{error}") from None
+        named[name] = own
+    return named
 
 
 def prepare_dataset(name: str, *, quiet: bool = False) -> Prepared:
@@ -87,6 +130,10 @@ def plan_runs(project: Project, selection: Selection, **protocol: Any) -> tuple[
         protocol["epochs"] = spec.epochs
     limits = override_protocol(project.config.protocol, **protocol)
     store.ready(project.results)
+    if project.setup:
+        from harness.cli.setup import make_missing
+
+        make_missing(project.root, backends, selection.device)
     dataset = prepare_dataset(selection.dataset or spec.dataset)
     names = tuple(selection.implementations or ())
     return plan(

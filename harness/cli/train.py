@@ -14,9 +14,11 @@ from harness.cli.options import (
     DeviceOption,
     EpochsOption,
     NoWaitOption,
+    PythonOption,
     ResultsOption,
     RowsOption,
     RunLimitOption,
+    SetupOption,
     SpecOption,
     ThreadsOption,
     TrainSeedOption,
@@ -52,15 +54,14 @@ def train(
     rows: RowsOption = False,
     dataset: DatasetOption = None,
     device: DeviceOption = "auto",
+    python: PythonOption = None,
+    setup: SetupOption = False,
     no_wait: NoWaitOption = False,
     results: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Train the spec under each backend: a fresh process and a record for each run.
-
-    Then print the table and what it answers.
-    """
-    project = open_project(config, results)
+    """Train the spec under each backend, a fresh process and a record a run; print the table."""
+    project = open_project(config, results, python, setup=setup)
     planned = plan_runs(
         project,
         Selection(spec, backends, arm, dataset, device),
