@@ -208,7 +208,7 @@ def _check_small(uv: str | None, recipe: Recipe, site: Site, arguments: list[str
         _run([*_pip_install(site), "--dry-run", "--report", str(report), *arguments], recipe, site)
         found = json.loads(report.read_bytes())["install"]
         coming = [each["metadata"]["name"] for each in found]
-    large = sorted(name for name in coming if LARGE.fullmatch(name.lower()))
+    large = sorted(name for name in map(distribution, coming) if LARGE.fullmatch(name))
     if large:
         raise SetupFailed(
             f"PyTorch's build for a GPU would come, with {large[0]} and {len(large) - 1} more: "

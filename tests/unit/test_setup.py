@@ -11,12 +11,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import typer
 
+from harness.cli.init import init
+from harness.cli.project import open_project
 from harness.environments.find import STAMP, find_python
 from harness.environments.installers import _explain
 from harness.environments.managed import Asked, is_complete
 from harness.environments.recipe import Extra, make_recipe
-from harness.errors import EnvironmentMissing
+from harness.errors import ConfigError, EnvironmentMissing
 from harness.spec.config import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -228,7 +231,7 @@ def test_two_setups_at_once_make_one_environment(project):
 def test_a_killed_setup_leaves_nothing_that_is_taken_for_whole_and_its_installer_is_waited_for(
     project,
 ):
-    slow = 'mkdir -p "$6/bin"; echo > "$6/bin/python"; chmod +x "$6/bin/python"; sleep 3'
+    slow = 'mkdir -p "$6/bin"; echo > "$6/bin/python"; chmod +x "$6/bin/python"; sleep 2'
     path, log = project.fake_uv(slow)
     first = project.start("setup", "numpy", PATH=path)
     deadline = time.monotonic() + 30
@@ -364,26 +367,31 @@ def test_what_installers_say_becomes_one_sentence(project, output, sentence):
         ("jax=backends.toml", "expected a program; it may not be run"),
     ],
 )
-def test_an_interpreter_that_is_none_is_refused_before_anything_runs(project, given, said):
-    done = project.run("train", "jax", "--python", given)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert not (project.root / "results").exists()
+def test_an_interpreter_that_is_none_is_refused_before_anything_runs(
+    project, monkeypatch, given, said
+):
+    monkeypatch.chdir(project.root)
+    with pytest.raises(ConfigError) as caught:
+        open_project(None, pythons=[given])
+    assert said in str(caught.value)
 
 
-def test_init_writes_what_a_stranger_begins_with_and_overwrites_nothing(project):
+def test_init_writes_what_a_stranger_begins_with_and_overwrites_nothing(
+    project, monkeypatch, capsys
+):
+    monkeypatch.chdir(project.root)
     (project.root / "backends.toml").unlink()
     (project.root / ".gitignore").write_text("*.pyc")
-    done = project.run("init")
-    assert done.returncode == 0, done.stderr
+    init()
     config = load(project.root / "backends.toml")
     assert list(config.backends) == ["tensorflow", "jax", "torch"]
     assert config.backends["jax"] == load(ROOT / "backends.toml").backends["jax"]
     compile((project.root / "my_model.py").read_text(), "my_model.py", "exec")
     assert (project.root / ".gitignore").read_text() == "*.pyc\n.harness/\nresults/\n"
     (project.root / "my_model.py").write_text("mine")
-    again = project.run("init")
-    assert again.returncode == 1
-    assert "my_model.py: is there already; left as it is" in again.stderr
+    with pytest.raises(typer.Exit) as left:
+        init()
+    assert left.value.exit_code == 1
+    assert "my_model.py: is there already; left as it is" in capsys.readouterr().err
     assert (project.root / "my_model.py").read_text() == "mine"
     assert (project.root / ".gitignore").read_text().count("results/") == 1
