@@ -75,6 +75,5 @@ VERBS = (  # as --help lists them: a user's day
     data.data,
 )
 for verb in VERBS:
-    described = (verb.__doc__ or "").partition("\n\n    Args:")[0]  # its options describe those
-    app.command(help=described)(verb)
+    app.command()(verb)
 app.add_typer(lessons.app, name="textbook")

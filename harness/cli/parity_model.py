@@ -5,32 +5,26 @@ Exit 0 where all agree, 1 where one departs or fails, 3 where no majority says w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
 
 import typer
 
-from harness.cli.options import parse_threads
+from harness.cli.options import ParityOptions, parse_threads
 from harness.cli.output import console_of, say, show
 from harness.cli.project import hold_machine, name_pythons
 from harness.cli.setup import make_missing
 from harness.errors import ConfigError
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
-    *("model", "batch", "backends", "seed", "threads", "time_limit", "device", "no_wait"),
+    *("model", "batch", "names", "seed", "threads", "time_limit", "device", "no_wait"),
     *("python", "setup"),
     *("json", "junit", "results", "config"),
 )
 CODES = {"agrees": 0, "departs": 1, "failed": 1, "no majority": 3}
 
 
-def check_model(given: Mapping[str, Any]) -> None:
-    """Check the model, show what came of it, and exit with what that means.
-
-    Args:
-        given: every argument of `harness parity`, by name.
-    """
+def check_model(options: ParityOptions) -> None:
+    """Check the model, show what came of it, and exit with what that means."""
     from harness.engine.executor import make_executor
     from harness.experiments.parity import model_document as report
     from harness.experiments.parity import model_plan
@@ -38,42 +32,45 @@ def check_model(given: Mapping[str, Any]) -> None:
     from harness.records import store
     from harness.report.progress import steps_line
 
-    _check_options(given)
+    model = _check_options(options)
     what = model_plan.plan_model_check(
-        given["model"],
-        given["batch"],
-        tuple(given["backends"] or ()),
-        given["config"],
-        seed=given["seed"][0] if given["seed"] else 0,
-        device=given["device"],
-        threads=parse_threads(given["threads"]),
-        time_limit_s=given["time_limit"],
+        model,
+        options.batch,
+        tuple(options.names or ()),
+        options.config,
+        seed=options.seed[0] if options.seed else 0,
+        device=options.device,
+        threads=parse_threads(options.threads),
+        time_limit_s=options.time_limit,
     )
-    what = replace(what, backends=name_pythons(what.backends, given["python"]))
-    if given["setup"]:
+    what = replace(what, backends=name_pythons(what.backends, options.python))
+    if options.setup:
         make_missing(what.root, what.backends, what.device)
-    results, wait = given["results"] or what.root / "results", not given["no_wait"]
+    results = options.results or what.root / "results"
     store.ready(results, "models")
+    wait = not options.no_wait
     with hold_machine("parity --model", wait=wait), steps_line(console_of()) as report_step:
         found = check(what, make_executor(what.root, what.backends), report_step)
     file = store.add(results, found)
-    show(report.compose(found), {name: given[name] for name in ("json", "junit")})
+    show(report.compose(found), {"json": options.json, "junit": options.junit})
     say(f"record: {file}", "dim")
     if CODES[found.verdict]:
         raise typer.Exit(CODES[found.verdict])
 
 
-def _check_options(given: Mapping[str, Any]) -> None:
-    """Raise ConfigError where an option has no meaning with --model, or one is missing."""
-    for name, value in given.items():
-        if value and name not in MEANINGFUL:
+def _check_options(options: ParityOptions) -> str:
+    """Return the model; raise ConfigError where an option has no meaning with one."""
+    for name in (field.name for field in fields(options)):
+        if name not in MEANINGFUL and getattr(options, name):
+            option = {"only": "arm", "also": "arms"}.get(name, name.replace("_", "-"))
             why = "has no meaning with --model, whose file says what is compared"
-            raise ConfigError(f"--{name.replace('_', '-')}: {why}. Leave it out")
-    if not given["model"]:
+            raise ConfigError(f"--{option}: {why}. Leave it out")
+    if not options.model:
         raise ConfigError(
             "--batch: expected --model FILE:FUNCTION beside it, the model that it is for"
         )
-    seeds = given["seed"] or ()
+    seeds = options.seed or ()
     if len(seeds) > 1:
         received = ", ".join(map(str, seeds))
         raise ConfigError(f"--seed: expected one with --model; received {received}")
+    return options.model

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
-from harness.cli.options import (
-    AllowLargeOption,
-    AnewOption,
-    BackendsArgument,
-    BuildOption,
-    ConfigOption,
-    ConstraintOption,
-    DryRunOption,
-    GpuOption,
-    InstallerOption,
-)
+from harness.cli.command import command
+from harness.cli.options import ConfigOptions, DeviceOptions, Texts
 from harness.cli.output import console_of, say
 from harness.cli.project import open_project
 
@@ -29,39 +22,39 @@ if TYPE_CHECKING:
     from harness.spec.config import Backend, Device
 
 
-def setup(
-    backends: BackendsArgument = None,
-    device: BuildOption = "auto",
-    gpu: GpuOption = False,
-    installer: InstallerOption = "auto",
-    constraint: ConstraintOption = None,
-    allow_large: AllowLargeOption = False,
-    anew: AnewOption = False,
-    dry_run: DryRunOption = False,
-    config: ConfigOption = None,
-) -> None:
+INSTALLER = "auto: uv where there is one, else pip, and pip where uv fails."
+ALLOW_LARGE = "Take PyTorch's build for a GPU, several gigabytes, where no other is found."
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupOptions(DeviceOptions, ConfigOptions):
+    """Of `harness setup`."""
+
+    backends: Annotated[Texts, Argument(help="As in backends.toml; all where none is named.")] = (
+        None
+    )
+    gpu: Annotated[bool, Option("--gpu", help="The same as --device gpu.")] = False
+    installer: Annotated[Literal["auto", "uv", "pip"], Option(help=INSTALLER)] = "auto"
+    constraint: Annotated[Path | None, Option(help="pip's file of versions to keep to.")] = None
+    allow_large: Annotated[bool, Option("--allow-large", help=ALLOW_LARGE)] = False
+    anew: Annotated[bool, Option("--anew", help="Make it anew, though it is there.")] = False
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be made.")] = False
+
+
+@command(SetupOptions)
+def setup(options: SetupOptions) -> None:
     """Make the environments of backends, each below .harness/envs of the project's folder.
 
     It says what comes, how large it is and how long it takes; what is complete is left as it is.
-
-    Args:
-        backends: by name; all where none is named.
-        device: which build.
-        gpu: the build for a GPU.
-        installer: uv or pip.
-        constraint: a file of versions to keep to.
-        allow_large: whether a build for a GPU may come where the CPU's is asked for.
-        anew: whether what is complete is made again.
-        dry_run: whether only to say what would be made.
-        config: another backends.toml.
     """
     from harness.environments.managed import Asked
 
-    project, asked = open_project(config), Asked(installer, constraint, anew, allow_large)
+    how = (options.installer, options.constraint, options.anew, options.allow_large)
+    project, asked = open_project(options.config), Asked(*how)
     _check(asked)
-    chosen = project.config.choose_backends(backends or ())
-    recipes = _recipes(chosen, "gpu" if gpu else device)
-    done = [_set_up(recipe, project.root, asked, dry_run=dry_run) for recipe in recipes]
+    chosen = project.config.choose_backends(options.backends or ())
+    recipes = _recipes(chosen, "gpu" if options.gpu else options.device)
+    done = [_set_up(each, project.root, asked, dry_run=options.dry_run) for each in recipes]
     if not all(done):
         raise typer.Exit(1)
 

@@ -253,7 +253,10 @@ def test_a_record_is_kept_elsewhere_when_the_results_folder_goes_away_during_the
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("jaxx",), f"backend: expected one of {KNOWN}; received 'jaxx'. Did you mean 'jax'?"),
+        (
+            ("jaxx",),
+            f"arms: expected one of {KNOWN}, {ARMS}; received 'jaxx'. Did you mean 'jax'?",
+        ),
         (
             ("--spec", "mnist-mpl"),
             f"--spec: expected one of {SPECS}; received 'mnist-mpl'. Did you mean 'mnist-mlp'?",

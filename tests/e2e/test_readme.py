@@ -1,5 +1,5 @@
-"""The console blocks of README and docs/, typed for real in a fresh clone with warm environments; a plan of
-minutes is made small, the words are not.
+"""The console blocks of README and docs/, typed for real in a fresh clone with warm environments;
+a plan of minutes is made small, the words are not.
 
 A command that takes too long even so must stand, word for word, in what CI runs.
 """
