@@ -87,7 +87,13 @@ def name_pythons(
 
 
 def make_environments(project: Project, names: Iterable[str], device: Device) -> None:
-    """Make the environments of these backends that are missing, where that is asked for."""
+    """Make the environments of these backends that are missing, where that is asked for.
+
+    Args:
+        project: says whether it is.
+        names: of the backends that take part.
+        device: what they are to run on.
+    """
     if project.setup:
         from harness.cli.setup import make_missing
 

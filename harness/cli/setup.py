@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
-from typer import Argument, Option
 
 from harness.cli.command import command
-from harness.cli.options import ConfigOptions, DeviceOptions, Texts
 from harness.cli.output import console_of, say
 from harness.cli.project import open_project
+from harness.cli.setup_options import SetupOptions
 
 if TYPE_CHECKING:
     from harness.environments.managed import Asked
     from harness.environments.recipe import Recipe
     from harness.spec.config import Backend, Device
-
-
-INSTALLER = "auto: uv where there is one, else pip, and pip where uv fails."
-ALLOW_LARGE = "Take PyTorch's build for a GPU, several gigabytes, where no other is found."
-
-
-@dataclass(frozen=True, kw_only=True)
-class SetupOptions(DeviceOptions, ConfigOptions):
-    """Of `harness setup`."""
-
-    backends: Annotated[Texts, Argument(help="As in backends.toml; all where none is named.")] = (
-        None
-    )
-    gpu: Annotated[bool, Option("--gpu", help="The same as --device gpu.")] = False
-    installer: Annotated[Literal["auto", "uv", "pip"], Option(help=INSTALLER)] = "auto"
-    constraint: Annotated[Path | None, Option(help="pip's file of versions to keep to.")] = None
-    allow_large: Annotated[bool, Option("--allow-large", help=ALLOW_LARGE)] = False
-    anew: Annotated[bool, Option("--anew", help="Make it anew, though it is there.")] = False
-    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be made.")] = False
 
 
 @command(SetupOptions)
