@@ -14,6 +14,10 @@ CONFIG = """\
 
 [protocol]
 seeds = [0]   # one run of each arm for each seed
+
+[specs.mine]
+model = "my_model.py:build"
+data = "my_model.py:data"
 epochs = 5
 
 # A backend for each table; take one out, and it is not asked. Its environment is made by
@@ -44,9 +48,9 @@ def build():
     return model
 
 
-def batch():  # data that nobody has to download: noise around a picture for each class
+def data():  # that nobody has to download: noise around a picture for each class
     random = np.random.default_rng(0)
-    labels = random.integers(10, size=256)
+    labels = random.integers(10, size=4096)
     pictures = random.normal(size=(10, 8, 8, 1))[labels]
     return (pictures + random.normal(size=pictures.shape)).astype("float32"), labels
 """
@@ -63,7 +67,7 @@ def init() -> None:
     _ignore(Path(".gitignore"))
     for name in there:
         say(f"{name}: is there already; left as it is", "yellow", stderr=True)
-    say("Next: harness setup, then: harness parity --model my_model.py:build")
+    say("Next: harness setup, then: harness train")
     if there:
         raise typer.Exit(1)
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.options import MeasuringOptions, parse_threads
+from harness.cli.options import MeasuringOptions
 from harness.cli.output import console_of, say
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
     from harness.engine.executor import Executor
-    from harness.engine.plan import Planned
+    from harness.engine.own_model import PreparedModel
     from harness.records.store import Loaded
-    from harness.spec.config import Backend, Config, Device
+    from harness.spec.config import Backend, Config
     from harness.spec.data.mnist import Prepared
 
 
@@ -29,6 +29,14 @@ class Project:
     config: Config
     results: Path
     setup: bool = False  # whether environments that are missing are made
+    prepared: PreparedModel | None = None  # of a spec that is a model of the user's own
+
+    @property
+    def model(self) -> PreparedModel:
+        """The user's own model, its data made."""
+        if self.prepared is None:
+            raise TypeError("a stack of Dense layers has no data of its own")
+        return self.prepared
 
     @property
     def executor(self) -> Executor:
@@ -86,19 +94,18 @@ def name_pythons(
     return named
 
 
-def make_environments(project: Project, names: Iterable[str], device: Device) -> None:
-    """Make the environments of these backends that are missing, where that is asked for.
+def make_environments(project: Project, options: MeasuringOptions) -> None:
+    """Make the environments that are missing of the arms asked for, where --setup is given."""
+    if not project.setup:
+        return
+    from harness.cli.setup import make_missing
+    from harness.engine.arms import declared_arms, select_arms
 
-    Args:
-        project: says whether it is.
-        names: of the backends that take part.
-        device: what they are to run on.
-    """
-    if project.setup:
-        from harness.cli.setup import make_missing
-
-        backends = project.config.choose_backends(names)
-        make_missing(project.root, backends, device)
+    config = project.config
+    default = tuple(dict.fromkeys((*config.protocol.arms, *config.bench.arms)))
+    arms = select_arms(declared_arms(config), options.asked, options.only or (), default)
+    backends = config.choose_backends(arm.backend for arm in arms)
+    make_missing(project.root, backends, options.device)
 
 
 def prepare_dataset(name: str, *, quiet: bool = False) -> Prepared:
@@ -112,45 +119,6 @@ def prepare_dataset(name: str, *, quiet: bool = False) -> Prepared:
     if not quiet:
         say(f"dataset: {prepared.name}, {prepared.origin}")
     return prepared
-
-
-def plan_runs(
-    project: Project,
-    options: MeasuringOptions,
-    seeds: tuple[int, ...] | None,
-    epochs: int | None = None,
-    time_limit_s: float | None = None,
-) -> tuple[Planned, ...]:
-    """Return the runs that are asked for, once their results can be kept.
-
-    Args:
-        project: whose specs and arms are chosen from.
-        options: which of them.
-        seeds: the protocol's where none is named.
-        epochs: the spec's, or else the protocol's, where none are named.
-        time_limit_s: for one worker; the protocol's where none is named.
-    """
-    from harness.engine.arms import declared_arms, select_arms
-    from harness.engine.plan import plan
-    from harness.records import store
-    from harness.spec.config import override_protocol
-
-    config = project.config
-    spec_name, spec = config.spec(options.spec)
-    default = config.protocol.arms
-    arms = select_arms(declared_arms(config), options.asked, options.only or (), default)
-    protocol = override_protocol(
-        config.protocol,
-        seeds=seeds,
-        epochs=spec.epochs if epochs is None else epochs,
-        threads=parse_threads(options.threads),
-        time_limit_s=time_limit_s,
-    )
-    store.ready(project.results)
-    make_environments(project, (arm.backend for arm in arms), options.device)
-    dataset = prepare_dataset(options.dataset or spec.dataset)
-    config = config.model_copy(update={"protocol": protocol})
-    return plan(config, spec_name, arms, dataset, device=options.device)
 
 
 def load_records(results: Path) -> Loaded:

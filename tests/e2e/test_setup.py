@@ -1,4 +1,4 @@
-"""Environments from the package index, interpreters of the user's own, and a wheel far from the clone."""
+"""Environments from the package index, own interpreters, and a wheel far from the clone."""
 
 import hashlib
 import os
@@ -100,11 +100,12 @@ def test_from_an_empty_folder_a_wheel_sets_up_a_backend_and_trains_from_anywhere
     assert "Run: harness setup torch" in shown
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    train = [harness, "train", "jax/keras", *ONE[2:], "--config", empty / "backends.toml"]
+    train = [harness, "train", "jax", "--config", empty / "backends.toml"]
     said = run([*train, "--results", elsewhere / "results"], elsewhere)
-    assert "jax/keras, seed 0: test accuracy" in said
+    assert "[2/2] jax/compiled, seed 0: " in said
     assert not (empty / "results").exists()
-    assert run([harness, "train", "jax/keras", *ONE[2:]], empty).count("test accuracy 0.") == 1
+    stack = [harness, "train", "jax/keras", "--spec", "mnist-mlp", *ONE[2:]]
+    assert run(stack, elsewhere, 1).count("environment missing. Run: harness setup jax") == 1
 
 
 @pytest.mark.long
@@ -125,5 +126,5 @@ def test_my_model_of_init_is_one_model_on_two_backends(installed, tmp_path):
     for environment in ("train-jax", "train-torch", "train-tf"):
         (tmp_path / ".nox" / environment).symlink_to(ENVIRONMENTS / environment)
     assert "[backends.jax]" in tables.read_text()
-    targets = ("--model", "my_model.py:build", "--batch", "my_model.py:batch")
+    targets = ("--model", "my_model.py:build", "--batch", "my_model.py:data")
     assert "agree" in run([installed / "harness", "parity", "jax", "torch", *targets], tmp_path)
