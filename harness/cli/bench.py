@@ -12,10 +12,11 @@ import typer
 
 from harness.cli.bench_self_check import check_self
 from harness.cli.command import command
-from harness.cli.options import BenchOptions, is_count
+from harness.cli.options import BenchOptions
 from harness.cli.output import append_summary, say, show
 from harness.cli.own_model import open_spec, prepared_model
 from harness.cli.parity_quick import check_session
+from harness.cli.parsing import is_count
 from harness.cli.project import Project, hold_machine, open_project
 from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, StoreError, shown
@@ -31,7 +32,7 @@ SHOW_OR_CHECK = "--show: it measures nothing, and --self-check asks every backen
 @command(BenchOptions)
 def bench(options: BenchOptions) -> None:
     """Time every arm against the others, live processes taking turns: who wins, and how sure."""
-    project = open_project(options.config, options.results)
+    project = open_project(options.config, options.results, options.python, setup=options.setup)
     if options.show and options.self_check:
         raise ConfigError(SHOW_OR_CHECK)
     if options.self_check:

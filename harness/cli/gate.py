@@ -94,7 +94,7 @@ def _measure_again(
     """
     from harness.engine.arms import declared_arms, select_arms
 
-    project = open_project(options.config, results / "confirm")
+    project = open_project(options.config, results / "confirm", options.python)
     session = head.session
     request = SessionRequest(
         arms=select_arms(declared_arms(project.config), (session.baseline, *suspects)),

@@ -18,10 +18,11 @@ from harness.cli import (
     data,
     doctor,
     gate,
+    init,
     lessons,
     parity,
     report,
-    requirements,
+    setup,
     surroundings,
     train,
 )
@@ -65,6 +66,8 @@ def _remove_leftovers() -> None:
 
 
 VERBS = (  # as --help lists them: a user's day
+    init.init,
+    setup.setup,
     train.train,
     compare.compare,
     parity.parity,
@@ -77,4 +80,3 @@ VERBS = (  # as --help lists them: a user's day
 for verb in VERBS:
     app.command()(verb)
 app.add_typer(lessons.app, name="textbook")
-app.command(hidden=True)(requirements.requirements)
