@@ -46,7 +46,7 @@ def gate(options: GateOptions) -> None:
     root = open_project(options.config).root if needs_config else Path()
     results = options.results or root / "results"
     head, base = _load_pair(results, root, against, options.path)
-    parities = store.load_all(results).parities
+    parities = store.load_all(results).checks
     found = judge_gate(head, base, tolerance=tolerance, parities=parities)
     interrupted = False
     if found.suspects and options.confirm:

@@ -14,6 +14,7 @@ import typer
 
 from harness.cli import (
     bench,
+    choose,
     compare,
     data,
     doctor,
@@ -64,6 +65,7 @@ def _remove_leftovers() -> None:
 
 
 VERBS = (  # as --help lists them: a user's day
+    choose.choose,
     train.train,
     compare.compare,
     parity.parity,

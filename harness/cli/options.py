@@ -166,8 +166,8 @@ SELF_CHECK = "Train nothing: check what the figures stand on, the newest session
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
-    """Of `harness bench`."""
+class SessionOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
+    """What a session of live processes is, and where it is written."""
 
     baseline: Annotated[str | None, Option(help=BENCH_BASELINE)] = None
     generations: Annotated[
@@ -185,10 +185,21 @@ class BenchOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
     aa: Annotated[Literal["baseline", "each"] | None, Option("--aa", help=AA)] = None
     pin: Annotated[str | None, Option(help="Keep every worker to these cores, as 0,1.")] = None
     no_parity: Annotated[bool, Option("--no-parity", help=NO_PARITY)] = False
-    show: Annotated[bool, Option("--show", help=SHOW)] = False
-    self_check: Annotated[bool, Option("--self-check", help=SELF_CHECK)] = False
     json: Annotated[Path | None, Option(help="Also write everything there.")] = None
     csv: Annotated[Path | None, Option(help="Also write the table there, a row an arm.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions(SessionOptions):
+    """Of `harness bench`."""
+
+    show: Annotated[bool, Option("--show", help=SHOW)] = False
+    self_check: Annotated[bool, Option("--self-check", help=SELF_CHECK)] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChooseOptions(SessionOptions):
+    """Of `harness choose`."""
 
 
 AGAINST = "A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0."

@@ -51,7 +51,7 @@ def _print_tables(records: list[Record], loaded: Loaded) -> None:
 
     new = {record.run_id: record for record in records}
     known = {record.run_id: record for record in loaded.records}
-    tables = judge.compare((known | new).values(), only=frozenset(new), parities=loaded.parities)
+    tables = judge.compare((known | new).values(), only=frozenset(new), parities=loaded.checks)
     show(document.compose(tables))
 
 
