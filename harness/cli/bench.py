@@ -42,7 +42,8 @@ def bench(options: BenchOptions) -> None:
         found, interrupted = _newest(project.results), False
     else:
         project, options = open_spec(project, options)
-        with prepared_model(project, options) as whole:
+        given = project, options.spec, options.dataset
+        with prepared_model(*given, wait=not options.no_wait) as whole:
             found, interrupted = measure(whole, options)
     sure = show_session(found, project.results, options)
     code = 130 if interrupted else 1 if found.set_aside else 0 if sure else 3

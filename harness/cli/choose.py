@@ -38,7 +38,8 @@ def choose(options: ChooseOptions) -> None:
     if own is None:
         hint = "Name it: harness choose my_model.py. Stacks are compared by harness bench"
         raise ConfigError(f"choose: expected a model of your own; received the spec {name}. {hint}")
-    with prepared_model(project, options) as whole:
+    given = project, options.spec, options.dataset
+    with prepared_model(*given, wait=not options.no_wait) as whole:
         parity = None if options.no_parity else _check(whole, own, options)
         bench, interrupted = measure(whole, options)
     sure = show_session(bench, project.results, options, _sentence(parity))

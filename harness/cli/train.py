@@ -30,7 +30,9 @@ def train(options: TrainOptions) -> None:
     """
     project, options = open_spec(open_project(options.config, options.results), options)
     seeds = tuple(options.seed) if options.seed else None
-    with prepared_model(project, options) as project:
+    with prepared_model(
+        project, options.spec, options.dataset, wait=not options.no_wait
+    ) as project:
         planned = plan_runs(project, options, seeds, options.epochs, options.time_limit)
         try:
             with hold_machine("train", wait=not options.no_wait):
