@@ -31,7 +31,7 @@ SHOW_OR_CHECK = "--show: it measures nothing, and --self-check asks every backen
 @command(BenchOptions)
 def bench(options: BenchOptions) -> None:
     """Time every arm against the others, live processes taking turns: who wins, and how sure."""
-    project = open_project(options.config, options.results)
+    project = open_project(options.config, options.results, options.python, setup=options.setup)
     if options.show and options.self_check:
         raise ConfigError(SHOW_OR_CHECK)
     if options.self_check:

@@ -32,7 +32,8 @@ def choose(options: ChooseOptions) -> None:
     """
     from harness.spec.model import own_model
 
-    project, options = open_spec(open_project(options.config, options.results), options)
+    project = open_project(options.config, options.results, options.python, setup=options.setup)
+    project, options = open_spec(project, options)
     name, spec = project.config.spec(options.spec)
     own = own_model(spec)
     if own is None:

@@ -96,7 +96,8 @@ def _measure_again(
     from harness.engine.arms import declared_arms, select_arms
 
     session = head.session
-    project = adopt_spec(open_project(options.config, results / "confirm"), session)
+    project = open_project(options.config, results / "confirm", options.python)
+    project = adopt_spec(project, session)
     request = SessionRequest(
         arms=select_arms(declared_arms(project.config), (session.baseline, *suspects)),
         spec=session.spec_name,

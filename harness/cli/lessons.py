@@ -11,8 +11,8 @@ import typer
 
 from harness.cli.command import command
 from harness.cli.options import (
-    ConfigOptions,
     OutputOption,
+    PythonOptions,
     RepetitionsOption,
     RoundsOption,
     SpecOptions,
@@ -54,15 +54,15 @@ def ops(rounds: RoundsOption = 1000, repetitions: RepetitionsOption = 5) -> None
 
 
 @app.command()
-@command(ConfigOptions)
-def gradients(options: ConfigOptions) -> None:
+@command(PythonOptions)
+def gradients(options: PythonOptions) -> None:
     """Have TensorFlow, JAX and PyTorch derive what paper can; exit code 1 where one is wrong."""
     from harness.job.asked import Derive
     from harness.lessons import document
     from harness.lessons.gradients import faults
     from harness.spec.arm_modules import WORKER
 
-    project = open_project(options.config)
+    project = open_project(options.config, pythons=options.python)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}
     backends = project.config.backends.items()
     jobs = [Derive(backend=name) for name, each in backends if each.framework in able]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from harness.cli.options import MeasuringOptions
 from harness.cli.output import console_of, say
-from harness.cli.project import Project, hold_machine
+from harness.cli.project import Project, hold_machine, make_environments
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def open_spec(project: Project, options: Options) -> tuple[Project, Options]:
     config, name = choose_spec(project.root, project.config, spec, data)
     arms = [each for each in named if each != spec]
     changed = replace(options, names=arms or None, spec=name if spec else None)
-    return replace(project, config=config), changed
+    project = replace(project, config=config)
+    make_environments(project, changed)  # before the data are made there
+    return project, changed
 
 
 def adopt_spec(project: Project, session: Session) -> Project:

@@ -28,7 +28,8 @@ def train(options: TrainOptions) -> None:
 
     Then print the table and what it answers.
     """
-    project, options = open_spec(open_project(options.config, options.results), options)
+    project = open_project(options.config, options.results, options.python, setup=options.setup)
+    project, options = open_spec(project, options)
     seeds = tuple(options.seed) if options.seed else None
     with prepared_model(
         project, options.spec, options.dataset, wait=not options.no_wait
