@@ -9,60 +9,38 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.cli.options import (
-    AgainOption,
-    BackendsArgument,
-    ConfigOption,
-    DeviceOption,
-    NoWaitOption,
-    OnlyOption,
-    ResultsOption,
-    ShowSurveyOption,
-    SurveyAgainstOption,
-    SurveyBackendOption,
-    SurveyJsonOption,
-    SurveyJunitOption,
-    SurveyMarkdownOption,
-    SurveyQuickOption,
-)
+from harness.cli.command import command
 from harness.cli.output import console_of, say, show
 from harness.cli.project import Project, hold_machine, open_project
+from harness.cli.survey_options import SurveyOptions
 
 if TYPE_CHECKING:
     from harness.experiments.survey.plan import SurveyPlan
     from harness.records.survey import Surveyed
 
 
-def survey(
-    backends: BackendsArgument = None,
-    backend: SurveyBackendOption = None,
-    against: SurveyAgainstOption = None,
-    only: OnlyOption = None,
-    quick: SurveyQuickOption = False,
-    again: AgainOption = False,
-    show_only: ShowSurveyOption = False,
-    device: DeviceOption = "auto",
-    markdown: SurveyMarkdownOption = None,
-    json: SurveyJsonOption = None,
-    junit: SurveyJunitOption = None,
-    no_wait: NoWaitOption = False,
-    results: ResultsOption = None,
-    config: ConfigOption = None,
-) -> None:
+@command(SurveyOptions)
+def survey(options: SurveyOptions) -> None:
     """Compute each layer, loss, optimizer and operation of Keras on every backend; it can go on."""
     from harness.experiments.survey.document import compose
     from harness.experiments.survey.judge import judge
     from harness.experiments.survey.plan import plan_survey
 
-    project = open_project(config, results)
-    named = [*(backends or ()), *(each for each in (backend, against) if each)]
-    if show_only:
+    project = open_project(options.config, options.results)
+    if options.show:
         found = _newest(project)
     else:
-        plan = plan_survey(project.config.backends, named, only or (), quick=quick, device=device)
-        found = _compute(project, plan, again=again, wait=not no_wait)
+        plan = plan_survey(
+            project.config.backends,
+            options.asked,
+            options.only or (),
+            quick=options.quick,
+            device=options.device,
+        )
+        found = _compute(project, plan, again=options.again, wait=not options.no_wait)
     verdict = judge(found)
-    show(compose(verdict), {"markdown": markdown, "json": json, "junit": junit})
+    files = {name: getattr(options, name) for name in ("markdown", "json", "junit")}
+    show(compose(verdict), files)
     if verdict.unknown:
         raise typer.Exit(1)
 
