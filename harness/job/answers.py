@@ -295,18 +295,3 @@ class ComputedModel(Computed):
     remarks: tuple[Said, ...]
     n_parameters: Count
     n_samples: Count
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surveyed(Computed):
-    """The Keras that computed, and what it has."""
-
-    public: dict[Word, Word]  # by name, as "layers.Convolution1D", the name that all others mean
-
-
-@dataclass(frozen=True, kw_only=True)
-class Printed(Part):
-    """The last line that each script printed, or the error that ended it."""
-
-    lines: tuple[Said, ...]
-    failed: tuple[bool, ...]

@@ -17,14 +17,13 @@ from harness.job.answers import (
     Gradients,
     LoadedModels,
     Measured,
-    Printed,
     SavedModel,
     Started,
-    Surveyed,
     Traced,
 )
 from harness.job.made import MadeData
 from harness.job.own_model import DrawnModel, Proved
+from harness.job.surveyed import Printed, Surveyed
 
 if TYPE_CHECKING:
     Options = Any  # a table; a worker reads it as attributes

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.experiments.survey import catalogue, items, judge, script
+from harness.experiments.survey import catalogue, departure, items, judge, script
 from harness.experiments.survey.compare import compare
 from harness.experiments.survey.run import do_two_at_once
 from harness.records import store
@@ -64,7 +64,7 @@ def test_what_asks_for_float64_has_the_inputs_of_what_does_not():
 def test_a_script_of_any_item_has_at_most_15_lines_and_imports_keras_and_numpy_only(quantity):
     for item in ITEMS:
         if item.derive or "gradient" not in quantity:
-            one = judge.Departure("value", item.name, item.subject, quantity, ("jax",), 1.0)
+            one = departure.Departure("value", item.name, item.subject, quantity, ("jax",), 1.0)
             text = script.make_script(item, one)
             assert len(text.splitlines()) <= 15, f"{item.name}\n{text}"
             names = {

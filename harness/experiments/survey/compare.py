@@ -27,24 +27,24 @@ def compare(item: SurveyItem, exact: Mapping[str, Arrays], own: Mapping[str, Arr
         exact: by backend, its quantities in float64, of any shape; text where one failed.
         own: the same as Keras computes them there by itself.
     """
-    names = dict.fromkeys(name for arrays in exact.values() for name in arrays)
-    failures = {f"{name}, float64": _texts(name, exact) for name in names}
-    failures |= {
-        name: _texts(name, own)
-        for name in dict.fromkeys(name for arrays in own.values() for name in arrays)
-    }
-    kept = {name: found for name, found in failures.items() if found}
-    quantities = [
-        _compare_quantity(
-            name,
-            [_array(name, exact[each]) for each in exact],
-            [_array(name, own[each]) for each in own],
-            elementwise=item.elementwise,
-        )
-        for name in names
-        if any(_array(name, arrays) is not None for arrays in exact.values())
-    ]
-    return Item(name=item.name, subject=item.subject, failures=kept, quantities=tuple(quantities))
+    failures = {f"{name}, float64": _texts(name, exact) for name in _names(exact)}
+    failures |= {name: _texts(name, own) for name in _names(own)}
+    quantities = []
+    for name in _names(exact):
+        arrays = [_array(name, each) for each in exact.values()]
+        if any(each is not None for each in arrays):
+            theirs = [_array(name, own[backend]) for backend in exact]
+            quantities.append(_compare_quantity(name, arrays, theirs, item.elementwise))
+    return Item(
+        name=item.name,
+        subject=item.subject,
+        failures={name: found for name, found in failures.items() if found},
+        quantities=tuple(quantities),
+    )
+
+
+def _names(found: Mapping[str, Arrays]) -> list[str]:
+    return list(dict.fromkeys(name for arrays in found.values() for name in arrays))
 
 
 def _texts(name: str, found: Mapping[str, Arrays]) -> dict[str, str]:
@@ -65,31 +65,44 @@ def _compare_quantity(
     name: str,
     exact: list[NDArray[Any] | None],
     own: list[NDArray[Any] | None],
-    *,
     elementwise: bool,
 ) -> Quantity:
     there = [each for each in exact if each is not None]
     floor = pairs.TINY if elementwise else pairs.FLOOR * pairs.ordinary_size(there)
-    errors = [
-        None if one is None or other is None else pairs.largest_error(one, other, floor)
-        for one, other in combinations(exact, 2)
-    ]
+    errors = [_error(*both, floor) for both in combinations(exact, 2)]
     rounded = [_own_error(*both, floor, elementwise) for both in zip(own, exact, strict=True)]
-    worst = max((each for each in errors if each), default=(0.0, 0))
-    place, values = worst[1], tuple[float | None, ...]()
-    if worst[0] > SHOWN:
-        values = tuple(_value(each, place) for each in exact)
-    elif _stands_out(rounded):
-        place, values = _own_values(own, exact, floor)
+    place, values = _worst(exact, own, errors, floor, _stands_out(rounded))
     return Quantity(
         name=name,
         exact=tuple(_brief(each[0]) if each else None for each in errors),
         rounded=tuple(map(_brief, rounded)),
         place=place,
         values=values,
-        shapes=_unlike("absent" if each is None else str(each.shape) for each in exact),
-        dtypes=_unlike("absent" if each is None else str(each.dtype) for each in own),
+        shapes=_unlike(exact, "shape"),
+        dtypes=_unlike(own, "dtype"),
     )
+
+
+def _error(
+    one: NDArray[Any] | None, other: NDArray[Any] | None, floor: float
+) -> tuple[float, int] | None:
+    if one is None or other is None:
+        return None
+    return pairs.largest_error(one, other, floor)
+
+
+def _worst(
+    exact: list[NDArray[Any] | None],
+    own: list[NDArray[Any] | None],
+    errors: list[tuple[float, int] | None],
+    floor: float,
+    stands_out: bool,
+) -> tuple[int, tuple[float | None, ...]]:
+    """Return where backends are furthest apart, and their values there if that is far."""
+    error, place = max((each for each in errors if each), default=(0.0, 0))
+    if error > SHOWN:
+        return place, tuple(_value(each, place) for each in exact)
+    return _own_values(own, exact, floor) if stands_out else (place, ())
 
 
 def _own_error(
@@ -133,7 +146,7 @@ def _brief(error: float | None) -> float | None:
     return None if error is None else float(f"{error:.2e}")
 
 
-def _unlike(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the texts where they are not all the same."""
-    found = tuple(texts)
+def _unlike(arrays: Iterable[NDArray[Any] | None], what: str) -> tuple[str, ...]:
+    """Return the shapes or dtypes of arrays where they are not all the same."""
+    found = tuple("absent" if each is None else str(getattr(each, what)) for each in arrays)
     return found if len(set(found)) > 1 else ()

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.engine.executor import Executor
-from harness.experiments.survey.judge import Departure, judge
+from harness.experiments.survey.departure import Departure
+from harness.experiments.survey.judge import judge
 from harness.experiments.survey.plan import SurveyPlan
 from harness.experiments.survey.script import make_script
 from harness.job.answers import Event, Phase, Refusal

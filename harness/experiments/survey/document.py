@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.experiments.survey.catalogue import load
 from harness.experiments.survey.coverage import coverage
-from harness.experiments.survey.judge import Departure, Group, Verdict
+from harness.experiments.survey.departure import Departure
+from harness.experiments.survey.judge import Group, Verdict
 from harness.report.document import (
     NONE,
     Block,

@@ -139,9 +139,16 @@ def _expression(text: str) -> str:
     found = SHAPE.fullmatch(text)
     if found is None:
         raise ValueError(f"catalogue.toml: expected a shape or an expression; received {text!r}")
-    axes = [int(axis) for axis in found["shape"].split(",")]
-    shape = str(tuple(axes))
-    match (found["kind"] or "").split():
+    axes = tuple(map(int, found["shape"].split(",")))
+    if found["kind"]:
+        return _of_kind(found["kind"], axes)
+    low, high = found["low"] or "-2", found["high"] or "2"
+    return f"np.float32(rng.uniform({low}, {high}, {axes}))"
+
+
+def _of_kind(kind: str, shape: tuple[int, ...]) -> str:
+    """Return an expression of whole numbers, truths, masks or rows that add up to 1."""
+    match kind.split():
         case ["int", most]:
             return f"np.int32(rng.integers(0, {most}, {shape}))"
         case ["bool"]:
@@ -149,8 +156,5 @@ def _expression(text: str) -> str:
         case ["bits"]:
             return f"np.float32(rng.integers(0, 2, {shape}))"
         case ["mask"]:
-            return f"np.arange({axes[-1]}) < {axes[-1]} - np.arange({axes[0]})[:, None]"
-        case ["probs"]:
-            return f"np.float32(rng.dirichlet(np.full({axes[-1]}, 2.0), {tuple(axes[:-1])}))"
-    low, high = found["low"] or "-2", found["high"] or "2"
-    return f"np.float32(rng.uniform({low}, {high}, {shape}))"
+            return f"np.arange({shape[-1]}) < {shape[-1]} - np.arange({shape[0]})[:, None]"
+    return f"np.float32(rng.dirichlet(np.full({shape[-1]}, 2.0), {shape[:-1]}))"

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
-import math
 import statistics
 import tomllib
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from harness.experiments.survey.compare import FEW_UNITS, KERNEL, UNIT
+from harness.experiments.survey.departure import GATE, Departure, What, shows
 from harness.records.survey import Item, Quantity, Surveyed
 
-GATE = 1e-10  # of float64, see harness.referee.model64
 AMPLIFIED = 100 * 2.0**-53 / UNIT  # what float64's rounding may make of what float32's does
 KNOWN = Path(__file__).parent / "known.toml"
-What = Literal["value", "float32", "float64", "failure", "input", "shape", "dtype"]
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """One quantity of one item in which backends are not the same."""
-
-    what: What
-    item: str
-    subject: str
-    quantity: str
-    apart: tuple[str, ...]  # who is alone; every backend where nobody is
-    size: float | None = None  # relative; None where it cannot be a number
-    says: str = ""
-    place: int = 0
-    values: tuple[float | None, ...] = ()
-
-    @property
-    def kind(self) -> str:
-        """Return what the quantity is: output, gradient, state, loss, input."""
-        return self.quantity.removeprefix("training ").partition(" ")[0]
-
-    @property
-    def is_remark(self) -> bool:
-        """Whether it is rounding of a gradient, which differs more in sound kernels too."""
-        return self.what == "float32" and self.kind == "gradient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +104,9 @@ def judge(surveyed: Surveyed) -> Verdict:
     frameworks = dict(zip(survey.backends, survey.frameworks, strict=True))
     known = load_known()
     groups: dict[tuple[object, ...], Group] = {}
-    for one in (each for item in surveyed.items for each in departures(item, surveyed)):
-        reason = next((each for each in known if each.explains(one, frameworks)), None)
+    found_here = [one for item in surveyed.items for one in departures(item, surveyed)]
+    for one in found_here:
+        reason = _reason_of(one, known, frameworks)
         key = (reason.name,) if reason else (one.what, one.subject, one.kind, one.apart)
         groups.setdefault(key, Group(reason)).found.append(one)
     found = tuple(groups.values())
@@ -145,6 +119,12 @@ def judge(surveyed: Surveyed) -> Verdict:
         tuple(_everywhere(surveyed)),
         tuple(_unjudged(surveyed)),
     )
+
+
+def _reason_of(
+    one: Departure, known: Sequence[Known], frameworks: Mapping[str, str]
+) -> Known | None:
+    return next((each for each in known if each.explains(one, frameworks)), None)
 
 
 def _was_asked(known: Known, surveyed: Surveyed) -> bool:
@@ -201,23 +181,22 @@ def _short(
 
 def _alone(one: Quantity, surveyed: Surveyed) -> tuple[tuple[str, ...], float]:
     """Return who is not the others in float64, all where nobody is alone, and how far it is."""
-    noise = [each for each in one.rounded if each is not None and each < 1]
-    gate = max(GATE, AMPLIFIED * (statistics.median(noise) if noise else 0.0))
-    near: dict[str, set[str]] = defaultdict(set)
-    far: dict[str, list[float]] = defaultdict(list)
-    for pair, error in zip(surveyed.pairs, one.exact, strict=True):
-        if error is None:
-            continue
-        for backend, other in (pair, pair[::-1]):
-            if error <= gate:
-                near[backend].add(other)
-            else:
-                far[backend].append(error)
+    known = dict(zip(surveyed.pairs, one.exact, strict=True))
+    errors = {pair: error for pair, error in known.items() if error is not None}
+    gate = _gate(one)
+    far = {pair: error for pair, error in errors.items() if error > gate}
     if not far:
         return (), 0.0
-    alone = tuple(each for each in surveyed.survey.backends if far[each] and not near[each])
-    apart = alone if len(alone) == 1 else tuple(each for each in far if far[each])
-    return apart, max(error for errors in far.values() for error in errors)
+    near = set(chain.from_iterable(errors.keys() - far.keys()))
+    parted = dict.fromkeys(chain.from_iterable(far))
+    alone = tuple(backend for backend in parted if backend not in near)
+    return alone if len(alone) == 1 else tuple(parted), max(far.values())
+
+
+def _gate(one: Quantity) -> float:
+    """Return what float64 may be off; more where float32 shows that a quantity magnifies."""
+    noise = [each for each in one.rounded if each is not None and each < 1]
+    return max(GATE, AMPLIFIED * (statistics.median(noise) if noise else 0.0))
 
 
 def _kernel(item: Item, one: Quantity, backends: Sequence[str]) -> Iterator[Departure]:
@@ -283,69 +262,3 @@ def _add_scripts(groups: Sequence[Group], surveyed: Surveyed) -> None:
             group.confirmed = shows(
                 group.worst, surveyed.survey.backends, found.lines, found.failed
             )
-
-
-def shows(
-    one: Departure, backends: Sequence[str], lines: Sequence[str], failed: Sequence[bool]
-) -> bool:
-    """Return whether what a script printed shows a departure.
-
-    Args:
-        one: the departure.
-        backends: in the order of the lines.
-        lines: the last one of each backend.
-        failed: whether it is an error.
-    """
-    inside = [backend in one.apart for backend in backends]
-    if one.what == "failure":
-        return list(failed) == inside
-    if any(failed):
-        return False
-    if one.what in ("shape", "dtype"):
-        return len(set(lines)) > 1
-    try:
-        numbers = [float(line) for line in lines]
-    except ValueError:
-        return False
-    if one.what == "input":
-        return [bool(number) for number in numbers] == inside
-    if one.what == "float32":
-        return _shows_rounding(one, numbers, inside)
-    return _shows_value(one, numbers, inside)
-
-
-def _shows_rounding(one: Departure, numbers: list[float], inside: list[bool]) -> bool:
-    exact = one.values[-1] if one.values else None
-    if exact is None:
-        return False
-    errors = [abs(number - exact) for number in numbers]
-    mine = max(error for error, is_mine in zip(errors, inside, strict=True) if is_mine)
-    others = max(error for error, is_mine in zip(errors, inside, strict=True) if not is_mine)
-    return mine > 3 * max(others, UNIT * abs(exact))
-
-
-def _shows_value(one: Departure, numbers: list[float], inside: list[bool]) -> bool:
-    """Return whether printed numbers differ about as far as those in float64 did."""
-    everyone = all(inside)
-    for i, number in enumerate(numbers):
-        for j, other in enumerate(numbers):
-            if i < j and (everyone or inside[i] != inside[j]):
-                values = (one.values[i], one.values[j]) if one.values else (None, None)
-                if _differ(number, other, values, one):
-                    return True
-    return False
-
-
-def _differ(
-    number: float, other: float, values: tuple[float | None, float | None], one: Departure
-) -> bool:
-    if math.isnan(number) or math.isnan(other):
-        return math.isnan(number) != math.isnan(other)
-    size = max(abs(number), abs(other))
-    if one.what == "float64":
-        return abs(number - other) > GATE * max(size, 1e-3)
-    if values[0] is None or values[1] is None:
-        return number != other
-    expected = abs(values[0] - values[1])
-    least = size if one.item.endswith(", extreme") else max(size, 1.0)
-    return abs(number - other) > max(0.3 * expected, 4 * UNIT * least)

@@ -50,17 +50,21 @@ def plan_survey(
     catalogue = load()
     items = make_items(catalogue)
     if quick:
-        items = tuple(
-            each for each in items if each.subject in catalogue.quick and "," not in each.name
-        )
+        items = tuple(each for each in items if _is_quick(each, catalogue))
     for pattern in only:
         if not any(_is_named(each, pattern) for each in items):
             last = dict.fromkeys(each.subject.rpartition(".")[2] for each in items)
             raise ConfigError(f"--only: {choice(last, pattern)}")
-    chosen = tuple(
-        each for each in items if not only or any(_is_named(each, pattern) for pattern in only)
-    )
+    chosen = tuple(each for each in items if _is_chosen(each, only))
     return SurveyPlan(catalogue, chosen, _choose_backends(known, names), device)
+
+
+def _is_chosen(item: SurveyItem, only: Sequence[str]) -> bool:
+    return not only or any(_is_named(item, pattern) for pattern in only)
+
+
+def _is_quick(item: SurveyItem, catalogue: Catalogue) -> bool:
+    return item.subject in catalogue.quick and "," not in item.name
 
 
 def _is_named(item: SurveyItem, pattern: str) -> bool:

@@ -26,8 +26,9 @@ from harness.errors import HarnessError
 from harness.experiments.survey.compare import compare
 from harness.experiments.survey.plan import SurveyPlan
 from harness.job import asked
-from harness.job.answers import Event, Phase, Refusal, Surveyed
+from harness.job.answers import Event, Phase, Refusal
 from harness.job.asked import SurveyItem
+from harness.job.surveyed import Surveyed
 from harness.records import store
 from harness.records import survey as records
 from harness.scratch import scratch
@@ -167,26 +168,28 @@ class Surveyor:
         """Return what a backend makes of each item: arrays by quantity, text where one failed."""
         folder = above / f"{backend}-{exact}"
         folder.mkdir()
-        failures: dict[str, str] = {}
         twins = _twins(items) if exact else {}
-        left = [item for item in items if item.name not in twins]
+        asked_for = [item for item in items if item.name not in twins]
+        failures = self._ask_all(backend, asked_for, folder, exact=exact)
+        found = {name: {"setup": np.array(said)} for name, said in failures.items()}
+        for item in asked_for:
+            if item.name not in found:
+                found[item.name] = _load(_file(folder, item))
+        return found | {name: found[twin] for name, twin in twins.items()}
+
+    def _ask_all(
+        self, backend: str, items: Sequence[SurveyItem], folder: Path, *, exact: bool
+    ) -> dict[str, str]:
+        """Have as many processes as it takes compute items; return why each of some ended one."""
+        failures: dict[str, str] = {}
+        left = list(items)
         while left:
             culprit, reason = self._ask_once(backend, left, folder, exact=exact)
             if culprit:
                 failures[culprit] = reason
-            left = [
-                item
-                for item in left
-                if item.name not in failures and not _file(folder, item).is_file()
-            ]
-        found = {
-            item.name: {"setup": np.array(failures[item.name])}
-            if item.name in failures
-            else _load(_file(folder, item))
-            for item in items
-            if item.name not in twins
-        }
-        return found | {name: found[twin] for name, twin in twins.items()}
+            missing = [item for item in left if not _file(folder, item).is_file()]
+            left = [item for item in missing if item.name not in failures]
+        return failures
 
     def _ask_once(
         self, backend: str, items: Sequence[SurveyItem], folder: Path, *, exact: bool

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from harness.experiments.survey.departure import Departure
 from harness.experiments.survey.items import FLOAT64, WEIGHTS
-from harness.experiments.survey.judge import Departure
 from harness.job.asked import SurveyItem
 
 MOST_LINES = 15

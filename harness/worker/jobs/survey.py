@@ -18,8 +18,8 @@ import keras
 import numpy as np
 
 from harness.errors import Refused
-from harness.job.answers import Printed, Surveyed
 from harness.job.asked import RunScripts, Survey
+from harness.job.surveyed import Printed, Surveyed
 from harness.worker import facts
 from harness.worker.float64 import compute_in_float64
 from harness.worker.survey.compute import Arrays, compute_item

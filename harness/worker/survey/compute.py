@@ -88,16 +88,10 @@ class Program:
         text = f"lambda {', '.join([*names, 'training'])}: {item.call}"
         self.call: Callable[..., Any] = eval(text, scope)  # noqa: S307 - as above
         self.training, self.layer = training, scope.get("layer")
-        inputs = self.given = {name: scope[name] for name in names}
-        self.inputs = {
-            name: keras.ops.convert_to_tensor(value.copy()) if value.dtype.kind in "fiub" else value
-            for name, value in inputs.items()
-        }
-        floats = [name for name in names if inputs[name].dtype.kind == "f"]
-        variables = self.layer.variables if self.layer else []
-        self.trained = [each for each in variables if each.trainable and _is_float(each)]
-        others = [each for each in variables if not each.trainable]
-        self.others = [each for each in others if "seed_generator" not in each.path]
+        self.given = {name: scope[name] for name in names}
+        self.inputs = {name: _tensor(value) for name, value in self.given.items()}
+        self.trained, self.others = _variables(self.layer)
+        floats = [name for name in names if self.given[name].dtype.kind == "f"]
         self.names = [*floats, *(each.path for each in self.trained)]
         self.values = [self.inputs[name] for name in floats]
         self.values += [each.value for each in self.trained]
@@ -136,6 +130,18 @@ class Program:
         outputs, losses, _ = self.run(values)
         parts = [_weigh(number, each) for number, each in enumerate(outputs) if _is_float(each)]
         return sum(parts) + sum(each for each in losses if _is_float(each))
+
+
+def _tensor(value: NDArray[Any]) -> Any:
+    return keras.ops.convert_to_tensor(value.copy()) if value.dtype.kind in "fiub" else value
+
+
+def _variables(layer: Any) -> tuple[list[Any], list[Any]]:
+    """Return a layer's floats that are trained, and its other variables but those of chance."""
+    variables = layer.variables if layer else []
+    trained = [each for each in variables if each.trainable and _is_float(each)]
+    others = [each for each in variables if not each.trainable]
+    return trained, [each for each in others if "seed_generator" not in each.path]
 
 
 def _weigh(number: int, output: Any) -> Any:
