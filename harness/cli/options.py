@@ -127,7 +127,7 @@ GateJunitOption = Annotated[
 # Of `harness parity`.
 POINT = "Only this one, as init, adversarial, resync-469; may be repeated."
 PointOption = Annotated[list[str] | None, typer.Option(help=POINT)]
-MODEL = "Your own: FILE:FUNCTION, which returns a compiled keras.Model."
+MODEL = "Your own: FILE[:FUNCTION], which returns a compiled keras.Model. May stand alone."
 ModelOption = Annotated[str | None, typer.Option(help=MODEL)]
 BATCH = "FILE:FUNCTION, which returns (x, y) for it; by default drawn from the seed."
 BatchOption = Annotated[str | None, typer.Option(help=BATCH)]

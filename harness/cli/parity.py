@@ -84,10 +84,11 @@ def parity(
     config: ConfigOption = None,
 ) -> None:
     """Hold every arm to a float64 referee, update by update: agrees, or departs, and why."""
-    if model or batch:
-        parity_model.check_model(context.params)
+    given = parity_model.with_model(context.params)
+    if given["model"] or batch:
+        parity_model.check_model(given)
         return
-    _check_options(context.params)
+    _check_options(given)
     project = open_project(config, results)
     if missing:
         _check_missing(project, context.params)

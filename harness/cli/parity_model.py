@@ -1,6 +1,6 @@
-"""`harness parity --model FILE:FUNCTION`: a user's own model on each backend.
+"""`harness parity FILE[:FUNCTION]`: a user's own model on each backend.
 
-Exit 0 where all agree, 1 where one departs or fails, 3 where no majority says who is wrong.
+Exit 0 where all agree, 1 where one departs or fails, 3 where nothing says who is wrong.
 """
 
 from __future__ import annotations
@@ -14,13 +14,31 @@ import typer
 from harness.cli.options import parse_threads
 from harness.cli.output import console_of, say, show
 from harness.cli.project import hold_machine
-from harness.errors import ConfigError
+from harness.errors import ConfigError, shown
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
     *("model", "batch", "backends", "seed", "threads", "time_limit", "device", "no_wait"),
-    *("json", "junit", "results", "config"),
+    *("json", "junit", "results", "config", "quick", "full"),
 )
-CODES = {"agrees": 0, "departs": 1, "failed": 1, "no majority": 3}
+CODES = {"agrees": 0, "departs": 1, "failed": 1, "differ": 3, "undecided": 3}
+
+
+def with_model(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `harness parity`, a model named among the backends as --model.
+
+    Raises:
+        ConfigError: several models are named.
+    """
+    names = given["backends"] or []
+    files = [name for name in names if set("/:.") & set(name)]
+    if not files:
+        return dict(given)
+    several = files + [given["model"]] * bool(given["model"])
+    if len(several) > 1:
+        received = ", ".join(map(shown, several))
+        raise ConfigError(f"--model: expected one model; received {received}")
+    rest = [name for name in names if name not in files]
+    return {**given, "model": files[0], "backends": rest}
 
 
 def check_model(given: Mapping[str, Any]) -> None:
@@ -46,6 +64,7 @@ def check_model(given: Mapping[str, Any]) -> None:
         device=given["device"],
         threads=parse_threads(given["threads"]),
         time_limit_s=given["time_limit"],
+        updates=(0,) if given["quick"] else model_plan.UPDATES if given["full"] else (),
     )
     results, wait = given["results"] or _results_folder(what.root, given), not given["no_wait"]
     store.ready(results, "models")

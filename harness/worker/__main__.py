@@ -40,6 +40,7 @@ WORK: dict[type[Job[Any]], tuple[str, str]] = {  # a kind of job: module and fun
     asked.SaveModel: ("jobs.round_trip", "save"),
     asked.LoadModels: ("jobs.round_trip", "load"),
     asked.ComputeModel: ("jobs.user_model", "check"),
+    asked.TryLayers: ("jobs.try_layers", "try_layers"),
 }
 TIMED = (asked.Measure, asked.Live, asked.Look, asked.SelfCheck)
 

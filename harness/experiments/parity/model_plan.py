@@ -17,6 +17,8 @@ from harness.spec import config, project
 from harness.spec.config import Backend, Device
 
 LIMIT_S = 600.0  # for one worker
+BUILD = "build"  # the function of a file that is named alone
+UPDATES = (0, 1, 10, 100)  # after which the model is compared
 TRAINS = "keras_fit"  # the module of the arm that a backend with Keras has
 
 
@@ -31,8 +33,8 @@ class ModelPlan:
     seed: int = 0
     device: Device = "auto"
     threads: int | str = "auto"
-    thread_twins: bool = True
     time_limit_s: float = LIMIT_S
+    updates: tuple[int, ...] = ()  # after which it is compared; by its size where none are named
 
 
 def plan_model_check(
@@ -44,22 +46,23 @@ def plan_model_check(
     seed: int = 0,
     device: Device = "auto",
     threads: int | str | None = None,
-    thread_twins: bool = True,
     time_limit_s: float | None = None,
+    updates: tuple[int, ...] = (),
 ) -> ModelPlan:
     """Return what is to be compared, checked as far as that goes without running any of it.
 
     Args:
-        model: FILE:FUNCTION, which returns a compiled keras.Model.
+        model: FILE:FUNCTION, which returns a compiled keras.Model; FILE alone is FILE:build.
         batch: FILE:FUNCTION, which returns (x, y); None to have one drawn from the seed.
         backends: names; all that have Keras where empty.
         file: a backends.toml; by default the nearest one from here upwards, or else the harness's
             own.
-        seed: of the batch and of the twins.
+        seed: of the batch, and of what layers draw.
         device: "auto", "cpu" or "gpu".
         threads: "auto", or a number of cores.
-        thread_twins: whether each backend runs a second time, on one core.
         time_limit_s: for one worker.
+        updates: after how many of them the model is compared, rising from 0; where none are named
+            it is after UPDATES, and a large model's after fewer.
 
     Raises:
         ConfigError: something to mend and type again; says what.
@@ -70,8 +73,9 @@ def plan_model_check(
     )
     chosen = _choose_backends(known.backends, backends)
     limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
-    targets = parse_target("--model", model), parse_target("--batch", batch) if batch else None
-    return ModelPlan(*targets, chosen, root, seed, device, protocol.threads, thread_twins, limit_s)
+    chosen_batch = parse_target("--batch", batch) if batch else None
+    targets = parse_target("--model", model, BUILD), chosen_batch
+    return ModelPlan(*targets, chosen, root, seed, device, protocol.threads, limit_s, updates)
 
 
 def _open_project(file: Path | None) -> tuple[Path, config.Config]:
@@ -107,14 +111,19 @@ def _choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) ->
     return chosen
 
 
-def parse_target(option: str, text: str) -> Target:
+def parse_target(option: str, text: str, usual: str = "") -> Target:
     """Return the function that "FILE:FUNCTION" names; the file is read, and not run.
+
+    Args:
+        option: with which it was given.
+        text: as it was typed.
+        usual: the function where only a file is named; "": one must be.
 
     Raises:
         ConfigError: no such file, or no such function in it.
     """
-    name, colon, function = text.rpartition(":")
-    if not colon or not function.isidentifier():
+    name, function = _divide(text, usual)
+    if not function.isidentifier():
         raise ConfigError(
             f"{option}: expected FILE:FUNCTION, as my_model.py:build; received {shown(text)}"
         )
@@ -126,6 +135,15 @@ def parse_target(option: str, text: str) -> Target:
     if function not in known and "*" not in known:
         raise ConfigError(f"{option}: {name}: no such function: {choice(functions, function)}")
     return Target(name=text, file=file, function=function)
+
+
+def _divide(text: str, usual: str) -> tuple[str, str]:
+    """Return the file and the function of "FILE:FUNCTION", the usual one where only FILE is there.
+
+    "" stands for a function that is not there.
+    """
+    name, colon, function = text.rpartition(":")
+    return (name, function) if colon and not text.endswith(".py") else (text, usual)
 
 
 def _parse_file(file: Path, where: str) -> list[ast.stmt]:
