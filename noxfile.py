@@ -104,11 +104,17 @@ def trained(session: nox.Session, backend: str, codes: tuple[int, ...] = (0,)) -
 def able(backend: str, arguments: list[str]) -> bool:
     """Say whether a backend can do any of what is asked of all: `nox -- --arm keras` reaches NumPy's session too."""
     asked, table = options(arguments), TABLES[backend]
-    arms = [value for name, value in asked if name == "--arm"]
-    everywhere = {arm for other in TABLES.values() for arm in other.get("arms", {})}
-    if arms and everywhere.issuperset(arms) and not set(arms) & set(table.get("arms", {})):
+    arms = {part.strip() for name, value in asked if name == "--arm" for part in value.split(",")}
+    everywhere = {name for other in TABLES for name in arm_names(other)}
+    if arms and arms <= everywhere and not arms & set(arm_names(backend)):
         return False
     return ("--device", "gpu") not in asked or table.get("accelerators", True)
+
+
+def arm_names(backend: str) -> list[str]:
+    """Return the names by which --arm takes a backend's arms: keras, and jax/keras."""
+    arms = TABLES[backend].get("arms", {})
+    return [*arms, *(f"{backend}/{arm}" for arm in arms)]
 
 
 def options(arguments: list[str]) -> list[tuple[str, str]]:

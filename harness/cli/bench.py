@@ -5,39 +5,14 @@ Exit 0 where it can say, 1 where an arm was set aside, 3 where nothing is sure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from harness.cli.bench_self_check import check_self
-from harness.cli.options import (
-    AaOption,
-    ArmsOption,
-    BenchBaselineOption,
-    BenchJsonOption,
-    BlocksOption,
-    BudgetOption,
-    ConfigOption,
-    CsvOption,
-    DatasetOption,
-    DeviceOption,
-    GenerationsOption,
-    NoParityOption,
-    NoWaitOption,
-    PinOption,
-    ResultsOption,
-    ResumeOption,
-    SelfCheckOption,
-    ShowOption,
-    SpecOption,
-    StopAfterOption,
-    TableOption,
-    ThreadsOption,
-    is_count,
-)
+from harness.cli.command import command
+from harness.cli.options import BenchOptions, is_count
 from harness.cli.output import append_summary, say, show
 from harness.cli.parity_quick import check_session
 from harness.cli.project import Project, hold_machine, open_project
@@ -45,46 +20,28 @@ from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, StoreError, shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.records.bench import Bench
 
 SHOW_OR_CHECK = "--show: it measures nothing, and --self-check asks every backend. Choose one"
 
 
-def bench(
-    context: typer.Context,
-    arms: ArmsOption = None,
-    spec: SpecOption = None,
-    baseline: BenchBaselineOption = None,
-    generations: GenerationsOption = None,
-    blocks: BlocksOption = None,
-    budget: BudgetOption = None,
-    resume: ResumeOption = False,
-    stop_after: StopAfterOption = None,
-    aa: AaOption = None,
-    pin: PinOption = None,
-    no_parity: NoParityOption = False,
-    show: ShowOption = False,
-    self_check: SelfCheckOption = False,
-    json: BenchJsonOption = None,
-    csv: CsvOption = None,
-    markdown: TableOption = None,
-    threads: ThreadsOption = None,
-    dataset: DatasetOption = None,
-    device: DeviceOption = "auto",
-    no_wait: NoWaitOption = False,
-    results: ResultsOption = None,
-    config: ConfigOption = None,
-) -> None:
+@command(BenchOptions)
+def bench(options: BenchOptions) -> None:
     """Time every arm against the others, live processes taking turns: who wins, and how sure."""
-    project, given = open_project(config, results), context.params
-    if show and self_check:
+    project = open_project(options.config, options.results)
+    if options.show and options.self_check:
         raise ConfigError(SHOW_OR_CHECK)
-    if self_check:
-        with hold_machine("bench --self-check", wait=not no_wait):
-            check_self(project, device)
+    if options.self_check:
+        with hold_machine("bench --self-check", wait=not options.no_wait):
+            check_self(project, options.device)
         return
-    found, interrupted = (_newest(project.results), False) if show else _measure(project, given)
-    sure = _show(found, project.results, given)
+    if options.show:
+        found, interrupted = _newest(project.results), False
+    else:
+        found, interrupted = _measure(project, options)
+    sure = _show(found, project.results, options)
     code = 130 if interrupted else 1 if found.set_aside else 0 if sure else 3
     if code:
         raise typer.Exit(code)
@@ -100,35 +57,39 @@ def _newest(results: Path) -> Bench:
     return known[0]
 
 
-def _measure(project: Project, given: Mapping[str, Any]) -> tuple[Bench, bool]:
-    """Return the measured session that the arguments ask for, and whether it was interrupted."""
-    budget = given["budget"]
-    budget_s = _parse_seconds(budget) if budget else project.config.bench.budget_s
+def _measure(project: Project, options: BenchOptions) -> tuple[Bench, bool]:
+    """Return the measured session that the options ask for, and whether it was interrupted."""
+    from harness.engine.arms import declared_arms, select_arms
+
+    config = project.config
+    budget_s = _parse_seconds(options.budget) if options.budget else config.bench.budget_s
+    only = options.only or ()
+    every, asked, default = declared_arms(config), options.asked, config.bench.arms
     request = SessionRequest(
-        arms=given["arms"],
-        spec=given["spec"],
-        baseline=given["baseline"],
-        n_generations=given["generations"],
-        n_blocks=given["blocks"],
-        cores=_parse_cores(given["pin"]),
-        threads=given["threads"],
-        dataset=given["dataset"],
-        device=given["device"],
-        aa=given["aa"],
+        arms=select_arms(every, asked, only, default) if asked or only else (),
+        spec=options.spec,
+        baseline=options.baseline,
+        n_generations=options.generations,
+        n_blocks=options.blocks,
+        cores=_parse_cores(options.pin),
+        threads=options.threads,
+        dataset=options.dataset,
+        device=options.device,
+        aa=options.aa,
     )
-    session = resume_or_start(request, project, resume=given["resume"])
+    session = resume_or_start(request, project, resume=options.resume)
     check = partial(check_session, project=project)
     return run_session(
         session,
         project,
         budget_s=budget_s,
-        stop_after=given["stop_after"],
-        before=(lambda session: None) if given["no_parity"] else check,
-        wait=not given["no_wait"],
+        stop_after=options.stop_after,
+        before=(lambda session: None) if options.no_parity else check,
+        wait=not options.no_wait,
     )
 
 
-def _show(bench: Bench, results: Path, given: Mapping[str, Any]) -> bool:
+def _show(bench: Bench, results: Path, options: BenchOptions) -> bool:
     """Print what a session says, write it where asked; return whether it says anything sure."""
     from harness.experiments.bench import document as report
     from harness.experiments.bench.judge import summarize
@@ -139,7 +100,8 @@ def _show(bench: Bench, results: Path, given: Mapping[str, Any]) -> bool:
         say(f"! {left_out(entry)}", "yellow", stderr=True)
     found = summarize(bench, store.load_all(results).parities, own_cost=bench.own_cost)
     document = report.compose(found, bench)
-    show(document, {name: given[name] for name in ("json", "csv", "markdown")})
+    files = {"json": options.json, "csv": options.csv, "markdown": options.markdown}
+    show(document, files)
     append_summary(document)
     return any(arm.verdict in ("faster", "slower", "same") for arm in found.arms)
 

@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-from harness.cli.options import (
-    CompareBaselineOption,
-    ConfigOption,
-    FormatOption,
-    NewestOption,
-    OutputOption,
-    ResultsOption,
-)
+from harness.cli.command import command
+from harness.cli.options import CompareOptions
 from harness.cli.output import show, write_files
 from harness.cli.project import load_records, open_project
 from harness.errors import StoreError
 
 
-def compare(
-    baseline: CompareBaselineOption = None,
-    format: FormatOption = "terminal",
-    output: OutputOption = None,
-    newest: NewestOption = False,
-    results: ResultsOption = None,
-    config: ConfigOption = None,
-) -> None:
+@command(CompareOptions)
+def compare(options: CompareOptions) -> None:
     """Print the table of all records, one row an arm, and which backend they say.
 
     Needs no backend and no network.
     """
+    from harness.engine.arms import select_arms
     from harness.experiments.train import document, judge
     from harness.report.remarks import left_out
     from harness.report.renderers import render
 
-    folder = results or open_project(config).results
+    folder = options.results or open_project(options.config).results
     loaded = load_records(folder)
     if not loaded.records:
         hint = "no record to compare. Run: nox, or harness train"
         rejected = map(left_out, loaded.rejected)
         raise StoreError("\n".join([f"{folder}: {hint}", *rejected]))
-    tables = judge.compare(loaded.records, baseline, parities=loaded.parities)
-    found = document.compose(tables[:1] if newest else tables, loaded.rejected)
-    if output is not None:
-        write_files({"--output": (output, render(found, format))})
-    elif format == "terminal":
+    every = list(dict.fromkeys(record.arm for record in loaded.records))
+    arms = frozenset(select_arms(every, options.asked, options.only or ()))
+    records = [record for record in loaded.records if record.arm in arms]
+    tables = judge.compare(records, options.baseline, parities=loaded.parities)
+    found = document.compose(tables[:1] if options.newest else tables, loaded.rejected)
+    if options.output is not None:
+        write_files({"--output": (options.output, render(found, options.format))})
+    elif options.format == "terminal":
         show(found)
     else:
-        print(render(found, format), end="")
+        print(render(found, options.format), end="")

@@ -5,38 +5,29 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from harness.cli.options import (
-    ConfigOption,
-    DatasetOption,
-    PngOption,
-    ResultsOption,
-    SampleOption,
-)
+from harness.cli.command import command
+from harness.cli.options import DataOptions
 from harness.cli.output import say, show
 from harness.cli.project import prepare_dataset
 from harness.errors import ConfigMissing
 
 
-def data(
-    dataset: DatasetOption = None,
-    sample: SampleOption = 4,
-    png: PngOption = None,
-    results: ResultsOption = None,
-    config: ConfigOption = None,
-) -> None:
+@command(DataOptions)
+def data(options: DataOptions) -> None:
     """Look at the dataset: arrays, classes, slices, batches, pictures, and runs' predictions."""
     from harness.lessons.dataset import first_predictions, overview, write_sheet
     from harness.records import store
     from harness.spec.data.arrays import load_dataset
     from harness.spec.project import find
 
+    results = options.results
     with suppress(ConfigMissing):  # the dataset can be looked at from anywhere
-        results = results or (config or find(Path.cwd())).parent / "results"
-    prepared = prepare_dataset(dataset or "auto")
+        results = results or (options.config or find(Path.cwd())).parent / "results"
+    prepared = prepare_dataset(options.dataset or "auto")
     parts = load_dataset(prepared.folder)
     records = store.load_all(results).records if results else ()
     predicted = first_predictions(records, prepared.sha256)
-    show(overview(parts, sample, prepared.name, predicted))
-    if png:
-        write_sheet(parts, png)
-        say(f"written: {png}")
+    show(overview(parts, options.sample, prepared.name, predicted))
+    if options.png:
+        write_sheet(parts, options.png)
+        say(f"written: {options.png}")

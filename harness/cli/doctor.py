@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from harness.cli.options import ConfigOption
+from harness.cli.command import command
+from harness.cli.options import ConfigOptions
 from harness.cli.output import show
 from harness.cli.project import open_project
 
 
-def doctor(config: ConfigOption = None) -> None:
+@command(ConfigOptions)
+def doctor(options: ConfigOptions) -> None:
     """Show this machine's hardware, what each backend sees of it, and what to type to mend it."""
     from harness.engine.accelerators import detect_hardware
     from harness.engine.machine import describe_host
@@ -17,7 +19,7 @@ def doctor(config: ConfigOption = None) -> None:
     from harness.job.answers import Refusal
     from harness.job.asked import Look
 
-    project = open_project(config)
+    project = open_project(options.config)
     backends = project.config.backends
     jobs = [Look(backend=name) for name in backends]
     answers = {done.job.backend: done.answer for done in project.executor.submit(jobs)}

@@ -14,18 +14,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.cli.options import (
-    AgainstOption,
-    ConfigOption,
-    ConfirmOption,
-    GateJsonOption,
-    GateJunitOption,
-    NoWaitOption,
-    PathOption,
-    ResultsOption,
-    TableOption,
-    ToleranceOption,
-)
+from harness.cli.command import command
+from harness.cli.options import GateOptions
 from harness.cli.output import append_summary, say, show
 from harness.cli.project import open_project
 from harness.cli.session import SessionRequest, resume_or_start, run_session
@@ -37,21 +27,10 @@ if TYPE_CHECKING:
     from harness.records.sessions import Sessions
 
 CODES = {"passed": 0, "regressed": 1, "inconclusive": 3}
-TRACKED = Path("results/reference")  # what a revision has of results
 
 
-def gate(
-    against: AgainstOption,
-    path: PathOption = TRACKED,
-    confirm: ConfirmOption = True,
-    tolerance: ToleranceOption = 0.05,
-    json: GateJsonOption = None,
-    junit: GateJunitOption = None,
-    markdown: TableOption = None,
-    no_wait: NoWaitOption = False,
-    results: ResultsOption = None,
-    config: ConfigOption = None,
-) -> None:
+@command(GateOptions)
+def gate(options: GateOptions) -> None:
     """Hold the newest complete bench session against an earlier one.
 
     Which arms have other numbers, or have become slower?
@@ -60,23 +39,24 @@ def gate(
     from harness.experiments.gate.judge import judge_gate
     from harness.records import store
 
+    tolerance, against = options.tolerance, options.against
     if math.isnan(tolerance):  # which is neither less than the least nor more than the most
         raise ConfigError("--tolerance: expected a number from 0.02 to 1; received nan")
-    needs_config = results is None or not Path(against).is_dir()
-    root = open_project(config).root if needs_config else Path()
-    results = results or root / "results"
-    head, base = _load_pair(results, root, against, path)
+    needs_config = options.results is None or not Path(against).is_dir()
+    root = open_project(options.config).root if needs_config else Path()
+    results = options.results or root / "results"
+    head, base = _load_pair(results, root, against, options.path)
     parities = store.load_all(results).parities
     found = judge_gate(head, base, tolerance=tolerance, parities=parities)
     interrupted = False
-    if found.suspects and confirm:
+    if found.suspects and options.confirm:
         suspects = ", ".join(found.suspects)
         say(f"{suspects}: may have regressed; measured again, in fresh blocks", "yellow")
-        wait = not no_wait
-        again, interrupted = _measure_again(found.suspects, head, config, results, wait=wait)
+        again, interrupted = _measure_again(found.suspects, head, options, results)
         _check_comparable(again, base)
         found = judge_gate(head, base, again, tolerance, parities)
-    show(report.compose(found), {"json": json, "junit": junit, "markdown": markdown})
+    files = {"json": options.json, "junit": options.junit, "markdown": options.markdown}
+    show(report.compose(found), files)
     append_summary(report.compose(found))
     if interrupted or CODES[found.outcome]:
         raise typer.Exit(130 if interrupted else CODES[found.outcome])
@@ -105,17 +85,19 @@ def _report_left_out(rejected: Sequence[Rejected]) -> None:
 
 
 def _measure_again(
-    suspects: tuple[str, ...], head: Bench, config: Path | None, results: Path, *, wait: bool
+    suspects: tuple[str, ...], head: Bench, options: GateOptions, results: Path
 ) -> tuple[Bench, bool]:
     """Return a fresh session of the suspects and head's baseline, and whether it was interrupted.
 
     It runs the code that is here, and is kept in results/confirm: in results itself it would be the
     newest session, and the next gate's head.
     """
-    project = open_project(config, results / "confirm")
+    from harness.engine.arms import declared_arms, select_arms
+
+    project = open_project(options.config, results / "confirm")
     session = head.session
     request = SessionRequest(
-        arms=[session.baseline, *suspects],
+        arms=select_arms(declared_arms(project.config), (session.baseline, *suspects)),
         spec=session.spec_name,
         baseline=session.baseline,
         n_generations=session.n_generations,
@@ -126,7 +108,7 @@ def _measure_again(
         device=session.device,
     )
     fresh = resume_or_start(request, project, resume=False)
-    return run_session(fresh, project, verb="gate", wait=wait)
+    return run_session(fresh, project, verb="gate", wait=not options.no_wait)
 
 
 def _check_comparable(again: Bench, base: Bench) -> None:

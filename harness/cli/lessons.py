@@ -9,12 +9,13 @@ import math
 
 import typer
 
+from harness.cli.command import command
 from harness.cli.options import (
-    ConfigOption,
+    ConfigOptions,
     OutputOption,
     RepetitionsOption,
     RoundsOption,
-    SpecOption,
+    SpecOptions,
 )
 from harness.cli.output import show, write_files
 from harness.cli.project import open_project
@@ -24,13 +25,14 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
 
 
 @app.command()
-def summary(spec: SpecOption = None, config: ConfigOption = None) -> None:
+@command(SpecOptions)
+def summary(options: SpecOptions) -> None:
     """Show a spec's model layer by layer: type, output shape, parameters."""
     from harness.lessons import document
     from harness.lessons.summary import summary as rows_of
     from harness.spec.data.mnist import SHAPES
 
-    name, chosen = open_project(config).config.spec(spec)
+    name, chosen = open_project(options.config).config.spec(options.spec)
     n_inputs = math.prod(SHAPES["x_train"][1:])
     layers = [(layer.name, layer.units, layer.activation) for layer in chosen.layers]
     rows = rows_of(n_inputs, layers)
@@ -47,14 +49,15 @@ def ops(rounds: RoundsOption = 1000, repetitions: RepetitionsOption = 5) -> None
 
 
 @app.command()
-def gradients(config: ConfigOption = None) -> None:
+@command(ConfigOptions)
+def gradients(options: ConfigOptions) -> None:
     """Have TensorFlow, JAX and PyTorch derive what paper can; exit code 1 where one is wrong."""
     from harness.job.asked import Derive
     from harness.lessons import document
     from harness.lessons.gradients import faults
     from harness.spec.arm_modules import WORKER
 
-    project = open_project(config)
+    project = open_project(options.config)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}
     backends = project.config.backends.items()
     jobs = [Derive(backend=name) for name, each in backends if each.framework in able]

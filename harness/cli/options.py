@@ -1,153 +1,221 @@
-"""Every option and argument of the command line, declared once."""
+"""Every option and argument of the command line, declared once: a class for each verb.
 
-from __future__ import annotations
+What several verbs have is in a class that theirs inherit. `harness.cli.command` makes parameters of
+the fields, so annotations are evaluated here.
+"""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from harness.report.renderers import FORMATS
 
-# Of several verbs.
-BackendsArgument = Annotated[
-    list[str] | None, typer.Argument(help="As in backends.toml; all where none is named.")
-]
-SpecOption = Annotated[
-    str | None, typer.Option(help="As in backends.toml; its first where none is named.")
-]
-ArmOption = Annotated[
-    list[str] | None, typer.Option(help="Only this implementation; may be repeated.")
-]
-ThreadsOption = Annotated[
-    str | None, typer.Option(help="auto, or the number of cores for every backend.")
-]
-DeviceOption = Annotated[
-    Literal["auto", "cpu", "gpu"],
-    typer.Option(help="With gpu, a backend that sees none is an error."),
-]
-DatasetOption = Annotated[
-    Literal["auto", "mnist", "digits"] | None,
-    typer.Option(help="Instead of the spec's. auto: MNIST, else digits."),
-]
-CONFIG = "backends.toml; by default the nearest one, from here upwards, if only you can write it."
-ConfigOption = Annotated[Path | None, typer.Option(envvar="HARNESS_CONFIG", help=CONFIG)]
-NO_WAIT = "Where another harness measures on this machine, exit with 2 at once."
-NoWaitOption = Annotated[bool, typer.Option("--no-wait", help=NO_WAIT)]
-ResultsOption = Annotated[
-    Path | None, typer.Option(help="By default results/ beside backends.toml.")
-]
-OutputOption = Annotated[Path | None, typer.Option(help="Write there instead of printing.")]
-TableOption = Annotated[
-    Path | None, typer.Option(help="Also write the table there, as for a CI's summary.")
-]
-
-# Of `harness train`.
-TrainSeedOption = Annotated[
-    list[int] | None, typer.Option(help="Instead of the protocol's seeds; may be repeated.")
-]
-EpochsOption = Annotated[int | None, typer.Option(help="Instead of the protocol's.")]
-RunLimitOption = Annotated[float | None, typer.Option(help="Seconds for one run.")]
-ROWS = "Print a line a run only: harness compare prints the table."
-RowsOption = Annotated[bool, typer.Option("--rows", help=ROWS)]
-
-# Of `harness compare`.
-COMPARE_BASELINE = "The arm whose epoch time is 1.00: backend/implementation, or a backend."
-CompareBaselineOption = Annotated[str | None, typer.Option(help=COMPARE_BASELINE)]
+Texts = list[str] | None
 Format = Literal[FORMATS]  # type: ignore[valid-type]
-FormatOption = Annotated[Format, typer.Option(help="How to print.")]
-NEWEST = "Only the table of the newest run, and what it answers."
-NewestOption = Annotated[bool, typer.Option("--newest", help=NEWEST)]
-
-# Of `harness data`.
-SampleOption = Annotated[int, typer.Option(help="The training sample to show as a picture.")]
-PngOption = Annotated[
-    Path | None, typer.Option(help="Also write a sheet of samples, ten of each class, as a PNG.")
-]
-
-# Of `harness bench`.
+CONFIG = "backends.toml; by default the nearest one, from here upwards, if only you can write it."
 ARMS = (
-    "An arm (jax/compiled), a backend or an implementation; several with commas, or repeated. "
-    "By default [bench] arms."
+    "Arms as jax/keras, backends as jax, implementations as keras; several, also with commas. "
+    "Where none is named, those that backends.toml names, or for compare all."
 )
-ArmsOption = Annotated[list[str] | None, typer.Option(help=ARMS)]
+ONLY = "Of these, only this implementation or arm; may be repeated."
+SPEC = "As in backends.toml; its first where none is named."
+DATASET = "Instead of the spec's. auto: MNIST, else digits."
+GPU = "With gpu, a backend that sees none is an error."
+NO_WAIT = "Where another harness measures on this machine, exit with 2 at once."
+SUMMARY = "Also write the tables there, as for a CI's summary."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigOptions:
+    """Which project."""
+
+    config: Annotated[Path | None, Option(envvar="HARNESS_CONFIG", help=CONFIG)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectOptions(ConfigOptions):
+    """Which project, and where its records are."""
+
+    results: Annotated[Path | None, Option(help="By default results/ beside backends.toml.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmOptions:
+    """Which arms."""
+
+    names: Annotated[Texts, Argument(metavar="ARMS", help=ARMS)] = None
+    only: Annotated[Texts, Option("--arm", help=ONLY)] = None
+    also: Annotated[Texts, Option("--arms", hidden=True, help="As the arguments.")] = None
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The arms, backends and implementations that are named."""
+        return (*(self.names or ()), *(self.also or ()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecOptions(ConfigOptions):
+    """Which spec; also of `harness textbook summary`."""
+
+    spec: Annotated[str | None, Option(help=SPEC)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions:
+    """Which dataset."""
+
+    dataset: Annotated[Literal["auto", "mnist", "digits"] | None, Option(help=DATASET)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """Which device."""
+
+    device: Annotated[Literal["auto", "cpu", "gpu"], Option(help=GPU)] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitOptions:
+    """What to do where the machine is taken."""
+
+    no_wait: Annotated[bool, Option("--no-wait", help=NO_WAIT)] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SummaryOptions:
+    """Where else the tables go."""
+
+    markdown: Annotated[Path | None, Option(help=SUMMARY)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuringOptions(
+    ArmOptions, SpecOptions, DatasetOptions, DeviceOptions, WaitOptions, ProjectOptions
+):
+    """What is measured, on what, and when: of every verb that trains."""
+
+    threads: Annotated[
+        str | None, Option(help="auto, or the number of cores for every backend.")
+    ] = None
+
+
+ROWS = "Print a line a run only: harness compare prints the table."
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(MeasuringOptions):
+    """Of `harness train`."""
+
+    seed: Annotated[
+        list[int] | None, Option(help="Instead of the protocol's seeds; may be repeated.")
+    ] = None
+    epochs: Annotated[int | None, Option(help="Instead of the protocol's.")] = None
+    time_limit: Annotated[float | None, Option(help="Seconds for one run.")] = None
+    rows: Annotated[bool, Option("--rows", help=ROWS)] = False
+
+
+COMPARE_BASELINE = "The arm whose epoch time is 1.00: backend/implementation, or a backend."
+NEWEST = "Only the table of the newest run, and what it answers."
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(ArmOptions, ProjectOptions):
+    """Of `harness compare`."""
+
+    baseline: Annotated[str | None, Option(help=COMPARE_BASELINE)] = None
+    format: Annotated[Format, Option(help="How to print.")] = "terminal"
+    output: Annotated[Path | None, Option(help="Write there instead of printing.")] = None
+    newest: Annotated[bool, Option("--newest", help=NEWEST)] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(DatasetOptions, ProjectOptions):
+    """Of `harness data`."""
+
+    sample: Annotated[int, Option(help="The training sample to show as a picture.")] = 4
+    png: Annotated[
+        Path | None, Option(help="Also write a sheet of samples, ten of each class, as a PNG.")
+    ] = None
+
+
 BENCH_BASELINE = (
     "The arm whose epoch is 1.00, and whose code runs twice; by default that of [bench]."
 )
-BenchBaselineOption = Annotated[str | None, typer.Option(help=BENCH_BASELINE)]
-GenerationsOption = Annotated[
-    int | None,
-    typer.Option(min=1, max=99, help="Fresh sets of processes; a 95 % interval needs 6."),
-]
-BlocksOption = Annotated[
-    int | None, typer.Option(min=1, max=99, help="Turns of each process, after its first epoch.")
-]
 BUDGET = (
     "After the first, no generation begins that would end later: 10m, 90s, 1h; "
     "by default that of [bench]."
 )
-BudgetOption = Annotated[str | None, typer.Option(help=BUDGET)]
 RESUME = "Go on with the newest session that is not complete."
-ResumeOption = Annotated[bool, typer.Option("--resume", help=RESUME)]
-StopAfterOption = Annotated[
-    int | None, typer.Option(min=1, help="End after so many generations; --resume goes on.")
-]
 AA = (
     "Whose code runs twice: the baseline's, or also an arm of each other backend, "
     "for its own A/A floor."
 )
-AaOption = Annotated[Literal["baseline", "each"] | None, typer.Option("--aa", help=AA)]
-PinOption = Annotated[str | None, typer.Option(help="Keep every worker to these cores, as 0,1.")]
 NO_PARITY = "Do not check first whether arms without a verdict agree."
-NoParityOption = Annotated[bool, typer.Option("--no-parity", help=NO_PARITY)]
 SHOW = "Measure nothing: only show the newest session."
-ShowOption = Annotated[bool, typer.Option("--show", help=SHOW)]
 SELF_CHECK = "Train nothing: check what the figures stand on, the newest session's noise among it."
-SelfCheckOption = Annotated[bool, typer.Option("--self-check", help=SELF_CHECK)]
-BenchJsonOption = Annotated[Path | None, typer.Option(help="Also write everything there.")]
-CsvOption = Annotated[Path | None, typer.Option(help="Also write the table there, a row an arm.")]
 
-# Of `harness gate`.
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions(SummaryOptions, MeasuringOptions):
+    """Of `harness bench`."""
+
+    baseline: Annotated[str | None, Option(help=BENCH_BASELINE)] = None
+    generations: Annotated[
+        int | None,
+        Option(min=1, max=99, help="Fresh sets of processes; a 95 % interval needs 6."),
+    ] = None
+    blocks: Annotated[
+        int | None, Option(min=1, max=99, help="Turns of each process, after its first epoch.")
+    ] = None
+    budget: Annotated[str | None, Option(help=BUDGET)] = None
+    resume: Annotated[bool, Option("--resume", help=RESUME)] = False
+    stop_after: Annotated[
+        int | None, Option(min=1, help="End after so many generations; --resume goes on.")
+    ] = None
+    aa: Annotated[Literal["baseline", "each"] | None, Option("--aa", help=AA)] = None
+    pin: Annotated[str | None, Option(help="Keep every worker to these cores, as 0,1.")] = None
+    no_parity: Annotated[bool, Option("--no-parity", help=NO_PARITY)] = False
+    show: Annotated[bool, Option("--show", help=SHOW)] = False
+    self_check: Annotated[bool, Option("--self-check", help=SELF_CHECK)] = False
+    json: Annotated[Path | None, Option(help="Also write everything there.")] = None
+    csv: Annotated[Path | None, Option(help="Also write the table there, a row an arm.")] = None
+
+
 AGAINST = "A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0."
-AgainstOption = Annotated[str, typer.Option(help=AGAINST)]
-PathOption = Annotated[
-    Path, typer.Option(help="With a revision: the results folder that it tracks.")
-]
+TRACKED = Path("results/reference")  # what a revision has of results
+PATH = "With a revision: the results folder that it tracks."
 CONFIRM = "Measure arms that look slower again, in fresh blocks; unconfirmed is exit 3."
-ConfirmOption = Annotated[bool, typer.Option("--confirm/--no-confirm", help=CONFIRM)]
 TOLERANCE = "The slowdown that must be excluded for an arm to pass: 0.05 is 5 %."
-ToleranceOption = Annotated[float, typer.Option(min=0.02, max=1.0, help=TOLERANCE)]
-GateJsonOption = Annotated[
-    Path | None, typer.Option(help="Also write what has become of each arm there.")
-]
-GateJunitOption = Annotated[
-    Path | None, typer.Option(help="Also write JUnit XML there, a test case an arm.")
-]
 
-# Of `harness parity`.
+
+@dataclass(frozen=True, kw_only=True)
+class GateOptions(SummaryOptions, WaitOptions, ProjectOptions):
+    """Of `harness gate`."""
+
+    against: Annotated[str, Option(help=AGAINST)]
+    path: Annotated[Path, Option(help=PATH)] = TRACKED
+    confirm: Annotated[bool, Option("--confirm/--no-confirm", help=CONFIRM)] = True
+    tolerance: Annotated[float, Option(min=0.02, max=1.0, help=TOLERANCE)] = 0.05
+    json: Annotated[Path | None, Option(help="Also write what has become of each arm there.")] = (
+        None
+    )
+    junit: Annotated[
+        Path | None, Option(help="Also write JUnit XML there, a test case an arm.")
+    ] = None
+
+
 POINT = "Only this one, as init, adversarial, resync-469; may be repeated."
-PointOption = Annotated[list[str] | None, typer.Option(help=POINT)]
 MODEL = "Your own: FILE[:FUNCTION], which returns a compiled keras.Model. May stand alone."
-ModelOption = Annotated[str | None, typer.Option(help=MODEL)]
 BATCH = "FILE:FUNCTION, which returns (x, y) for it; by default drawn from the seed."
-BatchOption = Annotated[str | None, typer.Option(help=BATCH)]
 QUICK = "Only the first state, an adversarial one, two along the way and the short batch."
-QuickOption = Annotated[bool, typer.Option("--quick", help=QUICK)]
 MISSING = "With --quick: only arms that have trained here and have no verdict."
-MissingOption = Annotated[bool, typer.Option("--missing", help=MISSING)]
 FULL = "Also train every arm to the end, for each seed, and compare what came of it."
-FullOption = Annotated[bool, typer.Option("--full", help=FULL)]
 PARITY_SEED = "Of weights and order; the updates are those of the first. With --full 0, 1, 2."
-ParitySeedOption = Annotated[list[int] | None, typer.Option(help=PARITY_SEED)]
-WorkerLimitOption = Annotated[float | None, typer.Option(help="Seconds for one backend's worker.")]
 ROUND_TRIPS = "Also save under each backend and load under each."
-RoundTripsOption = Annotated[bool, typer.Option("--round-trips", help=ROUND_TRIPS)]
-ParityJsonOption = Annotated[Path | None, typer.Option(help="Also write the whole record there.")]
 PARITY_JUNIT = "Also write JUnit XML there, a test case an arm and a round trip."
-ParityJunitOption = Annotated[Path | None, typer.Option(help=PARITY_JUNIT)]
-TablesOption = Annotated[
-    Path | None, typer.Option(help="Also write the tables there, as for a CI's summary.")
-]
+PROOF = "Only show, on NumPy, that the gate can fail: planted defects."
 
 
 def _prove(asked: bool) -> None:
@@ -157,15 +225,36 @@ def _prove(asked: bool) -> None:
         prove_or_exit()
 
 
-PROOF = "Only show, on NumPy, that the gate can fail: planted defects."
-ProofOption = Annotated[bool, typer.Option("--proof", callback=_prove, is_eager=True, help=PROOF)]
+@dataclass(frozen=True, kw_only=True)
+class ParityOptions(SummaryOptions, MeasuringOptions):
+    """Of `harness parity`."""
+
+    point: Annotated[Texts, Option(help=POINT)] = None
+    model: Annotated[str | None, Option(help=MODEL)] = None
+    batch: Annotated[str | None, Option(help=BATCH)] = None
+    quick: Annotated[bool, Option("--quick", help=QUICK)] = False
+    missing: Annotated[bool, Option("--missing", help=MISSING)] = False
+    full: Annotated[bool, Option("--full", help=FULL)] = False
+    seed: Annotated[list[int] | None, Option(help=PARITY_SEED)] = None
+    time_limit: Annotated[float | None, Option(help="Seconds for one backend's worker.")] = None
+    round_trips: Annotated[bool, Option("--round-trips", help=ROUND_TRIPS)] = False
+    proof: Annotated[bool, Option("--proof", callback=_prove, is_eager=True, help=PROOF)] = False
+    json: Annotated[Path | None, Option(help="Also write the whole record there.")] = None
+    junit: Annotated[Path | None, Option(help=PARITY_JUNIT)] = None
+
 
 # Of `harness textbook`.
+OutputOption = Annotated[Path | None, Option(help="Write there instead of printing.")]
 ROUNDS = "Of add + relu on (20, 100); the others take a tenth of them."
-RoundsOption = Annotated[int, typer.Option(min=1, max=100_000, help=ROUNDS)]
-RepetitionsOption = Annotated[
-    int, typer.Option(min=1, max=1000, help="Of all rounds, in each form.")
-]
+RoundsOption = Annotated[int, Option(min=1, max=100_000, help=ROUNDS)]
+RepetitionsOption = Annotated[int, Option(min=1, max=1000, help="Of all rounds, in each form.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequirementsOptions(DeviceOptions, ConfigOptions):
+    """Of `harness requirements`."""
+
+    backend: Annotated[str, Argument(help="As in backends.toml.")]
 
 
 def _print_version(asked: bool) -> None:
@@ -177,7 +266,7 @@ def _print_version(asked: bool) -> None:
 
 VersionOption = Annotated[
     bool,
-    typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and exit."),
+    Option("--version", callback=_print_version, is_eager=True, help="Print it and exit."),
 ]
 
 

@@ -5,48 +5,43 @@ Exit 0 where all agree, 1 where one departs or fails, 3 where nothing says who i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import typer
 
-from harness.cli.options import parse_threads
+from harness.cli.options import ParityOptions, parse_threads
 from harness.cli.output import console_of, say, show
 from harness.cli.project import hold_machine
 from harness.errors import ConfigError, shown
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
-    *("model", "batch", "backends", "seed", "threads", "time_limit", "device", "no_wait"),
+    *("model", "batch", "names", "seed", "threads", "time_limit", "device", "no_wait"),
     *("json", "junit", "results", "config", "quick", "full"),
 )
 CODES = {"agrees": 0, "departs": 1, "failed": 1, "differ": 3, "undecided": 3}
 
 
-def with_model(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of `harness parity`, a model named among the backends as --model.
+def with_model(options: ParityOptions) -> ParityOptions:
+    """Return the options, a model that is named among the arms as --model.
 
     Raises:
         ConfigError: several models are named.
     """
-    names = given["backends"] or []
-    files = [name for name in names if set("/:.") & set(name)]
+    names = options.names or ()
+    files = [name for name in names if ".py" in name]
     if not files:
-        return dict(given)
-    several = files + [given["model"]] * bool(given["model"])
+        return options
+    several = files + [options.model or ""] * bool(options.model)
     if len(several) > 1:
         received = ", ".join(map(shown, several))
         raise ConfigError(f"--model: expected one model; received {received}")
     rest = [name for name in names if name not in files]
-    return {**given, "model": files[0], "backends": rest}
+    return replace(options, model=files[0], names=rest)
 
 
-def check_model(given: Mapping[str, Any]) -> None:
-    """Check the model, show what came of it, and exit with what that means.
-
-    Args:
-        given: every argument of `harness parity`, by name.
-    """
+def check_model(options: ParityOptions) -> None:
+    """Check the model, show what came of it, and exit with what that means."""
     from harness.engine.executor import make_executor
     from harness.experiments.parity import model_document as report
     from harness.experiments.parity import model_plan
@@ -54,47 +49,50 @@ def check_model(given: Mapping[str, Any]) -> None:
     from harness.records import store
     from harness.report.progress import steps_line
 
-    _check_options(given)
+    model = _check_options(options)
     what = model_plan.plan_model_check(
-        given["model"],
-        given["batch"],
-        tuple(given["backends"] or ()),
-        given["config"],
-        seed=given["seed"][0] if given["seed"] else 0,
-        device=given["device"],
-        threads=parse_threads(given["threads"]),
-        time_limit_s=given["time_limit"],
-        updates=(0,) if given["quick"] else model_plan.UPDATES if given["full"] else (),
+        model,
+        options.batch,
+        tuple(options.names or ()),
+        options.config,
+        seed=options.seed[0] if options.seed else 0,
+        device=options.device,
+        threads=parse_threads(options.threads),
+        time_limit_s=options.time_limit,
+        updates=(0,) if options.quick else model_plan.UPDATES if options.full else (),
     )
-    results, wait = given["results"] or _results_folder(what.root, given), not given["no_wait"]
+    results = options.results or _results_folder(what.root, options.config)
     store.ready(results, "models")
+    wait = not options.no_wait
     with hold_machine("parity --model", wait=wait), steps_line(console_of()) as report_step:
         found = check(what, make_executor(what.root, what.backends), report_step)
     file = store.add(results, found)
-    show(report.compose(found), {name: given[name] for name in ("json", "junit")})
+    show(report.compose(found), {"json": options.json, "junit": options.junit})
     say(f"record: {file}", "dim")
     if CODES[found.verdict]:
         raise typer.Exit(CODES[found.verdict])
 
 
-def _results_folder(root: Path, given: Mapping[str, Any]) -> Path:
+def _results_folder(root: Path, config: Path | None) -> Path:
     """Return where the record goes: beside the backends.toml that was found, or else here."""
     here = Path.cwd()
-    found = given["config"] or root in (here, *here.parents)
+    found = config or root in (here, *here.parents)
     return (root if found else here) / "results"
 
 
-def _check_options(given: Mapping[str, Any]) -> None:
-    """Raise ConfigError where an option has no meaning with --model, or one is missing."""
-    for name, value in given.items():
-        if value and name not in MEANINGFUL:
+def _check_options(options: ParityOptions) -> str:
+    """Return the model; raise ConfigError where an option has no meaning with one."""
+    for name in (field.name for field in fields(options)):
+        if name not in MEANINGFUL and getattr(options, name):
+            option = {"only": "arm", "also": "arms"}.get(name, name.replace("_", "-"))
             why = "has no meaning with --model, whose file says what is compared"
-            raise ConfigError(f"--{name.replace('_', '-')}: {why}. Leave it out")
-    if not given["model"]:
+            raise ConfigError(f"--{option}: {why}. Leave it out")
+    if not options.model:
         raise ConfigError(
             "--batch: expected --model FILE:FUNCTION beside it, the model that it is for"
         )
-    seeds = given["seed"] or ()
+    seeds = options.seed or ()
     if len(seeds) > 1:
         received = ", ".join(map(str, seeds))
         raise ConfigError(f"--seed: expected one with --model; received {received}")
+    return options.model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.cli.output import console_of, show
 from harness.cli.project import Project, prepare_dataset
@@ -13,27 +13,33 @@ if TYPE_CHECKING:
     from harness.records.bench import Session
     from harness.records.observation import Seen
     from harness.records.parity import Parity
-    from harness.spec.config import Spec
+    from harness.spec.config import Protocol
 
 
-def check_missing(project: Project, limits: dict[str, Any]) -> list[Parity]:
+def check_missing(
+    project: Project, threads: int | str | None, time_limit_s: float | None
+) -> list[Parity]:
     """Check the arms that have trained here and have no verdict; keep what is found.
 
     results.csv is brought up to date.
 
     Args:
         project: whose records are looked through.
-        limits: of the protocol, to be replaced: threads and time_limit_s.
+        threads: the protocol's where none are named.
+        time_limit_s: the protocol's where none is named.
     """
     from harness.engine.machine import describe_host
     from harness.experiments.parity.unchecked import unchecked
     from harness.records import frame, store
+    from harness.spec.config import override_protocol
 
     config, loaded = project.config, store.load_all(project.results)
     groups = unchecked(loaded.records, loaded.parities, config, describe_host().machine)
     if not groups:
         console_of().print("parity: every arm that can be checked has its verdict", highlight=False)
-    found = [_check(group, config.specs[group.spec_name], project, limits) for group in groups]
+    limits = {"threads": threads, "time_limit_s": time_limit_s}
+    protocol = override_protocol(config.protocol, **limits)
+    found = [_check(group, project, protocol) for group in groups]
     if found:
         frame.project(project.results)
     return found
@@ -56,14 +62,15 @@ def check_session(session: Session, project: Project) -> None:
     backends = dict.fromkeys(entrant.backend for entrant in session.entrants)
     here = _installed(session, project, backends) if parities else {}
     arms = [
-        (entrant.backend, entrant.implementation)
+        entrant.arm
         for entrant in session.entrants
         if entrant.name != session.again
         and verdict_in(session, entrant, here.get(entrant.backend, ()), verdicts) == NOT_CHECKED
     ]
     if arms:
         group = Unchecked(session.spec_name, session.data.name, session.device, tuple(arms))
-        _check(group, session.spec, project, {"threads": session.threads})
+        protocol = project.config.protocol.model_copy(update={"threads": session.threads})
+        _check(group, project, protocol)
 
 
 def _installed(
@@ -91,35 +98,21 @@ def _installed(
     return found
 
 
-def _check(group: Unchecked, spec: Spec, project: Project, limits: dict[str, Any]) -> Parity:
+def _check(group: Unchecked, project: Project, protocol: Protocol) -> Parity:
     """Check a group of arms in the quick form, keep the record, and print what was found."""
     from harness.engine.plan import plan
     from harness.experiments.parity.check import check, quick_points
     from harness.experiments.parity.document import compose_brief
     from harness.records import store
     from harness.report.progress import steps_line
-    from harness.spec.config import override_protocol
 
-    config = project.config
-    protocol = override_protocol(
-        config.protocol, epochs=spec.epochs, seeds=config.protocol.seeds[:1], **limits
-    )
-    backends = {name: config.backends[name] for name, _ in group.arms}
-    names = tuple(dict.fromkeys(implementation for _, implementation in group.arms))
+    epochs = project.config.specs[group.spec_name].epochs or protocol.epochs
+    protocol = protocol.model_copy(update={"epochs": epochs, "seeds": protocol.seeds[:1]})
+    config = project.config.model_copy(update={"protocol": protocol})
     dataset = prepare_dataset(group.dataset, quiet=True)
-    planned = plan(
-        group.spec_name,
-        spec,
-        backends,
-        protocol,
-        dataset,
-        device=group.device,
-        implementations=names,
-    )
-    arms = [(each.request.backend, each.request.implementation) for each in planned]
-    mine = tuple(each for each, arm in zip(planned, arms, strict=True) if arm in group.arms)
+    planned = plan(config, group.spec_name, group.arms, dataset, device=group.device)
     with steps_line(console_of()) as report_step:
-        found = check(mine, project.executor, quick_points(mine), report_step)
+        found = check(planned, project.executor, quick_points(planned), report_step)
     store.ready(project.results)
     store.add(project.results, found)
     show(compose_brief(found))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from harness.cli.options import MeasuringOptions, parse_threads
 from harness.cli.output import console_of, say
 from harness.errors import StoreError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from harness.engine.executor import Executor
     from harness.engine.plan import Planned
     from harness.records.store import Loaded
-    from harness.spec.config import Config, Device
+    from harness.spec.config import Config
     from harness.spec.data.mnist import Prepared
 
 
@@ -34,17 +35,6 @@ class Project:
         from harness.engine.executor import make_executor
 
         return make_executor(self.root, self.config.backends)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which runs are asked for; all, or what the spec says, where nothing is named."""
-
-    spec: str | None = None
-    backends: Sequence[str] | None = None
-    implementations: Sequence[str] | None = None
-    dataset: str | None = None
-    device: Device = "auto"
 
 
 def open_project(file: Path | None, results: Path | None = None) -> Project:
@@ -68,30 +58,42 @@ def prepare_dataset(name: str, *, quiet: bool = False) -> Prepared:
     return prepared
 
 
-def plan_runs(project: Project, selection: Selection, **protocol: Any) -> tuple[Planned, ...]:
+def plan_runs(
+    project: Project,
+    options: MeasuringOptions,
+    seeds: tuple[int, ...] | None,
+    epochs: int | None = None,
+    time_limit_s: float | None = None,
+) -> tuple[Planned, ...]:
     """Return the runs that are asked for, once their results can be kept.
 
     Args:
-        project: whose specs and backends are chosen from.
-        selection: which of them.
-        **protocol: fields of the protocol to replace; None leaves one as it is. Without `epochs`,
-            the spec's.
+        project: whose specs and arms are chosen from.
+        options: which of them.
+        seeds: the protocol's where none is named.
+        epochs: the spec's, or else the protocol's, where none are named.
+        time_limit_s: for one worker; the protocol's where none is named.
     """
+    from harness.engine.arms import declared_arms, select_arms
     from harness.engine.plan import plan
     from harness.records import store
     from harness.spec.config import override_protocol
 
-    spec_name, spec = project.config.spec(selection.spec)
-    backends = project.config.choose_backends(selection.backends or ())
-    if protocol.get("epochs") is None:
-        protocol["epochs"] = spec.epochs
-    limits = override_protocol(project.config.protocol, **protocol)
-    store.ready(project.results)
-    dataset = prepare_dataset(selection.dataset or spec.dataset)
-    names = tuple(selection.implementations or ())
-    return plan(
-        spec_name, spec, backends, limits, dataset, device=selection.device, implementations=names
+    config = project.config
+    spec_name, spec = config.spec(options.spec)
+    default = config.protocol.arms
+    arms = select_arms(declared_arms(config), options.asked, options.only or (), default)
+    protocol = override_protocol(
+        config.protocol,
+        seeds=seeds,
+        epochs=spec.epochs if epochs is None else epochs,
+        threads=parse_threads(options.threads),
+        time_limit_s=time_limit_s,
     )
+    store.ready(project.results)
+    dataset = prepare_dataset(options.dataset or spec.dataset)
+    config = config.model_copy(update={"protocol": protocol})
+    return plan(config, spec_name, arms, dataset, device=options.device)
 
 
 def load_records(results: Path) -> Loaded:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from harness.cli.options import ConfigOption, DeviceOption
+from harness.cli.command import command
+from harness.cli.options import RequirementsOptions
 from harness.cli.project import open_project
 
 
-def requirements(backend: str, device: DeviceOption = "auto", config: ConfigOption = None) -> None:
+@command(RequirementsOptions)
+def requirements(options: RequirementsOptions) -> None:
     """Print what a backend's environment needs on this machine, one requirement a line.
 
     The first line is "# cpu" or "# gpu"; nox asks this.
     """
     from harness.engine import accelerators, host
 
-    chosen = open_project(config).config.choose_backends([backend])[backend]
-    kind = host.choose_build(device, accelerators.detect_hardware())
+    name = options.backend
+    chosen = open_project(options.config).config.choose_backends([name])[name]
+    kind = host.choose_build(options.device, accelerators.detect_hardware())
     print("\n".join([f"# {kind}", *getattr(chosen.requirements, kind)]))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.experiments.bench.plan import Repeated
     from harness.experiments.bench.session import Outcome
     from harness.job.answers import Host
+    from harness.records.arm import ArmId
     from harness.records.bench import Bench, Part, Session
     from harness.spec.config import Config, Device
 
@@ -41,7 +42,7 @@ ONLY_DESCRIBED = "! only its description says that this is the machine on which 
 class SessionRequest:
     """What a session is asked to be; None where nothing is said."""
 
-    arms: list[str] | None = None
+    arms: tuple[ArmId, ...] = ()
     spec: str | None = None
     baseline: str | None = None
     n_generations: int | None = None
@@ -59,36 +60,34 @@ def resume_or_start(request: SessionRequest, project: Project, *, resume: bool) 
     Args:
         request: what the session is asked to be; one that is resumed must be just that.
         project: where it runs and is kept.
-        resume: look for an unfinished_generations session first.
+        resume: look for an unfinished session first.
     """
-    from harness.experiments.bench import plan as sessions
     from harness.experiments.bench import same_plan
     from harness.experiments.bench.remaining import unfinished_generations
     from harness.records.sessions import load_all
 
-    arms = sessions.choose_arms(project.config, request.arms or ())
     if resume:
         for bench in load_all(project.results).sessions:
             if unfinished_generations(bench):
                 session = bench.session
-                same_plan.check_same_plan(session, _asked_and_planned(request, session, arms))
+                same_plan.check_same_plan(session, _asked_and_planned(request, session))
                 same_plan.check_possible(session, project.config, project.root)
                 say(f"going on with session {session.run_id}")
                 return bench
         say(f"{project.results}: no session to go on with; a new one begins")
-    return start_session(request, project, arms)
+    return start_session(request, project)
 
 
 def _asked_and_planned(
-    request: SessionRequest, session: Session, arms: list[tuple[str, str]]
+    request: SessionRequest, session: Session
 ) -> dict[str, tuple[object, object]]:
     """Return, for each option, what is asked for (None: nothing) and what a session has."""
-    names = {"/".join(pair) for pair in arms} if request.arms else None
-    planned_names = {entrant.name for entrant in session.entrants} - {*session.duplicates}
+    names = ", ".join(sorted(arm.name for arm in request.arms)) or None
+    planned_names = ", ".join(sorted({entrant.arm.name for entrant in session.entrants}))
     dataset = None if request.dataset == "auto" else request.dataset
     device = None if request.device == "auto" else request.device
     return {
-        "--arms": (names, planned_names),
+        "arms": (names, planned_names),
         "--aa": (request.aa, "each" if session.repeats else "baseline"),
         "--spec": (request.spec, session.spec_name),
         "--baseline": (request.baseline, session.baseline),
@@ -101,14 +100,9 @@ def _asked_and_planned(
     }
 
 
-def start_session(request: SessionRequest, project: Project, arms: list[tuple[str, str]]) -> Bench:
-    """Return a new session, planned and kept.
-
-    Args:
-        request: what the session is asked to be.
-        project: where it runs and is kept.
-        arms: backend and implementation of each arm.
-    """
+def start_session(request: SessionRequest, project: Project) -> Bench:
+    """Return a new session, planned and kept."""
+    from harness.engine.arms import declared_arms, select_arms
     from harness.engine.machine import describe_host
     from harness.experiments.bench import plan as sessions
     from harness.experiments.bench import same_plan
@@ -124,7 +118,7 @@ def start_session(request: SessionRequest, project: Project, arms: list[tuple[st
         spec_name,
         dataset,
         host,
-        arms=arms,
+        arms=request.arms or select_arms(declared_arms(config), default=config.bench.arms),
         baseline=request.baseline,
         device=request.device,
         cores=request.cores or (),

@@ -6,31 +6,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from harness.cli.options import (
-    ArmOption,
-    BackendsArgument,
-    ConfigOption,
-    DatasetOption,
-    DeviceOption,
-    EpochsOption,
-    NoWaitOption,
-    ResultsOption,
-    RowsOption,
-    RunLimitOption,
-    SpecOption,
-    ThreadsOption,
-    TrainSeedOption,
-    parse_threads,
-)
+from harness.cli.command import command
+from harness.cli.options import TrainOptions
 from harness.cli.output import console_of, say, show
-from harness.cli.project import (
-    Project,
-    Selection,
-    hold_machine,
-    load_records,
-    open_project,
-    plan_runs,
-)
+from harness.cli.project import Project, hold_machine, load_records, open_project, plan_runs
 from harness.cli.signals import delay_interrupts
 
 if TYPE_CHECKING:
@@ -41,42 +20,23 @@ if TYPE_CHECKING:
     from harness.records.store import Loaded
 
 
-def train(
-    backends: BackendsArgument = None,
-    spec: SpecOption = None,
-    arm: ArmOption = None,
-    seed: TrainSeedOption = None,
-    epochs: EpochsOption = None,
-    threads: ThreadsOption = None,
-    time_limit: RunLimitOption = None,
-    rows: RowsOption = False,
-    dataset: DatasetOption = None,
-    device: DeviceOption = "auto",
-    no_wait: NoWaitOption = False,
-    results: ResultsOption = None,
-    config: ConfigOption = None,
-) -> None:
+@command(TrainOptions)
+def train(options: TrainOptions) -> None:
     """Train the spec under each backend: a fresh process and a record for each run.
 
     Then print the table and what it answers.
     """
-    project = open_project(config, results)
-    planned = plan_runs(
-        project,
-        Selection(spec, backends, arm, dataset, device),
-        seeds=tuple(seed) if seed else None,
-        epochs=epochs,
-        threads=parse_threads(threads),
-        time_limit_s=time_limit,
-    )
+    project = open_project(options.config, options.results)
+    seeds = tuple(options.seed) if options.seed else None
+    planned = plan_runs(project, options, seeds, options.epochs, options.time_limit)
     try:
-        with hold_machine("train", wait=not no_wait):
+        with hold_machine("train", wait=not options.no_wait):
             records = _run_all(planned, project)
     except KeyboardInterrupt:
         load_records(project.results)  # results.csv has what was finished
         raise
     loaded = load_records(project.results)
-    if not rows:
+    if not options.rows:
         _print_tables(records, loaded)
     if any(record.status != "ok" for record in records):
         raise typer.Exit(1)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ConfigError, choice
+from harness.errors import ConfigError
+from harness.records.arm import ArmId
 from harness.records.observation import Data
 from harness.records.record import Request
 from harness.spec import draws
 from harness.spec.arm_modules import read_declaration
-from harness.spec.config import Arm, Backend, Device, Protocol, Spec
+from harness.spec.config import Config, Device, Spec
 from harness.spec.data import mnist
 
 
@@ -24,7 +25,6 @@ class Planned:
     """
 
     request: Request
-    backend: Backend
     dataset: Path
     weights: Path | None  # None: the framework draws its own
     order: Path | None
@@ -43,56 +43,51 @@ class Planned:
 
 
 def plan(
+    config: Config,
     spec_name: str,
-    spec: Spec,
-    backends: Mapping[str, Backend],
-    protocol: Protocol,
+    arms: Sequence[ArmId],
     dataset: mnist.Prepared,
     *,
     device: Device = "auto",
-    implementations: tuple[str, ...] = (),
 ) -> tuple[Planned, ...]:
     """Return one planned run for each seed and arm.
 
     All arms of a seed stand together, so that drift of the machine meets all of them.
 
     Args:
-        spec_name: of the spec in backends.toml.
-        spec: what is trained.
-        backends: those that take part, by name.
-        protocol: seeds, epochs and limits.
+        config: backends.toml; its protocol has seeds, epochs and limits.
+        spec_name: what is trained.
+        arms: that take part, of backends.toml.
         dataset: prepared for the workers.
-        device: "gpu" leaves out backends that can use none.
-        implementations: names of arms; those of the protocol where none is named.
+        device: "gpu" leaves out arms of backends that can use none.
 
     Raises:
-        ConfigError: no backend has such an arm, or the spec does not fit the dataset or an arm.
+        ConfigError: the spec does not fit the dataset or an arm.
     """
+    spec = config.specs[spec_name]
     _check_fits(spec_name, spec, dataset)
     if device == "gpu":
-        backends = {name: backend for name, backend in backends.items() if backend.accelerators}
-        if not backends:
+        arms = [arm for arm in arms if config.backends[arm.backend].accelerators]
+        if not arms:
             raise ConfigError(
                 "--device gpu: none of these backends can use an accelerator. "
                 "--device cpu runs them"
             )
-    arms = _arms(backends, implementations, protocol.arms)
-    for name, implementation in arms:
-        _check_expressible(spec_name, spec, backends, name, implementation)
-    return _runs(spec_name, spec, backends, protocol, dataset, device=device, arms=arms)
+    for arm in arms:
+        _check_expressible(spec_name, spec, arm, config)
+    return _runs(config, spec_name, arms, dataset, device=device)
 
 
 def _runs(
+    config: Config,
     spec_name: str,
-    spec: Spec,
-    backends: Mapping[str, Backend],
-    protocol: Protocol,
+    arms: Sequence[ArmId],
     dataset: mnist.Prepared,
     *,
     device: Device,
-    arms: list[tuple[str, str]],
 ) -> tuple[Planned, ...]:
     """Return the runs of these arms, seed by seed."""
+    protocol, spec = config.protocol, config.specs[spec_name]
     data = Data(
         name=dataset.name, sha256=dataset.sha256, n_train=dataset.n_train, n_inputs=dataset.n_inputs
     )
@@ -101,16 +96,11 @@ def _runs(
         drawn = _draw(spec, dataset, protocol.epochs, seed)
         files = (drawn.weights, drawn.order) if drawn else (None, None)
         digests = (drawn.weights_sha256, drawn.order_sha256) if drawn else (None, None)
-        for name, implementation in arms:
-            arm = backends[name].arms[implementation]
+        for arm in arms:
             request = Request(
+                **arm.fields,
                 spec_name=spec_name,
                 spec=spec,
-                backend=name,
-                framework=backends[name].framework,
-                implementation=implementation,
-                module=arm.module,
-                options=arm.options,
                 seed=seed,
                 epochs=protocol.epochs,
                 device=device,
@@ -120,7 +110,7 @@ def _runs(
                 weights_sha256=digests[0],
                 order_sha256=digests[1],
             )
-            planned.append(Planned(request, backends[name], dataset.folder, *files))
+            planned.append(Planned(request, dataset.folder, *files))
     return tuple(planned)
 
 
@@ -140,9 +130,7 @@ def _draw(spec: Spec, dataset: mnist.Prepared, n_epochs: int, seed: int) -> draw
     )
 
 
-def _check_expressible(
-    spec_name: str, spec: Spec, backends: Mapping[str, Backend], name: str, implementation: str
-) -> None:
+def _check_expressible(spec_name: str, spec: Spec, arm: ArmId, config: Config) -> None:
     """Raise ConfigError where an arm cannot express the spec; name arms that can."""
     asked: list[tuple[str, str, str]] = [
         (f"layers[{index}].activation", "activations", layer.activation)
@@ -150,49 +138,24 @@ def _check_expressible(
     ]
     asked += [("optimizer.name", "optimizers", spec.optimizer.name)]
     for key, kind, value in asked:
-        expressed = _expressed(backends[name].arms[implementation], kind, value)
+        expressed = _expressed(arm.module, kind, value)
         if value in expressed:
             continue
-        others = {
-            arm: None
-            for backend in backends.values()
-            for arm, there in backend.arms.items()
-            if value in _expressed(there, kind, value)
-        }
-        hint = "No arm of these backends can"
-        if others:
-            hint = f"Choose an arm that can: --arm {' --arm '.join(others)}"
+        others = [
+            f"{arm.backend}/{name}"
+            for name, other in config.backends[arm.backend].arms.items()
+            if value in _expressed(other.module, kind, value)
+        ]
+        hint = f"Choose an arm that can: {', '.join(others)}" if others else "No arm there can"
         raise ConfigError(
-            f"backends.toml: [specs.{spec_name}] {key}: {name}/{implementation} can do "
+            f"backends.toml: [specs.{spec_name}] {key}: {arm.name} can do "
             f"{', '.join(expressed)}; received {value!r}. {hint}"
         )
 
 
-def _expressed(arm: Arm, kind: str, value: str) -> tuple[str, ...]:
+def _expressed(module: str, kind: str, value: str) -> tuple[str, ...]:
     """Return what of a kind an arm can express; the value itself where it declares no limit."""
-    return read_declaration(arm.module, "EXPRESSES").get(kind, (value,))
-
-
-def _arms(
-    backends: Mapping[str, Backend], implementations: tuple[str, ...], default: tuple[str, ...]
-) -> list[tuple[str, str]]:
-    """Return (backend, implementation) of each arm wanted; the default where none is named."""
-    known = dict.fromkeys(
-        implementation for backend in backends.values() for implementation in backend.arms
-    )
-    for implementation in implementations:
-        if implementation not in known:
-            raise ConfigError(f"--arm: {choice(known, implementation)}")
-    wanted = implementations or default
-    arms = [
-        (name, implementation)
-        for name, backend in backends.items()
-        for implementation in backend.arms
-        if implementation in wanted
-    ]
-    if not arms:
-        raise ConfigError(f"--arm: {', '.join(backends)}: {choice(known, ', '.join(wanted))}")
-    return arms
+    return read_declaration(module, "EXPRESSES").get(kind, (value,))
 
 
 def _check_fits(name: str, spec: Spec, dataset: mnist.Prepared) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import harness
 from harness.engine.answers import Nonsense, read_event, read_line
-from harness.environments.passed_on import keep_downloads, lend_downloads, redact
+from harness.environments.passed_on import inductor_cache, keep_downloads, lend_downloads, redact
 from harness.errors import EnvironmentMissing
 from harness.job.answers import EpochEnd, Event, Phase
 from harness.job.asked import ComputeModel, Job, TryLayers
@@ -168,15 +168,23 @@ def _furnish(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
     Its code is this program's own, on a path that holds nothing else: its environment needs no
     install. Nothing is imported from where the caller stands, which may be a clone of Keras.
     """
-    (folder / "work").mkdir()
-    (folder / "path").mkdir()
+    for name in ("work", "path", "t"):
+        (folder / name).mkdir()
     (folder / "path" / "harness").symlink_to(Path(harness.__file__).parent)
     nvml = importlib.util.find_spec("pynvml")  # one file: a worker asks for its machine's GPUs
     if nvml and nvml.origin:
         (folder / "path" / "pynvml.py").symlink_to(nvml.origin)
     lend_downloads(folder / "keras")
-    safe = {"PYTHONPATH": str(folder / "path"), "PYTHONSAFEPATH": "1"}
-    return {**variables, **safe, "KERAS_HOME": str(folder / "keras")}
+    return {
+        **inductor_cache(),
+        **variables,
+        "PYTHONPATH": str(folder / "path"),
+        "PYTHONSAFEPATH": "1",
+        "KERAS_HOME": str(folder / "keras"),
+        # TensorFlow leaves a file there for each function that it converts; the name is short
+        # since paths of sockets are.
+        "TMPDIR": str(folder / "t"),
+    }
 
 
 def run_process(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from harness.errors import DataError
 from harness.spec.data.mnist import cache_folder
 
 LOWER = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
@@ -92,6 +93,16 @@ def keep_downloads(home: Path) -> None:
                 partial = target.with_name(f".partial-{uuid.uuid4().hex}")
                 shutil.move(entry, partial)
                 partial.rename(target)
+
+
+def inductor_cache() -> dict[str, str]:
+    """Return the variable that has PyTorch keep compiled graphs where the next worker finds them.
+
+    By default they lie in TMPDIR, below a name that another user could have taken.
+    """
+    with suppress(DataError):  # no home folder: nothing is kept
+        return {"TORCHINDUCTOR_CACHE_DIR": str(cache_folder().absolute() / "inductor")}
+    return {}
 
 
 def _shared() -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from harness.spec.config import Option
 
@@ -39,6 +40,17 @@ class ArmId:
     def name(self) -> str:
         """What a table shows and a command line takes: "jax/keras"."""
         return f"{self.backend}/{self.arm}"
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What a record keeps of it: the fields of `harness.records.observation.OfAnArm`."""
+        return {
+            "backend": self.backend,
+            "framework": self.framework,
+            "implementation": self.arm,
+            "module": self.module,
+            "options": dict(self.options),
+        }
 
     @property
     def asked(self) -> str:

@@ -9,6 +9,7 @@ History of the format:
     and are read as checks of the whole gate.
 3   a line of a file; an arm's gates, each with its error and its floor, and no verdict where they
     are: it is computed from them.
+4   a training left to itself says which module and options ran.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class ArmParity(OfAnArm, Seen):
     @property
     def name(self) -> str:
         """As in the table: "jax/keras"."""
-        return f"{self.backend}/{self.implementation}"
+        return self.arm.name
 
     @model_validator(mode="after")
     def _judge(self) -> ArmParity:
@@ -124,14 +125,13 @@ def judge_gates(gates: Gates, departures: tuple[Departure, ...]) -> dict[str, An
     }
 
 
-class FreeRun(Kept):
+class FreeRun(OfAnArm):
     """One whole training of an arm, and how far it drifted.
 
     The drift is that of its kernels from the referee's on the way.
     """
 
-    backend: str
-    implementation: str
+    module: str = ""  # empty in formats 1 to 3
     seed: Count
     test_accuracy: Share
     drift: dict[
@@ -156,7 +156,7 @@ class FreeRun(Kept):
     @property
     def name(self) -> str:
         """As in the table: "jax/keras"."""
-        return f"{self.backend}/{self.implementation}"
+        return self.arm.name
 
 
 class Pair(Kept):
@@ -211,7 +211,7 @@ WORST_FIRST: tuple[tuple[str, Whole], ...] = (
 class Parity(Observation, Question):
     """One parity check, whatever came of it."""
 
-    format: Literal[1, 2, 3] = 3
+    format: Literal[1, 2, 3, 4] = 4
     seed: Count
     total_s: Seconds
     verdict: Whole = "failed"

@@ -71,7 +71,6 @@ def sessions(backend: str, slowdown: float, n_sessions: int) -> list[Bench]:
             "harness",
             "bench",
             "--no-parity",
-            "--arms",
             arms,
             "--baseline",
             f"{backend}/keras",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.engine.arms import declared_arms, select_arms
 from harness.engine.executor import make_executor
 from harness.engine.plan import plan
 from harness.job.answers import Turned
@@ -25,16 +26,11 @@ def harness_worker(
     backend: str, implementation: str, whole: config.Config, dataset: mnist.Prepared
 ) -> Iterator[Turn]:
     """Give the turns of a live worker with an arm: the very process that `harness bench` starts."""
-    name, spec = whole.spec(None)
+    name, _ = whole.spec(None)
     protocol = config.override_protocol(whole.protocol, seeds=(0,))
-    (planned,) = plan(
-        name,
-        spec,
-        whole.choose_backends([backend]),
-        protocol,
-        dataset,
-        implementations=(implementation,),
-    )
+    arms = select_arms(declared_arms(whole), [f"{backend}/{implementation}"])
+    config_of_one = whole.model_copy(update={"protocol": protocol})
+    (planned,) = plan(config_of_one, name, arms, dataset)
     executor = make_executor(ROOT, whole.backends)
     with executor.hold(Live(**planned.training()), {}) as alive:
         yield lambda n: [alive.ask(Turned).seconds for _ in range(n)]

@@ -98,6 +98,6 @@ def test_a_spec_that_an_arm_cannot_express_is_refused_before_anything_runs(make_
     assert done.returncode == 2
     assert (
         "torch/native can do linear, relu; received 'softmax'. Choose an arm that can: "
-        "--arm keras --arm lean --arm compiled --arm naive" in done.stderr
+        "torch/keras, torch/lean, torch/compiled, torch/naive" in done.stderr
     )
     assert project.records() == []

@@ -103,7 +103,6 @@ def check_ids(bench):
 def test_a_session_is_kept_part_by_part_and_told_in_a_table(small):
     ended = small.run(
         "bench",
-        "--arms",
         "numpy/naive,jax/keras",
         "--baseline",
         "numpy/naive",
@@ -143,7 +142,7 @@ def test_a_session_is_kept_part_by_part_and_told_in_a_table(small):
 
 
 def test_killed_at_any_moment_and_resumed_nothing_is_lost_or_counted_twice(small):
-    arguments = ("bench", "--arms", "numpy/naive", "--generations", "2", *SMALL)
+    arguments = ("bench", "numpy/naive", "--generations", "2", *SMALL)
     for n_kept in (1, 3):  # in a block of the first generation, then in one of the second
         process = small.start(*arguments, "--resume")
         until(lambda: n_blocks(small) >= n_kept and len(workers(process)) == 2)  # noqa: B023
@@ -165,7 +164,7 @@ def test_killed_at_any_moment_and_resumed_nothing_is_lost_or_counted_twice(small
 
 
 def test_killed_between_a_generation_s_last_block_and_its_ends_the_ends_are_made_good(small):
-    arguments = ("bench", "--arms", "numpy/naive", "--generations", "1", *SMALL)
+    arguments = ("bench", "numpy/naive", "--generations", "1", *SMALL)
     small.run(*arguments)
     leave_out(small, '{"kind":"end"')
     before = only(small)
@@ -181,7 +180,7 @@ def test_killed_between_a_generation_s_last_block_and_its_ends_the_ends_are_made
 
 def test_what_an_environment_lacks_is_said_before_anything_is_kept(small):
     (small.root / ".nox" / "train-jax").unlink()
-    ended = small.run("bench", "--arms", "jax/naive", *SMALL)
+    ended = small.run("bench", "jax/naive", *SMALL)
     assert (ended.returncode, ended.stderr.strip()) == (
         2,
         "train-jax: environment missing. Run: nox -s train-jax",
@@ -190,7 +189,7 @@ def test_what_an_environment_lacks_is_said_before_anything_is_kept(small):
 
 
 def test_two_at_once_do_not_measure_one_session(small):
-    process = small.start("bench", "--arms", "numpy/naive", "--generations", "6", *SMALL)
+    process = small.start("bench", "numpy/naive", "--generations", "6", *SMALL)
     until(lambda: n_blocks(small) >= 1)
     second = small.run("bench", "--resume", "--no-parity")
     process.send_signal(signal.SIGINT)
@@ -200,7 +199,7 @@ def test_two_at_once_do_not_measure_one_session(small):
 
 
 def test_interrupted_it_shows_what_there_is_and_how_to_go_on(small):
-    process = small.start("bench", "--arms", "numpy/naive", "--generations", "6", *SMALL)
+    process = small.start("bench", "numpy/naive", "--generations", "6", *SMALL)
     until(lambda: n_blocks(small) >= 1)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[0]
@@ -212,7 +211,7 @@ def test_interrupted_it_shows_what_there_is_and_how_to_go_on(small):
 
 
 def test_a_worker_that_dies_in_its_turn_makes_the_block_invalid_and_it_is_taken_again_whole(small):
-    process = small.start("bench", "--arms", "numpy/naive", "--generations", "1", *SMALL)
+    process = small.start("bench", "numpy/naive", "--generations", "1", *SMALL)
     until(lambda: n_blocks(small) >= 1 and len(workers(process)) == 2)
     workers(process)[0].kill()
     process.communicate(timeout=120)
@@ -228,7 +227,6 @@ def test_an_arm_that_crashes_three_times_is_set_aside_and_the_rest_goes_on(small
     small.wrap("train-jax", 'echo "no such instruction" >&2; exit 1')
     ended = small.run(
         "bench",
-        "--arms",
         "numpy/naive,jax/naive",
         "--baseline",
         "numpy/naive",
@@ -255,7 +253,7 @@ def test_a_core_taken_away_in_a_block_makes_it_invalid(small):
     taken away.
     """
     first, *others = cores = sorted(os.sched_getaffinity(0))
-    process = small.start("bench", "--arms", "numpy/naive", "--generations", "1", *SMALL)
+    process = small.start("bench", "numpy/naive", "--generations", "1", *SMALL)
     until(lambda: n_blocks(small) >= 1 and len(workers(process)) == 2)
     for worker in workers(process):
         worker.cpu_affinity([first])
@@ -280,7 +278,6 @@ def test_under_full_load_from_outside_nothing_is_called_faster_or_slower(small):
     try:
         ended = small.run(
             "bench",
-            "--arms",
             "numpy/naive,jax/naive",
             "--generations",
             "1",
@@ -302,28 +299,28 @@ def test_under_full_load_from_outside_nothing_is_called_faster_or_slower(small):
 
 
 def test_a_session_of_another_machine_is_not_gone_on_with(small):
-    small.run("bench", "--arms", "numpy/naive", "--generations", "2", "--stop-after", "1", *SMALL)
+    small.run("bench", "numpy/naive", "--generations", "2", "--stop-after", "1", *SMALL)
     plan = only(small).session
     leave_out(small, '{"kind":"session"')
     store.add(
         small.results,
         plan.model_copy(update={"host": replace(plan.host, machine="Another, 64 cores")}),
     )
-    ended = small.run("bench", "--arms", "numpy/naive", "--resume", "--no-parity")
+    ended = small.run("bench", "numpy/naive", "--resume", "--no-parity")
     assert ended.returncode == 4
     assert "machine: it began with Another, 64 cores; here is" in ended.stderr
 
 
 def test_workers_are_kept_to_the_cores_named(small):
     first = str(min(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else "0"
-    small.run("bench", "--arms", "numpy/naive", "--generations", "1", "--pin", first, *SMALL)
+    small.run("bench", "numpy/naive", "--generations", "1", "--pin", first, *SMALL)
     assert {start.settings["affinity"] for start in only(small).starts} == {1}
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--arms", "jax/compield"), "--arms: expected one of"),
+        (("jax/compield",), "arms: expected one of"),
         (
             ("--budget", "soon"),
             "--budget: expected seconds, minutes or hours, as 90s, 10m or 1h; received 'soon'",
@@ -335,7 +332,7 @@ def test_workers_are_kept_to_the_cores_named(small):
         (("--spec", "nosuch"), "--spec: expected one of"),
         (("--pin", "all"), "--pin: expected numbers of cores, as 0 or 0,1; received 'all'"),
         (
-            ("--baseline", "torch/keras", "--arms", "numpy/naive"),
+            ("--baseline", "torch/keras", "numpy/naive"),
             "--baseline: expected one of numpy/naive; received 'torch/keras'",
         ),
         (("--show",), "no bench session to show. Run: nox -s bench"),
@@ -350,7 +347,7 @@ def test_what_cannot_be_is_said_in_a_sentence_before_anything_runs(small, argume
 
 
 def test_the_newest_session_can_be_shown_again_and_written_in_every_form(small, tmp_path):
-    small.run("bench", "--arms", "numpy/naive", "--generations", "1", *SMALL)
+    small.run("bench", "numpy/naive", "--generations", "1", *SMALL)
     files = {form: tmp_path / f"table.{form}" for form in ("json", "csv", "markdown")}
     options = [part for form, file in files.items() for part in (f"--{form}", str(file))]
     summary = tmp_path / "summary"
@@ -365,7 +362,7 @@ def test_the_newest_session_can_be_shown_again_and_written_in_every_form(small, 
 
 
 def test_arms_without_a_verdict_are_checked_before_they_are_timed_and_only_once(small):
-    arguments = ("bench", "--arms", "numpy/naive", "--generations", "1", *PLAIN)
+    arguments = ("bench", "numpy/naive", "--generations", "1", *PLAIN)
     first = small.run(*arguments)
     assert "parity, quick form: 1 of 1 arms agree" in first.stdout
     assert first.stdout.index("parity, quick form") < first.stdout.index("epoch s"), (
@@ -380,7 +377,7 @@ def test_arms_without_a_verdict_are_checked_before_they_are_timed_and_only_once(
 
 
 def test_a_session_without_parity_says_so(small):
-    ended = small.run("bench", "--arms", "numpy/naive", "--generations", "1", *SMALL)
+    ended = small.run("bench", "numpy/naive", "--generations", "1", *SMALL)
     assert (
         "numpy/naive: parity is not checked, so a time may be that of other numbers" in ended.stdout
     )

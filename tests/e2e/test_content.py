@@ -64,7 +64,6 @@ def test_a_bench_session_does_not_go_on_in_an_edited_environment(checked):
     project, file = checked
     size = (
         "bench",
-        "--arms",
         "jax/keras",
         "--dataset",
         "digits",

@@ -57,7 +57,6 @@ VERBS = {
     ],
     "bench": [
         "bench",
-        "--arms",
         "jax/keras,torch/keras",
         "--no-parity",  # which has a case of its own
         "--generations",

@@ -201,6 +201,14 @@ def test_a_harness_killed_in_the_middle_leaves_no_torn_record_and_no_worker(proj
     assert len(project.records()) == 1
 
 
+def test_a_worker_leaves_no_file_in_the_folder_for_temporary_files(project, tmp_path):
+    (temporary := tmp_path / "temporary").mkdir()
+    asked = ("train", "tensorflow", "torch", "--arm", "compiled", *ONE)
+    done = project.run(*asked, TMPDIR=str(temporary))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(temporary.rglob("*")) == []
+
+
 def test_two_harnesses_at_once_on_one_results_folder_keep_every_record(project):
     with (
         project.start("train", "jax", *ONE, "--seed", "0") as one,
@@ -247,7 +255,10 @@ def test_a_record_is_kept_elsewhere_when_the_results_folder_goes_away_during_the
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("jaxx",), f"backend: expected one of {KNOWN}; received 'jaxx'. Did you mean 'jax'?"),
+        (
+            ("jaxx",),
+            f"arms: expected one of {KNOWN}, {ARMS}; received 'jaxx'. Did you mean 'jax'?",
+        ),
         (
             ("--spec", "mnist-mpl"),
             f"--spec: expected one of {SPECS}; received 'mnist-mpl'. Did you mean 'mnist-mlp'?",

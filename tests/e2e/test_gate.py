@@ -24,7 +24,7 @@ def epoch(state, data):
         pass
     return trained
 '''
-ARMS = ("--arms", "numpy/naive,numpy/other", "--baseline", "numpy/naive")
+ARMS = ("numpy/naive,numpy/other", "--baseline", "numpy/naive")
 MEASURE = (
     "bench",
     *ARMS,

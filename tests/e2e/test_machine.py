@@ -45,7 +45,7 @@ def test_trainings_that_are_started_at_once_follow_one_another(small):  # noqa: 
     "arguments",
     [
         ("train", "numpy", *ONE),
-        ("bench", "--arms", "numpy/naive", "--generations", "1", "--dataset", "digits"),
+        ("bench", "numpy/naive", "--generations", "1", "--dataset", "digits"),
         ("bench", "--self-check"),
         ("parity", "numpy", "--arm", "naive", "--dataset", "digits"),
     ],
@@ -54,7 +54,6 @@ def test_trainings_that_are_started_at_once_follow_one_another(small):  # noqa: 
 def test_beside_a_session_a_verb_is_refused_or_waits_for_its_end(small, arguments):  # noqa: F811
     session = small.start(
         "bench",
-        "--arms",
         "numpy/naive",
         "--generations",
         "50",

@@ -411,7 +411,7 @@ def test_a_missing_environment_is_a_failure_with_what_to_type(project):
         ),
         (("--quick", "--full"), "--quick: it chooses the points itself. Leave out --full"),
         (("--missing",), "harness parity --quick --missing"),
-        (("jax", "--quick", "--missing"), "Leave out the names of backends"),
+        (("jax", "--quick", "--missing"), "Leave out the names of arms"),
         (("--spec", "mnist-naive-native"), "each framework draws its own"),
         (("--arm", "kears"), "Did you mean 'keras'"),
         (("jaxx",), "Did you mean 'jax'"),

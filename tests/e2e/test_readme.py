@@ -1,5 +1,5 @@
-"""README's console blocks, typed for real in a fresh clone with warm environments; a plan of
-minutes is made small, the words are not.
+"""The console blocks of README and docs/, typed for real in a fresh clone with warm environments;
+a plan of minutes is made small, the words are not.
 
 A command that takes too long even so must stand, word for word, in what CI runs.
 """
@@ -15,7 +15,8 @@ import pytest
 
 from tests.e2e.conftest import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 MODEL = Path(__file__).parent / "models" / "two_inputs.py"
 IN_CI = ("nox -s tests", "nox -s parity")
 SMALL = {
@@ -30,7 +31,7 @@ SMALL |= {
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
 
 
 def commands():
@@ -43,7 +44,7 @@ def commands():
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A clone as a user has it, with the backends' environments, the files that README tells to
+    """A clone as a user has it, with the backends' environments, the files that the pages tell to
     write, and a small plan.
     """
     root = tmp_path_factory.mktemp("readme") / "clone"
@@ -62,7 +63,7 @@ def clone(tmp_path_factory):
     return root
 
 
-def test_there_are_blocks_and_each_command_left_to_ci_is_in_the_readme_and_a_line_of_what_ci_runs():
+def test_there_are_blocks_and_each_command_left_to_ci_is_on_a_page_and_a_line_of_what_ci_runs():
     assert len(blocks("console")) >= 6
     assert set(IN_CI) <= set(commands())
     ci = [line.strip() for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()]
@@ -83,7 +84,7 @@ def is_long(command):
 
 
 @pytest.mark.parametrize("command", cases())
-def test_a_command_of_the_readme_does_in_a_fresh_clone_what_it_is_there_for(clone, command):
+def test_a_command_of_the_pages_does_in_a_fresh_clone_what_it_is_there_for(clone, command):
     plain = (clone / "backends.toml").read_text(encoding="utf-8")
     if "jax-314" in command:
         (backend,) = [block for block in blocks("toml") if "[backends.jax-314]" in block]

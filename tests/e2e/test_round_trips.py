@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from harness.engine.arms import declared_arms, select_arms
 from harness.engine.executor import make_executor
 from harness.engine.plan import plan
 from harness.experiments.parity.round_trip import round_trips
@@ -135,13 +136,9 @@ DEFECTS = {
 def planned(project, spec_name, *backends):
     whole = config.load(project.root / "backends.toml")
     protocol = config.override_protocol(whole.protocol, epochs=1)
-    return plan(
-        spec_name,
-        whole.specs[spec_name],
-        whole.choose_backends(backends),
-        protocol,
-        mnist.prepare("digits"),
-    )
+    whole = whole.model_copy(update={"protocol": protocol})
+    arms = select_arms(declared_arms(whole), backends, default=protocol.arms)
+    return plan(whole, spec_name, arms, mnist.prepare("digits"))
 
 
 def executor(project):

@@ -84,7 +84,7 @@ def test_parity_holds_both_to_the_same_referee(project, tmp_path):
 
 def test_bench_has_both_take_turns(project):
     size = ("--generations", "1", "--blocks", "1", "--dataset", "digits", "--no-parity")
-    done = project.run("bench", "--arms", "jax/keras,jax-314/keras", *size)
+    done = project.run("bench", "jax/keras,jax-314/keras", *size)
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert f"Keras {OLDER} and {NEWER}" in done.stdout
     rows = {line.split()[0] for line in done.stdout.splitlines() if line.strip()}

@@ -56,7 +56,7 @@ def handed_back(form="probs", **parts):
 def planned(form="probs", **request):
     """An arm that owes both programs."""
     asked = {"backend": "jax", "module": "keras_fit", "spec": SPECS[form]} | request
-    return Planned(record(**asked).request, BACKENDS[asked["backend"]], Path(), None, None)
+    return Planned(record(**asked).request, Path(), None, None)
 
 
 def check_with(verdict) -> Parity:

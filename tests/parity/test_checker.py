@@ -393,7 +393,7 @@ def answered(monkeypatch, **ended):
     monkeypatch.setattr(local, "python_of", lambda *rest: Path("python"))
     arm, executor = planned(), local.LocalExecutor(Path(), BACKENDS)
     say = lambda what: None  # noqa: E731
-    found = gather.gather_traces(arm, {"keras": arm}, reference(), executor, say)["keras"]
+    found = gather.gather_traces((arm,), reference(), executor, say)["jax/keras"]
     return judge_arm(reference(), found, arm, {})
 
 

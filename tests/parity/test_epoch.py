@@ -211,10 +211,11 @@ def test_a_search_that_gets_no_answer_keeps_what_it_knows():
     ("parts", "update"), [(replaced(120, 119), 121), (faster(37, 90), 37), (replaced(1, 0), 2)]
 )
 def test_the_update_at_which_it_departs_is_named(monkeypatch, parts, update):
-    def traces(planned, arms, reference, executor, say):  # the student in a worker's place
+    def traces(planned, reference, executor, say):  # the student in a worker's place
+        student = replace(Student(), **parts)
         return {
-            name: proof.student_answer(reference, "probs", replace(Student(), **parts))
-            for name in arms
+            each.request.arm.name: proof.student_answer(reference, "probs", student)
+            for each in planned
         }
 
     monkeypatch.setattr(narrow, "gather_traces", traces)
@@ -229,7 +230,7 @@ def test_the_update_at_which_it_departs_is_named(monkeypatch, parts, update):
 
 def test_a_worker_that_fails_on_the_way_leaves_the_interval(monkeypatch):
     monkeypatch.setattr(
-        narrow, "gather_traces", lambda *rest: {"keras": ArmAnswer(failure="killed")}
+        narrow, "gather_traces", lambda *rest: {"jax/keras": ArmAnswer(failure="killed")}
     )
     arm = judge_arm(PROBS, heard(**replaced(60, 59)), planned(implementation="keras"), {})
     named = narrow.name_update(arm, planned(implementation="keras"), PROBS, None, lambda what: None)

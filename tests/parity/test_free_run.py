@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from harness.experiments.parity import free_run
+from harness.records.arm import ArmId
 from harness.records.parity import FreeRun, Pair
 from tests.parity.small import SPECS, check_with
 
+ARM = ArmId.of("jax", "jax", "keras", "keras_fit", {})
 KERNELS = {"hidden/kernel": np.ones((4, 3)), "output/kernel": np.ones((3, 2))}
 
 
@@ -23,7 +25,7 @@ def course(envelope):
 
 
 def judged(drift, envelope):
-    return free_run._judge_run("jax/keras", 0, end(drift), course(envelope), 0.98)
+    return free_run._judge_run(ARM, 0, end(drift), course(envelope), 0.98)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_a_training_is_read_out_in_its_first_epoch_however_few_updates_that_has(
     assert found == updates
     course = free_run.Course(dict.fromkeys(found, KERNELS), dict.fromkeys(found, 2e-8))
     ends = {name: value for update in found for name, value in end(0, update).items()}
-    assert list(free_run._judge_run("jax/keras", 0, ends, course, 0.98).gates) == [
+    assert list(free_run._judge_run(ARM, 0, ends, course, 0.98).gates) == [
         str(update) for update in found
     ]
 

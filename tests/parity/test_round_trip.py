@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from harness.engine.arms import declared_arms, select_arms
 from harness.engine.plan import plan
 from harness.errors import ConfigError
 from harness.experiments.parity import document as report
@@ -266,15 +267,13 @@ def test_the_worst_of_arms_and_round_trips_is_the_whole_verdict(arms, trips, who
 
 def test_where_no_arm_is_a_keras_model_there_is_nothing_to_save(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
-    spec, chosen = WHOLE.specs["mnist-mlp"], WHOLE.choose_backends(("jax",))
     protocol = config.override_protocol(WHOLE.protocol, epochs=1)
+    arms = select_arms(declared_arms(WHOLE), ["jax/naive", "jax/native"])
     some = plan(
+        WHOLE.model_copy(update={"protocol": protocol}),
         "mnist-mlp",
-        spec,
-        chosen,
-        protocol,
+        arms,
         Prepared("mnist", "d" * 64, Path("/nowhere"), ""),
-        implementations=("naive", "native"),
     )
     with pytest.raises(ConfigError, match="--arm keras"):
         round_trip.savers(some)

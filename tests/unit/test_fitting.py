@@ -35,6 +35,7 @@ from harness.lessons.loops import PAIRS, Timing
 from harness.lessons.momentum import loss, two_paths
 from harness.lessons.summary import Row
 from harness.records import sessions, store
+from harness.records.arm import ArmId
 from harness.records.user_model import BackendParity, ModelParity
 from harness.report import terminal
 from harness.report.document import Column, Document, Sentence, Table
@@ -251,8 +252,7 @@ FIGURE = st.none() | st.floats(0, 1e9)
 SPREAD = st.builds(Spread, st.floats(0, 1e9), st.floats(0, 1e9), st.floats(0, 1e9))
 ROW = st.builds(
     ArmRow,
-    backend=NAME,
-    implementation=NAME,
+    arm=st.builds(ArmId.of, NAME, NAME, NAME, NAME, st.just({})),
     device=NAME,
     framework_version=NAME | st.just(""),
     parity=st.sampled_from(("agrees", "departs", "failed", "not checked")),

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from harness.cli import gate as cli_gate
 from harness.cli import main
+from harness.cli.options import TRACKED
 from harness.errors import ConfigError, NotComparable, StoreError
 from harness.experiments.gate import document as report
 from harness.experiments.gate.judge import judge_gate
@@ -479,7 +480,7 @@ def test_a_suspect_is_measured_again_unless_that_is_not_wanted(
     kept(tmp_path / "head", SLOWER)
     asked = []
 
-    def confirmed(suspects, head, config, results, **options):
+    def confirmed(suspects, head, options, results):
         asked.append((suspects, head.session.run_id))
         return again, False
 
@@ -605,7 +606,7 @@ def test_a_confirmation_made_elsewhere_confirms_nothing(tmp_path, monkeypatch, c
     monkeypatch.setattr(
         cli_gate,
         "_measure_again",
-        lambda *rest, **options: (bench("again", jax=1.2, draw=4, **changes), False),
+        lambda *rest: (bench("again", jax=1.2, draw=4, **changes), False),
     )
     with pytest.raises(
         NotComparable, match="session again, which was to confirm, must not be compared with base"
@@ -620,7 +621,7 @@ def test_an_interrupted_confirmation_is_no_verdict(tmp_path, monkeypatch):
     monkeypatch.setattr(
         cli_gate,
         "_measure_again",
-        lambda *rest, **options: (bench("again", jax=1.2, draw=4, n_generations=1), True),
+        lambda *rest: (bench("again", jax=1.2, draw=4, n_generations=1), True),
     )
     assert gate(tmp_path)[1] == 130
 
@@ -684,10 +685,10 @@ def repository(tmp_path, quick):
 
 def test_a_revision_s_sessions_are_read_without_touching_the_working_tree(repository):
     before = sorted(repository.rglob("*"))
-    with at_revision(repository, "v1", cli_gate.TRACKED) as folder:
+    with at_revision(repository, "v1", TRACKED) as folder:
         assert sessions.load_all(folder).sessions == (BASE,)
     assert not folder.exists()
-    with at_revision(repository, "HEAD~1", cli_gate.TRACKED) as folder:
+    with at_revision(repository, "HEAD~1", TRACKED) as folder:
         assert sessions.load_all(folder).rejected == ()
     assert sorted(repository.rglob("*")) == before
 
@@ -735,7 +736,7 @@ def test_outside_of_a_repository_that_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with (
         pytest.raises(ConfigError, match="--against main: neither a folder nor"),
-        at_revision(tmp_path, "main", cli_gate.TRACKED),
+        at_revision(tmp_path, "main", TRACKED),
     ):
         pass
 
@@ -745,4 +746,4 @@ def test_without_git_that_is_said(tmp_path, monkeypatch):
     with pytest.raises(
         ConfigError, match="--against main: a revision needs git, which is not installed"
     ):
-        at_revision(tmp_path, "main", cli_gate.TRACKED).__enter__()
+        at_revision(tmp_path, "main", TRACKED).__enter__()

@@ -355,6 +355,13 @@ def test_no_function_has_more_than_10_decisions(file):
     assert_law("decisions", file, {name: n for name, n in counts.items() if n > 10})
 
 
+@pytest.mark.parametrize("file", ORCHESTRATOR, ids=name_of)
+def test_no_function_has_ten_parameters(file):
+    for node in functions(file):
+        several = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        assert len(several) < 10, node.name
+
+
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_public_functions_of_three_parameters_or_more_document_them(file):
     bare = []

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from harness.engine import disturbance, live
+from harness.engine.arms import declared_arms, select_arms
 from harness.engine.local import LocalExecutor
 from harness.engine.plan import plan
 from harness.experiments.bench import plan as sessions
@@ -76,19 +77,13 @@ def sit_with(tmp_path, monkeypatch):
         whole = WHOLE.model_copy(
             update={"bench": WHOLE.bench.model_copy(update={"generations": 1, "blocks": 2})}
         )
-        given = {"arms": [("numpy", "naive")], "baseline": None, "device": "auto", "cores": ()}
+        arms = select_arms(declared_arms(whole), ["numpy/naive"])
+        given = {"arms": arms, "baseline": None, "device": "auto", "cores": ()}
         session = sessions.plan_session(whole, "mnist-mlp", DATA, HOST, **given)
         session = session.model_copy(
             update={"entrants": session.entrants[:1], "again": "", "limits": LAX}
         )
-        (planned,) = plan(
-            "mnist-mlp",
-            whole.specs["mnist-mlp"],
-            whole.choose_backends(["numpy"]),
-            whole.protocol,
-            DATA,
-            implementations=("naive",),
-        )
+        (planned,) = plan(whole, "mnist-mlp", arms, DATA)
         alive = []
 
         def keep(part):

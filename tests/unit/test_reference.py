@@ -20,6 +20,7 @@ from harness.report.renderers import render
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
+DOCS = ROOT / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +44,13 @@ def of(loaded, *specs):
     return [each for each in loaded.records if each.request.spec_name in specs]
 
 
-def test_the_readme_shows_the_reference_table_of_the_default_spec_as_compare_prints_it(loaded):
+def test_a_page_shows_the_reference_table_of_the_default_spec_as_compare_prints_it(loaded):
     assert (
         render(
             document.compose(judge.compare(of(loaded, "mnist-mlp"), parities=loaded.parities)),
             "markdown",
         ).strip()
-        in (ROOT / "README.md").read_text()
+        in (DOCS / "results-table.md").read_text()
     )
 
 
@@ -67,8 +68,8 @@ def test_the_reference_set_s_own_page_shows_all_tables_as_compare_prints_them(lo
         )
 
 
-def test_the_readme_shows_the_reference_parity_of_every_arm_and_a_departure(loaded):
-    text = (ROOT / "README.md").read_text()
+def test_a_page_shows_the_reference_parity_of_every_arm_and_a_departure(loaded):
+    text = (DOCS / "parity.md").read_text()
     whole = next(
         each for each in loaded.parities if each.spec_name == "mnist-mlp" and len(each.arms) == 10
     )
@@ -192,9 +193,7 @@ def default(benches):
     return next(bench for bench in benches if len(bench.session.entrants) == 7)
 
 
-def test_the_readme_and_the_reference_set_s_page_show_the_sessions_as_bench_prints_them(
-    benches, loaded
-):
+def test_the_pages_show_the_sessions_as_bench_prints_them(benches, loaded):
     page = (REFERENCE / "README.md").read_text()
     for bench in benches:
         assert (
@@ -202,10 +201,24 @@ def test_the_readme_and_the_reference_set_s_page_show_the_sessions_as_bench_prin
             in page
         )
     bench = default(benches)
-    assert (
-        render(bench_report.compose(standing_of(bench, loaded), bench), "markdown").strip()
-        in (ROOT / "README.md").read_text()
-    )
+    shown = render(bench_report.compose(standing_of(bench, loaded), bench), "markdown").strip()
+    assert shown in (DOCS / "bench.md").read_text()
+
+
+def test_the_readme_shows_that_session_s_sentence_and_its_verdicts(benches, loaded):
+    readme, bench = (ROOT / "README.md").read_text(), default(benches)
+    page = render(bench_report.compose(standing_of(bench, loaded), bench), "markdown")
+    assert next(line for line in page.splitlines() if line.startswith("With compile")) in readme
+    table = [row for row in cells(page) if "/" in row[0]]
+    assert [row for row in cells(readme) if "/" in row[0]] == [
+        [row[0], row[1], row[3], row[5], row[8], row[7]] for row in table
+    ]
+
+
+def cells(page):
+    """The cells of all lines of Markdown tables."""
+    lines = (line for line in page.splitlines() if line.startswith("| "))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def test_every_arm_of_the_default_session_was_checked_to_compute_the_same_model(benches, loaded):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.engine.arms import declared_arms, select_arms
 from harness.errors import ConfigError, EnvironmentMissing, NotComparable
 from harness.experiments.bench import plan as sessions
 from harness.experiments.bench import same_plan
@@ -36,37 +37,9 @@ def plan_session(arms=(("jax", "keras"), ("jax", "native"), ("torch", "keras")),
     whole = WHOLE.model_copy(
         update={"bench": WHOLE.bench.model_copy(update={"generations": 6, "blocks": 2})}
     )
-    given = {"arms": list(arms), "baseline": None, "device": "auto", "cores": ()} | changes
+    arms = select_arms(declared_arms(WHOLE), map("/".join, arms))
+    given = {"arms": arms, "baseline": None, "device": "auto", "cores": ()} | changes
     return sessions.plan_session(whole, "mnist-mlp", Dataset, HOST, **given)
-
-
-def test_by_default_the_bench_table_s_arms_of_every_backend_take_part():
-    found = sessions.choose_arms(WHOLE, ())
-    assert {arm for _, arm in found} == set(WHOLE.bench.arms)
-    assert {("tensorflow", "keras"), ("jax", "keras"), ("torch", "keras")} <= set(found)
-
-
-def test_arms_are_named_whole_or_by_implementation_or_by_backend_once_each_in_that_order():
-    assert sessions.choose_arms(WHOLE, ["torch/native", "native,jax"])[:3] == [
-        ("torch", "native"),
-        ("tensorflow", "native"),
-        ("jax", "native"),
-    ]
-    assert ("jax", "keras") in sessions.choose_arms(WHOLE, ["torch/native", "native,jax"])
-    assert sessions.choose_arms(WHOLE, ["numpy/naive", "naive"]).count(("numpy", "naive")) == 1
-
-
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ("jax/kears", "Did you mean 'jax/keras'"),
-        ("nativ", "'native'"),
-        ("numpy", r"numpy has none of \[bench\] arms"),
-    ],
-)
-def test_an_arm_that_there_is_not_is_refused_by_its_name(asked, said):
-    with pytest.raises(ConfigError, match=said):
-        sessions.choose_arms(WHOLE, [asked])
 
 
 def test_the_baseline_is_the_first_arm_or_the_one_named_and_its_code_runs_twice():

@@ -3,6 +3,7 @@
 import pytest
 
 import harness
+from harness.engine.arms import declared_arms
 from harness.experiments.parity.unchecked import Unchecked, unchecked
 from harness.spec.config import SGD, Config
 from tests.parity.test_records import QUICK, parity_of
@@ -24,7 +25,8 @@ CONFIG = Config.model_validate(
     }
 )
 MACHINE = record().host.machine
-KERAS = Unchecked("mnist-mlp", "mnist", "auto", (("jax", "keras"),))
+KERAS_ARM, NAIVE_ARM = declared_arms(CONFIG)
+KERAS = Unchecked("mnist-mlp", "mnist", "auto", (KERAS_ARM,))
 
 
 def run(**changes):
@@ -57,9 +59,7 @@ def test_arms_of_one_spec_are_checked_together_and_those_of_another_dataset_or_d
         run(seed=1),
         run(**naive | {"asked_device": "cpu", "spec_name": "mnist-mlp"}),
     )
-    assert found(*runs[:3]) == (
-        Unchecked("mnist-mlp", "mnist", "auto", (("jax", "keras"), ("jax", "naive"))),
-    )
+    assert found(*runs[:3]) == (Unchecked("mnist-mlp", "mnist", "auto", (KERAS_ARM, NAIVE_ARM)),)
     assert {each.device for each in found(runs[0], runs[3])} == {"auto", "cpu"}
 
 

@@ -13,6 +13,7 @@ from harness.engine.plan import Planned, plan
 from harness.errors import ConfigError, choice
 from harness.experiments.bench.same_plan import check_same_start
 from harness.job.answers import Host
+from harness.records.arm import ArmId
 from harness.records.bench import Entrant, Session
 from harness.records.observation import Data
 from harness.spec.config import Config, Device, override_protocol
@@ -23,47 +24,13 @@ Repeated = Literal["baseline", "each"]
 """Of which backends an arm runs twice: of the baseline's, or of each one."""
 
 
-def choose_arms(whole: Config, asked: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (backend, implementation) of each arm asked for; by default of [bench] arms.
-
-    Args:
-        whole: backends.toml.
-        asked: each "jax/compiled", a backend (its arms among those of [bench]), or an
-            implementation (of every backend).
-
-    Raises:
-        ConfigError: one names no arm.
-    """
-    everywhere = [(name, arm) for name, backend in whole.backends.items() for arm in backend.arms]
-    usual = [pair for pair in everywhere if pair[1] in whole.bench.arms]
-    if not asked:
-        return usual
-    known = dict.fromkeys(
-        (*("/".join(pair) for pair in everywhere), *whole.backends, *(arm for _, arm in everywhere))
-    )
-    found: dict[tuple[str, str], None] = {}
-    for name in (part.strip() for each in asked for part in each.split(",")):
-        if name not in known:
-            raise ConfigError(f"--arms: {choice(known, name)}")
-        pairs = [pair for pair in everywhere if name in ("/".join(pair), pair[1])] or [
-            pair for pair in usual if pair[0] == name
-        ]
-        if not pairs:
-            raise ConfigError(
-                f"--arms: {name} has none of [bench] arms: {', '.join(whole.bench.arms)}. Name "
-                f"one: {name}/IMPLEMENTATION"
-            )
-        found |= dict.fromkeys(pairs)
-    return list(found)
-
-
 def plan_session(
     whole: Config,
     spec_name: str,
     dataset: Prepared,
     host: Host,
     *,
-    arms: Sequence[tuple[str, str]],
+    arms: Sequence[ArmId],
     baseline: str | None,
     device: Device,
     cores: tuple[int, ...],
@@ -76,7 +43,7 @@ def plan_session(
         spec_name: what every arm trains.
         dataset: prepared.
         host: the machine.
-        arms: (backend, implementation) of each.
+        arms: that take part, of backends.toml.
         baseline: the arm whose epoch is 1.00, and whose code runs twice; by default that of
             [bench], or else the first.
         device: as for `plan`.
@@ -86,8 +53,8 @@ def plan_session(
     Raises:
         ConfigError: the baseline is none of the arms.
     """
-    first = _baseline(["/".join(pair) for pair in arms], baseline, whole.bench.baseline)
-    twins = _twins(whole, arms if aa == "each" else (), first)
+    first = _baseline([arm.name for arm in arms], baseline, whole.bench.baseline)
+    twins = _twins(arms, first, aa)
     now = datetime.now(UTC)
     return Session(
         harness=harness.__version__,
@@ -105,7 +72,7 @@ def plan_session(
         device=device,
         threads=whole.protocol.threads,
         cores=cores,
-        entrants=(*(_entrant(whole, *pair) for pair in arms), *twins),
+        entrants=(*(Entrant(name=arm.name, **arm.fields) for arm in arms), *twins),
         baseline=first,
         again=twins[0].name,
         repeats=tuple(twin.name for twin in twins[1:]),
@@ -115,13 +82,13 @@ def plan_session(
     )
 
 
-def _twins(whole: Config, arms: Sequence[tuple[str, str]], baseline: str) -> list[Entrant]:
+def _twins(arms: Sequence[ArmId], baseline: str, aa: Repeated) -> list[Entrant]:
     """Return the second entrant of the baseline, and of each other backend's first arm."""
-    repeated = dict([baseline.split("/")])
-    for backend, implementation in arms:
-        repeated.setdefault(backend, implementation)
-    entrants = (_entrant(whole, *pair) for pair in repeated.items())
-    return [each.model_copy(update={"name": each.name + AGAIN}) for each in entrants]
+    first = next(arm for arm in arms if arm.name == baseline)
+    repeated = {first.backend: first}
+    for arm in arms if aa == "each" else ():
+        repeated.setdefault(arm.backend, arm)
+    return [Entrant(name=arm.name + AGAIN, **arm.fields) for arm in repeated.values()]
 
 
 def _baseline(names: Sequence[str], asked: str | None, usual: str | None) -> str:
@@ -142,7 +109,7 @@ def requests(
         ConfigError: an arm cannot do what is asked of it.
     """
     check_same_start(session, whole, dataset, host)
-    entrants = {entrant.name: entrant for entrant in session.entrants}
+    arms = {entrant.name: entrant.arm for entrant in session.entrants}
     limits = {
         "threads": session.threads,
         "time_limit_s": session.time_limit_s,
@@ -150,41 +117,14 @@ def requests(
     }
 
     @cache
-    def planned(backend: str, generation: int) -> dict[str, Planned]:
+    def planned(generation: int) -> dict[ArmId, Planned]:
         protocol = override_protocol(whole.protocol, seeds=(generation - 1,), **limits)
-        arms = tuple(
-            dict.fromkeys(
-                entrant.implementation
-                for entrant in entrants.values()
-                if entrant.backend == backend
-            )
-        )
-        backends = {backend: whole.backends[backend]}
-        found = plan(
-            session.spec_name,
-            session.spec,
-            backends,
-            protocol,
-            dataset,
-            device=session.device,
-            implementations=arms,
-        )
-        return {each.request.implementation: each for each in found}
+        config = whole.model_copy(update={"protocol": protocol})
+        each_once = tuple(dict.fromkeys(arms.values()))
+        found = plan(config, session.spec_name, each_once, dataset, device=session.device)
+        return {each.request.arm: each for each in found}
 
-    for entrant in session.entrants:  # what cannot be is said now, not by a worker
-        planned(entrant.backend, 1)
-    return lambda name, generation: planned(entrants[name].backend, generation)[
-        entrants[name].implementation
-    ]
-
-
-def _entrant(whole: Config, backend: str, implementation: str) -> Entrant:
-    arm = whole.backends[backend].arms[implementation]
-    return Entrant(
-        name=f"{backend}/{implementation}",
-        backend=backend,
-        framework=whole.backends[backend].framework,
-        implementation=implementation,
-        module=arm.module,
-        options=arm.options,
-    )
+    for name, arm in arms.items():  # what cannot be is said now, not by a worker
+        if arm not in planned(1):
+            raise ConfigError(f"--device gpu: {name} can use no accelerator. Leave it out")
+    return lambda name, generation: planned(generation)[arms[name]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from harness.engine.arms import declared_arms
 from harness.engine.launch import python_of
 from harness.errors import ConfigError, NotComparable
 from harness.job.answers import Host
@@ -118,15 +119,9 @@ def check_same_start(session: Session, whole: Config, dataset: Prepared, host: H
 
 def _entrants_now(session: Session, whole: Config) -> dict[str, tuple[Any, Any]]:
     """Return each entrant as planned and as in backends.toml now; None without such an arm."""
-    now: dict[str, tuple[Any, Any]] = {}
-    for entrant in session.entrants:
-        backend = whole.backends.get(entrant.backend)
-        arm = backend.arms.get(entrant.implementation) if backend else None
-        now[entrant.name] = (
-            (entrant.module, entrant.options),
-            (arm.module, arm.options) if arm else None,
-        )
-    return now
+    here = {arm.name: str(arm) for arm in declared_arms(whole)}
+    arms = {entrant.name: entrant.arm for entrant in session.entrants}
+    return {name: (str(arm), here.get(arm.name)) for name, arm in arms.items()}
 
 
 def _unchanged(session: Session, now: Mapping[str, tuple[Any, Any]]) -> None:

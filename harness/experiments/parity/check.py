@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -104,12 +105,12 @@ def _ask_backends(
     planned: tuple[Planned, ...], reference: Ground, executor: Executor, say: Say
 ) -> dict[str, ArmAnswer]:
     """Return what each backend's worker hands back, by arm."""
+    by_backend: dict[str, list[Planned]] = defaultdict(list)
+    for each in planned:
+        by_backend[each.request.arm.backend].append(each)
     answers: dict[str, ArmAnswer] = {}
-    for backend in dict.fromkeys(each.request.backend for each in planned):
-        mine = [each for each in planned if each.request.backend == backend]
-        arms = {each.request.implementation: each for each in mine}
-        found = gather_traces(mine[0], arms, reference, executor, say)
-        answers |= {f"{backend}/{name}": each for name, each in found.items()}
+    for mine in by_backend.values():
+        answers |= gather_traces(mine, reference, executor, say)
     return answers
 
 

@@ -19,6 +19,7 @@ from harness.engine.plan import Planned
 from harness.errors import HarnessError
 from harness.experiments.parity.gather import Say, traced_arm
 from harness.job.asked import Drawn, TrainFreely
+from harness.records.arm import ArmId
 from harness.records.parity import FreeRun, Pair, Parity
 from harness.referee import functions, oracle
 from harness.scratch import scratch
@@ -75,29 +76,28 @@ def free_runs(
     spec, parts = planned[0].request.spec, load_dataset(planned[0].dataset)
     x_test, y_test = network_input(parts["x_test"]), np.asarray(parts["y_test"])
     by_seed = {each.request.seed: each for each in planned}
-    ends: dict[tuple[str, int], Arrays] = {}
+    ends: dict[tuple[ArmId, int], Arrays] = {}
     updates = _updates(spec, planned[0].request.data.n_train)
-    for backend in dict.fromkeys(each.request.backend for each in planned):
-        mine = [each for each in planned if each.request.backend == backend]
+    for backend in dict.fromkeys(each.request.arm.backend for each in planned):
+        mine = [each for each in planned if each.request.arm.backend == backend]
         ends |= _train(mine, by_seed, updates, executor, say)
     runs = []
     for seed, any_of in by_seed.items():
         say(f"referee, seed {seed}")
         course = follow_referee(any_of, parts, updates)
-        for (name, of_seed), end in ends.items():
+        for (arm, of_seed), end in ends.items():
             if of_seed == seed:
-                runs.append(
-                    _judge_run(name, seed, end, course, functions.accuracy(end["outputs"], y_test))
-                )
-    names = list(dict.fromkeys(name for name, _ in ends))
+                accuracy = functions.accuracy(end["outputs"], y_test)
+                runs.append(_judge_run(arm, seed, end, course, accuracy))
+    arms = list(dict.fromkeys(arm for arm, _ in ends))
     pairs = []
-    for one, other in itertools.combinations(names, 2):
-        say(f"{one} and {other}")
+    for one, other in itertools.combinations(arms, 2):
+        say(f"{one.name} and {other.name}")
         pairs.append(
             compare_pair(
                 spec,
-                one,
-                other,
+                one.name,
+                other.name,
                 {seed: (ends[one, seed], ends[other, seed]) for seed in by_seed},
                 x_test,
                 y_test,
@@ -121,25 +121,25 @@ def _train(
     updates: list[int],
     executor: Executor,
     say: Say,
-) -> dict[tuple[str, int], Arrays]:
+) -> dict[tuple[ArmId, int], Arrays]:
     """Return what one backend's worker hands back of its arms, by arm and seed."""
     request, first = mine[0].request, mine[0]
-    arms = {each.request.implementation: traced_arm(each) for each in mine}
+    arms = {each.request.arm: traced_arm(each) for each in mine}
     with scratch() as folder:
         job = TrainFreely(
             **first.where() | {"time_limit_s": request.time_limit_s * len(mine)},
             spec=request.spec,
-            arms=arms,
+            arms={arm.arm: traced for arm, traced in arms.items()},
             dataset=first.training()["dataset"],
             seeds={str(seed): _drawn(each) for seed, each in by_seed.items()},
             updates=tuple(updates),
             folder=folder,
         )
         expect(perform(executor, job, say), "parity --full")
-        found: dict[tuple[str, int], Arrays] = {}
-        for name, seed in itertools.product(arms, by_seed):
-            with np.load(folder / f"{name}-{seed}.npz", allow_pickle=False) as archive:
-                found[f"{request.backend}/{name}", seed] = dict(archive)
+        found: dict[tuple[ArmId, int], Arrays] = {}
+        for arm, seed in itertools.product(arms, by_seed):
+            with np.load(folder / f"{arm.arm}-{seed}.npz", allow_pickle=False) as archive:
+                found[arm, seed] = dict(archive)
         return found
 
 
@@ -185,7 +185,7 @@ def drift(exact: Arrays, received: Arrays) -> float:
     )
 
 
-def _judge_run(name: str, seed: int, end: Arrays, course: Course, accuracy: float) -> FreeRun:
+def _judge_run(arm: ArmId, seed: int, end: Arrays, course: Course, accuracy: float) -> FreeRun:
     """Return one run held to the referee's path."""
     found: dict[str, float] = {}
     limits: dict[str, float | None] = {}
@@ -196,10 +196,8 @@ def _judge_run(name: str, seed: int, end: Arrays, course: Course, accuracy: floa
         limits[str(number)] = (
             max(cap, 4 * course.envelope[number]) if course.envelope[number] <= CHAOS else None
         )
-    backend, _, implementation = name.partition("/")
     return FreeRun(
-        backend=backend,
-        implementation=implementation,
+        **arm.fields,
         seed=seed,
         test_accuracy=accuracy,
         drift=dict(found),

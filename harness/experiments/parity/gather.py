@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,30 +47,29 @@ class ArmAnswer:
 
 
 def gather_traces(
-    planned: Planned,
-    arms: Mapping[str, Planned],
+    planned: Sequence[Planned],
     reference: Ground,
     executor: Executor,
     say: Say,
 ) -> dict[str, ArmAnswer]:
-    """Return what one backend's worker hands back of each of its arms.
+    """Return what one backend's worker hands back of each of its arms, by name.
 
     A failure is a failure of every arm that it leaves out.
 
     Args:
-        planned: any of the backend's runs: where and on what it computes.
-        arms: by implementation.
+        planned: the backend's runs, one for each arm.
         reference: points and loops.
         executor: that does jobs.
         say: told what is being done.
     """
     answers = {
-        name: ArmAnswer(anew=differences.has_own_slots(each.request.options))
-        for name, each in arms.items()
+        each.request.arm.name: ArmAnswer(anew=differences.has_own_slots(each.request.options))
+        for each in planned
     }
+    names = {each.request.arm.arm: each.request.arm.name for each in planned}
     points = _with_twins(reference)
     with scratch() as folder:
-        done = perform(executor, _write_job(folder, points, reference, planned, arms), say)
+        done = perform(executor, _write_job(folder, points, reference, planned), say)
         for each in answers.values():
             each.host, each.environment_sha256 = done.host, done.environment_sha256
             if isinstance(done.answer, Refusal):
@@ -78,8 +77,8 @@ def gather_traces(
             else:
                 each.device, each.versions = done.answer.device, done.answer.versions
         for entry in () if isinstance(done.answer, Refusal) else done.answer.traces:
-            name = f"{planned.request.backend}/{entry.arm}"
-            _take_entry(answers.get(entry.arm), entry, folder, points, reference, name)
+            if name := names.get(entry.arm):
+                _take_entry(answers[name], entry, folder, points, reference, name)
     return answers
 
 
@@ -97,8 +96,7 @@ def _write_job(
     folder: Path,
     points: Mapping[str, Point],
     reference: Ground,
-    planned: Planned,
-    arms: Mapping[str, Planned],
+    planned: Sequence[Planned],
 ) -> job.Trace:
     """Write what a worker reads, and return its job."""
     epoch = next(iter(reference.epochs.values()), None)
@@ -113,9 +111,9 @@ def _write_job(
         for file, (x, y) in zip(several[name], epochs, strict=True):
             np.savez(file, x=x, y=y)
     return job.Trace(
-        **planned.where(),
-        spec=planned.request.spec,
-        arms={name: traced_arm(arm) for name, arm in arms.items()},
+        **planned[0].where(),
+        spec=planned[0].request.spec,
+        arms={each.request.arm.arm: traced_arm(each) for each in planned},
         points={name: folder / f"point-{name}.npz" for name in points},
         several=several,
         epoch=None
@@ -123,7 +121,7 @@ def _write_job(
         else job.FirstEpoch(
             spec=epoch.spec,
             start=folder / "start.npz",
-            dataset=planned.training()["dataset"],
+            dataset=planned[0].training()["dataset"],
             order=folder / "order.npy",
             stops=tuple(epoch.stops),
         ),
@@ -139,7 +137,7 @@ def traced_arm(arm: Planned) -> job.TracedArm:
 
 
 def _take_entry(
-    answers: ArmAnswer | None,
+    answers: ArmAnswer,
     entry: TraceFile,
     folder: Path,
     points: Mapping[str, Point],
@@ -150,8 +148,6 @@ def _take_entry(
 
     A trace, a twin's or a loop's; one made from other points is a failure of the arm.
     """
-    if answers is None:
-        return
     if entry.failure:
         answers.failure = entry.failure
         return

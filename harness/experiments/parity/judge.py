@@ -37,11 +37,7 @@ def judge_arm(
     """
     request = planned.request
     base = ArmParity(
-        backend=request.backend,
-        framework=request.framework,
-        implementation=request.implementation,
-        module=request.module,
-        options=request.options,
+        **request.arm.fields,
         device=answer.device,
         versions=dict(answer.versions),
         environment_sha256=answer.environment_sha256,

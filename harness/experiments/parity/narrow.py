@@ -52,8 +52,7 @@ def name_update(
         alone = replace(
             reference, points={}, twins={}, loops={}, courses={}, epochs={epoch.loss: there}
         )
-        mine = {arm.implementation: planned}
-        heard = gather_traces(planned, mine, alone, executor, say)[arm.implementation]
+        heard = gather_traces((planned,), alone, executor, say)[arm.name]
         if heard.failure or set(heard.epochs) != set(stops):
             return None
         return [examine_epoch(there, stop, heard.epochs[stop])[0] is not None for stop in stops]

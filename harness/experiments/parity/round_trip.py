@@ -123,7 +123,7 @@ def round_trips(
                 folder=folder / f"by-{backend}",
             )
             done = perform(executor, job, say)
-            framework = arm.backend.framework
+            framework = arm.request.arm.framework
             saved[backend] = read_saved(done.answer, backend, expected[backend], framework)
         files = tuple(
             SavedFile(saved_by=backend, form=form, file=file)
@@ -144,7 +144,7 @@ def round_trips(
                 trip
                 for saved_by, each in saved.items()
                 for trip in judge_loaded(
-                    answer, saved_by, each, backend, expected[saved_by], arm.backend.framework
+                    answer, saved_by, each, backend, expected[saved_by], arm.request.arm.framework
                 )
             ]
     return tuple(found)

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import harness
+from harness.engine.arms import declared_arms
+from harness.records.arm import ArmId
 from harness.records.parity import Parity
-from harness.records.record import Record
+from harness.records.record import Record, Request
 from harness.records.verdicts import NOT_CHECKED, verdict_on, verdicts_of
 from harness.spec.config import Config, Device
 
@@ -23,7 +25,7 @@ class Unchecked:
     spec_name: str
     dataset: str
     device: Device
-    arms: tuple[tuple[str, str], ...]  # backend, implementation
+    arms: tuple[ArmId, ...]
 
 
 def unchecked(
@@ -40,36 +42,25 @@ def unchecked(
         config: backends.toml.
         machine: this one, as a record describes it.
     """
-    verdicts = verdicts_of(parities)
-    newest: dict[tuple[str, str, str], Record] = {}
+    verdicts, arms = verdicts_of(parities), declared_arms(config)
+    newest: dict[tuple[str, ArmId], Record] = {}
     for record in records:
         if (
             record.status == "ok"
             and (record.host.machine, record.harness) == (machine, harness.__version__)
-            and _is_of(config, record)
+            and record.arm in arms
+            and _is_of(config, record.request)
         ):
-            newest[
-                record.request.spec_name, record.request.backend, record.request.implementation
-            ] = record
-    groups: dict[tuple[str, str, Device], list[tuple[str, str]]] = defaultdict(list)
+            newest[record.request.spec_name, record.arm] = record
+    groups: dict[tuple[str, str, Device], list[ArmId]] = defaultdict(list)
     for record in newest.values():
         request = record.request
         if verdict_on(record, verdicts) == NOT_CHECKED:
-            groups[request.spec_name, request.data.name, request.device].append(
-                (request.backend, request.implementation)
-            )
+            groups[request.spec_name, request.data.name, request.device].append(request.arm)
     return tuple(Unchecked(*key, tuple(arms)) for key, arms in groups.items())
 
 
-def _is_of(config: Config, record: Record) -> bool:
-    """Say whether a run's spec and arm are those of backends.toml now, and can be checked."""
-    request, spec = record.request, config.specs.get(record.request.spec_name)
-    backend = config.backends.get(request.backend)
-    arm = backend.arms.get(request.implementation) if backend else None
-    asked = (request.module, request.options)
-    return (
-        spec == request.spec
-        and spec.inputs == "equal"
-        and arm is not None
-        and (arm.module, arm.options) == asked
-    )
+def _is_of(config: Config, request: Request) -> bool:
+    """Say whether a run's spec is that of backends.toml now, and can be checked."""
+    spec = config.specs.get(request.spec_name)
+    return spec == request.spec and spec.inputs == "equal"

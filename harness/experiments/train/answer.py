@@ -129,5 +129,5 @@ def _forms(arm: Arm) -> tuple[str, ...]:
     sha256 = arm.environment_sha256
     content = f"content {sha256[:8]}" if sha256 else "content unknown"
     full = f"{arm.name} {arm.framework_version} on {arm.device}"
-    asked = f"({arm.asked})", f"({arm.asked}, {content})"
+    asked = f"({arm.id.asked})", f"({arm.id.asked}, {content})"
     return arm.name, f"{arm.name} on {arm.device}", full, *(f"{full} {each}" for each in asked)

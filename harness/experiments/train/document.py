@@ -77,11 +77,11 @@ def compose(tables: Sequence[Table], rejected: Sequence[Rejected] = ()) -> Docum
     return Document(
         (*blocks, Paragraph((LEGEND,), "aside")),
         data={
-            "tables": [asdict(table) | {"remarks": _remarks(table)} for table in tables],
+            "tables": [_values(table) for table in tables],
             "left_out": [{"file": each.file.name, "reason": each.reason} for each in rejected],
         },
         rows=tuple(
-            _flat(asdict(table.key) | asdict(row)) for table in tables for row in table.rows
+            _flat(asdict(table.key) | _row_values(row)) for table in tables for row in table.rows
         ),
     )
 
@@ -124,6 +124,18 @@ def _blocks(table: Table) -> Iterable[Block]:
     yield from sentences(map(_failure, table.failures), "bad")
     yield from sentences((f"! {remark}" for remark in _remarks(table)), "warning")
     yield Paragraph(answer_document.sentences(table.answer), "strong", apart=True)
+
+
+def _values(table: Table) -> dict[str, object]:
+    """Return a table as JSON has it."""
+    rows = [_row_values(row) for row in table.rows]
+    return asdict(table) | {"rows": rows, "remarks": _remarks(table)}
+
+
+def _row_values(row: ArmRow) -> dict[str, object]:
+    """Return a row as CSV and JSON have it."""
+    arm = {"backend": row.arm.backend, "implementation": row.arm.arm}
+    return arm | {name: value for name, value in asdict(row).items() if name != "arm"}
 
 
 def _remarks(table: Table) -> list[str]:

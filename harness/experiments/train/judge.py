@@ -143,7 +143,7 @@ def _check_baseline(baseline: str, groups: Iterable[Sequence[Record]]) -> None:
 
 
 def _names(record: Record) -> tuple[str, str]:
-    return f"{record.request.backend}/{record.request.implementation}", record.request.backend
+    return record.arm.name, record.arm.backend
 
 
 def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: Verdicts) -> Table:
@@ -155,9 +155,7 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
     }
     chosen = (arm for arm in median_s if baseline in (None, *_names(arms[arm][0])))
     base = next(chosen, None)
-    native_s = {
-        _place(arm): seconds for arm, seconds in median_s.items() if arm.implementation == NATIVE
-    }
+    native_s = {_place(arm): seconds for arm, seconds in median_s.items() if arm.id.arm == NATIVE}
     contents, parities = _contents(arms), {arm: _worst(arms[arm], verdicts) for arm in arms}
     base_s = median_s[base] if base else None
     rows = []
@@ -184,17 +182,16 @@ def _arms(members: Sequence[Record]) -> dict[Arm, list[Record]]:
     arms: dict[Arm, list[Record]] = defaultdict(list)
     for record in members:
         version = record.measured.versions.get("framework_version", "") if record.measured else ""
-        of, content = record.arm, record.environment_sha256
-        arm = Arm(of.backend, of.arm, record.device, version, of.asked, content)
+        arm = Arm(record.arm, record.device, version, record.environment_sha256)
         arms[arm].append(record)
     _adopt_failures(arms)
-    backends = list(dict.fromkeys(arm.backend for arm in arms))
-    return dict(sorted(arms.items(), key=lambda item: backends.index(item[0].backend)))
+    backends = list(dict.fromkeys(arm.id.backend for arm in arms))
+    return dict(sorted(arms.items(), key=lambda item: backends.index(item[0].id.backend)))
 
 
 def _place(arm: Arm) -> tuple[str | None, ...]:
     """Return where an arm ran: what it shares with the native arm that it is measured by."""
-    return arm.backend, arm.device, arm.framework_version, arm.environment_sha256
+    return arm.id.backend, arm.device, arm.framework_version, arm.environment_sha256
 
 
 def _contents(arms: Iterable[Arm]) -> Mapping[Arm, str]:

@@ -8,24 +8,23 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.job.answers import Host
+from harness.records.arm import ArmId
 from harness.records.record import Record
 from harness.report.remarks import Remark, arithmetic, recompiled, torn_down
 
 
 class Arm(NamedTuple):
-    """Runs that make one row: an arm, as it was asked for, on a backend's version on a device."""
+    """Runs that make one row: an arm on a backend's version on a device."""
 
-    backend: str
-    implementation: str
+    id: ArmId
     device: str
     framework_version: str
-    asked: str  # the module, and its options: a name in backends.toml can come to mean another arm
     environment_sha256: str | None = None  # a version does not say what was edited in it
 
     @property
     def name(self) -> str:
         """As `--baseline` takes it: "jax/keras"."""
-        return f"{self.backend}/{self.implementation}"
+        return self.id.name
 
 
 Arms = Mapping[Arm, Sequence[Record]]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.experiments.train.remarks import Arm
+from harness.records.arm import ArmId
 from harness.records.record import Record
 from harness.statistics.intervals import Spread, median_spread
 
@@ -16,8 +17,7 @@ from harness.statistics.intervals import Spread, median_spread
 class ArmRow:
     """One arm's runs, put together. Figures are None where no run of it finished."""
 
-    backend: str
-    implementation: str
+    arm: ArmId
     device: str
     framework_version: str
     content: str  # of its environment, in a few digits, where rows differ in nothing else
@@ -37,7 +37,7 @@ class ArmRow:
     @property
     def name(self) -> str:
         """As `--baseline` takes it: "jax/keras"."""
-        return f"{self.backend}/{self.implementation}"
+        return self.arm.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,7 @@ def row_of(arm: Arm, runs: Sequence[Record], context: Context) -> ArmRow:
     epoch_s = median_spread(steady) if (steady := steady_seconds(runs)) else None
     first_s = [measured.epochs[0].seconds for _, measured in finished if measured.epochs]
     return ArmRow(
-        backend=arm.backend,
-        implementation=arm.implementation,
+        arm=arm.id,
         device=arm.device,
         framework_version=arm.framework_version,
         content=context.content,

@@ -36,7 +36,7 @@ def run_all(planned: Iterable[Planned], executor: Executor, hear: Hear) -> Itera
 def make_record(done: Done[Measured], began: datetime) -> Record:
     """Return what is kept of a run."""
     request: Request = done.job.request  # type: ignore[attr-defined]
-    arm = f"{request.backend}-{request.implementation}"
+    arm = request.arm.name.replace("/", "-")
     return Record(
         harness=harness.__version__,
         run_id=f"{began:%Y%m%dT%H%M%SZ}-{arm}-s{request.seed}-{secrets.token_hex(3)}",

@@ -9,8 +9,8 @@ the gradients. The graph changes the variables in place.
 
 The first epoch pays for that: two graphs, for full batches and the short one. Its seconds depend on
 inductor's cache of compiled graphs, which outlives the process (TORCHINDUCTOR_CACHE_DIR, by default
-below the system's temporary folder): 3 to 4 s with a warm cache, 15 to 20 s with a cold one, on 2
-cores. The record says which it was, as inductor_cache.
+in the harness's cache folder): 3 to 4 s with a warm cache, 15 to 20 s with a cold one, on 2 cores.
+The record says which it was, as inductor_cache.
 """
 
 from __future__ import annotations
