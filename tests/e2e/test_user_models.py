@@ -47,12 +47,12 @@ def line_of(text):
     ],
 )
 def test_a_model_of_built_in_layers_agrees_on_all_backends_with_a_margin(name, batch, at_least):
-    found = assert_backends_agree(model(name), batch and model(batch), config=CONFIG)
+    given = {"updates": (0,)} if batch else {}  # else all states
+    found = assert_backends_agree(model(name), batch and model(batch), config=CONFIG, **given)
+    states = {each.at for each in found.compared if "batch" not in each.at}
+    assert states == {f"{n} updates" for n in given.get("updates", (0, 1, 10, 100))}
     assert [each.backend for each in found.backends] == ["tensorflow", "jax", "torch"]
     assert {each.quantity for each in found.compared} >= at_least
-    assert {each.at for each in found.compared if "batch" not in each.at} == {
-        f"{n} updates" for n in (0, 1, 10, 100)
-    }
     assert found.margin > 10
     assert {each.gate for each in found.compared if each.quantity in at_least} == {1e-10}
     assert found.n_parameters > 100
@@ -96,11 +96,9 @@ def test_a_word_that_stands_twice_in_a_batch_shows_what_adam_makes_of_it_on_tens
 def test_two_backends_that_differ_are_inconclusive(project):
     done = project.run("parity", "jax", "tensorflow", model("departing.py:epsilon"), "--quick")
     assert done.returncode == 3, done.stdout + done.stderr
-    said = (
-        "jax, tensorflow: output/normal (BatchNormalization): tensorflow: 0.0005 of its size away "
-        "from jax. With two backends float64 says that they differ, and not which of them is wrong"
-    )
-    assert said in done.stdout
+    where = "jax, tensorflow: output/normal (BatchNormalization): tensorflow: 0.0005 of its size"
+    assert where in done.stdout
+    assert "they differ, and not which of them is wrong: a third would" in done.stdout
 
 
 def test_a_model_that_one_backend_cannot_build_is_a_failure_of_that_backend_by_name(project):
