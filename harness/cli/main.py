@@ -59,7 +59,8 @@ def _remove_leftovers() -> None:
 
     with suppress(HarnessError, OSError):
         cache = cache_folder()
-        remove_leftovers([Path(tempfile.gettempdir()), cache / "datasets", cache / "draws"])
+        kept = [cache / name for name in ("datasets", "draws", "own")]
+        remove_leftovers([Path(tempfile.gettempdir()), *kept])
 
 
 VERBS = (  # as --help lists them: a user's day

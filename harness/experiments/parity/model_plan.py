@@ -5,16 +5,16 @@ A function in a file that builds a model, another that returns a batch, and wher
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import harness
-from harness.errors import ConfigError, ConfigMissing, choice, shown
+from harness.errors import ConfigError, ConfigMissing, choice
 from harness.job.asked import Target
 from harness.spec import config, project
 from harness.spec.config import Backend, Device
+from harness.spec.targets import parse_target
 
 LIMIT_S = 600.0  # for one worker
 BUILD = "build"  # the function of a file that is named alone
@@ -74,7 +74,8 @@ def plan_model_check(
     chosen = _choose_backends(known.backends, backends)
     limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
     chosen_batch = parse_target("--batch", batch) if batch else None
-    targets = parse_target("--model", model, BUILD), chosen_batch
+    name = f"{model}:{BUILD}" if model.endswith(".py") else model
+    targets = parse_target("--model", name), chosen_batch
     return ModelPlan(*targets, chosen, root, seed, device, protocol.threads, limit_s, updates)
 
 
@@ -109,63 +110,3 @@ def _choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) ->
             f"backends: expected at least two of {', '.join(able)}; received {received}"
         )
     return chosen
-
-
-def parse_target(option: str, text: str, usual: str = "") -> Target:
-    """Return the function that "FILE:FUNCTION" names; the file is read, and not run.
-
-    Args:
-        option: with which it was given.
-        text: as it was typed.
-        usual: the function where only a file is named; "": one must be.
-
-    Raises:
-        ConfigError: no such file, or no such function in it.
-    """
-    name, function = _divide(text, usual)
-    if not function.isidentifier():
-        raise ConfigError(
-            f"{option}: expected FILE:FUNCTION, as my_model.py:build; received {shown(text)}"
-        )
-    file = Path(name).resolve()
-    body = _parse_file(file, f"{option}: {name}")
-    functions = [node.name for node in body if isinstance(node, ast.FunctionDef)]
-    others = [node for node in body if not isinstance(node, ast.FunctionDef)]
-    known = {*functions, *_names_in(others), *_imported_by(body)}
-    if function not in known and "*" not in known:
-        raise ConfigError(f"{option}: {name}: no such function: {choice(functions, function)}")
-    return Target(name=text, file=file, function=function)
-
-
-def _divide(text: str, usual: str) -> tuple[str, str]:
-    """Return the file and the function of "FILE:FUNCTION", the usual one where only FILE is there.
-
-    "" stands for a function that is not there.
-    """
-    name, colon, function = text.rpartition(":")
-    return (name, function) if colon and not text.endswith(".py") else (text, usual)
-
-
-def _parse_file(file: Path, where: str) -> list[ast.stmt]:
-    """Return the statements of a file, without running it."""
-    try:
-        return ast.parse(file.read_text(encoding="utf-8")).body
-    except OSError as error:
-        raise ConfigError(f"{where}: cannot be read ({error.strerror})") from None
-    except (SyntaxError, ValueError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
-        reason = getattr(error, "msg", error)
-        raise ConfigError(f"{where}{line}: not valid Python: {reason}") from None
-
-
-def _names_in(statements: list[ast.stmt]) -> set[str]:
-    parts = ast.walk(ast.Module(statements, []))
-    return {part.id for part in parts if isinstance(part, ast.Name)}
-
-
-def _imported_by(statements: list[ast.stmt]) -> set[str]:
-    """Return what `from MODULE import NAME` binds, "*" included."""
-    imports = [
-        node for node in ast.walk(ast.Module(statements, [])) if isinstance(node, ast.ImportFrom)
-    ]
-    return {alias.asname or alias.name for node in imports for alias in node.names}
