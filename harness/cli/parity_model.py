@@ -6,18 +6,20 @@ Exit 0 where all agree, 1 where one departs or fails, 3 where nothing says who i
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from pathlib import Path
 
 import typer
 
-from harness.cli.options import ParityOptions, parse_threads
+from harness.cli.options import ParityOptions
 from harness.cli.output import console_of, say, show
-from harness.cli.project import hold_machine
+from harness.cli.parsing import parse_threads
+from harness.cli.project import hold_machine, name_pythons
+from harness.cli.setup import make_missing
 from harness.errors import ConfigError, shown
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
     *("model", "batch", "names", "seed", "threads", "time_limit", "device", "no_wait"),
-    *("json", "junit", "results", "config", "quick", "full"),
+    *("python", "setup", "quick", "full"),
+    *("json", "junit", "results", "config"),
 )
 CODES = {"agrees": 0, "departs": 1, "failed": 1, "differ": 3, "undecided": 3}
 
@@ -61,7 +63,10 @@ def check_model(options: ParityOptions) -> None:
         time_limit_s=options.time_limit,
         updates=(0,) if options.quick else model_plan.UPDATES if options.full else (),
     )
-    results = options.results or _results_folder(what.root, options.config)
+    what = replace(what, backends=name_pythons(what.backends, options.python))
+    if options.setup:
+        make_missing(what.root, what.backends, what.device)
+    results = options.results or what.root / "results"
     store.ready(results, "models")
     wait = not options.no_wait
     with hold_machine("parity --model", wait=wait), steps_line(console_of()) as report_step:
@@ -71,13 +76,6 @@ def check_model(options: ParityOptions) -> None:
     say(f"record: {file}", "dim")
     if CODES[found.verdict]:
         raise typer.Exit(CODES[found.verdict])
-
-
-def _results_folder(root: Path, config: Path | None) -> Path:
-    """Return where the record goes: beside the backends.toml that was found, or else here."""
-    here = Path.cwd()
-    found = config or root in (here, *here.parents)
-    return (root if found else here) / "results"
 
 
 def _check_options(options: ParityOptions) -> str:
