@@ -215,17 +215,30 @@ class ProveArm(Job[Proved]):
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeModel(Job[ComputedModel]):
-    """Compute a user's own model, and its twins."""
+    """Compute a user's own model, in its own dtype or in float64."""
 
     model: Target
     batch: Target | None  # None: drawn from the seed
     seed: int
-    inputs: Path  # .npz of weights and batch
-    given: bool  # whether it is there, or to be written
+    inputs: Path  # .npz of states and batch; written where it is not there
     output: Path
-    n_rounding: int  # twins
-    n_samples: int
-    production: bool = True  # whether the model as it was compiled is run too
+    exact: bool  # in float64
+    updates: tuple[int, ...]  # after which states are taken; by the model's size where none are
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryLayers(Job[Computed]):
+    """Compute layers of a user's model alone, in float64, on inputs from another backend."""
+
+    model: Target
+    batch: Target | None
+    seed: int
+    inputs: Path  # .npz of states and batch
+    state: str  # number of updates
+    layers: tuple[str, ...]  # by name; "NAME#2" is its second call
+    training: bool
+    tensors: Path  # .npz of the layers' inputs; written where it is not there
+    output: Path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,7 @@ WORK: dict[type[Job[Any]], tuple[str, str]] = {  # a kind of job: module and fun
     asked.ComputeModel: ("jobs.user_model", "check"),
     asked.Survey: ("jobs.survey", "survey"),
     asked.RunScripts: ("jobs.survey", "run_scripts"),
+    asked.TryLayers: ("jobs.try_layers", "try_layers"),
     asked.MakeData: ("jobs.make_data", "make"),
     asked.DrawModel: ("jobs.own_model", "draw"),
     asked.ProveArm: ("jobs.prove_arm", "prove"),
