@@ -1,4 +1,4 @@
-"""A Functional model with two inputs and two outputs, and a batch of its own."""
+"""A Functional model with two inputs and two outputs, a batch of its own, and data to train on."""
 
 import keras
 import numpy as np
@@ -32,3 +32,10 @@ def batch():
         "score": random.standard_normal((24, 1), np.float32),
         "kind": random.integers(0, 3, (24,)),
     }
+
+
+def data():
+    """Return 240 samples to train on."""
+    random = np.random.default_rng(6)
+    x = {name: random.standard_normal((240, 7), np.float32) for name in ("left", "right")}
+    return x, {"score": x["left"][:, :1], "kind": np.argmax(x["right"][:, :3], axis=1)}
