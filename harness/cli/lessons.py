@@ -19,6 +19,7 @@ from harness.cli.options import (
 )
 from harness.cli.output import show, write_files
 from harness.cli.project import open_project
+from harness.errors import ConfigError
 
 HELP = "What a textbook works out by hand: summary, loops, gradients, momentum; one step four ways."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
@@ -31,8 +32,12 @@ def summary(options: SpecOptions) -> None:
     from harness.lessons import document
     from harness.lessons.summary import summary as rows_of
     from harness.spec.data.mnist import SHAPES
+    from harness.spec.model import own_model
 
     name, chosen = open_project(options.config).config.spec(options.spec)
+    if own_model(chosen):
+        hint = "Name one of Dense layers, or type: model.summary()"
+        raise ConfigError(f"--spec {name}: is a model of your own, which is not run here. {hint}")
     n_inputs = math.prod(SHAPES["x_train"][1:])
     layers = [(layer.name, layer.units, layer.activation) for layer in chosen.layers]
     rows = rows_of(n_inputs, layers)

@@ -9,11 +9,13 @@ import signal
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from harness.cli import (
     bench,
+    choose,
     compare,
     data,
     doctor,
@@ -25,9 +27,22 @@ from harness.cli import (
     surroundings,
     train,
 )
-from harness.cli.options import VersionOption
 from harness.cli.signals import stop_signals
 from harness.errors import HarnessError
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from harness.cli.output import print_version
+
+        print_version()
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and exit."),
+]
+
 
 app = typer.Typer(
     cls=surroundings.VerbGroup,
@@ -67,6 +82,7 @@ def _remove_leftovers() -> None:
 VERBS = (  # as --help lists them: a user's day
     init.init,
     setup.setup,
+    choose.choose,
     train.train,
     compare.compare,
     parity.parity,

@@ -183,8 +183,8 @@ SELF_CHECK = "Train nothing: check what the figures stand on, the newest session
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
-    """Of `harness bench`."""
+class SessionOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
+    """What a session of live processes is, and where it is written."""
 
     baseline: Annotated[str | None, Option(help=BENCH_BASELINE)] = None
     generations: Annotated[
@@ -202,10 +202,21 @@ class BenchOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
     aa: Annotated[Literal["baseline", "each"] | None, Option("--aa", help=AA)] = None
     pin: Annotated[str | None, Option(help="Keep every worker to these cores, as 0,1.")] = None
     no_parity: Annotated[bool, Option("--no-parity", help=NO_PARITY)] = False
-    show: Annotated[bool, Option("--show", help=SHOW)] = False
-    self_check: Annotated[bool, Option("--self-check", help=SELF_CHECK)] = False
     json: Annotated[Path | None, Option(help="Also write everything there.")] = None
     csv: Annotated[Path | None, Option(help="Also write the table there, a row an arm.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions(SessionOptions):
+    """Of `harness bench`."""
+
+    show: Annotated[bool, Option("--show", help=SHOW)] = False
+    self_check: Annotated[bool, Option("--self-check", help=SELF_CHECK)] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChooseOptions(SessionOptions):
+    """Of `harness choose`."""
 
 
 AGAINST = "A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0."
@@ -273,19 +284,6 @@ OutputOption = Annotated[Path | None, Option(help="Write there instead of printi
 ROUNDS = "Of add + relu on (20, 100); the others take a tenth of them."
 RoundsOption = Annotated[int, Option(min=1, max=100_000, help=ROUNDS)]
 RepetitionsOption = Annotated[int, Option(min=1, max=1000, help="Of all rounds, in each form.")]
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        from harness.cli.output import print_version
-
-        print_version()
-
-
-VersionOption = Annotated[
-    bool,
-    Option("--version", callback=_print_version, is_eager=True, help="Print it and exit."),
-]
 
 
 def parse_threads(text: str | None) -> int | str | None:

@@ -38,6 +38,12 @@ class Project:
             raise TypeError("a stack of Dense layers has no data of its own")
         return self.prepared
 
+    def has_model(self, spec_name: str) -> bool:
+        """Say whether a spec is a model of the user's own."""
+        from harness.spec.model import own_model
+
+        return own_model(self.config.specs.get(spec_name)) is not None
+
     @property
     def executor(self) -> Executor:
         """What does the jobs of this project."""

@@ -77,6 +77,7 @@ def test_help_lists_the_verbs_in_the_order_of_a_user_s_day():
     assert verbs == [
         "init",
         "setup",
+        "choose",
         "train",
         "compare",
         "parity",

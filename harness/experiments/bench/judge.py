@@ -25,8 +25,7 @@ from harness.experiments.bench.remarks import remarks, why_blind, why_invalid
 from harness.experiments.bench.summary import ArmSummary, Reign, Summary, Verdict
 from harness.job.answers import Rates
 from harness.records.bench import Bench, End, Entrant, original_of
-from harness.records.parity import Parity
-from harness.records.verdicts import NOT_CHECKED, Verdicts, verdict_in, verdicts_of
+from harness.records.verdicts import NOT_CHECKED, Check, Verdicts, verdict_in, verdicts_of
 from harness.spec.model import check_command, own_model
 from harness.statistics.intervals import Interval
 from harness.statistics.verdict import (
@@ -40,7 +39,7 @@ FIT = "keras"  # the implementation
 
 
 def summarize(
-    bench: Bench, parities: Iterable[Parity] = (), own_cost: float | None = None
+    bench: Bench, parities: Iterable[Check] = (), own_cost: float | None = None
 ) -> Summary:
     """Return what a session says of each arm, of identical code, and of who trains first.
 
