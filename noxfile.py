@@ -32,6 +32,11 @@ ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 CONFIG = ROOT / "backends.toml"
 MEANT = {"HARNESS_CONFIG": str(CONFIG)}  # whoever runs this file means the one beside it
+HELD_BY = {  # extras, and those that they hold
+    "[report]": ("",),
+    "[dev]": ("", "[report]"),
+    "[dev,page]": ("", "[report]", "[dev]"),
+}
 PATIENCE_S = 15.0  # after Ctrl-C: the harness ends its worker and keeps what is finished
 
 
@@ -133,7 +138,10 @@ def install_harness(session: nox.Session, extras: str = "") -> None:
     content = b"".join(file.read_bytes() for file in (ROOT / "pyproject.toml", CONSTRAINTS))
     wanted = hashlib.sha256(content).hexdigest()
     stamp = folder(session) / "harness" / "installed.txt"
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") in (wanted + extras, f"{wanted}[dev]"):
+    made = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
+    if made == wanted + extras or (
+        made.startswith(wanted) and extras in HELD_BY.get(made[64:], ())
+    ):
         return
     command = (python(session), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS))
     if session.run_install(*command, "-e", f"{ROOT}{extras}", external=True):
@@ -210,6 +218,20 @@ def bench(session: nox.Session) -> None:
     """Time every arm against the others, live processes taking turns; arguments after -- go to harness bench."""
     set_up(session)
     orchestrator(session, "bench", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
+def report(session: nox.Session) -> None:
+    """Write results/report.html, a page of figures; arguments after -- go to harness report."""
+    install_harness(session, "[report]")
+    orchestrator(session, "report", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
+def page(session: nox.Session) -> None:
+    """Look at the report in a browser: needs chromium, chromedriver and npm; the pictures stay in results/page."""
+    install_harness(session, "[dev,page]")
+    session.run(python(session), "-m", "tests.page", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)

@@ -12,10 +12,11 @@ import typer
 
 from harness.cli.bench_self_check import check_self
 from harness.cli.command import command
-from harness.cli.options import BenchOptions, SessionOptions, is_count
+from harness.cli.options import BenchOptions, SessionOptions
 from harness.cli.output import append_summary, say, show
 from harness.cli.own_model import open_spec, prepared_model
 from harness.cli.parity_quick import check_session
+from harness.cli.parsing import is_count
 from harness.cli.project import Project, hold_machine, open_project
 from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, StoreError, shown

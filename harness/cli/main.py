@@ -23,6 +23,7 @@ from harness.cli import (
     init,
     lessons,
     parity,
+    report,
     setup,
     surroundings,
     train,
@@ -88,6 +89,7 @@ VERBS = (  # as --help lists them: a user's day
     parity.parity,
     bench.bench,
     gate.gate,
+    report.report,
     doctor.doctor,
     data.data,
 )

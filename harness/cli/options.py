@@ -207,6 +207,16 @@ class SessionOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportOptions(ProjectOptions):
+    """Of `harness report`."""
+
+    session: Annotated[str | None, Option(help="By default the newest bench session.")] = None
+    output: Annotated[Path | None, Option(help="By default report.html in results.")] = None
+    png: Annotated[Path | None, Option(help="Also PNGs of the figures, into this folder.")] = None
+    show: Annotated[bool, Option("--open", help="Open the page in a browser.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class BenchOptions(SessionOptions):
     """Of `harness bench`."""
 
@@ -284,13 +294,3 @@ OutputOption = Annotated[Path | None, Option(help="Write there instead of printi
 ROUNDS = "Of add + relu on (20, 100); the others take a tenth of them."
 RoundsOption = Annotated[int, Option(min=1, max=100_000, help=ROUNDS)]
 RepetitionsOption = Annotated[int, Option(min=1, max=1000, help="Of all rounds, in each form.")]
-
-
-def parse_threads(text: str | None) -> int | str | None:
-    """Return the number that --threads names, or its text, for the protocol to accept or refuse."""
-    return int(text) if text and is_count(text) else text
-
-
-def is_count(text: str) -> bool:
-    """Say whether a text is a number of things that a machine has, in plain digits."""
-    return text.isascii() and text.isdecimal() and len(text) < 10

@@ -11,8 +11,9 @@ import typer
 
 from harness.cli import parity_model
 from harness.cli.command import command
-from harness.cli.options import ParityOptions, parse_threads
+from harness.cli.options import ParityOptions
 from harness.cli.output import append_summary, console_of, say, show
+from harness.cli.parsing import parse_threads
 from harness.cli.project import Project, hold_machine, make_environments, open_project
 from harness.cli.runs import plan_runs
 from harness.errors import ConfigError

@@ -9,8 +9,9 @@ from dataclasses import fields, replace
 
 import typer
 
-from harness.cli.options import ParityOptions, parse_threads
+from harness.cli.options import ParityOptions
 from harness.cli.output import console_of, say, show
+from harness.cli.parsing import parse_threads
 from harness.cli.project import hold_machine, name_pythons
 from harness.cli.setup import make_missing
 from harness.errors import ConfigError

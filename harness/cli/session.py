@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.options import parse_threads
 from harness.cli.output import console_of, say
 from harness.cli.own_model import draw_and_prove
+from harness.cli.parsing import parse_threads
 from harness.cli.project import Project, hold_machine, prepare_dataset
 from harness.cli.signals import delay_interrupts
 from harness.errors import StoreError
