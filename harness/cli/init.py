@@ -61,7 +61,7 @@ def data():  # that nobody has to download: noise around a picture for each clas
 """
 HOOK = """\
 #!/bin/sh
-# Written by `harness init --pre-push`: nothing is pushed while the model is another one on a backend,
+# Written by `harness init --pre-push`: nothing is pushed while the model differs between backends,
 # or cannot be checked. To push all the same: git push --no-verify
 exec {python} -m harness parity --model my_model.py:build --batch my_model.py:data
 """

@@ -1,4 +1,4 @@
-"""For a stranger's CI: the action, the hook and the pytest plugin, each in a repository made here."""
+"""For a stranger's CI: action, hook and pytest plugin, each in a repository made here."""
 
 import os
 import re
