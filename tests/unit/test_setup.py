@@ -262,22 +262,25 @@ def test_two_setups_at_once_make_one_environment(project):
 def test_a_killed_setup_leaves_nothing_that_is_taken_for_whole_and_its_installer_is_waited_for(
     project,
 ):
-    slow = 'mkdir -p "$6/bin"; echo > "$6/bin/python"; chmod +x "$6/bin/python"; sleep 2'
-    path, log = project.fake_uv(slow)
+    go = project.root / "go"
+    half = 'mkdir -p "$6/bin"; echo > "$6/bin/python"; chmod +x "$6/bin/python"; '
+    path, _ = project.fake_uv(f"{half}while [ ! -e '{go}' ]; do sleep 0.05; done")
     first = project.start("setup", "numpy", PATH=path)
     deadline = time.monotonic() + 30
-    while not log.exists() and time.monotonic() < deadline:
+    while not list(project.root.glob(".harness/envs/*/bin/python")):
+        assert time.monotonic() < deadline
         time.sleep(0.02)
-    time.sleep(0.2)
     first.send_signal(signal.SIGKILL)
     first.communicate()
     (half,) = project.made()
     assert (half / "bin" / "python").exists()
     with pytest.raises(EnvironmentMissing):
         project.find("numpy")
-    second = project.run("setup", "numpy", "--installer", "pip")
-    assert "waiting: another setup makes it" in second.stderr
-    assert second.returncode == 0, second.stderr
+    second = project.start("setup", "numpy", "--installer", "pip")
+    assert "waiting: another setup makes it" in second.stderr.readline()
+    go.touch()
+    said = second.communicate(timeout=100)
+    assert second.returncode == 0, said
     assert project.find("numpy").origin == "setup"
 
 
