@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -150,6 +151,12 @@ class Project:
         return f"{folder}{os.pathsep}{os.environ['PATH']}", log
 
 
+def children_s():
+    """The seconds of a core that children took: a busy machine changes them little."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.fixture
 def project(tmp_path, shelf, monkeypatch):
     for name in ("HARNESS_ENVIRONMENTS", "NOXENVDIR", "NOX_CURRENT_SESSION", "HARNESS_CONFIG"):
@@ -170,9 +177,9 @@ def test_setup_says_what_comes_makes_it_once_and_a_second_call_takes_two_seconds
         "setup",
     )
     assert (project.root / ".harness" / ".gitignore").read_text() == "*\n"
-    began, before = time.monotonic(), (folder / STAMP).stat()
+    began, before = children_s(), (folder / STAMP).stat()
     again = project.run("setup", "numpy")
-    assert time.monotonic() - began < 2
+    assert children_s() - began < 2
     assert again.stdout == f"numpy: complete: .harness/envs/{folder.name}\n"
     assert (folder / STAMP).stat().st_mtime_ns == before.st_mtime_ns
     python = folder / "bin" / "python"
