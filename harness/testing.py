@@ -6,9 +6,9 @@
         assert_backends_agree("my_model.py:build", backends=("jax", "torch", "tensorflow"))
 
 The test itself needs no framework: the model runs in the backends' own environments, which
-`harness setup` makes. It runs twice there: in its own dtype, and in float64, which judges. Where the
-three are there, one that is wrong is named; two can only be told to differ. With pytest the fixture
-`backends_agree` does the same (`harness.pytest_plugin`).
+`harness setup` makes. It runs twice there: in its own dtype, and in float64, which judges. Where
+the three are there, one that is wrong is named; two can only be told to differ. With pytest the
+fixture `backends_agree` does the same (`harness.pytest_plugin`).
 """
 
 from __future__ import annotations
