@@ -14,6 +14,7 @@ from harness.cli.bench_self_check import check_self
 from harness.cli.command import command
 from harness.cli.options import BenchOptions, is_count
 from harness.cli.output import append_summary, say, show
+from harness.cli.own_model import open_spec, prepared_model
 from harness.cli.parity_quick import check_session
 from harness.cli.project import Project, hold_machine, open_project
 from harness.cli.session import SessionRequest, resume_or_start, run_session
@@ -40,7 +41,9 @@ def bench(options: BenchOptions) -> None:
     if options.show:
         found, interrupted = _newest(project.results), False
     else:
-        found, interrupted = _measure(project, options)
+        project, options = open_spec(project, options)
+        with prepared_model(project, options) as whole:
+            found, interrupted = _measure(whole, options)
     sure = _show(found, project.results, options)
     code = 130 if interrupted else 1 if found.set_aside else 0 if sure else 3
     if code:

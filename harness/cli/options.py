@@ -20,7 +20,8 @@ ARMS = (
     "Where none is named, those that backends.toml names, or for compare all."
 )
 ONLY = "Of these, only this implementation or arm; may be repeated."
-SPEC = "As in backends.toml; its first where none is named."
+SPEC = "As in backends.toml, or a model of your own: FILE.py[:FUNCTION]. By default the first."
+DATA = "FILE.py:FUNCTION, of a model of your own; by default data in the model's file."
 DATASET = "Instead of the spec's. auto: MNIST, else digits."
 GPU = "With gpu, a backend that sees none is an error."
 NO_WAIT = "Where another harness measures on this machine, exit with 2 at once."
@@ -60,6 +61,13 @@ class SpecOptions(ConfigOptions):
     """Which spec; also of `harness textbook summary`."""
 
     spec: Annotated[str | None, Option(help=SPEC)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnDataOptions:
+    """Which data of a model of the user's own."""
+
+    data: Annotated[str | None, Option(help=DATA)] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +113,7 @@ ROWS = "Print a line a run only: harness compare prints the table."
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(MeasuringOptions):
+class TrainOptions(OwnDataOptions, MeasuringOptions):
     """Of `harness train`."""
 
     seed: Annotated[
@@ -158,7 +166,7 @@ SELF_CHECK = "Train nothing: check what the figures stand on, the newest session
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchOptions(SummaryOptions, MeasuringOptions):
+class BenchOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
     """Of `harness bench`."""
 
     baseline: Annotated[str | None, Option(help=BENCH_BASELINE)] = None

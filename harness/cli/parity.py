@@ -13,7 +13,8 @@ from harness.cli import parity_model
 from harness.cli.command import command
 from harness.cli.options import ParityOptions, parse_threads
 from harness.cli.output import append_summary, console_of, say, show
-from harness.cli.project import Project, hold_machine, open_project, plan_runs
+from harness.cli.project import Project, hold_machine, open_project
+from harness.cli.runs import plan_runs
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def _check_arms(project: Project, options: ParityOptions) -> Parity:
 
     usual = FULL_SEEDS if options.full else project.config.protocol.seeds[:1]
     seeds = tuple(options.seed or usual)
+    _refuse_own_model(project, options)
     planned = plan_runs(project, options, seeds, time_limit_s=options.time_limit)
     found = _compare_with_referee(planned, project.executor, options)
     file = store.add(project.results, found)
@@ -107,3 +109,15 @@ def _compare_with_referee(
         if options.round_trips:
             found = with_round_trips(found, first, executor, step)
         return with_free_runs(found, planned, executor, step) if options.full else found
+
+
+def _refuse_own_model(project: Project, options: ParityOptions) -> None:
+    """Raise ConfigError where the spec is a model of the user's own, which has a check of its own.
+
+    The referee of this one computes stacks of Dense layers.
+    """
+    from harness.spec.model import check_command, own_model
+
+    name, spec = project.config.spec(options.spec)
+    if own_model(spec):
+        raise ConfigError(f"[specs.{name}]: is a model of your own. Type: {check_command(spec)}")

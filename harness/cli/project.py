@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.options import MeasuringOptions, parse_threads
 from harness.cli.output import console_of, say
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
     from harness.engine.executor import Executor
-    from harness.engine.plan import Planned
+    from harness.engine.own_model import PreparedModel
     from harness.records.store import Loaded
     from harness.spec.config import Config
     from harness.spec.data.mnist import Prepared
@@ -28,6 +27,14 @@ class Project:
     root: Path
     config: Config
     results: Path
+    prepared: PreparedModel | None = None  # of a spec that is a model of the user's own
+
+    @property
+    def model(self) -> PreparedModel:
+        """The user's own model, its data made."""
+        if self.prepared is None:
+            raise TypeError("a stack of Dense layers has no data of its own")
+        return self.prepared
 
     @property
     def executor(self) -> Executor:
@@ -56,44 +63,6 @@ def prepare_dataset(name: str, *, quiet: bool = False) -> Prepared:
     if not quiet:
         say(f"dataset: {prepared.name}, {prepared.origin}")
     return prepared
-
-
-def plan_runs(
-    project: Project,
-    options: MeasuringOptions,
-    seeds: tuple[int, ...] | None,
-    epochs: int | None = None,
-    time_limit_s: float | None = None,
-) -> tuple[Planned, ...]:
-    """Return the runs that are asked for, once their results can be kept.
-
-    Args:
-        project: whose specs and arms are chosen from.
-        options: which of them.
-        seeds: the protocol's where none is named.
-        epochs: the spec's, or else the protocol's, where none are named.
-        time_limit_s: for one worker; the protocol's where none is named.
-    """
-    from harness.engine.arms import declared_arms, select_arms
-    from harness.engine.plan import plan
-    from harness.records import store
-    from harness.spec.config import override_protocol
-
-    config = project.config
-    spec_name, spec = config.spec(options.spec)
-    default = config.protocol.arms
-    arms = select_arms(declared_arms(config), options.asked, options.only or (), default)
-    protocol = override_protocol(
-        config.protocol,
-        seeds=seeds,
-        epochs=spec.epochs if epochs is None else epochs,
-        threads=parse_threads(options.threads),
-        time_limit_s=time_limit_s,
-    )
-    store.ready(project.results)
-    dataset = prepare_dataset(options.dataset or spec.dataset)
-    config = config.model_copy(update={"protocol": protocol})
-    return plan(config, spec_name, arms, dataset, device=options.device)
 
 
 def load_records(results: Path) -> Loaded:

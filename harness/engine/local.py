@@ -40,6 +40,13 @@ class LocalExecutor:
         """
         return (self._perform(job, hear) for job in jobs)
 
+    def content_of(self, job: Job[Any]) -> str | None:
+        """Return the digest of what a job's worker could import; None where nobody can say."""
+        try:
+            return self._environment(job, {})[2]
+        except EnvironmentMissing:
+            return None
+
     @contextmanager
     def hold(self, job: Live, variables: Mapping[str, str]) -> Iterator[LiveWorker]:
         """Give a live worker, as `harness.engine.executor.Executor` has it.

@@ -24,7 +24,7 @@ from harness.engine.answers import Nonsense, read_event, read_line
 from harness.environments.passed_on import inductor_cache, keep_downloads, lend_downloads, redact
 from harness.errors import EnvironmentMissing
 from harness.job.answers import EpochEnd, Event, Phase
-from harness.job.asked import ComputeModel, Job, MakeData
+from harness.job.asked import Job, MakeData
 from harness.job.wire import plain
 from harness.scratch import scratch
 from harness.spec.config import Backend
@@ -111,10 +111,8 @@ def start_worker(
         asked = {"kind": type(job).__name__, "job": job, "result": result}
         (folder / "job.json").write_text(json.dumps(asked, default=plain))
         whole = _furnish(folder, variables)
-        of_user = isinstance(
-            job, ComputeModel | MakeData
-        )  # a user's function finds its files as ever
-        working = None if of_user else folder / "work"
+        of_user = isinstance(job, MakeData) or getattr(job, "model", None) is not None
+        working = None if of_user else folder / "work"  # a user's code finds its files as ever
         began = time.monotonic()
         popen, receiver = _spawn(python, folder, working, whole, stdin, began)
         worker = Worker(popen, receiver, result, log, began, whole)

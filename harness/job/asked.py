@@ -22,6 +22,7 @@ from harness.job.answers import (
     Traced,
 )
 from harness.job.made import MadeData
+from harness.job.own_model import DrawnModel, Proved
 
 if TYPE_CHECKING:
     Options = Any  # a table; a worker reads it as attributes
@@ -53,6 +54,23 @@ class Job(Generic[A]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Target:
+    """A function in a user's file."""
+
+    name: str  # as it was typed
+    file: Path
+    function: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource(Target):
+    """What builds a user's own model; without a function, a file that Keras saved."""
+
+    arguments: dict[str, Any]
+    sha256: str  # of the file
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measure(Job[Measured]):
     """Train and evaluate one run."""
 
@@ -60,6 +78,8 @@ class Measure(Job[Measured]):
     dataset: Path
     weights: Path | None  # None: the framework draws its own
     order: Path | None
+    model: ModelSource | None = None  # of a spec that is a model of the user's own
+    refusal: str = ""  # why its time would mean nothing: it is not trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +90,8 @@ class Live(Job[Started]):
     dataset: Path
     weights: Path | None
     order: Path | None
+    model: ModelSource | None = None
+    refusal: str = ""
     cores: tuple[int, ...] = ()  # that it is kept to; those of `threads` where none are named
 
 
@@ -170,12 +192,24 @@ class LoadModels(Job[LoadedModels]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
-    """A function in a user's file."""
+class DrawModel(Job[DrawnModel]):
+    """Draw a user's model's initial weights for some seeds, for every backend."""
 
-    name: str  # as it was typed
-    file: Path
-    function: str
+    model: ModelSource
+    dataset: Path
+    batch_size: int
+    seeds: tuple[int, ...]
+    folder: Path  # keeps them, as weights-DIGEST.npz
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProveArm(Job[Proved]):
+    """Show that an arm trains a user's model as `fit` does, in float64."""
+
+    model: ModelSource
+    dataset: Path
+    batch_size: int
+    arm: str
 
 
 @dataclass(frozen=True, kw_only=True)

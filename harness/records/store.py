@@ -25,12 +25,13 @@ from harness.records import files, legacy
 from harness.records.bench import Block, End, Part, Session, Sitting, Start
 from harness.records.files import Rejected
 from harness.records.parity import Parity
+from harness.records.proof import ArmProof
 from harness.records.record import Record
 from harness.records.user_model import ModelParity
 from harness.safe import short
 from harness.spec.faults import sentences
 
-Single = Record | Parity | ModelParity
+Single = Record | Parity | ModelParity | ArmProof
 """What has a file to itself."""
 Observed = Single | Part
 """What a line can hold."""
@@ -38,6 +39,7 @@ ROOMS: Mapping[str, Mapping[str, type[Observed]]] = {
     "runs": {"run": Record},
     "parity": {"parity": Parity},
     "models": {"model": ModelParity},
+    "proofs": {"proof": ArmProof},
     "bench": {
         "session": Session,
         "start": Start,
@@ -184,7 +186,8 @@ def _read(line: bytes, kinds: Mapping[str, type[Observed]]) -> Observed | str:
     if int(version) > newest(model):
         return legacy.newer(int(version), newest(model))
     try:
-        return model.model_validate_json(content)
+        found = model.model_validate_json(content)
+        return found.model_copy(update={"format": int(version)})
     except ValidationError as error:
         return short(f"not a record: {sentences(error, model)[0]}")
 

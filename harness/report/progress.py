@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from harness.job.answers import EpochEnd, Event
+from harness.job.answers import EpochEnd, Event, Measurement
 from harness.records.record import Record
+from harness.report.numbers import named
 from harness.safe import one_line, short
 
 PHASES = {
@@ -91,11 +92,20 @@ def line(record: Record) -> str:
     steady = record.steady_s
     epoch = f", epoch {min(steady):.2f}-{max(steady):.2f} s" if steady else ""
     total = f"{record.total_s:.1f} s in all, on {short(record.measured.device)}"
-    return f"{title}: test accuracy {record.measured.test_accuracy:.4f}{epoch}, {total}"
+    return f"{title}: {_quality(record.measured)}{epoch}, {total}"
+
+
+def _quality(measured: Measurement) -> str:
+    """Return what a model came to, whichever kind of spec it is of."""
+    if measured.quality:
+        return f"{named(measured.quality.values)} on the {measured.quality.of}"
+    return f"test accuracy {measured.test_accuracy:.4f}"
 
 
 def _epoch(event: EpochEnd) -> str:
-    quality = f"loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
+    quality = f"loss {event.loss:.4f}"
+    if event.accuracy is not None:
+        quality += f", accuracy {event.accuracy:.4f}"
     return f"epoch {event.epoch}/{event.epochs}, {quality}, {event.seconds:.2f} s"
 
 

@@ -11,26 +11,28 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
 
 from harness.errors import ConfigError, choice
 from harness.spec import bounds
 from harness.spec.arm_modules import WORKER, check_module, read_declaration
 from harness.spec.bounds import Name, size
 from harness.spec.faults import expectation, fault, sentences
+from harness.spec.frozen import Frozen, Option
+from harness.spec.model import or_own_model
 from harness.spec.toml import parse_file
 
 Dataset = Literal["auto", "mnist", "digits"]
 Device = Literal["auto", "cpu", "gpu"]
 Rate = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
-Option = str | int | float | bool
-
-
-class Frozen(BaseModel):
-    """A value: immutable, compared by content, strict about types, closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class Dense(Frozen):
@@ -106,6 +108,10 @@ class Spec(Frozen):
             why = f"since loss_form is {self.loss_form!r}"
             raise fault(f"{place}: expected {wanted!r}, {why}; received {received!r}", "key")
         return self
+
+
+AnySpec = Annotated[SerializeAsAny[Spec], WrapValidator(or_own_model)]
+"""A spec, or a `harness.spec.model.OwnModel` where the table names a model: see `own_model`."""
 
 
 class Arm(Frozen):
@@ -195,7 +201,7 @@ class Config(Frozen):
 
     protocol: Protocol = Protocol()
     bench: Experiment = Experiment()
-    specs: Annotated[dict[Name, Spec], Field(min_length=1)]
+    specs: Annotated[dict[Name, AnySpec], Field(min_length=1)]
     backends: Annotated[dict[Name, Backend], Field(min_length=1)]
 
     @model_validator(mode="before")

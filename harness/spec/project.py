@@ -5,9 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.errors import ConfigMissing
+from harness.errors import ConfigError, ConfigMissing
 from harness.spec import trust
 from harness.spec.config import Config, load
+from harness.spec.model import (
+    BUILD,
+    DATA,
+    OwnModel,
+    is_target,
+    own_model,
+    read_files,
+    split_target,
+)
+from harness.spec.own_arms import with_own_model
 
 
 def open_project(file: Path | None) -> tuple[Path, Config]:
@@ -27,6 +37,47 @@ def open_project(file: Path | None) -> tuple[Path, Config]:
             found, [backend.environment for backend in config.backends.values()], os.geteuid()
         )
     return found.parent, config
+
+
+def choose_spec(
+    root: Path, config: Config, asked: str | None, data: str | None = None
+) -> tuple[Config, str]:
+    """Return the configuration that holds the spec asked for, and the spec's name in it.
+
+    Where that is a model of the user's own, its files are read, and the backends are those that
+    train one, each with the arms that any model has.
+
+    Args:
+        root: the project's folder.
+        config: its configuration.
+        asked: a spec's name, or FILE.py[:FUNCTION] from the working folder on; None for the first.
+        data: FILE.py:FUNCTION, in place of the spec's.
+
+    Raises:
+        ConfigError: there is no such spec, or a file or a function of it is not there.
+    """
+    if asked is None or asked in config.specs or not is_target(asked):
+        name, found = config.spec(asked)
+        own, where = own_model(found), f"[specs.{name}]"
+    else:
+        file, function = split_target(asked)
+        name = Path(file).name + (f":{function}" if function not in ("", BUILD) else "")
+        own, where = OwnModel(model=_from(root, file, function)), f"{asked}:"
+    if own is None:
+        if data:
+            hint = "has a meaning with a model of your own only. Leave it out"
+            raise ConfigError(f"--data: {hint}")
+        return config, name
+    if data:
+        file, function = split_target(data, DATA)
+        own = own.model_copy(update={"data": _from(root, file, function)})
+    return with_own_model(config, name, read_files(own, root, where)), name
+
+
+def _from(root: Path, file: str, function: str) -> str:
+    """Return FILE[:FUNCTION] from a project's folder on, for a file from the working folder on."""
+    path = os.path.relpath(Path.cwd() / file, root)
+    return f"{path}:{function}" if function else path
 
 
 def find(start: Path) -> Path:

@@ -19,7 +19,7 @@ from harness.experiments.bench.lead import (
     unchecked_sentence,
 )
 from harness.experiments.bench.limit import limit_s
-from harness.experiments.bench.numbers import accuracies_of, paired_accuracy
+from harness.experiments.bench.numbers import accuracies_of, mean_quality, paired_accuracy
 from harness.experiments.bench.paired import ValidTurns, valid_turns
 from harness.experiments.bench.remarks import remarks, why_blind, why_invalid
 from harness.experiments.bench.summary import ArmSummary, Reign, Summary, Verdict
@@ -27,6 +27,7 @@ from harness.job.answers import Rates
 from harness.records.bench import Bench, End, Entrant, original_of
 from harness.records.parity import Parity
 from harness.records.verdicts import NOT_CHECKED, Verdicts, verdict_in, verdicts_of
+from harness.spec.model import check_command, own_model
 from harness.statistics.intervals import Interval
 from harness.statistics.verdict import (
     from_positive,
@@ -117,6 +118,7 @@ def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> Ar
         memory_bytes=_largest(ends),
         energy_j=_median(turn.energy_j for turn in each if turn.energy_j is not None),
         test_accuracy=_mean_and_sd(list(accuracies.values())),
+        quality=mean_quality(ends),
         accuracy=None
         if name == baseline
         else paired_accuracy(accuracies, accuracies_of(bench.ends, baseline)),
@@ -147,6 +149,8 @@ def _to_fit(bench: Bench, count: ValidTurns, entrant: Entrant) -> Interval | Non
 def _share_of_limit(bench: Bench, name: str, steady_s: Mapping[int, float]) -> Interval | None:
     """Return the share of an arm's epoch that the machine's own rates would take."""
     session, shares = bench.session, []
+    if own_model(session.spec):  # whose operations nobody has counted
+        return None
     for generation, seconds in steady_s.items():
         if rates := _rates(bench, name, generation):
             shares.append(
@@ -215,7 +219,9 @@ def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> tuple[tupl
     ]
     parts += [
         unchecked_sentence(
-            [name for name, arm in able.items() if arm.parity == NOT_CHECKED], len(able)
+            [name for name, arm in able.items() if arm.parity == NOT_CHECKED],
+            len(able),
+            check_command(bench.session.spec),
         )
     ]
     return tuple(Reign(*each) for each in reign), " ".join(each for each in parts if each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,15 @@ def accuracies_of(ends: Iterable[End], name: str) -> dict[int, float]:
         key=lambda end: end.process,
     )
     return {end.generation: end.test_accuracy for end in found if end.test_accuracy is not None}
+
+
+def mean_quality(ends: Iterable[End]) -> dict[str, float]:
+    """Return the means over ends of a user's own model's loss and metrics; else none."""
+    found: dict[str, list[float]] = {}
+    for end in ends:
+        for name, value in end.quality.values.items() if end.quality else ():
+            found.setdefault(name, []).append(value)
+    return {name: statistics.fmean(values) for name, values in found.items()}
 
 
 def paired_accuracy(mine: Mapping[int, float], other: Mapping[int, float]) -> Equivalence | None:

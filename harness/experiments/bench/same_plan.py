@@ -10,6 +10,7 @@ from typing import Any
 import harness
 from harness.engine.arms import declared_arms
 from harness.engine.launch import python_of
+from harness.engine.own_model import PreparedModel
 from harness.errors import ConfigError, NotComparable
 from harness.job.answers import Host
 from harness.records.bench import Bench, Session, Start
@@ -98,7 +99,9 @@ def check_same_environment(bench: Bench, start: Start) -> None:
         raise NotComparable(f"{where} began with {was}; here is {now}. Begin a new one")
 
 
-def check_same_start(session: Session, whole: Config, dataset: Prepared, host: Host) -> None:
+def check_same_start(
+    session: Session, whole: Config, dataset: Prepared | PreparedModel, host: Host
+) -> None:
     """Raise NotComparable where what is here now is not what the session began with."""
     now: dict[str, tuple[Any, Any]] = {
         "machine": (session.host.machine, host.machine),

@@ -35,6 +35,7 @@ class ArmSummary:
     memory_bytes: dict[str, int] = field(default_factory=dict)  # largest of its processes, by label
     energy_j: float | None = None  # median of a turn; None: no counter
     test_accuracy: tuple[float, float] | None = None  # mean and sd over generations' seeds
+    quality: dict[str, float] = field(default_factory=dict)  # of a user's own model: means
     accuracy: Equivalence | None = (
         None  # to the baseline's, paired by seed, margin 0.25 points; None for the baseline
     )

@@ -127,7 +127,7 @@ def _passed(gate: Gate, slower: list[Change]) -> str:
         last = (_second(gate, change) or change for change in slower)
         passed += f"; slower within the tolerance: {', '.join(map(_takes, last))}"
     open_ones = [each.name for each in gate.numbers if each.parity == NOT_CHECKED]
-    unchecked = unchecked_sentence(open_ones, len(gate.numbers))
+    unchecked = unchecked_sentence(open_ones, len(gate.numbers), "nox -s parity")
     return f"{passed}. {unchecked}" if unchecked else passed
 
 
