@@ -12,6 +12,14 @@ from harness.errors import ConfigError, choice, shown
 CALL = re.compile(r"(.*?:[^\W\d]\w*)\((.*)\)", re.DOTALL)
 MOST_CHARACTERS = 1000
 VALUE = "expected text, a number, True or False"
+MOST = 2**63
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+def without_arguments(text: str) -> str:
+    """Return FILE:FUNCTION of a text that may have arguments in parentheses after it."""
+    match = CALL.fullmatch(text)
+    return match[1] if match else text
 
 
 def split_arguments(option: str, text: str) -> tuple[str, dict[str, Any]]:
@@ -31,22 +39,28 @@ def split_arguments(option: str, text: str) -> tuple[str, dict[str, Any]]:
     if len(inner) > MOST_CHARACTERS:
         most = f"expected at most {MOST_CHARACTERS} characters in the parentheses"
         raise ConfigError(f"{option}: {target}: {most}; received {len(inner)}")
-    try:
-        call = ast.parse(f"f({inner})", mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        call = None
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-        expected = "expected arguments as (width=256, name='wide')"
+    given = _read_call(inner)
+    if given is None:
+        expected = "expected each argument once, by its name, as (width=256, kind='wide')"
         raise ConfigError(f"{option}: {target}: {expected}; received {shown(inner)}")
-    names = [each.arg for each in call.keywords]
-    if call.args or None in names or len(set(names)) < len(names):
-        expected = "expected each argument once, by its name, as (width=256)"
-        raise ConfigError(f"{option}: {target}: {expected}; received {shown(inner)}")
-    values = {str(each.arg): _read_value(each.value) for each in call.keywords}
+    values = {name: _read_value(value) for name, value in given.items()}
     for name, value in values.items():
         if value is None:
             raise ConfigError(f"{option}: {target}: {name}: {VALUE}; received {shown(inner)}")
     return target, values
+
+
+def _read_call(inner: str) -> dict[str, ast.expr] | None:
+    """Return what stands in a call's parentheses by name; None where that is no such call."""
+    try:
+        call = ast.parse(f"f({inner})", mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+        return None
+    given = {each.arg: each.value for each in call.keywords}
+    named = {name: value for name, value in given.items() if name and NAME.fullmatch(name)}
+    return named if len(named) == len(call.keywords) else None
 
 
 def _read_value(given: ast.expr) -> str | int | float | bool | None:
@@ -55,7 +69,9 @@ def _read_value(given: ast.expr) -> str | int | float | bool | None:
         value = ast.literal_eval(given)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
-    return value if isinstance(value, str | int | float | bool) else None
+    if isinstance(value, str | bool):
+        return value
+    return value if isinstance(value, int | float) and abs(value) < MOST else None
 
 
 def check_arguments(
@@ -78,17 +94,19 @@ def check_arguments(
     if not named or named[-1].decorator_list:
         return
     takes = named[-1].args
-    free = [each.arg for each in takes.args]
-    known = [*free, *(each.arg for each in takes.kwonlyargs)]
+    known = [each.arg for each in (*takes.args, *takes.kwonlyargs)]
     for name in arguments:
         if name not in known and not takes.kwarg:
             raise ConfigError(f"{where}: {function}: unknown argument: {choice(known, name)}")
-    first = [each.arg for each in takes.posonlyargs]
-    n_needed = len(first) + len(free) - len(takes.defaults)
-    needed = [*[*first, *free][:n_needed]]
-    pairs = zip(takes.kwonlyargs, takes.kw_defaults, strict=True)
-    needed += [each.arg for each, default in pairs if default is None]
-    missing = [name for name in needed if name not in arguments or name in first]
+    missing = [name for name in _needed(takes) if name not in arguments]
     if missing:
         hint = f"Name a value: {function}({missing[0]}=...)"
         raise ConfigError(f"{where}: {function}: expected the argument {missing[0]!r}. {hint}")
+
+
+def _needed(takes: ast.arguments) -> list[str]:
+    """Return the names of a function's arguments that have no default."""
+    first = [each.arg for each in (*takes.posonlyargs, *takes.args)]
+    pairs = zip(takes.kwonlyargs, takes.kw_defaults, strict=True)
+    named = [each.arg for each, default in pairs if default is None]
+    return first[: len(first) - len(takes.defaults)] + named
