@@ -90,15 +90,15 @@ def check_arguments(
     Raises:
         ConfigError: it does not take one, or needs another.
     """
-    named = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == function]
-    if not named or named[-1].decorator_list:
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    if function not in functions or functions[function].decorator_list:
         return
-    takes = named[-1].args
+    takes = functions[function].args
     known = [each.arg for each in (*takes.args, *takes.kwonlyargs)]
-    for name in arguments:
-        if name not in known and not takes.kwarg:
-            raise ConfigError(f"{where}: {function}: unknown argument: {choice(known, name)}")
-    missing = [name for name in _needed(takes) if name not in arguments]
+    unknown = [] if takes.kwarg else [name for name in arguments if name not in known]
+    if unknown:
+        raise ConfigError(f"{where}: {function}: unknown argument: {choice(known, unknown[0])}")
+    missing = sorted({*_needed(takes)} - {*arguments})
     if missing:
         hint = f"Name a value: {function}({missing[0]}=...)"
         raise ConfigError(f"{where}: {function}: expected the argument {missing[0]!r}. {hint}")

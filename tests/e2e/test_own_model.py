@@ -49,6 +49,7 @@ def test_a_file_is_trained_and_its_record_says_what_it_came_to(folder):
     assert "jax/keras" in done.stdout
 
 
+@pytest.mark.long
 def test_arguments_of_the_function_are_in_the_record_and_held_to_its_signature(folder):
     named = ("jax", "--arm", "keras", "--epochs", "1")
     done = folder.run("train", "digits_cnn.py:build(width=2)", *named)
