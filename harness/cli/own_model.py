@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from harness.cli.options import MeasuringOptions
 from harness.cli.output import console_of, say
-from harness.cli.project import Project, hold_machine
+from harness.cli.project import Project, hold_machine, make_environments
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from harness.engine.own_model import PreparedModel, Workshop
     from harness.records.arm import ArmId
+    from harness.records.bench import Session
     from harness.records.proof import ArmProof
 
 
@@ -44,18 +45,39 @@ def open_spec(project: Project, options: Options) -> tuple[Project, Options]:
     config, name = choose_spec(project.root, project.config, spec, data)
     arms = [each for each in named if each != spec]
     changed = replace(options, names=arms or None, spec=name if spec else None)
-    return replace(project, config=config), changed
+    project = replace(project, config=config)
+    make_environments(project, changed)  # before the data are made there
+    return project, changed
+
+
+def adopt_spec(project: Project, session: Session) -> Project:
+    """Return the project that holds the spec of a session, where that is a model of the user's own.
+
+    Its files are read as they are now.
+    """
+    from harness.spec.model import own_model, read_files
+    from harness.spec.own_arms import with_own_model
+
+    spec, name = own_model(session.spec), session.spec_name
+    if spec is None:
+        return project
+    found = read_files(spec, project.root, f"[specs.{name}]")
+    return replace(project, config=with_own_model(project.config, name, found))
 
 
 @contextmanager
-def prepared_model(project: Project, options: MeasuringOptions) -> Iterator[Project]:
+def prepared_model(
+    project: Project, spec_name: str | None, dataset: str | None = None, *, wait: bool = True
+) -> Iterator[Project]:
     """Give the project with the data of a user's own model made; as it is for a stack.
 
     The data are removed afterwards.
 
     Args:
         project: that holds the spec.
-        options: of a verb that trains.
+        spec_name: None for the first.
+        dataset: what --dataset names.
+        wait: until nobody else measures on this machine.
 
     Raises:
         ConfigError: the data cannot be made, or --dataset was given for such a model.
@@ -64,16 +86,16 @@ def prepared_model(project: Project, options: MeasuringOptions) -> Iterator[Proj
     from harness.engine.own_data import own_data_folder
     from harness.spec.model import own_model as of_user
 
-    spec_name, found = project.config.spec(options.spec)
+    spec_name, found = project.config.spec(spec_name)
     spec = of_user(found)
     if spec is None:
         yield project
         return
-    if options.dataset:
+    if dataset:
         hint = "has a meaning with a stack of Dense layers only. Leave it out, or name --data"
         raise ConfigError(f"--dataset: {hint}")
     with own_data_folder() as folder:
-        with hold_machine("data", wait=not options.no_wait), _workshop(project) as where:
+        with hold_machine("data", wait=wait), _workshop(project) as where:
             whole, prepared, remarks = own_model.make_data(spec, project.root, where, folder)
         _say_data(prepared, remarks)
         specs = {**project.config.specs, spec_name: whole}
@@ -109,6 +131,7 @@ def draw_and_prove(
     from harness.records import store
 
     spec = project.config.specs[spec_name]
+    store.ready(project.results, "proofs")
     with _workshop(project) as where:
         prepared = own_model.draw_weights(project.model, where, seeds)
         known = own_model.known_proofs(project.results)
@@ -116,7 +139,6 @@ def draw_and_prove(
             if own_model.needs_proof(arm):
                 proof = own_model.prove(prepared, spec, arm, where, known)
                 if proof not in known:
-                    store.ready(project.results, "proofs")
                     store.add(project.results, proof)
                 _say_proof(arm, proof)
                 prepared = prepared.with_proof(proof)

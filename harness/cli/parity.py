@@ -11,9 +11,10 @@ import typer
 
 from harness.cli import parity_model
 from harness.cli.command import command
-from harness.cli.options import ParityOptions, parse_threads
+from harness.cli.options import ParityOptions
 from harness.cli.output import append_summary, console_of, say, show
-from harness.cli.project import Project, hold_machine, open_project
+from harness.cli.parsing import parse_threads
+from harness.cli.project import Project, hold_machine, make_environments, open_project
 from harness.cli.runs import plan_runs
 from harness.errors import ConfigError
 
@@ -43,10 +44,11 @@ def parity(options: ParityOptions) -> None:
         parity_model.check_model(options)
         return
     _check_options(options)
-    project = open_project(options.config, options.results)
+    project = open_project(options.config, options.results, options.python, setup=options.setup)
     if options.missing:
         _check_missing(project, options)
         return
+    make_environments(project, options)
     found = _check_arms(project, options)
     if found.verdict != "agrees":
         raise typer.Exit(3 if found.verdict in ("chaotic", "inconclusive") else 1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.options import MeasuringOptions
 from harness.cli.output import console_of, say
 from harness.errors import StoreError
 
@@ -16,17 +17,18 @@ if TYPE_CHECKING:
     from harness.engine.executor import Executor
     from harness.engine.own_model import PreparedModel
     from harness.records.store import Loaded
-    from harness.spec.config import Config
+    from harness.spec.config import Backend, Config
     from harness.spec.data.mnist import Prepared
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with backends.toml, whose .nox holds the environments, and its results."""
+    """A folder with backends.toml and environments, and its results."""
 
     root: Path
     config: Config
     results: Path
+    setup: bool = False  # whether environments that are missing are made
     prepared: PreparedModel | None = None  # of a spec that is a model of the user's own
 
     @property
@@ -36,6 +38,12 @@ class Project:
             raise TypeError("a stack of Dense layers has no data of its own")
         return self.prepared
 
+    def has_model(self, spec_name: str) -> bool:
+        """Say whether a spec is a model of the user's own."""
+        from harness.spec.model import own_model
+
+        return own_model(self.config.specs.get(spec_name)) is not None
+
     @property
     def executor(self) -> Executor:
         """What does the jobs of this project."""
@@ -44,12 +52,66 @@ class Project:
         return make_executor(self.root, self.config.backends)
 
 
-def open_project(file: Path | None, results: Path | None = None) -> Project:
-    """Return the project of a backends.toml; by default the nearest one, with its own results."""
+def open_project(
+    file: Path | None,
+    results: Path | None = None,
+    pythons: Sequence[str] | None = None,
+    *,
+    setup: bool = False,
+) -> Project:
+    """Return the project of a backends.toml, with the interpreters that --python names.
+
+    Args:
+        file: by default the nearest backends.toml, or else the package's.
+        results: by default those of the project.
+        pythons: BACKEND=PATH each.
+        setup: whether environments that are missing are made once it is known which take part.
+    """
     from harness.spec import project
 
     root, found = project.open_project(file)
-    return Project(root, found, results or root / "results")
+    found = found.model_copy(update={"backends": name_pythons(found.backends, pythons)})
+    return Project(root, found, results or root / "results", setup)
+
+
+def name_pythons(
+    backends: Mapping[str, Backend], pythons: Sequence[str] | None
+) -> dict[str, Backend]:
+    """Return the backends with the interpreters that --python names, from here on.
+
+    Raises:
+        ConfigError: one is not BACKEND=PATH, or there is no such backend or file.
+    """
+    from harness.environments.find import find_python
+    from harness.errors import ConfigError, EnvironmentMissing, choice, shown
+
+    named = dict(backends)
+    for text in pythons or ():
+        name, equals, python = text.partition("=")
+        if not equals or not python:
+            raise ConfigError(f"--python: expected BACKEND=PATH; received {shown(text)}")
+        if name not in named:
+            raise ConfigError(f"--python {text}: {choice(named, name)}")
+        named[name] = named[name].model_copy(update={"python": str(Path.cwd() / python)})
+        try:
+            find_python(name, named[name], Path.cwd())
+        except EnvironmentMissing as error:
+            raise ConfigError(f"--{error}") from None
+    return named
+
+
+def make_environments(project: Project, options: MeasuringOptions) -> None:
+    """Make the environments that are missing of the arms asked for, where --setup is given."""
+    if not project.setup:
+        return
+    from harness.cli.setup import make_missing
+    from harness.engine.arms import declared_arms, select_arms
+
+    config = project.config
+    default = tuple(dict.fromkeys((*config.protocol.arms, *config.bench.arms)))
+    arms = select_arms(declared_arms(config), options.asked, options.only or (), default)
+    backends = config.choose_backends(arm.backend for arm in arms)
+    make_missing(project.root, backends, options.device)
 
 
 def prepare_dataset(name: str, *, quiet: bool = False) -> Prepared:

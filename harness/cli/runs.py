@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.cli.options import MeasuringOptions, parse_threads
+from harness.cli.options import MeasuringOptions
 from harness.cli.own_model import draw_and_prove
+from harness.cli.parsing import parse_threads
 from harness.cli.project import Project, prepare_dataset
 
 if TYPE_CHECKING:

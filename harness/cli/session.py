@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.options import parse_threads
 from harness.cli.output import console_of, say
 from harness.cli.own_model import draw_and_prove
+from harness.cli.parsing import parse_threads
 from harness.cli.project import Project, hold_machine, prepare_dataset
 from harness.cli.signals import delay_interrupts
 from harness.errors import StoreError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 UNFINISHED = {
-    why: f"{sentence}: the session is not complete. Go on with it: harness bench --resume"
+    why: f"{sentence}: the session is not complete. Go on with it: harness bench{{}} --resume"
     for why, sentence in (
         ("budget", "the budget is spent"),
         ("stopped", "stopped as asked"),
@@ -182,8 +182,15 @@ def run_session(
             planned = _requests(_ready(project, session), session, host)
         found, outcome = _measure(file, project.executor, planned, budget_s, stop_after)
     if outcome != "complete":
-        say(UNFINISHED[outcome], "yellow")
+        say(UNFINISHED[outcome].format(_named(session)), "yellow")
     return found, outcome == "interrupted"
+
+
+def _named(session: Session) -> str:
+    """Return what names the spec of a session on a command line, where it must be named."""
+    from harness.spec.model import is_target
+
+    return f" {session.spec_name}" if is_target(session.spec_name) else ""
 
 
 def _ready(project: Project, session: Session) -> Project:

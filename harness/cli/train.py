@@ -28,9 +28,12 @@ def train(options: TrainOptions) -> None:
 
     Then print the table and what it answers.
     """
-    project, options = open_spec(open_project(options.config, options.results), options)
+    project = open_project(options.config, options.results, options.python, setup=options.setup)
+    project, options = open_spec(project, options)
     seeds = tuple(options.seed) if options.seed else None
-    with prepared_model(project, options) as project:
+    with prepared_model(
+        project, options.spec, options.dataset, wait=not options.no_wait
+    ) as project:
         planned = plan_runs(project, options, seeds, options.epochs, options.time_limit)
         try:
             with hold_machine("train", wait=not options.no_wait):
@@ -51,7 +54,7 @@ def _print_tables(records: list[Record], loaded: Loaded) -> None:
 
     new = {record.run_id: record for record in records}
     known = {record.run_id: record for record in loaded.records}
-    tables = judge.compare((known | new).values(), only=frozenset(new), parities=loaded.parities)
+    tables = judge.compare((known | new).values(), only=frozenset(new), parities=loaded.checks)
     show(document.compose(tables))
 
 

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from harness.engine.answers import read_result
 from harness.engine.executor import Done, Hear
-from harness.engine.launch import python_of, worker_variables
+from harness.engine.launch import interpreter_of, worker_variables
 from harness.engine.live import Gone, LiveWorker
 from harness.engine.machine import describe_host
 from harness.engine.process import explain_failure, explain_no_start, run_process, start_worker
 from harness.environments.content import content_digest
+from harness.environments.find import how_to_mend
 from harness.errors import EnvironmentMissing
 from harness.job.answers import Host, Refusal
 from harness.job.asked import Job, Live
@@ -60,25 +61,27 @@ class LocalExecutor:
                 job, backend.shared_variables | dict(variables)
             )
             with start_worker(python, job, whole, subprocess.PIPE) as worker:
-                alive = LiveWorker(worker, backend, job.time_limit_s)
+                mend = how_to_mend(job.backend, backend)
+                alive = LiveWorker(worker, mend, job.time_limit_s)
                 alive.begin(content)
                 yield alive
         except EnvironmentMissing as error:
-            raise Gone(explain_no_start(error, backend)) from None
+            raise Gone(explain_no_start(error, how_to_mend(job.backend, backend))) from None
 
     def _perform(self, job: Job[A], hear: Hear) -> Done[A]:
         backend, content = self.backends[job.backend], None
+        mend = how_to_mend(job.backend, backend)
         job = replace(job, framework=backend.framework)
         try:
             python, variables, content = self._environment(job, {})
             ended = run_process(python, job, variables, lambda event: hear(job, event))
         except EnvironmentMissing as error:
-            refusal = Refusal(reason=explain_no_start(error, backend))
+            refusal = Refusal(reason=explain_no_start(error, mend))
             return Done(job=job, answer=refusal, host=describe_host(), environment_sha256=content)
         answer: A | Refusal
         host: Host | None = None
         if ended.result is None or ended.timed_out or ended.returncode != 0:
-            reason = explain_failure(ended, backend, job.time_limit_s)
+            reason = explain_failure(ended, mend, job.time_limit_s)
             answer = Refusal(reason=reason)
         else:
             answer, host = read_result(job.answer(), backend.framework, ended.result)
@@ -97,6 +100,8 @@ class LocalExecutor:
     ) -> tuple[Path, dict[str, str], str | None]:
         """Return a job's Python and variables, and the digest of what can be imported there."""
         backend = self.backends[job.backend]
-        python = python_of(backend, self.root)
+        python = interpreter_of(job.backend, backend, self.root, job.device)
         variables = worker_variables(backend, job.device, job.threads) | dict(more)
-        return python, variables, content_digest(python, variables)
+        if python.origin == "own":  # nothing is written there
+            variables["PYTHONDONTWRITEBYTECODE"] = "1"
+        return python.path, variables, content_digest(python.path, variables)

@@ -122,7 +122,7 @@ def project(results: Path) -> Loaded:
             results / ".lock", timeout=PATIENCE_S
         ):  # two harnesses: the later one has loaded the records of both
             loaded = store.load_all(results)
-            verdicts = verdicts_of(loaded.parities)
+            verdicts = verdicts_of(loaded.checks)
             content = as_csv(
                 row(record, verdict_on(record, verdicts)) for record in loaded.records
             ).encode()

@@ -64,6 +64,12 @@ class Loaded:
     records: tuple[Record, ...]
     rejected: tuple[Rejected, ...]
     parities: tuple[Parity, ...] = ()
+    models: tuple[ModelParity, ...] = ()
+
+    @property
+    def checks(self) -> tuple[Parity | ModelParity, ...]:
+        """All parity checks: of stacks and of models of the user's own."""
+        return (*self.parities, *self.models)
 
 
 def ready(results: Path, room: str = "runs") -> None:
@@ -196,10 +202,12 @@ def load_all(results: Path) -> Loaded:
     """Return the runs and parity checks of a results folder, and what is left out."""
     runs, rejected = load(results, "runs")
     checks, more = load(results, "parity")
+    models, others = load(results, "models")
     return Loaded(
         tuple(run for run in runs if isinstance(run, Record)),
-        (*rejected, *more),
+        (*rejected, *more, *others),
         tuple(check for check in checks if isinstance(check, Parity)),
+        tuple(check for check in models if isinstance(check, ModelParity)),
     )
 
 

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -109,15 +110,24 @@ def _epoch(event: EpochEnd) -> str:
     return f"epoch {event.epoch}/{event.epochs}, {quality}, {event.seconds:.2f} s"
 
 
+class Step(Protocol):
+    """Shows what is being done."""
+
+    def __call__(self, what: str, kept: bool = True, /) -> None:
+        """Show a line; without a terminal only one that is kept."""
+
+
 @contextmanager
-def steps_line(console: Console) -> Iterator[Callable[[str], None]]:
+def steps_line(console: Console) -> Iterator[Step]:
     """Give a function that shows what is being done, with the seconds so far.
 
-    That is one line that changes on a terminal, and plain lines elsewhere.
+    That is one line that changes on a terminal, and plain lines elsewhere, but for those not kept.
     """
     began = time.monotonic()
     with _changing_line(console) as put:
-        yield lambda what: put(f"{time.monotonic() - began:5.1f} s: {one_line(what)}", True)
+        yield lambda what, kept=True: put(
+            f"{time.monotonic() - began:5.1f} s: {one_line(what)}", kept
+        )
 
 
 @contextmanager

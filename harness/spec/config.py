@@ -24,6 +24,7 @@ from harness.errors import ConfigError, choice
 from harness.spec import bounds
 from harness.spec.arm_modules import WORKER, check_module, read_declaration
 from harness.spec.bounds import Name, size
+from harness.spec.defaults import complete
 from harness.spec.faults import expectation, fault, sentences
 from harness.spec.frozen import Frozen, Option
 from harness.spec.model import or_own_model
@@ -147,6 +148,8 @@ class Backend(Frozen):
 
     # What computes there, and Keras's backend; by default the framework of the backend's own name.
     framework: str
+    # An interpreter of the user's own, from the project's folder on: nothing is installed there.
+    python: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     # Also the nox session that makes it.
     environment: Annotated[str, Field(pattern=r"^train-[a-z0-9-]+$", max_length=64)]
     requirements: Requirements
@@ -271,7 +274,7 @@ def load(path: Path) -> Config:
         ConfigError: the file cannot be read, is no TOML, or is impossible; a line for each fault.
     """
     try:
-        return Config.model_validate(parse_file(path))
+        return Config.model_validate(complete(parse_file(path), path))
     except ValidationError as error:
         raise ConfigError(
             "\n".join(f"{path.name}: {sentence}" for sentence in sentences(error, Config))

@@ -79,7 +79,15 @@ def or_own_model(table: Any, stack: Callable[[Any], Any]) -> Any:
     try:
         return OwnModel.model_validate(table)
     except ValidationError as error:
-        raise fault(sentences(error, OwnModel)[0], "key") from None
+        raise fault(_inner(sentences(error, OwnModel)[0]), "key") from None
+
+
+def _inner(sentence: str) -> str:
+    """Return a sentence on a key as it stands in a table: "arguments.width: expected ..."."""
+    table, bracket, rest = sentence.partition("]")
+    if not bracket or not table.startswith("["):
+        return sentence
+    return table[1:] + (f".{rest[1:]}" if rest.startswith(" ") else rest)
 
 
 def own_model(spec: object) -> OwnModel | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.errors import ConfigError, ConfigMissing
+from harness.errors import ConfigError
 from harness.spec import trust
 from harness.spec.arguments import split_arguments
-from harness.spec.config import Config, load
+from harness.spec.config import Backend, Config, load
+from harness.spec.defaults import packaged_file
 from harness.spec.model import (
     BUILD,
     DATA,
@@ -24,20 +25,34 @@ from harness.spec.own_arms import with_own_model
 def open_project(file: Path | None) -> tuple[Path, Config]:
     """Return the project's folder and its configuration.
 
+    Where there is no backends.toml, that is the caller's folder and the package's configuration.
+
     Args:
         file: the configuration; None to look for one, which must then be nobody else's.
 
     Raises:
-        ConfigError: there is none, it is not trusted, cannot be read, or is impossible.
+        ConfigError: it is not trusted, cannot be read, or is impossible.
     """
-    found = find(Path.cwd()) if file is None else file
-    config = load(found)
-    found = Path(os.path.realpath(found))
-    if file is None:
-        trust.check_environments(
-            found, [backend.environment for backend in config.backends.values()], os.geteuid()
-        )
-    return found.parent, config
+    if file is not None:
+        return Path(os.path.realpath(file)).parent, load(file)
+    found = find(Path.cwd())
+    config = load(found or packaged_file())
+    real = Path(os.path.realpath(found)) if found else None
+    root = real.parent if real else Path.cwd()
+    pythons = [own_python(backend, root) for backend in config.backends.values()]
+    pythons += [
+        root / ".nox" / backend.environment / "bin" / "python"
+        for backend in config.backends.values()
+    ]
+    trust.check_environments(root, filter(None, pythons), os.geteuid(), real)
+    return root, config
+
+
+def own_python(backend: Backend, root: Path) -> Path | None:
+    """Return the interpreter that a backend's table names; its links stay: they say which venv."""
+    if not backend.python:
+        return None
+    return Path(os.path.abspath(root / os.path.expanduser(backend.python)))  # noqa: PTH100, PTH111
 
 
 def choose_spec(
@@ -85,18 +100,14 @@ def _from(root: Path, file: str, function: str) -> str:
     return f"{path}:{function}" if function else path
 
 
-def find(start: Path) -> Path:
-    """Return the nearest backends.toml in `start` or above it.
+def find(start: Path) -> Path | None:
+    """Return the nearest backends.toml in `start` or above it; None where there is none.
 
     Raises:
-        ConfigMissing: there is none.
         ConfigError: somebody else could have written it.
     """
     for folder in (start, *start.parents):
         if os.path.lexists(folder / "backends.toml"):
             trust.check_file(folder / "backends.toml", os.geteuid())
             return folder / "backends.toml"
-    raise ConfigMissing(
-        f"backends.toml: not in {start} nor above it. "
-        "Go to the project's folder, or name the file: --config FILE"
-    )
+    return None

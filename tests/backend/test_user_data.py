@@ -47,7 +47,8 @@ UNUSABLE = {
 @pytest.fixture(scope="module")
 def said():
     backend = CONFIG.backends["jax"]
-    command = [str(launch.python_of(backend, ROOT)), "-m", "tests.backend.unusable"]
+    python = launch.interpreter_of("jax", backend, ROOT).path
+    command = [str(python), "-m", "tests.backend.unusable"]
     variables = launch.worker_variables(backend, "cpu", "auto")
     done = subprocess.run(
         command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=120, check=False

@@ -73,13 +73,19 @@ LEGEND = (
 )
 
 
-def compose(summary: Summary, bench: Bench) -> Document:
-    """Return who wins, the arms, and what makes it less sure."""
+def compose(summary: Summary, bench: Bench, first: str = "") -> Document:
+    """Return who wins, the arms, and what makes it less sure.
+
+    Args:
+        summary: what the session says.
+        bench: the session.
+        first: a sentence that comes before its own.
+    """
     rows = tuple(cells(arm, summary) for arm in summary.arms)
     return Document(
         (
             Heading(heading(bench)),
-            Paragraph((summary.sentence,), "strong"),
+            Paragraph((*([first] if first else []), summary.sentence), "strong"),
             Table(columns(summary), rows, SEE_ALL),
             *lines(summary, bench),
             Paragraph((LEGEND,), "aside"),

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.records.bench import Bench, End, Entrant
-from harness.records.parity import Parity
-from harness.records.verdicts import Verdicts, verdict_in, verdicts_of
+from harness.records.verdicts import Check, Verdicts, verdict_in, verdicts_of
 from harness.statistics.intervals import MARGIN, Equivalence, tost
 
 
@@ -90,7 +89,7 @@ class Numbers:
         )
 
 
-def numbers_of(head: Bench, base: Bench, parities: Iterable[Parity]) -> tuple[Numbers, ...]:
+def numbers_of(head: Bench, base: Bench, parities: Iterable[Check]) -> tuple[Numbers, ...]:
     """Return what is known of the numbers of each arm of a session, its baseline among them.
 
     Args:

@@ -80,3 +80,5 @@ class Summary:
     floors: dict[str, Interval | None] = field(
         default_factory=dict
     )  # as `floor`, of each other arm that ran twice, by its name
+    close: tuple[str, ...] = ()  # arms that the last leader cannot be told from, the nearest first
+    undecided: str = ""  # why the session as a whole decides nothing

@@ -70,7 +70,7 @@ def compose(gate: Gate) -> Document:
         (
             Heading(heading(gate)),
             Paragraph((verdict(gate),), OUTCOMES[gate.outcome]),
-            Table(COLUMNS, tuple(_row(gate, each) for each in gate.changes), SEE_ALL),
+            Table(COLUMNS, tuple(row_of(gate, each) for each in gate.changes), SEE_ALL),
             *sentences(lines(gate), "warning"),
             Paragraph((LEGEND,), "aside"),
         ),
@@ -202,7 +202,8 @@ def _second(gate: Gate, change: Change) -> Change | None:
     return gate.again.get(change.name) if change.name in gate.suspects else None
 
 
-def _row(gate: Gate, change: Change) -> tuple[str | Cell, ...]:
+def row_of(gate: Gate, change: Change) -> tuple[str | Cell, ...]:
+    """Return an arm's change as text, in the order of COLUMNS."""
     second, finding = _second(gate, change), gate.finding(change)
     then, now = change.n_generations
     intervals = (change.change, change.base, change.head, second.change if second else None)

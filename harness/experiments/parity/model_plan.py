@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import harness
-from harness.errors import ConfigError, ConfigMissing, choice
+from harness.errors import ConfigError, choice
 from harness.job.asked import Target
 from harness.spec import config, project
 from harness.spec.config import Backend, Device
@@ -27,7 +26,7 @@ class ModelPlan:
     model: Target
     batch: Target | None
     backends: Mapping[str, Backend]
-    root: Path  # the folder that holds .nox
+    root: Path  # the project's folder
     seed: int = 0
     device: Device = "auto"
     threads: int | str = "auto"
@@ -53,8 +52,7 @@ def plan_model_check(
         model: FILE:FUNCTION, which returns a compiled keras.Model.
         batch: FILE:FUNCTION, which returns (x, y); None to have one drawn from the seed.
         backends: names; all that have Keras where empty.
-        file: a backends.toml; by default the nearest one from here upwards, or else the harness's
-            own.
+        file: a backends.toml; by default the nearest one from here upwards, or else the package's.
         seed: of the batch and of the twins.
         device: "auto", "cpu" or "gpu".
         threads: "auto", or a number of cores.
@@ -64,7 +62,7 @@ def plan_model_check(
     Raises:
         ConfigError: something to mend and type again; says what.
     """
-    root, known = _open_project(file)
+    root, known = project.open_project(file)
     protocol = config.override_protocol(
         known.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s
     )
@@ -72,20 +70,6 @@ def plan_model_check(
     limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
     targets = parse_target("--model", model), parse_target("--batch", batch) if batch else None
     return ModelPlan(*targets, chosen, root, seed, device, protocol.threads, thread_twins, limit_s)
-
-
-def _open_project(file: Path | None) -> tuple[Path, config.Config]:
-    """Return the nearest backends.toml and its folder, or the harness's own.
-
-    The check is of a file elsewhere.
-    """
-    try:
-        return project.open_project(file)
-    except ConfigMissing:
-        own = Path(harness.__file__).parents[1] / "backends.toml"
-        if not own.is_file():
-            raise
-        return project.open_project(own)
 
 
 def _choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) -> dict[str, Backend]:

@@ -124,7 +124,7 @@ def _blocks(table: Table) -> Iterable[Block]:
     if table.equal_inputs and len(table.rows) > 1:
         yield Sentence(EQUAL_INPUTS, "good")
     yield from sentences(map(_failure, table.failures), "bad")
-    yield from sentences((f"! {remark}" for remark in _remarks(table)), "warning")
+    yield from sentences((f"! {remark}" for remark in remarks_of(table)), "warning")
     yield Paragraph(answer_document.sentences(table.answer), "strong", apart=True)
 
 
@@ -140,7 +140,7 @@ def _columns(table: Table) -> tuple[Column, ...]:
 def _values(table: Table) -> dict[str, object]:
     """Return a table as JSON has it."""
     rows = [_row_values(row) for row in table.rows]
-    return asdict(table) | {"rows": rows, "remarks": _remarks(table)}
+    return asdict(table) | {"rows": rows, "remarks": remarks_of(table)}
 
 
 def _row_values(row: ArmRow) -> dict[str, object]:
@@ -150,7 +150,8 @@ def _row_values(row: ArmRow) -> dict[str, object]:
     return arm | others | {"quality": dict(row.quality)}
 
 
-def _remarks(table: Table) -> list[str]:
+def remarks_of(table: Table) -> list[str]:
+    """Return what makes a table's rows less comparable than they look."""
     return [sentence_of(remark, SENTENCES) for remark in table.remarks]
 
 
