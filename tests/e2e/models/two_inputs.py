@@ -32,3 +32,9 @@ def batch():
         "score": random.standard_normal((24, 1), np.float32),
         "kind": random.integers(0, 3, (24,)),
     }
+
+
+def data():
+    """Return what fit would be given."""
+    x, y = batch()
+    return {"x": x, "y": y, "batch_size": 8}
