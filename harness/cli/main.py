@@ -19,6 +19,7 @@ from harness.cli import (
     compare,
     data,
     doctor,
+    export,
     gate,
     init,
     lessons,
@@ -26,6 +27,7 @@ from harness.cli import (
     report,
     setup,
     surroundings,
+    survey,
     train,
 )
 from harness.cli.signals import stop_signals
@@ -87,9 +89,11 @@ VERBS = (  # as --help lists them: a user's day
     train.train,
     compare.compare,
     parity.parity,
+    survey.survey,
     bench.bench,
     gate.gate,
     report.report,
+    export.export,
     doctor.doctor,
     data.data,
 )

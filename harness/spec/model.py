@@ -62,6 +62,12 @@ class OwnModel(Frozen):
     limit_batches: Batches | None = None  # of an epoch; None: all of them
     batch_size: bounds.BatchSize | None = None  # None: the data's own, else 32
     shuffle: bool = True  # a new order in every epoch
+    # What the environments of this spec have besides the backends' own requirements, and the folder
+    # of the user's package that is installed there, from that of backends.toml on.
+    requirements: Annotated[
+        tuple[bounds.Requirement, ...], Field(max_length=100, strict=False)
+    ] = ()
+    install: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     sha256: Sha256 | None = None  # of the model's file, once it is read; no file says it
 
 

@@ -91,7 +91,7 @@ def choose_spec(
     if data:
         file, function = split_target(data, DATA)
         own = own.model_copy(update={"data": _from(root, file, function)})
-    return with_own_model(config, name, read_files(own, root, where)), name
+    return with_own_model(config, name, read_files(own, root, where), root), name
 
 
 def _from(root: Path, file: str, function: str) -> str:
