@@ -35,7 +35,6 @@ def batch():
 
 
 def data():
-    """Return 240 samples to train on."""
-    random = np.random.default_rng(6)
-    x = {name: random.standard_normal((240, 7), np.float32) for name in ("left", "right")}
-    return x, {"score": x["left"][:, :1], "kind": np.argmax(x["right"][:, :3], axis=1)}
+    """Return what fit would be given."""
+    x, y = batch()
+    return {"x": x, "y": y, "batch_size": 8}
