@@ -264,7 +264,7 @@ class GateOptions(SummaryOptions, WaitOptions, PythonOptions, ProjectOptions):
 
 
 POINT = "Only this one, as init, adversarial, resync-469; may be repeated."
-MODEL = "Your own: FILE:FUNCTION, which returns a compiled keras.Model."
+MODEL = "Your own: FILE[:FUNCTION], which returns a compiled keras.Model. May stand alone."
 BATCH = "FILE:FUNCTION, which returns (x, y) for it; by default drawn from the seed."
 QUICK = "Only the first state, an adversarial one, two along the way and the short batch."
 MISSING = "With --quick: only arms that have trained here and have no verdict."
