@@ -5,10 +5,10 @@
     def test_my_layer_is_the_same_layer_everywhere():
         assert_backends_agree("my_model.py:build", backends=("jax", "torch", "tensorflow"))
 
-The test itself needs no framework: the model runs in the backends' own environments, which nox
-makes beside backends.toml (`nox --install-only -s train-tf train-jax train-torch` in the harness's
-clone). It runs twice there: in its own dtype, and in float64, which judges. Where the three are
-there, one that is wrong is named; two can only be told to differ.
+The test itself needs no framework: the model runs in the backends' own environments, which
+`harness setup` makes. It runs twice there: in its own dtype, and in float64, which judges. Where
+the three are there, one that is wrong is named; two can only be told to differ. With pytest the
+fixture `backends_agree` does the same (`harness.pytest_plugin`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.engine.executor import make_executor
+from harness.environments.find import find_python
+from harness.errors import EnvironmentMissing
 from harness.experiments.parity import model_plan
 from harness.experiments.parity.model_check import check
 from harness.experiments.parity.model_document import sentences
 from harness.records.user_model import ModelParity
+from harness.spec.project import open_project
 
 
 def assert_backends_agree(
@@ -68,3 +71,22 @@ def assert_backends_agree(
             "\n".join([*sentences(parity), *(f"! {remark}" for remark in parity.remarks)])
         )
     return parity
+
+
+def check_environments(backends: Iterable[str] = (), config: str | Path | None = None) -> None:
+    """Return if each of these backends has an environment.
+
+    Args:
+        backends: by name; all that have Keras where empty.
+        config: a backends.toml; by default the nearest one from here upwards.
+
+    Raises:
+        harness.errors.HarnessError: one has none, or there is no such backend; says what to type.
+    """
+    root, known = open_project(Path(config) if config else None)
+    able = model_plan.choose_backends(known.backends, tuple(backends))
+    for name, backend in able.items():
+        try:
+            find_python(name, backend, root)
+        except EnvironmentMissing as error:
+            raise EnvironmentMissing(f"{name}: {error}") from None

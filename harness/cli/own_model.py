@@ -78,7 +78,8 @@ def adopt_spec(project: Project, session: Session) -> Project:
     if spec is None:
         return project
     found = read_files(spec, project.root, f"[specs.{name}]")
-    return replace(project, config=with_own_model(project.config, name, found))
+    config = with_own_model(project.config, name, found, project.root)
+    return replace(project, config=config)
 
 
 @contextmanager

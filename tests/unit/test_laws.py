@@ -24,6 +24,7 @@ FLOORS = (  # a room imports rooms of lower floors only
     "engine",
     "experiments lessons",
     "testing cli",
+    "pytest_plugin",
     "__main__",
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}

@@ -69,7 +69,7 @@ def plan_model_check(
     protocol = config.override_protocol(
         known.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s
     )
-    chosen = _choose_backends(known.backends, backends)
+    chosen = choose_backends(known.backends, backends)
     limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
     chosen_batch = parse_target("--batch", batch) if batch else None
     name = f"{model}:{BUILD}" if model.endswith(".py") else model
@@ -77,7 +77,7 @@ def plan_model_check(
     return ModelPlan(*targets, chosen, root, seed, device, protocol.threads, limit_s, updates)
 
 
-def _choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) -> dict[str, Backend]:
+def choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) -> dict[str, Backend]:
     """Return the backends of those names that have Keras; all that have where none is named."""
     able = {
         name: backend
