@@ -1,5 +1,6 @@
-"""Models of keras.applications, small and untrained: `python -m tests.zoo.applications NAME...` asks
-of each whether it is one model on every backend; of all where none is named.
+"""Models of keras.applications, small and untrained: is each one model on every backend?
+
+`python -m tests.zoo.applications NAME...` asks it of those named, or of all.
 """
 
 import resource
