@@ -79,7 +79,7 @@ def init(pre_push: PrePushOption = False) -> None:
     _ignore(Path(".gitignore"))
     for name in there:
         say(f"{name}: is there already; left as it is", "yellow", stderr=True)
-    say("Next: harness setup, then: harness train")
+    say("Next: harness setup, then: harness choose my_model.py")
     if there:
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import __version__
+from harness.cli.choose import _sentence
 from harness.cli.options import TrainOptions
 from harness.cli.own_model import open_spec
 from harness.cli.project import Project
@@ -319,3 +320,9 @@ def test_an_arm_is_timed_only_where_its_proof_passed():
         "after 40 updates in float64"
     )
     assert "took too long" in proof(proved=None, reason="took too long").why_untimed
+
+
+def test_the_answer_begins_with_whether_it_is_one_model_everywhere():
+    assert _sentence(check(backends=check().backends[:1])) == "It is one model on jax."
+    assert _sentence(check()) == "It is not known to be one model everywhere. torch: departs."
+    assert "not checked" in _sentence(None)

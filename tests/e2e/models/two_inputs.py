@@ -1,4 +1,4 @@
-"""A Functional model with two inputs and two outputs, and a batch of its own."""
+"""A Functional model with two inputs and two outputs, a batch of its own, and data to train on."""
 
 import keras
 import numpy as np
