@@ -35,13 +35,14 @@ class Known:
     newest: str = ""  # whether the newest Keras has it
 
     def explains(self, one: Departure, frameworks: Mapping[str, str]) -> bool:
-        """Return whether a departure is this difference."""
+        """Return whether a departure is this difference; of two backends neither is alone."""
+        theirs = [_matches(frameworks[backend], self.backends) for backend in one.apart]
         return (
             _matches(one.item, self.items)
             and _matches(one.what, self.what)
             and _matches(one.quantity, self.quantities)
             and (one.size is None or one.size < self.below)
-            and all(_matches(frameworks[backend], self.backends) for backend in one.apart)
+            and (all(theirs) or (any(theirs) and len(frameworks) == len(theirs) == 2))
         )
 
 
