@@ -43,6 +43,12 @@ class Job(Generic[A]):
     device: str = "auto"  # "cpu" hides every GPU
     threads: int | str = "auto"
     time_limit_s: float = 120.0  # that it may take; of a live worker, for each of its answers
+    root: Path | None = None  # backends.toml's folder, where a user's own arms lie; as `framework`
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of the arms that it runs."""
+        return ()
 
     @classmethod
     def answer(cls) -> type[A]:
@@ -60,6 +66,11 @@ class Measure(Job[Measured]):
     weights: Path | None  # None: the framework draws its own
     order: Path | None
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The module of the arm that it runs."""
+        return (self.request.module,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Live(Job[Started]):
@@ -70,6 +81,11 @@ class Live(Job[Started]):
     weights: Path | None
     order: Path | None
     cores: tuple[int, ...] = ()  # that it is kept to; those of `threads` where none are named
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The module of the arm that it runs."""
+        return (self.request.module,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +134,11 @@ class Trace(Job[Traced]):
     epoch: FirstEpoch | None
     folder: Path
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of the arms that it runs."""
+        return tuple(arm.module for arm in self.arms.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
@@ -137,6 +158,11 @@ class TrainFreely(Job[Computed]):
     seeds: dict[str, Drawn]
     updates: tuple[int, ...]  # after which weights are read out: rising, all in the first epoch
     folder: Path
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of the arms that it runs."""
+        return tuple(arm.module for arm in self.arms.values())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ probably meant.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from harness.errors import ConfigError, choice
 from harness.spec import bounds
-from harness.spec.arm_modules import WORKER, check_module, read_declaration
+from harness.spec.arm_modules import check_module, check_options, folder_of
+from harness.spec.arm_source import WORKER
 from harness.spec.bounds import Name, size
 from harness.spec.faults import expectation, fault, sentences
 from harness.spec.toml import parse_file
@@ -109,20 +111,14 @@ class Spec(Frozen):
 
 
 class Arm(Frozen):
-    """One implementation of the spec: a module in harness/worker/arms, and its options."""
+    """One implementation of the spec: its module, see `harness.spec.arm_source`, and options."""
 
     module: Annotated[str, BeforeValidator(check_module)]
     options: dict[str, Option] = {}
 
     @model_validator(mode="after")
-    def _options_are_the_module_s(self) -> Arm:
-        known = read_declaration(self.module, "OPTIONS") if self.options else {}
-        for name, value in self.options.items():
-            if name not in known:
-                raise fault(f"options: unknown key: {choice(known, name)}", "key")
-            allowed = [(type(each), each) for each in known[name]]  # to `in`, true is 1
-            if (type(value), value) not in allowed:
-                raise fault(f"options.{name}: {choice(known[name], value)}", "key")
+    def _options_are_the_module_s(self, info: Any) -> Arm:
+        check_options(self.module, self.options, folder_of(info))
         return self
 
 
@@ -197,6 +193,12 @@ class Config(Frozen):
     bench: Experiment = Experiment()
     specs: Annotated[dict[Name, Spec], Field(min_length=1)]
     backends: Annotated[dict[Name, Backend], Field(min_length=1)]
+    _folder: Path | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the file, where a user's own arms lie; None where it is read from none."""
+        return self._folder
 
     @model_validator(mode="before")
     @classmethod
@@ -264,12 +266,15 @@ def load(path: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, is no TOML, or is impossible; a line for each fault.
     """
+    tables, folder = parse_file(path), Path(os.path.realpath(path)).parent
     try:
-        return Config.model_validate(parse_file(path))
+        config = Config.model_validate(tables, context={"folder": folder})
     except ValidationError as error:
         raise ConfigError(
             "\n".join(f"{path.name}: {sentence}" for sentence in sentences(error, Config))
         ) from None
+    config._folder = folder
+    return config
 
 
 def override_protocol(protocol: Protocol, **arguments: Any) -> Protocol:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.errors import ConfigMissing
 from harness.spec import trust
+from harness.spec.arm_source import is_own, own_sources
 from harness.spec.config import Config, load
 
 
@@ -23,8 +24,12 @@ def open_project(file: Path | None) -> tuple[Path, Config]:
     config = load(found)
     found = Path(os.path.realpath(found))
     if file is None:
-        trust.check_environments(
-            found, [backend.environment for backend in config.backends.values()], os.geteuid()
+        backends, user = config.backends.values(), os.geteuid()
+        trust.check_environments(found, [backend.environment for backend in backends], user)
+        modules = {arm.module for backend in backends for arm in backend.arms.values()}
+        own = sorted(module for module in modules if is_own(module))
+        trust.check_sources(
+            found, [file for each in own for file in own_sources(each, found.parent)], user
         )
     return found.parent, config
 

@@ -52,6 +52,22 @@ def check_environments(file: Path, environments: Iterable[str], user: int) -> No
         _check((*folders, folder / "bin" / "python", *targets), file, user)
 
 
+def check_sources(file: Path, sources: Iterable[Path], user: int) -> None:
+    """Return if the sources of a user's own arms, and their folders, are trusted.
+
+    Args:
+        file: the configuration that names them.
+        sources: their paths.
+        user: the effective user id.
+
+    Raises:
+        ConfigError: one is not; names it, and what to type if it is meant.
+    """
+    for source in sources:
+        real = Path(os.path.realpath(source))
+        _check((source, source.parent, real, real.parent), file, user)
+
+
 def _check(paths: Iterable[Path], file: Path, user: int) -> None:
     for path in paths:
         try:

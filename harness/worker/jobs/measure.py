@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from harness.spec.data.arrays import (
 from harness.spec.initializers import initial_weights
 from harness.worker import facts
 from harness.worker.clock import timed
+from harness.worker.own_code import import_arm
 
 if TYPE_CHECKING:
     from harness.records.record import Request
@@ -107,7 +107,7 @@ def begin(job: Measure | Live, say: Say, spawn_s: float) -> Run:
     """
     request = job.request
     say(phase="import")
-    (arm, framework, devices), import_s = timed(lambda: _import_arm(request))
+    (arm, framework, devices), import_s = timed(lambda: _import_arm(job))
     _check_device(request, devices)
     say(phase="data")
     inputs, data_s = timed(lambda: _inputs(job, request, framework))
@@ -220,9 +220,10 @@ def score(outputs: Features, labels: Labels, loss_form: str) -> tuple[float, flo
     return accuracy, float(-np.mean(logs[np.arange(len(labels)), labels]))
 
 
-def _import_arm(request: Request) -> tuple[ModuleType, ModuleType, list[str]]:
+def _import_arm(job: Measure | Live) -> tuple[ModuleType, ModuleType, list[str]]:
     """Return the arm, its framework, and the devices it sees, which are initialised by asking."""
-    arm = importlib.import_module(f"harness.worker.arms.{request.module}")
+    request = job.request
+    arm = import_arm(request.module, job.root)
     framework = facts.framework_of(request.framework)
     return arm, framework, framework.devices()
 

@@ -36,14 +36,8 @@ from harness.job.answers import ComputedModel
 from harness.job.asked import ComputeModel
 from harness.spec.data.arrays import add_prefix, distance, strip_prefix, weights_digest
 from harness.worker import facts
-from harness.worker.user_inputs import (
-    Unusable,
-    build_model,
-    describe_error,
-    draw_batch,
-    read_batch,
-    unflatten,
-)
+from harness.worker.own_code import describe_error
+from harness.worker.user_inputs import Unusable, build_model, draw_batch, read_batch, unflatten
 from harness.worker.user_program import (
     Program,
     leaf_layers,
