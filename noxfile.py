@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +19,7 @@ from nox.command import CommandFailed
 
 sys.path.insert(0, str(Path(__file__).parent))
 from harness.errors import ConfigError
+from harness.spec.defaults import complete
 from harness.spec.toml import parse_file
 
 nox.needs_version = ">=2025.5.1"
@@ -30,16 +30,20 @@ nox.options.envdir = os.environ.get("NOXENVDIR") or ".nox"  # --envdir goes befo
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
-MEANT = {
-    "HARNESS_CONFIG": str(ROOT / "backends.toml")
-}  # whoever runs this file means the one beside it
+CONFIG = ROOT / "backends.toml"
+MEANT = {"HARNESS_CONFIG": str(CONFIG)}  # whoever runs this file means the one beside it
+HELD_BY = {  # extras, and those that they hold
+    "[report]": ("",),
+    "[dev]": ("", "[report]"),
+    "[dev,page]": ("", "[report]", "[dev]"),
+}
 PATIENCE_S = 15.0  # after Ctrl-C: the harness ends its worker and keeps what is finished
 
 
 def tables() -> dict[str, dict[str, Any]]:
     """Return the table of each backend, as far as nox needs it: `harness doctor` checks the rest."""
     try:
-        found = parse_file(ROOT / "backends.toml").get("backends", {})
+        found = complete(parse_file(CONFIG), CONFIG)["backends"]
     except ConfigError as error:
         sys.exit(str(error))
     for table in found.values() if isinstance(found, dict) else (found,):
@@ -78,9 +82,8 @@ def train_session(backend: str) -> None:
     def train(session: nox.Session) -> None:
         if not able(backend, session.posargs):
             session.skip(f"{backend} can do none of what is asked: {' '.join(session.posargs)}")
-        wanted = requirements(session, backend)
         try:
-            install(session, wanted)
+            set_up(session, backend)
         except CommandFailed:
             trained(session, backend, codes=(0, 1, 2))  # a row says so, if it does not run
             session.error(f"{backend}: its environment could not be built, see above")
@@ -88,6 +91,14 @@ def train_session(backend: str) -> None:
 
     train.__doc__ = f"Train the spec under {backend}, a line a run, then answer; arguments after -- go to harness train."
     nox.session(name=BACKENDS[backend], requires=["harness"])(train)
+
+
+def set_up(session: nox.Session, *backends: str) -> None:
+    """Have `harness setup` fill environments: nox has made them, or will take those it makes."""
+    device = dict(options(session.posargs)).get("--device", "auto")
+    how = ("--installer", "pip", "--constraint", str(CONSTRAINTS), "--device", device)
+    command = (python(session), "-m", "harness", "setup", *backends, *how)
+    session.run_install(*command, external=True, env=surroundings(session) | MEANT)
 
 
 def trained(session: nox.Session, backend: str, codes: tuple[int, ...] = (0,)) -> None:
@@ -125,63 +136,16 @@ def options(arguments: list[str]) -> list[tuple[str, str]]:
 def install_harness(session: nox.Session, extras: str = "") -> None:
     """Install the orchestrator into its environment, unless it is there: `nox -s compare` needs no network."""
     content = b"".join(file.read_bytes() for file in (ROOT / "pyproject.toml", CONSTRAINTS))
-    wanted, stamp = (
-        hashlib.sha256(content).hexdigest(),
-        folder(session) / "harness" / "installed.txt",
-    )
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") in (wanted + extras, f"{wanted}[dev]"):
+    wanted = hashlib.sha256(content).hexdigest()
+    stamp = folder(session) / "harness" / "installed.txt"
+    made = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
+    if made == wanted + extras or (
+        made.startswith(wanted) and extras in HELD_BY.get(made[64:], ())
+    ):
         return
-    command = [
-        python(session),
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "-c",
-        str(CONSTRAINTS),
-        "-e",
-        f"{ROOT}{extras}",
-    ]
-    if session.run_install(*command, external=True):
+    command = (python(session), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS))
+    if session.run_install(*command, "-e", f"{ROOT}{extras}", external=True):
         stamp.write_text(wanted + extras, encoding="utf-8")
-
-
-def requirements(session: nox.Session, backend: str) -> list[str]:
-    """Return what the backend needs on this machine, under a line that says whether that is for a CPU or a GPU."""
-    asked = [
-        python(session),
-        "-m",
-        "harness",
-        "requirements",
-        backend,
-        "--device",
-        device(session.posargs),
-    ]
-    printed = session.run_install(
-        *asked, silent=True, stderr=None, external=True, env=MEANT
-    )  # None where nothing is to be installed
-    return str(printed or "").splitlines()
-
-
-def install(session: nox.Session, wanted: list[str]) -> None:
-    """Install requirements into a backend's environment, which is made anew where they are not those of last time.
-
-    A CPU and a GPU build may be two packages that own the same files, or one package whose version satisfies both.
-    """
-    if not wanted:
-        return
-    made = Path(session.virtualenv.location)
-    kept = made / "requirements.txt"
-    if kept.is_file() and kept.read_text(encoding="utf-8").splitlines() != wanted:
-        shutil.rmtree(made)
-        session.virtualenv.create()
-    kept.write_text("\n".join(wanted), encoding="utf-8")
-    session.install("-c", str(CONSTRAINTS), "-r", str(kept))
-
-
-def device(arguments: list[str]) -> str:
-    """Return what --device says among a session's arguments, "auto" where it says nothing."""
-    return dict(options(arguments)).get("--device", "auto")
 
 
 def folder(session: nox.Session) -> Path:
@@ -197,9 +161,20 @@ def python(session: nox.Session) -> str:
 def orchestrator(session: nox.Session, *arguments: str, codes: tuple[int, ...] = (0,)) -> object:
     """Run the harness command in its own environment; returns None where nox only installs."""
     patience = {"interrupt_timeout": PATIENCE_S, "terminate_timeout": PATIENCE_S}
-    where = MEANT | {"HARNESS_ENVIRONMENTS": str(folder(session))}
     command = (python(session), "-m", "harness", *arguments)
+    where = surroundings(session) | MEANT
     return session.run(*command, external=True, success_codes=list(codes), env=where, **patience)
+
+
+def module(session: nox.Session, name: str, *arguments: str) -> None:
+    """Run a module of this repository, or of a tool, in the orchestrator's environment."""
+    command = (python(session), "-m", name, *arguments)
+    session.run(*command, external=True, env=surroundings(session))
+
+
+def surroundings(session: nox.Session) -> dict[str, str]:
+    """Return the variables by which the harness finds the environments that nox has made."""
+    return {"HARNESS_ENVIRONMENTS": str(folder(session))}
 
 
 for each in BACKENDS:
@@ -234,15 +209,29 @@ def compare(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=["harness"], default=False)
 def parity(session: nox.Session) -> None:
     """Hold every arm to the referee: is it still the same model there? Arguments after -- go to harness parity."""
-    environments(session)
+    set_up(session)
     orchestrator(session, "parity", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
 def bench(session: nox.Session) -> None:
     """Time every arm against the others, live processes taking turns; arguments after -- go to harness bench."""
-    environments(session)
+    set_up(session)
     orchestrator(session, "bench", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
+def report(session: nox.Session) -> None:
+    """Write results/report.html, a page of figures; arguments after -- go to harness report."""
+    install_harness(session, "[report]")
+    orchestrator(session, "report", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
+def page(session: nox.Session) -> None:
+    """Look at the report in a browser: needs chromium, chromedriver and npm; the pictures stay in results/page."""
+    install_harness(session, "[dev,page]")
+    session.run(python(session), "-m", "tests.page", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
@@ -276,38 +265,31 @@ def run_tests(session: nox.Session, marks: str) -> None:
     if not paths or not all(
         path.startswith(("tests/unit", "tests/parity", "tests/simulation")) for path in paths
     ):
-        environments(session)
-    where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
-    session.run(
-        python(session), "-m", "pytest", "-m", marks, *session.posargs, external=True, env=where
-    )
+        set_up(session)
+    module(session, "pytest", "-m", marks, *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
 def attacks(session: nox.Session) -> None:
     """Attack it with thousands of generated records, files, texts, datasets and servers; arguments after -- go to pytest."""
     install_harness(session, "[dev]")
-    session.run(python(session), "-m", "pytest", "tests/attacks", *session.posargs, external=True)
+    module(session, "pytest", "tests/attacks", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
 def referee(session: nox.Session) -> None:
     """Hold a zoo of models to the float64 referee, clean and with planted defects; names after -- are of models."""
     install_harness(session, "[dev]")
-    environments(session)
-    where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
-    command = (python(session), "-m", "tests.zoo.referee", *session.posargs)
-    session.run(*command, external=True, env=where)
+    set_up(session)
+    module(session, "tests.zoo.referee", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
 def zoo(session: nox.Session) -> None:
     """Train 35 models by every arm on every backend, each held to `fit` in float64; it can go on."""
     install_harness(session, "[dev]")
-    environments(session)
-    where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
-    command = (python(session), "-m", "tests.zoo", *session.posargs)
-    session.run(*command, external=True, env=where)
+    set_up(session)
+    module(session, "tests.zoo", *session.posargs)
 
 
 @nox.session(default=False)
@@ -315,19 +297,9 @@ def lowest(session: nox.Session) -> None:
     """Run the unit tests with the lowest version of every dependency that pyproject.toml allows."""
     session.install("-c", str(CONSTRAINTS), "uv")
     python = str(Path(session.virtualenv.location) / "bin" / "python")
-    asked = [
-        "uv",
-        "pip",
-        "install",
-        "-q",
-        "--python",
-        python,
-        "--resolution",
-        "lowest-direct",
-        "--only-binary",
-        ":all:",
-    ]
-    session.run_install(*asked, "--no-binary", "keras-backend-harness", "-e", f"{ROOT}[dev]")
+    asked = ("uv", "pip", "install", "-q", "--python", python, "--resolution", "lowest-direct")
+    own = ("--only-binary", ":all:", "--no-binary", "keras-backend-harness", "-e", f"{ROOT}[dev]")
+    session.run_install(*asked, *own)
     session.run("python", "-m", "pytest", "tests/unit", *session.posargs)
 
 
@@ -335,44 +307,21 @@ def lowest(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check style (ruff) and types (mypy, strict)."""
     install_harness(session, "[dev]")
-    session.run(python(session), "-m", "ruff", "check", ".", external=True)
-    session.run(python(session), "-m", "ruff", "format", "--check", ".", external=True)
-    session.run(python(session), "-m", "mypy", external=True)
+    module(session, "ruff", "check", ".")
+    module(session, "ruff", "format", "--check", ".")
+    module(session, "mypy")
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
 def overhead(session: nox.Session) -> None:
     """Measure what the harness costs: its epoch against a bare textbook script's, taking turns, and its own seconds."""
     install_harness(session, "[dev]")
-    environments(session)
+    set_up(session)
     failed = []
     for name, arguments in (("orchestrator", []), ("overhead", session.posargs)):
         try:
-            where = {"HARNESS_ENVIRONMENTS": str(folder(session))}
-            session.run(
-                python(session),
-                "-m",
-                f"tests.benchmarks.{name}",
-                *arguments,
-                external=True,
-                env=where,
-            )
+            module(session, f"tests.benchmarks.{name}", *arguments)
         except CommandFailed:
             failed.append(name)  # the other one is measured all the same
     if failed:
         session.error(f"a figure was not reached: {', '.join(failed)}")
-
-
-def environments(session: nox.Session) -> None:
-    """Make every backend's environment, without training in it."""
-    command = [
-        sys.executable,
-        "-m",
-        "nox",
-        "--envdir",
-        str(folder(session)),
-        "--install-only",
-        "-s",
-        *BACKENDS.values(),
-    ]
-    session.run_install(*command, external=True)

@@ -2,7 +2,6 @@
 
 HarnessError                 2   something to mend and type again; shown as one sentence
 ├── ConfigError              2   backends.toml, or an argument, says something impossible
-│   └── ConfigMissing        2   there is no backends.toml, here or above
 ├── DataError                2   the dataset is not there, or is not what its name says
 ├── EnvironmentMissing       2   a backend's virtual environment is missing, or does not start
 ├── StoreError               2   the results folder cannot be read or written
@@ -43,10 +42,6 @@ class HarnessError(Exception):
 
 class ConfigError(HarnessError):
     """backends.toml, or an argument, says something impossible."""
-
-
-class ConfigMissing(ConfigError):
-    """There is no backends.toml, here or above."""
 
 
 class DataError(HarnessError):

@@ -12,9 +12,11 @@ import typer
 
 from harness.cli.bench_self_check import check_self
 from harness.cli.command import command
-from harness.cli.options import BenchOptions, is_count
+from harness.cli.options import BenchOptions, SessionOptions
 from harness.cli.output import append_summary, say, show
+from harness.cli.own_model import open_spec, prepared_model
 from harness.cli.parity_quick import check_session
+from harness.cli.parsing import is_count
 from harness.cli.project import Project, hold_machine, open_project
 from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, StoreError, shown
@@ -30,7 +32,7 @@ SHOW_OR_CHECK = "--show: it measures nothing, and --self-check asks every backen
 @command(BenchOptions)
 def bench(options: BenchOptions) -> None:
     """Time every arm against the others, live processes taking turns: who wins, and how sure."""
-    project = open_project(options.config, options.results)
+    project = open_project(options.config, options.results, options.python, setup=options.setup)
     if options.show and options.self_check:
         raise ConfigError(SHOW_OR_CHECK)
     if options.self_check:
@@ -40,8 +42,11 @@ def bench(options: BenchOptions) -> None:
     if options.show:
         found, interrupted = _newest(project.results), False
     else:
-        found, interrupted = _measure(project, options)
-    sure = _show(found, project.results, options)
+        project, options = open_spec(project, options)
+        given = project, options.spec, options.dataset
+        with prepared_model(*given, wait=not options.no_wait) as whole:
+            found, interrupted = measure(whole, options)
+    sure = show_session(found, project.results, options)
     code = 130 if interrupted else 1 if found.set_aside else 0 if sure else 3
     if code:
         raise typer.Exit(code)
@@ -57,7 +62,7 @@ def _newest(results: Path) -> Bench:
     return known[0]
 
 
-def _measure(project: Project, options: BenchOptions) -> tuple[Bench, bool]:
+def measure(project: Project, options: SessionOptions) -> tuple[Bench, bool]:
     """Return the measured session that the options ask for, and whether it was interrupted."""
     from harness.engine.arms import declared_arms, select_arms
 
@@ -89,8 +94,15 @@ def _measure(project: Project, options: BenchOptions) -> tuple[Bench, bool]:
     )
 
 
-def _show(bench: Bench, results: Path, options: BenchOptions) -> bool:
-    """Print what a session says, write it where asked; return whether it says anything sure."""
+def show_session(bench: Bench, results: Path, options: SessionOptions, first: str = "") -> bool:
+    """Print what a session says, write it where asked; return whether it says anything sure.
+
+    Args:
+        bench: the session.
+        results: that hold it.
+        options: where else it is written.
+        first: a sentence that comes before its own.
+    """
     from harness.experiments.bench import document as report
     from harness.experiments.bench.judge import summarize
     from harness.records import sessions, store
@@ -98,8 +110,8 @@ def _show(bench: Bench, results: Path, options: BenchOptions) -> bool:
 
     for entry in sessions.load(results, bench.session.run_id)[1]:
         say(f"! {left_out(entry)}", "yellow", stderr=True)
-    found = summarize(bench, store.load_all(results).parities, own_cost=bench.own_cost)
-    document = report.compose(found, bench)
+    found = summarize(bench, store.load_all(results).checks, own_cost=bench.own_cost)
+    document = report.compose(found, bench, first)
     files = {"json": options.json, "csv": options.csv, "markdown": options.markdown}
     show(document, files)
     append_summary(document)

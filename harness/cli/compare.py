@@ -29,7 +29,7 @@ def compare(options: CompareOptions) -> None:
     every = list(dict.fromkeys(record.arm for record in loaded.records))
     arms = frozenset(select_arms(every, options.asked, options.only or ()))
     records = [record for record in loaded.records if record.arm in arms]
-    tables = judge.compare(records, options.baseline, parities=loaded.parities)
+    tables = judge.compare(records, options.baseline, parities=loaded.checks)
     found = document.compose(tables[:1] if options.newest else tables, loaded.rejected)
     if options.output is not None:
         write_files({"--output": (options.output, render(found, options.format))})

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from harness.cli.command import command
 from harness.cli.options import DataOptions
 from harness.cli.output import say, show
 from harness.cli.project import prepare_dataset
-from harness.errors import ConfigMissing
 
 
 @command(DataOptions)
@@ -20,9 +18,9 @@ def data(options: DataOptions) -> None:
     from harness.spec.data.arrays import load_dataset
     from harness.spec.project import find
 
-    results = options.results
-    with suppress(ConfigMissing):  # the dataset can be looked at from anywhere
-        results = results or (options.config or find(Path.cwd())).parent / "results"
+    results, file = options.results, options.config or find(Path.cwd())
+    if file:  # the dataset can be looked at from anywhere
+        results = results or file.parent / "results"
     prepared = prepare_dataset(options.dataset or "auto")
     parts = load_dataset(prepared.folder)
     records = store.load_all(results).records if results else ()

@@ -17,6 +17,7 @@ import typer
 from harness.cli.command import command
 from harness.cli.options import GateOptions
 from harness.cli.output import append_summary, say, show
+from harness.cli.own_model import adopt_spec, prepared_model
 from harness.cli.project import open_project
 from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, NotComparable, StoreError
@@ -46,7 +47,7 @@ def gate(options: GateOptions) -> None:
     root = open_project(options.config).root if needs_config else Path()
     results = options.results or root / "results"
     head, base = _load_pair(results, root, against, options.path)
-    parities = store.load_all(results).parities
+    parities = store.load_all(results).checks
     found = judge_gate(head, base, tolerance=tolerance, parities=parities)
     interrupted = False
     if found.suspects and options.confirm:
@@ -94,8 +95,9 @@ def _measure_again(
     """
     from harness.engine.arms import declared_arms, select_arms
 
-    project = open_project(options.config, results / "confirm")
     session = head.session
+    project = open_project(options.config, results / "confirm", options.python)
+    project = adopt_spec(project, session)
     request = SessionRequest(
         arms=select_arms(declared_arms(project.config), (session.baseline, *suspects)),
         spec=session.spec_name,
@@ -104,11 +106,13 @@ def _measure_again(
         n_blocks=session.n_blocks,
         cores=session.cores,
         threads=str(session.threads),
-        dataset=session.data.name,
+        dataset=None if project.has_model(session.spec_name) else session.data.name,
         device=session.device,
     )
-    fresh = resume_or_start(request, project, resume=False)
-    return run_session(fresh, project, verb="gate", wait=not options.no_wait)
+    wait = not options.no_wait
+    with prepared_model(project, session.spec_name, wait=wait) as whole:
+        fresh = resume_or_start(request, whole, resume=False)
+        return run_session(fresh, whole, verb="gate", wait=wait)
 
 
 def _check_comparable(again: Bench, base: Bench) -> None:

@@ -11,14 +11,15 @@ import typer
 
 from harness.cli.command import command
 from harness.cli.options import (
-    ConfigOptions,
     OutputOption,
+    PythonOptions,
     RepetitionsOption,
     RoundsOption,
     SpecOptions,
 )
 from harness.cli.output import show, write_files
 from harness.cli.project import open_project
+from harness.errors import ConfigError
 
 HELP = "What a textbook works out by hand: summary, loops, gradients, momentum; one step four ways."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
@@ -31,8 +32,12 @@ def summary(options: SpecOptions) -> None:
     from harness.lessons import document
     from harness.lessons.summary import summary as rows_of
     from harness.spec.data.mnist import SHAPES
+    from harness.spec.model import own_model
 
     name, chosen = open_project(options.config).config.spec(options.spec)
+    if own_model(chosen):
+        hint = "Name one of Dense layers, or type: model.summary()"
+        raise ConfigError(f"--spec {name}: is a model of your own, which is not run here. {hint}")
     n_inputs = math.prod(SHAPES["x_train"][1:])
     layers = [(layer.name, layer.units, layer.activation) for layer in chosen.layers]
     rows = rows_of(n_inputs, layers)
@@ -49,15 +54,15 @@ def ops(rounds: RoundsOption = 1000, repetitions: RepetitionsOption = 5) -> None
 
 
 @app.command()
-@command(ConfigOptions)
-def gradients(options: ConfigOptions) -> None:
+@command(PythonOptions)
+def gradients(options: PythonOptions) -> None:
     """Have TensorFlow, JAX and PyTorch derive what paper can; exit code 1 where one is wrong."""
     from harness.job.asked import Derive
     from harness.lessons import document
     from harness.lessons.gradients import faults
     from harness.spec.arm_source import WORKER
 
-    project = open_project(options.config)
+    project = open_project(options.config, pythons=options.python)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}
     backends = project.config.backends.items()
     jobs = [Derive(backend=name) for name, each in backends if each.framework in able]

@@ -9,24 +9,41 @@ import signal
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from harness.cli import (
     bench,
+    choose,
     compare,
     data,
     doctor,
     gate,
+    init,
     lessons,
     parity,
-    requirements,
+    report,
+    setup,
     surroundings,
     train,
 )
-from harness.cli.options import VersionOption
 from harness.cli.signals import stop_signals
 from harness.errors import HarnessError
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from harness.cli.output import print_version
+
+        print_version()
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and exit."),
+]
+
 
 app = typer.Typer(
     cls=surroundings.VerbGroup,
@@ -59,19 +76,23 @@ def _remove_leftovers() -> None:
 
     with suppress(HarnessError, OSError):
         cache = cache_folder()
-        remove_leftovers([Path(tempfile.gettempdir()), cache / "datasets", cache / "draws"])
+        kept = [cache / name for name in ("datasets", "draws", "own")]
+        remove_leftovers([Path(tempfile.gettempdir()), *kept])
 
 
 VERBS = (  # as --help lists them: a user's day
+    init.init,
+    setup.setup,
+    choose.choose,
     train.train,
     compare.compare,
     parity.parity,
     bench.bench,
     gate.gate,
+    report.report,
     doctor.doctor,
     data.data,
 )
 for verb in VERBS:
     app.command()(verb)
 app.add_typer(lessons.app, name="textbook")
-app.command(hidden=True)(requirements.requirements)

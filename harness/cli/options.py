@@ -20,9 +20,12 @@ ARMS = (
     "Where none is named, those that backends.toml names, or for compare all."
 )
 ONLY = "Of these, only this implementation or arm; may be repeated."
-SPEC = "As in backends.toml; its first where none is named."
+SPEC = "As in backends.toml, or a model of your own: FILE.py[:FUNCTION]. By default the first."
+DATA = "FILE.py:FUNCTION, of a model of your own; by default data in the model's file."
 DATASET = "Instead of the spec's. auto: MNIST, else digits."
 GPU = "With gpu, a backend that sees none is an error."
+PYTHON = "Run a backend with your own interpreter, as jax=../.venv/bin/python; may be repeated."
+MAKE = "First make the environments that are missing, as harness setup does."
 NO_WAIT = "Where another harness measures on this machine, exit with 2 at once."
 SUMMARY = "Also write the tables there, as for a CI's summary."
 
@@ -39,6 +42,13 @@ class ProjectOptions(ConfigOptions):
     """Which project, and where its records are."""
 
     results: Annotated[Path | None, Option(help="By default results/ beside backends.toml.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PythonOptions(ConfigOptions):
+    """Which project, and with which interpreters."""
+
+    python: Annotated[Texts, Option("--python", help=PYTHON)] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +70,13 @@ class SpecOptions(ConfigOptions):
     """Which spec; also of `harness textbook summary`."""
 
     spec: Annotated[str | None, Option(help=SPEC)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnDataOptions:
+    """Which data of a model of the user's own."""
+
+    data: Annotated[str | None, Option(help=DATA)] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +109,17 @@ class SummaryOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuringOptions(
-    ArmOptions, SpecOptions, DatasetOptions, DeviceOptions, WaitOptions, ProjectOptions
+    ArmOptions,
+    SpecOptions,
+    DatasetOptions,
+    DeviceOptions,
+    WaitOptions,
+    PythonOptions,
+    ProjectOptions,
 ):
     """What is measured, on what, and when: of every verb that trains."""
+
+    setup: Annotated[bool, Option("--setup", help=MAKE)] = False
 
     threads: Annotated[
         str | None, Option(help="auto, or the number of cores for every backend.")
@@ -105,7 +130,7 @@ ROWS = "Print a line a run only: harness compare prints the table."
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(MeasuringOptions):
+class TrainOptions(OwnDataOptions, MeasuringOptions):
     """Of `harness train`."""
 
     seed: Annotated[
@@ -158,8 +183,8 @@ SELF_CHECK = "Train nothing: check what the figures stand on, the newest session
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchOptions(SummaryOptions, MeasuringOptions):
-    """Of `harness bench`."""
+class SessionOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
+    """What a session of live processes is, and where it is written."""
 
     baseline: Annotated[str | None, Option(help=BENCH_BASELINE)] = None
     generations: Annotated[
@@ -177,10 +202,31 @@ class BenchOptions(SummaryOptions, MeasuringOptions):
     aa: Annotated[Literal["baseline", "each"] | None, Option("--aa", help=AA)] = None
     pin: Annotated[str | None, Option(help="Keep every worker to these cores, as 0,1.")] = None
     no_parity: Annotated[bool, Option("--no-parity", help=NO_PARITY)] = False
-    show: Annotated[bool, Option("--show", help=SHOW)] = False
-    self_check: Annotated[bool, Option("--self-check", help=SELF_CHECK)] = False
     json: Annotated[Path | None, Option(help="Also write everything there.")] = None
     csv: Annotated[Path | None, Option(help="Also write the table there, a row an arm.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(ProjectOptions):
+    """Of `harness report`."""
+
+    session: Annotated[str | None, Option(help="By default the newest bench session.")] = None
+    output: Annotated[Path | None, Option(help="By default report.html in results.")] = None
+    png: Annotated[Path | None, Option(help="Also PNGs of the figures, into this folder.")] = None
+    show: Annotated[bool, Option("--open", help="Open the page in a browser.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions(SessionOptions):
+    """Of `harness bench`."""
+
+    show: Annotated[bool, Option("--show", help=SHOW)] = False
+    self_check: Annotated[bool, Option("--self-check", help=SELF_CHECK)] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChooseOptions(SessionOptions):
+    """Of `harness choose`."""
 
 
 AGAINST = "A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0."
@@ -191,7 +237,7 @@ TOLERANCE = "The slowdown that must be excluded for an arm to pass: 0.05 is 5 %.
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateOptions(SummaryOptions, WaitOptions, ProjectOptions):
+class GateOptions(SummaryOptions, WaitOptions, PythonOptions, ProjectOptions):
     """Of `harness gate`."""
 
     against: Annotated[str, Option(help=AGAINST)]
@@ -248,33 +294,3 @@ OutputOption = Annotated[Path | None, Option(help="Write there instead of printi
 ROUNDS = "Of add + relu on (20, 100); the others take a tenth of them."
 RoundsOption = Annotated[int, Option(min=1, max=100_000, help=ROUNDS)]
 RepetitionsOption = Annotated[int, Option(min=1, max=1000, help="Of all rounds, in each form.")]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RequirementsOptions(DeviceOptions, ConfigOptions):
-    """Of `harness requirements`."""
-
-    backend: Annotated[str, Argument(help="As in backends.toml.")]
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        from harness.cli.output import print_version
-
-        print_version()
-
-
-VersionOption = Annotated[
-    bool,
-    Option("--version", callback=_print_version, is_eager=True, help="Print it and exit."),
-]
-
-
-def parse_threads(text: str | None) -> int | str | None:
-    """Return the number that --threads names, or its text, for the protocol to accept or refuse."""
-    return int(text) if text and is_count(text) else text
-
-
-def is_count(text: str) -> bool:
-    """Say whether a text is a number of things that a machine has, in plain digits."""
-    return text.isascii() and text.isdecimal() and len(text) < 10

@@ -11,9 +11,11 @@ import typer
 
 from harness.cli import parity_model
 from harness.cli.command import command
-from harness.cli.options import ParityOptions, parse_threads
+from harness.cli.options import ParityOptions
 from harness.cli.output import append_summary, console_of, say, show
-from harness.cli.project import Project, hold_machine, open_project, plan_runs
+from harness.cli.parsing import parse_threads
+from harness.cli.project import Project, hold_machine, make_environments, open_project
+from harness.cli.runs import plan_runs
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,10 +44,11 @@ def parity(options: ParityOptions) -> None:
         parity_model.check_model(options)
         return
     _check_options(options)
-    project = open_project(options.config, options.results)
+    project = open_project(options.config, options.results, options.python, setup=options.setup)
     if options.missing:
         _check_missing(project, options)
         return
+    make_environments(project, options)
     found = _check_arms(project, options)
     if found.verdict != "agrees":
         raise typer.Exit(3 if found.verdict in ("chaotic", "inconclusive") else 1)
@@ -79,6 +82,7 @@ def _check_arms(project: Project, options: ParityOptions) -> Parity:
 
     usual = FULL_SEEDS if options.full else project.config.protocol.seeds[:1]
     seeds = tuple(options.seed or usual)
+    _refuse_own_model(project, options)
     planned = plan_runs(project, options, seeds, time_limit_s=options.time_limit)
     found = _compare_with_referee(planned, project.executor, options)
     file = store.add(project.results, found)
@@ -107,3 +111,15 @@ def _compare_with_referee(
         if options.round_trips:
             found = with_round_trips(found, first, executor, step)
         return with_free_runs(found, planned, executor, step) if options.full else found
+
+
+def _refuse_own_model(project: Project, options: ParityOptions) -> None:
+    """Raise ConfigError where the spec is a model of the user's own, which has a check of its own.
+
+    The referee of this one computes stacks of Dense layers.
+    """
+    from harness.spec.model import check_command, own_model
+
+    name, spec = project.config.spec(options.spec)
+    if own_model(spec):
+        raise ConfigError(f"[specs.{name}]: is a model of your own. Type: {check_command(spec)}")

@@ -5,18 +5,20 @@ Exit 0 where all agree, 1 where one departs or fails, 3 where no majority says w
 
 from __future__ import annotations
 
-from dataclasses import fields
-from pathlib import Path
+from dataclasses import fields, replace
 
 import typer
 
-from harness.cli.options import ParityOptions, parse_threads
+from harness.cli.options import ParityOptions
 from harness.cli.output import console_of, say, show
-from harness.cli.project import hold_machine
+from harness.cli.parsing import parse_threads
+from harness.cli.project import hold_machine, name_pythons
+from harness.cli.setup import make_missing
 from harness.errors import ConfigError
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
     *("model", "batch", "names", "seed", "threads", "time_limit", "device", "no_wait"),
+    *("python", "setup"),
     *("json", "junit", "results", "config"),
 )
 CODES = {"agrees": 0, "departs": 1, "failed": 1, "no majority": 3}
@@ -42,7 +44,10 @@ def check_model(options: ParityOptions) -> None:
         threads=parse_threads(options.threads),
         time_limit_s=options.time_limit,
     )
-    results = options.results or _results_folder(what.root, options.config)
+    what = replace(what, backends=name_pythons(what.backends, options.python))
+    if options.setup:
+        make_missing(what.root, what.backends, what.device)
+    results = options.results or what.root / "results"
     store.ready(results, "models")
     wait = not options.no_wait
     with hold_machine("parity --model", wait=wait), steps_line(console_of()) as report_step:
@@ -52,13 +57,6 @@ def check_model(options: ParityOptions) -> None:
     say(f"record: {file}", "dim")
     if CODES[found.verdict]:
         raise typer.Exit(CODES[found.verdict])
-
-
-def _results_folder(root: Path, config: Path | None) -> Path:
-    """Return where the record goes: beside the backends.toml that was found, or else here."""
-    here = Path.cwd()
-    found = config or root in (here, *here.parents)
-    return (root if found else here) / "results"
 
 
 def _check_options(options: ParityOptions) -> str:

@@ -49,8 +49,9 @@ def check_session(session: Session, project: Project) -> None:
     from harness.experiments.parity.unchecked import Unchecked
     from harness.records import store
     from harness.records.verdicts import NOT_CHECKED, verdict_in, verdicts_of
+    from harness.spec.model import own_model
 
-    if session.spec.inputs == "native":
+    if session.spec.inputs == "native" or own_model(session.spec):
         return
     parities = [
         parity

@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.options import MeasuringOptions, parse_threads
+from harness.cli.options import MeasuringOptions
 from harness.cli.output import console_of, say
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
     from harness.engine.executor import Executor
-    from harness.engine.plan import Planned
+    from harness.engine.own_model import PreparedModel
     from harness.records.store import Loaded
-    from harness.spec.config import Config
+    from harness.spec.config import Backend, Config
     from harness.spec.data.mnist import Prepared
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with backends.toml, whose .nox holds the environments, and its results."""
+    """A folder with backends.toml and environments, and its results."""
 
     root: Path
     config: Config
     results: Path
+    setup: bool = False  # whether environments that are missing are made
+    prepared: PreparedModel | None = None  # of a spec that is a model of the user's own
+
+    @property
+    def model(self) -> PreparedModel:
+        """The user's own model, its data made."""
+        if self.prepared is None:
+            raise TypeError("a stack of Dense layers has no data of its own")
+        return self.prepared
+
+    def has_model(self, spec_name: str) -> bool:
+        """Say whether a spec is a model of the user's own."""
+        from harness.spec.model import own_model
+
+        return own_model(self.config.specs.get(spec_name)) is not None
 
     @property
     def executor(self) -> Executor:
@@ -37,12 +52,66 @@ class Project:
         return make_executor(self.root, self.config.backends)
 
 
-def open_project(file: Path | None, results: Path | None = None) -> Project:
-    """Return the project of a backends.toml; by default the nearest one, with its own results."""
+def open_project(
+    file: Path | None,
+    results: Path | None = None,
+    pythons: Sequence[str] | None = None,
+    *,
+    setup: bool = False,
+) -> Project:
+    """Return the project of a backends.toml, with the interpreters that --python names.
+
+    Args:
+        file: by default the nearest backends.toml, or else the package's.
+        results: by default those of the project.
+        pythons: BACKEND=PATH each.
+        setup: whether environments that are missing are made once it is known which take part.
+    """
     from harness.spec import project
 
     root, found = project.open_project(file)
-    return Project(root, found, results or root / "results")
+    found = found.model_copy(update={"backends": name_pythons(found.backends, pythons)})
+    return Project(root, found, results or root / "results", setup)
+
+
+def name_pythons(
+    backends: Mapping[str, Backend], pythons: Sequence[str] | None
+) -> dict[str, Backend]:
+    """Return the backends with the interpreters that --python names, from here on.
+
+    Raises:
+        ConfigError: one is not BACKEND=PATH, or there is no such backend or file.
+    """
+    from harness.environments.find import find_python
+    from harness.errors import ConfigError, EnvironmentMissing, choice, shown
+
+    named = dict(backends)
+    for text in pythons or ():
+        name, equals, python = text.partition("=")
+        if not equals or not python:
+            raise ConfigError(f"--python: expected BACKEND=PATH; received {shown(text)}")
+        if name not in named:
+            raise ConfigError(f"--python {text}: {choice(named, name)}")
+        named[name] = named[name].model_copy(update={"python": str(Path.cwd() / python)})
+        try:
+            find_python(name, named[name], Path.cwd())
+        except EnvironmentMissing as error:
+            raise ConfigError(f"--{error}") from None
+    return named
+
+
+def make_environments(project: Project, options: MeasuringOptions) -> None:
+    """Make the environments that are missing of the arms asked for, where --setup is given."""
+    if not project.setup:
+        return
+    from harness.cli.setup import make_missing
+    from harness.engine.arms import declared_arms, select_arms
+
+    config = project.config
+    default = tuple(dict.fromkeys((*config.protocol.arms, *config.bench.arms)))
+    arms = select_arms(declared_arms(config), options.asked, options.only or (), default)
+    backends = config.choose_backends(arm.backend for arm in arms)
+    make_missing(project.root, backends, options.device)
 
 
 def prepare_dataset(name: str, *, quiet: bool = False) -> Prepared:
@@ -56,44 +125,6 @@ def prepare_dataset(name: str, *, quiet: bool = False) -> Prepared:
     if not quiet:
         say(f"dataset: {prepared.name}, {prepared.origin}")
     return prepared
-
-
-def plan_runs(
-    project: Project,
-    options: MeasuringOptions,
-    seeds: tuple[int, ...] | None,
-    epochs: int | None = None,
-    time_limit_s: float | None = None,
-) -> tuple[Planned, ...]:
-    """Return the runs that are asked for, once their results can be kept.
-
-    Args:
-        project: whose specs and arms are chosen from.
-        options: which of them.
-        seeds: the protocol's where none is named.
-        epochs: the spec's, or else the protocol's, where none are named.
-        time_limit_s: for one worker; the protocol's where none is named.
-    """
-    from harness.engine.arms import declared_arms, select_arms
-    from harness.engine.plan import plan
-    from harness.records import store
-    from harness.spec.config import override_protocol
-
-    config = project.config
-    spec_name, spec = config.spec(options.spec)
-    default = config.protocol.arms
-    arms = select_arms(declared_arms(config), options.asked, options.only or (), default)
-    protocol = override_protocol(
-        config.protocol,
-        seeds=seeds,
-        epochs=spec.epochs if epochs is None else epochs,
-        threads=parse_threads(options.threads),
-        time_limit_s=time_limit_s,
-    )
-    store.ready(project.results)
-    dataset = prepare_dataset(options.dataset or spec.dataset)
-    config = config.model_copy(update={"protocol": protocol})
-    return plan(config, spec_name, arms, dataset, device=options.device)
 
 
 def load_records(results: Path) -> Loaded:

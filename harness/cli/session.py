@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.options import parse_threads
 from harness.cli.output import console_of, say
+from harness.cli.own_model import draw_and_prove
+from harness.cli.parsing import parse_threads
 from harness.cli.project import Project, hold_machine, prepare_dataset
 from harness.cli.signals import delay_interrupts
 from harness.errors import StoreError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 UNFINISHED = {
-    why: f"{sentence}: the session is not complete. Go on with it: harness bench --resume"
+    why: f"{sentence}: the session is not complete. Go on with it: harness bench{{}} --resume"
     for why, sentence in (
         ("budget", "the budget is spent"),
         ("stopped", "stopped as asked"),
@@ -111,7 +112,7 @@ def start_session(request: SessionRequest, project: Project) -> Bench:
 
     config = _configure(project.config, request)
     spec_name, spec = config.spec(request.spec)
-    dataset = prepare_dataset(request.dataset or spec.dataset, quiet=True)
+    dataset = project.prepared or prepare_dataset(request.dataset or spec.dataset, quiet=True)
     host = describe_host()
     session = sessions.plan_session(
         config,
@@ -169,21 +170,43 @@ def run_session(
         MachineBusy: somebody does, and is not to be waited for.
     """
     from harness.engine.machine import describe_host
-    from harness.experiments.bench import plan as sessions
-    from harness.records import store
     from harness.records.sessions import file_of
 
     session, file = bench.session, file_of(project.results, bench.session.run_id)
-    store.ready(project.results, "bench")
     host = describe_host()
-    planned = sessions.requests(session, project.config, prepare_dataset(session.data.name), host)
+    planned = _requests(project, session, host)
     _print_plan(bench, host)
     with _lock_session(file), hold_machine(verb, wait=wait):
         before(session)
+        if project.prepared:
+            planned = _requests(_ready(project, session), session, host)
         found, outcome = _measure(file, project.executor, planned, budget_s, stop_after)
     if outcome != "complete":
-        say(UNFINISHED[outcome], "yellow")
+        say(UNFINISHED[outcome].format(_named(session)), "yellow")
     return found, outcome == "interrupted"
+
+
+def _named(session: Session) -> str:
+    """Return what names the spec of a session on a command line, where it must be named."""
+    from harness.spec.model import is_target
+
+    return f" {session.spec_name}" if is_target(session.spec_name) else ""
+
+
+def _ready(project: Project, session: Session) -> Project:
+    """Return a user's own model with the weights of each generation, and its arms proved."""
+    arms, seeds = (entrant.arm for entrant in session.entrants), range(session.n_generations)
+    return draw_and_prove(project, session.spec_name, arms, seeds)
+
+
+def _requests(project: Project, session: Session, host: Host) -> Callable[[str, int], Planned]:
+    """Return what gives an entrant's request in a generation, once its parts can be kept."""
+    from harness.experiments.bench import plan as sessions
+    from harness.records import store
+
+    store.ready(project.results, "bench")
+    dataset = project.prepared or prepare_dataset(session.data.name)
+    return sessions.requests(session, project.config, dataset, host)
 
 
 def _measure(

@@ -9,7 +9,9 @@ import typer
 from harness.cli.command import command
 from harness.cli.options import TrainOptions
 from harness.cli.output import console_of, say, show
-from harness.cli.project import Project, hold_machine, load_records, open_project, plan_runs
+from harness.cli.own_model import open_spec, prepared_model
+from harness.cli.project import Project, hold_machine, load_records, open_project
+from harness.cli.runs import plan_runs
 from harness.cli.signals import delay_interrupts
 
 if TYPE_CHECKING:
@@ -26,15 +28,19 @@ def train(options: TrainOptions) -> None:
 
     Then print the table and what it answers.
     """
-    project = open_project(options.config, options.results)
+    project = open_project(options.config, options.results, options.python, setup=options.setup)
+    project, options = open_spec(project, options)
     seeds = tuple(options.seed) if options.seed else None
-    planned = plan_runs(project, options, seeds, options.epochs, options.time_limit)
-    try:
-        with hold_machine("train", wait=not options.no_wait):
-            records = _run_all(planned, project)
-    except KeyboardInterrupt:
-        load_records(project.results)  # results.csv has what was finished
-        raise
+    with prepared_model(
+        project, options.spec, options.dataset, wait=not options.no_wait
+    ) as project:
+        planned = plan_runs(project, options, seeds, options.epochs, options.time_limit)
+        try:
+            with hold_machine("train", wait=not options.no_wait):
+                records = _run_all(planned, project)
+        except KeyboardInterrupt:
+            load_records(project.results)  # results.csv has what was finished
+            raise
     loaded = load_records(project.results)
     if not options.rows:
         _print_tables(records, loaded)
@@ -48,7 +54,7 @@ def _print_tables(records: list[Record], loaded: Loaded) -> None:
 
     new = {record.run_id: record for record in records}
     known = {record.run_id: record for record in loaded.records}
-    tables = judge.compare((known | new).values(), only=frozenset(new), parities=loaded.parities)
+    tables = judge.compare((known | new).values(), only=frozenset(new), parities=loaded.checks)
     show(document.compose(tables))
 
 

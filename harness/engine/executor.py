@@ -47,6 +47,10 @@ class Executor(Protocol):
         """Yield what came of each job, as it comes."""
         ...
 
+    def content_of(self, job: Job[Any]) -> str | None:
+        """Return the digest of what a job's worker could import; None where nobody can say."""
+        ...
+
     def hold(self, job: Live, variables: Mapping[str, str]) -> AbstractContextManager[LiveWorker]:
         """Give a live worker, started and in its first pause; it never outlives the context.
 

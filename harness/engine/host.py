@@ -6,18 +6,20 @@ import os
 from typing import Literal
 
 from harness.engine.accelerators import Hardware
+from harness.environments.find import how_to_mend, setup_command
 from harness.errors import ConfigError
 from harness.job.answers import Environment, Refusal
-from harness.spec.config import Device
+from harness.spec.config import Backend, Device
 
 
-def advice(hardware: Hardware, seen: Environment | Refusal, environment: str) -> str:
+def advice(hardware: Hardware, seen: Environment | Refusal, name: str, backend: Backend) -> str:
     """Return what to type when a backend cannot use what the machine has; "" otherwise.
 
     Args:
         hardware: what `detect_hardware` found.
         seen: a backend's own answer.
-        environment: the nox session that builds the backend's environment.
+        name: of the backend.
+        backend: as in backends.toml.
     """
     if isinstance(seen, Refusal):
         return seen.reason
@@ -27,7 +29,9 @@ def advice(hardware: Hardware, seen: Environment | Refusal, environment: str) ->
     if first.cuda is None:
         return "this backend has no build for this accelerator; it runs on the CPU"
     if seen.cuda is None:
-        return f"a CPU-only build is installed. Run: nox -s {environment} -- --device gpu"
+        command = setup_command(name, backend, gpu=True)
+        mend = how_to_mend(name, backend) if backend.python else f"Run: {command}"
+        return f"a CPU-only build is installed. {mend}"
     if int(seen.cuda.partition(".")[0]) > int(first.cuda.partition(".")[0]):
         return (
             f"the driver ({first.driver}) runs CUDA up to {first.cuda}, "
@@ -36,7 +40,7 @@ def advice(hardware: Hardware, seen: Environment | Refusal, environment: str) ->
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1"):
         return f"CUDA_VISIBLE_DEVICES={hidden!r} hides the GPU. Unset it"
-    rebuild = f"nox -s {environment} --reuse-venv=never -- --device gpu"
+    rebuild = setup_command(name, backend, gpu=True, anew=True)
     return f"built for CUDA {seen.cuda}, and yet it sees no GPU. Build it anew: {rebuild}"
 
 

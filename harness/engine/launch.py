@@ -7,8 +7,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from harness.environments.find import Interpreter, find_python
 from harness.environments.passed_on import network_variables
-from harness.errors import ConfigError, EnvironmentMissing
+from harness.errors import ConfigError
 from harness.spec.config import Backend
 
 ALLOWED = (
@@ -34,29 +35,21 @@ POOLS = (
 TEMPORARY_BYTES = 16 * 2**20  # that a worker's files may take, the traces of parity left out
 
 
-def python_of(backend: Backend, root: Path) -> Path:
-    """Return the Python of a backend's environment.
+def interpreter_of(name: str, backend: Backend, root: Path, device: str = "auto") -> Interpreter:
+    """Return a backend's Python, once a process can be started with it.
+
+    Args:
+        name: of the backend.
+        backend: as in backends.toml.
+        root: the project's folder.
+        device: what it is to run on.
 
     Raises:
         EnvironmentMissing: there is none; the message is what to type.
-        ConfigError: no process could be started with it, for want of a folder for its files.
+        ConfigError: no process could be started, for want of a folder for its files.
     """
     check_temporary_folder()
-    python = environments_folder(root) / backend.environment / "bin" / "python"
-    if not os.access(python, os.X_OK):
-        raise EnvironmentMissing(
-            f"{backend.environment}: environment missing. Run: nox -s {backend.environment}"
-        )
-    return python
-
-
-def environments_folder(root: Path) -> Path:
-    """Return the folder of all environments: .nox beside backends.toml, or nox's own choice.
-
-    Nox names it in HARNESS_ENVIRONMENTS, whether it came from --envdir or NOXENVDIR.
-    """
-    named = os.environ.get("HARNESS_ENVIRONMENTS") or os.environ.get("NOXENVDIR")
-    return (root / (named or ".nox")).absolute()
+    return find_python(name, backend, root, device)
 
 
 def check_temporary_folder() -> None:

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from harness.engine.answers import Nonsense, read_answer, read_line
 from harness.engine.process import Worker, explain_failure
 from harness.job.answers import Evaluated, Phase, Rates, Refusal, Started, Turned
-from harness.spec.config import Backend
 
 A = TypeVar("A")
 MOST_BYTES = 1 << 20  # of one event; a whole one has some thousands
@@ -30,8 +29,8 @@ class Gone(Exception):
 class LiveWorker:
     """A live worker: it does what it is told, and sleeps in a read between."""
 
-    def __init__(self, worker: Worker, backend: Backend, limit_s: float) -> None:
-        self.worker, self.backend, self.limit_s = worker, backend, limit_s
+    def __init__(self, worker: Worker, mend: str, limit_s: float) -> None:
+        self.worker, self.mend, self.limit_s = worker, mend, limit_s
         self.pid = worker.popen.pid
         self._unread, self._last = b"", "starting"
 
@@ -110,7 +109,7 @@ class LiveWorker:
         if timed_out:
             self.worker.kill()
         ended = self.worker.wait_for_end(self._last, timed_out=timed_out)
-        reason = explain_failure(ended, self.backend, self.limit_s)
+        reason = explain_failure(ended, self.mend, self.limit_s)
         if ended.result and "refusal" in ended.result:
             try:
                 reason = read_answer(Refusal, ended.result["refusal"]).reason

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from harness.engine.answers import read_result
 from harness.engine.executor import Done, Hear
-from harness.engine.launch import python_of, worker_variables
+from harness.engine.launch import interpreter_of, worker_variables
 from harness.engine.live import Gone, LiveWorker
 from harness.engine.machine import describe_host
 from harness.engine.process import explain_failure, explain_no_start, run_process, start_worker
 from harness.environments.content import content_digest
+from harness.environments.find import how_to_mend
 from harness.environments.own_code import with_own_code
 from harness.errors import EnvironmentMissing
 from harness.job.answers import Host, Refusal
@@ -42,6 +43,13 @@ class LocalExecutor:
         """
         return (self._perform(job, hear) for job in jobs)
 
+    def content_of(self, job: Job[Any]) -> str | None:
+        """Return the digest of what a job's worker could import; None where nobody can say."""
+        try:
+            return self._environment(job, {})[2]
+        except EnvironmentMissing:
+            return None
+
     @contextmanager
     def hold(self, job: Live, variables: Mapping[str, str]) -> Iterator[LiveWorker]:
         """Give a live worker, as `harness.engine.executor.Executor` has it.
@@ -56,26 +64,28 @@ class LocalExecutor:
             )
             own_code = self._own_code(job, content)
             with start_worker(python, job, whole, subprocess.PIPE) as worker:
-                alive = LiveWorker(worker, backend, job.time_limit_s)
+                mend = how_to_mend(job.backend, backend)
+                alive = LiveWorker(worker, mend, job.time_limit_s)
                 alive.begin(own_code[job.request.module])
                 yield alive
         except EnvironmentMissing as error:
-            raise Gone(explain_no_start(error, backend)) from None
+            raise Gone(explain_no_start(error, how_to_mend(job.backend, backend))) from None
 
     def _perform(self, job: Job[A], hear: Hear) -> Done[A]:
         backend, content = self.backends[job.backend], None
+        mend = how_to_mend(job.backend, backend)
         job = self._complete(job)
         try:
             python, variables, content = self._environment(job, {})
             own_code = self._own_code(job, content)
             ended = run_process(python, job, variables, lambda event: hear(job, event))
         except EnvironmentMissing as error:
-            refusal = Refusal(reason=explain_no_start(error, backend))
+            refusal = Refusal(reason=explain_no_start(error, mend))
             return Done(job=job, answer=refusal, host=describe_host(), environment_sha256=content)
         answer: A | Refusal
         host: Host | None = None
         if ended.result is None or ended.timed_out or ended.returncode != 0:
-            reason = explain_failure(ended, backend, job.time_limit_s)
+            reason = explain_failure(ended, mend, job.time_limit_s)
             answer = Refusal(reason=reason)
         else:
             answer, host = read_result(job.answer(), backend.framework, ended.result)
@@ -106,6 +116,8 @@ class LocalExecutor:
     ) -> tuple[Path, dict[str, str], str | None]:
         """Return a job's Python and variables, and the digest of what can be imported there."""
         backend = self.backends[job.backend]
-        python = python_of(backend, self.root)
+        python = interpreter_of(job.backend, backend, self.root, job.device)
         variables = worker_variables(backend, job.device, job.threads) | dict(more)
-        return python, variables, content_digest(python, variables)
+        if python.origin == "own":  # nothing is written there
+            variables["PYTHONDONTWRITEBYTECODE"] = "1"
+        return python.path, variables, content_digest(python.path, variables)

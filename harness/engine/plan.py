@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.engine.own_model import PreparedModel
 from harness.errors import ConfigError
+from harness.job.asked import ModelSource
 from harness.records.arm import ArmId
 from harness.records.observation import Data
 from harness.records.record import Request
@@ -28,6 +30,8 @@ class Planned:
     dataset: Path
     weights: Path | None  # None: the framework draws its own
     order: Path | None
+    model: ModelSource | None = None  # of a spec that is a model of the user's own
+    refusal: str = ""  # why its time would mean nothing
 
     def where(self) -> dict[str, Any]:
         """Return the fields of a `Job` that say where and how long this run may be."""
@@ -39,14 +43,14 @@ class Planned:
         files = {"weights": self.weights, "order": self.order}
         there = {name: file and file.absolute() for name, file in files.items()}
         inputs = {"request": self.request, "dataset": self.dataset.absolute()}
-        return self.where() | inputs | there
+        return self.where() | inputs | there | {"model": self.model, "refusal": self.refusal}
 
 
 def plan(
     config: Config,
     spec_name: str,
     arms: Sequence[ArmId],
-    dataset: mnist.Prepared,
+    dataset: mnist.Prepared | PreparedModel,
     *,
     device: Device = "auto",
 ) -> tuple[Planned, ...]:
@@ -65,7 +69,8 @@ def plan(
         ConfigError: the spec does not fit the dataset or an arm.
     """
     spec = config.specs[spec_name]
-    _check_fits(spec_name, spec, dataset)
+    if isinstance(dataset, mnist.Prepared):
+        _check_fits(spec_name, spec, dataset)
     if device == "gpu":
         arms = [arm for arm in arms if config.backends[arm.backend].accelerators]
         if not arms:
@@ -73,7 +78,7 @@ def plan(
                 "--device gpu: none of these backends can use an accelerator. "
                 "--device cpu runs them"
             )
-    for arm in arms:
+    for arm in arms if isinstance(dataset, mnist.Prepared) else ():
         _check_expressible(spec_name, spec, arm, config)
     return _runs(config, spec_name, arms, dataset, device=device)
 
@@ -82,15 +87,12 @@ def _runs(
     config: Config,
     spec_name: str,
     arms: Sequence[ArmId],
-    dataset: mnist.Prepared,
+    dataset: mnist.Prepared | PreparedModel,
     *,
     device: Device,
 ) -> tuple[Planned, ...]:
     """Return the runs of these arms, seed by seed."""
     protocol, spec = config.protocol, config.specs[spec_name]
-    data = Data(
-        name=dataset.name, sha256=dataset.sha256, n_train=dataset.n_train, n_inputs=dataset.n_inputs
-    )
     planned = []
     for seed in dict.fromkeys(protocol.seeds):
         drawn = _draw(spec, dataset, protocol.epochs, seed)
@@ -106,16 +108,29 @@ def _runs(
                 device=device,
                 threads=protocol.threads,
                 time_limit_s=protocol.time_limit_s,
-                data=data,
+                data=data_of(dataset),
                 weights_sha256=digests[0],
                 order_sha256=digests[1],
             )
-            planned.append(Planned(request, dataset.folder, *files))
+            of_user: tuple[Any, ...] = ()
+            if isinstance(dataset, PreparedModel):
+                of_user = dataset.source, dataset.untimed.get(arm, "")
+            planned.append(Planned(request, dataset.folder, *files, *of_user))
     return tuple(planned)
 
 
-def _draw(spec: Spec, dataset: mnist.Prepared, n_epochs: int, seed: int) -> draws.Draw | None:
-    """Return what NumPy draws for every arm of a seed; None where frameworks draw their own."""
+def data_of(dataset: mnist.Prepared | PreparedModel) -> Data:
+    """Return which data it is, as a record keeps it."""
+    names = ("name", "sha256", "n_train", "n_inputs")
+    return Data(**{name: getattr(dataset, name) for name in names})
+
+
+def _draw(
+    spec: Spec, dataset: mnist.Prepared | PreparedModel, n_epochs: int, seed: int
+) -> draws.Draw | None:
+    """Return what every arm of a seed begins with; None where frameworks draw their own."""
+    if isinstance(dataset, PreparedModel):
+        return dataset.draw(n_epochs, seed)
     if spec.inputs == "native":
         return None
     return draws.draw(

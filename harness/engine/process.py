@@ -24,10 +24,9 @@ from harness.engine.answers import Nonsense, read_event, read_line
 from harness.environments.passed_on import inductor_cache, keep_downloads, lend_downloads, redact
 from harness.errors import EnvironmentMissing
 from harness.job.answers import EpochEnd, Event, Phase
-from harness.job.asked import ComputeModel, Job
+from harness.job.asked import Job, MakeData
 from harness.job.wire import plain
 from harness.scratch import scratch
-from harness.spec.config import Backend
 
 TAIL_BYTES = 4000
 GRACE_S = 30.0  # for a worker that has said its last to be gone: a framework's way down can hang
@@ -35,6 +34,10 @@ OUT_OF_MEMORY = (  # as frameworks and the system say it, in lower case
     *("memoryerror", "bad_alloc", "out of memory", "resource_exhausted", "oom when allocating"),
     *("can't allocate memory", "cannot allocate memory", "failed to map segment"),
 )
+
+
+class DoesNotStart(EnvironmentMissing):
+    """An environment is there, and its Python is no program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +107,15 @@ def start_worker(
         stdin: as of `subprocess.Popen`; PIPE where it is to be told what to do.
 
     Raises:
-        EnvironmentMissing: that Python does not start.
+        DoesNotStart: that Python does not.
     """
     with scratch() as folder:
         result, log = folder / "result.json", folder / "log"
         asked = {"kind": type(job).__name__, "job": job, "result": result}
         (folder / "job.json").write_text(json.dumps(asked, default=plain))
         whole = _furnish(folder, variables)
-        of_user = isinstance(job, ComputeModel)  # a user's function finds its files as ever
-        working = None if of_user else folder / "work"
+        of_user = isinstance(job, MakeData) or getattr(job, "model", None) is not None
+        working = None if of_user else folder / "work"  # a user's code finds its files as ever
         began = time.monotonic()
         popen, receiver = _spawn(python, folder, working, whole, stdin, began)
         worker = Worker(popen, receiver, result, log, began, whole)
@@ -154,7 +157,7 @@ def _spawn(
             )
     except OSError as error:
         os.close(receiver)
-        raise EnvironmentMissing(f"its Python does not start ({error.strerror})") from None
+        raise DoesNotStart(f"its Python does not start ({error.strerror})") from None
     finally:
         os.close(sender)
     return popen, receiver
@@ -200,7 +203,7 @@ def run_process(
         on_event: told each of its events.
 
     Raises:
-        EnvironmentMissing: that Python does not start.
+        DoesNotStart: that Python does not.
     """
     with start_worker(python, job, variables) as worker:
         last, timed_out, nonsense = _pass_events_on(worker, on_event, job.time_limit_s)
@@ -246,21 +249,18 @@ def _pass_events_on(
     return last, expired.is_set(), nonsense
 
 
-def explain_no_start(error: EnvironmentMissing, backend: Backend) -> str:
-    """Return one sentence on an environment that does not start, with what to type."""
-    message, name = str(error), backend.environment
-    if message.startswith(name):
-        return message
-    rebuild = f"nox -s {name} --reuse-venv=never"
-    return f"{name}: environment broken ({message}). Build it anew: {rebuild}"
+def explain_no_start(error: EnvironmentMissing, mend: str) -> str:
+    """Return one sentence on an environment that is not there, or does not start."""
+    broken = isinstance(error, DoesNotStart)
+    return f"environment broken ({error}). {mend}" if broken else str(error)
 
 
-def explain_failure(ended: Ended, backend: Backend, limit_s: float) -> str:
+def explain_failure(ended: Ended, mend: str, limit_s: float) -> str:
     """Return one sentence on a worker that ended without a result.
 
     Args:
         ended: how it ended.
-        backend: its backend.
+        mend: what to type where its environment is broken.
         limit_s: its time limit.
     """
     heard = f"last heard of: {ended.last}"
@@ -278,8 +278,7 @@ def explain_failure(ended: Ended, backend: Backend, limit_s: float) -> str:
     if ended.returncode == 0:
         return f"ended without a result, exit status 0; {heard}; {final}"
     if ended.last in ("starting", "import"):
-        rebuild = f"nox -s {backend.environment} --reuse-venv=never"
-        return f"{backend.environment}: environment broken ({final}). Build it anew: {rebuild}"
+        return f"environment broken ({final}). {mend}"
     return f"exit status {ended.returncode}; {heard}; {final}"
 
 

@@ -176,7 +176,7 @@ def _folders(python: Path, variables: Mapping[str, str]) -> list[list[File]] | N
 
     None where its Python does not say.
     """
-    command = [str(python), "-I", "-c", FOLDERS]
+    command = [str(python), "-I", "-B", "-c", FOLDERS]
     try:
         asked = subprocess.run(
             command,

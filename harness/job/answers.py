@@ -24,6 +24,7 @@ from harness.job.kinds import (
     Value,
     Word,
 )
+from harness.job.own_model import Quality
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ class EpochEnd(Part):
     epoch: Count  # from 1
     epochs: Count
     loss: Loss
-    accuracy: Share
+    accuracy: Share | None = None  # None of a user's own model
     seconds: Seconds
     feed_s: Seconds
     teardown_s: Seconds = 0.0
@@ -107,7 +108,7 @@ class Epoch(Part):
     # Those of `seconds` after the last update: `fit` takes its input pipeline down.
     teardown_s: Seconds = 0.0
     loss: Loss
-    accuracy: Share
+    accuracy: Share | None = None  # None of a user's own model
     n_compiles: Count
 
 
@@ -123,6 +124,7 @@ class Measurement(Part):
     test_accuracy: Share | None  # None where training diverged
     test_loss: Loss | None
     first_predictions: tuple[Count, ...] = ()  # the classes predicted for the first ten test images
+    quality: Quality | None = None  # of a user's own model
     data_sha256: Sha256
     weights_sha256: Sha256  # read back from the built model, before its first update
     order_sha256: Sha256
@@ -178,8 +180,9 @@ class Turned(Epoch):
 class Evaluated(Part):
     """What a live worker's model came to, and its memory."""
 
-    test_accuracy: Share
+    test_accuracy: Share | None = None  # None of a user's own model
     test_loss: Loss | None = None
+    quality: Quality | None = None
     evaluate_s: Seconds = 0.0
     n_epochs: Count  # trained by then
     memory_bytes: dict[Word, Count]  # by label: "peak RSS", "allocator peak"

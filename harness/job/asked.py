@@ -21,6 +21,8 @@ from harness.job.answers import (
     Started,
     Traced,
 )
+from harness.job.made import MadeData
+from harness.job.own_model import DrawnModel, Proved
 
 if TYPE_CHECKING:
     Options = Any  # a table; a worker reads it as attributes
@@ -58,6 +60,23 @@ class Job(Generic[A]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Target:
+    """A function in a user's file."""
+
+    name: str  # as it was typed
+    file: Path
+    function: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource(Target):
+    """What builds a user's own model; without a function, a file that Keras saved."""
+
+    arguments: dict[str, Any]
+    sha256: str  # of the file
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measure(Job[Measured]):
     """Train and evaluate one run."""
 
@@ -65,6 +84,8 @@ class Measure(Job[Measured]):
     dataset: Path
     weights: Path | None  # None: the framework draws its own
     order: Path | None
+    model: ModelSource | None = None  # of a spec that is a model of the user's own
+    refusal: str = ""  # why its time would mean nothing: it is not trained
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -80,6 +101,8 @@ class Live(Job[Started]):
     dataset: Path
     weights: Path | None
     order: Path | None
+    model: ModelSource | None = None
+    refusal: str = ""
     cores: tuple[int, ...] = ()  # that it is kept to; those of `threads` where none are named
 
     @property
@@ -195,12 +218,24 @@ class LoadModels(Job[LoadedModels]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
-    """A function in a user's file."""
+class DrawModel(Job[DrawnModel]):
+    """Draw a user's model's initial weights for some seeds, for every backend."""
 
-    name: str  # as it was typed
-    file: Path
-    function: str
+    model: ModelSource
+    dataset: Path
+    batch_size: int
+    seeds: tuple[int, ...]
+    folder: Path  # keeps them, as weights-DIGEST.npz
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProveArm(Job[Proved]):
+    """Show that an arm trains a user's model as `fit` does, in float64."""
+
+    model: ModelSource
+    dataset: Path
+    batch_size: int
+    arm: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +251,19 @@ class ComputeModel(Job[ComputedModel]):
     n_rounding: int  # twins
     n_samples: int
     production: bool = True  # whether the model as it was compiled is run too
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeData(Job[MadeData]):
+    """Call a user's function, and write the data that it returns as bytes: once, for all."""
+
+    data: Target
+    folder: Path  # in which the data's own folder is made, named by their digest
+    batch_size: int | None = None  # None: as the user's own code says
+    limit_batches: int | None = None  # only the first of them; None: all
+    read_limit_s: float = 60.0  # for the batches of one epoch
+    most_bytes: int | None = None  # that the data may take; None: a third of the free memory
+    seed: int = 0  # of what the user's code draws
 
 
 JOBS: Mapping[str, type[Job[Any]]] = {kind.__name__: kind for kind in Job.__subclasses__()}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.spec.config import Option
+from harness.spec.frozen import Option
 
 PLAIN = re.compile(r"[\w./-]+")
 

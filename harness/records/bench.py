@@ -14,6 +14,7 @@ History of the format:
     when it was written; a turn has children_s, and its load_1m may be unknown. Parts without them
     are read as before.
 3   a line for each part, where a session was a folder with a file for each.
+4   a spec may be a model of the user's own: its turns have no accuracy, its ends a quality.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from pydantic_core import PydanticCustomError
 
 from harness.job.answers import Rates
 from harness.job.kinds import Count, Load, Loss, Said, Seconds, Sha256, Share, Took, Value
+from harness.job.own_model import Quality
 from harness.records.observation import Ended, Kept, Observation, OfAnArm, Question, Seen
 from harness.safe import short
-from harness.spec.config import Frozen
+from harness.spec.frozen import Frozen
 
 # Of a generation or a block: as many as `harness bench` takes.
 Number = Annotated[int, Field(ge=0, le=99)]
@@ -61,7 +63,7 @@ class Entrant(OfAnArm):
 class Session(Observation, Question):
     """The plan: with it all ids and all orders are given."""
 
-    format: Literal[1, 2, 3] = 3
+    format: Literal[1, 2, 3, 4] = 4
     cores: tuple[Count, ...] = ()  # that every worker is kept to; empty: as `threads` has it
     entrants: Annotated[tuple[Entrant, ...], Field(min_length=1)]
     baseline: str  # an entrant's name
@@ -105,7 +107,7 @@ def original_of(duplicate: str) -> str:
 class OfProcess(Ended):
     """What the start and the end of a process share."""
 
-    format: Literal[1, 2, 3] = 3
+    format: Literal[1, 2, 3, 4] = 4
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     generation: Number  # from 1
     process: Count  # from 1: the n-th of its entrant in this generation
@@ -141,7 +143,7 @@ class Turn(Kept):
     seconds: Took
     teardown_s: Seconds = 0.0  # those of `seconds` after the last update
     loss: Loss
-    accuracy: Share
+    accuracy: Share | None = None  # None of a user's own model
     n_compiles: Count  # 0, or the turn held compilation
     user_s: Seconds  # CPU seconds of the process itself
     system_s: Seconds
@@ -163,7 +165,7 @@ class Turn(Kept):
 class Block(Kept):
     """Every live entrant's turn once, in a balanced order; the n-th attempt at it."""
 
-    format: Literal[1, 2, 3] = 3
+    format: Literal[1, 2, 3, 4] = 4
     generation: Number
     block: Number  # from 1 in each generation
     attempt: Count  # from 1
@@ -179,6 +181,7 @@ class End(OfProcess):
 
     test_accuracy: Share | None = None  # after as many epochs as the plan has: 1 + n_blocks
     test_loss: Loss | None = None
+    quality: Quality | None = None  # of a user's own model
     evaluate_s: Seconds = 0.0
     n_epochs: Count = 0  # trained by then
     memory_bytes: dict[str, Count] = {}  # by label: "peak RSS", "allocator peak", "NVML used"
@@ -192,7 +195,7 @@ class Sitting(Kept):
     What it cost in all, and how much of that its workers took.
     """
 
-    format: Literal[1, 2, 3] = 3
+    format: Literal[1, 2, 3, 4] = 4
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     number: Count  # from 1
     outcome: Literal["complete", "budget", "stopped", "interrupted"]

@@ -21,11 +21,14 @@ from harness.records.record import Record
 from harness.records.store import Loaded
 from harness.records.verdicts import verdict_on, verdicts_of
 from harness.safe import for_csv
+from harness.spec.config import Spec
+from harness.spec.model import own_model
 
 PATIENCE_S = 5.0  # with another harness that writes results.csv
 _COLUMNS = """
     run_id status reason spec backend implementation options optimizer loss_form inputs dataset
-    device seed epochs n_parameters n_updates test_accuracy test_loss train_accuracy epoch_s
+    device seed epochs n_parameters n_updates test_accuracy test_loss train_accuracy quality
+    quality_of trained_by refused epoch_s
     first_epoch_s spawn_s import_s data_s build_s feed_s teardown_s evaluate_s total_s samples_per_s
     peak_rss_bytes n_compiles n_compiles_steady jit_requested jit_effective
     steps_per_execution_requested steps_per_execution inductor_cache eager precision tf32 onednn
@@ -51,8 +54,7 @@ def row(record: Record, parity: str = "not checked") -> dict[str, Value]:
         "implementation": request.implementation,
         "options": ", ".join(f"{name}={value}" for name, value in sorted(request.options.items())),
         "inputs": request.spec.inputs,
-        "optimizer": request.spec.optimizer.name,
-        "loss_form": request.spec.loss_form,
+        **_of_stack(request.spec),
         "dataset": request.data.name,
         "device": record.device,
         "seed": request.seed,
@@ -75,9 +77,16 @@ def row(record: Record, parity: str = "not checked") -> dict[str, Value]:
     return {name: known.get(name) for name in COLUMNS}
 
 
+def _of_stack(spec: Spec) -> dict[str, Value]:
+    """Return what only a stack of Dense layers says before it is built."""
+    if own_model(spec):
+        return {}
+    return {"optimizer": spec.optimizer.name, "loss_form": spec.loss_form}
+
+
 def _measured(measured: Measurement, steady_s: tuple[float, ...], n_train: int) -> dict[str, Value]:
     """Return what only a measured run can say."""
-    nested = ("phases", "epochs", "settings", "versions", "first_predictions")
+    nested = ("phases", "epochs", "settings", "versions", "first_predictions", "quality")
     plain: dict[str, Value] = {k: v for k, v in vars(measured).items() if k not in nested}
     epochs, epoch_s = measured.epochs, statistics.median(steady_s) if steady_s else None
     derived: dict[str, Value] = {
@@ -91,7 +100,17 @@ def _measured(measured: Measurement, steady_s: tuple[float, ...], n_train: int) 
         "samples_per_s": n_train / epoch_s if epoch_s else None,
         "n_compiles_steady": sum(epoch.n_compiles for epoch in epochs[1:]),
     }
+    derived |= _quality(measured)
     return plain | derived | vars(measured.phases) | measured.settings | measured.versions
+
+
+def _quality(measured: Measurement) -> dict[str, Value]:
+    """Return what a user's own model came to, as text, and on which data."""
+    if measured.quality is None:
+        return {}
+    values = measured.quality.values.items()
+    text = ", ".join(f"{name}={value:.6g}" for name, value in values)
+    return {"quality": text, "quality_of": measured.quality.of}
 
 
 def project(results: Path) -> Loaded:
@@ -103,7 +122,7 @@ def project(results: Path) -> Loaded:
             results / ".lock", timeout=PATIENCE_S
         ):  # two harnesses: the later one has loaded the records of both
             loaded = store.load_all(results)
-            verdicts = verdicts_of(loaded.parities)
+            verdicts = verdicts_of(loaded.checks)
             content = as_csv(
                 row(record, verdict_on(record, verdicts)) for record in loaded.records
             ).encode()

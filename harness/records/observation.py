@@ -12,7 +12,8 @@ from pydantic import ConfigDict, Field
 from harness.job.answers import Host
 from harness.job.kinds import Count, Said, Sha256, Whole, Word
 from harness.records.arm import ArmId
-from harness.spec.config import Device, Frozen, Spec
+from harness.spec.config import AnySpec, Device
+from harness.spec.frozen import Frozen
 
 Threads = Annotated[int, Field(ge=0, le=2**20)] | Word
 Asked = dict[str, Word | Whole | float | bool]
@@ -60,7 +61,7 @@ class Question(Kept):
     """What is trained, on which data, and with what: the part of a request that all arms share."""
 
     spec_name: str
-    spec: Spec
+    spec: AnySpec
     data: Data
     device: Device  # as asked for
     threads: Threads

@@ -25,12 +25,13 @@ from harness.records import files, legacy
 from harness.records.bench import Block, End, Part, Session, Sitting, Start
 from harness.records.files import Rejected
 from harness.records.parity import Parity
+from harness.records.proof import ArmProof
 from harness.records.record import Record
 from harness.records.user_model import ModelParity
 from harness.safe import short
 from harness.spec.faults import sentences
 
-Single = Record | Parity | ModelParity
+Single = Record | Parity | ModelParity | ArmProof
 """What has a file to itself."""
 Observed = Single | Part
 """What a line can hold."""
@@ -38,6 +39,7 @@ ROOMS: Mapping[str, Mapping[str, type[Observed]]] = {
     "runs": {"run": Record},
     "parity": {"parity": Parity},
     "models": {"model": ModelParity},
+    "proofs": {"proof": ArmProof},
     "bench": {
         "session": Session,
         "start": Start,
@@ -62,6 +64,12 @@ class Loaded:
     records: tuple[Record, ...]
     rejected: tuple[Rejected, ...]
     parities: tuple[Parity, ...] = ()
+    models: tuple[ModelParity, ...] = ()
+
+    @property
+    def checks(self) -> tuple[Parity | ModelParity, ...]:
+        """All parity checks: of stacks and of models of the user's own."""
+        return (*self.parities, *self.models)
 
 
 def ready(results: Path, room: str = "runs") -> None:
@@ -184,7 +192,8 @@ def _read(line: bytes, kinds: Mapping[str, type[Observed]]) -> Observed | str:
     if int(version) > newest(model):
         return legacy.newer(int(version), newest(model))
     try:
-        return model.model_validate_json(content)
+        found = model.model_validate_json(content)
+        return found.model_copy(update={"format": int(version)})
     except ValidationError as error:
         return short(f"not a record: {sentences(error, model)[0]}")
 
@@ -193,10 +202,12 @@ def load_all(results: Path) -> Loaded:
     """Return the runs and parity checks of a results folder, and what is left out."""
     runs, rejected = load(results, "runs")
     checks, more = load(results, "parity")
+    models, others = load(results, "models")
     return Loaded(
         tuple(run for run in runs if isinstance(run, Record)),
-        (*rejected, *more),
+        (*rejected, *more, *others),
         tuple(check for check in checks if isinstance(check, Parity)),
+        tuple(check for check in models if isinstance(check, ModelParity)),
     )
 
 

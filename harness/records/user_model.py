@@ -47,6 +47,7 @@ class ModelParity(Observation):
     format: Literal[3] = 3
     kind: Literal["model"] = "model"
     model: str  # FILE:FUNCTION
+    sha256: Sha256 | None = None  # of its file
     batch: str | None  # FILE:FUNCTION; None where it was drawn from the seed
     seed: Count
     n_samples: Count = 0

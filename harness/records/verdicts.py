@@ -9,22 +9,26 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import harness
 from harness.records.arm import ArmId
 from harness.records.bench import Entrant, Session, Start
 from harness.records.observation import Seen
 from harness.records.parity import ArmParity, Parity
 from harness.records.record import Record
+from harness.records.user_model import ModelParity
 from harness.spec.config import Spec
+from harness.spec.model import OwnModel, own_model
 
 AGREES, AGREES_QUICK, NOT_CHECKED = "agrees", "agrees (quick)", "not checked"
 """What is known of an arm that departs nowhere.
 
 The whole gate held it, its quick form did, or neither."""
+Check = Parity | ModelParity
 Verdicts = dict[tuple[str | ArmId | None, ...], str]
 """Verdicts by what they hold for: see `verdicts_of`."""
 
 
-def verdicts_of(parities: Iterable[Parity]) -> Verdicts:
+def verdicts_of(checks: Iterable[Check]) -> Verdicts:
     """Return what is known of each arm, by all that a verdict depends on.
 
     Spec, arm, environment, device, machine.
@@ -33,13 +37,53 @@ def verdicts_of(parities: Iterable[Parity]) -> Verdicts:
     form did. A check of less says neither. Where any check departs or fails, that stands until a
     later one agrees at the same points.
     """
-    checks: dict[tuple[str | ArmId | None, ...], list[_Check]] = defaultdict(list)
-    for parity in sorted(parities, key=lambda parity: parity.started_at):
-        for arm in parity.arms:
-            place = _place(arm.device, parity)
-            key = (_content(parity.spec), arm.arm, *_environment(arm), *place)
-            checks[key].append(_Check(arm, f"seed {parity.seed} of {parity.data.sha256}"))
-    return {key: _known(several) for key, several in checks.items()}
+    found: dict[tuple[str | ArmId | None, ...], list[_Check]] = defaultdict(list)
+    of_models: Verdicts = {}
+    for check in sorted(checks, key=lambda check: check.started_at):
+        if isinstance(check, ModelParity):
+            of_models |= _of_model(check)
+            continue
+        for arm in check.arms:
+            place = _place(arm.device, check)
+            key = (_content(check.spec), arm.arm, *_environment(arm), *place)
+            found[key].append(_Check(arm, f"seed {check.seed} of {check.data.sha256}"))
+    return {key: _known(several) for key, several in found.items()} | of_models
+
+
+def _of_model(check: ModelParity) -> Verdicts:
+    """Return what a check of a user's own model says of its backends; nothing where it is open.
+
+    It holds for every arm, since an arm of such a model is proved to train as `fit` does.
+    """
+    known = {"agrees": AGREES, "departs": "departs", "failed": "failed"}
+    return {
+        (
+            _whose(check.sha256, check.model),
+            each.backend,
+            *_environment(each),
+            *_place(each.device, check),
+        ): known[each.verdict]
+        for each in check.backends
+        if each.verdict in known and check.sha256
+    }
+
+
+def newest_check(checks: Iterable[object], spec: OwnModel) -> ModelParity | None:
+    """Return the newest check of a user's own model as its file is now, by this harness.
+
+    Args:
+        checks: oldest first.
+        spec: the model, its file read.
+    """
+    mine = [
+        each
+        for each in checks
+        if isinstance(each, ModelParity)
+        and each.harness == harness.__version__
+        and each.sha256
+        and _whose(each.sha256, each.model) == _whose(spec.sha256, spec.model)
+    ]
+    return mine[-1] if mine else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +161,7 @@ def verdict_on(record: Record, verdicts: Verdicts) -> str:
     environment = *_versions(record.measured.versions), record.environment_sha256
     place = _place(record.measured.device, record)
     return verdicts.get(
-        (_content(record.request.spec), record.arm, *environment, *place), NOT_CHECKED
+        (*_what(record.request.spec, record.arm), *environment, *place), NOT_CHECKED
     )
 
 
@@ -137,8 +181,7 @@ def verdict_in(
     found = {
         verdicts.get(
             (
-                _content(session.spec),
-                entrant.arm,
+                *_what(session.spec, entrant.arm),
                 *_environment(start),
                 *_place(start.device, session),
             ),
@@ -159,8 +202,21 @@ def worst(found: Collection[str]) -> str:
     return next((verdict for verdict in order if verdict in found), NOT_CHECKED)
 
 
-def _place(device: str, made: Session | Parity | Record) -> tuple[str, str, str]:
+def _place(device: str, made: Session | Check | Record) -> tuple[str, str, str]:
     return device, made.host.machine, made.harness
+
+
+def _what(spec: Spec, arm: ArmId) -> tuple[str | ArmId | None, ...]:
+    """Return what a verdict is of: an arm of a stack, or a user's own model on a backend."""
+    own = own_model(spec)
+    if own is None:
+        return _content(spec), arm
+    return None if own.arguments else _whose(own.sha256, own.model), arm.backend
+
+
+def _whose(sha256: str | None, model: str) -> str:
+    """Return which function it is, of a file of which content; FILE:FUNCTION names it."""
+    return f"{sha256}:{model.rpartition(':')[2]}"
 
 
 def _content(spec: Spec) -> str:

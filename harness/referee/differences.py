@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.referee.oracle import Loss
-from harness.spec.config import Option, Spec
+from harness.spec.config import Spec
+from harness.spec.frozen import Option
 
 LOOKS_THROUGH_SOFTMAX = {
     # Keras 3.15, backend/tensorflow/nn.py: from a softmax's output it goes back to the logits, and

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from harness.report.document import NONE
+from harness.safe import short
 from harness.statistics.intervals import Interval, Spread
 
 
@@ -37,6 +39,11 @@ def span(
     if math.isnan(low) or low == high:
         return f"{number(mid, shown)}{unit}"
     return f"{number(mid, shown)}{unit} ({number(low, shown)}-{number(high, shown)}{unit})"
+
+
+def named(values: Mapping[str, float]) -> str:
+    """Return numbers by name with four digits after the point, "loss 0.2134, accuracy 0.9312"."""
+    return ", ".join(f"{short(name, 40)} {value:.4f}" for name, value in values.items()) or NONE
 
 
 def ratio(range_: Interval | Spread | None) -> str:

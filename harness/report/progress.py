@@ -10,13 +10,15 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from harness.job.answers import EpochEnd, Event
+from harness.job.answers import EpochEnd, Event, Measurement
 from harness.records.record import Record
+from harness.report.numbers import named
 from harness.safe import one_line, short
 
 PHASES = {
@@ -91,23 +93,41 @@ def line(record: Record) -> str:
     steady = record.steady_s
     epoch = f", epoch {min(steady):.2f}-{max(steady):.2f} s" if steady else ""
     total = f"{record.total_s:.1f} s in all, on {short(record.measured.device)}"
-    return f"{title}: test accuracy {record.measured.test_accuracy:.4f}{epoch}, {total}"
+    return f"{title}: {_quality(record.measured)}{epoch}, {total}"
+
+
+def _quality(measured: Measurement) -> str:
+    """Return what a model came to, whichever kind of spec it is of."""
+    if measured.quality:
+        return f"{named(measured.quality.values)} on the {measured.quality.of}"
+    return f"test accuracy {measured.test_accuracy:.4f}"
 
 
 def _epoch(event: EpochEnd) -> str:
-    quality = f"loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
+    quality = f"loss {event.loss:.4f}"
+    if event.accuracy is not None:
+        quality += f", accuracy {event.accuracy:.4f}"
     return f"epoch {event.epoch}/{event.epochs}, {quality}, {event.seconds:.2f} s"
 
 
+class Step(Protocol):
+    """Shows what is being done."""
+
+    def __call__(self, what: str, kept: bool = True, /) -> None:
+        """Show a line; without a terminal only one that is kept."""
+
+
 @contextmanager
-def steps_line(console: Console) -> Iterator[Callable[[str], None]]:
+def steps_line(console: Console) -> Iterator[Step]:
     """Give a function that shows what is being done, with the seconds so far.
 
-    That is one line that changes on a terminal, and plain lines elsewhere.
+    That is one line that changes on a terminal, and plain lines elsewhere, but for those not kept.
     """
     began = time.monotonic()
     with _changing_line(console) as put:
-        yield lambda what: put(f"{time.monotonic() - began:5.1f} s: {one_line(what)}", True)
+        yield lambda what, kept=True: put(
+            f"{time.monotonic() - began:5.1f} s: {one_line(what)}", kept
+        )
 
 
 @contextmanager

@@ -16,6 +16,10 @@ SENTENCES = {
     "other numbers is no comparison",
     "not checked": "{names}: parity is not checked, so a time may be that of other numbers. Type: "
     "harness parity --quick",
+    "own not checked": "{names}: parity is not checked, so a time may be that of other numbers. "
+    "Type: {0}",
+    "by lean": "{names}: lean took its place: {0}",
+    "quality of training": "quality is that on the training data: data() gives no validation_data",
     "arithmetic": "{0} differs ({names}): these rows are not of one arithmetic",
     "teardown": "{names}: {0:.0%} of its epoch time is fit taking its input pipeline down "
     "(teardown_s in results/README.md)",

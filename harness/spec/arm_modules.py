@@ -13,6 +13,7 @@ from harness.spec.arm_source import (
     BadSource,
     file_of,
     find_faults,
+    is_own,
     packaged_arms,
     read_declaration,
 )
@@ -42,6 +43,8 @@ def check_module(value: object, info: ValidationInfo) -> object:
 
 def _check_own(module: str, folder: Path | None) -> None:
     """Raise where a user's own module is not there, or is no arm."""
+    if not is_own(module):
+        raise fault(choice(packaged_arms(), module))
     is_file = module.endswith(".py")
     if is_file and (folder is None or Path(module).is_absolute()):
         raise fault(f"expected a file, as from backends.toml's folder; received {shown(module)}")

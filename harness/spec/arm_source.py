@@ -15,6 +15,7 @@ from typing import Any
 WORKER = Path(__file__).parents[1] / "worker"
 ARMS = WORKER / "arms"
 PACKAGES = WORKER.parents[1]  # the folder from which harness is imported
+OF_OWN_MODELS = "train_step"  # see `harness.spec.own_arms`: no stack's arm
 MOST_BYTES = 2**20  # of a source
 VERBS = {  # of every arm, with their arguments
     "build": ("spec", "weights", "options"),
@@ -39,14 +40,14 @@ def packaged_arms() -> tuple[str, ...]:
     found = (
         file
         for file in sorted(ARMS.rglob("*.py"))
-        if "\ndef epoch(" in file.read_text(encoding="utf-8")
+        if "\ndef epoch(" in file.read_text(encoding="utf-8") and file.parent.name != OF_OWN_MODELS
     )
     return tuple(".".join(file.relative_to(ARMS).with_suffix("").parts) for file in found)
 
 
 def is_own(module: str) -> bool:
     """Say whether a module is a user's own."""
-    return module not in packaged_arms()
+    return module not in (*packaged_arms(), OF_OWN_MODELS)
 
 
 def file_of(module: str, folder: Path | None) -> Path:

@@ -12,27 +12,30 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
 
 from harness.errors import ConfigError, choice
 from harness.spec import bounds
 from harness.spec.arm_modules import check_module, check_options, folder_of
 from harness.spec.arm_source import WORKER
 from harness.spec.bounds import Name, size
+from harness.spec.defaults import complete, name_frameworks
 from harness.spec.faults import expectation, fault, sentences
+from harness.spec.frozen import Frozen, Option
+from harness.spec.model import or_own_model
 from harness.spec.toml import parse_file
 
 Dataset = Literal["auto", "mnist", "digits"]
 Device = Literal["auto", "cpu", "gpu"]
 Rate = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
-Option = str | int | float | bool
-
-
-class Frozen(BaseModel):
-    """A value: immutable, compared by content, strict about types, closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class Dense(Frozen):
@@ -110,6 +113,10 @@ class Spec(Frozen):
         return self
 
 
+AnySpec = Annotated[SerializeAsAny[Spec], WrapValidator(or_own_model)]
+"""A spec, or a `harness.spec.model.OwnModel` where the table names a model: see `own_model`."""
+
+
 class Arm(Frozen):
     """One implementation of the spec: its module, see `harness.spec.arm_source`, and options."""
 
@@ -137,6 +144,8 @@ class Backend(Frozen):
 
     # What computes there, and Keras's backend; by default the framework of the backend's own name.
     framework: str
+    # An interpreter of the user's own, from the project's folder on: nothing is installed there.
+    python: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     # Also the nox session that makes it.
     environment: Annotated[str, Field(pattern=r"^train-[a-z0-9-]+$", max_length=64)]
     requirements: Requirements
@@ -191,27 +200,14 @@ class Config(Frozen):
 
     protocol: Protocol = Protocol()
     bench: Experiment = Experiment()
-    specs: Annotated[dict[Name, Spec], Field(min_length=1)]
-    backends: Annotated[dict[Name, Backend], Field(min_length=1)]
+    specs: Annotated[dict[Name, AnySpec], Field(min_length=1)]
+    backends: Annotated[dict[Name, Backend], BeforeValidator(name_frameworks), Field(min_length=1)]
     _folder: Path | None = None
 
     @property
     def folder(self) -> Path | None:
         """The folder of the file, where a user's own arms lie; None where it is read from none."""
         return self._folder
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_frameworks(cls, tables: Any) -> Any:
-        """Give each backend that names no framework the one of its own name."""
-        backends = tables.get("backends") if isinstance(tables, dict) else None
-        if not isinstance(backends, dict):
-            return tables
-        named = {
-            name: {"framework": name, **table} if isinstance(table, dict) else table
-            for name, table in backends.items()
-        }
-        return {**tables, "backends": named}
 
     @model_validator(mode="after")
     def _check_arms(self) -> Config:
@@ -268,7 +264,7 @@ def load(path: Path) -> Config:
     """
     tables, folder = parse_file(path), Path(os.path.realpath(path)).parent
     try:
-        config = Config.model_validate(tables, context={"folder": folder})
+        config = Config.model_validate(complete(tables, path), context={"folder": folder})
     except ValidationError as error:
         raise ConfigError(
             "\n".join(f"{path.name}: {sentence}" for sentence in sentences(error, Config))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,13 @@ from harness.errors import DataError
 from harness.scratch import scratch
 from harness.spec.data.arrays import sha256, weights_digest
 from harness.spec.initializers import initial_weights
+
+
+class File(NamedTuple):
+    """A file that is kept under its digest."""
+
+    path: Path
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +83,31 @@ def draw(
     """
     uniform = np.random.default_rng([seed, 0]).uniform
     weights = initial_weights(uniform, n_inputs, layers, initializer)
+    digest = weights_digest(weights)
+    file = folder / f"weights-{digest}.npz"
+    _write(file, lambda path: np.savez(path, **weights))  # type: ignore[arg-type]
+    order = draw_order(folder, n_samples, n_epochs, seed, shuffle=shuffle)
+    return Draw(file, order.path, digest, order.sha256)
+
+
+def draw_order(folder: Path, n_samples: int, n_epochs: int, seed: int, *, shuffle: bool) -> File:
+    """Draw the order of the samples for one seed; return where it is kept, and its digest.
+
+    Args:
+        folder: keeps it, under its digest.
+        n_samples: of the dataset.
+        n_epochs: rows of the order.
+        seed: of the permutations.
+        shuffle: whether each epoch has an order of its own.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
     order = batch_order(n_samples, n_epochs, seed, shuffle=shuffle)
-    digests = weights_digest(weights), sha256(order)
-    files = folder / f"weights-{digests[0]}.npz", folder / f"order-{digests[1]}.npy"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(files[0], lambda file: np.savez(file, **weights))  # type: ignore[arg-type]
-        _write(files[1], lambda file: np.save(file, order))
-    except OSError as error:
-        hint = "Set HARNESS_CACHE_DIR to another folder"
-        raise DataError(f"{folder}: cannot be written ({error.strerror}). {hint}") from None
-    return Draw(*files, *digests)
+    digest = sha256(order)
+    file = folder / f"order-{digest}.npy"
+    _write(file, lambda path: np.save(path, order))
+    return File(file, digest)
 
 
 def _write(path: Path, write: Callable[[str], None]) -> None:
@@ -93,6 +115,27 @@ def _write(path: Path, write: Callable[[str], None]) -> None:
 
     Another process may do the same: both write the same.
     """
-    with scratch(path.parent) as folder:
-        write(str(folder / path.name))
-        (folder / path.name).replace(path)
+    try:
+        with scratch(make_folder(path.parent)) as folder:
+            write(str(folder / path.name))
+            (folder / path.name).replace(path)
+    except OSError as error:
+        raise DataError(_unwritable(path.parent, error)) from None
+
+
+def make_folder(folder: Path) -> Path:
+    """Return a folder of draws, made where it is missing.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(_unwritable(folder, error)) from None
+    return folder
+
+
+def _unwritable(folder: Path, error: OSError) -> str:
+    hint = "Set HARNESS_CACHE_DIR to another folder"
+    return f"{folder}: cannot be written ({error.strerror}). {hint}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -68,9 +68,8 @@ def _model(kind: Any, location: tuple[int | str, ...]) -> type[BaseModel]:
             if location
             else kind
         )
-    models = [
-        part for part in get_args(kind) if isinstance(part, type) and issubclass(part, BaseModel)
-    ]
+    bare = map(_bare, get_args(kind))
+    models = [part for part in bare if isinstance(part, type) and issubclass(part, BaseModel)]
     if get_origin(kind) is UnionType and len(models) == 1:  # a model or None
         return _model(models[0], location)
     tagged = (
@@ -79,6 +78,10 @@ def _model(kind: Any, location: tuple[int | str, ...]) -> type[BaseModel]:
         else {}
     )
     return _model(tagged.get(location[0], models[0]), location[1:])
+
+
+def _bare(kind: Any) -> Any:
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -34,29 +34,31 @@ def check_file(file: Path, user: int) -> None:
     _check((file, file.parent, real, real.parent), file, user)
 
 
-def check_environments(file: Path, environments: Iterable[str], user: int) -> None:
-    """Return if the environments beside a configuration file are trusted, as far as they are there.
+def check_environments(root: Path, pythons: Iterable[Path], user: int, named: Path | None) -> None:
+    """Return if the environments of a project are trusted, as far as they are there.
 
     Args:
-        file: the configuration; its links resolved.
-        environments: their names, as in the file.
+        root: the project's folder.
+        pythons: where its environments may be, besides those that `harness setup` has made.
         user: the effective user id.
+        named: the configuration to name if they are meant; its links resolved. None: the package's.
 
     Raises:
         ConfigError: a folder or a Python is not trusted; names it, and what to type if it is meant.
     """
-    kept = file.parent / ".nox"
-    for folder in (kept / name for name in environments):
-        folders = (kept, folder, folder / "bin")
+    made = root / ".harness" / "envs"
+    _check((made.parent, made, root / ".nox"), named, user)
+    for python in (*pythons, *made.glob("*/bin/python")):
+        folders = (python.parents[1], python.parent)
         targets = (Path(os.path.realpath(each)) for each in folders if each.is_symlink())
-        _check((*folders, folder / "bin" / "python", *targets), file, user)
+        _check((*folders, python, *targets), named, user)
 
 
-def check_sources(file: Path, sources: Iterable[Path], user: int) -> None:
+def check_sources(file: Path | None, sources: Iterable[Path], user: int) -> None:
     """Return if the sources of a user's own arms, and their folders, are trusted.
 
     Args:
-        file: the configuration that names them.
+        file: the configuration that names them; None where none does.
         sources: their paths.
         user: the effective user id.
 
@@ -68,17 +70,17 @@ def check_sources(file: Path, sources: Iterable[Path], user: int) -> None:
         _check((source, source.parent, real, real.parent), file, user)
 
 
-def _check(paths: Iterable[Path], file: Path, user: int) -> None:
+def _check(paths: Iterable[Path], file: Path | None, user: int) -> None:
     for path in paths:
         try:
             status = path.lstat()
         except OSError:
             continue  # not there, or not to be read: its use says so
         if said := distrust_reason(status, user):
-            raise ConfigError(
-                f"{path}: {said}, and what it says would be run. "
-                f"If it is meant, name the file: --config {file}"
-            )
+            meant = "Go to a folder of your own"
+            if file:
+                meant = f"If it is meant, name the file: --config {file}"
+            raise ConfigError(f"{path}: {said}, and what it says would be run. {meant}")
 
 
 def distrust_reason(status: os.stat_result, user: int) -> str | None:

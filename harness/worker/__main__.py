@@ -40,6 +40,9 @@ WORK: dict[type[Job[Any]], tuple[str, str]] = {  # a kind of job: module and fun
     asked.SaveModel: ("jobs.round_trip", "save"),
     asked.LoadModels: ("jobs.round_trip", "load"),
     asked.ComputeModel: ("jobs.user_model", "check"),
+    asked.MakeData: ("jobs.make_data", "make"),
+    asked.DrawModel: ("jobs.own_model", "draw"),
+    asked.ProveArm: ("jobs.prove_arm", "prove"),
 }
 TIMED = (asked.Measure, asked.Live, asked.Look, asked.SelfCheck)
 

@@ -7,6 +7,7 @@ Arrays of a batch are named by their place: "x" or "y" where there is one, "x[0]
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -56,7 +57,15 @@ def build_model(target: Target, seed: int) -> Any:
         Refused: it raises.
     """
     keras.utils.set_random_seed(seed)
-    model, where = call_function(target), f"--model: {target.name}"
+    return check_model(call_function(target), f"--model: {target.name}")
+
+
+def check_model(model: Any, where: str) -> Any:
+    """Return what a user's function returned, if that is a compiled model.
+
+    Raises:
+        Unusable: it is none.
+    """
     if not isinstance(model, keras.Model):
         raise Unusable(f"{where}: expected a keras.Model; received {type(model).__name__}")
     if not model.compiled:
@@ -65,11 +74,12 @@ def build_model(target: Target, seed: int) -> Any:
     return model
 
 
-def call_function(target: Target) -> Any:
-    """Return what a user's function returns, called without arguments.
+def call_function(target: Target, arguments: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """Return what a user's function returns.
 
     Args:
         target: file, function, and name as it was typed.
+        arguments: of the function, by name.
 
     Raises:
         Unusable: there is no such function.
@@ -83,7 +93,7 @@ def call_function(target: Target) -> Any:
         expected = f"expected a function {target.function!r} in that file"
         raise Unusable(f"{target.name}: {expected}; received {type(function).__name__}")
     try:
-        return function()
+        return function(**arguments)
     except (Exception, SystemExit) as error:
         raise Refused(f"{target.function} {describe_error(error, str(target.file))}") from None
 

@@ -39,7 +39,8 @@ LONG = {
     "--self-check",
     "--rounds",
     "--repetitions",
-}  # minutes of arithmetic, as asked for
+    "--setup",
+}  # minutes of arithmetic or of downloads, as asked for
 ALLOWED = {0, 1, 2, 3, 4, 130}
 
 
@@ -72,6 +73,8 @@ def lines(draw):
         arguments += draw(
             st.sampled_from([[option, value], [f"{option}={value}"], [option], [value]])
         )
+    if words == ("setup",):
+        arguments.append("--dry-run")  # else it installs, as asked for
     if words == ("parity",):
         arguments.append("no-such-backend")  # else its referee computes for minutes, as asked for
     return arguments
@@ -93,7 +96,18 @@ def strangers(folder, arguments):
         for part in (argument, argument.partition("=")[2])
         if part.strip()
     }
-    own = {"backends.toml", "model.py", "home", "cache", "state", "tmp", "out", "results"}
+    own = {
+        "backends.toml",
+        "model.py",
+        "my_model.py",
+        ".gitignore",
+        "home",
+        "cache",
+        "state",
+        "tmp",
+        "out",
+        "results",
+    }
     return {
         each.name
         for each in folder.iterdir()

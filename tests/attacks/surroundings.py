@@ -73,7 +73,7 @@ LINES = st.sampled_from(
         *("bench", "bench --show", "gate --against out", "textbook page"),
         *("textbook summary", "textbook momentum", "--help", "train --spec é"),
         *(
-            "requirements jax",
+            "setup --dry-run",
             "parity --model model.py:build",
             "parity nobody",
             "data --png out/sheet.png",

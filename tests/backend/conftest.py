@@ -49,7 +49,7 @@ def probed(tmp_path_factory):
                 "KERAS_HOME": str(folder / "keras")
             }
             command = [
-                str(launch.python_of(backend, ROOT)),
+                str(launch.interpreter_of(name, backend, ROOT).path),
                 "-m",
                 "tests.backend.probe",
                 str(folder),

@@ -25,7 +25,7 @@ def printed(script, backend, folder):
     """Return what a script prints last under a backend, in that folder."""
     known = CONFIG.backends[backend]
     done = subprocess.run(
-        [str(launch.python_of(known, ROOT)), "-c", script],
+        [str(launch.interpreter_of(backend, known, ROOT).path), "-c", script],
         cwd=folder,
         env=launch.worker_variables(known, "cpu", "auto") | {"KERAS_HOME": str(folder)},
         capture_output=True,

@@ -29,7 +29,7 @@ def measured(tmp_path_factory):
                 "KERAS_HOME": str(folder)
             }
             command = [
-                str(launch.python_of(backend, ROOT)),
+                str(launch.interpreter_of(name, backend, ROOT).path),
                 "-m",
                 "tests.backend.limits_probe",
                 name,

@@ -47,7 +47,8 @@ def textbook_script(
 ) -> Iterator[Turn]:
     """Give the turns of the bare script, in the same environment, with the same variables."""
     there = whole.backends[backend]
-    command = [str(launch.python_of(there, ROOT)), str(TEXTBOOK), str(dataset.folder), order]
+    python = launch.interpreter_of(backend, there, ROOT).path
+    command = [str(python), str(TEXTBOOK), str(dataset.folder), order]
     pipes = {
         "stdin": subprocess.PIPE,
         "stdout": subprocess.PIPE,

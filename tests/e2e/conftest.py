@@ -125,7 +125,8 @@ def _cache(tmp_path_factory):
     )  # a shell's background job has it ignored, and hands that on
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         os.environ.pop(name, None)
-    os.environ.pop("HARNESS_ENVIRONMENTS", None)  # nox names its own; here each project has one
+    for name in ("HARNESS_ENVIRONMENTS", "NOX_CURRENT_SESSION"):
+        os.environ.pop(name, None)  # nox names its own; here each project has one
     os.environ["HARNESS_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 

@@ -183,7 +183,7 @@ def test_what_an_environment_lacks_is_said_before_anything_is_kept(small):
     ended = small.run("bench", "jax/naive", *SMALL)
     assert (ended.returncode, ended.stderr.strip()) == (
         2,
-        "train-jax: environment missing. Run: nox -s train-jax",
+        "jax: environment missing. Run: harness setup jax",
     )
     assert not (small.results / "bench").exists()
 

@@ -43,12 +43,10 @@ def test_a_missing_environment_is_a_row_and_the_other_backends_still_run(project
     torch, jax = project.records()
     assert (torch["status"], torch["reason"]) == (
         "failed",
-        "train-torch: environment missing. Run: nox -s train-torch",
+        "environment missing. Run: harness setup torch",
     )
     assert jax["status"] == "ok"
-    assert (
-        "train-torch: environment missing. Run: nox -s train-torch" in project.run("compare").stdout
-    )
+    assert "environment missing. Run: harness setup torch" in project.run("compare").stdout
 
 
 def test_a_broken_environment_says_how_to_build_it_anew(project):
@@ -56,14 +54,14 @@ def test_a_broken_environment_says_how_to_build_it_anew(project):
     assert project.run("train", "jax", *ONE).returncode == 1
     (record,) = project.records()
     assert record["reason"] == (
-        "train-jax: environment broken (ModuleNotFoundError: No module named "
+        "environment broken (ModuleNotFoundError: No module named "
         "'a_package_that_is_not_there'). "
-        "Build it anew: nox -s train-jax --reuse-venv=never"
+        "Build it anew: harness setup jax --anew"
     )
     assert "Traceback" in record["log_tail"]
     done = project.run("doctor")
     assert done.returncode == 1
-    assert "nox -s train-jax --reuse-venv=never" in done.stdout
+    assert "harness setup jax --anew" in done.stdout
 
 
 def test_a_python_that_is_no_program_says_so(project):
@@ -71,8 +69,8 @@ def test_a_python_that_is_no_program_says_so(project):
     (project.root / ".nox" / "train-jax" / "bin" / "python").write_bytes(b"\x7fELF rubbish")
     assert project.run("train", "jax", *ONE).returncode == 1
     assert re.match(
-        r"train-jax: environment broken \(its Python does not start \(.+\)\)\. Build it "
-        r"anew: nox -s train-jax --reuse-venv=never$",
+        r"environment broken \(its Python does not start \(.+\)\)\. Build it "
+        r"anew: harness setup jax --anew$",
         project.records()[0]["reason"],
     )
 

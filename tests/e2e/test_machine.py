@@ -154,7 +154,7 @@ def test_a_run_that_lives_keeps_its_folders_while_others_start(project, tmp_path
     try:
         until(lambda: workers(first))
         for _ in range(3):
-            assert project.run("requirements", "numpy", TMPDIR=str(temporary)).returncode == 0
+            assert project.run("setup", "--dry-run", TMPDIR=str(temporary)).returncode == 0
         assert first.poll() is None
         assert len(list(temporary.glob("harness-scratch-*"))) == 1
     finally:

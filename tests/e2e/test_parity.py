@@ -392,7 +392,7 @@ def test_a_missing_environment_is_a_failure_with_what_to_type(project):
     (project.root / ".nox" / "train-jax").unlink()
     done = project.run("parity", "jax", "--arm", "naive", "--point", "init")
     assert done.returncode == 1
-    assert "nox -s train-jax" in done.stdout
+    assert "harness setup jax" in done.stdout
 
 
 @pytest.mark.parametrize(

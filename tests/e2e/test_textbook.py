@@ -46,7 +46,7 @@ def test_harness_textbook_gradients_says_what_to_type_where_an_environment_is_mi
     (project.root / ".nox" / "train-jax").unlink()
     done = project.run("textbook", "gradients")
     assert (done.returncode, done.stderr) == (1, "")
-    assert "! jax: train-jax: environment missing. Run: nox -s train-jax\n" in done.stdout
+    assert "! jax: environment missing. Run: harness setup jax\n" in done.stdout
     assert re.search(r"d loss / d b +1\.0 +1\.0 +- +1\.0 *\n", done.stdout)
 
 

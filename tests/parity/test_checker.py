@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from harness.engine import local
 from harness.engine.machine import describe_host
 from harness.engine.process import Ended
+from harness.environments.find import Interpreter
 from harness.experiments.parity import check, gather
 from harness.experiments.parity.judge import find_departures, judge_arm
 from harness.job.answers import TraceFile
@@ -390,7 +391,7 @@ def answered(monkeypatch, **ended):
         "result": {"host": HERE, "framework": "jax", "answer": TRACED},
     }
     monkeypatch.setattr(local, "run_process", lambda *rest, **more: Ended(**plain | ended))
-    monkeypatch.setattr(local, "python_of", lambda *rest: Path("python"))
+    monkeypatch.setattr(local, "interpreter_of", lambda *rest: Interpreter(Path("python"), "nox"))
     arm, executor = planned(), local.LocalExecutor(Path(), BACKENDS)
     say = lambda what: None  # noqa: E731
     found = gather.gather_traces((arm,), reference(), executor, say)["jax/keras"]

@@ -67,6 +67,7 @@ DEFAULTS: dict[str, Any] = {
     "teardown_s": (),
     "test_accuracy": 0.98,
     "test_loss": 0.07,
+    "quality": None,
     "device": "cpu",
     "peak_rss_bytes": 600 << 20,
     "settings": SETTINGS,
@@ -169,6 +170,7 @@ def _measurement(values: dict[str, Any]) -> Measurement:
         "device",
         "peak_rss_bytes",
         "settings",
+        "quality",
     )
     return Measurement(
         phases=Phases(spawn_s=0.1, import_s=2.5, data_s=0.3, build_s=0.4, evaluate_s=0.5),

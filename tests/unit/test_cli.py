@@ -74,4 +74,17 @@ def test_help_lists_the_verbs_in_the_order_of_a_user_s_day():
     command = [sys.executable, "-m", "harness", "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     verbs = re.findall(r"^  ([a-z]+) ", shown.partition("Commands:\n")[2], flags=re.MULTILINE)
-    assert verbs == ["train", "compare", "parity", "bench", "gate", "doctor", "data", "textbook"]
+    assert verbs == [
+        "init",
+        "setup",
+        "choose",
+        "train",
+        "compare",
+        "parity",
+        "bench",
+        "gate",
+        "report",
+        "doctor",
+        "data",
+        "textbook",
+    ]

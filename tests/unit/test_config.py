@@ -20,7 +20,10 @@ MODULES = (
     "compiled.jax, compiled.tensorflow, compiled.torch, keras_fit, "
     "naive.jax, naive.numpy, naive.tensorflow, naive.torch, native.jax, native.tensorflow, native.torch"
 )
-BACKEND_KEYS = "expected one of framework, environment, requirements, accelerators, variables, cpu_variables, shared_variables, arms"
+BACKEND_KEYS = (
+    "expected one of framework, python, environment, requirements, accelerators, variables, "
+    "cpu_variables, shared_variables, arms"
+)
 PROTOCOL_KEYS = "expected one of seeds, epochs, arms, threads, time_limit_s"
 SPEC_KEYS = "expected one of dataset, layers, optimizer, loss_form, batch_size, epochs, initializer, shuffle, inputs"
 CORES = "expected 'auto' or a number of cores from 1 to 1024"
@@ -437,12 +440,10 @@ def test_an_unknown_key_hides_no_other_fault_of_its_table(tmp_path):
     ]
 
 
-def test_an_empty_file_is_told_what_it_must_hold(tmp_path):
+def test_an_empty_file_says_nothing_that_differs_from_the_package_s_own(tmp_path, real):
     (tmp_path / "backends.toml").write_bytes(b"")
-    assert refusal(tmp_path / "backends.toml").splitlines() == [
-        "backends.toml: [specs]: expected a value; the key is missing",
-        "backends.toml: [backends]: expected a value; the key is missing",
-    ]
+    config = project.open_project(tmp_path / "backends.toml")[1]
+    assert (config.specs, config.backends) == (real.specs, real.backends)
 
 
 def test_a_file_that_is_not_utf8_is_no_toml(tmp_path):
@@ -453,7 +454,7 @@ def test_a_file_that_is_not_utf8_is_no_toml(tmp_path):
 def test_a_file_with_more_faults_than_anybody_reads_shows_ten(tmp_path):
     (tmp_path / "backends.toml").write_text("".join(f"key{number} = 1\n" for number in range(5000)))
     said = refusal(tmp_path / "backends.toml").splitlines()
-    assert (len(said), said[-1]) == (11, "backends.toml: and 4992 more")
+    assert (len(said), said[-1]) == (11, "backends.toml: and 4990 more")
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):
@@ -496,12 +497,26 @@ def test_the_nearest_file_is_found_from_a_folder_below(tmp_path):
     assert project.find(below) == tmp_path / "backends.toml"
 
 
-def test_where_no_file_is_found_the_folder_is_named(tmp_path):
-    with pytest.raises(ConfigError) as caught:
-        project.find(tmp_path)
-    assert str(caught.value) == (
-        f"backends.toml: not in {tmp_path} nor above it. Go to the project's folder, or name the file: --config FILE"
+def test_where_no_file_is_found_the_package_s_own_holds_for_the_caller_s_folder(
+    tmp_path, monkeypatch, real
+):
+    assert project.find(tmp_path) is None
+    monkeypatch.chdir(tmp_path)
+    assert project.open_project(None) == (tmp_path, real)
+
+
+def test_a_table_says_only_what_differs_from_the_package_s_own(tmp_path, real):
+    (tmp_path / "backends.toml").write_text(
+        '[backends.jax]\npython = "mine/bin/python"\n[backends.Jax_Next]\nframework = "jax"\n'
+        'requirements = { cpu = ["jax"], gpu = ["jax"] }\n'
     )
+    config = project.open_project(tmp_path / "backends.toml")[1]
+    own = real.backends["jax"]
+    assert config.specs == real.specs
+    assert config.backends["jax"] == own.model_copy(update={"python": "mine/bin/python"})
+    newer = config.backends["Jax_Next"]
+    assert (newer.environment, newer.requirements.cpu) == ("train-jax-next", ("jax",))
+    assert (newer.arms, newer.cpu_variables) == (own.arms, own.cpu_variables)
 
 
 def test_the_real_file_has_seven_specs_the_default_first(real):

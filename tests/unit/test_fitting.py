@@ -152,7 +152,9 @@ def doctors():
         "jax": Environment(**seen | {"cuda": None, "devices": ("cpu",)}),
         "torch": Refusal(reason="train-torch: no environment"),
     }
-    return doctor.compose(host, hardware, answers, config.load(ROOT / "backends.toml").backends)
+    backends = config.load(ROOT / "backends.toml").backends
+    places = {name: f".nox/{each.environment} (nox)" for name, each in backends.items()}
+    return doctor.compose(host, hardware, answers, backends, places)
 
 
 def proofs():

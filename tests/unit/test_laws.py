@@ -37,7 +37,10 @@ WORKER_MAY = {
     "harness.errors",
     "harness.job",
     "harness.spec.arm_source",
+    "harness.safe",
     "harness.spec.data.arrays",
+    "harness.spec.data.own",
+    "harness.spec.data.own_folder",
     "harness.spec.initializers",
     "harness.worker",
     "numpy",
@@ -175,6 +178,8 @@ def test_only_the_engine_starts_workers_and_only_these_others_start_a_process(fi
     others = {
         "records/revision.py": "git",
         "environments/content.py": "which folders it imports from",
+        "environments/installers.py": "uv, venv and pip",
+        "environments/installed.py": "what an environment holds",
     }
     if room_of(file) != "engine" and str(file.relative_to(HARNESS)) not in others:
         assert not starts

@@ -151,10 +151,10 @@ def test_nothing_measured_is_said_as_that():
 
 
 def test_arms_that_were_not_held_to_the_referee_are_named_and_none_where_all_were():
-    assert unchecked_sentence([], 3) == ""
-    assert unchecked_sentence(["a", "b"], 3).startswith(
+    assert unchecked_sentence([], 3, "") == ""
+    assert unchecked_sentence(["a", "b"], 3, "this").startswith(
         "a, b: not checked against the referee, so equal numbers are not known"
     )
-    assert unchecked_sentence(["a", "b"], 2).startswith(
+    assert unchecked_sentence(["a", "b"], 2, "this").startswith(
         "No arm was checked against the referee, so equal numbers are not known"
     )

@@ -8,7 +8,8 @@ import pytest
 
 from harness.engine import local
 from harness.engine.live import Gone
-from harness.errors import EnvironmentMissing
+from harness.engine.process import DoesNotStart
+from harness.environments.find import Interpreter
 from harness.job.asked import Live
 from harness.spec import config
 
@@ -35,11 +36,11 @@ def given(monkeypatch):
     @contextmanager
     def started(python, job, variables, stdin):
         seen.update(job=job, variables=variables)
-        raise EnvironmentMissing("its Python does not start (no such file)")
+        raise DoesNotStart("its Python does not start (no such file)")
         yield
 
     monkeypatch.setattr(local, "start_worker", started)
-    monkeypatch.setattr(local, "python_of", lambda *rest: Path("python"))
+    monkeypatch.setattr(local, "interpreter_of", lambda *rest: Interpreter(Path("python"), "nox"))
     return seen
 
 

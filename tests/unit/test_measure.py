@@ -16,7 +16,7 @@ from harness.job.wire import plain
 from harness.spec.data.arrays import dataset_digest, network_input, sha256, weights_digest
 from harness.worker import clock
 from harness.worker.frameworks import numpy as numpy_framework
-from harness.worker.jobs import measure
+from harness.worker.jobs import measure, stack
 
 RANDOM = np.random.default_rng(11)
 PARTS = {
@@ -26,7 +26,7 @@ PARTS = {
     "y_test": RANDOM.integers(0, 10, 11, np.uint8),
 }
 ORDER = np.stack([RANDOM.permutation(12).astype(np.int32) for _ in range(3)])
-INPUTS = measure.Inputs(PARTS, {}, ORDER, dataset_digest(PARTS), sha256(ORDER))
+INPUTS = stack.Inputs(PARTS, {}, ORDER, dataset_digest(PARTS), sha256(ORDER))
 
 
 def arm(loss=lambda epoch: 0.5, log=None, known=lambda epoch: {}, spend=lambda seconds: None):
@@ -181,14 +181,14 @@ def test_old_garbage_is_collected_before_the_clock_starts_and_the_collector_stay
 
 def test_the_score_of_probabilities_is_the_mean_negative_log_of_the_labels_share():
     outputs = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.5, 0.5, 0.0]], np.float32)
-    accuracy, loss = measure.score(outputs, np.array([0, 1, 2], np.uint8), "probs")
+    accuracy, loss = stack.score(outputs, np.array([0, 1, 2], np.uint8), "probs")
     assert accuracy == pytest.approx(1 / 3)
     assert loss == pytest.approx((-np.log(0.7) - np.log(0.3) - np.log(1e-7)) / 3, rel=1e-6)
 
 
 def test_the_score_of_logits_is_that_of_their_softmax_and_survives_large_ones():
     logits = np.array([[2.0, -1.0, 0.5], [900.0, 0.0, -900.0]], np.float32)
-    accuracy, loss = measure.score(logits, np.array([2, 1], np.uint8), "logits")
+    accuracy, loss = stack.score(logits, np.array([2, 1], np.uint8), "logits")
     first = -np.log(np.exp(0.5) / np.exp([2.0, -1.0, 0.5]).sum())
     assert (accuracy, loss) == (0.0, pytest.approx((first + 900.0) / 2, rel=1e-9))
 
@@ -273,12 +273,12 @@ def job(tmp_path):
         "order": tmp_path / "order.npy",
         "weights": tmp_path / "weights.npz",
     }
-    return types.SimpleNamespace(request=asked(), **files)
+    return types.SimpleNamespace(request=asked(), model=None, refusal="", **files)
 
 
 def read(job):
     """Return the inputs that a worker reads; no framework has a part in it."""
-    return measure._inputs(job, job.request, None)
+    return stack.read_inputs(job, None)
 
 
 def test_inputs_from_files_are_those_in_them_with_the_digests_of_what_was_read(job):
@@ -340,9 +340,8 @@ def drawn(job, **changes):
     """Return the framework and the inputs it drew, where the job names files for the dataset only, as `plan` does."""
     framework = Generator()
     request = asked(inputs="native", weights_sha256=None, order_sha256=None, **changes)
-    return framework, measure._inputs(
-        types.SimpleNamespace(dataset=job.dataset, weights=None, order=None), request, framework
-    )
+    bare = types.SimpleNamespace(request=request, dataset=job.dataset, weights=None, order=None)
+    return framework, stack.read_inputs(bare, framework)
 
 
 def test_native_weights_are_the_framework_s_draws_and_no_other(job):
@@ -402,7 +401,7 @@ def test_native_inputs_come_with_the_digest_of_the_order_drawn(job):
 
 def test_native_inputs_are_drawn_even_where_files_hold_others(job):
     job.request = asked(inputs="native")
-    inputs = measure._inputs(job, job.request, Generator())
+    inputs = stack.read_inputs(job, Generator())
     assert weights_digest(inputs.weights) == weights_digest(drawn(job)[1].weights)
     np.testing.assert_array_equal(inputs.order, drawn(job)[1].order, strict=True)
 
@@ -417,7 +416,7 @@ def test_native_inputs_do_not_excuse_a_dataset_changed_on_disk(job):
 
 def test_numpy_draws_by_its_default_generator(job):
     request = asked(inputs="native", seed=3)
-    weights, order = measure._native_draw(request, numpy_framework)
+    weights, order = stack._native_draw(request, numpy_framework)
     source = np.random.default_rng(3)
     np.testing.assert_array_equal(
         weights["hidden/kernel"], source.uniform(0.0, 0.1, (784, 3)).astype(np.float32), strict=True
@@ -507,7 +506,7 @@ def test_a_model_that_does_not_hold_native_weights_is_refused_too(run, job):
 
 def test_a_run_of_native_inputs_keeps_the_digests_of_what_was_drawn(run, job):
     job.request = asked(inputs="native", weights_sha256=None, order_sha256=None)
-    weights, order = measure._native_draw(job.request, numpy_framework)
+    weights, order = stack._native_draw(job.request, numpy_framework)
     kept = run().measurement
     assert (kept.weights_sha256, kept.order_sha256) == (
         weights_digest(weights),
@@ -543,8 +542,8 @@ SHAPES = {
     ],
 )
 def test_weights_of_another_shape_are_refused_with_the_layer_and_both_shapes(changed, said):
-    measure._check_shapes(REQUEST, {name: np.zeros(shape) for name, shape in SHAPES.items()})
+    stack._check_shapes(REQUEST, {name: np.zeros(shape) for name, shape in SHAPES.items()})
     with pytest.raises(Refused, match=said):
-        measure._check_shapes(
+        stack._check_shapes(
             REQUEST, {name: np.zeros(shape) for name, shape in (SHAPES | changed).items()}
         )

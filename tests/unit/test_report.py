@@ -513,7 +513,8 @@ def seen(devices=("cpu",), cuda=None, **settings):
 
 
 def checkup(hardware, answer, width=200):
-    return shown(doctor.compose(HOST, hardware, {"jax": answer}, BACKENDS), width)
+    places = {"jax": "a/place (setup)"}
+    return shown(doctor.compose(HOST, hardware, {"jax": answer}, BACKENDS, places), width)
 
 
 def test_the_doctor_names_machine_and_accelerators():
@@ -536,21 +537,20 @@ def test_the_doctor_passes_on_what_is_wrong_with_the_hardware():
 def test_the_doctor_has_a_row_for_a_backend_with_versions_devices_and_settings():
     (row,) = grid_lines(checkup(H200, seen(["gpu: NVIDIA H200", "cpu"], "12.9", jit=True)))
     cells = re.split(r" {2,}", row.strip())
-    versions = ["jax", "train-jax", "0.10.2", "3.15.1", "2.4.6", "3.11.7"]
+    versions = ["jax", "a/place (setup)", "0.10.2", "3.15.1", "2.4.6", "3.11.7"]
     assert cells == [*versions, "gpu: NVIDIA H200, cpu", "12.9", "tf32 off, affinity 2, jit on"]
 
 
 def test_the_doctor_has_a_row_of_dashes_and_the_reason_for_a_backend_that_does_not_answer():
     text = checkup(NONE, Refusal(reason="train-jax: environment missing. Run: nox -s train-jax"))
     (row,) = grid_lines(text)
-    assert row.split() == ["jax", "train-jax", *["-"] * 7]
+    assert row.split() == ["jax", "a/place", "(setup)", *["-"] * 7]
     assert "! jax: train-jax: environment missing. Run: nox -s train-jax\n" in text
 
 
 def test_the_doctor_s_advice_is_one_line_in_a_narrow_terminal():
-    assert (
-        "! jax: a CPU-only build is installed. Run: nox -s train-jax -- --device gpu\n"
-        in checkup(H200, seen(), width=60)
+    assert "! jax: a CPU-only build is installed. Run: harness setup jax --gpu\n" in checkup(
+        H200, seen(), width=60
     )
 
 
@@ -568,7 +568,7 @@ ADVICE = {
         H200,
         seen(),
         None,
-        "a CPU-only build is installed. Run: nox -s train-jax -- --device gpu",
+        "a CPU-only build is installed. Run: harness setup jax --gpu",
     ),
     "a driver too old": (
         H200,
@@ -592,13 +592,13 @@ ADVICE = {
         H200,
         seen(cuda="12.9"),
         None,
-        "built for CUDA 12.9, and yet it sees no GPU. Build it anew: nox -s train-jax --reuse-venv=never -- --device gpu",
+        "built for CUDA 12.9, and yet it sees no GPU. Build it anew: harness setup jax --gpu --anew",
     ),
     "a build that sees nothing of the GPU that is listed": (
         H200,
         seen(cuda="12.9"),
         "0",
-        "built for CUDA 12.9, and yet it sees no GPU. Build it anew: nox -s train-jax --reuse-venv=never -- --device gpu",
+        "built for CUDA 12.9, and yet it sees no GPU. Build it anew: harness setup jax --gpu --anew",
     ),
     "an accelerator without CUDA": (
         APPLE,
@@ -622,7 +622,7 @@ ADVICE = {
 def test_advice_for(monkeypatch, hardware, answer, visible, sentence):
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert advice(hardware, answer, "train-jax") == sentence
+    assert advice(hardware, answer, "jax", BACKENDS["jax"]) == sentence
 
 
 @pytest.mark.parametrize(

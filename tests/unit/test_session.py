@@ -185,6 +185,7 @@ def test_where_a_system_keeps_no_process_to_its_cores_a_session_without_that_goe
     monkeypatch, tmp_path
 ):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    (tmp_path / "backends.toml").touch()
     with pytest.raises(EnvironmentMissing):  # the next thing that is looked at
         same_plan.check_possible(planned_on((), "auto"), WHOLE, tmp_path)
 
@@ -198,6 +199,7 @@ def test_cores_and_a_number_of_threads_that_is_another_are_two_things_and_refuse
 
 @pytest.mark.skipif(CORES is None, reason="this system keeps no process to its cores")
 def test_cores_and_as_many_threads_mean_one_thing(tmp_path):
+    (tmp_path / "backends.toml").touch()
     with pytest.raises(EnvironmentMissing):  # the next thing that is looked at
         same_plan.check_possible(planned_on(tuple(CORES[:1]), 1), WHOLE, tmp_path)
 

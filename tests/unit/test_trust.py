@@ -23,8 +23,9 @@ def made(folder, *, mode=0o755):
     folder.mkdir(exist_ok=True)
     (folder / "backends.toml").write_bytes(REAL.read_bytes())
     (folder / "backends.toml").chmod(0o644)
-    for name in ("train-tf", "train-jax", "train-torch", "train-numpy"):
-        python = folder / ".nox" / name / "bin" / "python"
+    nox = [f".nox/{name}" for name in ("train-tf", "train-jax", "train-torch", "train-numpy")]
+    for name in (*nox, ".harness/envs/jax-0"):
+        python = folder / name / "bin" / "python"
         python.parent.mkdir(parents=True)
         python.write_text(f"#!/bin/sh\ntouch {folder}/ran\n")
         for each in (python, python.parent, python.parents[1], python.parents[2]):
@@ -89,7 +90,11 @@ def test_one_s_own_file_in_a_sticky_folder_is_found(tmp_path):
 
 @pytest.mark.parametrize(
     "part",
-    [".nox", ".nox/train-jax", ".nox/train-jax/bin", ".nox/train-jax/bin/python", "backends.toml"],
+    [
+        *(".nox", ".nox/train-jax", ".nox/train-jax/bin", ".nox/train-jax/bin/python"),
+        *(".harness", ".harness/envs", ".harness/envs/jax-0", ".harness/envs/jax-0/bin/python"),
+        "backends.toml",
+    ],
 )
 def test_each_part_on_the_way_to_a_python_is_looked_at(tmp_path, monkeypatch, part):
     project = made(tmp_path / "mine")
@@ -100,6 +105,18 @@ def test_each_part_on_the_way_to_a_python_is_looked_at(tmp_path, monkeypatch, pa
         open_project(None)
     assert str(caught.value).startswith(f"{project / part}: everybody may write to it")
     assert open_project(project / "backends.toml")[0] == project
+
+
+def test_without_a_file_a_stranger_s_environment_in_the_folder_is_not_run(tmp_path, monkeypatch):
+    project = made(tmp_path / "mine")
+    (project / "backends.toml").unlink()
+    monkeypatch.chdir(project)
+    assert open_project(None)[0] == project
+    (project / ".harness" / "envs").chmod(0o777)
+    with pytest.raises(
+        ConfigError, match=r"envs: everybody may write .* Go to a folder of your own"
+    ):
+        open_project(None)
 
 
 def test_behind_a_link_the_folder_is_looked_at_too(tmp_path, monkeypatch):

@@ -46,7 +46,8 @@ def probe(backend, arguments, file):
     """Run the probe in a backend's environment; what it prints goes to the file."""
     chosen = CONFIG.backends[backend]
     variables = launch.worker_variables(chosen, "cpu", "auto") | REPEATABLE
-    command = [str(launch.python_of(chosen, ROOT)), "-m", "tests.zoo.probe", *arguments]
+    python = launch.interpreter_of(backend, chosen, ROOT).path
+    command = [str(python), "-m", "tests.zoo.probe", *arguments]
     with file.open("a") as rows, (file.parent / f"{backend}.log").open("a") as log:
         subprocess.run(
             command, cwd=ROOT, env=variables, stdout=rows, stderr=log, timeout=7200, check=False

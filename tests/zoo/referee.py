@@ -50,7 +50,7 @@ def trace(folder, backend, dtype, cases):
     known = CONFIG.backends[backend]
     variables = launch.worker_variables(known, "cpu", "auto")
     variables |= {"KERAS_HOME": str(folder / "keras"), "CUDA_VISIBLE_DEVICES": ""}
-    command = [str(launch.python_of(known, ROOT)), "-m", "tests.zoo.traced"]
+    command = [str(launch.interpreter_of(backend, known, ROOT).path), "-m", "tests.zoo.traced"]
     done = subprocess.run(
         [*command, str(folder), dtype, *cases],
         cwd=ROOT,

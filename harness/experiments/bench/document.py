@@ -21,7 +21,7 @@ from harness.report.document import (
     Tone,
     sentences,
 )
-from harness.report.numbers import number, ratio, span
+from harness.report.numbers import named, number, ratio, span
 from harness.report.remarks import sentence_of
 from harness.safe import short
 
@@ -51,6 +51,7 @@ COLUMNS = (
     Column("of limit", 9),
 )
 ACCURACY, BLOCKS = Column("accuracy", 3, align="left"), Column("blocks", 8, align="left")
+QUALITY = ACCURACY._replace(name="quality")  # of a user's own model: its compiled loss and metrics
 SEE_ALL = "harness bench --show --markdown FILE"
 LEGEND = (
     "Intervals are 95 % each, over generations: fresh processes of every arm, which then take "
@@ -72,13 +73,19 @@ LEGEND = (
 )
 
 
-def compose(summary: Summary, bench: Bench) -> Document:
-    """Return who wins, the arms, and what makes it less sure."""
+def compose(summary: Summary, bench: Bench, first: str = "") -> Document:
+    """Return who wins, the arms, and what makes it less sure.
+
+    Args:
+        summary: what the session says.
+        bench: the session.
+        first: a sentence that comes before its own.
+    """
     rows = tuple(cells(arm, summary) for arm in summary.arms)
     return Document(
         (
             Heading(heading(bench)),
-            Paragraph((summary.sentence,), "strong"),
+            Paragraph((*([first] if first else []), summary.sentence), "strong"),
             Table(columns(summary), rows, SEE_ALL),
             *lines(summary, bench),
             Paragraph((LEGEND,), "aside"),
@@ -110,7 +117,8 @@ def columns(summary: Summary) -> tuple[Column, ...]:
     labels = enumerate(export.memory_labels(summary), start=10)
     memory = [Column(label, rank, "MiB") for rank, label in labels]
     energy = [Column("energy", 99, "J")] if _has_energy(summary) else []
-    return (*COLUMNS, *memory, *energy, ACCURACY, BLOCKS)
+    own = any(arm.quality for arm in summary.arms)
+    return (*COLUMNS, *memory, *energy, QUALITY if own else ACCURACY, BLOCKS)
 
 
 def cells(arm: ArmSummary, summary: Summary) -> tuple[str | Cell, ...]:
@@ -209,6 +217,8 @@ def _epochs(value: float | None) -> str:
 
 
 def _accuracy(arm: ArmSummary) -> str:
+    if arm.quality:
+        return named(arm.quality)
     if arm.test_accuracy is None:
         return NONE
     mean, sd = arm.test_accuracy

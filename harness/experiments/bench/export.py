@@ -8,6 +8,7 @@ from dataclasses import asdict
 from harness.experiments.bench.remarks import SENTENCES
 from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench
+from harness.report.numbers import named
 from harness.report.remarks import sentence_of
 from harness.statistics.intervals import Interval
 
@@ -74,6 +75,7 @@ def _row(arm: ArmSummary, summary: Summary) -> dict[str, object]:
         for label in memory_labels(summary)
     }
     row |= {"test_accuracy": mean, "test_accuracy_sd": _known(sd)}
+    row |= {"quality": named(arm.quality) if arm.quality else None}
     row |= _ends("accuracy_difference", arm.accuracy.mean if arm.accuracy else None)
     row |= {"accuracy_verdict": arm.accuracy.verdict if arm.accuracy else None}
     return row | {

@@ -6,6 +6,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from harness.experiments.bench.comparison import Judge
 from harness.experiments.bench.family import family_of, pairs_of
@@ -19,14 +20,14 @@ from harness.experiments.bench.lead import (
     unchecked_sentence,
 )
 from harness.experiments.bench.limit import limit_s
-from harness.experiments.bench.numbers import accuracies_of, paired_accuracy
+from harness.experiments.bench.numbers import accuracies_of, mean_quality, paired_accuracy
 from harness.experiments.bench.paired import ValidTurns, valid_turns
 from harness.experiments.bench.remarks import remarks, why_blind, why_invalid
 from harness.experiments.bench.summary import ArmSummary, Reign, Summary, Verdict
 from harness.job.answers import Rates
 from harness.records.bench import Bench, End, Entrant, original_of
-from harness.records.parity import Parity
-from harness.records.verdicts import NOT_CHECKED, Verdicts, verdict_in, verdicts_of
+from harness.records.verdicts import NOT_CHECKED, Check, Verdicts, verdict_in, verdicts_of
+from harness.spec.model import check_command, own_model
 from harness.statistics.intervals import Interval
 from harness.statistics.verdict import (
     from_positive,
@@ -39,7 +40,7 @@ FIT = "keras"  # the implementation
 
 
 def summarize(
-    bench: Bench, parities: Iterable[Parity] = (), own_cost: float | None = None
+    bench: Bench, parities: Iterable[Check] = (), own_cost: float | None = None
 ) -> Summary:
     """Return what a session says of each arm, of identical code, and of who trains first.
 
@@ -59,15 +60,15 @@ def summarize(
     judged_names = [each.name for each in entrants if each.name not in bench.set_aside]
     judge = Judge(count, floor, floors, family_of(pairs_of(count, judged_names)), why_blind(bench))
     arms = tuple(_arm(bench, judge, entrant, verdicts) for entrant in entrants)
-    reign, sentence = _first(judge, bench, arms)
+    lead = _first(judge, bench, arms)
     reasons = why_invalid(bench)
     return Summary(
         session_id=session.run_id,
         baseline=session.baseline,
         arms=arms,
         floor=floor,
-        reigns=reign,
-        sentence=sentence,
+        reigns=lead.reigns,
+        sentence=lead.sentence,
         n_invalid=sum(bool(block.invalid) for block in bench.blocks),
         why_invalid=tuple(
             f"{reason} ({times} {'time' if times == 1 else 'times'})"
@@ -84,7 +85,18 @@ def summarize(
         ),
         own_cost=own_cost,
         floors={name: each for name, each in floors.items() if name != session.original},
+        close=lead.close,
+        undecided=lead.undecided,
     )
+
+
+class Lead(NamedTuple):
+    """Who is first for how many epochs, in a sentence, and what keeps that from being sure."""
+
+    reigns: tuple[Reign, ...]
+    sentence: str
+    close: tuple[str, ...] = ()
+    undecided: str = ""
 
 
 def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> ArmSummary:
@@ -117,6 +129,7 @@ def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> Ar
         memory_bytes=_largest(ends),
         energy_j=_median(turn.energy_j for turn in each if turn.energy_j is not None),
         test_accuracy=_mean_and_sd(list(accuracies.values())),
+        quality=mean_quality(ends),
         accuracy=None
         if name == baseline
         else paired_accuracy(accuracies, accuracies_of(bench.ends, baseline)),
@@ -147,6 +160,8 @@ def _to_fit(bench: Bench, count: ValidTurns, entrant: Entrant) -> Interval | Non
 def _share_of_limit(bench: Bench, name: str, steady_s: Mapping[int, float]) -> Interval | None:
     """Return the share of an arm's epoch that the machine's own rates would take."""
     session, shares = bench.session, []
+    if own_model(session.spec):  # whose operations nobody has counted
+        return None
     for generation, seconds in steady_s.items():
         if rates := _rates(bench, name, generation):
             shares.append(
@@ -184,7 +199,7 @@ def _line(bench: Bench, count: ValidTurns, name: str) -> Line | None:
     return Line(name, start_s, epoch_s.mid) if start_s is not None and epoch_s else None
 
 
-def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> tuple[tuple[Reign, ...], str]:
+def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> Lead:
     """Return who has trained so many epochs first, and the sentence that says so."""
     timed = {
         arm.name: line
@@ -194,11 +209,8 @@ def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> tuple[tupl
     able = {arm.name: arm for arm in arms if arm.name in timed and not arm.other_numbers}
     lines = {name: timed[name] for name in able}
     if timed and not lines:
-        return (
-            (),
-            "No arm can lead: of every arm that was timed the numbers are known to be others "
-            "than they should be.",
-        )
+        said = "No arm can lead: of every arm that was timed the numbers are known to be others "
+        return Lead((), f"{said}than they should be.")
     reign = leaders(lines.values())
     leader = able[reign[-1][0]] if reign else None
     rivals = judge.compare_all(lines, leader.name) if leader else []
@@ -215,10 +227,14 @@ def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> tuple[tupl
     ]
     parts += [
         unchecked_sentence(
-            [name for name, arm in able.items() if arm.parity == NOT_CHECKED], len(able)
+            [name for name, arm in able.items() if arm.parity == NOT_CHECKED],
+            len(able),
+            check_command(bench.session.spec),
         )
     ]
-    return tuple(Reign(*each) for each in reign), " ".join(each for each in parts if each)
+    close = tuple(rival.name for rival in rivals if rival.finding != "slower")
+    sentence = " ".join(each for each in parts if each)
+    return Lead(tuple(Reign(*each) for each in reign), sentence, close, undecided)
 
 
 def _with_fit(judge: Judge, bench: Bench, lines: Mapping[str, Line]) -> str:

@@ -129,13 +129,19 @@ def fit_sentence(leader: str, rivals: Sequence[Rival]) -> str:
     return f"With compile and fit: {leader}; {', '.join(parts)}."
 
 
-def unchecked_sentence(names: Sequence[str], n_arms: int) -> str:
-    """Return the sentence on arms never checked against the referee; "" where all were."""
+def unchecked_sentence(names: Sequence[str], n_arms: int, check: str) -> str:
+    """Return the sentence on arms never checked against the referee; "" where all were.
+
+    Args:
+        names: of those arms.
+        n_arms: of all arms.
+        check: what to type to check them.
+    """
     if not names:
         return ""
     which = "No arm was" if len(names) == n_arms else f"{', '.join(names)}: not"
     return (
-        f"{which} checked against the referee, so equal numbers are not known (nox -s parity "
+        f"{which} checked against the referee, so equal numbers are not known ({check} "
         f"checks them)."
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.records.bench import Bench, End, Entrant
-from harness.records.parity import Parity
-from harness.records.verdicts import Verdicts, verdict_in, verdicts_of
+from harness.records.verdicts import Check, Verdicts, verdict_in, verdicts_of
 from harness.statistics.intervals import MARGIN, Equivalence, tost
 
 
@@ -18,6 +18,15 @@ def accuracies_of(ends: Iterable[End], name: str) -> dict[int, float]:
         key=lambda end: end.process,
     )
     return {end.generation: end.test_accuracy for end in found if end.test_accuracy is not None}
+
+
+def mean_quality(ends: Iterable[End]) -> dict[str, float]:
+    """Return the means over ends of a user's own model's loss and metrics; else none."""
+    found: dict[str, list[float]] = {}
+    for end in ends:
+        for name, value in end.quality.values.items() if end.quality else ():
+            found.setdefault(name, []).append(value)
+    return {name: statistics.fmean(values) for name, values in found.items()}
 
 
 def paired_accuracy(mine: Mapping[int, float], other: Mapping[int, float]) -> Equivalence | None:
@@ -80,7 +89,7 @@ class Numbers:
         )
 
 
-def numbers_of(head: Bench, base: Bench, parities: Iterable[Parity]) -> tuple[Numbers, ...]:
+def numbers_of(head: Bench, base: Bench, parities: Iterable[Check]) -> tuple[Numbers, ...]:
     """Return what is known of the numbers of each arm of a session, its baseline among them.
 
     Args:

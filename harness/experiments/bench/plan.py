@@ -9,13 +9,13 @@ from functools import cache
 from typing import Literal
 
 import harness
-from harness.engine.plan import Planned, plan
+from harness.engine.own_model import PreparedModel
+from harness.engine.plan import Planned, data_of, plan
 from harness.errors import ConfigError, choice
 from harness.experiments.bench.same_plan import check_same_start
 from harness.job.answers import Host
 from harness.records.arm import ArmId
 from harness.records.bench import Entrant, Session
-from harness.records.observation import Data
 from harness.spec.config import Config, Device, override_protocol
 from harness.spec.data.mnist import Prepared
 
@@ -27,7 +27,7 @@ Repeated = Literal["baseline", "each"]
 def plan_session(
     whole: Config,
     spec_name: str,
-    dataset: Prepared,
+    dataset: Prepared | PreparedModel,
     host: Host,
     *,
     arms: Sequence[ArmId],
@@ -63,12 +63,7 @@ def plan_session(
         host=host,
         spec_name=spec_name,
         spec=whole.specs[spec_name],
-        data=Data(
-            name=dataset.name,
-            sha256=dataset.sha256,
-            n_train=dataset.n_train,
-            n_inputs=dataset.n_inputs,
-        ),
+        data=data_of(dataset),
         device=device,
         threads=whole.protocol.threads,
         cores=cores,
@@ -99,7 +94,7 @@ def _baseline(names: Sequence[str], asked: str | None, usual: str | None) -> str
 
 
 def requests(
-    session: Session, whole: Config, dataset: Prepared, host: Host
+    session: Session, whole: Config, dataset: Prepared | PreparedModel, host: Host
 ) -> Callable[[str, int], Planned]:
     """Return a function that gives an entrant's request in a generation, with its seed.
 

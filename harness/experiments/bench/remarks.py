@@ -10,6 +10,7 @@ from harness.experiments.bench.paired import ValidTurns
 from harness.records.bench import Bench, End, Start, original_of
 from harness.records.verdicts import NOT_CHECKED
 from harness.report.remarks import Remark, arithmetic, departed, recompiled, torn_down
+from harness.spec.model import check_command, own_model
 from harness.statistics.intervals import Interval
 from harness.statistics.verdict import has_ends, why_unsound
 
@@ -67,11 +68,11 @@ def remarks(
     yield from departed([name for name, parity in parities.items() if parity == "departs"])
     if why := why_blind(bench):
         yield Remark("blind", values=(why,))
-    if open_ones := tuple(name for name, parity in parities.items() if parity == NOT_CHECKED):
-        yield Remark("not checked", open_ones)
+    yield from _unchecked(bench, parities)
     for name, why in other_numbers.items():
         if why and parities[name] != "departs":
             yield Remark("other numbers", (name,), (why,))
+    yield from _replaced(bench)
     yield from _identical_code(bench, floors)
     yield from _processes(bench)
     yield from _lost(bench, count)
@@ -98,6 +99,22 @@ def why_blind(bench: Bench) -> str:
     if all(turn.others_s is not None for turn in turns):
         return ""
     return "this system does not show what other processes do, so disturbances cannot be seen"
+
+
+def _unchecked(bench: Bench, parities: Mapping[str, str]) -> Iterable[Remark]:
+    """Say which arms no check has looked at, and what to type."""
+    if names := tuple(name for name, parity in parities.items() if parity == NOT_CHECKED):
+        spec = bench.session.spec
+        kind = "own not checked" if own_model(spec) else "not checked"
+        yield Remark(kind, names, (check_command(spec),))
+
+
+def _replaced(bench: Bench) -> Iterable[Remark]:
+    """Say where lean took compiled's place in a user's own model, and why; and what quality is."""
+    refused = {(start.name, str(start.settings.get("refused") or "")) for start in bench.starts}
+    yield from (Remark("by lean", (name,), (why,)) for name, why in sorted(refused) if why)
+    if any(end.quality and end.quality.of == "training data" for end in bench.ends):
+        yield Remark("quality of training")
 
 
 def _identical_code(bench: Bench, floors: Mapping[str, Interval | None]) -> Iterable[Remark]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import harness
 from harness.engine.arms import declared_arms
-from harness.engine.launch import python_of
-from harness.errors import ConfigError, NotComparable
+from harness.engine.launch import interpreter_of
+from harness.engine.own_model import PreparedModel
+from harness.errors import ConfigError, EnvironmentMissing, NotComparable
 from harness.job.answers import Host
 from harness.records.bench import Bench, Session, Start
 from harness.safe import short
@@ -30,7 +31,10 @@ def check_possible(session: Session, whole: Config, root: Path) -> None:
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     _check_cores(session, allowed)
     for name in dict.fromkeys(entrant.backend for entrant in session.entrants):
-        python_of(whole.backends[name], root)
+        try:
+            interpreter_of(name, whole.backends[name], root)
+        except EnvironmentMissing as error:
+            raise EnvironmentMissing(f"{name}: {error}") from None
 
 
 def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:
@@ -98,7 +102,9 @@ def check_same_environment(bench: Bench, start: Start) -> None:
         raise NotComparable(f"{where} began with {was}; here is {now}. Begin a new one")
 
 
-def check_same_start(session: Session, whole: Config, dataset: Prepared, host: Host) -> None:
+def check_same_start(
+    session: Session, whole: Config, dataset: Prepared | PreparedModel, host: Host
+) -> None:
     """Raise NotComparable where what is here now is not what the session began with."""
     now: dict[str, tuple[Any, Any]] = {
         "machine": (session.host.machine, host.machine),

@@ -33,6 +33,7 @@ from harness.experiments.bench.turns import Process, take_turn
 from harness.job.answers import Evaluated, Rates
 from harness.job.asked import Live
 from harness.records.bench import Bench, Block, End, Part, Session, Sitting, Start, Turn
+from harness.spec.model import own_model
 
 Outcome = Literal["complete", "budget", "stopped", "interrupted"]
 Show = Callable[[str, float | None, bool], None]
@@ -251,7 +252,7 @@ class Work:
         What it trained counts all the same.
         """
         try:
-            rates = process.alive.ask(Rates)
+            rates = None if own_model(self.session.spec) else process.alive.ask(Rates)
             process.alive.close()
         except Gone:
             return None

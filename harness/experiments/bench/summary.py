@@ -35,6 +35,7 @@ class ArmSummary:
     memory_bytes: dict[str, int] = field(default_factory=dict)  # largest of its processes, by label
     energy_j: float | None = None  # median of a turn; None: no counter
     test_accuracy: tuple[float, float] | None = None  # mean and sd over generations' seeds
+    quality: dict[str, float] = field(default_factory=dict)  # of a user's own model: means
     accuracy: Equivalence | None = (
         None  # to the baseline's, paired by seed, margin 0.25 points; None for the baseline
     )
@@ -79,3 +80,5 @@ class Summary:
     floors: dict[str, Interval | None] = field(
         default_factory=dict
     )  # as `floor`, of each other arm that ran twice, by its name
+    close: tuple[str, ...] = ()  # arms that the last leader cannot be told from, the nearest first
+    undecided: str = ""  # why the session as a whole decides nothing

@@ -17,7 +17,7 @@ from harness.spec.config import Backend
 
 RANKS = {
     "backend": 0,
-    "environment": 0,
+    "interpreter": 0,
     "version": 1,
     "keras": 3,
     "numpy": 5,
@@ -34,6 +34,7 @@ def compose(
     hardware: Hardware,
     seen: Mapping[str, Environment | Refusal],
     backends: Mapping[str, Backend],
+    places: Mapping[str, str],
 ) -> Document:
     """Return the machine, then a row a backend, then what to type where something is amiss.
 
@@ -42,12 +43,12 @@ def compose(
         hardware: its accelerators.
         seen: what each backend answered.
         backends: as configured.
+        places: which interpreter each has, and who made it.
     """
-    rows = tuple(
-        (name, backends[name].environment, *_figures(answer)) for name, answer in seen.items()
-    )
+    where = {name: places.get(name) or NONE for name in seen}
+    rows = tuple((name, where[name], *_figures(answer)) for name, answer in seen.items())
     advised = {
-        name: advice(hardware, answer, backends[name].environment)
+        name: advice(hardware, answer, name, backends[name])
         for name, answer in seen.items()
         if backends[name].accelerators
     }

@@ -70,7 +70,7 @@ def compose(gate: Gate) -> Document:
         (
             Heading(heading(gate)),
             Paragraph((verdict(gate),), OUTCOMES[gate.outcome]),
-            Table(COLUMNS, tuple(_row(gate, each) for each in gate.changes), SEE_ALL),
+            Table(COLUMNS, tuple(row_of(gate, each) for each in gate.changes), SEE_ALL),
             *sentences(lines(gate), "warning"),
             Paragraph((LEGEND,), "aside"),
         ),
@@ -127,7 +127,7 @@ def _passed(gate: Gate, slower: list[Change]) -> str:
         last = (_second(gate, change) or change for change in slower)
         passed += f"; slower within the tolerance: {', '.join(map(_takes, last))}"
     open_ones = [each.name for each in gate.numbers if each.parity == NOT_CHECKED]
-    unchecked = unchecked_sentence(open_ones, len(gate.numbers))
+    unchecked = unchecked_sentence(open_ones, len(gate.numbers), "nox -s parity")
     return f"{passed}. {unchecked}" if unchecked else passed
 
 
@@ -202,7 +202,8 @@ def _second(gate: Gate, change: Change) -> Change | None:
     return gate.again.get(change.name) if change.name in gate.suspects else None
 
 
-def _row(gate: Gate, change: Change) -> tuple[str | Cell, ...]:
+def row_of(gate: Gate, change: Change) -> tuple[str | Cell, ...]:
+    """Return an arm's change as text, in the order of COLUMNS."""
     second, finding = _second(gate, change), gate.finding(change)
     then, now = change.n_generations
     intervals = (change.change, change.base, change.head, second.change if second else None)

@@ -14,7 +14,7 @@ from typing import Literal
 from harness.experiments.bench.numbers import Numbers, numbers_of, remarks_on
 from harness.experiments.gate.regression import Change, arm_changes, remarks
 from harness.records.bench import Bench
-from harness.records.parity import Parity
+from harness.records.verdicts import Check
 
 Outcome = Literal["passed", "regressed", "inconclusive"]
 Finding = Literal[
@@ -106,7 +106,7 @@ def judge_gate(
     base: Bench,
     confirmation: Bench | None = None,
     tolerance: float = 0.05,
-    parities: Iterable[Parity] = (),
+    parities: Iterable[Check] = (),
 ) -> Gate:
     """Return what has become of each arm.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -79,6 +81,8 @@ def _identify(started: datetime) -> dict[str, Any]:
 
 def _asked(what: ModelPlan) -> dict[str, Any]:
     names = {"model": what.model.name, "batch": what.batch.name if what.batch else None}
+    with suppress(OSError):
+        names["sha256"] = hashlib.sha256(what.model.file.read_bytes()).hexdigest()
     return names | {name: getattr(what, name) for name in ("seed", "device", "threads")}
 
 

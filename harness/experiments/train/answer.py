@@ -12,10 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.experiments.train.remarks import Arm, Arms
-from harness.experiments.train.rows import accuracy_by_seed, steady_seconds
+from harness.experiments.train.rows import accuracy_by_seed, finished_seeds, steady_seconds
+from harness.spec.model import check_command
 from harness.statistics.intervals import MARGIN, Spread, median_spread, tost
 
-TRAINS_KERAS = ("keras_fit", "compiled.")  # modules; the others are the network without Keras
+TRAINS_KERAS = (
+    "keras_fit",
+    "compiled.",
+    "train_step",
+)  # modules; the others are the network without Keras
 GROSS = 0.01  # of test accuracy: with one seed, a smaller difference may be that of the draw
 BARRED = ("departs", "failed")  # by parity
 
@@ -28,7 +33,7 @@ class Candidate:
     parity: str  # agrees, departs, failed, not checked
     n_seeds: int
     epoch_s: Spread  # of all epochs after each run's first
-    accuracy: float  # mean over seeds
+    accuracy: float | None  # mean over seeds; None of a user's own model
     # else, against that arm: equivalent, inconclusive, different
     accuracy_verdict: str = "reference"
 
@@ -46,6 +51,7 @@ class Answer:
     candidates: tuple[Candidate, ...] = ()  # those that may win, the shortest median epoch first
     barred: tuple[Candidate, ...] = ()  # parity departs or failed, or accuracy is different
     without_time: tuple[str, ...] = ()  # arms of which no run finished an epoch after the first
+    check: str = "nox -s parity"  # what says whether it is the same model
 
     @property
     def close(self) -> tuple[Candidate, ...]:
@@ -67,15 +73,15 @@ def answer(arms: Arms, parities: Mapping[Arm, str]) -> Answer:
     names = _names(training)
     known = {arm: accuracy_by_seed(runs) for arm, runs in training.items()}
     accuracies = {arm: by_seed for arm, by_seed in known.items() if by_seed}
-    timed = {arm: steady for arm in accuracies if (steady := steady_seconds(training[arm]))}
+    timed = {arm: steady for arm in training if (steady := steady_seconds(training[arm]))}
     without = tuple(names[arm] for arm in training if arm not in timed)
     if not timed:
         return Answer("no time" if training else "no keras", without_time=without)
     found = {}
     for arm, steady in timed.items():
-        values = accuracies[arm].values()
-        about = names[arm], parities[arm], len(values)
-        found[arm] = Candidate(*about, median_spread(steady), statistics.fmean(values))
+        about = names[arm], parities[arm], len(finished_seeds(training[arm]))
+        mean = statistics.fmean(accuracies[arm].values()) if arm in accuracies else None
+        found[arm] = Candidate(*about, median_spread(steady), mean)
     judged = sorted(
         _with_accuracy(found, accuracies), key=lambda each: (each.epoch_s.mid, each.name)
     )
@@ -83,7 +89,8 @@ def answer(arms: Arms, parities: Mapping[Arm, str]) -> Answer:
         each for each in judged if each.parity in BARRED or each.accuracy_verdict == "different"
     )
     may_win = tuple(each for each in judged if each not in barred)
-    return replace(Answer("ahead", may_win, barred, without), kind=_kind(may_win))
+    check = check_command(next(iter(training.values()))[0].request.spec)
+    return Answer(_kind(may_win), may_win, barred, without, check)
 
 
 def _kind(may_win: Sequence[Candidate]) -> Literal["none equal", "alone", "close", "ahead"]:
@@ -96,8 +103,10 @@ def _with_accuracy(
     found: Mapping[Arm, Candidate], accuracies: Mapping[Arm, Mapping[int, float]]
 ) -> list[Candidate]:
     """Return the candidates with their accuracy's verdict, to the best that parity does not bar."""
+    if not accuracies:
+        return list(found.values())
     sound = [arm for arm in found if found[arm].parity not in BARRED] or list(found)
-    best = max(sound, key=lambda arm: found[arm].accuracy)
+    best = max(sound, key=lambda arm: found[arm].accuracy or 0.0)
     return [
         each
         if arm == best

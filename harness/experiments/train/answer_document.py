@@ -40,7 +40,8 @@ def _first(answer: Answer) -> str:
     epoch = f"in a median epoch of {number(first.epoch_s.mid)} s"
     if answer.kind == "alone":
         alone = f"{first.name} trained this Keras model {epoch}"
-        return f"{alone}, and there is no other arm to compare it with; {_same([first])}."
+        same = _same([first], answer.check)
+        return f"{alone}, and there is no other arm to compare it with; {same}."
     which, than = f"{first.name} trained this Keras model fastest, {epoch}", ""
     if answer.kind == "close":
         epochs = ", ".join(f"{span(each.epoch_s)} s" for each in answer.close)
@@ -52,10 +53,10 @@ def _first(answer: Answer) -> str:
         for each in others
     ]
     told = [listed(slower) + than] if slower else []
-    return "; ".join([which, *told, _same(answer.candidates)]) + "."
+    return "; ".join([which, *told, _same(answer.candidates, answer.check)]) + "."
 
 
-def _same(candidates: Sequence[Candidate]) -> str:
+def _same(candidates: Sequence[Candidate], check: str) -> str:
     """Return what is known of the models: is it still the same one?"""
     agree = [each for each in candidates if each.parity in (AGREES, AGREES_QUICK)]
     unknown = [each.name for each in candidates if each not in agree]
@@ -63,7 +64,7 @@ def _same(candidates: Sequence[Candidate]) -> str:
     if not unknown:
         return _all_agree(len(agree), quick=quick)
     asked = f"whether it is the same model on {listed(unknown)} has not been checked"
-    asked += " (nox -s parity does)"
+    asked += f" ({check} does)"
     if not agree:
         return asked
     agreeing = listed(each.name for each in agree) + (" agrees" if len(agree) == 1 else " agree")
@@ -86,7 +87,7 @@ def _why(barred: Candidate, answer: Answer) -> str:
     if barred.accuracy_verdict == "different":
         best = max(
             (*answer.candidates, *answer.barred),
-            key=lambda each: (each.accuracy_verdict == "reference", each.accuracy),
+            key=lambda each: (each.accuracy_verdict == "reference", each.accuracy or 0.0),
         )
         reasons.append(
             f"its test accuracy is different, {barred.accuracy:.4f} where {best.name} has "

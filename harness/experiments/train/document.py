@@ -20,7 +20,7 @@ from harness.report.document import (
     Sentence,
     sentences,
 )
-from harness.report.numbers import number, span
+from harness.report.numbers import named, number, span
 from harness.report.remarks import left_out, sentence_of
 from harness.safe import short
 
@@ -38,6 +38,7 @@ COLUMNS = (
     Column("peak", 9, "MiB"),
     Column("runs", 3, align="left"),
 )
+QUALITY = Column("quality", 2, align="left")  # of a user's own model, in place of test accuracy
 SEE_ALL = "harness compare --format markdown"
 EQUAL_INPUTS = (
     "equal inputs: in every run of a seed the same initial weights, sample order and data, byte "
@@ -50,6 +51,7 @@ LEGEND = (
     "native arm, which does the same sums without Keras. Runs follow one another, so a ratio holds "
     "the machine's drift."
 )
+OF_QUALITY = "quality: the compiled loss and metrics after training, mean over seeds"
 SENTENCES = {
     "seeds": "seeds differ, so mean accuracies are of different draws: {0}",
     "inputs": "inputs differ: runs of one seed did not start from the same weights, or saw other "
@@ -59,6 +61,7 @@ SENTENCES = {
     "not be equally fast",
     "machine unknown": "only its description says that all runs are of one machine: some records "
     "know no more",
+    "no quality": "{names}: its quality is not known: {0}",
     "contents": "{names}: several rows, since the content of the environment was another under "
     "the same versions (in brackets)",
 }
@@ -114,35 +117,47 @@ def heading(table: Table) -> str:
 
 def _blocks(table: Table) -> Iterable[Block]:
     """Return a table with all that is said of it."""
-    several = len({row.name for row in table.rows}) < len(table.rows)
-    needed = ("device", "version") if several else ()  # what rows of one name differ in
-    columns = (column._replace(rank=0) if column.name in needed else column for column in COLUMNS)
     yield Heading(heading(table))
-    yield report.Table(tuple(columns), tuple(map(cells, table.rows)), SEE_ALL)
+    yield report.Table(_columns(table), tuple(map(cells, table.rows)), SEE_ALL)
+    if any(row.quality for row in table.rows):
+        yield Sentence(OF_QUALITY, "aside")
     if table.equal_inputs and len(table.rows) > 1:
         yield Sentence(EQUAL_INPUTS, "good")
     yield from sentences(map(_failure, table.failures), "bad")
-    yield from sentences((f"! {remark}" for remark in _remarks(table)), "warning")
+    yield from sentences((f"! {remark}" for remark in remarks_of(table)), "warning")
     yield Paragraph(answer_document.sentences(table.answer), "strong", apart=True)
+
+
+def _columns(table: Table) -> tuple[Column, ...]:
+    """Return the columns of a table; none that its rows need is left out on a narrow screen."""
+    several = len({row.name for row in table.rows}) < len(table.rows)
+    needed = ("device", "version") if several else ()  # what rows of one name differ in
+    own = any(row.quality for row in table.rows)
+    known = (QUALITY if own and column.name == "test accuracy" else column for column in COLUMNS)
+    return tuple(column._replace(rank=0) if column.name in needed else column for column in known)
 
 
 def _values(table: Table) -> dict[str, object]:
     """Return a table as JSON has it."""
     rows = [_row_values(row) for row in table.rows]
-    return asdict(table) | {"rows": rows, "remarks": _remarks(table)}
+    return asdict(table) | {"rows": rows, "remarks": remarks_of(table)}
 
 
 def _row_values(row: ArmRow) -> dict[str, object]:
     """Return a row as CSV and JSON have it."""
     arm = {"backend": row.arm.backend, "implementation": row.arm.arm}
-    return arm | {name: value for name, value in asdict(row).items() if name != "arm"}
+    others = {name: value for name, value in asdict(row).items() if name != "arm"}
+    return arm | others | {"quality": dict(row.quality)}
 
 
-def _remarks(table: Table) -> list[str]:
+def remarks_of(table: Table) -> list[str]:
+    """Return what makes a table's rows less comparable than they look."""
     return [sentence_of(remark, SENTENCES) for remark in table.remarks]
 
 
 def _accuracy(row: ArmRow) -> str:
+    if row.quality:
+        return named(dict(row.quality))
     if row.test_accuracy is None:
         return NONE
     if row.test_accuracy_sd is None:
@@ -163,7 +178,9 @@ def _flat(values: Mapping[str, object]) -> dict[str, object]:
     """Return nested values as name_low, name_mid, name_high."""
     flat: dict[str, object] = {}
     for name, value in values.items():
-        if isinstance(value, dict):
+        if name == "quality":
+            flat[name] = named(value) if isinstance(value, dict) and value else None
+        elif isinstance(value, dict):
             flat |= {f"{name}_{part}": inner for part, inner in value.items()}
         elif value is None and name in ("test_accuracy", "epoch_s"):
             flat |= {f"{name}_{part}": None for part in ("low", "mid", "high")}

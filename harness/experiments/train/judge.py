@@ -12,9 +12,8 @@ from harness.experiments.train.answer import Answer, answer
 from harness.experiments.train.remarks import Arm, equal_inputs, remarks
 from harness.experiments.train.rows import ArmRow, Context, row_of, steady_seconds
 from harness.experiments.train.versions import join_versions
-from harness.records.parity import Parity
 from harness.records.record import Record
-from harness.records.verdicts import Verdicts, verdict_on, verdicts_of, worst
+from harness.records.verdicts import Check, Verdicts, verdict_on, verdicts_of, worst
 from harness.report.remarks import Remark, departed
 
 NATIVE = "native"
@@ -60,7 +59,7 @@ def compare(
     records: Iterable[Record],
     baseline: str | None = None,
     only: frozenset[str] | None = None,
-    parities: Iterable[Parity] = (),
+    parities: Iterable[Check] = (),
 ) -> tuple[Table, ...]:
     """Return the tables that the records make, the newest run's first.
 

@@ -64,8 +64,21 @@ def remarks(arms: Arms) -> Iterable[Remark]:
         finished = [run.measured for run in runs if run.status == "ok" and run.measured]
         epochs = [epoch for measured in finished for epoch in measured.epochs[1:]]
         yield from torn_down(f"{arm.name} on {arm.device}", epochs)
+    yield from _replaced(members)
     compiled = {run.arm.name for run, epochs in steady if any(e.n_compiles for e in epochs)}
     yield from recompiled(compiled)
+
+
+def _replaced(members: Sequence[Record]) -> Iterable[Remark]:
+    """Say where lean took compiled's place, and why; what quality is of; and what has none."""
+    measured = [(run, run.measured) for run in members if run.measured]
+    refused = {(run.arm.name, str(each.settings.get("refused") or "")) for run, each in measured}
+    yield from (Remark("by lean", (name,), (why,)) for name, why in sorted(refused) if why)
+    qualities = [(run, each.quality) for run, each in measured if each.quality]
+    failures = {(run.arm.name, each.failure) for run, each in qualities if each.failure}
+    yield from (Remark("no quality", (name,), (why,)) for name, why in sorted(failures))
+    if "training data" in {each.of for _, each in qualities}:
+        yield Remark("quality of training")
 
 
 def _inputs(arms: Arms, members: Sequence[Record]) -> Iterable[Remark]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.experiments.train.remarks import Arm
 from harness.records.arm import ArmId
+from harness.records.proof import DEPARTS
 from harness.records.record import Record
 from harness.statistics.intervals import Spread, median_spread
 
@@ -27,6 +28,9 @@ class ArmRow:
     test_accuracy: Spread | None  # over seeds; each seed counts once, however often it ran
     test_accuracy_sd: float | None  # over seeds, from two on
     test_loss: float | None
+    quality: tuple[
+        tuple[str, float], ...
+    ]  # of a user's own model, over seeds, in place of test accuracy
     epoch_s: Spread | None  # all epochs after each run's first
     ratio: float | None  # epoch_s to the baseline's
     to_native: float | None  # epoch_s to that of the same backend's native arm, without Keras
@@ -59,7 +63,7 @@ def row_of(arm: Arm, runs: Sequence[Record], context: Context) -> ArmRow:
         context: what other arms and checks say.
     """
     finished = [(run, run.measured) for run in runs if run.status == "ok" and run.measured]
-    accuracies = [*accuracy_by_seed(runs).values()]
+    accuracies, quality = [*accuracy_by_seed(runs).values()], tuple(mean_quality(runs).items())
     epoch_s = median_spread(steady) if (steady := steady_seconds(runs)) else None
     first_s = [measured.epochs[0].seconds for _, measured in finished if measured.epochs]
     return ArmRow(
@@ -69,10 +73,11 @@ def row_of(arm: Arm, runs: Sequence[Record], context: Context) -> ArmRow:
         content=context.content,
         parity=context.parity,
         status=_status(runs),
-        n_seeds=len(accuracies),
+        n_seeds=len(finished_seeds(runs)),
         test_accuracy=_mean_spread(accuracies),
         test_accuracy_sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         test_loss=_median(measured.test_loss for _, measured in finished),
+        quality=quality,
         epoch_s=epoch_s,
         ratio=_quotient(epoch_s, context.baseline_s),
         to_native=_quotient(epoch_s, context.native_s),
@@ -96,11 +101,36 @@ def accuracy_by_seed(runs: Sequence[Record]) -> Mapping[int, float]:
     return {seed: statistics.fmean(values) for seed, values in by_seed.items()}
 
 
-def _status(runs: Sequence[Record]) -> str:
-    counts = {
-        status: sum(run.status == status for run in runs) for status in ("ok", "diverged", "failed")
+def finished_seeds(runs: Sequence[Record]) -> frozenset[int]:
+    """Return the seeds of which a run finished."""
+    return frozenset(run.request.seed for run in runs if run.status == "ok")
+
+
+def mean_quality(runs: Sequence[Record]) -> dict[str, float]:
+    """Return the mean over seeds of each of a user's own model's loss and metrics; else none."""
+    by_name: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        if run.status == "ok" and run.measured and run.measured.quality:
+            for name, value in run.measured.quality.values.items():
+                by_name[name][run.request.seed].append(value)
+    return {
+        name: statistics.fmean(map(statistics.fmean, by_seed.values()))
+        for name, by_seed in by_name.items()
     }
-    return ", ".join(f"{n} {status}" for status, n in counts.items() if n)
+
+
+def _status(runs: Sequence[Record]) -> str:
+    """Return how many runs came to what: "2 ok, 1 failed", "1 ok by lean", "departs from fit"."""
+    found = Counter(map(_outcome, runs))
+    return ", ".join(what if what == DEPARTS else f"{n} {what}" for what, n in found.items())
+
+
+def _outcome(run: Record) -> str:
+    if run.status == "failed" and run.reason.startswith(DEPARTS):
+        return DEPARTS
+    trained_by = run.measured.settings.get("trained_by") if run.measured else None
+    other = trained_by not in (None, run.request.implementation)
+    return f"{run.status} by {trained_by}" if other else run.status
 
 
 def _mean_spread(values: Sequence[float]) -> Spread | None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import keras
-
 from harness.spec.data.arrays import Features, Labels, Weights
 from harness.worker import keras_model
+from harness.worker.epoch_clock import EpochClock
 from harness.worker.keras_model import export, predict, resume, slots, wait
 
 if TYPE_CHECKING:
@@ -23,23 +21,6 @@ __all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "s
 # https://keras.io/api/models/model_training_apis
 FRAMEWORK = keras_model.FRAMEWORK
 OPTIONS = {"jit_compile": ("auto", True, False), "steps_per_execution": (1, 7, 67, 469)}
-
-
-class EpochClock(keras.callbacks.Callback):
-    """Reads the clock when `fit` begins and ends its epoch.
-
-    It has no batch hooks, which would change how `fit` runs.
-    """
-
-    began = ended = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Read the clock before the first batch."""
-        self.began = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Read the clock after the last update."""
-        self.ended = time.perf_counter()
 
 
 @dataclass(slots=True)
@@ -96,11 +77,12 @@ def epoch(state: State, data: Batches) -> tuple[State, float, float]:
     epoch began: its pauses double from 10 ms, and a cancellation that comes in one is lost
     (TensorFlow 2.21). A `fit` of many epochs waits as often.
     """
-    clock, called = EpochClock(), time.perf_counter()
+    clock = EpochClock()
     options = {"batch_size": state.batch_size, "shuffle": False, "verbose": 0}
-    history = state.model.fit(data.x, data.y, callbacks=[clock], **options).history
+    with clock.around():
+        history = state.model.fit(data.x, data.y, callbacks=[clock], **options).history
     state.n_steps = -(-len(data.y) // state.batch_size)
-    state.setup_s, state.teardown_s = clock.began - called, time.perf_counter() - clock.ended
+    state.setup_s, state.teardown_s = clock.setup_s, clock.teardown_s
     return state, history["loss"][0], history["accuracy"][0]
 
 

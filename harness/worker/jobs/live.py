@@ -95,9 +95,9 @@ class Trainer:
         while self.n_epochs < self.run.request.epochs:
             self.train()
         found = measure.evaluate(self.run)
-        if found["test_accuracy"] is None:
-            raise Refused("diverged: the trained model's outputs are not finite")
-        del found["first_predictions"]
+        if diverged := found.pop("diverged"):
+            raise Refused(diverged)
+        found.pop("first_predictions", None)
         memory_bytes = facts.memory_bytes(self.run.framework)
         return Evaluated(**found, n_epochs=self.n_epochs, memory_bytes=memory_bytes)
 

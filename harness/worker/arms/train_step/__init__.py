@@ -8,3 +8,15 @@ for each framework has the same functions:
 place(data) -> the arrays on the device; lean(model, data, batch_size) and compiled(model, data,
 batch_size) -> a function of the placed data that trains an epoch of full batches and a short one.
 """
+
+from harness.worker.arms.train_step.verbs import (
+    build,
+    epoch,
+    evaluate,
+    export,
+    facts,
+    place,
+    wait,
+)
+
+__all__ = ["build", "epoch", "evaluate", "export", "facts", "place", "wait"]

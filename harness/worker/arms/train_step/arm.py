@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.trainers.data_adapters import data_adapter_utils
 
 from harness.worker.arms.train_step.batches import NotOneProgram, first_batch, length, refusal
+from harness.worker.epoch_clock import EpochClock
 from harness.worker.facts import framework_of
 
 ARMS = ("keras", "lean", "compiled")
@@ -29,6 +32,7 @@ class State:
     arm: str  # "keras", "lean" or "compiled": what trains, where compiled was refused too
     train: Callable[[Any], None]
     refused: NotOneProgram | None = None  # why compiled became lean
+    clock: EpochClock = field(default_factory=EpochClock)  # of fit's epoch
 
 
 def samples(given: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -40,18 +44,21 @@ def samples(given: Mapping[str, Any]) -> tuple[Any, ...]:
     if given.get("class_weight"):
         to_weights = data_adapter_utils.class_weight_to_sample_weights
         weights = to_weights(y, given["class_weight"])
-    return (x, y) if weights is None else (x, y, weights)
+    if weights is None:
+        return (x,) if y is None else (x, y)
+    return x, y, weights
 
 
 def place(data: Any) -> Any:
     """Return the samples, a tree of arrays (n, ...), on the device, as `lean` takes them."""
-    data = keras.tree.map_structure(keras.ops.convert_to_numpy, data)
     return STEPS.place(keras.tree.map_structure(_as_fit_does, data))
 
 
-def _as_fit_does(array: Any) -> Any:
+def _as_fit_does(given: Any) -> Any:
     """Return an array (n, ...) as `fit` gives it to a model: a float in Keras's own dtype."""
-    return array.astype(keras.config.floatx()) if array.dtype.kind == "f" else array
+    array = keras.ops.convert_to_numpy(given)
+    floatx = keras.config.floatx()
+    return array.astype(floatx, copy=False) if array.dtype.kind == "f" else array
 
 
 def build(model: Any, data: Any, batch_size: int, arm: str) -> State:
@@ -65,7 +72,8 @@ def build(model: Any, data: Any, batch_size: int, arm: str) -> State:
     """
     model._symbolic_build(data_batch=first_batch(data, batch_size))
     if arm == "keras":
-        return State(model, batch_size, arm, lambda data: _fit(model, data, batch_size))
+        clock = EpochClock()
+        return State(model, batch_size, arm, partial(_fit, model, batch_size, clock), clock=clock)
     lean = STEPS.lean(model, data, batch_size)
     if arm == "lean":
         return State(model, batch_size, arm, lean)
@@ -82,8 +90,17 @@ def train_epoch(state: State, data: Any) -> tuple[State, dict[str, Any]]:
     """
     state.model.reset_metrics()
     state.train(data)
-    logs = state.model.get_metrics_result()
-    return state, {name: float(value) for name, value in logs.items()}
+    return state, numbers(state.model.get_metrics_result())
+
+
+def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Return what Keras reports by name; of a metric with several numbers each by its place."""
+    found: dict[str, float] = {}
+    for name, value in logs.items():
+        several = np.asarray(keras.ops.convert_to_numpy(value), np.float64)
+        places = [name] if several.ndim == 0 else [f"{name}[{at}]" for at in range(several.size)]
+        found |= dict(zip(places, several.ravel().tolist(), strict=True))
+    return found
 
 
 def finish(state: State) -> State:
@@ -107,11 +124,11 @@ def facts(state: State, data: Any) -> dict[str, Any]:
     }
 
 
-def _fit(model: Any, data: Any, batch_size: int) -> None:
-    x, y, weights = (*data, None)[:3]
+def _fit(model: Any, batch_size: int, clock: EpochClock, data: Any) -> None:
+    x, y, weights = (*data, None, None)[:3]
     options = {"batch_size": batch_size, "shuffle": False, "verbose": 0}
-    with _unfinished(model.optimizer):
-        model.fit(x, y, sample_weight=weights, **options)
+    with _unfinished(model.optimizer), clock.around():
+        model.fit(x, y, sample_weight=weights, callbacks=[clock], **options)
 
 
 @contextmanager

@@ -1,0 +1,100 @@
+"""`harness choose FILE.py`: is it one model on every backend, and which of them trains it fastest?
+
+Exit 0 where it can say, 1 where a backend departs or an arm was set aside, 3 where nothing is sure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from harness.cli.bench import measure, show_session
+from harness.cli.command import command
+from harness.cli.options import ChooseOptions
+from harness.cli.output import console_of, say
+from harness.cli.own_model import open_spec, prepared_model
+from harness.cli.project import Project, hold_machine, open_project
+from harness.errors import ConfigError, HarnessError
+
+if TYPE_CHECKING:
+    from harness.records.user_model import ModelParity
+    from harness.spec.model import OwnModel
+
+BARRED = ("departs", "failed")
+
+
+@command(ChooseOptions)
+def choose(options: ChooseOptions) -> None:
+    """Say which backend should train your model: is it one model everywhere, which is fastest?
+
+    What the results already say of the model as it is now is not measured again.
+    """
+    from harness.spec.model import own_model
+
+    project = open_project(options.config, options.results, options.python, setup=options.setup)
+    project, options = open_spec(project, options)
+    name, spec = project.config.spec(options.spec)
+    own = own_model(spec)
+    if own is None:
+        hint = "Name it: harness choose my_model.py. Stacks are compared by harness bench"
+        raise ConfigError(f"choose: expected a model of your own; received the spec {name}. {hint}")
+    given = project, options.spec, options.dataset
+    with prepared_model(*given, wait=not options.no_wait) as whole:
+        parity = None if options.no_parity else _check(whole, own, options)
+        bench, interrupted = measure(whole, options)
+    sure = show_session(bench, project.results, options, _sentence(parity))
+    departs = parity is not None and parity.verdict in BARRED
+    code = 130 if interrupted else 1 if bench.set_aside or departs else 0 if sure else 3
+    if code:
+        raise typer.Exit(code)
+
+
+def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelParity | None:
+    """Return the check of the model as it is now: a known one, or a new one, which is kept."""
+    from harness.engine.executor import make_executor
+    from harness.experiments.parity.model_check import check
+    from harness.experiments.parity.model_plan import ModelPlan
+    from harness.job.asked import Target
+    from harness.records import store
+    from harness.records.verdicts import newest_check
+    from harness.report.progress import steps_line
+
+    source, config = project.model.source, project.config
+    if not source.function or source.arguments:
+        say("parity: is checked for a function without arguments only", "yellow")
+        return None
+    known = newest_check(store.load(project.results, "models")[0], own)
+    if known and {each.backend for each in known.backends} == {*config.backends}:
+        say(f"parity: known from {known.run_id}")
+        return known
+    target = Target(name=own.model, file=source.file, function=source.function)
+    what = ModelPlan(target, None, config.backends, project.root, device=options.device)
+    store.ready(project.results, "models")
+    executor = make_executor(project.root, config.backends)
+    try:
+        with hold_machine("choose", wait=not options.no_wait), steps_line(console_of()) as step:
+            found = check(what, executor, step)
+    except HarnessError as error:
+        say(f"parity: not checked: {error}", "yellow")
+        return None
+    store.add(project.results, found)
+    return found
+
+
+def _sentence(parity: ModelParity | None) -> str:
+    """Return whether it is one model on every backend, in one sentence."""
+    from harness.report.document import listed
+    from harness.safe import short
+
+    if parity is None:
+        return "Whether it is one model on every backend was not checked."
+    alike = [each.backend for each in parity.backends if each.verdict == "agrees"]
+    if len(alike) == len(parity.backends):
+        return f"It is one model on {listed(alike)}."
+    others = [
+        f"{each.backend} {each.verdict}" + (f" ({short(each.reason, 200)})" if each.reason else "")
+        for each in parity.backends
+        if each.backend not in alike
+    ]
+    return f"It is not known to be one model everywhere: {listed(others)}."

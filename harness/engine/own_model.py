@@ -1,0 +1,225 @@
+"""A user's own model before it is trained: data made once, weights drawn once, arms proved.
+
+Each is a job of one backend's worker, or of several in turn until one can: the orchestrator runs
+nothing of the user's.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import harness
+from harness.engine.executor import Executor, perform
+from harness.engine.own_data import Wanted, make_own_data
+from harness.errors import ConfigError
+from harness.job.answers import Refusal
+from harness.job.asked import DrawModel, Job, ModelSource, ProveArm
+from harness.records import store
+from harness.records.arm import ArmId
+from harness.records.observation import Data
+from harness.records.proof import ArmProof
+from harness.spec import draws
+from harness.spec.data.mnist import cache_folder
+from harness.spec.model import OwnModel, data_of, source_of
+
+A = TypeVar("A")
+BATCH_SIZE = 32  # where neither spec nor data say one, as for fit
+FIT = "keras"  # the arm that the others are proved against
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedModel:
+    """A user's model and data, as workers are given them; for a stack `mnist.Prepared` is it."""
+
+    name: str  # of the data: FILE.py:FUNCTION
+    sha256: str
+    folder: Path
+    n_samples: int
+    n_train: int  # samples of an epoch: limit_batches may leave some out
+    n_inputs: int  # numbers of one sample
+    source: ModelSource
+    batch_size: int
+    shuffle: bool
+    weights: Mapping[int, draws.File] = field(default_factory=dict)  # by seed
+    untimed: Mapping[ArmId, str] = field(default_factory=dict)  # why an arm has no time
+
+    def draw(self, n_epochs: int, seed: int) -> draws.Draw | None:
+        """Return what every arm of a seed begins with; None as long as no weights are drawn."""
+        if seed not in self.weights:
+            return None
+        folder, n_samples = draws_folder(), self.n_samples
+        order = draws.draw_order(folder, n_samples, n_epochs, seed, shuffle=self.shuffle)
+        weights = self.weights[seed]
+        return draws.Draw(weights.path, order.path, weights.sha256, order.sha256)
+
+    @property
+    def data(self) -> Data:
+        """Which data it is, as a record keeps it."""
+        names = ("name", "sha256", "n_train", "n_inputs")
+        return Data(**{name: getattr(self, name) for name in names})
+
+    def with_proof(self, proof: ArmProof) -> PreparedModel:
+        """Return the model, whose arm has a time only if the proof passed."""
+        return replace(self, untimed={**self.untimed, proof.arm: proof.why_untimed})
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where what must be done once for all backends is done."""
+
+    executor: Executor
+    backends: tuple[str, ...]  # that may do it, the first that can
+    time_limit_s: float
+    say: Callable[[str], None] = lambda doing: None
+
+    def ask_first(self, make: Callable[[str], Job[A]]) -> tuple[str, A]:
+        """Return what the first backend that can answers to its job, and which one that is.
+
+        Raises:
+            ConfigError: none can; says why.
+        """
+        said: dict[str, list[str]] = {}
+        for backend in self.backends:
+            done = perform(self.executor, make(backend), self.say)
+            if not isinstance(done.answer, Refusal):
+                return backend, done.answer
+            if done.answer.of_user:
+                raise ConfigError(done.answer.reason)
+            said.setdefault(done.answer.reason, []).append(backend)
+        reasons = [f"{', '.join(several)}: {reason}" for reason, several in said.items()]
+        raise ConfigError("\n".join(reasons))
+
+
+def draws_folder() -> Path:
+    """Return the folder of initial weights and orders."""
+    return cache_folder() / "draws"
+
+
+def make_data(
+    spec: OwnModel, root: Path, where: Workshop, folder: Path
+) -> tuple[OwnModel, PreparedModel, tuple[str, ...]]:
+    """Return the spec with its batch size, the model with its data made, and remarks on these.
+
+    Args:
+        spec: its files read.
+        root: the folder that they are named from.
+        where: backends that may make the data.
+        folder: in which the data's own is made.
+
+    Raises:
+        ConfigError: no backend can make them, or could train on them; says why.
+    """
+    target = data_of(spec, root)
+    wanted = Wanted(target, batch_size=spec.batch_size, limit_batches=spec.limit_batches)
+    data, there = make_own_data(wanted, where.executor, where.backends, folder, where.say)
+    size = spec.batch_size or data.batch_size or BATCH_SIZE
+    n_most = size * spec.limit_batches if spec.limit_batches else data.n_samples
+    prepared = PreparedModel(
+        name=target.name,
+        sha256=data.sha256,
+        folder=there,
+        n_samples=data.n_samples,
+        n_train=min(data.n_samples, n_most),
+        n_inputs=data.n_inputs,
+        source=source_of(spec, root),
+        batch_size=size,
+        shuffle=spec.shuffle,
+    )
+    return spec.model_copy(update={"batch_size": size}), prepared, data.remarks
+
+
+def draw_weights(what: PreparedModel, where: Workshop, seeds: Iterable[int]) -> PreparedModel:
+    """Return the model with the initial weights of some seeds, all drawn by one backend.
+
+    Args:
+        what: the model and its data.
+        where: backends that may draw.
+        seeds: of the draws.
+
+    Raises:
+        ConfigError: no backend can build the model; says why.
+    """
+    folder, wanted = draws.make_folder(draws_folder()), tuple(dict.fromkeys(seeds))
+
+    def job(backend: str) -> DrawModel:
+        return DrawModel(
+            backend=backend,
+            device="cpu",
+            time_limit_s=where.time_limit_s,
+            model=what.source,
+            dataset=what.folder.absolute(),
+            batch_size=what.batch_size,
+            seeds=wanted,
+            folder=folder.absolute(),
+        )
+
+    _, drawn = where.ask_first(job)
+    files = {
+        int(seed): draws.File(folder / f"weights-{digest}.npz", digest)
+        for seed, digest in drawn.weights.items()
+    }
+    return replace(what, weights=files)
+
+
+def known_proofs(results: Path) -> tuple[ArmProof, ...]:
+    """Return the proofs that a results folder holds, oldest first."""
+    return tuple(each for each in store.load(results, "proofs")[0] if isinstance(each, ArmProof))
+
+
+def prove(
+    what: PreparedModel, spec: object, arm: ArmId, where: Workshop, known: Iterable[ArmProof]
+) -> ArmProof:
+    """Return the proof that an arm trains a model as `fit` does: a known one, or a new one.
+
+    Args:
+        what: the model and its data.
+        spec: the model.
+        arm: whose training is held to `fit`'s, in float64, in a fresh process on one core.
+        where: it is done.
+        known: proofs that there are.
+    """
+    job = _proof_job(what, arm, where.time_limit_s)
+    content = where.executor.content_of(job)
+    for proof in known:
+        if proof.proved and proof.holds_for(spec, what.data, arm, content):
+            return proof
+    began = datetime.now(UTC)
+    done = perform(where.executor, job, where.say)
+    name, answer = arm.name.replace("/", "-"), done.answer
+    found: dict[str, Any] = {"proved": answer}
+    if isinstance(answer, Refusal):
+        found = {"reason": answer.reason, "log_tail": answer.log_tail}
+    return ArmProof(
+        **arm.fields,
+        **found,
+        harness=harness.__version__,
+        run_id=f"{began:%Y%m%dT%H%M%SZ}-{name}-{secrets.token_hex(3)}",
+        started_at=began.isoformat(timespec="milliseconds"),
+        host=done.host,
+        spec=spec,  # type: ignore[arg-type]
+        data=what.data,
+        environment_sha256=done.environment_sha256,
+    )
+
+
+def _proof_job(what: PreparedModel, arm: ArmId, time_limit_s: float) -> ProveArm:
+    return ProveArm(
+        backend=arm.backend,
+        device="cpu",
+        threads=1,
+        time_limit_s=time_limit_s,
+        model=what.source,
+        dataset=what.folder.absolute(),
+        batch_size=what.batch_size,
+        arm=arm.arm,
+    )
+
+
+def needs_proof(arm: ArmId) -> bool:
+    """Say whether an arm's time is shown only once it is known to train as `fit` does."""
+    return arm.arm != FIT

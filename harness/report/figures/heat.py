@@ -1,0 +1,65 @@
+"""A heat map: a square for each row and column, its number in it, a ring where it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import altair as alt
+
+from harness.report.charts import Heat
+from harness.report.figures.style import FAINT, INK, PAPER, data, labels, legend
+
+STEP = 21  # pixels of a row
+
+
+def draw(picture: Heat, width: int) -> alt.TopLevelMixin:
+    """Return the chart; names of columns stand slanted above them."""
+    rows_of, columns_of = labels(picture.rows), labels(picture.columns)
+    steps = [f"var(--h{number})" for number in range(len(picture.names))]
+    limit = int(0.45 * width)
+    room = 0.55 * width / max(1, len(picture.columns))  # pixels of a column
+    y = alt.Y(
+        "row:N",
+        sort=[*rows_of.values()],
+        axis=alt.Axis(domain=False, ticks=False, title=None, labelLimit=limit),
+    )
+    x = alt.X(
+        "column:N",
+        sort=[*columns_of.values()],
+        axis=alt.Axis(
+            orient="top",
+            domain=False,
+            ticks=False,
+            title=None,
+            labelAngle=-40 if room > 30 else -90,
+            labelLimit=160,
+        ),
+    )
+    color = alt.Color(
+        "step:N",
+        scale=alt.Scale(domain=[*picture.names], range=steps),
+        legend=legend(int(0.6 * width), picture.names, "square", FAINT),
+        title=None,
+    )
+    base = alt.Chart(_data(picture, rows_of, columns_of)).encode(x=x, y=y)
+    square = base.mark_rect(stroke=PAPER, strokeWidth=1).encode(color=color)
+    ring = base.transform_filter(alt.datum.ringed).mark_rect(
+        filled=False, fill=None, stroke=INK, strokeWidth=3
+    )
+    text = base.mark_text(fontSize=11 if room > 34 else 9).encode(text="text:N")
+    texts = [text] if room > 22 else []  # the table has them
+    whole = alt.layer(square, *texts, ring).properties(height=STEP * len(picture.rows))
+    return whole.properties(padding={"left": 4, "right": 44, "top": 4, "bottom": 4})
+
+
+def _data(
+    picture: Heat, rows_of: Mapping[str, str], columns_of: Mapping[str, str]
+) -> alt.InlineData:
+    rows = []
+    for each in picture.squares:
+        place = sum(each.value >= step for step in picture.steps)
+        names = {"row": rows_of[each.row], "column": columns_of[each.column]}
+        rows.append(
+            {**names, "step": picture.names[place], "text": each.text, "ringed": each.ringed}
+        )
+    return data(rows)

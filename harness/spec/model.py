@@ -1,0 +1,151 @@
+"""A model of the user's own as a spec: its file and function, its data, and how it is trained."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from harness.errors import ConfigError, shown
+from harness.job.asked import ModelSource, Target
+from harness.job.kinds import Sha256
+from harness.spec import bounds
+from harness.spec.faults import fault, sentences
+from harness.spec.frozen import Frozen, Option
+from harness.spec.targets import parse_target
+
+BUILD, DATA = "build", "data"  # functions that are meant where none is named
+SAVED = ".keras"
+
+
+def is_target(text: str) -> bool:
+    """Say whether a text on a command line names a model: FILE.py, FILE.py:FUNCTION, FILE.keras."""
+    return split_target(text)[0].endswith((".py", SAVED))
+
+
+def split_target(text: str, default: str = BUILD) -> tuple[str, str]:
+    """Return file and function of FILE[:FUNCTION]; a file that Keras saved has no function."""
+    file, colon, function = text.rpartition(":")
+    if not colon:
+        return text, "" if text.endswith(SAVED) else default
+    return file, function
+
+
+def _target(text: str) -> str:
+    if is_target(text):
+        return text
+    expected = f"expected FILE.py:FUNCTION, as my_model.py:{BUILD}, or FILE{SAVED}"
+    raise fault(f"{expected}; received {shown(text)}")
+
+
+Named = Annotated[str, Field(max_length=1000), AfterValidator(_target)]
+Argument = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
+Batches = Annotated[int, Field(gt=0, le=10**9)]
+
+
+class OwnModel(Frozen):
+    """One model of the user's own and one way to train it, the same for every backend.
+
+    Files are named from the folder of backends.toml on.
+    """
+
+    inputs: ClassVar[str] = "equal"  # weights and order, as for a stack
+
+    model: Named  # FILE.py:FUNCTION, which returns a compiled keras.Model, or FILE.keras
+    data: Named | None = None  # FILE.py:FUNCTION; by default "data" in the model's file
+    arguments: dict[Argument, Option] = {}  # that the model's function is given
+    epochs: bounds.Epochs | None = None  # the protocol's where it says none
+    limit_batches: Batches | None = None  # of an epoch; None: all of them
+    batch_size: bounds.BatchSize | None = None  # None: the data's own, else 32
+    shuffle: bool = True  # a new order in every epoch
+    sha256: Sha256 | None = None  # of the model's file, once it is read; no file says it
+
+
+def or_own_model(table: Any, stack: Callable[[Any], Any]) -> Any:
+    """Return a table's spec: a model of the user's own where it names one, else a stack.
+
+    Args:
+        table: of backends.toml or of a record.
+        stack: validates a table as a stack.
+    """
+    if isinstance(table, OwnModel):
+        return table
+    if not (isinstance(table, Mapping) and "model" in table):
+        return stack(table)
+    try:
+        return OwnModel.model_validate(table)
+    except ValidationError as error:
+        raise fault(_inner(sentences(error, OwnModel)[0]), "key") from None
+
+
+def _inner(sentence: str) -> str:
+    """Return a sentence on a key as it stands in a table: "arguments.width: expected ..."."""
+    table, bracket, rest = sentence.partition("]")
+    if not bracket or not table.startswith("["):
+        return sentence
+    return table[1:] + (f".{rest[1:]}" if rest.startswith(" ") else rest)
+
+
+def own_model(spec: object) -> OwnModel | None:
+    """Return a spec that is a model of the user's own, None for a stack of Dense layers."""
+    return spec if isinstance(spec, OwnModel) else None
+
+
+def check_command(spec: object) -> str:
+    """Return what to type to see whether a spec is the same model on every backend."""
+    own = own_model(spec)
+    return f"harness parity --model {own.model}" if own else "nox -s parity"
+
+
+def read_files(spec: OwnModel, root: Path, where: str) -> OwnModel:
+    """Return the spec with its model and data named in full, once its files are read and not run.
+
+    Args:
+        spec: as in backends.toml or on the command line.
+        root: the folder that its files are named from.
+        where: it is named, for a message.
+
+    Raises:
+        ConfigError: a file or a function is not there, or a saved model has no data.
+    """
+    file, function = split_target(spec.model)
+    if spec.data is None and not function:
+        hint = 'Name a function: data = "FILE.py:FUNCTION", or --data FILE.py:FUNCTION'
+        raise ConfigError(f"{where} data: expected one for a saved model; received none. {hint}")
+    data = split_target(spec.data or f"{file}:{DATA}", DATA)
+    named = {"model": f"{file}:{function}" if function else file, "data": ":".join(data)}
+    changed = spec.model_copy(update=named)
+    digest = hashlib.sha256(_source(changed, root, where).file.read_bytes()).hexdigest()
+    parse_target(f"{where} data", named["data"], root)
+    return changed.model_copy(update={"sha256": digest})
+
+
+def source_of(spec: OwnModel, root: Path) -> ModelSource:
+    """Return what a worker builds: the model's file, its function and what that is given."""
+    return _source(spec, root, spec.model)
+
+
+def data_of(spec: OwnModel, root: Path) -> Target:
+    """Return the function of the user's that gives the data."""
+    return parse_target("data", spec.data or "", root)
+
+
+def _source(spec: OwnModel, root: Path, where: str) -> ModelSource:
+    file, function = split_target(spec.model)
+    if function:
+        found = parse_target(f"{where} model", spec.model, root)
+        path = found.file
+    else:
+        path = root.joinpath(file).resolve()
+        if not path.is_file():
+            raise ConfigError(f"{where} model: {file}: cannot be read (no such file)")
+    return ModelSource(
+        name=spec.model,
+        file=path,
+        function=function,
+        arguments=dict(spec.arguments),
+        sha256=spec.sha256 or "",
+    )

@@ -1,0 +1,180 @@
+"""A run of a user's own model: its inputs, how it is built, and what it comes to.
+
+One backend draws the initial weights of a seed, and all begin with them, by the variables' paths.
+What a layer draws in training (dropout) stays each backend's own, from the same seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import Refused
+from harness.job.asked import DrawModel, Live, Measure, ModelSource
+from harness.job.own_model import DrawnModel, Quality
+from harness.spec.data.arrays import sha256, weights_digest
+from harness.spec.data.own import OwnData, digest_parts
+from harness.spec.data.own_folder import read as read_data
+from harness.worker.arms.train_step.verbs import Training
+from harness.worker.arms.train_step.verbs import export as export_weights
+from harness.worker.clock import timed
+from harness.worker.jobs.stack import NOT_FINITE, Inputs, check_data, read_draw
+from harness.worker.own_code import describe_error
+from harness.worker.user_inputs import Unusable, call_function, check_model
+
+if TYPE_CHECKING:
+    from harness.worker.jobs.measure import Run
+
+
+def read_inputs(job: Measure | Live, framework: ModuleType) -> Inputs:
+    """Return what the job's files hold, after a check that it is what the request names.
+
+    Raises:
+        Refused: it is not.
+    """
+    del framework
+    data = read_data(job.dataset)
+    weights, order = read_draw(job)
+    n_used = job.request.data.n_train  # limit_batches leaves the others out
+    digest = digest_parts(data.parts)
+    check_data(digest, job.request)
+    return Inputs(data, weights, order[:, :n_used], digest, sha256(order))
+
+
+def build(arm: ModuleType, job: Measure | Live, inputs: Inputs) -> Training:
+    """Return the user's model in an arm's hands, with the weights that were drawn.
+
+    Args:
+        arm: `harness.worker.arms.train_step`.
+        job: the request, and the model's file.
+        inputs: what was read.
+
+    Raises:
+        Refused: it cannot be built here, or is not the model that the weights were drawn for.
+    """
+    request, source, size = job.request, job.model, job.request.spec.batch_size
+    if source is None:
+        raise Refused("the job names no model")
+    model = build_whole(source, request.seed, inputs.parts, size)
+    try:
+        training = arm.build(model, inputs.weights, request.options, size)
+    except ValueError as error:
+        expected, received = error.args
+        raise Refused(
+            f"{source.name}: weights: expected {expected}, as on the backend that drew them; "
+            f"received {received}"
+        ) from None
+    keras.utils.set_random_seed(request.seed)  # of what its layers draw in training
+    state: Training = training
+    return state
+
+
+def build_whole(source: ModelSource, seed: int, data: OwnData, batch_size: int) -> Any:
+    """Return the user's compiled model with all its variables, and its optimizer's.
+
+    Args:
+        source: what builds it.
+        seed: of its draws.
+        data: whose first batch says what shapes it takes.
+        batch_size: of that batch.
+
+    Raises:
+        Refused: it cannot be built here.
+    """
+    if source.sha256 != hashlib.sha256(source.file.read_bytes()).hexdigest():
+        raise Refused(f"{source.file.name}: has changed on disk since the run was planned")
+    keras.utils.set_random_seed(seed)
+    made = call_function(source, source.arguments) if source.function else _load(source)
+    model = check_model(made, source.name)
+    with _named_errors(source, "its first batch"):
+        model._symbolic_build(data_batch=data.take(slice(0, batch_size)))
+    if not model.trainable_variables:
+        raise Unusable(f"{source.name}: expected a model with weights to train; it has none")
+    return model
+
+
+def _load(source: ModelSource) -> Any:
+    """Return a model that Keras saved.
+
+    Raises:
+        Refused: it cannot be loaded here.
+    """
+    with _named_errors(source, "loading it"):
+        return keras.saving.load_model(source.file)
+
+
+@contextmanager
+def _named_errors(source: ModelSource, what: str) -> Iterator[None]:
+    """Turn what the user's model raises into a sentence that names it."""
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"{source.name}: {what} {describe_error(error, str(source.file))}") from None
+
+
+def place(run: Run, samples: NDArray[np.int32]) -> Any:
+    """Return an epoch's samples, (n,) by number, where the arm takes them from."""
+    return run.arm.place(run.inputs.parts.take(samples), run.request.options)
+
+
+def evaluate(run: Run) -> dict[str, Any]:
+    """Return the compiled loss and metrics on the validation data, or else on the training data."""
+    data: OwnData = run.inputs.parts
+    of = "training data" if data.validation is None else "validation data"
+    given = data.training if data.validation is None else data.validation
+    values: dict[str, float] = {}
+    failure = ""
+
+    def work() -> dict[str, float]:
+        found: dict[str, float] = run.arm.evaluate(run.state, given)
+        return found
+
+    try:
+        values, evaluate_s = timed(work)
+    except Exception as error:  # what was measured is worth more
+        evaluate_s, failure = 0.0, f"evaluate {describe_error(error, '')}"
+    finite = {name: value for name, value in values.items() if np.isfinite(value)}
+    return {
+        "evaluate_s": evaluate_s,
+        "test_accuracy": None,
+        "test_loss": None,
+        "quality": Quality(of=of, values=finite, failure=failure),
+        "diverged": NOT_FINITE if len(finite) < len(values) else "",
+    }
+
+
+def draw(job: DrawModel, say: Any, *_: Any) -> DrawnModel:
+    """Draw the model's weights for each seed, and write them into the job's folder.
+
+    Raises:
+        Refused: the model cannot be built here.
+        Unusable: it can be built nowhere.
+    """
+    data, drawn, n_parameters = read_data(job.dataset), {}, 0
+    for seed in job.seeds:
+        say(phase=f"weights of seed {seed}")
+        keras.backend.clear_session()  # layers are named as in a fresh process
+        model = build_whole(job.model, seed, data, job.batch_size)
+        training = Training(model, job.batch_size, "keras", lambda: 0)
+        weights = export_weights(training)
+        drawn[str(seed)] = weights_digest(weights)
+        n_parameters = sum(value.size for value in weights.values())
+        _write(job.folder / f"weights-{drawn[str(seed)]}.npz", weights)
+    return DrawnModel(weights=drawn, n_parameters=n_parameters)
+
+
+def _write(file: Path, weights: dict[str, NDArray[Any]]) -> None:
+    """Write weights of any shape to a file whose name tells its content, whole or not at all."""
+    partial = file.with_name(f".{file.stem}.{id(weights)}.partial.npz")
+    np.savez(partial, **weights)  # type: ignore[arg-type]
+    partial.replace(file)

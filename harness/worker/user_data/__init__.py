@@ -1,0 +1,1 @@
+"""What a user's data function returned, in any form that `fit` takes: read once into arrays."""

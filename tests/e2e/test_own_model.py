@@ -1,0 +1,136 @@
+"""A user's own model in a file of theirs, trained and timed by real workers."""
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.spec.data import mnist
+from harness.spec.data.arrays import load_dataset
+
+MODELS = Path(__file__).parent / "models"
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+@pytest.fixture
+def folder(project):
+    """The project, with the models' files and a few digits in it."""
+    for file in MODELS.glob("*.py"):
+        shutil.copy(file, project.root)
+    parts = load_dataset(mnist.prepare("digits").folder)
+    np.savez(project.root / "digits.npz", x=parts["x_train"][:1000], y=parts["y_train"][:1000])
+    return project
+
+
+def columns(project):
+    """The rows of results.csv."""
+    return list(csv.DictReader((project.results / "results.csv").read_text().splitlines()))
+
+
+def test_a_file_is_trained_and_its_record_says_what_it_came_to(folder):
+    done = folder.run("train", "digits_cnn.py", "jax", "--arm", "keras", "--epochs", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = folder.records()
+    request, measured = record["request"], record["measured"]
+    assert request["spec"]["model"] == "digits_cnn.py:build"
+    assert request["spec"]["batch_size"] == 32, "the data say so"
+    assert request["module"] == "train_step"
+    assert request["options"] == {"arm": "keras"}
+    assert measured["n_updates"] == 2 * 25
+    assert measured["weights_sha256"] == request["weights_sha256"]
+    assert measured["quality"]["of"] == "validation data"
+    assert set(measured["quality"]["values"]) == {"loss", "accuracy"}
+    (row,) = columns(folder)
+    assert row["quality"].startswith(("accuracy=", "loss="))
+    assert row["test_accuracy"] == ""
+    assert "jax/keras" in done.stdout
+
+
+@pytest.mark.long
+def test_every_backend_trains_by_every_arm_from_the_same_bytes_and_comes_to_the_same(folder):
+    arms = [f"--arm={name}" for name in ("keras", "lean", "compiled")]
+    done = folder.run("train", "digits_cnn.py", *arms, "--epochs", "3", "--seed", "5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = folder.records()
+    arms = {(each["request"]["backend"], each["request"]["implementation"]) for each in records}
+    assert len(arms) == len(records) == 9
+    for digest in ("data_sha256", "weights_sha256", "order_sha256"):
+        assert len({each["measured"][digest] for each in records}) == 1, digest
+    losses = [each["measured"]["quality"]["values"]["loss"] for each in records]
+    assert max(losses) - min(losses) < 1e-3
+    assert "equal inputs" in done.stdout
+    proofs = list((folder.results / "proofs").iterdir())
+    assert len(proofs) == 6
+    again = folder.run("train", "digits_cnn.py", "jax", "--arm", "lean", "--epochs", "2")
+    assert again.returncode == 0
+    assert list((folder.results / "proofs").iterdir()) == proofs, "a proof is not made twice"
+
+
+@pytest.mark.long
+def test_named_inputs_weights_of_samples_and_several_outputs_train_alike_everywhere(folder):
+    whole = folder.root / "backends.toml"
+    spec = '[specs.mine]\nmodel = "weighted_inputs.py"\nlimit_batches = 4\nepochs = 2\n\n'
+    whole.write_text(whole.read_text().replace("[specs.", f"{spec}[specs.", 1))
+    done = folder.run("train", "--spec", "mine")
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = folder.records()
+    assert {each["request"]["implementation"] for each in records} == {"keras", "compiled"}
+    for record in records:
+        measured = record["measured"]
+        assert measured["n_updates"] == 2 * 4
+        assert measured["quality"]["of"] == "training data"
+    assert len({each["measured"]["weights_sha256"] for each in records}) == 1
+    assert "data() gives no validation_data" in done.stdout
+
+
+@pytest.mark.long
+def test_an_arm_that_departs_from_fit_has_a_row_without_a_time(folder):
+    arms = ("--arm", "keras", "--arm", "lean", "--epochs", "2")
+    done = folder.run("train", "departing_steps.py", "jax", *arms)
+    assert done.returncode == 1
+    (row,) = (row for row in columns(folder) if row["implementation"] == "lean")
+    assert row["reason"].startswith("departs from fit: ")
+    assert row["epoch_s"] == ""
+    assert re.search(r"jax/lean .* departs from fit", done.stdout)
+
+
+@pytest.mark.long
+def test_a_bench_times_it_and_says_what_was_not_checked(folder):
+    size = ("--generations", "1", "--blocks", "1")
+    done = folder.run("bench", "digits_cnn.py", "jax/keras", "jax/lean", *size)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    assert "quality" in done.stdout
+    assert "harness parity --model digits_cnn.py:build" in done.stdout
+
+
+BAD = {
+    "uncompiled": "uncompiled: expected a compiled model. Call model.compile(",
+    "no_model": "no_model: expected a keras.Model; received dict",
+    "raising": "raising raised RuntimeError: no such weights (unusable_models.py:",
+    "misfit": "misfit: its first batch raised ValueError: ",
+    "fixed": "fixed: expected a model with weights to train; it has none",
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("function", "sentence"), BAD.items(), ids=BAD.keys())
+def test_a_model_that_cannot_be_trained_is_one_sentence_and_no_record(folder, function, sentence):
+    done = folder.run("train", f"unusable_models.py:{function}", "jax", "--arm", "keras")
+    assert done.returncode == 2, done.stdout
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert folder.records() == []
+
+
+@pytest.mark.long
+def test_data_of_unequal_lengths_are_one_sentence_and_no_record(folder):
+    data = ("--data", "unusable_models.py:unequal")
+    done = folder.run("train", "unusable_models.py", "jax", *data)
+    assert done.returncode == 2
+    assert "8" in done.stderr
+    assert "7" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert folder.records() == []
