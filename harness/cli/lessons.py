@@ -6,22 +6,24 @@ Modules are imported inside the verbs, so that `harness --help` answers at once.
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from harness.cli.command import command
-from harness.cli.options import (
-    OutputOption,
-    PythonOptions,
-    RepetitionsOption,
-    RoundsOption,
-    SpecOptions,
-)
+from harness.cli.options import PythonOptions, SpecOptions
 from harness.cli.output import show, write_files
 from harness.cli.project import open_project
 from harness.errors import ConfigError
 
 HELP = "What a textbook works out by hand: summary, loops, gradients, momentum; one step four ways."
+OutputOption = Annotated[Path | None, typer.Option(help="Write there instead of printing.")]
+ROUNDS = "Of add + relu on (20, 100); the others take a tenth of them."
+RoundsOption = Annotated[int, typer.Option(min=1, max=100_000, help=ROUNDS)]
+RepetitionsOption = Annotated[
+    int, typer.Option(min=1, max=1000, help="Of all rounds, in each form.")
+]
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
 
 

@@ -19,6 +19,7 @@ from harness.cli import (
     compare,
     data,
     doctor,
+    export,
     gate,
     init,
     lessons,
@@ -90,6 +91,7 @@ VERBS = (  # as --help lists them: a user's day
     bench.bench,
     gate.gate,
     report.report,
+    export.export,
     doctor.doctor,
     data.data,
 )

@@ -229,6 +229,17 @@ class ChooseOptions(SessionOptions):
     """Of `harness choose`."""
 
 
+TO = "Long tables, or the newest session for github-action-benchmark or Bencher."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(ProjectOptions):
+    """Of `harness export`."""
+
+    folder: Annotated[Path, Argument(help="Where the files go.")]
+    to: Annotated[Literal["csv", "parquet", "github", "bencher"], Option(help=TO)] = "csv"
+
+
 AGAINST = "A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0."
 TRACKED = Path("results/reference")  # what a revision has of results
 PATH = "With a revision: the results folder that it tracks."
@@ -287,10 +298,3 @@ class ParityOptions(SummaryOptions, MeasuringOptions):
     proof: Annotated[bool, Option("--proof", callback=_prove, is_eager=True, help=PROOF)] = False
     json: Annotated[Path | None, Option(help="Also write the whole record there.")] = None
     junit: Annotated[Path | None, Option(help=PARITY_JUNIT)] = None
-
-
-# Of `harness textbook`.
-OutputOption = Annotated[Path | None, Option(help="Write there instead of printing.")]
-ROUNDS = "Of add + relu on (20, 100); the others take a tenth of them."
-RoundsOption = Annotated[int, Option(min=1, max=100_000, help=ROUNDS)]
-RepetitionsOption = Annotated[int, Option(min=1, max=1000, help="Of all rounds, in each form.")]

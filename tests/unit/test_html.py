@@ -28,6 +28,7 @@ from harness.report.document import Table, words
 from harness.report.figures import paint
 from harness.report.figures.style import log_ticks
 from harness.statistics.intervals import Interval
+from tests.page import pictures
 from tests.unit import benches
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
@@ -229,6 +230,14 @@ def test_a_picture_that_stands_alone_has_the_colours_of_its_theme_and_no_variabl
     assert paint.THEMES["light"]["paper"] in light
     assert paint.THEMES["dark"]["paper"] in dark
     assert paint.png(picture, "light", 400).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_readme_s_picture_shows_what_the_reference_session_says(theme):
+    committed = (pictures.IMAGES / f"forest-{theme}.svg").read_text(encoding="utf-8")
+    texts, marks = r">([^<>]+)</text>", r'fill="(#[0-9a-f]{6})"'
+    for what in (texts, marks):  # places depend on the fonts of the machine that draws
+        assert re.findall(what, committed) == re.findall(what, pictures.draw(theme))
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.7, 3.5), (0.98, 1.02), (1e-9, 5.0), (3.0, 1e12)])

@@ -1,0 +1,72 @@
+"""Records for other programs, read back by these programs' own rules."""
+
+import csv
+import json
+from pathlib import Path
+
+import polars
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.export import tables
+from harness.cli.main import app
+from harness.cli.report_page import load
+from harness.experiments.bench.judge import summarize
+
+REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
+
+
+def export(folder, to):
+    found = CliRunner().invoke(
+        app, ["export", str(folder), "--to", to, "--results", str(REFERENCE)]
+    )
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+@pytest.fixture(scope="module")
+def records():
+    return load(REFERENCE)
+
+
+def test_long_tables_hold_every_epoch_turn_and_pair_of_the_records(records):
+    found = tables(records)
+    n_epochs = sum(len(run.measured.epochs) for run in records.runs)
+    n_turns = sum(len(block.turns) for bench in records.sessions for block in bench.blocks)
+    assert len(found["epochs"]) == n_epochs + n_turns
+    assert len(found["runs"]) == len(records.runs)
+    assert len({tuple(row) for row in found["epochs"]}) == 1, "all rows have the same columns"
+    (default,) = (bench for bench in records.sessions if len(bench.session.entrants) == 7)
+    of_default = [row for row in found["pairs"] if row["record"] == default.session.run_id]
+    assert len(of_default) == 6 * default.session.n_generations
+
+
+def test_parquet_is_what_csv_says(tmp_path):
+    export(tmp_path, "csv")
+    export(tmp_path, "parquet")
+    for file in sorted(tmp_path.glob("*.csv")):
+        frame = polars.read_parquet(file.with_suffix(".parquet"))
+        with file.open(encoding="utf-8", newline="") as opened:
+            rows = list(csv.DictReader(opened))
+        assert frame.columns == list(rows[0])
+        assert frame.height == len(rows)
+        for name in set(frame.columns) & {"seconds", "ratio", "loss", "value", "arm"}:
+            shown = ["" if value is None else str(value) for value in frame[name].to_list()]
+            assert shown == [row[name].removeprefix("'") for row in rows]
+
+
+def test_services_get_every_arm_s_figures_with_their_intervals(tmp_path, records):
+    summary = summarize(records.sessions[0], records.checks)
+    export(tmp_path, "bencher")
+    export(tmp_path, "github")
+    metrics = json.loads((tmp_path / "bencher.json").read_text())
+    entries = json.loads((tmp_path / "github-action-benchmark.json").read_text())
+    assert set(metrics) == {arm.name for arm in summary.arms}
+    for arm in summary.arms:
+        epoch = metrics[arm.name]["epoch"]
+        shown = (epoch["lower_value"], epoch["value"], epoch["upper_value"])
+        assert shown == (arm.epoch_s.low, arm.epoch_s.mid, arm.epoch_s.high)
+    assert {frozenset(entry) for entry in entries} == {
+        frozenset({"name", "unit", "value", "range", "extra"})
+    }
+    assert len({entry["name"] for entry in entries}) == len(entries)
