@@ -221,6 +221,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
+def survey(session: nox.Session) -> None:
+    """Compute all that is in Keras on every backend, against float64; arguments after -- go to harness survey."""
+    set_up(session)
+    orchestrator(session, "survey", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
 def report(session: nox.Session) -> None:
     """Write results/report.html, a page of figures; arguments after -- go to harness report."""
     install_harness(session, "[report]")

@@ -5,23 +5,26 @@
     def test_my_layer_is_the_same_layer_everywhere():
         assert_backends_agree("my_model.py:build", backends=("jax", "torch", "tensorflow"))
 
-The test itself needs no framework: the model runs in the backends' own environments, which nox
-makes beside backends.toml (`nox --install-only -s train-tf train-jax train-torch` in the harness's
-clone). Where the three are there, one that is wrong is named; two can only be told to differ.
+The test itself needs no framework: the model runs in the backends' own environments, which
+`harness setup` makes. It runs twice there: in its own dtype, and in float64, which judges. Where
+the three are there, one that is wrong is named; two can only be told to differ. With pytest the
+fixture `backends_agree` does the same (`harness.pytest_plugin`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.engine.executor import make_executor
-from harness.errors import ConfigError
+from harness.environments.find import find_python
+from harness.errors import ConfigError, EnvironmentMissing
 from harness.experiments.parity import model_plan
 from harness.experiments.parity.model_check import check
 from harness.experiments.parity.model_document import sentences
 from harness.records.user_model import ModelParity
 from harness.spec.arm_source import file_of, find_faults
+from harness.spec.project import open_project
 
 
 def assert_backends_agree(
@@ -31,7 +34,7 @@ def assert_backends_agree(
     config: str | Path | None = None,
     *,
     seed: int = 0,
-    thread_twins: bool = True,
+    updates: Sequence[int] = (),
     time_limit_s: float | None = None,
 ) -> ModelParity:
     """Return the record of the check, if every backend computes what the others do.
@@ -45,22 +48,23 @@ def assert_backends_agree(
         backends: two or more of those in backends.toml; all that have Keras where empty.
         config: the backends.toml to go by; the nearest one from here upwards, or else the harness's
             own.
-        seed: of the batch and of the twins that measure rounding.
-        thread_twins: whether each backend runs a second time on one core; without, a check takes
-            half the time, and rounding is measured by the other twins alone.
-        time_limit_s: for one backend's process.
+        seed: of the batch, and of what layers draw.
+        updates: after how many of them the model is compared, rising from 0; where none are named
+            0, 1, 10 and 100, and of a model of more than 100 layers 10.
+        time_limit_s: for each of a backend's two processes.
 
     Raises:
-        AssertionError: a backend departs, fails, or no majority tells which one does; says where
-            first, and by how much.
+        AssertionError: a backend departs, fails, or nothing tells which one does; says where first,
+            and by how much.
         harness.errors.HarnessError: there is nothing to check: no such file or function, no
         compiled model, one backend.
     """
     __tracebackhide__ = True  # pytest shows the caller's line
     chosen = (backends,) if isinstance(backends, str) else tuple(backends)
     file = Path(config) if config else None
+    limit_s = time_limit_s
     what = model_plan.plan_model_check(
-        model, batch, chosen, file, seed=seed, thread_twins=thread_twins, time_limit_s=time_limit_s
+        model, batch, chosen, file, seed=seed, time_limit_s=limit_s, updates=tuple(updates)
     )
     parity = check(what, make_executor(what.root, what.backends))
     if parity.verdict != "agrees":
@@ -89,3 +93,22 @@ def check_arm(module: str | Path, folder: str | Path = ".") -> None:
         raise ConfigError(f"{module}: no such file in {Path(folder).absolute()}")
     if faults := find_faults(file):
         raise AssertionError("\n".join(f"{module}: {fault}" for fault in faults))
+
+
+def check_environments(backends: Iterable[str] = (), config: str | Path | None = None) -> None:
+    """Return if each of these backends has an environment.
+
+    Args:
+        backends: by name; all that have Keras where empty.
+        config: a backends.toml; by default the nearest one from here upwards.
+
+    Raises:
+        harness.errors.HarnessError: one has none, or there is no such backend; says what to type.
+    """
+    root, known = open_project(Path(config) if config else None)
+    able = model_plan.choose_backends(known.backends, tuple(backends))
+    for name, backend in able.items():
+        try:
+            find_python(name, backend, root)
+        except EnvironmentMissing as error:
+            raise EnvironmentMissing(f"{name}: {error}") from None

@@ -44,8 +44,10 @@ def choose(options: ChooseOptions) -> None:
         parity = None if options.no_parity else _check(whole, own, options)
         bench, interrupted = measure(whole, options)
     sure = show_session(bench, project.results, options, _sentence(parity))
-    departs = parity is not None and parity.verdict in BARRED
-    code = 130 if interrupted else 1 if bench.set_aside or departs else 0 if sure else 3
+    verdict = parity.verdict if parity else "agrees"
+    sure = sure and verdict == "agrees"
+    bad = bench.set_aside or verdict in BARRED
+    code = 130 if interrupted else 1 if bad else 0 if sure else 3
     if code:
         raise typer.Exit(code)
 
@@ -93,8 +95,8 @@ def _sentence(parity: ModelParity | None) -> str:
     if len(alike) == len(parity.backends):
         return f"It is one model on {listed(alike)}."
     others = [
-        f"{each.backend} {each.verdict}" + (f" ({short(each.reason, 200)})" if each.reason else "")
+        f"{each.backend}: {each.verdict}" + (f" ({short(each.reason, 200)})" if each.reason else "")
         for each in parity.backends
         if each.backend not in alike
     ]
-    return f"It is not known to be one model everywhere: {listed(others)}."
+    return f"It is not known to be one model everywhere. {'; '.join(others)}."

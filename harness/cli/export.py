@@ -13,9 +13,9 @@ from harness.cli.project import open_project
 from harness.cli.report_page import Records, load
 from harness.errors import EnvironmentMissing, StoreError
 
-NEEDS_POLARS = (
-    "harness export: --to parquet: expected polars, which is not installed. "
-    "Type: pip install 'keras-backend-harness[export]', or choose --to csv"
+MISSING = (
+    "harness export: --to {to}: expected {library}, which is not installed. "
+    "Type: pip install 'keras-backend-harness[{extra}]', or choose --to csv"
 )
 Rows = list[Mapping[str, object]]
 
@@ -42,7 +42,7 @@ def tables(records: Records) -> dict[str, Rows]:
     from harness.records import frame, long
     from harness.records.verdicts import verdict_on, verdicts_of
 
-    verdicts = verdicts_of(records.checks)
+    verdicts = verdicts_of(records.all_checks)
     epochs = [row for bench in records.sessions for row in long.epochs_of_session(bench)]
     made: dict[str, Rows] = {
         "runs": [frame.row(run, verdict_on(run, verdicts)) for run in records.runs],
@@ -68,13 +68,24 @@ def _parquet(records: Records, results: Path, folder: Path) -> dict[Path, str]:
     try:
         import polars
     except ImportError:
-        raise EnvironmentMissing(NEEDS_POLARS) from None
+        said = MISSING.format(to="parquet", library="polars", extra="export")
+        raise EnvironmentMissing(said) from None
     found = {}
     for name, rows in tables(records).items():
         frame = polars.DataFrame(rows, infer_schema_length=None)
         frame.write_parquet(folder / f"{name}.parquet")
         found[folder / f"{name}.parquet"] = f"{len(rows)} rows"
     return found
+
+
+def _tensorboard(records: Records, results: Path, folder: Path) -> dict[Path, str]:
+    try:
+        from harness.report import tensorboard
+    except ImportError:
+        said = MISSING.format(to="tensorboard", library="tensorboardX", extra="tensorboard")
+        raise EnvironmentMissing(said) from None
+    written = tensorboard.write(tables(records).get("epochs", []), folder)
+    return {file: f"{n} epochs" for file, n in written.items()}
 
 
 def _github(records: Records, results: Path, folder: Path) -> dict[Path, str]:
@@ -97,7 +108,7 @@ def _session(
 
     if not records.sessions:
         raise StoreError(f"{results}: no bench session to export. Run: nox -s bench")
-    summary = summarize(records.sessions[0], records.checks)
+    summary = summarize(records.sessions[0], records.all_checks)
     file.write_text(json.dumps(of(summary), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return {file: f"session {summary.session_id}"}
 
@@ -105,6 +116,7 @@ def _session(
 FORMATS: dict[str, Callable[[Records, Path, Path], dict[Path, str]]] = {
     "csv": _csv,
     "parquet": _parquet,
+    "tensorboard": _tensorboard,
     "github": _github,
     "bencher": _bencher,
 }

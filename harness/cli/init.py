@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from harness.cli.output import say
+from harness.errors import ConfigError
 
 CONFIG = """\
 # What is compared, and where it runs. What this file leaves out is the harness's own:
@@ -54,22 +59,40 @@ def data():  # that nobody has to download: noise around a picture for each clas
     pictures = random.normal(size=(10, 8, 8, 1))[labels]
     return (pictures + random.normal(size=pictures.shape)).astype("float32"), labels
 """
+HOOK = """\
+#!/bin/sh
+# Written by `harness init --pre-push`: nothing is pushed while the model differs between backends,
+# or cannot be checked. To push all the same: git push --no-verify
+exec {python} -m harness parity --model my_model.py:build --batch my_model.py:data
+"""
+PRE_PUSH = "Also write a hook of git's: no push where the model differs between backends."
+PrePushOption = Annotated[bool, typer.Option("--pre-push", help=PRE_PUSH)]
 IGNORED = (".harness/", "results/")
 
 
-def init() -> None:
+def init(pre_push: PrePushOption = False) -> None:
     """Write a backends.toml, a my_model.py and two lines of .gitignore; overwrite nothing."""
-    there = [
-        name
-        for name, text in (("backends.toml", CONFIG), ("my_model.py", MODEL))
-        if not _write_new(Path(name), text)
-    ]
+    files = {"backends.toml": CONFIG, "my_model.py": MODEL}
+    if pre_push:
+        files[_hook()] = HOOK.format(python=shlex.quote(sys.executable))
+    there = [name for name, text in files.items() if not _write_new(Path(name), text)]
     _ignore(Path(".gitignore"))
     for name in there:
         say(f"{name}: is there already; left as it is", "yellow", stderr=True)
-    say("Next: harness setup, then: harness train")
+    say("Next: harness setup, then: harness choose my_model.py")
     if there:
         raise typer.Exit(1)
+
+
+def _hook() -> str:
+    """Return where git looks for what it runs before a push."""
+    folder = Path(".git", "hooks")
+    if not folder.parent.is_dir():
+        raise ConfigError(
+            "--pre-push: .git: no such folder here. Go to the top of the repository, or: git init"
+        )
+    folder.mkdir(exist_ok=True)
+    return str(folder / "pre-push")
 
 
 def _write_new(file: Path, text: str) -> bool:
@@ -77,6 +100,8 @@ def _write_new(file: Path, text: str) -> bool:
     try:
         with file.open("x", encoding="utf-8") as new:
             new.write(text)
+            if text.startswith("#!"):
+                os.fchmod(new.fileno(), 0o755)
     except FileExistsError:
         return False
     say(f"written: {file}")

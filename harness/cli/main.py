@@ -27,6 +27,7 @@ from harness.cli import (
     report,
     setup,
     surroundings,
+    survey,
     train,
 )
 from harness.cli.signals import stop_signals
@@ -88,6 +89,7 @@ VERBS = (  # as --help lists them: a user's day
     train.train,
     compare.compare,
     parity.parity,
+    survey.survey,
     bench.bench,
     gate.gate,
     report.report,

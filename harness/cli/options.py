@@ -229,7 +229,8 @@ class ChooseOptions(SessionOptions):
     """Of `harness choose`."""
 
 
-TO = "Long tables, or the newest session for github-action-benchmark or Bencher."
+TO = "Long tables, curves, or the newest session for github-action-benchmark or Bencher."
+Target = Literal["csv", "parquet", "tensorboard", "github", "bencher"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,12 +238,11 @@ class ExportOptions(ProjectOptions):
     """Of `harness export`."""
 
     folder: Annotated[Path, Argument(help="Where the files go.")]
-    to: Annotated[Literal["csv", "parquet", "github", "bencher"], Option(help=TO)] = "csv"
+    to: Annotated[Target, Option(help=TO)] = "csv"
 
 
 AGAINST = "A results folder with bench sessions, or a git revision: main, HEAD~1, v0.3.0."
 TRACKED = Path("results/reference")  # what a revision has of results
-PATH = "With a revision: the results folder that it tracks."
 CONFIRM = "Measure arms that look slower again, in fresh blocks; unconfirmed is exit 3."
 TOLERANCE = "The slowdown that must be excluded for an arm to pass: 0.05 is 5 %."
 
@@ -252,7 +252,7 @@ class GateOptions(SummaryOptions, WaitOptions, PythonOptions, ProjectOptions):
     """Of `harness gate`."""
 
     against: Annotated[str, Option(help=AGAINST)]
-    path: Annotated[Path, Option(help=PATH)] = TRACKED
+    path: Annotated[Path, Option(help="With a revision: its results folder.")] = TRACKED
     confirm: Annotated[bool, Option("--confirm/--no-confirm", help=CONFIRM)] = True
     tolerance: Annotated[float, Option(min=0.02, max=1.0, help=TOLERANCE)] = 0.05
     json: Annotated[Path | None, Option(help="Also write what has become of each arm there.")] = (
@@ -264,7 +264,7 @@ class GateOptions(SummaryOptions, WaitOptions, PythonOptions, ProjectOptions):
 
 
 POINT = "Only this one, as init, adversarial, resync-469; may be repeated."
-MODEL = "Your own: FILE:FUNCTION, which returns a compiled keras.Model."
+MODEL = "Your own: FILE[:FUNCTION], which returns a compiled keras.Model. May stand alone."
 BATCH = "FILE:FUNCTION, which returns (x, y) for it; by default drawn from the seed."
 QUICK = "Only the first state, an adversarial one, two along the way and the short batch."
 MISSING = "With --quick: only arms that have trained here and have no verdict."

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.records.arm import ArmId
     from harness.records.bench import Session
     from harness.records.proof import ArmProof
+    from harness.spec.config import Config
 
 
 Options = TypeVar("Options", bound=MeasuringOptions)
@@ -45,9 +46,24 @@ def open_spec(project: Project, options: Options) -> tuple[Project, Options]:
     config, name = choose_spec(project.root, project.config, spec, data)
     arms = [each for each in named if each != spec]
     changed = replace(options, names=arms or None, spec=name if spec else None)
+    if config is not project.config:  # a model's arms are others than a stack's
+        _check_arms(project.config, config, changed)
     project = replace(project, config=config)
     make_environments(project, changed)  # before the data are made there
     return project, changed
+
+
+def _check_arms(whole: Config, config: Config, options: MeasuringOptions) -> None:
+    """Raise ConfigError where an arm is named that no model of the user's own has."""
+    from harness.engine.arms import declared_arms, select_arms
+
+    named = [name.strip() for text in options.asked for name in text.split(",")]
+    for backend in (name.partition("/")[0] for name in named):
+        if backend in whole.backends and backend not in config.backends:
+            able = ", ".join(config.backends)
+            why = "trains stacks of Dense layers only, and no Keras model"
+            raise ConfigError(f"arms: {backend}: {why}. Name one of {able}")
+    select_arms(declared_arms(config), named, options.only or ())
 
 
 def adopt_spec(project: Project, session: Session) -> Project:
@@ -62,7 +78,8 @@ def adopt_spec(project: Project, session: Session) -> Project:
     if spec is None:
         return project
     found = read_files(spec, project.root, f"[specs.{name}]")
-    return replace(project, config=with_own_model(project.config, name, found))
+    config = with_own_model(project.config, name, found, project.root)
+    return replace(project, config=config)
 
 
 @contextmanager

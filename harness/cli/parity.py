@@ -40,6 +40,7 @@ EXCLUDES = {
 @command(ParityOptions)
 def parity(options: ParityOptions) -> None:
     """Hold every arm to a float64 referee, update by update: agrees, or departs, and why."""
+    options = parity_model.with_model(options)
     if options.model or options.batch:
         parity_model.check_model(options)
         return

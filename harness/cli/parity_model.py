@@ -1,6 +1,6 @@
-"""`harness parity --model FILE:FUNCTION`: a user's own model on each backend.
+"""`harness parity FILE[:FUNCTION]`: a user's own model on each backend.
 
-Exit 0 where all agree, 1 where one departs or fails, 3 where no majority says who is wrong.
+Exit 0 where all agree, 1 where one departs or fails, 3 where nothing says who is wrong.
 """
 
 from __future__ import annotations
@@ -14,14 +14,32 @@ from harness.cli.output import console_of, say, show
 from harness.cli.parsing import parse_threads
 from harness.cli.project import hold_machine, name_pythons
 from harness.cli.setup import make_missing
-from harness.errors import ConfigError
+from harness.errors import ConfigError, shown
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
     *("model", "batch", "names", "seed", "threads", "time_limit", "device", "no_wait"),
-    *("python", "setup"),
+    *("python", "setup", "quick", "full"),
     *("json", "junit", "results", "config"),
 )
-CODES = {"agrees": 0, "departs": 1, "failed": 1, "no majority": 3}
+CODES = {"agrees": 0, "departs": 1, "failed": 1, "differ": 3, "undecided": 3}
+
+
+def with_model(options: ParityOptions) -> ParityOptions:
+    """Return the options, a model that is named among the arms as --model.
+
+    Raises:
+        ConfigError: several models are named.
+    """
+    names = options.names or ()
+    files = [name for name in names if ".py" in name]
+    if not files:
+        return options
+    several = files + [options.model or ""] * bool(options.model)
+    if len(several) > 1:
+        received = ", ".join(map(shown, several))
+        raise ConfigError(f"--model: expected one model; received {received}")
+    rest = [name for name in names if name not in files]
+    return replace(options, model=files[0], names=rest)
 
 
 def check_model(options: ParityOptions) -> None:
@@ -43,6 +61,7 @@ def check_model(options: ParityOptions) -> None:
         device=options.device,
         threads=parse_threads(options.threads),
         time_limit_s=options.time_limit,
+        updates=(0,) if options.quick else model_plan.UPDATES if options.full else (),
     )
     what = replace(what, backends=name_pythons(what.backends, options.python))
     if options.setup:

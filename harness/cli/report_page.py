@@ -43,6 +43,11 @@ class Records:
     rejected: tuple[Rejected, ...]
     again: tuple[Bench, ...]  # in which a gate looked again
 
+    @property
+    def all_checks(self) -> tuple[Parity | ModelParity, ...]:
+        """All parity checks: of stacks and of models of the user's own."""
+        return (*self.checks, *self.models)
+
 
 def gather(results: Path, session_id: str | None = None) -> Page:
     """Return the page of a results folder.
@@ -70,16 +75,14 @@ def gather(results: Path, session_id: str | None = None) -> Page:
 def load(results: Path) -> Records:
     """Return all that a results folder holds, and what is left out."""
     from harness.records import sessions, store
-    from harness.records.user_model import ModelParity
 
     loaded, benches = store.load_all(results), sessions.load_all(results)
-    models, rejected = store.load(results, "models")
     return Records(
         tuple(bench for bench in benches.sessions if bench.blocks),
         loaded.records,
         loaded.parities,
-        tuple(model for model in models if isinstance(model, ModelParity)),
-        (*benches.rejected, *loaded.rejected, *rejected),
+        loaded.models,
+        (*benches.rejected, *loaded.rejected),
         sessions.load_all(results / "confirm").sessions,
     )
 
@@ -101,7 +104,7 @@ def _of_session(bench: Bench, records: Records) -> Page:
     from harness.experiments.bench.judge import summarize
     from harness.experiments.gate.charts import changes
 
-    summary = summarize(bench, records.checks, own_cost=bench.own_cost)
+    summary = summarize(bench, records.all_checks, own_cost=bench.own_cost)
     checks = _of_spec(records.checks, bench.session.spec)
     gate = _gate(bench, records)
     made = (
@@ -134,7 +137,7 @@ def _of_runs(records: Records) -> Page:
     """Return the page of runs that followed one another."""
     from harness.experiments.train import charts, document, judge
 
-    table = judge.compare(records.runs, parities=records.checks)[0]
+    table = judge.compare(records.runs, parities=records.all_checks)[0]
     members = [
         run
         for run in records.runs
@@ -228,7 +231,7 @@ def _gate(bench: Bench, records: Records) -> Gate | None:
         if each.blocks and each.session.started_at > began and fits(each)
     ]
     again = later[0] if later else None
-    return judge_gate(bench, earlier[0], again, parities=records.checks)
+    return judge_gate(bench, earlier[0], again, parities=records.all_checks)
 
 
 def _page(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +27,15 @@ def setup(options: SetupOptions) -> None:
     It says what comes, how large it is and how long it takes; what is complete is left as it is.
     """
     from harness.environments.managed import Asked
+    from harness.spec.own_arms import environments_of
 
     how = (options.installer, options.constraint, options.anew, options.allow_large)
     project, asked = open_project(options.config), Asked(*how)
     _check(asked)
     chosen = project.config.choose_backends(options.backends or ())
-    recipes = _recipes(chosen, "gpu" if options.gpu else options.device)
+    every = environments_of(project.config, project.root)
+    wanted = [(name, backend) for name, backend in every if name in chosen]
+    recipes = _recipes(wanted, "gpu" if options.gpu else options.device)
     done = [_set_up(each, project.root, asked, dry_run=options.dry_run) for each in recipes]
     if not all(done):
         raise typer.Exit(1)
@@ -50,24 +53,24 @@ def make_missing(root: Path, backends: Mapping[str, Backend], device: Device) ->
     from harness.environments.managed import Asked
     from harness.errors import EnvironmentMissing
 
-    missing = {}
+    missing = []
     for name, backend in backends.items():
         try:
             find_python(name, backend, root, device)
         except EnvironmentMissing:
-            missing[name] = backend
+            missing.append((name, backend))
     for recipe in _recipes(missing, device):
         _set_up(recipe, root, Asked())
 
 
-def _recipes(backends: Mapping[str, Backend], device: Device) -> list[Recipe]:
+def _recipes(backends: Iterable[tuple[str, Backend]], device: Device) -> list[Recipe]:
     """Return what each backend is made of; those with an interpreter of the user's own are left."""
     from harness.engine.accelerators import detect_hardware
     from harness.engine.host import choose_build
     from harness.environments.recipe import make_recipe
 
     build, recipes = choose_build(device, detect_hardware()), []
-    for name, backend in backends.items():
+    for name, backend in backends:
         if backend.python:
             say(f"{name}: {backend.python} is your own; nothing is installed there")
         else:

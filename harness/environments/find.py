@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import harness
-from harness.environments.recipe import NOTHING, Build, Extra, make_recipe
+from harness.environments.recipe import Build, make_recipe
 from harness.errors import EnvironmentMissing
 from harness.spec.config import Backend, load
 from harness.spec.defaults import packaged_file
@@ -40,9 +40,7 @@ class Interpreter:
     origin: Origin
 
 
-def find_python(
-    name: str, backend: Backend, root: Path, device: str = "auto", extra: Extra = NOTHING
-) -> Interpreter:
+def find_python(name: str, backend: Backend, root: Path, device: str = "auto") -> Interpreter:
     """Return the Python of a backend.
 
     Args:
@@ -50,7 +48,6 @@ def find_python(
         backend: as in backends.toml.
         root: the project's folder.
         device: what it is to run on; "auto" takes the build for a GPU where there is one.
-        extra: what a spec needs besides the backend's requirements.
 
     Raises:
         EnvironmentMissing: there is none; the message is what to type.
@@ -58,7 +55,7 @@ def find_python(
     if own := own_python(backend, root):
         _check_own(name, own)
         return Interpreter(own, "own")
-    for folder, origin in _places(name, backend, root, device, extra):
+    for folder, origin in _places(name, backend, root, device):
         python = folder / "bin" / "python"
         if os.access(python, os.X_OK):
             return Interpreter(python, origin)
@@ -79,16 +76,14 @@ def _check_own(name: str, path: Path) -> None:
         raise EnvironmentMissing(f"python: {path}: {fault} Name another: --python {name}=PATH")
 
 
-def _places(
-    name: str, backend: Backend, root: Path, device: str, extra: Extra
-) -> Iterator[tuple[Path, Origin]]:
+def _places(name: str, backend: Backend, root: Path, device: str) -> Iterator[tuple[Path, Origin]]:
     """Yield the folders in which a backend's environment may lie, the first choice first."""
     named = os.environ.get("HARNESS_ENVIRONMENTS")
     if named:
         folders = [(root / named).absolute()]
     else:
         for build in BUILDS[device]:
-            recipe = make_recipe(name, backend, build, extra)
+            recipe = make_recipe(name, backend, build)
             folder = (root / ENVS / recipe.folder_name).absolute()
             if read_stamp(folder).get("digest") == recipe.digest:
                 yield folder, "setup"

@@ -16,22 +16,12 @@ from pathlib import Path
 from typing import Literal
 
 from harness.spec.config import Backend
+from harness.spec.own_arms import OWN_PACKAGE as OWN
 
 Build = Literal["cpu", "gpu"]
 FORMAT = 1
 BUILD_FILES = ("pyproject.toml", "setup.cfg", "setup.py")  # which say what a package requires
 NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Extra:
-    """What one spec needs besides its backends' own requirements."""
-
-    requirements: tuple[str, ...] = ()  # lines, as of pip's requirements files
-    packages: tuple[Path, ...] = ()  # folders of the user's own packages, installed editable
-
-
-NOTHING = Extra()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +48,18 @@ class Recipe:
         return f"{self.backend}-{self.digest[:12]}"
 
 
-def make_recipe(name: str, backend: Backend, build: Build, extra: Extra = NOTHING) -> Recipe:
+def make_recipe(name: str, backend: Backend, build: Build) -> Recipe:
     """Return what a backend's environment is made of.
 
     Args:
         name: of the backend.
-        backend: as in backends.toml.
+        backend: as in backends.toml; a line "-e FOLDER" is a package of the user's own.
         build: for a CPU or a GPU.
-        extra: what a spec needs besides.
     """
-    lines: tuple[str, ...] = getattr(backend.requirements, build)
-    packages = tuple(folder.absolute() for folder in extra.packages)
-    return Recipe(
-        name,
-        backend.framework,
-        backend.environment,
-        build,
-        (*lines, *extra.requirements),
-        packages,
-    )
+    asked: tuple[str, ...] = getattr(backend.requirements, build)
+    packages = tuple(Path(line.removeprefix(OWN)) for line in asked if line.startswith(OWN))
+    lines = tuple(line for line in asked if not line.startswith(OWN))
+    return Recipe(name, backend.framework, backend.environment, build, lines, packages)
 
 
 def python_tag() -> str:

@@ -291,7 +291,8 @@ class ComputedModel(Computed):
 
     read: Word  # digest of the inputs
     layers: dict[Word, Word]  # class by name
-    floors: dict[Word, dict[Word, float | None]]  # by kind of twin and quantity; None: not finite
+    dtype: Word  # the shortest that a layer computes in
+    short: tuple[Said, ...]  # operations that are not in float64, where all should be
     remarks: tuple[Said, ...]
     n_parameters: Count
     n_samples: Count

@@ -23,6 +23,7 @@ from harness.job.answers import (
 )
 from harness.job.made import MadeData
 from harness.job.own_model import DrawnModel, Proved
+from harness.job.surveyed import Printed, Surveyed
 
 if TYPE_CHECKING:
     Options = Any  # a table; a worker reads it as attributes
@@ -240,17 +241,62 @@ class ProveArm(Job[Proved]):
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeModel(Job[ComputedModel]):
-    """Compute a user's own model, and its twins."""
+    """Compute a user's own model, in its own dtype or in float64."""
 
     model: Target
     batch: Target | None  # None: drawn from the seed
     seed: int
-    inputs: Path  # .npz of weights and batch
-    given: bool  # whether it is there, or to be written
+    inputs: Path  # .npz of states and batch; written where it is not there
     output: Path
-    n_rounding: int  # twins
-    n_samples: int
-    production: bool = True  # whether the model as it was compiled is run too
+    exact: bool  # in float64
+    updates: tuple[int, ...]  # after which states are taken; by the model's size where none are
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryLayers(Job[Computed]):
+    """Compute layers of a user's model alone, in float64, on inputs from another backend."""
+
+    model: Target
+    batch: Target | None
+    seed: int
+    inputs: Path  # .npz of states and batch
+    state: str  # number of updates
+    layers: tuple[str, ...]  # by name; "NAME#2" is its second call
+    training: bool
+    tensors: Path  # .npz of the layers' inputs; written where it is not there
+    output: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurveyItem:
+    """One thing of Keras, and how it is called: Python text, which a script can repeat."""
+
+    name: str
+    subject: str  # what of Keras it is of: "layers.Dense"
+    number: int  # its place in the catalogue
+    seed: int
+    inputs: tuple[str, ...]  # expressions of NumPy, with `rng`: x0, x1, ...
+    setup: tuple[str, ...]  # statements, with x0, x1, ... and Keras's modules
+    call: str  # an expression, with `training`
+    derive: bool  # whether gradients are asked for
+    elementwise: bool = False  # its numbers are of many sizes, and each counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey(Job[Surveyed]):
+    """Compute items, each into NUMBER.npz; none to hear only what Keras has there."""
+
+    items: tuple[SurveyItem, ...]
+    exact: bool  # in float64 throughout
+    item_limit_s: float
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunScripts(Job[Printed]):
+    """Run scripts that need Keras alone, one after the other, and return what each prints."""
+
+    scripts: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

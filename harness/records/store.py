@@ -27,13 +27,14 @@ from harness.records.files import Rejected
 from harness.records.parity import Parity
 from harness.records.proof import ArmProof
 from harness.records.record import Record
+from harness.records.survey import Item, Printed, Survey, Surveyed, assemble
 from harness.records.user_model import ModelParity
 from harness.safe import short
 from harness.spec.faults import sentences
 
 Single = Record | Parity | ModelParity | ArmProof
 """What has a file to itself."""
-Observed = Single | Part
+Observed = Single | Part | Survey | Item | Printed
 """What a line can hold."""
 ROOMS: Mapping[str, Mapping[str, type[Observed]]] = {
     "runs": {"run": Record},
@@ -47,9 +48,11 @@ ROOMS: Mapping[str, Mapping[str, type[Observed]]] = {
         "end": End,
         "sitting": Sitting,
     },
+    "survey": {"survey": Survey, "item": Item, "script": Printed},
 }
 """The folders of a results folder, and the kinds of line in the files of each."""
 KIND_OF = {model: (room, kind) for room, kinds in ROOMS.items() for kind, model in kinds.items()}
+PARTS = (Start, Block, End, Sitting, Item, Printed)  # of a file that another line is the head of
 SUFFIX = ".jsonl"
 LINE = re.compile(
     rb'(\{"kind":"([a-z]{1,20})","format":(\d{1,9}),"content":(\{.*\})),"digest":"([0-9a-f]{64})"\}'
@@ -102,13 +105,13 @@ def add(results: Path, observed: Observed, session: str = "") -> Path:
     Args:
         results: the results folder.
         observed: one run, one check, or one part of a session.
-        session: the id of that session.
+        session: the id of that session or survey.
 
     Raises:
         StoreError: neither folder can be written.
     """
     room, _ = KIND_OF[type(observed)]
-    run_id = session if isinstance(observed, Start | Block | End | Sitting) else observed.run_id
+    run_id = session if isinstance(observed, PARTS) else observed.run_id
     name, line = f"{run_id}{SUFFIX}", line_of(observed)
     elsewhere = user_state_path("keras-backend-harness") / room
     try:
@@ -260,3 +263,19 @@ def at(file: Path, number: int, reason: str) -> Rejected:
 def stem_of(file: Path) -> str:
     """Return the id after which a file of any format is called."""
     return file.stem if file.suffix == SUFFIX else legacy.stem_of(file)
+
+
+def load_surveys(results: Path) -> tuple[list[Surveyed], list[Rejected]]:
+    """Return the surveys of a results folder, newest first, and what is left out."""
+    found, rejected = [], []
+    for name in files.names_in(results / "survey"):
+        file = results / "survey" / name
+        lines = list(scan(file, ROOMS["survey"]))
+        rejected += [at(file, number, each) for each, number in lines if isinstance(each, str)]
+        survey = assemble(each for each, _ in lines if not isinstance(each, str))
+        if survey is None or survey.survey.run_id != stem_of(file):
+            rejected.append(at(file, 0, "no survey of this name: its first line is missing"))
+        else:
+            found.append(survey)
+    found.sort(key=lambda each: each.survey.started_at, reverse=True)
+    return found, rejected

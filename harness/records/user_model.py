@@ -6,31 +6,39 @@ History of the format:
 1   first.
 2   a backend's environment_sha256.
 3   run_id and host: since 0.6 the check is kept, where it was only shown.
+4   judged by float64, from several states: each quantity's `at`, `referee`, `exact` and `rounded`;
+    a backend's `short` and `proof`; the verdicts "differ" and "undecided", once "no majority".
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from harness.job.kinds import Count, Said, Seconds, Sha256
+from harness.job.kinds import Count, Said, Seconds, Sha256, Word
 from harness.records.observation import Kept, Observation, Seen, Threads
 from harness.records.parity import Figure
 from harness.spec.config import Device
 
-Verdict = Literal["agrees", "departs", "failed", "no majority"]
+Verdict = Literal["agrees", "departs", "failed", "differ", "undecided", "no majority"]
+State = Literal["agree", "depart", "no majority", "undecided", "not finite"]
 
 
 class Compared(Kept):
     """One quantity, as all backends have it."""
 
     quantity: str
+    at: str = ""  # the state that the update begins at: "10 updates"; or the batch, if another one
     layer: str = ""  # its class, of an output
-    state: Literal["agree", "depart", "no majority", "undecided", "not finite"]
+    referee: Literal["float64", "majority"] = "majority"
+    state: State
     error: Figure  # the largest relative difference between two that agree, or between any two
     gate: Figure
     n_compared: Count
     apart: tuple[str, ...] = ()
     said: Said = ""
+    exact: dict[Word, Figure] = {}  # by backend: in float64, how far the nearest other one is
+    rounded: dict[Word, Figure] = {}  # by backend: its own dtype's error, against its float64
+    kernel: tuple[str, ...] = ()  # backends that depart in their own dtype only
 
 
 class BackendParity(Seen):
@@ -39,12 +47,14 @@ class BackendParity(Seen):
     backend: str
     verdict: Verdict
     reason: Said = ""  # of all but agreement
+    proof: Said = ""  # of a departure: what its layer alone makes of another backend's inputs
+    short: tuple[Said, ...] = ()  # operations that are not in float64, whatever it is told
 
 
 class ModelParity(Observation):
     """One check of a model, whatever came of it."""
 
-    format: Literal[3] = 3
+    format: Literal[3, 4] = 4
     kind: Literal["model"] = "model"
     model: str  # FILE:FUNCTION
     sha256: Sha256 | None = None  # of its file

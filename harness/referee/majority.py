@@ -1,22 +1,22 @@
 """Several backends' values of the same quantities, without a referee: who differs, and where first.
 
-Two backends are held to a gate: E <= max(8 floor, 8u), where E is the Frobenius norm of their
-difference to that of the quantity itself, floor is the largest E that a twin of either showed (see
-`harness.worker.jobs.user_model`), and u = 2^-24. An element-wise function may be a few units off in
-a framework's own approximation of it, which no twin of its own shows: hence 8u. A gate never
-exceeds its quantity's cap. Where rounding alone goes beyond the cap, two values within what it may
-do are *undecided*: neither agreement nor departure can be told from them.
+Two backends are held to a gate: E <= gate, where E is the Frobenius norm of their difference to
+that of the quantity itself. With three backends or more the majority is right: those outside are
+apart from each of its members. With two, or where each differs from each, somebody is wrong and
+nothing says who.
 
-With three backends or more the majority is right: those outside are apart from each of its members.
-With two, or where each differs from each, somebody is wrong and nothing says who.
+`compare_backends` judges by that what cannot be computed in float64: the gate is 8 times what
+rounding does to the quantity, as far as a backend's float64 has shown it, no less than 8u
+(u = 2^-24), since an element-wise function may be a few units off in a framework's own
+approximation of it, and never more than the quantity's cap. A quantity of which nobody knows what
+rounding does is held to its cap.
 """
 
 from __future__ import annotations
 
 import itertools
-import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,15 +24,14 @@ from numpy.typing import NDArray
 
 from harness.referee import locate
 from harness.referee.oracle import UNIT
-from harness.referee.quantities import kind_of, measured, names_of, norms_of, scales_of
+from harness.referee.quantities import kind_of, names_of, scales_of
 from harness.spec.data.arrays import Arrays, distance
 
-Floors = Mapping[str, float]
 Values = Mapping[str, NDArray[Any] | None]
 """One quantity, by backend; None where it is missing."""
 Errors = Mapping[tuple[str, str], float]
 """Of each pair of backends, the relative difference."""
-TIMES, FEW = 8, 8 * UNIT
+TIMES = 8
 CAPS = {
     "output": 1e-4,
     "training output": 1e-4,
@@ -42,7 +41,6 @@ CAPS = {
     "update": 1e-2,
     "weight": 1e-4,
 }
-DIFFERS = "the model as it was compiled computes something else than the same model laid open"
 State = Literal["agree", "depart", "no majority", "undecided", "not finite"]
 
 
@@ -58,6 +56,7 @@ class Comparison:
     apart: tuple[str, ...] = ()  # backends that depart or are not finite; all without a majority
     explanation: str = ""  # of a departure: from whom, by how much, how, where
     departure: float = 0.0  # of the first that departs, its distance from the farthest that agrees
+    nearest: Mapping[str, float] = field(default_factory=dict)  # each backend's nearest other's
 
     @property
     def margin(self) -> float:
@@ -74,79 +73,36 @@ class Comparison:
 
 
 def compare_backends(
-    received: Mapping[str, Arrays], floors: Mapping[str, Floors], n_samples: int = 1
+    received: Mapping[str, Arrays], noise: Mapping[str, float], n_samples: int = 1
 ) -> tuple[Comparison, ...]:
     """Return a comparison of each quantity, in the order of a step.
 
     Args:
         received: by backend, quantities of any shape in that order: outputs of layers, loss,
-            gradients, slots, updates, weights; then those of the production program, "production
-            loss" and so on.
-        floors: by backend and quantity, the Frobenius norm of a twin's difference.
+            gradients, slots, updates, weights.
+        noise: by quantity, what rounding makes of it, relative to its size.
         n_samples: of the batch; a sum where a mean is due is this many times as large.
     """
     names = names_of(received)
     scales = scales_of(received, names)
     found = []
     for name in names:
-        floor = max((each.get(measured(name), 0.0) for each in floors.values()), default=0.0)
-        if kind_of(name) == "update":  # the difference of two weights, each of them rounded
-            weight = statistics.median(norms_of(received, f"weight/{name.removeprefix('update/')}"))
-            floor = max(floor, UNIT * weight)
         values = {backend: arrays.get(name) for backend, arrays in received.items()}
-        gate, cap = _gate(_ratio(floor, scales[name])), CAPS[kind_of(name)]
-        found.append(compare_values(name, values, gate, cap, scales[name], n_samples))
+        gate = gate_of(name, noise.get(name))
+        found.append(compare_values(name, values, gate, gate, scales[name], n_samples))
     return tuple(found)
 
 
-def mixes_samples(
-    received: Mapping[str, Arrays], kinds: Mapping[str, Mapping[str, Floors]]
-) -> bool:
-    """Return whether on every backend some output depends on the order of the samples.
-
-    It does where a sample twin moves it far beyond what rounding could do. The quantities in
-    `received` have any shape; `kinds` holds floors by backend and kind of twin.
-    """
-    names = [name for name in names_of(received) if kind_of(name) == "output"]
-    caps = {name: CAPS["output"] * scale for name, scale in scales_of(received, names).items()}
-    twins = [floors["sample"] for floors in kinds.values() if "sample" in floors]
-    return bool(twins) and all(
-        any(twin.get(name, 0.0) > cap for name, cap in caps.items()) for twin in twins
-    )
-
-
-def largest_floors(kinds: Mapping[str, Floors]) -> dict[str, float]:
-    """Return each quantity's floor: the largest of all kinds of twin."""
-    found: dict[str, float] = {}
-    for floors in kinds.values():
-        found |= {name: max(floor, found.get(name, 0.0)) for name, floor in floors.items()}
-    return found
-
-
-def compare_programs(backend: str, arrays: Arrays, floors: Floors) -> tuple[Comparison, ...]:
-    """Return a comparison of each quantity in which a backend's two programs differ.
+def gate_of(name: str, noise: float | None, unit: float = UNIT) -> float:
+    """Return the gate of a quantity: a few times what rounding makes of it, at most its cap.
 
     Args:
-        backend: its name.
-        arrays: quantities of any shape of the production and of the instrumented program.
-        floors: by quantity, the Frobenius norm of a twin's difference.
+        name: of the quantity.
+        noise: relative to its size; None where nobody knows.
+        unit: of the dtype: half a last digit.
     """
-    names = [measured(name) for name in arrays if name.startswith("production ")]
-    production = {name: arrays[f"production {name}"] for name in names}
-    scales = scales_of({"production": production, "laid open": arrays}, names)
-    found = []
-    for name in names:
-        values = {"production": production[name], "laid open": arrays.get(name)}
-        gate = _gate(_ratio(floors.get(name, 0.0), scales[name]))
-        one = compare_values(name, values, gate, CAPS[kind_of(name)], scales[name])
-        if one.state in ("no majority", "not finite"):
-            text, numbers = f"{DIFFERS}: {one.explanation}", (one.error, one.gate, one.n_compared)
-            found.append(Comparison(f"production {name}", "depart", *numbers, (backend,), text))
-    return tuple(found)
-
-
-def _gate(floor: float) -> float:
-    return max(TIMES * floor, FEW)
+    cap = CAPS[kind_of(name)] * unit / UNIT
+    return cap if noise is None else min(max(TIMES * noise, TIMES * unit), cap)
 
 
 def compare_values(
@@ -178,15 +134,22 @@ def compare_values(
     together = _together(tuple(values), errors, capped)
     inside = [error for pair, error in errors.items() if set(pair) <= set(together)]
     comparison = Comparison(name, "agree", max(inside, default=0.0), capped, n_compared)
+    comparison = replace(comparison, nearest=_nearest(values, errors))
     if len(together) == len(values):
         return comparison
     departing = [each for each in values if _is_apart(each, together, errors, gate)]
-    if len(together) * 2 > len(values) and departing:
-        explanation = _explain(values, departing[0], together, errors, n_samples)
-        departure = max(_errors_between(departing[0], together, errors))
-        found = replace(comparison, state="depart", apart=tuple(departing), departure=departure)
-        return replace(found, explanation=explanation)
-    return _undecided(comparison, values, errors, gate, n_samples)
+    if len(together) * 2 <= len(values) or not departing:
+        return _undecided(comparison, values, errors, gate, n_samples)
+    explanation = _explain(values, departing[0], together, errors, n_samples)
+    departure = max(_errors_between(departing[0], together, errors))
+    found = replace(comparison, state="depart", apart=tuple(departing), departure=departure)
+    return replace(found, explanation=explanation)
+
+
+def _nearest(values: Values, errors: Errors) -> dict[str, float]:
+    """Return how far the nearest other backend is from each."""
+    several = {name: [error for pair, error in errors.items() if name in pair] for name in values}
+    return {name: min(each, default=0.0) for name, each in several.items()}
 
 
 def _undecided(
@@ -195,8 +158,7 @@ def _undecided(
     """Return the comparison where no majority agrees: nobody can be told to be wrong."""
     (one, other), worst = max(errors.items(), key=lambda item: item[1])
     if worst <= gate:
-        text = f"rounding alone moves it by {gate / TIMES:.2g} of its size"
-        text += f"; {one} and {other} are {worst:.2g} apart"
+        text = f"{one} and {other} are {worst:.2g} of its size apart, as rounding may do"
         return replace(comparison, state="undecided", error=worst, explanation=text)
     found = replace(comparison, state="no majority", error=worst, apart=tuple(values))
     text = _explain(values, other, (one,), errors, n_samples)

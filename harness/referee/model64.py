@@ -4,6 +4,11 @@ In float64 three backends agree to 1e-13 in clean models, gradients through batc
 included; the smallest slip that was planted (an epsilon of 1.001e-3 for 1e-3) moves an output by
 1e-6. One constant gate stands between: GATE.
 
+Where float32's rounding moves a quantity by LOST of its size and more, nothing says how much more
+the same would make of float64's: such a quantity is undecided beyond the gate. A model that does
+not compute in float64 throughout, whatever it is told, is held to what rounding makes of it in its
+own dtype.
+
 What is left to float32 is rounding and each backend's kernels. A backend's float32 error is its
 distance from its own float64 values: a slip in its mathematics is in both. On an output, an error
 more than KERNEL times the others' is a kernel's own. Gradients and weights part further than that
@@ -12,8 +17,9 @@ in clean models (TensorFlow's bias of a separable convolution: 148 times), and a
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.referee import majority
@@ -25,6 +31,7 @@ from harness.spec.data.arrays import Arrays, distance
 GATE = 1e-10
 UNIT64 = 2.0**-53
 AMPLIFIED = 100  # times what float32's rounding makes of a quantity, float64's may make of it
+LOST = 0.1  # of a quantity's size
 KERNEL, FEW_UNITS = 5.0, 8
 OUTPUTS = ("output", "training output")
 JUDGED = (*OUTPUTS, "loss", "gradient")  # the rest follows, or is rounding where a gradient is 0
@@ -93,7 +100,7 @@ class Judgement:
             for name, one in least.items()
             if one.others
             and (kind := kind_of(name)) in JUDGED
-            and one.error > majority.CAPS[kind] * one.unit / UNIT
+            and math.inf > one.error > majority.CAPS[kind] * one.unit / UNIT
         ]
         return max(beyond, key=lambda one: one.error, default=None)
 
@@ -103,6 +110,9 @@ def judge_model(
     rounded: Mapping[str, Arrays],
     n_samples: int = 1,
     unit: float = UNIT,
+    *,
+    noise: Mapping[str, float] | None = None,
+    is_whole: bool = True,
 ) -> Judgement:
     """Return how each quantity compares, in float64 and in the model's own dtype.
 
@@ -111,20 +121,37 @@ def judge_model(
         rounded: the same, computed in the model's own dtype.
         n_samples: of the batch; a sum where a mean is due is this many times as large.
         unit: of that dtype: 2^-24 of float32, 2^-11 of float16, 2^-8 of bfloat16.
+        noise: what rounding makes of a quantity elsewhere, where `rounded` does not have it.
+        is_whole: whether all of it is in float64; else gates are those of the model's own dtype.
     """
     names = names_of(exact)
     scales = scales_of(exact, names)
     kernels = _kernel_errors(exact, rounded, scales, unit)
-    noise: dict[str, list[float]] = {}
-    for one in kernels:
-        noise.setdefault(one.quantity, []).append(one.error)
+    noise = {**(noise or {}), **noise_of(kernels)}
     found = []
     for name in names:
         values = {backend: arrays.get(name) for backend, arrays in exact.items()}
-        amplified = AMPLIFIED * UNIT64 / unit * statistics.median(noise.get(name, [0.0]))
-        gate = max(GATE, amplified)
-        found.append(majority.compare_values(name, values, gate, GATE, scales[name], n_samples))
+        own = 0.0 if is_whole else majority.gate_of(name, noise.get(name), unit)
+        cap = max(GATE, own)
+        gate = max(cap, _amplified(noise.get(name, 0.0), unit))
+        found.append(majority.compare_values(name, values, gate, cap, scales[name], n_samples))
     return Judgement(tuple(found), tuple(kernels))
+
+
+def _amplified(noise: float, unit: float) -> float:
+    """Return how far rounding may move a quantity in float64 that it moves by `noise` in a dtype.
+
+    Both are relative to its size; `unit` is of that dtype.
+    """
+    return math.inf if noise > LOST else AMPLIFIED * UNIT64 / unit * noise
+
+
+def noise_of(kernels: Iterable[KernelError]) -> dict[str, float]:
+    """Return what rounding makes of each quantity: the backends' median error."""
+    several: dict[str, list[float]] = {}
+    for one in kernels:
+        several.setdefault(one.quantity, []).append(one.error)
+    return {name: statistics.median(errors) for name, errors in several.items()}
 
 
 def _kernel_errors(

@@ -18,13 +18,8 @@ STEP = ("gradient", "slot", "update", "weight")
 
 
 def kind_of(quantity: str) -> str:
-    """Return which of CAPS a quantity has."""
-    return measured(quantity).partition("/")[0]
-
-
-def measured(quantity: str) -> str:
-    """Return the quantity of the instrumented program, whose twins have shown its floor."""
-    return quantity.removeprefix("production ")
+    """Return the kind of a quantity: "output", "loss" and so on."""
+    return quantity.partition("/")[0]
 
 
 def names_of(received: Mapping[str, Arrays]) -> list[str]:

@@ -82,6 +82,13 @@ class Figure:
     marks: Mapping[float, str] = field(default_factory=dict)  # of a line: a character at an x
 
 
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Lines that can be run, shown as they are."""
+
+    text: str
+
+
 Outcome = Literal["", "failure", "error", "skipped"]  # of a test case; "" where it passed
 
 
@@ -106,7 +113,7 @@ class Suite:
     total_s: float | None = None
 
 
-Block = Heading | Sentence | Paragraph | Table | Figure
+Block = Heading | Sentence | Paragraph | Table | Figure | Code
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 
-from harness.report.document import Block, Cell, Document, Figure, Heading, Paragraph, Sentence
+from harness.report.document import (
+    Block,
+    Cell,
+    Code,
+    Document,
+    Figure,
+    Heading,
+    Paragraph,
+    Sentence,
+)
 from harness.report.drawing import draw
-from harness.safe import for_markdown, short
+from harness.safe import for_markdown, one_line, short
 
 
 def render(document: Document) -> str:
@@ -29,6 +39,9 @@ def _text(block: Block) -> str:
             return for_markdown(" ".join(sentences))
         case Figure():
             return f"```\n{draw(block)}\n```"
+        case Code(text):
+            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+            return f"{fence}python\n{_printable(text)}\n{fence}"
     sides = ("---:" if column.align == "right" else "---" for column in block.columns)
     rule = f"| {' | '.join(sides)} |"
     titles = _row([column.title for column in block.columns])
@@ -42,3 +55,8 @@ def _row(cells: Sequence[str | Cell]) -> str:
 def _cells(cells: Iterable[str | Cell]) -> Iterable[str]:
     for cell in cells:
         yield for_markdown(short(cell if isinstance(cell, str) else cell.text))
+
+
+def _printable(text: str) -> str:
+    """Return lines of code without characters that are commands."""
+    return "\n".join(one_line(line) for line in text.split("\n"))

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from harness.report.document import Block, Document, Figure, Heading, Paragraph, Sentence
+from harness.report.document import Block, Code, Document, Figure, Heading, Paragraph, Sentence
 from harness.report.drawing import draw
 from harness.report.fitting import Fitting, Wrapped
+from harness.safe import one_line
 
 WIDTH = 150  # of a pipe, which has none
 
@@ -56,6 +57,8 @@ def _parts(block: Block) -> Iterable[RenderableType]:
         case Paragraph(sentences, tone, apart):
             lines: list[RenderableType] = [Wrapped(text, tone) for text in sentences]
             yield from [Text(), *lines, Text()] if apart else lines
+        case Code(text):
+            yield Text("\n".join(f"    {one_line(line)}" for line in text.split("\n")))
         case Figure():
             yield Text(draw(block), no_wrap=True, overflow="ignore")
         case _:

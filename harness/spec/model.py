@@ -13,6 +13,7 @@ from harness.errors import ConfigError, shown
 from harness.job.asked import ModelSource, Target
 from harness.job.kinds import Sha256
 from harness.spec import bounds
+from harness.spec.arguments import without_arguments
 from harness.spec.faults import fault, sentences
 from harness.spec.frozen import Frozen, Option
 from harness.spec.targets import parse_target
@@ -22,8 +23,8 @@ SAVED = ".keras"
 
 
 def is_target(text: str) -> bool:
-    """Say whether a text on a command line names a model: FILE.py, FILE.py:FUNCTION, FILE.keras."""
-    return split_target(text)[0].endswith((".py", SAVED))
+    """Say whether a text on a command line names a model: FILE.py[:FUNCTION[(...)]], FILE.keras."""
+    return split_target(without_arguments(text))[0].endswith((".py", SAVED))
 
 
 def split_target(text: str, default: str = BUILD) -> tuple[str, str]:
@@ -35,7 +36,7 @@ def split_target(text: str, default: str = BUILD) -> tuple[str, str]:
 
 
 def _target(text: str) -> str:
-    if is_target(text):
+    if is_target(text) and text == without_arguments(text):
         return text
     expected = f"expected FILE.py:FUNCTION, as my_model.py:{BUILD}, or FILE{SAVED}"
     raise fault(f"{expected}; received {shown(text)}")
@@ -61,6 +62,12 @@ class OwnModel(Frozen):
     limit_batches: Batches | None = None  # of an epoch; None: all of them
     batch_size: bounds.BatchSize | None = None  # None: the data's own, else 32
     shuffle: bool = True  # a new order in every epoch
+    # What the environments of this spec have besides the backends' own requirements, and the folder
+    # of the user's package that is installed there, from that of backends.toml on.
+    requirements: Annotated[
+        tuple[bounds.Requirement, ...], Field(max_length=100, strict=False)
+    ] = ()
+    install: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     sha256: Sha256 | None = None  # of the model's file, once it is read; no file says it
 
 
@@ -136,7 +143,7 @@ def data_of(spec: OwnModel, root: Path) -> Target:
 def _source(spec: OwnModel, root: Path, where: str) -> ModelSource:
     file, function = split_target(spec.model)
     if function:
-        found = parse_target(f"{where} model", spec.model, root)
+        found = parse_target(f"{where} model", spec.model, root, spec.arguments)
         path = found.file
     else:
         path = root.joinpath(file).resolve()

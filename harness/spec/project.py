@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.errors import ConfigError
 from harness.spec import trust
+from harness.spec.arguments import split_arguments
 from harness.spec.arm_source import is_own, own_sources
 from harness.spec.config import Backend, Config, load
 from harness.spec.defaults import packaged_file
@@ -74,7 +75,8 @@ def choose_spec(
     Args:
         root: the project's folder.
         config: its configuration.
-        asked: a spec's name, or FILE.py[:FUNCTION] from the working folder on; None for the first.
+        asked: a spec's name, or FILE.py[:FUNCTION[(NAME=VALUE, ...)]] from the working folder on;
+            None for the first.
         data: FILE.py:FUNCTION, in place of the spec's.
 
     Raises:
@@ -84,9 +86,12 @@ def choose_spec(
         name, found = config.spec(asked)
         own, where = own_model(found), f"[specs.{name}]"
     else:
-        file, function = split_target(asked)
+        target, arguments = split_arguments("spec", asked)
+        file, function = split_target(target)
         name = Path(file).name + (f":{function}" if function not in ("", BUILD) else "")
-        own, where = OwnModel(model=_from(root, file, function)), f"{asked}:"
+        name += asked.removeprefix(target)
+        own = OwnModel(model=_from(root, file, function), arguments=arguments)
+        where = f"{asked}:"
     if own is None:
         if data:
             hint = "has a meaning with a model of your own only. Leave it out"
@@ -95,7 +100,7 @@ def choose_spec(
     if data:
         file, function = split_target(data, DATA)
         own = own.model_copy(update={"data": _from(root, file, function)})
-    return with_own_model(config, name, read_files(own, root, where)), name
+    return with_own_model(config, name, read_files(own, root, where), root), name
 
 
 def _from(root: Path, file: str, function: str) -> str:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from harness.errors import ConfigError, choice, shown
 from harness.job.asked import Target
+from harness.spec.arguments import check_arguments
 
 
-def parse_target(option: str, text: str, folder: Path | None = None) -> Target:
+def parse_target(
+    option: str,
+    text: str,
+    folder: Path | None = None,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
+) -> Target:
     """Return the function that "FILE:FUNCTION" names; the file is read, and not run.
 
     Args:
         option: or key, for a message.
         text: FILE:FUNCTION.
         folder: that the file's name begins at; by default the working folder.
+        arguments: that the function will be given, by name.
 
     Raises:
-        ConfigError: no such file, or no such function in it.
+        ConfigError: no such file, no such function in it, or it does not take those arguments.
     """
     name, colon, function = text.rpartition(":")
     if not colon or not function.isidentifier():
@@ -32,6 +42,7 @@ def parse_target(option: str, text: str, folder: Path | None = None) -> Target:
     known = {*functions, *_names_in(others), *_imported_by(body)}
     if function not in known and "*" not in known:
         raise ConfigError(f"{option}: {name}: no such function: {choice(functions, function)}")
+    check_arguments(f"{option}: {name}", body, function, arguments)
     return Target(name=text, file=file, function=function)
 
 

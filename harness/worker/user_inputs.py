@@ -19,7 +19,7 @@ from harness.job.asked import Target
 from harness.worker.own_code import describe_error, import_file
 
 Arrays = dict[str, NDArray[Any]]
-N_SAMPLES = 32
+N_SAMPLES = 16
 LENGTH = 16  # of an axis whose length the model leaves open
 NAME_A_BATCH = "Name a batch: --batch FILE:FUNCTION"
 # Losses of Keras's, by what labels they take.
@@ -199,8 +199,8 @@ def _draw_input(
         return numbers.astype(kind if "int" in kind else np.int32)
     if kind == "bool":
         return random.random(shape) < 0.5
-    if kind != "float32":
-        expected = f"input {tensor.name}: expected float32 or integers; received {kind}"
+    if "float" not in kind:
+        expected = f"input {tensor.name}: expected floats or integers; received {kind}"
         raise Unusable(f"--batch: {expected}. {NAME_A_BATCH}")
     return random.standard_normal(shape, np.float32)
 

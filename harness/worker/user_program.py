@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.errors import Refused
 from harness.spec.data.arrays import add_prefix
-from harness.worker.user_inputs import Unusable, unflatten
+from harness.worker.user_inputs import unflatten
 
 Arrays = dict[str, NDArray[Any]]
 N_NAMED = 3  # of many weights
@@ -29,7 +29,6 @@ class Program:
     def __init__(self, model: Any, variables: dict[str, Any], trainable: list[str]) -> None:
         """Take the model with its weights by name, and build its optimizer."""
         self.model, self.variables, self.trainable = model, variables, trainable
-        self.by_sample: set[str] = set()  # quantities with an axis of samples
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self.slots = name_variables(model.optimizer.variables)
@@ -68,24 +67,23 @@ class Program:
         return {name: _numpy(variable) for name, variable in self.variables.items()}
 
     def set_weights(self, given: Arrays) -> None:
-        """Set the weights, of any shape and dtype, and check that they read back.
+        """Set the model's weights, of any shape and dtype, by name, and check that they read back.
 
         Raises:
-            Refused: they are not the model's, by name or shape, or do not read back to the bit.
+            Refused: they do not, to the bit.
         """
-        own = {name: f"{name} {tuple(variable.shape)}" for name, variable in self.variables.items()}
-        expected = {name: f"{name} {value.shape}" for name, value in given.items()}
-        if own != expected:
-            missing, extra = _only_in(expected, own), _only_in(own, expected)
-            wrong = f"expected {missing or 'none but those'}; received {extra or 'none'}"
-            raise Refused(f"weights: not those of the backend before it: {wrong}")
         self.reset(given)
         for name, value in self.weights().items():
-            if value.dtype != given[name].dtype or value.tobytes() != given[name].tobytes():
+            if value.astype(given[name].dtype).tobytes() != given[name].tobytes():
                 raise Refused(f"weights: {name}: does not read back as it was set")
 
     def set_slots(self, given: Arrays) -> None:
-        """Let updates begin at other slots, of any shape, by name."""
+        """Let updates begin at other slots, of any shape, by name.
+
+        Raises:
+            Refused: they are not the optimizer's, by name or shape.
+        """
+        check_names("slots", self.slots, given)
         self._first_slots = given
 
     def train(self, batch: Arrays) -> dict[str, Any]:
@@ -102,6 +100,25 @@ class Program:
             variable.assign(self._first_slots[name])
 
 
+def check_names(what: str, variables: Mapping[str, Any], given: Arrays) -> None:
+    """Check that arrays of any dtype are those of the variables, by name and shape.
+
+    Args:
+        what: they are.
+        variables: by name.
+        given: by name.
+
+    Raises:
+        Refused: they are not.
+    """
+    own = {name: f"{name} {tuple(variable.shape)}" for name, variable in variables.items()}
+    expected = {name: f"{name} {value.shape}" for name, value in given.items()}
+    if own != expected:
+        missing, extra = _only_in(expected, own), _only_in(own, expected)
+        wrong = f"expected {missing or 'none but those'}; received {extra or 'none'}"
+        raise Refused(f"{what}: not those of the backend before it: {wrong}")
+
+
 def _only_in(one: Mapping[str, str], other: Mapping[str, str]) -> str:
     """Return what only the first one holds: a few of them, and how many more."""
     names = [text for text in one.values() if text not in other.values()]
@@ -109,66 +126,36 @@ def _only_in(one: Mapping[str, str], other: Mapping[str, str]) -> str:
     return ", ".join(names[:N_NAMED]) + more
 
 
-def make_program(model: Any) -> Program:
-    """Return a model as a program whose quantities can be compared.
-
-    Raises:
-        Unusable: it computes in something else than float32, or remembers what is no weight.
-    """
-    named = name_variables(model.weights)
-    for name, variable in named.items():
-        if variable.dtype != "float32" and "float" in variable.dtype:
-            raise Unusable(f"--model: weight {name}: expected float32; received {variable.dtype}")
-    for name, layer in leaf_layers(model):
-        where, dtype = f"--model: layer {name}", layer.compute_dtype
-        if dtype not in ("float32", None):
-            raise Unusable(f"{where}: expected to compute in float32; received {dtype}")
-        if getattr(layer, "stateful", False):
-            why = "what it remembers of a batch is no weight, and cannot be set"
-            raise Unusable(f"{where}: stateful: {why}")
-    paths = {id(variable): name for name, variable in named.items()}
-    return Program(model, named, [paths[id(variable)] for variable in model.trainable_variables])
-
-
-def trace_quantities(program: Program, given: Arrays, batch: Arrays) -> Arrays:
+def trace_quantities(
+    program: Program, given: Arrays, batch: Arrays, *, outputs: bool = True
+) -> Arrays:
     """Return the outputs of all layers, and one update with its gradients.
 
     Args:
         program: an instrumented one.
         given: weights of any shape and dtype, by name.
         batch: (n, ...) each, by place.
+        outputs: whether those of the layers are read too, which costs a program of its own.
 
     Returns:
-        By name, of any shape and dtype, in the order of a step.
+        By name, of any shape and dtype, in the order of a step. What a weight that is trained
+        becomes is its update; one that is not is there itself.
     """
     found: Arrays = {}
-    for kind, outputs in program.outputs.items():
+    for kind, each in program.outputs.items() if outputs else ():
         program.reset(given)
-        values = map(np.asarray, outputs.predict_on_batch(unflatten("x", batch)))
-        found |= add_prefix(kind, dict(zip(outputs.names, values, strict=True)))
-    n_samples = len(next(iter(batch.values())))
-    by_sample = [name for name, value in found.items() if value.ndim and len(value) == n_samples]
-    program.by_sample.update(by_sample)
+        values = map(np.asarray, each.predict_on_batch(unflatten("x", batch)))
+        found |= add_prefix(kind, dict(zip(each.names, values, strict=True)))
     program.reset(given)
-    after = make_update(program, batch)
-    gradients = dict(zip(program.trainable, map(_numpy, program.gradients), strict=True))
-    found["loss"] = after.pop("loss")
-    found |= add_prefix("gradient", {name: gradients[name] for name in reversed(gradients)})
-    slots = {name: after.pop(name) for name in list(after) if name.startswith("slot/")}
-    changes = {name: after[f"weight/{name}"] - given[name] for name in program.trainable}
-    return found | slots | add_prefix("update", changes) | after
-
-
-def make_update(program: Program, batch: Arrays) -> Arrays:
-    """Make one update as `train_on_batch` does; return its loss, and slots and weights after it.
-
-    The arrays of the batch are (n, ...); those returned have any shape and dtype.
-    """
     program.model.reset_metrics()
-    reported = program.train(batch)
-    found = {"loss": np.asarray(reported["loss"], np.float64)}
+    found["loss"] = np.asarray(program.train(batch)["loss"], np.float64)
+    gradients = dict(zip(program.trainable, map(_numpy, program.gradients), strict=True))
+    found |= add_prefix("gradient", {name: gradients[name] for name in reversed(gradients)})
     slots = {name: _numpy(variable) for name, variable in program.slots.items()}
-    return found | add_prefix("slot", slots) | add_prefix("weight", program.weights())
+    after = program.weights()
+    changes = {name: after.pop(name) - given[name] for name in program.trainable}
+    found |= add_prefix("slot", slots) | add_prefix("update", changes)
+    return found | add_prefix("weight", after)
 
 
 def leaf_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

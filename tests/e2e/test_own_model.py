@@ -50,6 +50,19 @@ def test_a_file_is_trained_and_its_record_says_what_it_came_to(folder):
 
 
 @pytest.mark.long
+def test_arguments_of_the_function_are_in_the_record_and_held_to_its_signature(folder):
+    named = ("jax", "--arm", "keras", "--epochs", "1")
+    done = folder.run("train", "digits_cnn.py:build(width=2)", *named)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = folder.records()
+    assert record["request"]["spec"]["arguments"] == {"width": 2}
+    assert record["measured"]["n_parameters"] == 2 * (3 * 3 + 1) + 10 * (2 * 6 * 6 + 1)
+    wrong = folder.run("train", "digits_cnn.py:build(widht=2)", *named)
+    assert wrong.returncode == 2
+    assert "build: unknown argument: expected one of width; received 'widht'. Did" in wrong.stderr
+
+
+@pytest.mark.long
 def test_every_backend_trains_by_every_arm_from_the_same_bytes_and_comes_to_the_same(folder):
     arms = [f"--arm={name}" for name in ("keras", "lean", "compiled")]
     done = folder.run("train", "digits_cnn.py", *arms, "--epochs", "3", "--seed", "5")

@@ -105,7 +105,9 @@ def test_from_an_empty_folder_a_wheel_sets_up_a_backend_and_trains_from_anywhere
     assert "[2/2] jax/compiled, seed 0: " in said
     assert not (empty / "results").exists()
     stack = [harness, "train", "jax/keras", "--spec", "mnist-mlp", *ONE[2:]]
-    assert run(stack, elsewhere, 1).count("environment missing. Run: harness setup jax") == 1
+    assert (
+        run(stack, elsewhere, 1).count("failed: environment missing. Run: harness setup jax") == 1
+    )
 
 
 @pytest.mark.long

@@ -81,6 +81,7 @@ def test_help_lists_the_verbs_in_the_order_of_a_user_s_day():
         "train",
         "compare",
         "parity",
+        "survey",
         "bench",
         "gate",
         "report",

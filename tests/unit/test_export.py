@@ -2,16 +2,20 @@
 
 import csv
 import json
+import statistics
+import struct
 from pathlib import Path
 
 import polars
 import pytest
+from tensorboardX.proto.event_pb2 import Event
 from typer.testing import CliRunner
 
 from harness.cli.export import tables
 from harness.cli.main import app
 from harness.cli.report_page import load
 from harness.experiments.bench.judge import summarize
+from harness.report import tensorboard
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
 
@@ -70,3 +74,35 @@ def test_services_get_every_arm_s_figures_with_their_intervals(tmp_path, records
         frozenset({"name", "unit", "value", "range", "extra"})
     }
     assert len({entry["name"] for entry in entries}) == len(entries)
+
+
+def events(file):
+    """The scalars of an event file, as TensorBoard reads them: (tag, step) -> value."""
+    content, at, found = file.read_bytes(), 0, {}
+    while at < len(content):
+        (n,) = struct.unpack("<Q", content[at : at + 8])
+        event = Event.FromString(content[at + 12 : at + 12 + n])
+        found |= {(each.tag, event.step): each.simple_value for each in event.summary.value}
+        at += 12 + n + 4
+    return found
+
+
+def test_tensorboard_reads_each_arm_s_median_loss_by_epoch(tmp_path, records):
+    export(tmp_path, "tensorboard")
+    bench = next(bench for bench in records.sessions if len(bench.session.entrants) == 7)
+    (file,) = (tmp_path / bench.session.run_id / "torch_keras" / "train").iterdir()
+    found = events(file)
+    losses = [block.turns["torch/keras"].loss for block in bench.blocks if block.block == 1]
+    assert found["epoch_loss", 1] == pytest.approx(statistics.median(losses))
+    assert {tag for tag, _ in found} == {"epoch_loss", "epoch_accuracy", "epoch_s"}
+    assert len(list(tmp_path.rglob("*tfevents*"))) == len(
+        {(run.run_id, run.arm.name) for run in records.runs}
+    ) + sum(len(bench.session.entrants) for bench in records.sessions)
+
+
+def test_a_hostile_name_of_an_arm_or_a_record_stays_inside_the_log_folder(tmp_path):
+    row = {"record": "../../up", "arm": "/etc/x", "epoch": 1, "counts": True}
+    row |= {"loss": 0.5, "accuracy": None, "seconds": 1.0}
+    (place,) = tensorboard.write([row], tmp_path / "logs")
+    assert place.resolve().is_relative_to(tmp_path / "logs")
+    assert [each.name for each in tmp_path.iterdir()] == ["logs"]

@@ -26,6 +26,7 @@ FLOORS = (  # a room imports rooms of lower floors only
     "engine",
     "experiments lessons",
     "testing cli",
+    "pytest_plugin",
     "__main__",
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
@@ -58,6 +59,8 @@ TRAIN_STEP = {name: ["model", "data", "batch_size"] for name in ("lean", "compil
 COMPANIONS = {"jax": {"optax"}}
 FRAMEWORK_FOLDERS = (  # a file of each framework's in them
     *("frameworks", "compiled", "epochs", "naive", "native", "gradients", "float64", "train_step"),
+    "backward",
+    "pull_back",
 )
 NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side by side
     "cross_entropy": ["labels", "outputs", "loss_form"],
@@ -247,10 +250,16 @@ def test_every_framework_that_derives_is_asked_for_the_same_gradients(framework)
 
 
 @pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
+def test_every_framework_derives_what_a_survey_asks_for(framework):
+    found = signatures(WORKER / "survey" / "backward" / f"{framework}.py")
+    assert found == {"derive": ["total", "values"]}
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
 def test_every_framework_is_made_to_compute_in_float64_and_says_what_does_not(framework):
     found = signatures(WORKER / "float64" / f"{framework}.py")
     assert found["patch"] == []
-    assert found["short_operations"] == ["model", "x", "y"]
+    assert found["watch"] == []
 
 
 @pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness import __version__
+from harness.cli.choose import _sentence
+from harness.cli.options import TrainOptions
+from harness.cli.own_model import open_spec
+from harness.cli.project import Project
 from harness.engine.arms import declared_arms, select_arms
 from harness.engine.own_model import PreparedModel
 from harness.engine.plan import plan
@@ -114,6 +118,22 @@ def test_a_file_or_function_that_is_not_there_is_said_before_anything_runs(
     folder, asked, data, sentence
 ):
     assert sentence in refusal(lambda: choose_spec(folder, WHOLE, asked, data))
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (
+            ["numpy"],
+            "arms: numpy: trains stacks of Dense layers only, and no Keras model. Name one",
+        ),
+        (["jax/native"], "expected one of tensorflow/keras, tensorflow/lean, tensorflow/compiled"),
+        (["my_model.py"], "expected one spec; received my_model.py, my_model.py"),
+    ],
+)
+def test_an_arm_that_no_such_model_has_is_refused_before_anything_runs(folder, names, sentence):
+    options = TrainOptions(names=["my_model.py", *names])
+    assert sentence in refusal(lambda: open_spec(Project(folder, WHOLE, folder), options))
 
 
 def planned(folder, untimed=None, **changes):
@@ -300,3 +320,9 @@ def test_an_arm_is_timed_only_where_its_proof_passed():
         "after 40 updates in float64"
     )
     assert "took too long" in proof(proved=None, reason="took too long").why_untimed
+
+
+def test_the_answer_begins_with_whether_it_is_one_model_everywhere():
+    assert _sentence(check(backends=check().backends[:1])) == "It is one model on jax."
+    assert _sentence(check()) == "It is not known to be one model everywhere. torch: departs."
+    assert "not checked" in _sentence(None)

@@ -14,8 +14,9 @@ import keras
 import numpy as np
 
 from harness.worker import float64
+from harness.worker.draws import OutsideDraws
 from harness.worker.model_states import join_states, make_states, open_program, trace_states
-from harness.worker.user_inputs import flatten, unflatten
+from harness.worker.user_inputs import flatten
 from tests.zoo import defects, models
 
 N_BATCH, N_SHORT = 16, 7
@@ -41,16 +42,21 @@ def trace(case, states_file, counts, exact):
     keras.utils.set_random_seed(0)
     entry = ZOO[name]
     given = batches(entry)
+    draws = OutsideDraws(seed=0)
+    draws.install()
     with defects.planted(defect):
-        program = open_program(entry.build(), given["whole"])
+        program = open_program(entry.build(), given["whole"], draws)
         if not states_file.exists():
             np.savez(states_file, **make_states(program, list(given.values()), counts))
         with np.load(states_file) as archive:
             states = dict(archive)
         program.instrument()
-        traced = join_states(trace_states(program, states, given))
-        sides = [unflatten(side, given["whole"]) for side in "xy"]
-        return traced, float64.short_operations(program.model, *sides) if exact else []
+        if not exact:
+            return join_states(dict(trace_states(program, states, given))), []
+        wide = {name: float64.widen(batch) for name, batch in given.items()}
+        with float64.watch() as short:
+            traced = join_states(dict(trace_states(program, float64.widen(states), wide)))
+        return traced, short()
 
 
 def main(folder, dtype, *cases):

@@ -1,49 +1,41 @@
 """A user's own model on every backend, from the same weights and batch: one record of who agrees.
 
-The model is run in the backends' environments only, one worker each; the first that can build it
-gives its initial weights, and the batch where none is named, to all. Beside a worker's own twins
-(see `harness.worker.jobs.user_model`) stands a **thread twin**: another process on one core, in
-which a framework splits its sums otherwise. Each floor is the largest of all three kinds on all
-backends: no single kind moves everything. Sample twins leave the forward pass alone, rounding twins
-the order of a sum, thread twins whatever one core does as well.
+The model is run in the backends' environments only, each time in a fresh process: once in its own
+dtype and once in float64. The first backend that can build it gives its initial weights, those
+after 1, 10 and 100 updates, and the batch where none is named, to all.
 
-A sample twin that changes an output beyond its cap on every backend is no noise: such a model mixes
-its samples, and is held to the other twins alone.
+Float64 judges the mathematics: all backends agree there to 1e-13, whatever float32 makes of the
+model. Each backend's float32, held against its own float64, judges its kernels. What a backend
+cannot compute in float64 is judged by the majority of the backends in the model's own dtype.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.engine.executor import Executor, perform
 from harness.errors import ConfigError
-from harness.experiments.parity.model_judge import BackendAnswer, make_record
+from harness.experiments.parity import model_proof
+from harness.experiments.parity.model_evidence import BackendAnswer, judge
+from harness.experiments.parity.model_judge import make_record
 from harness.experiments.parity.model_plan import ModelPlan
-from harness.job.answers import Refusal
-from harness.job.asked import ComputeModel
+from harness.experiments.parity.model_verdict import First, Verdicts
+from harness.job.answers import ComputedModel, Refusal
+from harness.job.asked import ComputeModel, TryLayers
 from harness.records.user_model import ModelParity
-from harness.referee import majority
-from harness.referee.majority import Comparison
+from harness.referee.quantities import kind_of
 from harness.scratch import scratch
-from harness.spec.data.arrays import distance, weights_digest
+from harness.spec.data.arrays import weights_digest
 
-Arrays = dict[str, NDArray[Any]]
 Say = Callable[[str], None]
 """Told what is being done."""
-N_ROUNDING, N_SAMPLES = 6, 2  # twins of each backend
-MIXES = (
-    "the model mixes its samples: another order of them is another result, "
-    "and no measure of rounding here"
-)
 
 
 def check(what: ModelPlan, executor: Executor, say: Say = lambda doing: None) -> ModelParity:
@@ -61,42 +53,17 @@ def check(what: ModelPlan, executor: Executor, say: Say = lambda doing: None) ->
     with scratch() as folder:
         workers = Workers(what, executor, folder / "inputs.npz", say)
         heard = {backend: workers.compute(backend) for backend in what.backends}
-        if what.thread_twins and what.threads != 1 and _has_several_cores():
-            for backend, each in heard.items():
-                if not each.failure:
-                    workers.add_thread_twin(backend, each)
-    sound = {backend: each for backend, each in heard.items() if not each.failure}
-    found, remarks = _compare(sound, say) if len(sound) > 1 else ((), ())
-    return make_record(what, heard, found, remarks, started, time.monotonic() - began)
+        sound = {backend: each for backend, each in heard.items() if not each.failure}
+        if len(sound) > 1:
+            for backend, each in sound.items():
+                workers.compute_exactly(backend, each)
+        say("judging")
+        verdicts = Verdicts(heard, judge(sound) if len(sound) > 1 else ())
+        proofs = dict(workers.prove(verdicts))
+    return make_record(what, verdicts, proofs, started, time.monotonic() - began)
 
 
-def _has_several_cores() -> bool:
-    return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1
-
-
-def _compare(
-    sound: Mapping[str, BackendAnswer], say: Say
-) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
-    """Return every comparison of the backends that have computed something, and remarks."""
-    say("judging")
-    arrays = {backend: each.arrays for backend, each in sound.items()}
-    kinds = {backend: each.floors for backend, each in sound.items()}
-    remarks: tuple[str, ...] = ()
-    if majority.mixes_samples(arrays, kinds):
-        remarks = (MIXES,)
-        kinds = {
-            backend: {kind: of for kind, of in floors.items() if kind != "sample"}
-            for backend, floors in kinds.items()
-        }
-    floors = {backend: majority.largest_floors(each) for backend, each in kinds.items()}
-    n_samples = max(each.computed.n_samples for each in sound.values() if each.computed)
-    found = majority.compare_backends(arrays, floors, n_samples)
-    for backend in sound:
-        found += majority.compare_programs(backend, arrays[backend], floors[backend])
-    return found, remarks
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Workers:
     """What asks each backend to compute the model, from the same inputs."""
 
@@ -112,61 +79,100 @@ class Workers:
             ConfigError: what the user named is no compiled model, or no batch.
         """
         given = self.inputs.is_file()
-        twins = {"n_rounding": N_ROUNDING, "n_samples": N_SAMPLES}
-        heard = self._ask(backend, self.what.threads, self.say, **twins)
-        if heard.of_user and not given:
-            raise ConfigError(heard.failure)
+        job = self._job(backend, exact=False)
+        done = perform(self.executor, job, self.say)
+        heard = BackendAnswer(host=done.host, environment_sha256=done.environment_sha256)
+        if isinstance(done.answer, Refusal):
+            heard.failure, heard.of_user = done.answer.reason, done.answer.of_user
+            if heard.of_user and not given:
+                raise ConfigError(heard.failure)
+            return heard
+        heard.computed = done.answer
+        heard.rounded, heard.failure = self._output(job, done.answer)
         return heard
 
-    def add_thread_twin(self, backend: str, base: BackendAnswer) -> None:
-        """Raise a backend's floors to what one core makes different."""
-        twin = self._ask(backend, 1, lambda doing: self.say(f"{doing}, on one core"))
-        if twin.failure:
-            base.failure = f"on one core: {twin.failure}"
+    def compute_exactly(self, backend: str, heard: BackendAnswer) -> None:
+        """Add what a backend makes of the model in float64, or why there is nothing."""
+        job = self._job(backend, exact=True)
+        done = perform(self.executor, job, self.say)
+        if isinstance(done.answer, Refusal):
+            heard.inexact = done.answer.reason
             return
-        base.floors["thread"] = {
-            name: distance(base.arrays[name], value)
-            for name, value in twin.arrays.items()
-            if name in base.arrays
-        }
+        heard.short, heard.remarks = done.answer.short, done.answer.remarks
+        heard.exact, heard.inexact = self._output(job, done.answer)
 
-    def _ask(self, backend: str, threads: int | str, say: Say, **twins: int) -> BackendAnswer:
-        output = self.inputs.with_name(f"{backend}-{threads}.npz")
-        job = ComputeModel(
+    def prove(self, verdicts: Verdicts) -> Iterator[tuple[str, str]]:
+        """Yield each backend that departs, with what single layers of it say."""
+        agreeing = [
+            name
+            for name, each in verdicts.heard.items()
+            if each.exact and name not in verdicts.found
+        ]
+        for backend, first in verdicts.first.items():
+            layers = model_proof.suspects(first)
+            if agreeing and layers and verdicts.found[backend][0] == "departs":
+                proof = self._try_layers((agreeing[0], backend), first, layers, verdicts.layers)
+                yield backend, proof
+
+    def _try_layers(
+        self,
+        backends: tuple[str, str],
+        first: First,
+        layers: tuple[str, ...],
+        classes: Mapping[str, str],
+    ) -> str:
+        """Return what layers alone say: those of a reference, and of a backend that departs."""
+        at, kind = first.evidence.at, kind_of(first.comparison.quantity)
+        state = at.removesuffix(" updates") if at.endswith(" updates") else "0"
+        folder, outputs = self.inputs.parent, []
+        for backend in backends:
+            job = TryLayers(
+                backend=backend,
+                device=self.what.device,
+                threads=self.what.threads,
+                time_limit_s=self.what.time_limit_s,
+                model=self.what.model,
+                batch=self.what.batch,
+                seed=self.what.seed,
+                inputs=self.inputs,
+                state=state,
+                layers=layers,
+                training=kind != "output",
+                tensors=folder / f"{backends[1]}-tensors.npz",
+                output=folder / f"{backends[1]}-by-{backend}.npz",
+            )
+            done = perform(self.executor, job, self.say)
+            if isinstance(done.answer, Refusal):
+                return model_proof.describe_refusal(backends[0], done.answer)
+            outputs.append(job.output)
+        return model_proof.describe(backends[0], (outputs[0], outputs[1]), layers, classes)
+
+    def _job(self, backend: str, *, exact: bool) -> ComputeModel:
+        return ComputeModel(
             backend=backend,
             device=self.what.device,
-            threads=threads,
+            threads=self.what.threads,
             time_limit_s=self.what.time_limit_s,
             model=self.what.model,
             batch=self.what.batch,
             seed=self.what.seed,
             inputs=self.inputs,
-            given=self.inputs.is_file(),
-            output=output,
-            n_rounding=twins.get("n_rounding", 0),
-            n_samples=twins.get("n_samples", 0),
-            production=bool(twins),
+            output=self.inputs.with_name(f"{backend}-{'exact' if exact else 'rounded'}.npz"),
+            exact=exact,
+            updates=self.what.updates,
         )
-        done = perform(self.executor, job, say)
-        heard = BackendAnswer(host=done.host, environment_sha256=done.environment_sha256)
-        if isinstance(done.answer, Refusal):
-            heard.failure, heard.of_user = done.answer.reason, done.answer.of_user
-            return heard
-        heard.computed = done.answer
-        if done.answer.read != weights_digest(_arrays(self.inputs)):
-            heard.failure = "it computed from other inputs than were given: stale or foreign"
-            return heard
+
+    def _output(self, job: ComputeModel, answer: ComputedModel) -> tuple[Path | None, str]:
+        """Return the file of what was computed, or None and why it does not count."""
+        if answer.read != self._digest:
+            return None, "it computed from other inputs than were given: stale or foreign"
         try:
-            heard.arrays = _arrays(output)
+            with np.load(job.output, allow_pickle=False):
+                return job.output, ""
         except (OSError, ValueError) as error:
-            heard.failure = f"what it computed cannot be read ({error})"
-        heard.floors = {
-            kind: {name: float("inf") if floor is None else floor for name, floor in of.items()}
-            for kind, of in done.answer.floors.items()
-        }
-        return heard
+            return None, f"what it computed cannot be read ({error})"
 
-
-def _arrays(file: Path) -> Arrays:
-    with np.load(file, allow_pickle=False) as archive:
-        return dict(archive)
+    @cached_property
+    def _digest(self) -> str:
+        with np.load(self.inputs, allow_pickle=False) as archive:
+            return weights_digest(dict(archive))

@@ -26,19 +26,24 @@ COLUMNS = (
     Column("version", 1, align="left"),
     Column("keras", 3, align="left"),
     Column("device", 2, align="left"),
+    Column("float64", 4),
+    Column("own dtype", 5),
     Column("verdict", align="left"),
 )
+OPEN = ("differ", "undecided", "no majority")  # verdicts that all backends share
 TONES: dict[str, Tone] = {
     "agrees": "good",
     "departs": "bad",
     "failed": "bad",
-    "no majority": "warning",
+    **dict.fromkeys(OPEN, "warning"),
 }
-STARTS = {"failed": "failed: ", "departs": "departs first at ", "no majority": "no majority: "}
+STARTS = {"failed": "failed: ", "departs": "departs first at "}
 LEGEND = (
     "agrees: the outputs of all layers, loss, gradients, optimizer slots and weights of one update "
-    "are the other backends', to what float32 rounding costs this model. margin: how many times "
-    "the error fits into the gate, at the gate where it fits least."
+    "are the other backends' in float64, from each state; in the model's own dtype no layer's "
+    "output is 5 times as far from float64 as on the others. margin: how many times the error fits "
+    "into the gate, at the gate where it fits least. float64: how far the nearest other backend is "
+    "at most; own dtype: how far an output is from float64 at most."
 )
 
 
@@ -49,7 +54,7 @@ def compose(parity: ModelParity) -> Document:
     first, *others = sentences(parity)
     blocks: list[Block] = [
         Heading(f"parity of {parity.model}: {sizes}, {batch}"),
-        Table(COLUMNS, tuple(map(_row, parity.backends))),
+        Table(COLUMNS, tuple(_row(each, parity) for each in parity.backends)),
         Sentence(first, TONES[parity.verdict]),
         *report.sentences(others, "bad"),
         *report.sentences((f"! {short(remark)}" for remark in parity.remarks), "warning"),
@@ -62,20 +67,36 @@ def sentences(parity: ModelParity) -> list[str]:
     """Return the verdict of a check, then a line for each backend that does not agree."""
     names = _names(parity)
     if parity.verdict == "agrees":
-        figures = f"{len(parity.compared)} quantities, {parity.n_compared:,} values"
-        if parity.margin is not None:
-            figures += f", margin {parity.margin:.1f} at {parity.tightest}"
-        return [f"{parity.model}: AGREES on {', '.join(names)}: {figures}"]
+        return [f"{parity.model}: AGREES on {', '.join(names)}: {_figures(parity)}"]
     apart = [each for each in parity.backends if each.verdict in ("failed", "departs")]
     found = [f"{parity.model}: {parity.verdict.upper()}, of {', '.join(names)}"]
     if not apart:  # then all of them have the same reason
         return [*found, f"{', '.join(names)}: {short(parity.backends[0].reason)}"]
     found += [f"{each.backend} {reason_of(each)}" for each in apart]
-    reason = next((each.reason for each in parity.backends if each.verdict == "no majority"), "")
-    if reason:
-        found.append(f"{' and '.join(_names(parity, 'no majority'))}: no majority: {short(reason)}")
+    found += _open_questions(parity)
     agreeing = _names(parity, "agrees")
     return [*found, f"{' and '.join(agreeing)} agree"] if len(agreeing) > 1 else found
+
+
+def _figures(parity: ModelParity) -> str:
+    """Return how much agrees, and by how much."""
+    n_quantities = len({each.quantity for each in parity.compared})
+    n_states = len({each.at for each in parity.compared})
+    found = f"{n_quantities} quantities, {parity.n_compared:,} values"
+    found += f", {n_states} states" if n_states > 1 else ""
+    margin = parity.margin
+    return found if margin is None else f"{found}, margin {margin:.1f} at {parity.tightest}"
+
+
+def _open_questions(parity: ModelParity) -> list[str]:
+    """Return a sentence for the backends of which nobody can tell, by verdict."""
+    found = []
+    for verdict in OPEN:
+        unsure = [each for each in parity.backends if each.verdict == verdict]
+        if unsure:
+            several = " and ".join(each.backend for each in unsure)
+            found.append(f"{several}: {verdict}: {short(unsure[0].reason)}")
+    return found
 
 
 def _names(parity: ModelParity, verdict: str = "") -> list[str]:
@@ -85,14 +106,24 @@ def _names(parity: ModelParity, verdict: str = "") -> list[str]:
 
 def reason_of(each: BackendParity) -> str:
     """Return why one backend does not agree."""
-    return STARTS.get(each.verdict, "") + short(each.reason)
+    proof = f". Proof: {short(each.proof)}" if each.proof else ""
+    return STARTS.get(each.verdict, "") + short(each.reason) + proof
 
 
-def _row(each: BackendParity) -> tuple[str | Cell, ...]:
+def _row(each: BackendParity, parity: ModelParity) -> tuple[str | Cell, ...]:
     """Return a backend as text, in the order of COLUMNS."""
     versions = (each.versions.get(name, NONE) for name in ("framework_version", "keras"))
+    judged = [one for one in parity.compared if one.referee == "float64"]
+    exact = [one.exact.get(each.backend) for one in judged if one.state != "undecided"]
+    rounded = [one.rounded.get(each.backend) for one in parity.compared if one.layer]
+    sizes = (_largest(exact), _largest(rounded))
     verdict = Cell(each.verdict.upper(), TONES[each.verdict])
-    return (each.backend, *versions, each.device or NONE, verdict)
+    return (each.backend, *versions, each.device or NONE, *sizes, verdict)
+
+
+def _largest(figures: list[float | None]) -> str:
+    known = [figure for figure in figures if figure is not None]
+    return f"{max(known):.0e}" if known else NONE
 
 
 def _suite(parity: ModelParity) -> Suite:

@@ -16,6 +16,8 @@ from harness.spec.config import Backend, Device
 from harness.spec.targets import parse_target
 
 LIMIT_S = 600.0  # for one worker
+BUILD = "build"  # the function of a file that is named alone
+UPDATES = (0, 1, 10, 100)  # after which the model is compared
 TRAINS = "keras_fit"  # the module of the arm that a backend with Keras has
 
 
@@ -30,8 +32,8 @@ class ModelPlan:
     seed: int = 0
     device: Device = "auto"
     threads: int | str = "auto"
-    thread_twins: bool = True
     time_limit_s: float = LIMIT_S
+    updates: tuple[int, ...] = ()  # after which it is compared; by its size where none are named
 
 
 def plan_model_check(
@@ -43,21 +45,22 @@ def plan_model_check(
     seed: int = 0,
     device: Device = "auto",
     threads: int | str | None = None,
-    thread_twins: bool = True,
     time_limit_s: float | None = None,
+    updates: tuple[int, ...] = (),
 ) -> ModelPlan:
     """Return what is to be compared, checked as far as that goes without running any of it.
 
     Args:
-        model: FILE:FUNCTION, which returns a compiled keras.Model.
+        model: FILE:FUNCTION, which returns a compiled keras.Model; FILE alone is FILE:build.
         batch: FILE:FUNCTION, which returns (x, y); None to have one drawn from the seed.
         backends: names; all that have Keras where empty.
         file: a backends.toml; by default the nearest one from here upwards, or else the package's.
-        seed: of the batch and of the twins.
+        seed: of the batch, and of what layers draw.
         device: "auto", "cpu" or "gpu".
         threads: "auto", or a number of cores.
-        thread_twins: whether each backend runs a second time, on one core.
         time_limit_s: for one worker.
+        updates: after how many of them the model is compared, rising from 0; where none are named
+            it is after UPDATES, and a large model's after fewer.
 
     Raises:
         ConfigError: something to mend and type again; says what.
@@ -66,13 +69,15 @@ def plan_model_check(
     protocol = config.override_protocol(
         known.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s
     )
-    chosen = _choose_backends(known.backends, backends)
+    chosen = choose_backends(known.backends, backends)
     limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
-    targets = parse_target("--model", model), parse_target("--batch", batch) if batch else None
-    return ModelPlan(*targets, chosen, root, seed, device, protocol.threads, thread_twins, limit_s)
+    chosen_batch = parse_target("--batch", batch) if batch else None
+    name = f"{model}:{BUILD}" if model.endswith(".py") else model
+    targets = parse_target("--model", name), chosen_batch
+    return ModelPlan(*targets, chosen, root, seed, device, protocol.threads, limit_s, updates)
 
 
-def _choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) -> dict[str, Backend]:
+def choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) -> dict[str, Backend]:
     """Return the backends of those names that have Keras; all that have where none is named."""
     able = {
         name: backend

@@ -10,6 +10,8 @@ process alone: nothing is timed under them.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -18,6 +20,7 @@ from keras.src.backend.common import dtypes
 from numpy.typing import NDArray
 
 SHORT = ("float32", "float16", "bfloat16")
+KNOWN: list[str] = []  # differences of Keras's own backends that a patch has taken out of a model
 
 
 def compute_in_float64() -> None:
@@ -33,7 +36,7 @@ def compute_in_float64() -> None:
       object, not a string, and is read as before: what is still float32 can be seen to be.
 
     Not changed: `jnp.float32`, `tf.float32`, `torch.float32` and `.astype(np.float32)` in a user's
-    code. `short_operations` names them.
+    code. `watch` names them.
     """
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
@@ -43,26 +46,28 @@ def compute_in_float64() -> None:
     _of_framework().patch()
 
 
-def short_operations(model: Any, x: Any, y: Any) -> list[str]:
-    """Return each operation of one whole update that gives a float shorter than float64.
+@contextmanager
+def watch() -> Iterator[Callable[[], list[str]]]:
+    """Look for floats shorter than float64 in what Keras computes meanwhile.
 
-    Args:
-        model: built and compiled, its optimizer built. PyTorch's is updated once by this.
-        x: inputs (n, ...), as `train_on_batch` takes them.
-        y: labels (n, ...), likewise.
+    Programs that Keras compiles are looked at where they are made: open it before the model first
+    computes, with arrays that `widen` has returned.
 
-    Returns:
-        "operation: dtype (file:line)", each once, in the order of the step. Empty where the update
-        is in float64 throughout, but for the harmless ones, which the framework's file names.
+    Yields:
+        What returns each operation that gave one: "operation: dtype (file:line)", each once, in the
+        order of the step. Empty where all is in float64, but for the harmless ones, which the
+        framework's file names.
     """
-    x, y = keras.tree.map_structure(_widen, (x, y))
-    found: list[str] = _of_framework().short_operations(model, x, y)
-    return list(dict.fromkeys(found))
+    with _of_framework().watch() as found:
+        yield lambda: list(dict.fromkeys(found()))
 
 
-def _widen(array: Any) -> NDArray[Any]:
-    value = np.asarray(array)
-    return value.astype(np.float64) if value.dtype.kind == "f" else value
+def widen(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return arrays of any shape by name, floats in float64."""
+    return {
+        name: value.astype(np.float64) if value.dtype.kind == "f" else value
+        for name, value in arrays.items()
+    }
 
 
 def _of_framework() -> Any:

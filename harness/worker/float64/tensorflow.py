@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.backend.tensorflow import nn as keras_nn
 from keras.src.backend.tensorflow import numpy as keras_numpy
 from numpy.typing import NDArray
 from tensorflow.python.ops import math_ops
 
-from harness.worker.float64 import SHORT
+from harness.worker.float64 import KNOWN, SHORT
 
+LOOKS_THROUGH = (
+    "a loss of probabilities: TensorFlow goes back to the logits behind them and never clips, the "
+    "other backends clip probabilities at 1e-7; it is judged as they compute it"
+)
 HARMLESS = ("loss_tracker",)  # the number of samples, exact in float32
 
 
 def patch() -> None:
     """Keep Python's numbers in float64, and three functions that would leave it.
+
+    One more patch changes the formula: a loss of probabilities goes back to the logits behind a
+    softmax or a sigmoid on TensorFlow alone, and never clips (keras/src/backend/tensorflow/nn.py).
+    Here it is computed as the other backends do, and `KNOWN` says so once it has happened.
 
     - `tf.cast` and `tf.convert_to_tensor` make a Python float a float32 first: Adam's 0.999 and
       1e-7 are then 1e-8 off (7e-6 after one update), and CosineDecay does not run at all ("Input
@@ -27,8 +38,9 @@ def patch() -> None:
       cast to "float32", which is float64 under `compute_in_float64`. `argmax`, and so accuracy,
       needs it.
     - `tf.image.resize` returns float32 whatever it is given (7e-7). Bilinear resizing without
-      antialiasing is written out here; `short_operations` names the other methods.
+      antialiasing is written out here; `watch` names the other methods.
     """
+    keras_nn._get_logits = _without_logits(keras_nn._get_logits)
     cast, convert, resize = tf.cast, tf.convert_to_tensor, tf.image.resize
 
     def cast_exactly(x: Any, dtype: Any, name: str | None = None) -> Any:
@@ -52,6 +64,19 @@ def patch() -> None:
     tf.convert_to_tensor = convert_exactly
     tf.image.resize = resize_exactly
     keras_numpy.signbit = lambda x: tf.bitcast(cast(x, tf.float64), tf.int64) < 0
+
+
+def _without_logits(looks_through: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what leaves probabilities as they are."""
+
+    def leave(output: Any, from_logits: bool, *rest: Any) -> Any:
+        found = looks_through(output, from_logits, *rest)
+        if from_logits or not found[1]:
+            return found
+        KNOWN.append(LOOKS_THROUGH)
+        return output, False
+
+    return leave
 
 
 def _is_python_floats(value: Any) -> bool:
@@ -86,29 +111,45 @@ def _bilinear(length: int, new: int) -> NDArray[np.float64]:
     return found
 
 
-def short_operations(model: Any, x: Any, y: Any) -> list[str]:
-    """Return each operation of one update that gives a short float.
+@contextmanager
+def watch() -> Iterator[Callable[[], list[str]]]:
+    """Look at the graphs of each `tf.function` that is made meanwhile.
 
     Harmless, and left out: constants without elements (the shape of a scalar is a float32 one), and
     the number of samples that the tracker of the loss counts.
 
-    Args:
-        model: built and compiled, its optimizer built.
-        x: inputs (n, ...).
-        y: labels (n, ...).
+    Yields:
+        What returns the operations of those that have run so far.
     """
-    batch = keras.tree.map_structure(tf.convert_to_tensor, (x, y))
-    graph = tf.function(model.train_step).get_concrete_function(batch).graph
-    places = {each.name: _place(each) for each in graph.get_operations()}
+    function, made = tf.function, list[Any]()
+
+    def seen(*rest: Any, **more: Any) -> Any:
+        found = function(*rest, **more)
+        made.append(found)
+        return found
+
+    with mock.patch.object(tf, "function", seen):
+        yield lambda: [text for each in made for graph in _graphs(each) for text in _short(graph)]
+
+
+def _graphs(function: Any) -> list[Any]:
+    """Return the graphs of what `tf.function` has made."""
+    if not hasattr(function, "_list_all_concrete_functions"):
+        return []  # a decorator
+    return [each.graph for each in function._list_all_concrete_functions()]
+
+
+def _short(graph: Any) -> Iterator[str]:
+    """Yield a line for each operation of a graph that gives a short float."""
     definition = graph.as_graph_def()
-    inner = [node for function in definition.library.function for node in function.node_def]
-    found = []
+    inner = [node for each in definition.library.function for node in each.node_def]
+    known = {each.name: each for each in graph.get_operations()}
     for node in (*definition.node, *inner):
         given = set(_types(node)) & set(SHORT)
         if given and not _is_harmless(node):
-            where = places.get(node.name, "inside a function of the graph")
-            found.append(f"{node.op} {node.name}: {', '.join(sorted(given))} ({where})")
-    return found
+            own = known.get(node.name)
+            where = _place(own) if own else "inside a function of the graph"
+            yield f"{node.op} {node.name}: {', '.join(sorted(given))} ({where})"
 
 
 def _is_harmless(node: Any) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import keras
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from harness.worker.float64 import SHORT
 
@@ -20,22 +22,18 @@ def patch() -> None:
     """Change nothing: PyTorch computes in the dtype of its operands."""
 
 
-def short_operations(model: Any, x: Any, y: Any) -> list[str]:
-    """Return each operation of one update that gives a short float, and make that update.
+@contextmanager
+def watch() -> Iterator[Callable[[], list[str]]]:
+    """Look at each operation that is done meanwhile.
 
     Harmless, and left out: the histogram under AUC (keras/src/backend/torch/math.py), which counts
     in float32.
 
-    Args:
-        model: built and compiled, its optimizer built.
-        x: inputs (n, ...).
-        y: labels (n, ...).
+    Yields:
+        What returns the operations so far.
     """
-    batch = keras.tree.map_structure(keras.ops.convert_to_tensor, (x, y))
-    with _Watch() as watch:
-        model.train_step(batch)
-    found: list[str] = watch.found
-    return found
+    with _Watch() as looking:
+        yield lambda: looking.found
 
 
 class _Watch(TorchDispatchMode):
@@ -47,7 +45,7 @@ class _Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        parts = [each for each in keras.tree.flatten(result) if isinstance(each, torch.Tensor)]
+        parts = [each for each in tree_leaves(result) if isinstance(each, torch.Tensor)]
         given = {str(each.dtype).removeprefix("torch.") for each in parts} & set(SHORT)
         if given:
             where = _place()

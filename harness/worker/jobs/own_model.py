@@ -28,6 +28,7 @@ from harness.worker.arms.train_step.verbs import export as export_weights
 from harness.worker.clock import timed
 from harness.worker.jobs.stack import NOT_FINITE, Inputs, check_data, read_draw
 from harness.worker.own_code import describe_error
+from harness.worker.saved_model import load_saved
 from harness.worker.user_inputs import Unusable, call_function, check_model
 
 if TYPE_CHECKING:
@@ -92,23 +93,13 @@ def build_whole(source: ModelSource, seed: int, data: OwnData, batch_size: int) 
     if source.sha256 != hashlib.sha256(source.file.read_bytes()).hexdigest():
         raise Refused(f"{source.file.name}: has changed on disk since the run was planned")
     keras.utils.set_random_seed(seed)
-    made = call_function(source, source.arguments) if source.function else _load(source)
+    made = call_function(source, source.arguments) if source.function else load_saved(source)
     model = check_model(made, source.name)
     with _named_errors(source, "its first batch"):
         model._symbolic_build(data_batch=data.take(slice(0, batch_size)))
     if not model.trainable_variables:
         raise Unusable(f"{source.name}: expected a model with weights to train; it has none")
     return model
-
-
-def _load(source: ModelSource) -> Any:
-    """Return a model that Keras saved.
-
-    Raises:
-        Refused: it cannot be loaded here.
-    """
-    with _named_errors(source, "loading it"):
-        return keras.saving.load_model(source.file)
 
 
 @contextmanager

@@ -1,29 +1,15 @@
-"""A user's own Keras model on one backend: what it computes, and what rounding does there.
+"""A user's own Keras model on one backend: what it computes, in its own dtype or in float64.
 
-Two programs. The production one is the model as the user compiled it, and shows its loss, slots and
-weights after one update. The other is instrumented: the output of every layer, in inference and in
-training, and the gradients as they are handed to the optimizer, beside what the first one shows, so
-that it cannot be a different program.
-
-There is no referee for a model that nobody knows, so rounding is measured on the model itself, as
-what its *twins* differ by:
-
-- **rounding twins**: each weight and each input number moved to a neighbouring float32, up or down
-  by chance. Every rounding error in a layer is as large as that of its operands, so a layer that
-  magnifies the one magnifies the other: a loss of digits by cancellation shows as a large floor
-  here, and so does a kink (a ReLU's input next to 0, a near tie under max pooling) that another
-  order of summation may fall to the other side of.
-- **sample twins**: the samples in another order, and the results put back. Sums over the batch
-  (loss, gradients, the moments of batch normalisation) are the same in mathematics and are added up
-  in another order.
-
-A third kind, on one core only, is another process: see `harness.experiments.parity.model_check`.
+Computed are the output of every layer, in inference and in training, the loss, the gradients as
+they are handed to the optimizer, its slots, the updates and what else the model remembers: from
+several states of a training, compiled as the user compiles it. Random numbers come from outside, so
+that dropout is computed and not switched off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,34 +19,34 @@ from numpy.typing import NDArray
 
 from harness.errors import Refused
 from harness.job.answers import ComputedModel
-from harness.job.asked import ComputeModel
-from harness.spec.data.arrays import add_prefix, distance, strip_prefix, weights_digest
-from harness.worker import facts
-from harness.worker.own_code import describe_error
-from harness.worker.user_inputs import Unusable, build_model, draw_batch, read_batch, unflatten
-from harness.worker.user_program import (
-    Program,
-    leaf_layers,
-    make_program,
-    make_update,
-    trace_quantities,
+from harness.job.asked import ComputeModel, TryLayers
+from harness.spec.data.arrays import add_prefix, strip_prefix, weights_digest
+from harness.worker import facts, float64
+from harness.worker.draws import OutsideDraws
+from harness.worker.model_states import (
+    COUNTS,
+    make_states,
+    open_program,
+    plain_dtypes,
+    trace_states,
 )
+from harness.worker.own_code import describe_error
+from harness.worker.sketch import shorten
+from harness.worker.user_inputs import build_model, draw_batch, read_batch
+from harness.worker.user_program import Program, leaf_layers
 
 Arrays = dict[str, NDArray[Any]]
 Say = Callable[..., None]
-RANDOM = (
-    "rate",
-    "stddev",
-    "dropout",
-    "recurrent_dropout",
-)  # at 0, a layer of Keras's draws nothing
+LARGE = 100  # layers; a model of more is judged from fewer states, unless they are named
+SOME = (10,)
+SHORT = ("bfloat16", "float16")  # what a model may compute in, that with the fewest digits first
 
 
 def check(job: ComputeModel, say: Say, *_: Any) -> ComputedModel:
-    """Write what the model computes, and return where, with floors by quantity.
+    """Write what the model computes, and return where and how.
 
     Args:
-        job: the model and its batch, the files of both, and how many twins.
+        job: the model and its batch, and the files of inputs and output.
         say: is called with what is being done.
 
     Raises:
@@ -69,24 +55,40 @@ def check(job: ComputeModel, say: Say, *_: Any) -> ComputedModel:
     """
     say(phase="import")
     framework = facts.framework_of(job.framework)
+    if job.exact:
+        float64.compute_in_float64()
     say(phase="build")
-    program, batch, remarks = _prepare(job)
-    inputs = _load_arrays(job.inputs, "")
-    given = strip_prefix("weight", inputs)
-    program.set_weights(given)
-    with _named_errors("the model", job.model.file):
-        found, floors = _compute(program, given, batch, job, say)
-    np.savez(job.output, **found)  # type: ignore[arg-type]
+    program, batch = open_user_model(job)
+    n_layers = len(list(leaf_layers(program.model)))
+    is_large = n_layers > LARGE and not job.updates
+    with named_errors("the model", job.model.file):
+        if not job.inputs.is_file():
+            updates = job.updates or (SOME if is_large else COUNTS)
+            say(phase=f"{updates[-1]} updates")
+            _write_inputs(job.inputs, make_states(program, [batch], updates), batch)
+        inputs = _load(job.inputs)
+        batches = {"whole": batch} if is_large else _batches(program, batch, job)
+        short = _trace(program, strip_prefix("state", inputs), batches, job, say)
+    few = f"a model of {n_layers} layers: judged after 10 updates; --full judges it from 5 states"
     return ComputedModel(
         device=framework.devices()[0],
         versions=facts.versions(framework),
         read=weights_digest(inputs),
         layers={name: type(layer).__name__ for name, layer in leaf_layers(program.model)},
-        floors={kind: _finite_or_none(each) for kind, each in floors.items()},
-        remarks=tuple(remarks),
-        n_parameters=int(sum(value.size for value in given.values())),
+        dtype=_shortest_dtype(program.model),
+        short=tuple(short),
+        remarks=(*dict.fromkeys(float64.KNOWN), *([few] if is_large else [])),
+        n_parameters=int(sum(np.prod(each.shape) for each in program.variables.values())),
         n_samples=len(next(iter(batch.values()))),
     )
+
+
+def _write_inputs(file: Path, states: Arrays, batch: Arrays) -> None:
+    """Write what every backend begins from, of any shape: the whole file, or none."""
+    made = add_prefix("state", states) | add_prefix("batch", batch)
+    part = file.with_suffix(".part.npz")
+    np.savez(part, **made)  # type: ignore[arg-type]
+    part.replace(file)
 
 
 def _check_backend(expected: str) -> None:
@@ -96,118 +98,78 @@ def _check_backend(expected: str) -> None:
         raise Refused(f"{asked}, and Keras computes with {received}")
 
 
-def _prepare(job: ComputeModel) -> tuple[Program, Arrays, list[str]]:
-    """Return the model as a program, its batch, and remarks; write the inputs if none are given.
+def open_user_model(job: ComputeModel | TryLayers) -> tuple[Program, Arrays]:
+    """Return the model as an instrumented program, and its batch, (n, ...) each.
 
     Raises:
         Unusable: the model or the batch cannot be compared on any backend.
         Refused: the user's code raises, or Keras computes with another backend.
     """
     _check_backend(job.framework)
+    draws = OutsideDraws(job.seed)
+    draws.install()
     model = build_model(job.model, job.seed)
-    if job.given:
-        batch = _load_arrays(job.inputs, "x", "y")
+    if job.inputs.is_file():
+        batch = strip_prefix("batch", _load(job.inputs))
     elif job.batch:
         batch = read_batch(job.batch)
     else:
         batch = draw_batch(model, job.seed)
-    if not model.built or not model.weights:
-        with _named_errors("the first call", job.model.file):
-            model(unflatten("x", batch), training=False)
-    remarks = _switch_off_randomness(model)
-    program = make_program(model)
-    if not job.given:
-        inputs = add_prefix("weight", program.weights()) | batch
-        np.savez(job.inputs, **inputs)  # type: ignore[arg-type]
-    return program, batch, remarks
+    with named_errors("the first call", job.model.file):
+        program = open_program(model, batch, draws)
+        program.instrument()
+    return program, batch
 
 
-def _finite_or_none(floors: dict[str, float]) -> dict[str, float | None]:
-    return {name: floor if np.isfinite(floor) else None for name, floor in floors.items()}
+def _batches(program: Program, batch: Arrays, job: ComputeModel) -> dict[str, Arrays]:
+    """Return the batch, (n, ...) each, and in float64 one with fewer samples, by name."""
+    if not job.exact or not _takes_any_number(program.model):
+        return {"whole": batch}
+    n_short = max(1, len(next(iter(batch.values()))) // 2 - 1)
+    cut = {name: value[:n_short] for name, value in batch.items()}
+    return {"whole": batch, f"a batch of {n_short}": cut}
 
 
-def _compute(
-    program: Program, given: Arrays, batch: Arrays, job: ComputeModel, say: Say
-) -> tuple[Arrays, dict[str, dict[str, float]]]:
-    """Return every quantity, and by kind of twin the largest difference of each."""
-    production: Arrays = {}
-    if job.production:
-        say(phase="the model as it was compiled")
-        program.reset(given)
-        production = make_update(program, batch)
-    say(phase="the model laid open")
-    program.instrument()
-    found = trace_quantities(program, given, batch)
-    floors: dict[str, dict[str, float]] = {}
-    twins = [("rounding", number) for number in range(job.n_rounding)]
-    twins += [("sample", number) for number in range(job.n_samples)]
-    for kind, number in twins:
-        say(phase=f"{kind} twin {number + 1}")
-        random = np.random.default_rng([job.seed, number])
-        make_twin = _rounding_twin if kind == "rounding" else _sample_twin
-        twin, largest = make_twin(program, given, batch, random), floors.setdefault(kind, {})
-        for name, value in found.items():
-            largest[name] = max(largest.get(name, 0.0), distance(twin.get(name), value))
-    return found | {f"production {name}": value for name, value in production.items()}, floors
+def _trace(
+    program: Program, states: Arrays, batches: dict[str, Arrays], job: ComputeModel, say: Say
+) -> list[str]:
+    """Write every quantity at every state, and return the operations left in a shorter dtype.
 
-
-def _rounding_twin(
-    program: Program, given: Arrays, batch: Arrays, random: np.random.Generator
-) -> Arrays:
-    """Return every quantity, computed from weights and inputs moved by one rounding."""
-    weights = {name: _nudge(random, value) for name, value in given.items()}
-    inputs = {
-        name: _nudge(random, value) if name.startswith("x") else value
-        for name, value in batch.items()
-    }
-    return trace_quantities(program, weights, inputs)
-
-
-def _sample_twin(
-    program: Program, given: Arrays, batch: Arrays, random: np.random.Generator
-) -> Arrays:
-    """Return every quantity, computed from the samples in another order and put back in order."""
-    order = random.permutation(len(next(iter(batch.values()))))
-    back = np.argsort(order)
-    shuffled = {name: value[order] for name, value in batch.items()}
-    found = trace_quantities(program, given, shuffled)
-    return {
-        name: value[back] if name in program.by_sample else value for name, value in found.items()
-    }
-
-
-def _nudge(random: np.random.Generator, value: NDArray[Any]) -> NDArray[Any]:
-    """Return an array with each number moved to a neighbouring float32, but zeros and integers."""
-    if value.dtype != np.float32:
-        return value
-    towards = np.where(random.random(value.shape) < 0.5, -np.inf, np.inf).astype(np.float32)
-    return np.where(value == 0, value, np.nextafter(value, towards))
-
-
-def _switch_off_randomness(model: Any) -> list[str]:
-    """Switch off what draws random numbers in training, and return a sentence for each.
-
-    Raises:
-        Unusable: a layer draws in a way that cannot be switched off.
+    Args:
+        program: instrumented.
+        states: of `make_states`, of any shape.
+        batches: (n, ...) each by place, by name.
+        job: says whether this is in float64, and where to write.
+        say: is called with what is being done.
     """
-    found = []
-    layers = model._flatten_layers(include_self=False)
-    for layer in (each for each in layers if each._seed_generators):
-        where = f"{layer.name} ({type(layer).__name__})"
-        known = {name: getattr(layer, name, None) for name in RANDOM}
-        rates = {name: rate for name, rate in known.items() if isinstance(rate, int | float)}
-        if not rates:
-            why = "draws random numbers in training, each backend its own. Leave it out here"
-            raise Unusable(f"--model: layer {where}: {why}")
-        for name in (name for name, rate in rates.items() if rate):
-            setattr(layer, name, 0.0)
-            why = f"{name} {rates[name]:g} is switched off: each backend draws its own"
-            found.append(f"{where}: {why}")
-    return found
+    if job.exact:
+        states = float64.widen(states)
+        batches = {name: float64.widen(batch) for name, batch in batches.items()}
+    where = "float64" if job.exact else "its own dtype"
+    say(phase=f"the model in {where}")
+    found: Arrays = {}
+    with float64.watch() if job.exact else nullcontext(list) as short:
+        for state, quantities in trace_states(program, states, batches):
+            say(phase=f"the model in {where}: {state}")
+            found |= add_prefix(state, shorten(plain_dtypes(quantities)))
+        np.savez(job.output, **found)  # type: ignore[arg-type]
+        return list(short())
+
+
+def _takes_any_number(model: Any) -> bool:
+    """Return whether a model takes another number of samples, as far as it says."""
+    inputs = keras.tree.flatten(getattr(model, "inputs", None) or [])
+    return not any(each.shape[0] for each in inputs)
+
+
+def _shortest_dtype(model: Any) -> str:
+    """Return the shortest dtype that a layer computes in, "float32" where none is shorter."""
+    used = {layer.compute_dtype for _, layer in leaf_layers(model)}
+    return next((dtype for dtype in SHORT if dtype in used), "float32")
 
 
 @contextmanager
-def _named_errors(what: str, file: Path) -> Iterator[None]:
+def named_errors(what: str, file: Path) -> Iterator[None]:
     """Turn what the user's model raises into a sentence that names it."""
     try:
         yield
@@ -217,6 +179,6 @@ def _named_errors(what: str, file: Path) -> Iterator[None]:
         raise Refused(f"{what} {describe_error(error, str(file))}") from None
 
 
-def _load_arrays(file: Path, *names: str) -> Arrays:
+def _load(file: Path) -> Arrays:
     with np.load(file, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files if name.startswith(names)}
+        return dict(archive)

@@ -132,7 +132,7 @@ def _read_arrays(
         parts = _take(parts, slice(bounds.n_most(size)))
     arrays = name_parts(parts).values()
     n_samples, n_bytes = len(next(iter(arrays))), count_bytes(arrays)
-    bounds.check(f"{prefix}x", -(-n_samples // (bounds.batch_size or size)), n_bytes)
+    bounds.check(f"{prefix}x", n_samples, n_bytes, size)
     bounds.held_bytes += n_bytes
     return parts
 

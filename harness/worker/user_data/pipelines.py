@@ -47,22 +47,24 @@ class Bounds:
         size = self.batch_size or own_size
         return None if self.limit_batches is None else self.limit_batches * size
 
-    def check(self, name: str, n_batches: int, n_bytes: int) -> None:
+    def check(self, name: str, n_samples: int, n_bytes: int, own_size: int) -> None:
         """Check that there is memory and time for more.
 
         Args:
             name: of the argument that is read.
-            n_batches: of it, so far.
+            n_samples: of it, so far.
             n_bytes: that these take.
+            own_size: of a batch, as the data say it.
 
         Raises:
             Unusable: there is not; says how many batches can be had.
         """
-        spent_s = time.monotonic() - self.began
+        spent_s, size = time.monotonic() - self.began, self.batch_size or own_size
+        n_batches = -(-n_samples // size)
         takes = f"{n_batches} batches take {n_bytes / MIB:,.1f} MiB"
         if self.held_bytes + n_bytes > self.most_bytes:
             room = max(0, self.most_bytes - self.held_bytes)
-            n_fit = int(room * n_batches / n_bytes)
+            n_fit = room * n_samples // (n_bytes * size)
             said = f"{takes}, and there is room for {room / MIB:,.1f} MiB, a third of what is free"
             raise Unusable(f"{self.where}: {name}: {said}: {n_fit} would fit. {hint(name, n_fit)}")
         if spent_s > self.limit_s:
@@ -124,17 +126,19 @@ def read_epoch(name: str, pipeline: Any, bounds: Bounds) -> Epoch:
         size = len(next(iter(arrays.values())))
         if not pieces and name == "x":
             n_most = bounds.n_most(size)
-        pieces.append({place: array.copy() for place, array in arrays.items()})
-        n_samples, n_bytes = n_samples + size, n_bytes + count_bytes(arrays.values())
-        bounds.check(name, number, n_bytes)
+        left = size if n_most is None else min(size, n_most - n_samples)
+        pieces.append({place: array[:left].copy() for place, array in arrays.items()})
+        n_samples += left
+        n_bytes += count_bytes(pieces[-1].values())
+        bounds.check(name, n_samples, n_bytes, len(next(iter(pieces[0].values()))))
         bounds.say(f"{name}: batch {number}")
-        if n_most is not None and n_samples >= n_most:
+        if n_samples == n_most:
             break
     if not pieces:
         raise Unusable(f"{bounds.where}: {name}: expected at least one batch; received none")
     bounds.held_bytes += n_bytes
     sizes = [len(next(iter(piece.values()))) for piece in pieces]
-    return Epoch(_join(first, pieces, n_most), sizes[0], _remark_sizes(name, sizes))
+    return Epoch(_join(first, pieces), sizes[0], _remark_sizes(name, sizes))
 
 
 def _batches(where: str, pipeline: Any, bounds: Bounds) -> Iterator[Any]:
@@ -177,15 +181,13 @@ def _check_like_first(
             raise Unusable(f"{where}: {place}: {expected}; received {array.dtype}")
 
 
-def _join(
-    first: dict[str, Tree], pieces: list[dict[str, NDArray[Any]]], n_most: int | None
-) -> dict[str, Tree]:
+def _join(first: dict[str, Tree], pieces: list[dict[str, NDArray[Any]]]) -> dict[str, Tree]:
     """Return the parts of all batches together; the pieces, (n, ...) each, are given up."""
     places = iter([*pieces[0]])
 
     def join(_: Any) -> NDArray[Any]:
         place = next(places)
-        return np.concatenate([piece.pop(place) for piece in pieces])[:n_most]
+        return np.concatenate([piece.pop(place) for piece in pieces])
 
     return {name: map_leaves(join, tree) for name, tree in first.items()}
 

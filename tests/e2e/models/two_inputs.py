@@ -1,4 +1,4 @@
-"""A Functional model with two inputs and two outputs, and a batch of its own."""
+"""A Functional model with two inputs and two outputs, a batch of its own, and data to train on."""
 
 import keras
 import numpy as np
@@ -32,3 +32,9 @@ def batch():
         "score": random.standard_normal((24, 1), np.float32),
         "kind": random.integers(0, 3, (24,)),
     }
+
+
+def data():
+    """Return what fit would be given."""
+    x, y = batch()
+    return {"x": x, "y": y, "batch_size": 8}

@@ -87,6 +87,8 @@ def prove(
 ) -> Proof:
     """Return how far an arm is from `fit`.
 
+    Where no weight at all is decided, `fit` does not repeat itself, and nothing is proved.
+
     Args:
         build: returns the compiled model.
         given: what `fit` is given, by argument name: trees of arrays (n, ...).
@@ -101,7 +103,8 @@ def prove(
     apart = [path for path, size in found.items() if not size <= GATE]
     # By position: a layer's automatic name counts the layers of its process.
     own = dict(zip(found, twin(build, given, batch_size).values(), strict=True)) if apart else {}
-    undetermined = tuple(path for path in apart if found[path] <= FACTOR * own[path])
+    repeats = any(path.startswith("weights") and path not in apart for path in found)
+    undetermined = tuple(path for path in apart if repeats and found[path] <= FACTOR * own[path])
     decided = {path: size for path, size in found.items() if path not in undetermined}
     path = max(decided, key=lambda each: decided[each])
     return Proof(decided[path], path, refused, undetermined)

@@ -1,0 +1,1 @@
+"""Does all of the installed Keras compute the same on every backend?"""
