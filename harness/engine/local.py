@@ -20,7 +20,7 @@ from harness.environments.find import how_to_mend
 from harness.environments.own_code import with_own_code
 from harness.errors import EnvironmentMissing
 from harness.job.answers import Host, Refusal
-from harness.job.asked import Job, Live
+from harness.job.asked import Job, Live, Measure, Trace, TrainFreely
 from harness.spec.config import Backend
 
 A = TypeVar("A")
@@ -109,7 +109,7 @@ class LocalExecutor:
     def _own_code(self, job: Job[Any], content: str | None) -> dict[str, str | None]:
         """Return the digest of what each arm can import, by its module."""
         root = self.root.absolute()
-        return {module: with_own_code(content, module, root) for module in {*job.modules}}
+        return {module: with_own_code(content, module, root) for module in _modules(job)}
 
     def _environment(
         self, job: Job[Any], more: Mapping[str, str]
@@ -121,3 +121,12 @@ class LocalExecutor:
         if python.origin == "own":  # nothing is written there
             variables["PYTHONDONTWRITEBYTECODE"] = "1"
         return python.path, variables, content_digest(python.path, variables)
+
+
+def _modules(job: Job[Any]) -> set[str]:
+    """Return the modules of the arms that a job runs."""
+    if isinstance(job, Measure | Live):
+        return {job.request.module}
+    return (
+        {arm.module for arm in job.arms.values()} if isinstance(job, Trace | TrainFreely) else set()
+    )

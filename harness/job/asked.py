@@ -48,11 +48,6 @@ class Job(Generic[A]):
     time_limit_s: float = 120.0  # that it may take; of a live worker, for each of its answers
     root: Path | None = None  # backends.toml's folder, where a user's own arms lie; as `framework`
 
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The modules of the arms that it runs."""
-        return ()
-
     @classmethod
     def answer(cls) -> type[A]:
         """Return the kind of this job's answer."""
@@ -88,11 +83,6 @@ class Measure(Job[Measured]):
     model: ModelSource | None = None  # of a spec that is a model of the user's own
     refusal: str = ""  # why its time would mean nothing: it is not trained
 
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The module of the arm that it runs."""
-        return (self.request.module,)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Live(Job[Started]):
@@ -105,11 +95,6 @@ class Live(Job[Started]):
     model: ModelSource | None = None
     refusal: str = ""
     cores: tuple[int, ...] = ()  # that it is kept to; those of `threads` where none are named
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The module of the arm that it runs."""
-        return (self.request.module,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,11 +143,6 @@ class Trace(Job[Traced]):
     epoch: FirstEpoch | None
     folder: Path
 
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The modules of the arms that it runs."""
-        return tuple(arm.module for arm in self.arms.values())
-
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
@@ -182,11 +162,6 @@ class TrainFreely(Job[Computed]):
     seeds: dict[str, Drawn]
     updates: tuple[int, ...]  # after which weights are read out: rising, all in the first epoch
     folder: Path
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The modules of the arms that it runs."""
-        return tuple(arm.module for arm in self.arms.values())
 
 
 @dataclass(frozen=True, kw_only=True)
