@@ -35,7 +35,6 @@ MEANT = {"HARNESS_CONFIG": str(CONFIG)}  # whoever runs this file means the one 
 HELD_BY = {  # extras, and those that they hold
     "[report]": ("",),
     "[dev]": ("", "[report]"),
-    "[dev,page]": ("", "[report]", "[dev]"),
 }
 PATIENCE_S = 15.0  # after Ctrl-C: the harness ends its worker and keeps what is finished
 
@@ -234,11 +233,12 @@ def report(session: nox.Session) -> None:
     orchestrator(session, "report", *session.posargs)
 
 
-@nox.session(venv_backend="none", requires=["harness"], default=False)
+@nox.session(default=False)
 def page(session: nox.Session) -> None:
     """Look at the report in a browser: needs chromium, chromedriver and npm; the pictures stay in results/page."""
-    install_harness(session, "[dev,page]")
-    session.run(python(session), "-m", "tests.page", *session.posargs, external=True)
+    # In an environment of its own: selenium's trio is a plugin of hypothesis, and warns where objects are frozen.
+    session.install("-c", str(CONSTRAINTS), "-e", f"{ROOT}[report,page]")
+    session.run("python", "-m", "tests.page", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)

@@ -16,6 +16,7 @@ from harness.referee.model64 import OUTPUTS, judge_model
 from harness.referee.quantities import kind_of
 from harness.spec import config
 from harness.spec.data.arrays import strip_prefix
+from tests.zoo import applications
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = config.load(ROOT / "backends.toml")
@@ -192,4 +193,7 @@ def all_names():
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:2] == ["applications"]:
+        applications.main(*sys.argv[2:])
+    else:
+        main(*sys.argv[1:])

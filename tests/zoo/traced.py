@@ -48,6 +48,7 @@ def trace(case, states_file, counts, exact):
         program = open_program(entry.build(), given["whole"], draws)
         if not states_file.exists():
             np.savez(states_file, **make_states(program, list(given.values()), counts))
+            np.savez(states_file.with_suffix(".batch.npz"), **given["whole"])
         with np.load(states_file) as archive:
             states = dict(archive)
         program.instrument()

@@ -14,7 +14,7 @@ from harness.safe import short
 GATE = "gate"
 TIGHTEST = "tightest gate"  # of records that hold no more
 STEPS = (-2.0, -1.0, math.log10(0.5), 1e-12)  # of log10(error / gate)
-NAMES = ("error below 1 % of its gate", "below 10 %", "below half", "within its gate", "beyond it")
+NAMES = ("below 1 % of its gate", "below 10 %", "below half", "within its gate", "beyond it")
 LEAST, MOST = -6.0, 6.0
 READING = (
     "Rows are the quantities of one update in the order of a step, from the first layer's outputs "

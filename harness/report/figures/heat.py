@@ -10,6 +10,7 @@ from harness.report.charts import Heat
 from harness.report.figures.style import FAINT, INK, PAPER, data, labels, legend
 
 STEP = 21  # pixels of a row
+SLANTED = 48  # pixels beside the columns that a slanted name needs
 
 
 def draw(picture: Heat, width: int) -> alt.TopLevelMixin:
@@ -17,7 +18,9 @@ def draw(picture: Heat, width: int) -> alt.TopLevelMixin:
     rows_of, columns_of = labels(picture.rows), labels(picture.columns)
     steps = [f"var(--h{number})" for number in range(len(picture.names))]
     limit = int(0.45 * width)
-    room = 0.55 * width / max(1, len(picture.columns))  # pixels of a column
+    is_slanted = (0.55 * width - SLANTED) / max(1, len(picture.columns)) > 34
+    beside = SLANTED if is_slanted else 12
+    room = (0.55 * width - beside) / max(1, len(picture.columns))  # pixels of a column
     y = alt.Y(
         "row:N",
         sort=[*rows_of.values()],
@@ -31,7 +34,7 @@ def draw(picture: Heat, width: int) -> alt.TopLevelMixin:
             domain=False,
             ticks=False,
             title=None,
-            labelAngle=-40 if room > 30 else -90,
+            labelAngle=-40 if is_slanted else -90,
             labelLimit=160,
         ),
     )
@@ -47,9 +50,9 @@ def draw(picture: Heat, width: int) -> alt.TopLevelMixin:
         filled=False, fill=None, stroke=INK, strokeWidth=3
     )
     text = base.mark_text(fontSize=11 if room > 34 else 9).encode(text="text:N")
-    texts = [text] if room > 22 else []  # the table has them
+    texts = [text] if room > 26 else []  # the table has them
     whole = alt.layer(square, *texts, ring).properties(height=STEP * len(picture.rows))
-    return whole.properties(padding={"left": 4, "right": 44, "top": 4, "bottom": 4})
+    return whole.properties(padding={"left": 4, "right": beside - 4, "top": 4, "bottom": 4})
 
 
 def _data(

@@ -11,6 +11,7 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 from jax._src import source_info_util
+from keras.src.backend.jax import trainer
 
 from harness.worker.float64 import SHORT
 
@@ -61,12 +62,12 @@ def attention(
 
 @contextmanager
 def watch() -> Iterator[Callable[[], list[str]]]:
-    """Look at each program that is given to `jax.jit` meanwhile; nothing is known to be harmless.
+    """Look at each program that Keras gives to `jax.jit` meanwhile; nothing is harmless.
 
     Yields:
         What returns the operations of those that have run so far.
     """
-    jit, programs = jax.jit, list[Any]()
+    jit, programs = trainer.jit, list[Any]()
 
     def seen(function: Any, *rest: Any, **more: Any) -> Callable[..., Any]:
         compiled, known = jit(function, *rest, **more), set[Any]()
@@ -80,7 +81,7 @@ def watch() -> Iterator[Callable[[], list[str]]]:
 
         return call
 
-    with mock.patch.object(jax, "jit", seen):
+    with mock.patch.object(trainer, "jit", seen):
         yield lambda: [
             text
             for program in programs

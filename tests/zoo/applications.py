@@ -1,0 +1,100 @@
+"""Models of keras.applications, small and untrained: is each one model on every backend?
+
+`python -m tests.zoo.applications NAME...` asks it of those named, or of all.
+"""
+
+import resource
+import sys
+from pathlib import Path
+
+CONFIG = Path(__file__).resolve().parents[2] / "backends.toml"
+SIDES = {"Xception": 71}  # the smallest it takes
+NAMES = {
+    "MobileNetV2": "mobile_net_v2",
+    "ResNet50V2": "res_net_50_v2",
+    "EfficientNetV2B0": "efficient_net_v2_b0",
+    "DenseNet121": "dense_net_121",
+    "VGG16": "vgg_16",
+    "Xception": "xception",
+    "MobileNetV3Small": "mobile_net_v3_small",
+    "ConvNeXtTiny": "conv_next_tiny",
+    "NASNetMobile": "nas_net_mobile",
+}
+
+
+def build(name):
+    """Return a model of keras.applications, compiled for ten classes."""
+    import keras
+
+    side = SIDES.get(name, 32)
+    shape = {"input_shape": (side, side, 3), "weights": None, "classes": 10}
+    model = getattr(keras.applications, name)(**shape)
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    return model
+
+
+def mobile_net_v2():
+    return build("MobileNetV2")
+
+
+def res_net_50_v2():
+    return build("ResNet50V2")
+
+
+def efficient_net_v2_b0():
+    return build("EfficientNetV2B0")
+
+
+def dense_net_121():
+    return build("DenseNet121")
+
+
+def vgg_16():
+    return build("VGG16")
+
+
+def xception():
+    return build("Xception")
+
+
+def mobile_net_v3_small():
+    return build("MobileNetV3Small")
+
+
+def conv_next_tiny():
+    return build("ConvNeXtTiny")
+
+
+def nas_net_mobile():
+    return build("NASNetMobile")
+
+
+def main(*names):
+    """Check each; print its verdict and CPU time; exit with 1 where one does not agree."""
+    from harness.engine.executor import make_executor
+    from harness.experiments.parity.model_check import check
+    from harness.experiments.parity.model_document import sentences
+    from harness.experiments.parity.model_plan import plan_model_check
+
+    wrong = []
+    for name in names or NAMES:
+        before = cpu_s()
+        what = plan_model_check(f"{__file__}:{NAMES[name]}", file=CONFIG, time_limit_s=1800)
+        found = check(what, make_executor(what.root, what.backends))
+        print(f"{name}: {cpu_s() - before:.0f} s of CPU time")
+        said = [*sentences(found), *(f"! {remark}" for remark in found.remarks)]
+        print(*said, sep="\n", flush=True)
+        wrong += [] if found.verdict == "agrees" else [name]
+    if wrong:
+        sys.exit(f"not one model everywhere: {', '.join(wrong)}")
+
+
+def cpu_s():
+    """CPU seconds of this process and of those that it has waited for."""
+    several = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    used = [resource.getrusage(which) for which in several]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
