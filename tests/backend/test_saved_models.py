@@ -15,7 +15,8 @@ def loaded(tmp_path_factory):
     folder, said = tmp_path_factory.mktemp("saved"), ""
     for name, verb in (("torch", "save"), ("jax", "load")):
         backend = CONFIG.backends[name]
-        command = [str(launch.python_of(backend, ROOT)), "-m", "tests.backend.saved", verb, folder]
+        python = launch.interpreter_of(name, backend, ROOT).path
+        command = [str(python), "-m", "tests.backend.saved", verb, folder]
         variables = launch.worker_variables(backend, "cpu", "auto")
         done = subprocess.run(
             command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True

@@ -11,6 +11,10 @@ from harness.experiments.bench import document as bench_report
 from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.self_check import error_rate_checks, session_checks
 from harness.experiments.parity import document as report
+from harness.experiments.survey import catalogue
+from harness.experiments.survey import document as survey_document
+from harness.experiments.survey import judge as survey_judge
+from harness.experiments.survey.coverage import coverage
 from harness.experiments.train import document, judge
 from harness.records import frame, sessions, store
 from harness.records.frame import row
@@ -248,3 +252,25 @@ def test_its_noise_allows_the_error_rate_and_the_power_that_are_promised(benches
         True,
         True,
     ]
+
+
+# The survey of Keras
+
+
+def test_the_page_of_the_survey_is_what_its_records_say_and_covers_what_it_should():
+    (found,), rejected = store.load_surveys(REFERENCE)
+    assert rejected == []
+    page = (ROOT / "docs" / "survey.md").read_text()
+    assert page == render(survey_document.compose(survey_judge.judge(found)), "markdown")
+    shares = {each.module: each.share for each in coverage(found, catalogue.load())}
+    assert shares["layers"] >= 0.9
+    assert min(shares[name] for name in ("activations", "losses", "optimizers")) >= 0.95
+
+
+def test_the_survey_found_every_difference_again_that_was_known_before_it():
+    (found,), _ = store.load_surveys(REFERENCE)
+    names = {group.known.name for group in survey_judge.judge(found).groups if group.known}
+    assert names >= {
+        *("repeated rows of an Embedding", "per-output losses of fit", "clipping of probabilities"),
+        *(".keras from PyTorch", "float64 on JAX and PyTorch", "random numbers"),
+    }

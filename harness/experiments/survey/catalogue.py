@@ -52,17 +52,27 @@ class Catalogue:
 
     entries: tuple[Entry, ...]
     programs: tuple[Program, ...]
-    not_covered: Mapping[str, str]  # patterns of names, and the reason
+    no_computation: Mapping[str, str]  # patterns of names, and why they are not counted
+    not_covered: Mapping[str, str]  # the same, and why they are left out
     quick: frozenset[str]
     digest: str
 
     def reason_of(self, name: str) -> str:
         """Return why something of Keras, as "layers.Layer", is left out; "" where nothing says."""
-        _module, _, last = name.rpartition(".")
-        for pattern, reason in self.not_covered.items():
-            if fnmatch.fnmatchcase(name, pattern) or pattern == f"* {last}":
-                return reason
-        return ""
+        return _reason(name, self.not_covered)
+
+    def is_counted(self, name: str) -> bool:
+        """Return whether something of Keras, as "layers.Layer", computes something by itself."""
+        return not _reason(name, self.no_computation)
+
+
+def _reason(name: str, reasons: Mapping[str, str]) -> str:
+    """Return the reason beside the first pattern that means a name; "" where there is none."""
+    last = name.rpartition(".")[2]
+    for pattern, reason in reasons.items():
+        if fnmatch.fnmatchcase(name, pattern) or pattern == f"* {last}":
+            return reason
+    return ""
 
 
 def load() -> Catalogue:
@@ -76,6 +86,7 @@ def load() -> Catalogue:
     return Catalogue(
         entries=tuple(entry for module in SECTIONS for entry in _entries(module, tables)),
         programs=programs,
+        no_computation=tables["no_computation"],
         not_covered=tables["not_covered"],
         quick=frozenset(tables["quick"]["names"].split()),
         digest=hashlib.sha256(content).hexdigest(),

@@ -42,7 +42,12 @@ def coverage(surveyed: Surveyed, catalogue: Catalogue) -> tuple[Covered, ...]:
     for name, meant in public.items():
         names[meant].append(name)
     by_module: dict[str, tuple[list[str], list[tuple[str, str]]]] = defaultdict(lambda: ([], []))
-    for meant, all_names in names.items():
+    counted = {
+        meant: all_names
+        for meant, all_names in names.items()
+        if meant in done or all(map(catalogue.is_counted, all_names))
+    }
+    for meant, all_names in counted.items():
         covered, left_out = by_module[meant.rpartition(".")[0]]
         if meant in done:
             covered.append(meant)

@@ -81,7 +81,7 @@ def _sorted(verdict: Verdict) -> dict[str, list[Group]]:
         name: [] for name in ("new", "unknown", "known", "remarks", "unshown")
     }
     for group in verdict.groups:
-        if group.known:
+        if group.known and not (group.known.new and group.confirmed is False):
             found["new" if group.known.new else "known"].append(group)
         elif group.worst.is_remark:
             found["remarks"].append(group)

@@ -21,8 +21,8 @@ SHORTER = {  # lines of an item, and one line that does the same
 }
 GRADIENT = """def total(self, _):
     {x} = self.x * 1; out = keras.tree.flatten({call})
-    return ops.reshape(sum(ops.sum(o * r(n, o.shape)) for n, o in enumerate(out)), (1, 1))
-r = lambda n, shape: np.float32(np.random.default_rng(n).uniform(0.5, 1.5, shape))
+    return ops.reshape(sum(ops.sum(ops.multiply(o, r(n, o))) for n, o in enumerate(out)), (1, 1))
+r = lambda n, o: np.float32(np.random.default_rng(n).uniform(0.5, 1.5, o.shape))
 held = type('Held', (keras.Layer,), {{'call': total}})(){layer}; held.x = held.add_weight({x}.shape)
 held.x.assign({x})
 model = keras.Sequential([held]); model.compile(optimizers.SGD(1.0), lambda y, p: ops.sum(p))
