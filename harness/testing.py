@@ -18,11 +18,12 @@ from pathlib import Path
 
 from harness.engine.executor import make_executor
 from harness.environments.find import find_python
-from harness.errors import EnvironmentMissing
+from harness.errors import ConfigError, EnvironmentMissing
 from harness.experiments.parity import model_plan
 from harness.experiments.parity.model_check import check
 from harness.experiments.parity.model_document import sentences
 from harness.records.user_model import ModelParity
+from harness.spec.arm_source import file_of, find_faults
 from harness.spec.project import open_project
 
 
@@ -71,6 +72,27 @@ def assert_backends_agree(
             "\n".join([*sentences(parity), *(f"! {remark}" for remark in parity.remarks)])
         )
     return parity
+
+
+def check_arm(module: str | Path, folder: str | Path = ".") -> None:
+    """Return if a module is an arm: every verb is there, with its arguments.
+
+    Its source is read, and none of it is run, so no framework is needed.
+
+    Args:
+        module: its file, or its name as backends.toml has it.
+        folder: that of backends.toml.
+
+    Raises:
+        AssertionError: a verb is missing or has other arguments; a line for each.
+        harness.errors.ConfigError: there is no such file.
+    """
+    __tracebackhide__ = True  # pytest shows the caller's line
+    file = file_of(str(module), Path(folder))
+    if not file.is_file():
+        raise ConfigError(f"{module}: no such file in {Path(folder).absolute()}")
+    if faults := find_faults(file):
+        raise AssertionError("\n".join(f"{module}: {fault}" for fault in faults))
 
 
 def check_environments(backends: Iterable[str] = (), config: str | Path | None = None) -> None:

@@ -62,7 +62,7 @@ def gradients(options: PythonOptions) -> None:
     from harness.job.asked import Derive
     from harness.lessons import document
     from harness.lessons.gradients import faults
-    from harness.spec.arm_modules import WORKER
+    from harness.spec.arm_source import WORKER
 
     project = open_project(options.config, pythons=options.python)
     able = {file.stem for file in (WORKER / "gradients").glob("[a-z]*.py")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from harness.cli.output import console_of, show
@@ -60,13 +59,12 @@ def check_session(session: Session, project: Project) -> None:
         if parity.spec_name == session.spec_name
     ]
     verdicts = verdicts_of(parities)
-    backends = dict.fromkeys(entrant.backend for entrant in session.entrants)
-    here = _installed(session, project, backends) if parities else {}
+    here = _installed(session, project) if parities else {}
     arms = [
         entrant.arm
         for entrant in session.entrants
         if entrant.name != session.again
-        and verdict_in(session, entrant, here.get(entrant.backend, ()), verdicts) == NOT_CHECKED
+        and verdict_in(session, entrant, here.get(entrant.name, ()), verdicts) == NOT_CHECKED
     ]
     if arms:
         group = Unchecked(session.spec_name, session.data.name, session.device, tuple(arms))
@@ -74,10 +72,9 @@ def check_session(session: Session, project: Project) -> None:
         _check(group, project, protocol)
 
 
-def _installed(
-    session: Session, project: Project, backends: Iterable[str]
-) -> dict[str, list[Seen]]:
-    """Return what each backend's environment shows; nothing where it does not start."""
+def _installed(session: Session, project: Project) -> dict[str, list[Seen]]:
+    """Return what each entrant's environment shows; nothing where it does not start."""
+    from harness.environments.own_code import with_own_code
     from harness.job.answers import Refusal
     from harness.job.asked import Look
     from harness.records.observation import Seen
@@ -85,17 +82,20 @@ def _installed(
 
     found: dict[str, list[Seen]] = {}
     limit_s = project.config.protocol.time_limit_s
+    backends = dict.fromkeys(entrant.backend for entrant in session.entrants)
     jobs = [Look(backend=name, device=session.device, time_limit_s=limit_s) for name in backends]
     with steps_line(console_of()) as report_step:
         report_step("versions")
         for done in project.executor.submit(jobs):
             report_step(f"{done.job.backend}: versions are known")
-            if not isinstance(seen := done.answer, Refusal):
-                content = done.environment_sha256
-                here = Seen(
-                    versions=seen.versions, device=seen.devices[0], environment_sha256=content
-                )
-                found[done.job.backend] = [here]
+            if isinstance(seen := done.answer, Refusal):
+                continue
+            for each in session.entrants:
+                if each.backend == done.job.backend:
+                    content = with_own_code(done.environment_sha256, each.module, project.root)
+                    device, versions = seen.devices[0], seen.versions
+                    here = Seen(device=device, versions=versions, environment_sha256=content)
+                    found[each.name] = [here]
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -30,7 +30,12 @@ class Done(Generic[A]):
     answer: A | Refusal
     host: Host  # as the worker saw it; as the engine does, where no worker came so far
     environment_sha256: str | None = None  # of all that could be imported
+    own_code: Mapping[str, str | None] = field(default_factory=dict)  # see `content_of`
     total_s: float = 0.0  # from the call that starts the worker until it was gone
+
+    def content_of(self, module: str) -> str | None:
+        """Return the digest of all that an arm could import, a user's own code included."""
+        return self.own_code.get(module, self.environment_sha256)
 
 
 class Executor(Protocol):

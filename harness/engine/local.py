@@ -17,12 +17,14 @@ from harness.engine.machine import describe_host
 from harness.engine.process import explain_failure, explain_no_start, run_process, start_worker
 from harness.environments.content import content_digest
 from harness.environments.find import how_to_mend
+from harness.environments.own_code import with_own_code
 from harness.errors import EnvironmentMissing
 from harness.job.answers import Host, Refusal
-from harness.job.asked import Job, Live
+from harness.job.asked import Job, Live, Measure, Trace, TrainFreely
 from harness.spec.config import Backend
 
 A = TypeVar("A")
+J = TypeVar("J", bound=Job[Any])
 
 
 class LocalExecutor:
@@ -55,15 +57,16 @@ class LocalExecutor:
         Beside it others live, so it may not take a GPU's whole memory.
         """
         backend = self.backends[job.backend]
-        job = replace(job, framework=backend.framework)
+        job = self._complete(job)
         try:
             python, whole, content = self._environment(
                 job, backend.shared_variables | dict(variables)
             )
+            own_code = self._own_code(job, content)
             with start_worker(python, job, whole, subprocess.PIPE) as worker:
                 mend = how_to_mend(job.backend, backend)
                 alive = LiveWorker(worker, mend, job.time_limit_s)
-                alive.begin(content)
+                alive.begin(own_code[job.request.module])
                 yield alive
         except EnvironmentMissing as error:
             raise Gone(explain_no_start(error, how_to_mend(job.backend, backend))) from None
@@ -71,9 +74,10 @@ class LocalExecutor:
     def _perform(self, job: Job[A], hear: Hear) -> Done[A]:
         backend, content = self.backends[job.backend], None
         mend = how_to_mend(job.backend, backend)
-        job = replace(job, framework=backend.framework)
+        job = self._complete(job)
         try:
             python, variables, content = self._environment(job, {})
+            own_code = self._own_code(job, content)
             ended = run_process(python, job, variables, lambda event: hear(job, event))
         except EnvironmentMissing as error:
             refusal = Refusal(reason=explain_no_start(error, mend))
@@ -92,8 +96,20 @@ class LocalExecutor:
             answer=answer,
             host=host or describe_host(),
             environment_sha256=content,
+            own_code=own_code,
             total_s=ended.total_s,
         )
+
+    def _complete(self, job: J) -> J:
+        """Return a job with what an executor knows of it."""
+        return replace(
+            job, framework=self.backends[job.backend].framework, root=self.root.absolute()
+        )
+
+    def _own_code(self, job: Job[Any], content: str | None) -> dict[str, str | None]:
+        """Return the digest of what each arm can import, by its module."""
+        root = self.root.absolute()
+        return {module: with_own_code(content, module, root) for module in _modules(job)}
 
     def _environment(
         self, job: Job[Any], more: Mapping[str, str]
@@ -105,3 +121,12 @@ class LocalExecutor:
         if python.origin == "own":  # nothing is written there
             variables["PYTHONDONTWRITEBYTECODE"] = "1"
         return python.path, variables, content_digest(python.path, variables)
+
+
+def _modules(job: Job[Any]) -> set[str]:
+    """Return the modules of the arms that a job runs."""
+    if isinstance(job, Measure | Live):
+        return {job.request.module}
+    return (
+        {arm.module for arm in job.arms.values()} if isinstance(job, Trace | TrainFreely) else set()
+    )

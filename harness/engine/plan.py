@@ -14,7 +14,7 @@ from harness.records.arm import ArmId
 from harness.records.observation import Data
 from harness.records.record import Request
 from harness.spec import draws
-from harness.spec.arm_modules import read_declaration
+from harness.spec.arm_source import read_declaration
 from harness.spec.config import Config, Device, Spec
 from harness.spec.data import mnist
 
@@ -153,13 +153,13 @@ def _check_expressible(spec_name: str, spec: Spec, arm: ArmId, config: Config) -
     ]
     asked += [("optimizer.name", "optimizers", spec.optimizer.name)]
     for key, kind, value in asked:
-        expressed = _expressed(arm.module, kind, value)
+        expressed = _expressed(arm.module, kind, value, config.folder)
         if value in expressed:
             continue
         others = [
             f"{arm.backend}/{name}"
             for name, other in config.backends[arm.backend].arms.items()
-            if value in _expressed(other.module, kind, value)
+            if value in _expressed(other.module, kind, value, config.folder)
         ]
         hint = f"Choose an arm that can: {', '.join(others)}" if others else "No arm there can"
         raise ConfigError(
@@ -168,9 +168,10 @@ def _check_expressible(spec_name: str, spec: Spec, arm: ArmId, config: Config) -
         )
 
 
-def _expressed(module: str, kind: str, value: str) -> tuple[str, ...]:
+def _expressed(module: str, kind: str, value: str, folder: Path | None) -> tuple[str, ...]:
     """Return what of a kind an arm can express; the value itself where it declares no limit."""
-    return read_declaration(module, "EXPRESSES").get(kind, (value,))
+    expressed: tuple[str, ...] = read_declaration(module, "EXPRESSES", folder).get(kind, (value,))
+    return expressed
 
 
 def _check_fits(name: str, spec: Spec, dataset: mnist.Prepared) -> None:

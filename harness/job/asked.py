@@ -46,6 +46,7 @@ class Job(Generic[A]):
     device: str = "auto"  # "cpu" hides every GPU
     threads: int | str = "auto"
     time_limit_s: float = 120.0  # that it may take; of a live worker, for each of its answers
+    root: Path | None = None  # backends.toml's folder, where a user's own arms lie; as `framework`
 
     @classmethod
     def answer(cls) -> type[A]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from harness.spec.frozen import Option
+
+PLAIN = re.compile(r"[\w./-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,12 @@ class ArmId:
 
     @property
     def asked(self) -> str:
-        """What is run: the module, and the options as JSON where there are any."""
+        """What is run: the module, quoted where it is no plain name; options as JSON if any."""
+        module = self.module
+        if not PLAIN.fullmatch(module):
+            module = json.dumps(module, ensure_ascii=False)
         options = json.dumps(dict(self.options), ensure_ascii=False)
-        return f"{self.module} {options}" if self.options else self.module
+        return f"{module} {options}" if self.options else module
 
     def __str__(self) -> str:
         """Return the canonical text, as 'jax-next[jax]/keras = keras_fit {"jit_compile": true}'."""
@@ -75,10 +81,12 @@ class ArmId:
         name, equals, asked = text.partition(" = ")
         where, slash, arm = name.partition("/")
         backend, _, framework = where.removesuffix("]").partition("[")
-        module, _, options = asked.partition(" {")
-        found = cls.of(
-            backend, framework, arm, module, json.loads("{" + options) if options else {}
-        )
+        if asked.startswith('"'):
+            module, end = json.JSONDecoder().raw_decode(asked)
+            options = asked[end:].removeprefix(" ")
+        else:
+            module, _, options = asked.partition(" ")
+        found = cls.of(backend, framework, arm, module, json.loads(options or "{}"))
         if not (equals and slash) or str(found) != text:
             raise ValueError(f"expected BACKEND[FRAMEWORK]/ARM = MODULE {{OPTIONS}}; got {text!r}")
         return found

@@ -6,6 +6,7 @@ probably meant.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -22,9 +23,10 @@ from pydantic import (
 
 from harness.errors import ConfigError, choice
 from harness.spec import bounds
-from harness.spec.arm_modules import WORKER, check_module, read_declaration
+from harness.spec.arm_modules import check_module, check_options, folder_of
+from harness.spec.arm_source import WORKER
 from harness.spec.bounds import Name, size
-from harness.spec.defaults import complete
+from harness.spec.defaults import complete, name_frameworks
 from harness.spec.faults import expectation, fault, sentences
 from harness.spec.frozen import Frozen, Option
 from harness.spec.model import or_own_model
@@ -116,20 +118,14 @@ AnySpec = Annotated[SerializeAsAny[Spec], WrapValidator(or_own_model)]
 
 
 class Arm(Frozen):
-    """One implementation of the spec: a module in harness/worker/arms, and its options."""
+    """One implementation of the spec: its module, see `harness.spec.arm_source`, and options."""
 
     module: Annotated[str, BeforeValidator(check_module)]
     options: dict[str, Option] = {}
 
     @model_validator(mode="after")
-    def _options_are_the_module_s(self) -> Arm:
-        known = read_declaration(self.module, "OPTIONS") if self.options else {}
-        for name, value in self.options.items():
-            if name not in known:
-                raise fault(f"options: unknown key: {choice(known, name)}", "key")
-            allowed = [(type(each), each) for each in known[name]]  # to `in`, true is 1
-            if (type(value), value) not in allowed:
-                raise fault(f"options.{name}: {choice(known[name], value)}", "key")
+    def _options_are_the_module_s(self, info: Any) -> Arm:
+        check_options(self.module, self.options, folder_of(info))
         return self
 
 
@@ -205,20 +201,13 @@ class Config(Frozen):
     protocol: Protocol = Protocol()
     bench: Experiment = Experiment()
     specs: Annotated[dict[Name, AnySpec], Field(min_length=1)]
-    backends: Annotated[dict[Name, Backend], Field(min_length=1)]
+    backends: Annotated[dict[Name, Backend], BeforeValidator(name_frameworks), Field(min_length=1)]
+    _folder: Path | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _name_frameworks(cls, tables: Any) -> Any:
-        """Give each backend that names no framework the one of its own name."""
-        backends = tables.get("backends") if isinstance(tables, dict) else None
-        if not isinstance(backends, dict):
-            return tables
-        named = {
-            name: {"framework": name, **table} if isinstance(table, dict) else table
-            for name, table in backends.items()
-        }
-        return {**tables, "backends": named}
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the file, where a user's own arms lie; None where it is read from none."""
+        return self._folder
 
     @model_validator(mode="after")
     def _check_arms(self) -> Config:
@@ -273,12 +262,15 @@ def load(path: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, is no TOML, or is impossible; a line for each fault.
     """
+    tables, folder = parse_file(path), Path(os.path.realpath(path)).parent
     try:
-        return Config.model_validate(complete(parse_file(path), path))
+        config = Config.model_validate(complete(tables, path), context={"folder": folder})
     except ValidationError as error:
         raise ConfigError(
             "\n".join(f"{path.name}: {sentence}" for sentence in sentences(error, Config))
         ) from None
+    config._folder = folder
+    return config
 
 
 def override_protocol(protocol: Protocol, **arguments: Any) -> Protocol:

@@ -53,3 +53,13 @@ def _fill(name: str, table: Any, known: dict[str, Any]) -> Any:
     own = known.get(framework, {}) if isinstance(framework, str) else {}
     environment = {"environment": f"train-{re.sub('[^a-z0-9-]+', '-', name.lower())}"[:64]}
     return environment | {key: own[key] for key in KEYS if key in own} | table
+
+
+def name_frameworks(backends: Any) -> Any:
+    """Return the tables of backends; one that names no framework has that of its own name."""
+    if not isinstance(backends, dict):
+        return backends
+    return {
+        name: {"framework": name, **table} if isinstance(table, dict) else table
+        for name, table in backends.items()
+    }

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.errors import ConfigError
 from harness.spec import trust
 from harness.spec.arguments import split_arguments
+from harness.spec.arm_source import is_own, own_sources
 from harness.spec.config import Backend, Config, load
 from harness.spec.defaults import packaged_file
 from harness.spec.model import (
@@ -45,7 +46,15 @@ def open_project(file: Path | None) -> tuple[Path, Config]:
         for backend in config.backends.values()
     ]
     trust.check_environments(root, filter(None, pythons), os.geteuid(), real)
+    trust.check_sources(real, _own_sources(config), os.geteuid())
     return root, config
+
+
+def _own_sources(config: Config) -> list[Path]:
+    """Return the sources of the arms of a user's own."""
+    arms = (arm for backend in config.backends.values() for arm in backend.arms.values())
+    own = sorted({arm.module for arm in arms if is_own(arm.module)})
+    return [file for module in own for file in own_sources(module, config.folder or Path())]
 
 
 def own_python(backend: Backend, root: Path) -> Path | None:

@@ -54,6 +54,22 @@ def check_environments(root: Path, pythons: Iterable[Path], user: int, named: Pa
         _check((*folders, python, *targets), named, user)
 
 
+def check_sources(file: Path | None, sources: Iterable[Path], user: int) -> None:
+    """Return if the sources of a user's own arms, and their folders, are trusted.
+
+    Args:
+        file: the configuration that names them; None where none does.
+        sources: their paths.
+        user: the effective user id.
+
+    Raises:
+        ConfigError: one is not; names it, and what to type if it is meant.
+    """
+    for source in sources:
+        real = Path(os.path.realpath(source))
+        _check((source, source.parent, real, real.parent), file, user)
+
+
 def _check(paths: Iterable[Path], file: Path | None, user: int) -> None:
     for path in paths:
         try:

@@ -9,7 +9,8 @@ import keras
 
 from harness.errors import Refused
 from harness.job.asked import Target
-from harness.worker.user_inputs import Unusable, describe_error
+from harness.worker.own_code import describe_error
+from harness.worker.user_inputs import Unusable
 
 IN_A_FUNCTION = "Load or build it in a function, and name that: FILE.py:build"
 UNKNOWN = re.compile(r"Could not locate (\w+) '([^']{1,100})'")

@@ -6,12 +6,7 @@ Arrays of a batch are named by their place: "x" or "y" where there is one, "x[0]
 
 from __future__ import annotations
 
-import importlib.util
-import re
-import sys
-import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -21,11 +16,11 @@ from numpy.typing import NDArray
 
 from harness.errors import Refused
 from harness.job.asked import Target
+from harness.worker.own_code import describe_error, import_file
 
 Arrays = dict[str, NDArray[Any]]
 N_SAMPLES = 16
 LENGTH = 16  # of an axis whose length the model leaves open
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
 NAME_A_BATCH = "Name a batch: --batch FILE:FUNCTION"
 # Losses of Keras's, by what labels they take.
 CLASS_NUMBERS = ("sparse_categorical_crossentropy",)
@@ -91,7 +86,7 @@ def call_function(target: Target, arguments: Mapping[str, Any] = MappingProxyTyp
         Refused: it raises; says its last line, and where.
     """
     try:
-        function = getattr(_module(str(target.file)), target.function, None)
+        function = getattr(import_file(target.file), target.function, None)
     except (Exception, SystemExit) as error:
         raise Refused(f"{target.file.name} {describe_error(error, str(target.file))}") from None
     if not callable(function):
@@ -101,20 +96,6 @@ def call_function(target: Target, arguments: Mapping[str, Any] = MappingProxyTyp
         return function(**arguments)
     except (Exception, SystemExit) as error:
         raise Refused(f"{target.function} {describe_error(error, str(target.file))}") from None
-
-
-def describe_error(error: BaseException, file: str) -> str:
-    """Return "raised TypeError: its message (file.py:12)", with the last line of that file."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == file] or list(frames)
-    place = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
-    message = " ".join(ANSI.sub("", str(error)).partition("Arguments received")[0].split())
-    hint = ""
-    if isinstance(error, ModuleNotFoundError):
-        hint = ". Add it to this backend's requirements in backends.toml"
-        if error.name in ("tensorflow", "jax", "torch"):
-            hint = ". A model that needs it is one backend's alone"
-    return f"raised {type(error).__name__}: {message[:400]}{place}{hint}"
 
 
 def read_batch(target: Target) -> Arrays:
@@ -273,22 +254,3 @@ def _draw_labels(random: np.random.Generator, loss: str, shape: tuple[int, ...])
         return random.standard_normal(shape, np.float32)
     unknown = f"no labels can be drawn for the loss {loss!r}, which is not one of Keras's"
     raise Unusable(f"--batch: {unknown}. {NAME_A_BATCH}")
-
-
-def _module(file: str) -> Any:
-    """Return a user's file as a module, run once; what lies beside it can be imported.
-
-    The environment comes first. `python FILE` would look beside the file first: in a clone of Keras
-    it would import ./keras.
-    """
-    name = f"user_{Path(file).stem}"
-    if name in sys.modules and sys.modules[name].__file__ == file:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise Unusable(f"{file}: expected a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.append(str(Path(file).parent))
-    spec.loader.exec_module(module)
-    return module

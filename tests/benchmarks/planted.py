@@ -10,8 +10,6 @@ untouched arm differ (they must not be called different).
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,29 +39,24 @@ def epoch(state, data):
 '''
 
 
-def project(root: Path, backend: str, slowdown: float) -> dict[str, str]:
-    """Make a project whose workers have the slowed arm, and return the variables to run its harness
-    with.
-    """
-    code = root / "copy" / "harness"
-    shutil.copytree(ROOT / "harness", code, ignore=shutil.ignore_patterns("__pycache__"))
-    (code / "worker" / "arms" / "slowed.py").write_text(SLOWED.replace("SHARE", repr(slowdown - 1)))
+def make_project(root: Path, backend: str, slowdown: float) -> None:
+    """Make a project that has the slowed arm."""
+    (root / "slowed.py").write_text(SLOWED.replace("SHARE", repr(slowdown - 1)))
     table = f"[backends.{backend}.arms]\n"
     whole = (
         (ROOT / "backends.toml")
         .read_text()
-        .replace(table, f'{table}slowed = {{ module = "slowed" }}\n')
+        .replace(table, f'{table}slowed = {{ module = "slowed.py" }}\n')
     )
     (root / "backends.toml").write_text(whole)
     (root / ".nox").symlink_to(ROOT / ".nox")
-    return {**os.environ, "PYTHONPATH": str(root / "copy")}
 
 
 def sessions(backend: str, slowdown: float, n_sessions: int) -> list[Bench]:
     """Return what so many sessions of the default size measured."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        variables = project(root, backend, slowdown)
+        make_project(root, backend, slowdown)
         arms = f"{backend}/keras,{backend}/slowed"
         command = [
             sys.executable,
@@ -76,7 +69,7 @@ def sessions(backend: str, slowdown: float, n_sessions: int) -> list[Bench]:
             f"{backend}/keras",
         ]
         for _ in range(n_sessions):
-            subprocess.run(command, cwd=root, env=variables, check=False)
+            subprocess.run(command, cwd=root, check=False)
         return list(load_all(root / "results").sessions)
 
 

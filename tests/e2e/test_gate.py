@@ -1,11 +1,8 @@
 """`harness gate` with real processes: an arm made slower is measured again, and fails the gate."""
 
 import os
-import shutil
 
 import pytest
-
-from tests.e2e.conftest import ROOT
 
 # Turns must be long beside what a kernel does by itself, a tenth of a second here and there, or no
 # block is valid: hence 192 units.
@@ -39,30 +36,23 @@ MEASURE = (
 
 
 @pytest.fixture
-def measured(project, tmp_path):
-    """A project whose base was measured; and a function that makes its other arm slower by a share,
-    in its own copy of the code.
+def measured(project):
+    """A project whose base was measured; and a function that makes its other arm, one of its own,
+    slower by a share.
     """
-    shutil.copytree(
-        ROOT / "harness",
-        tmp_path / "copy" / "harness",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
     whole = (project.root / "backends.toml").read_text()
     whole = whole.replace(
         '{ name = "hidden", units = 512, activation = "relu" }',
         '{ name = "hidden", units = 192, activation = "relu" }',
     )
     whole = whole.replace(
-        "[backends.numpy.arms]\n", '[backends.numpy.arms]\nother = { module = "slowed" }\n'
+        "[backends.numpy.arms]\n", '[backends.numpy.arms]\nother = { module = "slowed.py" }\n'
     )
     (project.root / "backends.toml").write_text(whole)
 
     def run(*arguments, share):
-        (tmp_path / "copy" / "harness" / "worker" / "arms" / "slowed.py").write_text(
-            SLOWED.replace("SHARE", repr(share))
-        )
-        return project.run(*arguments, PYTHONPATH=str(tmp_path / "copy"))
+        (project.root / "slowed.py").write_text(SLOWED.replace("SHARE", repr(share)))
+        return project.run(*arguments)
 
     assert run(*MEASURE, "--results", "base", share=0.0).returncode in (0, 3)
     return run

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import ConfigError
 from harness.spec import config, project
-from harness.spec.arm_modules import read_declaration
+from harness.spec.arm_source import read_declaration
 
 REAL = Path(__file__).resolve().parents[2] / "backends.toml"
 PROBS_LAYERS = """layers = [

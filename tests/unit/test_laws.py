@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.spec.arm_source import file_of, find_faults
+
 ROOT = Path(__file__).resolve().parents[2]
 HARNESS = ROOT / "harness"
 WORKER = HARNESS / "worker"
@@ -35,6 +37,7 @@ WORKER_MAY = {
     "harness.engine.machine",
     "harness.errors",
     "harness.job",
+    "harness.spec.arm_source",
     "harness.safe",
     "harness.spec.data.arrays",
     "harness.spec.data.own",
@@ -52,17 +55,6 @@ DECISIONS = (
     ast.Assert,
     ast.match_case,
 )
-ARM = {
-    "build": ["spec", "weights", "options"],
-    "place": ["x", "y"],
-    "epoch": ["state", "data"],
-    "predict": ["state", "x"],
-    "export": ["state"],
-    "wait": ["state"],
-    "facts": ["state"],
-    "slots": ["state"],
-    "resume": ["state", "weights", "slots", "n_updates"],
-}
 TRAIN_STEP = {name: ["model", "data", "batch_size"] for name in ("lean", "compiled")}
 COMPANIONS = {"jax": {"optax"}}
 FRAMEWORK_FOLDERS = (  # a file of each framework's in them
@@ -139,17 +131,6 @@ def signatures(file):
         for node in tree(file).body
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
     }
-
-
-def verbs(file):
-    """The same, with those that a module takes over by their names from another of the worker's."""
-    found = signatures(file)
-    for node in tree(file).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("harness.worker."):
-            source = ROOT / f"{node.module.replace('.', '/')}.py"
-            there = signatures(source) if source.is_file() else {}
-            found |= {alias.name: there[alias.name] for alias in node.names if alias.name in there}
-    return found
 
 
 def arms():
@@ -244,8 +225,7 @@ def test_a_worker_imports_numpy_keras_and_its_own_framework_only(file):
 
 @pytest.mark.parametrize("module", arms())
 def test_every_arm_has_the_same_verbs_with_the_same_arguments(module):
-    found = verbs(WORKER / "arms" / f"{module.replace('.', '/')}.py")
-    assert {name: arguments for name, arguments in found.items() if name in ARM} == ARM
+    assert find_faults(file_of(module, None)) == []
 
 
 @pytest.mark.parametrize("module", [module for module in arms() if module.startswith("naive.")])

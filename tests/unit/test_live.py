@@ -20,7 +20,7 @@ def job(backend):
     return Live(
         backend=backend,
         device="cpu",
-        request=SimpleNamespace(),
+        request=SimpleNamespace(module="keras_fit"),
         dataset=Path(),
         weights=None,
         order=None,

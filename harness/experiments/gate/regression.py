@@ -12,6 +12,7 @@ from harness.experiments.bench.family import changes_together
 from harness.experiments.bench.paired import ValidTurns, valid_turns
 from harness.experiments.bench.remarks import why_blind
 from harness.records.bench import Bench, Entrant
+from harness.spec.arm_source import is_own
 from harness.statistics.intervals import Interval, hodges_lehmann_shift
 from harness.statistics.verdict import (
     MIN_GENERATIONS,
@@ -207,7 +208,10 @@ def _contents(bench: Bench) -> dict[str, str]:
     for entrant in bench.session.entrants:
         for start in bench.starts:
             if start.name == entrant.name and start.environment_sha256:
-                several = found.setdefault(f"content of {entrant.backend}'s environment", {})
+                whose = f"{entrant.backend}'s environment"
+                if is_own(entrant.module):
+                    whose = f"{entrant.arm.name} and its environment"
+                several = found.setdefault(f"content of {whose}", {})
                 several[start.environment_sha256[:8]] = None
     return {name: " and ".join(sorted(several)) for name, several in found.items()}
 

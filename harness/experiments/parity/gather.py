@@ -70,8 +70,10 @@ def gather_traces(
     points = _with_twins(reference)
     with scratch() as folder:
         done = perform(executor, _write_job(folder, points, reference, planned), say)
-        for each in answers.values():
-            each.host, each.environment_sha256 = done.host, done.environment_sha256
+        for planned_arm in planned:
+            request = planned_arm.request
+            each = answers[request.arm.name]
+            each.host, each.environment_sha256 = done.host, done.content_of(request.module)
             if isinstance(done.answer, Refusal):
                 each.failure = done.answer.reason
             else:

@@ -44,7 +44,7 @@ def make_record(done: Done[Measured], began: datetime) -> Record:
         host=done.host,
         started_at=began.isoformat(timespec="milliseconds"),
         total_s=done.total_s,
-        environment_sha256=done.environment_sha256,
+        environment_sha256=done.content_of(request.module),
         **_outcome(done.answer),
     )
 

@@ -5,7 +5,6 @@ Nothing is timed here.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -18,6 +17,7 @@ from harness.job.answers import Computed
 from harness.job.asked import Drawn, TrainFreely
 from harness.spec.data.arrays import add_prefix, load_dataset, load_weights, network_input
 from harness.worker import facts
+from harness.worker.own_code import import_arm
 
 
 def free_runs(job: TrainFreely, say: Callable[..., None], *_: Any) -> Computed:
@@ -30,7 +30,7 @@ def free_runs(job: TrainFreely, say: Callable[..., None], *_: Any) -> Computed:
     framework = facts.framework_of(job.framework)
     parts = load_dataset(job.dataset)
     for name, arm in job.arms.items():
-        module = importlib.import_module(f"harness.worker.arms.{arm.module}")
+        module = import_arm(arm.module, job.root)
         for seed, inputs in job.seeds.items():
             say(phase=f"train {name}, seed {seed}")
             found = _train(module, job, arm.options, inputs, parts)

@@ -18,6 +18,7 @@ from harness.worker import facts
 from harness.worker.clock import timed
 from harness.worker.jobs import stack
 from harness.worker.jobs.stack import Inputs
+from harness.worker.own_code import import_arm
 
 if TYPE_CHECKING:
     from harness.records.record import Request
@@ -87,7 +88,7 @@ def begin(job: Measure | Live, say: Say, spawn_s: float) -> Run:
     if job.refusal:
         raise Refused(job.refusal)
     say(phase="import")
-    (arm, framework, devices), import_s = timed(lambda: _import_arm(request))
+    (arm, framework, devices), import_s = timed(lambda: _import_arm(job))
     _check_device(request, devices)
     say(phase="data")
     kind = importlib.import_module(f"harness.worker.jobs.{'own_model' if job.model else 'stack'}")
@@ -166,9 +167,10 @@ def identity(run: Run) -> dict[str, Any]:
     }
 
 
-def _import_arm(request: Request) -> tuple[ModuleType, ModuleType, list[str]]:
+def _import_arm(job: Measure | Live) -> tuple[ModuleType, ModuleType, list[str]]:
     """Return the arm, its framework, and the devices it sees, which are initialised by asking."""
-    arm = importlib.import_module(f"harness.worker.arms.{request.module}")
+    request = job.request
+    arm = import_arm(request.module, job.root)
     framework = facts.framework_of(request.framework)
     return arm, framework, framework.devices()
 

@@ -27,8 +27,9 @@ from harness.worker.arms.train_step.verbs import Training
 from harness.worker.arms.train_step.verbs import export as export_weights
 from harness.worker.clock import timed
 from harness.worker.jobs.stack import NOT_FINITE, Inputs, check_data, read_draw
+from harness.worker.own_code import describe_error
 from harness.worker.saved_model import load_saved
-from harness.worker.user_inputs import Unusable, call_function, check_model, describe_error
+from harness.worker.user_inputs import Unusable, call_function, check_model
 
 if TYPE_CHECKING:
     from harness.worker.jobs.measure import Run

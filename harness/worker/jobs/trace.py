@@ -29,6 +29,7 @@ from harness.spec.data.arrays import (
     weights_digest,
 )
 from harness.worker import facts
+from harness.worker.own_code import import_arm
 
 Arrays = dict[str, NDArray[Any]]
 PointTrace = tuple[str, Arrays]
@@ -105,7 +106,7 @@ def _programs(job: Trace, arm: TracedArm, inputs: Inputs) -> dict[str, Iterable[
 
     An arm that begins anew cannot be resumed, so it has those of the initial state only.
     """
-    module = importlib.import_module(f"harness.worker.arms.{arm.module}")
+    module = import_arm(arm.module, job.root)
     points = inputs.points
     if arm.anew:
         points = {name: point for name, point in points.items() if not point["n_updates"]}

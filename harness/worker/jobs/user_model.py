@@ -30,13 +30,9 @@ from harness.worker.model_states import (
     plain_dtypes,
     trace_states,
 )
+from harness.worker.own_code import describe_error
 from harness.worker.sketch import shorten
-from harness.worker.user_inputs import (
-    build_model,
-    describe_error,
-    draw_batch,
-    read_batch,
-)
+from harness.worker.user_inputs import build_model, draw_batch, read_batch
 from harness.worker.user_program import Program, leaf_layers
 
 Arrays = dict[str, NDArray[Any]]

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from harness.errors import Refused
 from harness.spec.data.own import NAMES, Tree, map_leaves, name_parts
+from harness.worker.own_code import describe_error
 from harness.worker.user_data.leaves import count_bytes, read_parts
-from harness.worker.user_inputs import Unusable, describe_error
+from harness.worker.user_inputs import Unusable
 
 MIB = 2**20
 NO_LABELS = "expected (x, y); received x alone. A model that takes no labels is given (x,)"
