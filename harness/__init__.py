@@ -1,3 +1,3 @@
 """Train one Keras model under several backends, and compare accuracy, numbers and time."""
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
