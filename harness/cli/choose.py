@@ -54,6 +54,7 @@ def choose(options: ChooseOptions) -> None:
 
 def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelParity | None:
     """Return the check of the model as it is now: a known one, or a new one, which is kept."""
+    from harness.engine.arms import declared_arms, select_arms
     from harness.engine.executor import make_executor
     from harness.experiments.parity.model_check import check
     from harness.experiments.parity.model_plan import ModelPlan
@@ -66,14 +67,19 @@ def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelPari
     if not source.function or source.arguments:
         say("parity: is checked for a function without arguments only", "yellow")
         return None
+    arms = select_arms(declared_arms(config), options.asked, options.only or ())
+    backends = {name: config.backends[name] for name in dict.fromkeys(arm.backend for arm in arms)}
+    if len(backends) < 2:
+        say("parity: one backend alone has nothing that it could differ from", "yellow")
+        return None
     known = newest_check(store.load(project.results, "models")[0], own)
-    if known and {each.backend for each in known.backends} == {*config.backends}:
+    if known and {each.backend for each in known.backends} == {*backends}:
         say(f"parity: known from {known.run_id}")
         return known
     target = Target(name=own.model, file=source.file, function=source.function)
-    what = ModelPlan(target, None, config.backends, project.root, device=options.device)
+    what = ModelPlan(target, None, backends, project.root, device=options.device)
     store.ready(project.results, "models")
-    executor = make_executor(project.root, config.backends)
+    executor = make_executor(project.root, backends)
     try:
         with hold_machine("choose", wait=not options.no_wait), steps_line(console_of()) as step:
             found = check(what, executor, step)

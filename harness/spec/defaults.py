@@ -51,8 +51,11 @@ def _fill(name: str, table: Any, known: dict[str, Any]) -> Any:
         return table
     framework = table.get("framework", name)
     own = known.get(framework, {}) if isinstance(framework, str) else {}
-    environment = {"environment": f"train-{re.sub('[^a-z0-9-]+', '-', name.lower())}"[:64]}
-    return environment | {key: own[key] for key in KEYS if key in own} | table
+    environment = f"train-{re.sub('[^a-z0-9-]+', '-', name.lower())}"[:64]
+    if name == framework:  # the package's backend itself
+        environment = own.get("environment", environment)
+    inherited = {key: own[key] for key in KEYS if key in own}
+    return {"environment": environment} | inherited | table
 
 
 def name_frameworks(backends: Any) -> Any:

@@ -670,3 +670,12 @@ def test_a_backend_without_a_module_that_speaks_for_it_is_named(tmp_path):
     file = edited(tmp_path, *((table, table.replace("jax", "jaxx")) for table in tables))
     said = "backends.toml: [backends.jaxx] framework: expected one of jax, numpy, tensorflow, torch; received 'jaxx'. Did you mean 'jax'?"
     assert refusal(file) == said
+
+
+def test_a_table_that_says_nothing_is_the_package_s_backend_in_its_own_environment(tmp_path):
+    (file := tmp_path / "backends.toml").write_text(
+        '[backends.tensorflow]\n[backends.next]\nframework = "tensorflow"\n'
+    )
+    found, own = config.load(file).backends, config.load(REAL).backends["tensorflow"]
+    assert found["tensorflow"] == own
+    assert (found["next"].environment, found["next"].arms) == ("train-next", own.arms)
