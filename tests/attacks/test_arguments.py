@@ -24,7 +24,8 @@ def project(tmp_path, monkeypatch):
         ("TMPDIR", "tmp"),
     ):
         monkeypatch.setenv(name, str(tmp_path / folder))
-    monkeypatch.delenv("HARNESS_DATA_DIR", raising=False)
+    for name in ("HARNESS_DATA_DIR", "HARNESS_ENVIRONMENTS", "NOXENVDIR"):  # so that no run starts
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(
         "HARNESS_MNIST_URL", "http://127.0.0.1:9/"
     )  # refused at once: the embedded dataset takes its place
