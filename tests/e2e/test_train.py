@@ -149,7 +149,8 @@ def test_doctor_shows_every_backend_with_its_versions_and_devices(trained):
     assert done.returncode == 0, done.stdout + done.stderr
     for backend in BACKENDS:
         assert re.search(
-            rf"{backend} +train-\S+ +\d+\.\d+\.\S+ +3\.\d+\.\S+ .+(cpu|gpu)", done.stdout
+            rf"{backend} +\S*train-\S+ \(nox\) +\d+\.\d+\.\S+ +3\.\d+\.\S+ .+(cpu|gpu)",
+            done.stdout,
         )
 
 
