@@ -147,3 +147,16 @@ def test_data_of_unequal_lengths_are_one_sentence_and_no_record(folder):
     assert "7" in done.stderr
     assert "Traceback" not in done.stderr
     assert folder.records() == []
+
+
+@pytest.mark.long
+def test_choose_checks_the_backends_that_it_times_and_does_not_check_them_twice(folder):
+    small = ("jax", "torch", "--generations", "1", "--blocks", "1")
+    done = folder.run("choose", "digits_cnn.py", *small)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "It is one model on jax and torch." in done.stdout
+    checks = list((folder.results / "models").iterdir())
+    assert len(checks) == 1
+    again = folder.run("choose", "digits_cnn.py", *small)
+    assert "It is one model on jax and torch." in again.stdout
+    assert list((folder.results / "models").iterdir()) == checks
