@@ -13,7 +13,11 @@ def test_my_model(backends_agree):
 
 
 def run(folder, *arguments):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HARNESS")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HARNESS", "PYTEST"))
+    }
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
