@@ -190,9 +190,9 @@ class Experiment(Frozen):
     baseline: str | None = None
     # Fresh sets of processes; a 95 % interval needs 6.
     generations: Annotated[int, Field(gt=0, le=99)] = 10
-    blocks: Annotated[int, Field(gt=0, le=99)] = 4  # turns of each process, after its first epoch
+    blocks: Annotated[int, Field(gt=0, le=99)] = 6  # turns of each process, after its first epoch
     # No generation begins that would end later.
-    budget_s: Annotated[float, Field(gt=0, le=1e6)] = 840.0
+    budget_s: Annotated[float, Field(gt=0, le=1e6)] = 1140.0
 
 
 class Config(Frozen):

@@ -208,17 +208,27 @@ def test_the_speed_of_an_arm_and_what_a_whole_block_shares_are_no_noise():
     assert np.abs(drawn).max() < 1e-9
 
 
-@pytest.mark.parametrize("names", [(BASE, AGAIN), (BASE, JAX, AGAIN)])
-def test_two_arms_drawn_from_a_recorded_session_differ_as_much_as_the_recorded_ones_did(names):
+@pytest.mark.parametrize(
+    ("names", "process", "n_blocks"),
+    [
+        ((BASE, AGAIN), 0.03, 8),
+        ((BASE, JAX, AGAIN), 0.03, 8),
+        ((BASE, AGAIN), 0.03, 3),
+        ((BASE, AGAIN), 0.0, 3),
+    ],
+)
+def test_two_arms_drawn_from_a_recorded_session_differ_as_much_as_the_recorded_ones_did(
+    names, process, n_blocks
+):
     made = bench(
         dict.fromkeys((BASE, JAX, AGAIN), 1.0),
-        process=0.03,
+        process=process,
         noise=0.03,
         draw=3,
         n_generations=60,
-        n_blocks=8,
+        n_blocks=n_blocks,
     )
-    drawn = recorded(made, names).draw(np.random.default_rng(1), (1, 4000, 8, 2))[0]
+    drawn = recorded(made, names).draw(np.random.default_rng(1), (1, 4000, n_blocks, 2))[0]
     of_drawn = np.std(np.median(drawn[..., 1] - drawn[..., 0], axis=1))
     pairs = [
         list(valid_turns(made).log_ratios(one, other).values())

@@ -1,5 +1,7 @@
 """The checks of the bench itself can fail: each with what it is for, planted."""
 
+import re
+
 import pytest
 
 from harness.experiments.bench import self_check
@@ -68,6 +70,17 @@ def test_little_noise_leaves_the_promises_and_much_of_it_takes_the_power():
     )
     assert [check.holds for check in quiet] == [True, True]
     assert holds(loud, "slower by 5%") is False
+
+
+def test_a_session_too_short_for_its_noise_is_told_which_length_is_enough():
+    checks = self_check.error_rate_checks(
+        bench(process=0.02, noise=0.04, draw=4, n_generations=10), n_sessions=100
+    )
+    (said,) = (check.found for check in checks if "slower by 5%" in check.promise)
+    asked = re.search(r"with --generations (\d+) --blocks (\d+) it is (\d+)", said)
+    assert asked, said
+    assert int(asked[1]) > 10
+    assert int(asked[3]) >= 95
 
 
 def test_without_enough_generations_nothing_is_said_of_errors_and_power():

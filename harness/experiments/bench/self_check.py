@@ -19,6 +19,12 @@ OWN = 0.02  # of a session's seconds, at most
 FALSE_ALARMS = 1 / 20  # of sessions with identical arms, at most
 SLOWDOWN, POWER = 1.05, 19 / 20  # planted, and how often it must be called slower
 N_SESSIONS = 1000  # simulated
+LONGER = (
+    1.5,
+    2,
+    3,
+    4,
+)  # times as many generations, tried in this order where a session is too short
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,7 @@ def error_rate_checks(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]
     random = np.random.default_rng(0)
     null, loud = (simulate(noise, random, **size).wrong for noise in (pair, every))
     found = simulate(pair, random, **size, slowdown=SLOWDOWN).shares["slower"]
+    enough = "" if found >= POWER else _enough(pair, size)
     whence = f"{n_sessions} sessions simulated from the noise recorded in {n_paired} generations"
     return [
         Check(
@@ -124,5 +131,21 @@ def error_rate_checks(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]
             max(null, loud)
             <= FALSE_ALARMS + 2 * math.sqrt(FALSE_ALARMS * (1 - FALSE_ALARMS) / n_sessions),
         ),
-        Check(power, f"{found:.1%} of {whence}", found >= POWER),
+        Check(power, f"{found:.1%} of {whence}{enough}", found >= POWER),
     ]
+
+
+def _enough(noise: Recorded, size: Mapping[str, int]) -> str:
+    """Return which size of a session has the power that this one lacks, with such noise."""
+    random = np.random.default_rng(1)
+    n_blocks = size["n_blocks"]
+    for times in LONGER:
+        n_generations = math.ceil(times * size["n_generations"])
+        longer = {**size, "n_generations": n_generations}
+        share = simulate(noise, random, **longer, slowdown=SLOWDOWN).shares["slower"]
+        if share >= POWER:
+            return (
+                f"; with --generations {n_generations} --blocks {n_blocks} it is {share:.1%}: the "
+                f"machine was less quiet than such a session needs"
+            )
+    return f"; {LONGER[-1]} times as many generations are too few too: make the machine quieter"

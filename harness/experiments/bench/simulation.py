@@ -70,7 +70,8 @@ class Recorded:
     """A session's noise: its turns without the arm's speed and what a block's turns share.
 
     A stream is what one process did in one generation: processes differ for as long as they live,
-    so streams stay whole.
+    so streams stay whole. No turn of a stream is drawn twice before all of its turns were: a few
+    turns drawn with replacement have the noise of fewer.
     """
 
     turns: Floats  # (turns,), ln seconds, stream after stream
@@ -107,9 +108,15 @@ class Recorded:
 
     def draw(self, random: Generator, shape: Shape) -> Floats:
         """Return ln seconds (sessions, generations, blocks, entrants), from a stream a process."""
-        sessions, generations, _, entrants = shape
+        sessions, generations, blocks, entrants = shape
         stream = random.integers(len(self.first), size=(sessions, generations, 1, entrants))
-        places = (random.random(shape) * np.take(self.n_turns, stream)).astype(int)
+        n_turns = np.take(self.n_turns, stream)
+        keys = random.random((sessions, generations, max(self.n_turns), entrants))
+        keys[np.arange(max(self.n_turns))[:, None] >= n_turns] = (
+            math.inf
+        )  # such a turn is not there
+        order = np.argsort(keys, axis=2)
+        places = np.take_along_axis(order, np.arange(blocks)[:, None] % n_turns, axis=2)
         return np.asarray(self.turns[np.take(self.first, stream) + places], np.float64)
 
 
