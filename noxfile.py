@@ -293,7 +293,7 @@ def referee(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
 def zoo(session: nox.Session) -> None:
-    """Train 35 models by every arm on every backend, each held to `fit` in float64; it can go on."""
+    """Train 35 models by every arm on every backend, each held to `fit` in float64, and by `harness train`."""
     install_harness(session, "[dev]")
     set_up(session)
     module(session, "tests.zoo", *session.posargs)

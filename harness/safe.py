@@ -7,6 +7,7 @@ renderer sends such text through here.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -70,6 +71,11 @@ def for_markdown(text: str) -> str:
     That is a table's cell, a list or a line of its own.
     """
     return MARKDOWN.sub(lambda mark: f"&#{ord(mark[0])};", one_line(text))
+
+
+def for_html(text: str, *, lines: bool = False) -> str:
+    """Return text that stays text wherever it stands in HTML, as one line unless it has lines."""
+    return html.escape("\n".join(map(one_line, text.split("\n"))) if lines else one_line(text))
 
 
 def for_xml(text: str) -> str:

@@ -5,15 +5,15 @@ Exit 0 where it can say, 1 where an arm was set aside, 3 where nothing is sure.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import typer
-
+from harness.cli.answer import Answer
 from harness.cli.bench_self_check import check_self
 from harness.cli.command import command
 from harness.cli.options import BenchOptions, SessionOptions
-from harness.cli.output import append_summary, say, show
+from harness.cli.output import say
 from harness.cli.own_model import open_spec, prepared_model
 from harness.cli.parity_quick import check_session
 from harness.cli.parsing import is_count
@@ -30,15 +30,14 @@ SHOW_OR_CHECK = "--show: it measures nothing, and --self-check asks every backen
 
 
 @command(BenchOptions)
-def bench(options: BenchOptions) -> None:
+def bench(options: BenchOptions) -> Answer:
     """Time every arm against the others, live processes taking turns: who wins, and how sure."""
     project = open_project(options.config, options.results, options.python, setup=options.setup)
     if options.show and options.self_check:
         raise ConfigError(SHOW_OR_CHECK)
     if options.self_check:
         with hold_machine("bench --self-check", wait=not options.no_wait):
-            check_self(project, options.device)
-        return
+            return check_self(project, options.device)
     if options.show:
         found, interrupted = _newest(project.results), False
     else:
@@ -46,10 +45,8 @@ def bench(options: BenchOptions) -> None:
         given = project, options.spec, options.dataset
         with prepared_model(*given, wait=not options.no_wait) as whole:
             found, interrupted = measure(whole, options)
-    sure = show_session(found, project.results, options)
-    code = 130 if interrupted else 1 if found.set_aside else 0 if sure else 3
-    if code:
-        raise typer.Exit(code)
+    answer = answer_of(found, project.results, options)
+    return replace(answer, exit_code=130 if interrupted else answer.exit_code)
 
 
 def _newest(results: Path) -> Bench:
@@ -94,8 +91,8 @@ def measure(project: Project, options: SessionOptions) -> tuple[Bench, bool]:
     )
 
 
-def show_session(bench: Bench, results: Path, options: SessionOptions, first: str = "") -> bool:
-    """Print what a session says, write it where asked; return whether it says anything sure.
+def answer_of(bench: Bench, results: Path, options: SessionOptions, first: str = "") -> Answer:
+    """Return what a session says: exit code 1 where an arm was set aside, 3 where nothing is sure.
 
     Args:
         bench: the session.
@@ -112,10 +109,14 @@ def show_session(bench: Bench, results: Path, options: SessionOptions, first: st
         say(f"! {left_out(entry)}", "yellow", stderr=True)
     found = summarize(bench, store.load_all(results).checks, own_cost=bench.own_cost)
     document = report.compose(found, bench, first)
-    files = {"json": options.json, "csv": options.csv, "markdown": options.markdown}
-    show(document, files)
-    append_summary(document)
-    return any(arm.verdict in ("faster", "slower", "same") for arm in found.arms)
+    sure = any(arm.verdict in ("faster", "slower", "same") for arm in found.arms)
+    return Answer(
+        document=document,
+        record=bench,
+        exit_code=1 if bench.set_aside else 0 if sure else 3,
+        files={"json": options.json, "csv": options.csv, "markdown": options.markdown},
+        for_summary=True,
+    )
 
 
 def _parse_cores(text: str | None) -> tuple[int, ...] | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
+from harness.cli.answer import Answer
 from harness.cli.output import console_of, show
 from harness.cli.project import Project
 from harness.errors import StoreError
@@ -14,8 +13,8 @@ if TYPE_CHECKING:
     from harness.spec.config import Device
 
 
-def check_self(project: Project, device: Device) -> None:
-    """Check what a bench stands on; exit 1 where something fails, 3 where it cannot be told."""
+def check_self(project: Project, device: Device) -> Answer:
+    """Check what a bench stands on: exit code 1 where something fails, 3 where it is not known."""
     from harness.experiments.bench import self_check as checks
     from harness.experiments.bench import self_check_document as report
     from harness.job.asked import SelfCheck
@@ -38,9 +37,12 @@ def check_self(project: Project, device: Device) -> None:
         if known:
             report_step("errors and power of its verdicts, simulated")
             found += [*checks.session_checks(known[0]), *checks.error_rate_checks(known[0])]
-    show(report.compose(found, known[0].session.run_id if known else ""))
+    document = report.compose(found, known[0].session.run_id if known else "")
     if not known:
+        show(document)
         missing = "no bench session whose noise could be looked at. Run: nox -s bench"
         raise StoreError(f"{project.results}: {missing}")
-    if not all(check.holds for check in found):
-        raise typer.Exit(1 if any(check.holds is False for check in found) else 3)
+    code = 0 if all(check.holds for check in found) else 3
+    if any(check.holds is False for check in found):
+        code = 1
+    return Answer(document=document, record=tuple(found), exit_code=code)

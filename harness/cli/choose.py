@@ -5,11 +5,11 @@ Exit 0 where it can say, 1 where a backend departs or an arm was set aside, 3 wh
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import typer
-
-from harness.cli.bench import measure, show_session
+from harness.cli.answer import Answer
+from harness.cli.bench import answer_of, measure
 from harness.cli.command import command
 from harness.cli.options import ChooseOptions
 from harness.cli.output import console_of, say
@@ -25,7 +25,7 @@ BARRED = ("departs", "failed")
 
 
 @command(ChooseOptions)
-def choose(options: ChooseOptions) -> None:
+def choose(options: ChooseOptions) -> Answer:
     """Say which backend should train your model: is it one model everywhere, which is fastest?
 
     What the results already say of the model as it is now is not measured again.
@@ -43,13 +43,12 @@ def choose(options: ChooseOptions) -> None:
     with prepared_model(*given, wait=not options.no_wait) as whole:
         parity = None if options.no_parity else _check(whole, own, options)
         bench, interrupted = measure(whole, options)
-    sure = show_session(bench, project.results, options, _sentence(parity))
+    answer = answer_of(bench, project.results, options, _sentence(parity))
     verdict = parity.verdict if parity else "agrees"
-    sure = sure and verdict == "agrees"
-    bad = bench.set_aside or verdict in BARRED
-    code = 130 if interrupted else 1 if bad else 0 if sure else 3
-    if code:
-        raise typer.Exit(code)
+    worst = 1 if verdict in BARRED else 0 if verdict == "agrees" else 3
+    codes = {answer.exit_code, worst}
+    code = 130 if interrupted else next((each for each in (1, 3) if each in codes), 0)
+    return replace(answer, exit_code=code)
 
 
 def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelParity | None:
@@ -58,15 +57,12 @@ def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelPari
     from harness.engine.executor import make_executor
     from harness.experiments.parity.model_check import check
     from harness.experiments.parity.model_plan import ModelPlan
-    from harness.job.asked import Target
     from harness.records import store
     from harness.records.verdicts import newest_check
     from harness.report.progress import steps_line
+    from harness.spec.model import data_of
 
-    source, config = project.model.source, project.config
-    if not source.function or source.arguments:
-        say("parity: is checked for a function without arguments only", "yellow")
-        return None
+    config = project.config
     arms = select_arms(declared_arms(config), options.asked, options.only or ())
     backends = {name: config.backends[name] for name in dict.fromkeys(arm.backend for arm in arms)}
     if len(backends) < 2:
@@ -76,8 +72,12 @@ def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelPari
     if known and {each.backend for each in known.backends} == {*backends}:
         say(f"parity: known from {known.run_id}")
         return known
-    target = Target(name=own.model, file=source.file, function=source.function)
-    what = ModelPlan(target, None, backends, project.root, device=options.device)
+    model, where = project.model, (backends, project.root)
+    what = ModelPlan(
+        model.source, None, *where, device=options.device, made=model.folder.absolute()
+    )
+    data = data_of(own, project.root)
+    what = replace(what, data=data, batch_size=model.batch_size)
     store.ready(project.results, "models")
     executor = make_executor(project.root, backends)
     try:

@@ -7,14 +7,17 @@ from dataclasses import MISSING, fields
 from inspect import Parameter, Signature
 from typing import Any, TypeVar
 
+from harness.cli.answer import Answer
+
 Options = TypeVar("Options")
-Verb = Callable[[Options], None]
+Verb = Callable[[Options], Answer | None]
 
 
-def command(kind: type[Options]) -> Callable[[Verb[Options]], Callable[..., None]]:
+def command(kind: type[Options]) -> Callable[[Verb[Options]], Callable[..., Answer | None]]:
     """Return a decorator for a verb with the options of a class of `harness.cli.options`.
 
     What it returns has a parameter for each field, which typer makes an option or an argument of.
+    What the verb returns is shown by `harness.cli.surroundings`.
     """
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     own_first = dict.fromkeys(
@@ -30,9 +33,9 @@ def command(kind: type[Options]) -> Callable[[Verb[Options]], Callable[..., None
         for name in own_first
     ]
 
-    def decorate(run: Verb[Options]) -> Callable[..., None]:
-        def call(**given: Any) -> None:
-            run(kind(**given))
+    def decorate(run: Verb[Options]) -> Callable[..., Answer | None]:
+        def call(**given: Any) -> Answer | None:
+            return run(kind(**given))
 
         call.__name__, call.__doc__ = run.__name__, run.__doc__
         call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]

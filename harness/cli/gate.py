@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from harness.cli.answer import Answer
 from harness.cli.command import command
 from harness.cli.options import GateOptions
-from harness.cli.output import append_summary, say, show
+from harness.cli.output import append_summary, say
 from harness.cli.own_model import adopt_spec, prepared_model
 from harness.cli.project import open_project
 from harness.cli.session import SessionRequest, resume_or_start, run_session
@@ -31,7 +30,7 @@ CODES = {"passed": 0, "regressed": 1, "inconclusive": 3}
 
 
 @command(GateOptions)
-def gate(options: GateOptions) -> None:
+def gate(options: GateOptions) -> Answer:
     """Hold the newest complete bench session against an earlier one.
 
     Which arms have other numbers, or have become slower?
@@ -57,10 +56,13 @@ def gate(options: GateOptions) -> None:
         _check_comparable(again, base)
         found = judge_gate(head, base, again, tolerance, parities)
     files = {"json": options.json, "junit": options.junit, "markdown": options.markdown}
-    show(report.compose(found), files)
-    append_summary(report.compose(found))
-    if interrupted or CODES[found.outcome]:
-        raise typer.Exit(130 if interrupted else CODES[found.outcome])
+    return Answer(
+        document=report.compose(found),
+        record=found,
+        exit_code=130 if interrupted else CODES[found.outcome],
+        files=files,
+        for_summary=True,
+    )
 
 
 def _load_pair(results: Path, root: Path, against: str, path: Path) -> tuple[Bench, Bench]:

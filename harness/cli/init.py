@@ -63,7 +63,7 @@ HOOK = """\
 #!/bin/sh
 # Written by `harness init --pre-push`: nothing is pushed while the model differs between backends,
 # or cannot be checked. To push all the same: git push --no-verify
-exec {python} -m harness parity --model my_model.py:build --batch my_model.py:data
+exec {python} -m harness parity my_model.py
 """
 PRE_PUSH = "Also write a hook of git's: no push where the model differs between backends."
 PrePushOption = Annotated[bool, typer.Option("--pre-push", help=PRE_PUSH)]

@@ -264,8 +264,8 @@ class GateOptions(SummaryOptions, WaitOptions, PythonOptions, ProjectOptions):
 
 
 POINT = "Only this one, as init, adversarial, resync-469; may be repeated."
-MODEL = "Your own: FILE[:FUNCTION], which returns a compiled keras.Model. May stand alone."
-BATCH = "FILE:FUNCTION, which returns (x, y) for it; by default drawn from the seed."
+MODEL = "Your own: FILE[:FUNCTION], a compiled keras.Model, or FILE.keras. May stand alone."
+BATCH = "FILE:FUNCTION, which returns (x, y) for it; by default the data's first, or drawn."
 QUICK = "Only the first state, an adversarial one, two along the way and the short batch."
 MISSING = "With --quick: only arms that have trained here and have no verdict."
 FULL = "Also train every arm to the end, for each seed, and compare what came of it."
@@ -275,15 +275,8 @@ PARITY_JUNIT = "Also write JUnit XML there, a test case an arm and a round trip.
 PROOF = "Only show, on NumPy, that the gate can fail: planted defects."
 
 
-def _prove(asked: bool) -> None:
-    if asked:
-        from harness.cli.proof import prove_or_exit
-
-        prove_or_exit()
-
-
 @dataclass(frozen=True, kw_only=True)
-class ParityOptions(SummaryOptions, MeasuringOptions):
+class ParityOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
     """Of `harness parity`."""
 
     point: Annotated[Texts, Option(help=POINT)] = None
@@ -295,6 +288,6 @@ class ParityOptions(SummaryOptions, MeasuringOptions):
     seed: Annotated[list[int] | None, Option(help=PARITY_SEED)] = None
     time_limit: Annotated[float | None, Option(help="Seconds for one backend's worker.")] = None
     round_trips: Annotated[bool, Option("--round-trips", help=ROUND_TRIPS)] = False
-    proof: Annotated[bool, Option("--proof", callback=_prove, is_eager=True, help=PROOF)] = False
+    proof: Annotated[bool, Option("--proof", help=PROOF)] = False
     json: Annotated[Path | None, Option(help="Also write the whole record there.")] = None
     junit: Annotated[Path | None, Option(help=PARITY_JUNIT)] = None

@@ -13,6 +13,7 @@ from harness import __version__
 from harness.safe import for_terminal
 
 if TYPE_CHECKING:
+    from harness.cli.answer import Answer
     from harness.report.document import Document
     from harness.report.terminal import Pipe
 
@@ -48,11 +49,42 @@ def show(document: Document, files: Mapping[str, Path | None] | None = None) -> 
         StoreError: a file cannot be written; names the option.
     """
     from harness.report import terminal
-    from harness.report.renderers import render
 
     terminal.show(document, console_of())
+    _write_document(document, files)
+
+
+def _write_document(document: Document, files: Mapping[str, Path | None] | None) -> None:
+    from harness.report.renderers import render
+
     chosen = {name: file for name, file in (files or {}).items() if file}
     write_files({f"--{name}": (file, render(document, name)) for name, file in chosen.items()})
+
+
+def show_answer(answer: Answer) -> None:
+    """Print what a verb found, write it where asked, and exit with what it means.
+
+    Raises:
+        StoreError: a file cannot be written; names the option.
+    """
+    if answer.document.blocks:
+        show(answer.document)
+    write_answer(answer)
+    if answer.kept:
+        say(f"record: {answer.kept}", "dim")
+    if answer.exit_code:
+        raise typer.Exit(answer.exit_code)
+
+
+def write_answer(answer: Answer) -> None:
+    """Write what a verb found wherever an option names a file, and into a CI's summary.
+
+    Raises:
+        StoreError: a file cannot be written; names the option.
+    """
+    _write_document(answer.document, answer.files)
+    if answer.for_summary:
+        append_summary(answer.document)
 
 
 def write_files(texts: Mapping[str, tuple[Path | None, str]]) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from harness.cli import parity_model
+from harness.cli.answer import Answer
 from harness.cli.command import command
 from harness.cli.options import ParityOptions
-from harness.cli.output import append_summary, console_of, say, show
+from harness.cli.output import console_of
 from harness.cli.parsing import parse_threads
 from harness.cli.project import Project, hold_machine, make_environments, open_project
+from harness.cli.proof import prove_gate
 from harness.cli.runs import plan_runs
 from harness.errors import ConfigError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.records.parity import Parity
 
 FULL_SEEDS = (0, 1, 2)
+CODES = {"agrees": 0, "chaotic": 3, "inconclusive": 3}  # 1: it departs or fails
 SCOPE = {  # fields that say what is checked, and how each is named in a message
     "asked": "the names of arms",
     **{name: f"--{name}" for name in ("spec", "point", "full", "seed", "dataset")},
@@ -38,21 +39,22 @@ EXCLUDES = {
 
 
 @command(ParityOptions)
-def parity(options: ParityOptions) -> None:
+def parity(options: ParityOptions) -> Answer:
     """Hold every arm to a float64 referee, update by update: agrees, or departs, and why."""
+    if options.proof:
+        return prove_gate()
     options = parity_model.with_model(options)
     if options.model or options.batch:
-        parity_model.check_model(options)
-        return
+        return parity_model.check_model(options)
+    if options.data:
+        hint = "has a meaning with a model of your own only. Leave it out"
+        raise ConfigError(f"--data: {hint}")
     _check_options(options)
     project = open_project(options.config, options.results, options.python, setup=options.setup)
     if options.missing:
-        _check_missing(project, options)
-        return
+        return _check_missing(project, options)
     make_environments(project, options)
-    found = _check_arms(project, options)
-    if found.verdict != "agrees":
-        raise typer.Exit(3 if found.verdict in ("chaotic", "inconclusive") else 1)
+    return _check_arms(project, options)
 
 
 def _check_options(options: ParityOptions) -> None:
@@ -66,18 +68,19 @@ def _check_options(options: ParityOptions) -> None:
         raise ConfigError(f"{expected}. Type: harness parity --quick --missing")
 
 
-def _check_missing(project: Project, options: ParityOptions) -> None:
-    """Check the arms that have trained and have no verdict; exit 1 where one departs or fails."""
+def _check_missing(project: Project, options: ParityOptions) -> Answer:
+    """Check the arms that have trained and have no verdict, each shown when it is known."""
     from harness.cli.parity_quick import check_missing
+    from harness.report.document import Document
 
     with hold_machine("parity", wait=not options.no_wait):
         found = check_missing(project, parse_threads(options.threads), options.time_limit)
-    if any(parity.verdict != "agrees" for parity in found):
-        raise typer.Exit(1)
+    code = int(any(parity.verdict != "agrees" for parity in found))
+    return Answer(document=Document(()), record=tuple(found), exit_code=code)
 
 
-def _check_arms(project: Project, options: ParityOptions) -> Parity:
-    """Check the arms that the arguments ask for, keep the record, and show what was found."""
+def _check_arms(project: Project, options: ParityOptions) -> Answer:
+    """Check the arms that the arguments ask for, keep the record, and return what was found."""
     from harness.experiments.parity.document import compose
     from harness.records import store
 
@@ -86,12 +89,14 @@ def _check_arms(project: Project, options: ParityOptions) -> Parity:
     _refuse_own_model(project, options)
     planned = plan_runs(project, options, seeds, time_limit_s=options.time_limit)
     found = _compare_with_referee(planned, project.executor, options)
-    file = store.add(project.results, found)
-    document = compose(found)
-    show(document, {name: getattr(options, name) for name in FILES})
-    say(f"record: {file}", "dim")
-    append_summary(document)
-    return found
+    return Answer(
+        document=compose(found),
+        record=found,
+        exit_code=CODES.get(found.verdict, 1),
+        files={name: getattr(options, name) for name in FILES},
+        for_summary=True,
+        kept=store.add(project.results, found),
+    )
 
 
 def _compare_with_referee(

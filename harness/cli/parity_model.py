@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-import typer
-
+from harness.cli.answer import Answer
 from harness.cli.options import ParityOptions
-from harness.cli.output import console_of, say, show
+from harness.cli.output import console_of
 from harness.cli.parsing import parse_threads
 from harness.cli.project import hold_machine, name_pythons
 from harness.cli.setup import make_missing
 from harness.errors import ConfigError, shown
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
-    *("model", "batch", "names", "seed", "threads", "time_limit", "device", "no_wait"),
+    *("model", "batch", "data", "names", "seed", "threads", "time_limit", "device", "no_wait"),
     *("python", "setup", "quick", "full"),
     *("json", "junit", "results", "config"),
 )
@@ -30,8 +29,10 @@ def with_model(options: ParityOptions) -> ParityOptions:
     Raises:
         ConfigError: several models are named.
     """
+    from harness.spec.model import is_target
+
     names = options.names or ()
-    files = [name for name in names if ".py" in name]
+    files = [name for name in names if is_target(name)]
     if not files:
         return options
     several = files + [options.model or ""] * bool(options.model)
@@ -42,8 +43,8 @@ def with_model(options: ParityOptions) -> ParityOptions:
     return replace(options, model=files[0], names=rest)
 
 
-def check_model(options: ParityOptions) -> None:
-    """Check the model, show what came of it, and exit with what that means."""
+def check_model(options: ParityOptions) -> Answer:
+    """Check the model, keep the record, and return what came of it."""
     from harness.engine.executor import make_executor
     from harness.experiments.parity import model_document as report
     from harness.experiments.parity import model_plan
@@ -63,6 +64,7 @@ def check_model(options: ParityOptions) -> None:
         time_limit_s=options.time_limit,
         updates=(0,) if options.quick else model_plan.UPDATES if options.full else (),
     )
+    what = model_plan.with_data(what, options.data)
     what = replace(what, backends=name_pythons(what.backends, options.python))
     if options.setup:
         make_missing(what.root, what.backends, what.device)
@@ -71,11 +73,13 @@ def check_model(options: ParityOptions) -> None:
     wait = not options.no_wait
     with hold_machine("parity --model", wait=wait), steps_line(console_of()) as report_step:
         found = check(what, make_executor(what.root, what.backends), report_step)
-    file = store.add(results, found)
-    show(report.compose(found), {"json": options.json, "junit": options.junit})
-    say(f"record: {file}", "dim")
-    if CODES[found.verdict]:
-        raise typer.Exit(CODES[found.verdict])
+    return Answer(
+        document=report.compose(found),
+        record=found,
+        exit_code=CODES[found.verdict],
+        files={"json": options.json, "junit": options.junit},
+        kept=store.add(results, found),
+    )
 
 
 def _check_options(options: ParityOptions) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import typer
+from harness.cli.answer import Answer
+from harness.cli.output import console_of
 
-from harness.cli.output import console_of, show
 
-
-def prove_or_exit() -> None:
-    """Show that the gate can fail; exit 0 where the proof holds, 1 where it does not."""
+def prove_gate() -> Answer:
+    """Return whether the gate can fail: exit code 0 where the proof holds, 1 where it does not."""
     from harness.experiments.proof import document as report
     from harness.experiments.proof.prove import prove
     from harness.report.progress import steps_line
 
     with steps_line(console_of()) as say:
         found = prove(say)
-    show(report.compose(found))
-    raise typer.Exit(0 if found.holds else 1)
+    return Answer(document=report.compose(found), record=found, exit_code=int(not found.holds))

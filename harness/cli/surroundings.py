@@ -32,10 +32,13 @@ class VerbGroup(TyperGroup):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb."""
+        """Run the verb, and show what it found."""
+        from harness.cli.output import show_answer
+
         try:
             with _shorten_usage_errors():
-                return super().invoke(ctx)
+                if answer := super().invoke(ctx):
+                    show_answer(answer)
         except BrokenPipeError:
             _discard_output()
             raise typer.Exit(READER_GONE) from None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-import typer
-
+from harness.cli.answer import Answer
 from harness.cli.command import command
 from harness.cli.options import TrainOptions
-from harness.cli.output import console_of, say, show
+from harness.cli.output import console_of, say
 from harness.cli.own_model import open_spec, prepared_model
 from harness.cli.project import Project, hold_machine, load_records, open_project
 from harness.cli.runs import plan_runs
@@ -20,14 +19,17 @@ if TYPE_CHECKING:
     from harness.job.asked import Job, Measure
     from harness.records.record import Record
     from harness.records.store import Loaded
+    from harness.report.document import Document
 
 
 @command(TrainOptions)
-def train(options: TrainOptions) -> None:
+def train(options: TrainOptions) -> Answer:
     """Train the spec under each backend: a fresh process and a record for each run.
 
     Then print the table and what it answers.
     """
+    from harness.report.document import Document
+
     project = open_project(options.config, options.results, options.python, setup=options.setup)
     project, options = open_spec(project, options)
     seeds = tuple(options.seed) if options.seed else None
@@ -42,20 +44,21 @@ def train(options: TrainOptions) -> None:
             load_records(project.results)  # results.csv has what was finished
             raise
     loaded = load_records(project.results)
-    if not options.rows:
-        _print_tables(records, loaded)
-    if any(record.status != "ok" for record in records):
-        raise typer.Exit(1)
+    return Answer(
+        document=Document(()) if options.rows else _compose_tables(records, loaded),
+        record=tuple(records),
+        exit_code=int(any(record.status != "ok" for record in records)),
+    )
 
 
-def _print_tables(records: list[Record], loaded: Loaded) -> None:
-    """Print the tables of these runs; one that had to be kept elsewhere is no less a result."""
+def _compose_tables(records: list[Record], loaded: Loaded) -> Document:
+    """Return the tables of these runs; one that had to be kept elsewhere is no less a result."""
     from harness.experiments.train import document, judge
 
     new = {record.run_id: record for record in records}
     known = {record.run_id: record for record in loaded.records}
     tables = judge.compare((known | new).values(), only=frozenset(new), parities=loaded.checks)
-    show(document.compose(tables))
+    return document.compose(tables)
 
 
 def _run_all(planned: tuple[Planned, ...], project: Project) -> list[Record]:

@@ -18,7 +18,7 @@ from harness.engine.executor import Executor, perform
 from harness.engine.own_data import Wanted, make_own_data
 from harness.errors import ConfigError
 from harness.job.answers import Refusal
-from harness.job.asked import DrawModel, Job, ModelSource, ProveArm
+from harness.job.asked import DrawModel, Job, ModelSource, ProveArm, Target
 from harness.records import store
 from harness.records.arm import ArmId
 from harness.records.observation import Data
@@ -45,6 +45,7 @@ class PreparedModel:
     source: ModelSource
     batch_size: int
     shuffle: bool
+    feed: Target | None = None  # the function whose pipeline `fit` asks for batches; None: arrays
     weights: Mapping[int, draws.File] = field(default_factory=dict)  # by seed
     untimed: Mapping[ArmId, str] = field(default_factory=dict)  # why an arm has no time
 
@@ -129,6 +130,7 @@ def make_data(
         source=source_of(spec, root),
         batch_size=size,
         shuffle=spec.shuffle,
+        feed=target if spec.feed == "own" else None,
     )
     return spec.model_copy(update={"batch_size": size}), prepared, data.remarks
 

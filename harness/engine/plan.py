@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.engine.own_model import PreparedModel
 from harness.errors import ConfigError
-from harness.job.asked import ModelSource
+from harness.job.asked import ModelSource, Target
 from harness.records.arm import ArmId
 from harness.records.observation import Data
 from harness.records.record import Request
@@ -32,6 +32,7 @@ class Planned:
     order: Path | None
     model: ModelSource | None = None  # of a spec that is a model of the user's own
     refusal: str = ""  # why its time would mean nothing
+    feed: Target | None = None  # whose pipeline is asked for batches
 
     def where(self) -> dict[str, Any]:
         """Return the fields of a `Job` that say where and how long this run may be."""
@@ -43,7 +44,8 @@ class Planned:
         files = {"weights": self.weights, "order": self.order}
         there = {name: file and file.absolute() for name, file in files.items()}
         inputs = {"request": self.request, "dataset": self.dataset.absolute()}
-        return self.where() | inputs | there | {"model": self.model, "refusal": self.refusal}
+        own = {name: getattr(self, name) for name in ("model", "refusal", "feed")}
+        return self.where() | inputs | there | own
 
 
 def plan(
@@ -114,7 +116,7 @@ def _runs(
             )
             of_user: tuple[Any, ...] = ()
             if isinstance(dataset, PreparedModel):
-                of_user = dataset.source, dataset.untimed.get(arm, "")
+                of_user = dataset.source, dataset.untimed.get(arm, ""), dataset.feed
             planned.append(Planned(request, dataset.folder, *files, *of_user))
     return tuple(planned)
 

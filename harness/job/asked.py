@@ -69,7 +69,7 @@ class ModelSource(Target):
     """What builds a user's own model; without a function, a file that Keras saved."""
 
     arguments: dict[str, Any]
-    sha256: str  # of the file
+    sha256: str  # of the file, and of what it imports from beside it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +82,7 @@ class Measure(Job[Measured]):
     order: Path | None
     model: ModelSource | None = None  # of a spec that is a model of the user's own
     refusal: str = ""  # why its time would mean nothing: it is not trained
+    feed: Target | None = None  # whose pipeline is asked for batches, in place of the arrays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ class Live(Job[Started]):
     order: Path | None
     model: ModelSource | None = None
     refusal: str = ""
+    feed: Target | None = None
     cores: tuple[int, ...] = ()  # that it is kept to; those of `threads` where none are named
 
 
@@ -218,8 +220,10 @@ class ProveArm(Job[Proved]):
 class ComputeModel(Job[ComputedModel]):
     """Compute a user's own model, in its own dtype or in float64."""
 
-    model: Target
-    batch: Target | None  # None: drawn from the seed
+    model: ModelSource
+    batch: Target | None  # None: the data's first one, or else drawn from the seed
+    dataset: Path | None  # data that were made
+    batch_size: int | None  # of the data; None: as they say
     seed: int
     inputs: Path  # .npz of states and batch; written where it is not there
     output: Path
@@ -231,8 +235,7 @@ class ComputeModel(Job[ComputedModel]):
 class TryLayers(Job[Computed]):
     """Compute layers of a user's model alone, in float64, on inputs from another backend."""
 
-    model: Target
-    batch: Target | None
+    model: ModelSource
     seed: int
     inputs: Path  # .npz of states and batch
     state: str  # number of updates

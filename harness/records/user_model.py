@@ -17,7 +17,9 @@ from typing import Literal
 from harness.job.kinds import Count, Said, Seconds, Sha256, Word
 from harness.records.observation import Kept, Observation, Seen, Threads
 from harness.records.parity import Figure
+from harness.spec.arguments import with_arguments
 from harness.spec.config import Device
+from harness.spec.frozen import Option
 
 Verdict = Literal["agrees", "departs", "failed", "differ", "undecided", "no majority"]
 State = Literal["agree", "depart", "no majority", "undecided", "not finite"]
@@ -56,9 +58,10 @@ class ModelParity(Observation):
 
     format: Literal[3, 4] = 4
     kind: Literal["model"] = "model"
-    model: str  # FILE:FUNCTION
-    sha256: Sha256 | None = None  # of its file
-    batch: str | None  # FILE:FUNCTION; None where it was drawn from the seed
+    model: str  # FILE:FUNCTION, or FILE.keras
+    arguments: dict[Word, Option] = {}  # that the function was given
+    sha256: Sha256 | None = None  # of its file, and of what that imports from beside it
+    batch: str | None  # FILE:FUNCTION of a batch or of data; None where it was drawn from the seed
     seed: Count
     n_samples: Count = 0
     n_parameters: Count = 0
@@ -73,6 +76,11 @@ class ModelParity(Observation):
     backends: tuple[BackendParity, ...]
     compared: tuple[Compared, ...] = ()
     remarks: tuple[Said, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """The model with its arguments, as it is typed."""
+        return with_arguments(self.model, self.arguments)
 
     @property
     def n_compared(self) -> int:

@@ -16,6 +16,7 @@ from harness.records.observation import Seen
 from harness.records.parity import ArmParity, Parity
 from harness.records.record import Record
 from harness.records.user_model import ModelParity
+from harness.spec.arguments import without_arguments
 from harness.spec.config import Spec
 from harness.spec.model import OwnModel, own_model
 
@@ -58,7 +59,7 @@ def _of_model(check: ModelParity) -> Verdicts:
     known = {"agrees": AGREES, "departs": "departs", "failed": "failed"}
     return {
         (
-            _whose(check.sha256, check.model),
+            _whose(check.sha256, check.called),
             each.backend,
             *_environment(each),
             *_place(each.device, check),
@@ -81,7 +82,7 @@ def newest_check(checks: Iterable[object], spec: OwnModel) -> ModelParity | None
         if isinstance(each, ModelParity)
         and each.harness == harness.__version__
         and each.sha256
-        and _whose(each.sha256, each.model) == _whose(spec.sha256, spec.model)
+        and _whose(each.sha256, each.called) == _whose(spec.sha256, spec.called)
     ]
     return mine[-1] if mine else None
 
@@ -211,12 +212,13 @@ def _what(spec: Spec, arm: ArmId) -> tuple[str | ArmId | None, ...]:
     own = own_model(spec)
     if own is None:
         return _content(spec), arm
-    return None if own.arguments else _whose(own.sha256, own.model), arm.backend
+    return _whose(own.sha256, own.called), arm.backend
 
 
-def _whose(sha256: str | None, model: str) -> str:
-    """Return which function it is, of a file of which content; FILE:FUNCTION names it."""
-    return f"{sha256}:{model.rpartition(':')[2]}"
+def _whose(sha256: str | None, called: str) -> str:
+    """Return which function it is, given what, of which content; FILE:FUNCTION(...) names it."""
+    file = without_arguments(called).rpartition(":")[0] or called  # a saved file is its content
+    return f"{sha256}{called.removeprefix(file)}"
 
 
 def _content(spec: Spec) -> str:

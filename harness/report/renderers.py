@@ -6,7 +6,8 @@ from importlib import import_module
 
 from harness.report.document import Document
 
-FORMATS = ("terminal", "markdown", "csv", "json", "junit")
+FORMATS = ("terminal", "markdown", "csv", "json", "junit")  # that a command prints; a notebook's
+# is no file's
 
 
 def render(document: Document, name: str) -> str:

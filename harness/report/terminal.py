@@ -44,7 +44,8 @@ def show(document: Document, console: Console) -> None:
 def render(document: Document) -> str:
     """Return what a pipe would show: a file has no width either."""
     text = io.StringIO()
-    show(document, Console(file=text, width=WIDTH, force_terminal=False, no_color=True))
+    plain = {"force_terminal": False, "force_jupyter": False, "no_color": True}
+    show(document, Console(file=text, width=WIDTH, **plain))  # type: ignore[arg-type]
     return text.getvalue()
 
 

@@ -22,6 +22,12 @@ def without_arguments(text: str) -> str:
     return match[1] if match else text
 
 
+def with_arguments(text: str, arguments: Mapping[str, Any]) -> str:
+    """Return FILE:FUNCTION(NAME=VALUE, ...), in the order of the names; as it is without any."""
+    several = ", ".join(f"{name}={arguments[name]!r}" for name in sorted(arguments))
+    return f"{text}({several})" if several else text
+
+
 def split_arguments(option: str, text: str) -> tuple[str, dict[str, Any]]:
     """Return FILE:FUNCTION of FILE:FUNCTION(NAME=VALUE, ...), and the values by name.
 

@@ -7,6 +7,7 @@ An arm is a module of harness/worker/arms, or a user's own beside backends.toml:
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -104,7 +105,27 @@ def read_declaration(module: str, name: str, folder: Path | None = None) -> dict
 
 def own_sources(module: str, folder: Path) -> list[Path]:
     """Return the file of a user's own arm, and of all that it imports from beside it."""
-    root, waiting = root_of(module, folder), [file_of(module, folder)]
+    return sources_of(file_of(module, folder), root_of(module, folder))
+
+
+def digest_sources(file: Path) -> str:
+    """Return the SHA-256 of a user's file, and of all that it imports from beside it.
+
+    Of a file that imports nothing there it is that of its bytes.
+    """
+    digests = {
+        each.relative_to(file.parent).as_posix(): hashlib.sha256(each.read_bytes()).hexdigest()
+        for each in sources_of(file, file.parent)
+    }
+    if len(digests) == 1:
+        return digests[file.name]
+    lines = (f"{name} {digest}\n" for name, digest in digests.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def sources_of(file: Path, root: Path) -> list[Path]:
+    """Return a file, and all that it imports from below a folder, however indirectly."""
+    waiting = [file]
     found: dict[Path, None] = {}
     while waiting:
         file = waiting.pop()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
+import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
@@ -13,7 +14,8 @@ from harness.errors import ConfigError, shown
 from harness.job.asked import ModelSource, Target
 from harness.job.kinds import Sha256
 from harness.spec import bounds
-from harness.spec.arguments import without_arguments
+from harness.spec.arguments import split_arguments, with_arguments, without_arguments
+from harness.spec.arm_source import digest_sources
 from harness.spec.faults import fault, sentences
 from harness.spec.frozen import Frozen, Option
 from harness.spec.targets import parse_target
@@ -45,6 +47,8 @@ def _target(text: str) -> str:
 Named = Annotated[str, Field(max_length=1000), AfterValidator(_target)]
 Argument = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
 Batches = Annotated[int, Field(gt=0, le=10**9)]
+Metric = Annotated[str, Field(min_length=1, max_length=100)]
+Margin = Annotated[float, Field(gt=0, le=1e12)]
 
 
 class OwnModel(Frozen):
@@ -58,17 +62,26 @@ class OwnModel(Frozen):
     model: Named  # FILE.py:FUNCTION, which returns a compiled keras.Model, or FILE.keras
     data: Named | None = None  # FILE.py:FUNCTION; by default "data" in the model's file
     arguments: dict[Argument, Option] = {}  # that the model's function is given
+    feed: Literal["arrays", "own"] = "arrays"  # own: `fit` asks the data's pipeline for its batches
     epochs: bounds.Epochs | None = None  # the protocol's where it says none
     limit_batches: Batches | None = None  # of an epoch; None: all of them
     batch_size: bounds.BatchSize | None = None  # None: the data's own, else 32
     shuffle: bool = True  # a new order in every epoch
+    # Of the compiled loss or of a metric, by name: a smaller difference is of no consequence.
+    margin: Annotated[dict[Metric, Margin], Field(max_length=100)] = {}
     # What the environments of this spec have besides the backends' own requirements, and the folder
     # of the user's package that is installed there, from that of backends.toml on.
     requirements: Annotated[
         tuple[bounds.Requirement, ...], Field(max_length=100, strict=False)
     ] = ()
     install: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
-    sha256: Sha256 | None = None  # of the model's file, once it is read; no file says it
+    # Of the model's file and what it imports from beside it, once these are read; no file says it.
+    sha256: Sha256 | None = None
+
+    @property
+    def called(self) -> str:
+        """The model with its arguments, as it is typed."""
+        return with_arguments(self.model, self.arguments)
 
 
 def or_own_model(table: Any, stack: Callable[[Any], Any]) -> Any:
@@ -104,7 +117,7 @@ def own_model(spec: object) -> OwnModel | None:
 def check_command(spec: object) -> str:
     """Return what to type to see whether a spec is the same model on every backend."""
     own = own_model(spec)
-    return f"harness parity --model {own.model}" if own else "nox -s parity"
+    return f"harness parity --model {shlex.quote(own.called)}" if own else "nox -s parity"
 
 
 def read_files(spec: OwnModel, root: Path, where: str) -> OwnModel:
@@ -125,7 +138,7 @@ def read_files(spec: OwnModel, root: Path, where: str) -> OwnModel:
     data = split_target(spec.data or f"{file}:{DATA}", DATA)
     named = {"model": f"{file}:{function}" if function else file, "data": ":".join(data)}
     changed = spec.model_copy(update=named)
-    digest = hashlib.sha256(_source(changed, root, where).file.read_bytes()).hexdigest()
+    digest = digest_sources(_source(changed, root, where).file)
     parse_target(f"{where} data", named["data"], root)
     return changed.model_copy(update={"sha256": digest})
 
@@ -140,19 +153,45 @@ def data_of(spec: OwnModel, root: Path) -> Target:
     return parse_target("data", spec.data or "", root)
 
 
+def find_source(option: str, text: str) -> ModelSource:
+    """Return what builds the model that FILE[:FUNCTION[(NAME=VALUE, ...)]] or FILE.keras names.
+
+    Args:
+        option: for a message.
+        text: as it was typed; the file's name begins at the working folder.
+
+    Raises:
+        ConfigError: there is no such file or function, or it does not take those arguments.
+    """
+    named, arguments = split_arguments(option, text)
+    file, function = split_target(named)
+    target = f"{file}:{function}" if function else file
+    found = _read_source(option, target, Path.cwd(), arguments)
+    return replace(found, sha256=digest_sources(found.file))
+
+
+def find_data(source: Target) -> Target | None:
+    """Return the function `data` of the file that builds a model; None where it has none."""
+    try:
+        found = parse_target("data", f"{source.file}:{DATA}")
+    except ConfigError:
+        return None
+    return replace(found, name=f"{split_target(source.name)[0]}:{DATA}")
+
+
 def _source(spec: OwnModel, root: Path, where: str) -> ModelSource:
-    file, function = split_target(spec.model)
+    found = _read_source(f"{where} model", spec.model, root, spec.arguments)
+    return replace(found, sha256=spec.sha256 or "")
+
+
+def _read_source(option: str, target: str, root: Path, arguments: Mapping[str, Any]) -> ModelSource:
+    file, function = split_target(target)
     if function:
-        found = parse_target(f"{where} model", spec.model, root, spec.arguments)
-        path = found.file
+        path = parse_target(option, target, root, arguments).file
     else:
         path = root.joinpath(file).resolve()
         if not path.is_file():
-            raise ConfigError(f"{where} model: {file}: cannot be read (no such file)")
+            raise ConfigError(f"{option}: {file}: cannot be read (no such file)")
     return ModelSource(
-        name=spec.model,
-        file=path,
-        function=function,
-        arguments=dict(spec.arguments),
-        sha256=spec.sha256 or "",
+        name=target, file=path, function=function, arguments=dict(arguments), sha256=""
     )

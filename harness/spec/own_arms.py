@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ ARMS = {
     for name in ("keras", "lean", "compiled")
 }
 USUAL = ("keras", "compiled")  # where nothing says which
+FIT = "keras"  # the one that asks a pipeline for its batches
 
 
 def with_own_model(config: Config, name: str, spec: OwnModel, root: Path) -> Config:
@@ -34,8 +35,9 @@ def with_own_model(config: Config, name: str, spec: OwnModel, root: Path) -> Con
     Raises:
         ConfigError: no backend trains a Keras model.
     """
+    arms = {FIT: ARMS[FIT]} if spec.feed == "own" else ARMS
     backends = {
-        key: with_requirements(backend, name, spec, root).model_copy(update={"arms": ARMS})
+        key: with_requirements(backend, name, spec, root).model_copy(update={"arms": arms})
         for key, backend in config.backends.items()
         if backend.framework in FRAMEWORKS
     }
@@ -45,8 +47,8 @@ def with_own_model(config: Config, name: str, spec: OwnModel, root: Path) -> Con
     changes: dict[str, Any] = {
         "specs": {**config.specs, name: spec},
         "backends": backends,
-        "protocol": _with_arms(config.protocol, USUAL),
-        "bench": _with_arms(config.bench, config.bench.arms),
+        "protocol": _with_arms(config.protocol, USUAL, arms),
+        "bench": _with_arms(config.bench, config.bench.arms, arms),
     }
     return config.model_copy(update=changes)
 
@@ -85,7 +87,7 @@ def environments_of(config: Config, root: Path) -> Iterator[tuple[str, Backend]]
                     yield key, other
 
 
-def _with_arms(table: Any, named: tuple[str, ...]) -> Any:
+def _with_arms(table: Any, named: tuple[str, ...], known: Mapping[str, Arm]) -> Any:
     """Return a table with those of the arms named that such a model has; else the usual ones."""
-    arms = tuple(arm for arm in named if arm in ARMS)
-    return table.model_copy(update={"arms": arms or USUAL})
+    arms = tuple(arm for arm in named if arm in known)
+    return table.model_copy(update={"arms": arms or tuple(arm for arm in USUAL if arm in known)})

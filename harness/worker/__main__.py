@@ -12,6 +12,7 @@ import time
 STARTED_AT = time.monotonic()  # first: what came before it is the price of a process
 
 import ctypes  # noqa: E402
+import errno  # noqa: E402
 import importlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
@@ -47,6 +48,8 @@ WORK: dict[type[Job[Any]], tuple[str, str]] = {  # a kind of job: module and fun
     asked.DrawModel: ("jobs.own_model", "draw"),
     asked.ProveArm: ("jobs.prove_arm", "prove"),
 }
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SET_CACHE = "set HARNESS_CACHE_DIR to another folder"
 TIMED = (asked.Measure, asked.Live, asked.Look, asked.SelfCheck)
 
 
@@ -77,6 +80,11 @@ def main(job_file: str, progress: str, spawned_at: str) -> None:
         result["framework"] = _computing(job.framework)
     except Refused as error:
         result["refusal"] = Refusal(reason=str(error), of_user=error.of_user)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        where = f"{error.filename or 'a file of this run'}: cannot be written ({error.strerror})"
+        result["refusal"] = Refusal(reason=f"{where}. Make room, or {SET_CACHE}")
     partial = Path(f"{written['result']}.partial")
     partial.write_text(json.dumps(result, allow_nan=False, default=plain))
     partial.replace(written["result"])

@@ -1,4 +1,7 @@
-"""A model that Keras saved, loaded on any backend, whichever saved it; code in it is not run."""
+"""A user's model: what a function builds, or a file that Keras saved holds.
+
+A file is loaded on any backend, whichever saved it; code in it is not run.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,29 @@ from typing import Any
 import keras
 
 from harness.errors import Refused
-from harness.job.asked import Target
+from harness.job.asked import ModelSource, Target
 from harness.worker.own_code import describe_error
-from harness.worker.user_inputs import Unusable
+from harness.worker.user_inputs import Unusable, call_function, check_model
 
 IN_A_FUNCTION = "Load or build it in a function, and name that: FILE.py:build"
 UNKNOWN = re.compile(r"Could not locate (\w+) '([^']{1,100})'")
+
+
+def make_model(source: ModelSource, seed: int, where: str) -> Any:
+    """Return the compiled model that a user's function builds, or that a file holds.
+
+    Args:
+        source: the file, and the function with what it is given.
+        seed: of Keras's draws.
+        where: it is named, for a message.
+
+    Raises:
+        Unusable: it is no compiled model.
+        Refused: it cannot be made here.
+    """
+    keras.utils.set_random_seed(seed)
+    made = call_function(source, source.arguments) if source.function else load_saved(source)
+    return check_model(made, where)
 
 
 def load_saved(source: Target) -> Any:

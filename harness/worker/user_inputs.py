@@ -7,6 +7,7 @@ Arrays of a batch are named by their place: "x" or "y" where there is one, "x[0]
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -16,10 +17,13 @@ from numpy.typing import NDArray
 
 from harness.errors import Refused
 from harness.job.asked import Target
+from harness.spec.data.own import NAMES, name_parts
+from harness.spec.data.own_folder import read
 from harness.worker.own_code import describe_error, import_file
 
 Arrays = dict[str, NDArray[Any]]
-N_SAMPLES = 16
+N_SAMPLES = 16  # of a drawn batch
+MOST_SAMPLES = 32  # of a batch of the user's data
 LENGTH = 16  # of an axis whose length the model leaves open
 NAME_A_BATCH = "Name a batch: --batch FILE:FUNCTION"
 # Losses of Keras's, by what labels they take.
@@ -47,17 +51,6 @@ class Unusable(Refused):
     """What the user named cannot be compared on any backend: the user must correct it."""
 
     of_user = True
-
-
-def build_model(target: Target, seed: int) -> Any:
-    """Return the compiled model that the user's function builds, with Keras's draws from the seed.
-
-    Raises:
-        Unusable: it returns something else.
-        Refused: it raises.
-    """
-    keras.utils.set_random_seed(seed)
-    return check_model(call_function(target), f"--model: {target.name}")
 
 
 def check_model(model: Any, where: str) -> Any:
@@ -116,6 +109,26 @@ def read_batch(target: Target) -> Arrays:
     if len(set(lengths.values())) > 1:
         received = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise Unusable(f"{where}: expected as many samples in each array; received {received}")
+    return _as_float32(arrays)
+
+
+def first_batch(folder: Path, batch_size: int | None) -> Arrays:
+    """Return the first samples of data that were made: those of a batch, (n, ...) by place.
+
+    Floats are float32, as `fit` has them.
+
+    Args:
+        folder: that holds the data.
+        batch_size: None: as the data say, or else that of a drawn batch.
+    """
+    data = read(folder)
+    n_samples = min(batch_size or data.batch_size or N_SAMPLES, MOST_SAMPLES)
+    parts = dict(zip(NAMES, data.take(slice(0, n_samples)), strict=False))
+    return _as_float32({name: np.array(value) for name, value in name_parts(parts).items()})
+
+
+def _as_float32(arrays: Arrays) -> Arrays:
+    """Return arrays of any shape, those of floats as float32."""
     return {
         name: value.astype(np.float32) if value.dtype.kind == "f" else value
         for name, value in arrays.items()
@@ -143,11 +156,14 @@ def flatten(name: str, structure: Any) -> Arrays:
 
 
 def unflatten(name: str, arrays: Arrays) -> Any:
-    """Return what `flatten` was given: an array, a tuple or a dict, of any shape and dtype."""
+    """Return a tree of arrays of any shape and dtype by their place; None where there is none."""
     if name in arrays:
         return arrays[name]
-    places = [key for key in arrays if key.startswith(f"{name}[")]
-    parts = {key[len(name) + 1 : -1]: arrays[key] for key in places}
+    inner = [key[len(name) + 1 :] for key in arrays if key.startswith(f"{name}[")]
+    keys = dict.fromkeys(key.partition("]")[0] for key in inner)
+    if not keys:
+        return None
+    parts = {key: unflatten(f"{name}[{key}]", arrays) for key in keys}
     return tuple(parts.values()) if all(key.isdecimal() for key in parts) else parts
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from harness.errors import Refused
 from harness.spec.data.arrays import add_prefix
+from harness.spec.data.own import NAMES
 from harness.worker.user_inputs import unflatten
 
 Arrays = dict[str, NDArray[Any]]
@@ -88,7 +89,7 @@ class Program:
 
     def train(self, batch: Arrays) -> dict[str, Any]:
         """Make one update of a batch, (n, ...) each by place; return what it reports."""
-        sides = unflatten("x", batch), unflatten("y", batch), batch.get("sample_weight")
+        sides = (unflatten(name, batch) for name in NAMES)
         reported: dict[str, Any] = self.model.train_on_batch(*sides, return_dict=True)
         return reported
 

@@ -32,6 +32,7 @@ UNUSABLE = {
     "other_dtype": "x: batch 2: y: expected int32, as in the first batch; received float32",
     "samples_for_batches": "x: batch 1: y: expected an axis of samples; received one number",
     "raises_later": "x: raised ValueError: the third file is damaged (unusable.py:",
+    "callback": "`fit` of its own; received EarlyStopping",
     "both_weights": "class_weight: expected it or sample_weight, not both",
     "weights_of_two": "class_weight: expected labels in one array beside it",
     "all_for_validation": "validation_split: 0.99 cuts 8 samples into none and all",

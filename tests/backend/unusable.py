@@ -131,6 +131,12 @@ def half_a_batch():
     return {"x": X, "y": Y, "batch_size": 0.5}
 
 
+def callback():
+    import keras
+
+    return {"x": X, "y": Y, "callbacks": [keras.callbacks.EarlyStopping("loss")]}
+
+
 def bracket():
     return {"a[0]": X}, Y
 

@@ -15,8 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+
+from harness.spec.data import mnist
+from harness.spec.data.arrays import load_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = Path(os.environ.get("HARNESS_ENVIRONMENTS") or ROOT / ".nox")
@@ -152,3 +156,13 @@ def make_project(tmp_path_factory) -> Callable[[], Project]:
 @pytest.fixture
 def project(make_project) -> Project:
     return make_project()
+
+
+@pytest.fixture
+def folder(project):
+    """The project, with the models' files and a few digits in it."""
+    for file in (Path(__file__).parent / "models").glob("*.py"):
+        shutil.copy(file, project.root)
+    parts = load_dataset(mnist.prepare("digits").folder)
+    np.savez(project.root / "digits.npz", x=parts["x_train"][:1000], y=parts["y_train"][:1000])
+    return project

@@ -2,27 +2,10 @@
 
 import csv
 import re
-import shutil
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from harness.spec.data import mnist
-from harness.spec.data.arrays import load_dataset
-
-MODELS = Path(__file__).parent / "models"
 BACKENDS = ("tensorflow", "jax", "torch")
-
-
-@pytest.fixture
-def folder(project):
-    """The project, with the models' files and a few digits in it."""
-    for file in MODELS.glob("*.py"):
-        shutil.copy(file, project.root)
-    parts = load_dataset(mnist.prepare("digits").folder)
-    np.savez(project.root / "digits.npz", x=parts["x_train"][:1000], y=parts["y_train"][:1000])
-    return project
 
 
 def columns(project):

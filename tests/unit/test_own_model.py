@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 
 from harness import __version__
+from harness.cli import parity_model
 from harness.cli.choose import _sentence
-from harness.cli.options import TrainOptions
+from harness.cli.options import ParityOptions, TrainOptions
 from harness.cli.own_model import open_spec
 from harness.cli.project import Project
 from harness.engine.arms import declared_arms, select_arms
 from harness.engine.own_model import PreparedModel
 from harness.engine.plan import plan
 from harness.errors import ConfigError
+from harness.experiments.bench import document as bench_document
+from harness.experiments.bench.judge import summarize
+from harness.experiments.parity.model_plan import plan_model_check, with_data
 from harness.experiments.train.document import compose
 from harness.experiments.train.judge import compare
 from harness.job.own_model import Proved, Quality
@@ -28,8 +32,9 @@ from harness.records.verdicts import newest_check, verdict_on, verdicts_of
 from harness.report.renderers import render
 from harness.spec import config
 from harness.spec.draws import File
-from harness.spec.model import OwnModel, source_of
+from harness.spec.model import OwnModel, check_command, source_of
 from harness.spec.project import choose_spec
+from tests.unit.benches import bench
 from tests.unit.records import record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -326,3 +331,117 @@ def test_the_answer_begins_with_whether_it_is_one_model_everywhere():
     assert _sentence(check(backends=check().backends[:1])) == "It is one model on jax."
     assert _sentence(check()) == "It is not known to be one model everywhere. torch: departs."
     assert "not checked" in _sentence(None)
+
+
+def test_the_digest_of_a_model_holds_what_its_file_imports_from_beside_it(folder):
+    alone = choose_spec(folder, WHOLE, "my_model.py")[0].specs["my_model.py"].sha256
+    assert alone == SHA256
+    (folder / "blocks").mkdir()
+    (folder / "my_model.py").write_text(f"from blocks.wide import Wide\nimport json\n{SOURCE}")
+    digests = set()
+    for wide in ("from . import deep", "from . import deep  # changed"):
+        (folder / "blocks" / "wide.py").write_text(wide)
+        for deep in ("Deep = 1", "Deep = 2"):
+            (folder / "blocks" / "deep.py").write_text(deep)
+            digests.add(choose_spec(folder, WHOLE, "my_model.py")[0].specs["my_model.py"].sha256)
+    (folder / "unused.py").write_text("x = 1")
+    digests.add(choose_spec(folder, WHOLE, "my_model.py")[0].specs["my_model.py"].sha256)
+    assert len(digests - {alone}) == 4
+
+
+def test_a_check_of_other_arguments_is_another_check():
+    given = {"arguments": {"width": 2}}
+    other, verdicts = run(spec=OWN.model_copy(update=given)), verdicts_of([check(**given)])
+    assert (verdict_on(run(), verdicts), verdict_on(other, verdicts)) == ("not checked", "agrees")
+    known = check(**given, harness=__version__)
+    assert newest_check([known], OWN) is None
+    assert newest_check([known], OWN.model_copy(update=given)) == known
+    assert check_command(OWN.model_copy(update=given)) == (
+        "harness parity --model 'my_model.py:build(width=2)'"
+    )
+
+
+def planned_check(*names):
+    options = parity_model.with_model(ParityOptions(names=list(names)))
+    return plan_model_check(options.model, None, tuple(options.names))
+
+
+def test_a_check_takes_a_model_as_train_does_and_compares_the_data_of_its_file(folder):
+    found = planned_check("my_model.py:build(width=2)", "jax", "torch")
+    assert (found.model.function, found.model.arguments) == ("build", {"width": 2})
+    assert (found.data.file, found.data.function) == (folder / "my_model.py", "data")
+    assert [*found.backends] == ["jax", "torch"]
+    (folder / "saved.keras").write_bytes(b"a saved model")
+    saved = with_data(planned_check("saved.keras", "jax", "torch"), "my_model.py")
+    assert (saved.model.function, saved.data.function) == ("", "data")
+    assert saved.model.sha256 == hashlib.sha256(b"a saved model").hexdigest()
+    assert planned_check("saved.keras").data is None
+
+
+def test_a_check_of_a_model_without_data_draws_a_batch(folder):
+    (folder / "my_model.py").write_text("def build():\n    ...\n")
+    assert planned_check("my_model.py").data is None
+
+
+BAD_CHECKS = {
+    "my_model.py:build(widht=2)": "--model: my_model.py: build: unknown argument: .*'width'",
+    "nowhere.keras": "--model: nowhere.keras: cannot be read",
+    "my_model.py:bulid": "no such function: .*Did you mean 'build'",
+}
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(("name", "sentence"), BAD_CHECKS.items())
+def test_a_check_of_what_is_not_there_is_a_sentence(name, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        planned_check(name)
+
+
+def judged(losses, **margin):
+    """A session of a user's model in which torch/keras ends with other losses than jax/keras."""
+    names = ("jax/keras", "torch/keras")
+    given = {"spec": OWN.model_copy(update={"margin": margin}), "spec_name": "mine"}
+    whole = bench(dict.fromkeys(names, 1.0), **given)
+    ends = tuple(
+        each.model_copy(
+            update={
+                "test_accuracy": None,
+                "quality": Quality(
+                    of="validation data",
+                    values={"loss": 0.5 + losses[each.generation - 1] * (each.name == names[1])},
+                ),
+            }
+        )
+        for each in whole.ends
+    )
+    whole = whole.model_copy(update={"ends": ends})
+    return summarize(whole), whole
+
+
+def test_a_metric_with_a_margin_is_called_the_baseline_s_or_another():
+    for losses, verdict in (([0.001, -0.001] * 4, "equivalent"), ([0.3, 0.31] * 4, "different")):
+        summary, whole = judged(losses, loss=0.01)
+        arm = next(arm for arm in summary.arms if arm.name == "torch/keras")
+        assert arm.qualities["loss"].verdict == verdict
+        assert f"loss 0.{'5000' if verdict == 'equivalent' else '8050'} ({verdict})" in str(
+            render(bench_document.compose(summary, whole), "markdown")
+        )
+    assert arm.other_numbers.startswith("its loss is different: 0.3050 higher than the baseline's")
+
+
+def test_without_a_margin_nothing_is_said_of_equal_quality():
+    summary, _ = judged([0.3, 0.31] * 4)
+    assert {arm.other_numbers for arm in summary.arms} == {""}
+
+
+def test_a_margin_of_a_metric_that_there_is_not_is_said():
+    summary, whole = judged([0.0] * 8, los=0.01)
+    text = render(bench_document.compose(summary, whole), "markdown")
+    assert "margin: no metric is called los; expected one of loss" in text
+
+
+def test_a_pipeline_of_one_s_own_is_for_fit_alone(folder):
+    table = '[specs.mine]\nmodel = "my_model.py"\nfeed = "own"\n'
+    found, _ = choose_spec(folder, edited(folder, table), "mine")
+    assert {arm for backend in found.backends.values() for arm in backend.arms} == {"keras"}
+    assert found.protocol.arms == found.bench.arms == ("keras",)

@@ -1,5 +1,7 @@
-"""Train every model of the zoo by every arm on every backend, and hold it to `fit`; then plant
-faults, which must be caught. `python -m tests.zoo` prints the table, and goes on where it stopped.
+"""Train every model of the zoo by every arm on every backend, and hold it to `fit`; plant faults,
+which must be caught; then train each by `harness train`. `python -m tests.zoo` prints the tables,
+and goes on where it stopped. `--proofs` and `--verbs` do one part, and `--applications` takes
+models of keras.applications through the verb.
 """
 
 import argparse
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from harness.engine import launch
 from harness.spec import config
+from tests.zoo import applications, verbs
 from tests.zoo.table import LIMITS, as_table, failures, faults, names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,10 +62,42 @@ def main():
     parser.add_argument("--folder", type=Path, default=ROOT / ".zoo", help="of what is known")
     parser.add_argument("--backend", action="append", choices=BACKENDS)
     parser.add_argument("--model", action="append", choices=names(), help="instead of all")
+    parser.add_argument("--arm", action="append", choices=ARMS, help="of the verb; instead of all")
     parser.add_argument("--float32", action="store_true", help="also, as information")
+    parser.add_argument("--proofs", action="store_true", help="only, in a process for each arm")
+    parser.add_argument("--verbs", action="store_true", help="only, by harness train")
+    parser.add_argument("--applications", action="store_true", help="only, by harness train")
+    parser.add_argument("--application", action="append", help="of these; instead of all")
+    parser.add_argument("--python", action="append", help="BACKEND=PATH; with KerasHub installed")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     backends, models = given.backend or BACKENDS, given.model or names()
+    if given.applications:
+        targets = applications.targets(hub=bool(given.python))
+        targets = {name: targets[name] for name in given.application or targets}
+        return by_verbs(targets, given, backends)
+    bad = 0 if given.verbs else prove(given, backends, models)
+    if given.proofs:
+        return bad
+    targets = verbs.write_models(given.folder, models)
+    return by_verbs(targets, given, backends) or bad
+
+
+def by_verbs(targets, given, backends):
+    """Train models by the verb, and print what came of it."""
+    arms = given.arm or ARMS
+    found = verbs.train(targets, given.folder, backends, arms, given.python)
+    print(verbs.as_table(found, targets, backends, arms))
+    bad = verbs.failures(found, targets, backends, arms)
+    for backend in backends if len(targets) == len(names()) and "compiled" in arms else ():
+        if (n := verbs.n_programs(found, backend)) < LIMITS[backend]:
+            bad.append(f"FAILED {backend}: {n} are one program, of {LIMITS[backend]}")
+    print("\n".join(bad))
+    return int(bool(bad))
+
+
+def prove(given, backends, models):
+    """Hold each model to `fit` in float64, in one process for each arm, and plant faults."""
     rows = {}
     for backend in backends:
         file = given.folder / f"{backend}.jsonl"

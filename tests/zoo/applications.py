@@ -33,6 +33,49 @@ def build(name):
     return model
 
 
+def images():
+    """Return a few images, and one of ten classes each, as `fit` would be given them."""
+    import numpy as np
+
+    random = np.random.default_rng(6)
+    x = random.uniform(-1, 1, (40, 32, 32, 3)).astype(np.float32)
+    return {"x": x, "y": random.integers(0, 10, 40).astype(np.int32), "batch_size": 16}
+
+
+def words():
+    """Return rows of tokens by name, as a text model takes them, and one of four classes each."""
+    import numpy as np
+
+    tokens = np.random.default_rng(7).integers(1, 100, (40, 12)).astype(np.int32)
+    ones = np.ones_like(tokens)
+    x = {"token_ids": tokens, "segment_ids": 0 * ones, "padding_mask": ones}
+    return {"x": x, "y": (tokens[:, 0] % 4).astype(np.int32), "batch_size": 16}
+
+
+def bert_backbone():
+    """Return a backbone of KerasHub's without a preset, and four classes; needs keras-hub."""
+    import keras
+    import keras_hub
+
+    sizes = {"vocabulary_size": 100, "num_layers": 2, "num_heads": 2, "max_sequence_length": 12}
+    backbone = keras_hub.models.BertBackbone(**sizes, hidden_dim=32, intermediate_dim=64)
+    output = keras.layers.Dense(4)(backbone.output["pooled_output"])
+    model = keras.Model(backbone.input, output)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+    return model
+
+
+def targets(*, hub=False):
+    """Return the models that are trained by `harness train`, by name, each with its data."""
+    file = Path(__file__)
+    more = {"bert_backbone": (f"{file}:bert_backbone", f"{file}:words")} if hub else {}
+    return more | {
+        NAMES[name]: (f"{file}:{NAMES[name]}", f"{file}:images")
+        for name in ("MobileNetV2", "EfficientNetV2B0", "ResNet50V2", "ConvNeXtTiny")
+    }
+
+
 def mobile_net_v2():
     return build("MobileNetV2")
 

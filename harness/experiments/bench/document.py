@@ -218,9 +218,15 @@ def _epochs(value: float | None) -> str:
 
 def _accuracy(arm: ArmSummary) -> str:
     if arm.quality:
-        return named(arm.quality)
+        return ", ".join(_quality(arm, name) for name in arm.quality)
     if arm.test_accuracy is None:
         return NONE
     mean, sd = arm.test_accuracy
     spread = "" if math.isnan(sd) else f" ± {sd:.4f}"
     return f"{mean:.4f}{spread}" + (f" ({arm.accuracy.verdict})" if arm.accuracy else "")
+
+
+def _quality(arm: ArmSummary, name: str) -> str:
+    """Return a metric's mean, and whether it is the baseline's where a margin is declared."""
+    compared = arm.qualities.get(name)
+    return named({name: arm.quality[name]}) + (f" ({compared.verdict})" if compared else "")

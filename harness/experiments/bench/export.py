@@ -76,6 +76,8 @@ def _row(arm: ArmSummary, summary: Summary) -> dict[str, object]:
     }
     row |= {"test_accuracy": mean, "test_accuracy_sd": _known(sd)}
     row |= {"quality": named(arm.quality) if arm.quality else None}
+    same = [f"{name} {found.verdict}" for name, found in arm.qualities.items()]
+    row |= {"quality_verdict": ", ".join(same) or None}
     row |= _ends("accuracy_difference", arm.accuracy.mean if arm.accuracy else None)
     row |= {"accuracy_verdict": arm.accuracy.verdict if arm.accuracy else None}
     return row | {

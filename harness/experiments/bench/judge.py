@@ -20,7 +20,12 @@ from harness.experiments.bench.lead import (
     unchecked_sentence,
 )
 from harness.experiments.bench.limit import limit_s
-from harness.experiments.bench.numbers import accuracies_of, mean_quality, paired_accuracy
+from harness.experiments.bench.numbers import (
+    accuracies_of,
+    mean_quality,
+    paired_accuracy,
+    paired_qualities,
+)
 from harness.experiments.bench.paired import ValidTurns, valid_turns
 from harness.experiments.bench.remarks import remarks, why_blind, why_invalid
 from harness.experiments.bench.summary import ArmSummary, Reign, Summary, Verdict
@@ -130,6 +135,7 @@ def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> Ar
         energy_j=_median(turn.energy_j for turn in each if turn.energy_j is not None),
         test_accuracy=_mean_and_sd(list(accuracies.values())),
         quality=mean_quality(ends),
+        qualities=paired_qualities(bench, name),
         accuracy=None
         if name == baseline
         else paired_accuracy(accuracies, accuracies_of(bench.ends, baseline)),

@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from harness.records.bench import Bench, End, Entrant
 from harness.records.verdicts import Check, Verdicts, verdict_in, verdicts_of
+from harness.safe import short
+from harness.spec.model import own_model
 from harness.statistics.intervals import MARGIN, Equivalence, tost
 
 
 def accuracies_of(ends: Iterable[End], name: str) -> dict[int, float]:
     """Return an arm's test accuracy in each generation; of several processes the last one's."""
-    found = sorted(
-        (end for end in ends if end.name == name and end.status == "ok"),
-        key=lambda end: end.process,
-    )
-    return {end.generation: end.test_accuracy for end in found if end.test_accuracy is not None}
+    return _by_generation(ends, name, lambda end: end.test_accuracy)
+
+
+def _by_generation(
+    ends: Iterable[End], name: str, read: Callable[[End], float | None]
+) -> dict[int, float]:
+    mine = (end for end in ends if end.name == name and end.status == "ok")
+    known = {end.generation: read(end) for end in sorted(mine, key=lambda end: end.process)}
+    return {generation: value for generation, value in known.items() if value is not None}
+
+
+def paired_qualities(bench: Bench, name: str) -> dict[str, Equivalence]:
+    """Return whether what an arm comes to is what the baseline does, by each metric with a margin.
+
+    Only a spec that is a model of the user's own declares margins. Paired by generation.
+    """
+    own, baseline = own_model(bench.session.spec), bench.session.baseline
+    found = {}
+    for metric, margin in own.margin.items() if own and name != baseline else ():
+
+        def read(end: End, metric: str = metric) -> float | None:
+            return end.quality.values.get(metric) if end.quality else None
+
+        mine, other = (_by_generation(bench.ends, each, read) for each in (name, baseline))
+        if differences := _differences(mine, other):
+            found[metric] = tost(differences, margin)
+    return found
 
 
 def mean_quality(ends: Iterable[End]) -> dict[str, float]:
@@ -31,18 +56,25 @@ def mean_quality(ends: Iterable[End]) -> dict[str, float]:
 
 def paired_accuracy(mine: Mapping[int, float], other: Mapping[int, float]) -> Equivalence | None:
     """Return whether two arms' accuracies are the same, paired by generation: seeds are shared."""
-    differences = [
-        mine[generation] - other[generation] for generation in mine if generation in other
-    ]
+    differences = _differences(mine, other)
     return tost(differences, MARGIN) if differences else None
 
 
-def why_other_numbers(parity: str, accuracies: Mapping[str, Equivalence | None]) -> str:
+def _differences(mine: Mapping[int, float], other: Mapping[int, float]) -> list[float]:
+    return [mine[generation] - other[generation] for generation in mine if generation in other]
+
+
+def why_other_numbers(
+    parity: str,
+    accuracies: Mapping[str, Equivalence | None],
+    qualities: Mapping[str, Equivalence] = MappingProxyType({}),
+) -> str:
     """Return why an arm's numbers are known to be other ones, "" where that is not known.
 
     Args:
         parity: the newest verdict on the arm.
         accuracies: its accuracy compared, by what it is compared with: "the baseline's".
+        qualities: its loss and metrics compared with the baseline's, by name.
     """
     if parity == "departs":
         return "it departs from the referee (harness parity says where)"
@@ -56,7 +88,19 @@ def why_other_numbers(parity: str, accuracies: Mapping[str, Equivalence | None])
                 f"its accuracy is different: {points} than {whose} ({100 * mean.low:+.2f} to "
                 f"{100 * mean.high:+.2f})"
             )
-    return ""
+    return next(filter(None, map(_why_different, qualities.items())), "")
+
+
+def _why_different(compared: tuple[str, Equivalence]) -> str:
+    """Return what is known of a metric that is different, "" of one that is not known to be."""
+    (metric, found), way = compared, "lower" if compared[1].mean.mid < 0 else "higher"
+    if found.verdict != "different":
+        return ""
+    mean = found.mean
+    return (
+        f"its {short(metric, 40)} is different: {abs(mean.mid):.4f} {way} than the baseline's "
+        f"({mean.low:+.4f} to {mean.high:+.4f})"
+    )
 
 
 @dataclass(frozen=True, slots=True)

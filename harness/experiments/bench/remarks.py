@@ -10,6 +10,7 @@ from harness.experiments.bench.paired import ValidTurns
 from harness.records.bench import Bench, End, Start, original_of
 from harness.records.verdicts import NOT_CHECKED
 from harness.report.remarks import Remark, arithmetic, departed, recompiled, torn_down
+from harness.safe import short
 from harness.spec.model import check_command, own_model
 from harness.statistics.intervals import Interval
 from harness.statistics.verdict import has_ends, why_unsound
@@ -34,6 +35,7 @@ SENTENCES = {
     "saw other samples or another order",
     "devices": "devices differ, so arms are compared with what they ran on: {0}",
     "keras": "Keras differs between environments ({names})",
+    "no such metric": "margin: no metric is called {names}; expected one of {0}",
     "versions": "{names}: its processes ran under different versions of {0}: its generations are "
     "not of one arm",
 }
@@ -115,6 +117,11 @@ def _replaced(bench: Bench) -> Iterable[Remark]:
     yield from (Remark("by lean", (name,), (why,)) for name, why in sorted(refused) if why)
     if any(end.quality and end.quality.of == "training data" for end in bench.ends):
         yield Remark("quality of training")
+    own, ends = own_model(bench.session.spec), [end.quality for end in bench.ends if end.quality]
+    known = dict.fromkeys(name for quality in ends for name in quality.values)
+    unknown = [name for name in (own.margin if own else ()) if name not in known]
+    if known and unknown:
+        yield Remark("no such metric", tuple(map(short, unknown)), (", ".join(map(short, known)),))
 
 
 def _identical_code(bench: Bench, floors: Mapping[str, Interval | None]) -> Iterable[Remark]:

@@ -36,6 +36,8 @@ class ArmSummary:
     energy_j: float | None = None  # median of a turn; None: no counter
     test_accuracy: tuple[float, float] | None = None  # mean and sd over generations' seeds
     quality: dict[str, float] = field(default_factory=dict)  # of a user's own model: means
+    # To the baseline's, paired by seed, of each metric with a margin of the user's.
+    qualities: dict[str, Equivalence] = field(default_factory=dict)
     accuracy: Equivalence | None = (
         None  # to the baseline's, paired by seed, margin 0.25 points; None for the baseline
     )
@@ -45,7 +47,8 @@ class ArmSummary:
     @property
     def other_numbers(self) -> str:
         """Why its numbers are known to be wrong, so that it cannot lead; "" if they are not."""
-        return why_other_numbers(self.parity, {"the baseline's": self.accuracy})
+        accuracies = {"the baseline's": self.accuracy}
+        return why_other_numbers(self.parity, accuracies, self.qualities)
 
 
 @dataclass(frozen=True, slots=True)

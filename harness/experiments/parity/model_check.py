@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.engine.executor import Executor, perform
+from harness.engine.own_data import Wanted, make_own_data
 from harness.errors import ConfigError
 from harness.experiments.parity import model_proof
 from harness.experiments.parity.model_evidence import BackendAnswer, judge
@@ -47,10 +48,11 @@ def check(what: ModelPlan, executor: Executor, say: Say = lambda doing: None) ->
         say: told what is being done.
 
     Raises:
-        ConfigError: what the user named is no compiled model, or no batch.
+        ConfigError: what the user named is no compiled model, no batch, or no data.
     """
     started, began = datetime.now(UTC), time.monotonic()
     with scratch() as folder:
+        what = _with_data(what, executor, folder, say)
         workers = Workers(what, executor, folder / "inputs.npz", say)
         heard = {backend: workers.compute(backend) for backend in what.backends}
         sound = {backend: each for backend, each in heard.items() if not each.failure}
@@ -61,6 +63,19 @@ def check(what: ModelPlan, executor: Executor, say: Say = lambda doing: None) ->
         verdicts = Verdicts(heard, judge(sound) if len(sound) > 1 else ())
         proofs = dict(workers.prove(verdicts))
     return make_record(what, verdicts, proofs, started, time.monotonic() - began)
+
+
+def _with_data(what: ModelPlan, executor: Executor, folder: Path, say: Say) -> ModelPlan:
+    """Return the plan with the first batch of the user's data made in a folder.
+
+    Raises:
+        ConfigError: they cannot be made; says why.
+    """
+    if what.made or not what.data or what.batch:
+        return what
+    wanted = Wanted(what.data, batch_size=what.batch_size, limit_batches=1)
+    _, made = make_own_data(wanted, executor, what.backends, folder, say)
+    return replace(what, made=made.absolute())
 
 
 @dataclass(frozen=True)
@@ -132,7 +147,6 @@ class Workers:
                 threads=self.what.threads,
                 time_limit_s=self.what.time_limit_s,
                 model=self.what.model,
-                batch=self.what.batch,
                 seed=self.what.seed,
                 inputs=self.inputs,
                 state=state,
@@ -155,6 +169,8 @@ class Workers:
             time_limit_s=self.what.time_limit_s,
             model=self.what.model,
             batch=self.what.batch,
+            dataset=self.what.made,
+            batch_size=self.what.batch_size,
             seed=self.what.seed,
             inputs=self.inputs,
             output=self.inputs.with_name(f"{backend}-{'exact' if exact else 'rounded'}.npz"),

@@ -53,7 +53,7 @@ def compose(parity: ModelParity) -> Document:
     sizes = f"{parity.n_parameters:,} weights, {parity.n_samples} samples"
     first, *others = sentences(parity)
     blocks: list[Block] = [
-        Heading(f"parity of {parity.model}: {sizes}, {batch}"),
+        Heading(f"parity of {parity.called}: {sizes}, {batch}"),
         Table(COLUMNS, tuple(_row(each, parity) for each in parity.backends)),
         Sentence(first, TONES[parity.verdict]),
         *report.sentences(others, "bad"),
@@ -67,9 +67,9 @@ def sentences(parity: ModelParity) -> list[str]:
     """Return the verdict of a check, then a line for each backend that does not agree."""
     names = _names(parity)
     if parity.verdict == "agrees":
-        return [f"{parity.model}: AGREES on {', '.join(names)}: {_figures(parity)}"]
+        return [f"{parity.called}: AGREES on {', '.join(names)}: {_figures(parity)}"]
     apart = [each for each in parity.backends if each.verdict in ("failed", "departs")]
-    found = [f"{parity.model}: {parity.verdict.upper()}, of {', '.join(names)}"]
+    found = [f"{parity.called}: {parity.verdict.upper()}, of {', '.join(names)}"]
     if not apart:  # then all of them have the same reason
         return [*found, f"{', '.join(names)}: {short(parity.backends[0].reason)}"]
     found += [f"{each.backend} {reason_of(each)}" for each in apart]
@@ -136,4 +136,4 @@ def _suite(parity: ModelParity) -> Suite:
         cases.append(
             Case(each.backend) if agrees else Case(each.backend, outcome, reason_of(each), detail)
         )
-    return Suite("parity", parity.model, parity.started_at, tuple(cases), parity.total_s)
+    return Suite("parity", parity.called, parity.started_at, tuple(cases), parity.total_s)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -71,9 +69,9 @@ def _identify(started: datetime) -> dict[str, Any]:
 
 
 def _asked(what: ModelPlan) -> dict[str, Any]:
-    names = {"model": what.model.name, "batch": what.batch.name if what.batch else None}
-    with suppress(OSError):
-        names["sha256"] = hashlib.sha256(what.model.file.read_bytes()).hexdigest()
+    batch = what.batch or what.data
+    names: dict[str, Any] = {"model": what.model.name, "arguments": what.model.arguments}
+    names |= {"batch": batch.name if batch else None, "sha256": what.model.sha256 or None}
     return names | {name: getattr(what, name) for name in ("seed", "device", "threads")}
 
 

@@ -6,17 +6,17 @@ A function in a file that builds a model, another that returns a batch, and wher
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ConfigError, choice
-from harness.job.asked import Target
+from harness.job.asked import ModelSource, Target
 from harness.spec import config, project
 from harness.spec.config import Backend, Device
+from harness.spec.model import DATA, find_data, find_source, split_target
 from harness.spec.targets import parse_target
 
 LIMIT_S = 600.0  # for one worker
-BUILD = "build"  # the function of a file that is named alone
 UPDATES = (0, 1, 10, 100)  # after which the model is compared
 TRAINS = "keras_fit"  # the module of the arm that a backend with Keras has
 
@@ -25,7 +25,7 @@ TRAINS = "keras_fit"  # the module of the arm that a backend with Keras has
 class ModelPlan:
     """What is to be compared, and where."""
 
-    model: Target
+    model: ModelSource
     batch: Target | None
     backends: Mapping[str, Backend]
     root: Path  # the project's folder
@@ -34,6 +34,9 @@ class ModelPlan:
     threads: int | str = "auto"
     time_limit_s: float = LIMIT_S
     updates: tuple[int, ...] = ()  # after which it is compared; by its size where none are named
+    data: Target | None = None  # whose first batch is taken where no batch is named; else drawn
+    made: Path | None = None  # the folder of that data, where they are made already
+    batch_size: int | None = None  # of that data; None: as they say
 
 
 def plan_model_check(
@@ -51,8 +54,8 @@ def plan_model_check(
     """Return what is to be compared, checked as far as that goes without running any of it.
 
     Args:
-        model: FILE:FUNCTION, which returns a compiled keras.Model; FILE alone is FILE:build.
-        batch: FILE:FUNCTION, which returns (x, y); None to have one drawn from the seed.
+        model: FILE[:FUNCTION[(NAME=VALUE, ...)]], a compiled keras.Model; or FILE.keras.
+        batch: FILE:FUNCTION, which returns (x, y); None: the data's first one, or else drawn.
         backends: names; all that have Keras where empty.
         file: a backends.toml; by default the nearest one from here upwards, or else the package's.
         seed: of the batch, and of what layers draw.
@@ -71,10 +74,24 @@ def plan_model_check(
     )
     chosen = choose_backends(known.backends, backends)
     limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
-    chosen_batch = parse_target("--batch", batch) if batch else None
-    name = f"{model}:{BUILD}" if model.endswith(".py") else model
-    targets = parse_target("--model", name), chosen_batch
-    return ModelPlan(*targets, chosen, root, seed, device, protocol.threads, limit_s, updates)
+    source, of_batch = find_source("--model", model), batch and parse_target("--batch", batch)
+    data = None if batch else find_data(source)
+    own = chosen, root, seed, device, protocol.threads, limit_s, updates
+    return ModelPlan(source, of_batch, *own, data)
+
+
+def with_data(what: ModelPlan, named: str | None) -> ModelPlan:
+    """Return the plan with the data of FILE:FUNCTION, or as it is where none is named.
+
+    Raises:
+        ConfigError: there is no such function, or a batch is named too.
+    """
+    if not named:
+        return what
+    if what.batch:
+        raise ConfigError("--data: expected it or --batch, not both. Leave one out")
+    target = parse_target("--data", ":".join(split_target(named, DATA)))
+    return replace(what, data=target)
 
 
 def choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) -> dict[str, Backend]:

@@ -83,7 +83,8 @@ def write(folder: Path, data: OwnData) -> Path:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        raise DataError(f"{folder}: cannot be written ({error.strerror}). {SET_CACHE}") from None
+        why = f"cannot be written ({error.strerror or error})"
+        raise DataError(f"{folder}: {why}. {SET_CACHE}") from None
     return folder / sha256
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import Refused
 from harness.job.answers import Epoch, Measured, Measurement, Phases
-from harness.job.asked import Live, Measure
+from harness.job.asked import Live, Measure, ModelSource
 from harness.spec.data.arrays import weights_digest
 from harness.worker import facts
 from harness.worker.clock import timed
@@ -38,7 +38,8 @@ class Run:
     state: Any
     weights_sha256: str  # read back from the built model
     phases: dict[str, Any]
-    kind: ModuleType = stack  # of its spec: reads the inputs, builds, places and evaluates
+    kind: ModuleType = stack  # of its spec: reads the inputs, builds, places, trains, evaluates
+    model: ModelSource | None = None  # of the user's own
 
 
 class Diverged(Exception):
@@ -100,7 +101,8 @@ def begin(job: Measure | Live, say: Say, spawn_s: float) -> Run:
         raise Refused("the weights read back from the built model are not those set")
     _check_device(request, [arm.facts(state)["device"]])
     phases = {"spawn_s": spawn_s, "import_s": import_s, "data_s": data_s, "build_s": build_s}
-    return Run(request, arm, framework, inputs, state, weights_sha256, phases, kind)
+    own = kind, job.model
+    return Run(request, arm, framework, inputs, state, weights_sha256, phases, *own)
 
 
 def train_all(run: Run, say: Say) -> tuple[list[Epoch], str]:
@@ -126,7 +128,9 @@ def train(run: Run, index: int) -> Epoch:
     data, feed_s = timed(lambda: run.kind.place(run, samples))
     before = arm.facts(run.state)["n_compiles"]
     (run.state, loss, accuracy), seconds = timed(
-        lambda: arm.epoch(run.state, data), lambda result: arm.wait(result[0]), collect=False
+        lambda: run.kind.train_epoch(run, data),
+        lambda result: arm.wait(result[0]),
+        collect=False,
     )
     if not math.isfinite(loss):
         epoch = f"epoch {index + 1} of {run.request.epochs}"

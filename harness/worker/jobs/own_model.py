@@ -6,7 +6,6 @@ What a layer draws in training (dropout) stays each backend's own, from the same
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from harness.errors import Refused
 from harness.job.asked import DrawModel, Live, Measure, ModelSource
 from harness.job.own_model import DrawnModel, Quality
+from harness.spec.arm_source import digest_sources
 from harness.spec.data.arrays import sha256, weights_digest
 from harness.spec.data.own import OwnData, digest_parts
 from harness.spec.data.own_folder import read as read_data
@@ -28,8 +28,9 @@ from harness.worker.arms.train_step.verbs import export as export_weights
 from harness.worker.clock import timed
 from harness.worker.jobs.stack import NOT_FINITE, Inputs, check_data, read_draw
 from harness.worker.own_code import describe_error
-from harness.worker.saved_model import load_saved
-from harness.worker.user_inputs import Unusable, call_function, check_model
+from harness.worker.saved_model import make_model
+from harness.worker.user_data.feed import open_feed
+from harness.worker.user_inputs import Unusable
 
 if TYPE_CHECKING:
     from harness.worker.jobs.measure import Run
@@ -47,7 +48,8 @@ def read_inputs(job: Measure | Live, framework: ModuleType) -> Inputs:
     n_used = job.request.data.n_train  # limit_batches leaves the others out
     digest = digest_parts(data.parts)
     check_data(digest, job.request)
-    return Inputs(data, weights, order[:, :n_used], digest, sha256(order))
+    feed = open_feed(job.feed, data, job) if job.feed else None
+    return Inputs(data, weights, order[:, :n_used], digest, sha256(order), feed)
 
 
 def build(arm: ModuleType, job: Measure | Live, inputs: Inputs) -> Training:
@@ -90,12 +92,10 @@ def build_whole(source: ModelSource, seed: int, data: OwnData, batch_size: int) 
     Raises:
         Refused: it cannot be built here.
     """
-    if source.sha256 != hashlib.sha256(source.file.read_bytes()).hexdigest():
+    if source.sha256 != digest_sources(source.file):
         raise Refused(f"{source.file.name}: has changed on disk since the run was planned")
-    keras.utils.set_random_seed(seed)
-    made = call_function(source, source.arguments) if source.function else load_saved(source)
-    model = check_model(made, source.name)
-    with _named_errors(source, "its first batch"):
+    model = make_model(source, seed, source.name)
+    with named_errors(source, "its first batch"):
         model._symbolic_build(data_batch=data.take(slice(0, batch_size)))
     if not model.trainable_variables:
         raise Unusable(f"{source.name}: expected a model with weights to train; it has none")
@@ -103,7 +103,7 @@ def build_whole(source: ModelSource, seed: int, data: OwnData, batch_size: int) 
 
 
 @contextmanager
-def _named_errors(source: ModelSource, what: str) -> Iterator[None]:
+def named_errors(source: ModelSource, what: str) -> Iterator[None]:
     """Turn what the user's model raises into a sentence that names it."""
     try:
         yield
@@ -114,8 +114,22 @@ def _named_errors(source: ModelSource, what: str) -> Iterator[None]:
 
 
 def place(run: Run, samples: NDArray[np.int32]) -> Any:
-    """Return an epoch's samples, (n,) by number, where the arm takes them from."""
+    """Return an epoch's samples, (n,) by number, where the arm takes them from; or the pipeline."""
+    if run.inputs.feed is not None:
+        return run.inputs.feed
     return run.arm.place(run.inputs.parts.take(samples), run.request.options)
+
+
+def train_epoch(run: Run, data: Any) -> Any:
+    """Return the state, loss and accuracy after an epoch of placed data.
+
+    Raises:
+        Refused: the user's model raises, as a train_step of another backend does.
+    """
+    if run.model is None:
+        raise Refused("the job names no model")
+    with named_errors(run.model, "training"):
+        return run.arm.epoch(run.state, data)
 
 
 def evaluate(run: Run) -> dict[str, Any]:

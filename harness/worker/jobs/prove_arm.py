@@ -22,15 +22,16 @@ def prove(job: ProveArm, say: Any, *_: Any) -> Proved:
     """
     compute_in_float64()
     from harness.worker.arms.train_step import proof
-    from harness.worker.jobs.own_model import build_whole
+    from harness.worker.jobs.own_model import build_whole, named_errors
 
     say(phase=f"proof of {job.arm}")
     data, size = read_data(job.dataset), min(job.batch_size, BATCH)
     n_samples = min(data.n_samples, N_FULL * size + min(N_SHORT, size - 1))
     given = dict(zip(NAMES, data.take(slice(0, n_samples)), strict=False))
-    found = proof.prove(
-        lambda: build_whole(job.model, proof.SEED, data, size), given, job.arm, size
-    )
+    with named_errors(job.model, "training"):
+        found = proof.prove(
+            lambda: build_whole(job.model, proof.SEED, data, size), given, job.arm, size
+        )
     return Proved(
         difference=found.difference if math.isfinite(found.difference) else None,
         path=found.path,

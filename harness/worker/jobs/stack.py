@@ -41,6 +41,7 @@ class Inputs:
     order: NDArray[np.int32]  # (epochs, samples of an epoch)
     data_sha256: str
     order_sha256: str
+    feed: Any = None  # a pipeline of the user's own, which `fit` is given in place of the samples
 
 
 def read_inputs(job: Measure | Live, framework: ModuleType) -> Inputs:
@@ -106,6 +107,11 @@ def place(run: Run, samples: NDArray[np.int32]) -> Any:
     """Return an epoch's samples, (n,) by number, where the arm takes them from."""
     parts = run.inputs.parts
     return run.arm.place(network_input(parts["x_train"][samples]), parts["y_train"][samples])
+
+
+def train_epoch(run: Run, data: Any) -> Any:
+    """Return the state, loss and accuracy after an epoch of placed data."""
+    return run.arm.epoch(run.state, data)
 
 
 def evaluate(run: Run) -> dict[str, Any]:

@@ -31,8 +31,9 @@ from harness.worker.model_states import (
     trace_states,
 )
 from harness.worker.own_code import describe_error
+from harness.worker.saved_model import make_model
 from harness.worker.sketch import shorten
-from harness.worker.user_inputs import build_model, draw_batch, read_batch
+from harness.worker.user_inputs import draw_batch, first_batch, read_batch
 from harness.worker.user_program import Program, leaf_layers
 
 Arrays = dict[str, NDArray[Any]]
@@ -108,17 +109,23 @@ def open_user_model(job: ComputeModel | TryLayers) -> tuple[Program, Arrays]:
     _check_backend(job.framework)
     draws = OutsideDraws(job.seed)
     draws.install()
-    model = build_model(job.model, job.seed)
-    if job.inputs.is_file():
-        batch = strip_prefix("batch", _load(job.inputs))
-    elif job.batch:
-        batch = read_batch(job.batch)
-    else:
-        batch = draw_batch(model, job.seed)
+    model = make_model(job.model, job.seed, f"--model: {job.model.name}")
+    batch = _read_batch(model, job)
     with named_errors("the first call", job.model.file):
         program = open_program(model, batch, draws)
         program.instrument()
     return program, batch
+
+
+def _read_batch(model: Any, job: ComputeModel | TryLayers) -> Arrays:
+    """Return the batch, (n, ...) each by place: what is written, named, made, or else drawn."""
+    if job.inputs.is_file() or isinstance(job, TryLayers):
+        return strip_prefix("batch", _load(job.inputs))
+    if job.batch:
+        return read_batch(job.batch)
+    if job.dataset:
+        return first_batch(job.dataset, job.batch_size)
+    return draw_batch(model, job.seed)
 
 
 def _batches(program: Program, batch: Arrays, job: ComputeModel) -> dict[str, Arrays]:

@@ -91,6 +91,11 @@ def name_arguments(where: str, given: Any) -> dict[str, Any]:
 
 
 def _check_names(where: str, given: Mapping[Any, Any]) -> None:
+    if callbacks := given.get("callbacks"):
+        several = callbacks if isinstance(callbacks, tuple | list) else [callbacks]
+        received = ", ".join(type(each).__name__ for each in several)
+        why = "one could stop early or change what is trained, and each epoch is a `fit` of its own"
+        raise Unusable(f"{where}: callbacks: expected none: {why}; received {received}")
     for name in given:
         if name not in FIT:
             raise Unusable(f"{where}: unknown key: {choice(FIT, name)} The spec says all else")

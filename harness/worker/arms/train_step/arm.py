@@ -23,6 +23,15 @@ FRAMEWORK = framework_of(BACKEND)
 STEPS = importlib.import_module(f"harness.worker.arms.train_step.{BACKEND}")
 
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A pipeline of the user's own, which `fit` asks for batches in its own order."""
+
+    pipeline: Any
+    class_weight: Any = None
+    n_batches: int | None = None  # of an epoch; None: all
+
+
 @dataclass(slots=True)
 class State:
     """A compiled model, and how an epoch of it is trained."""
@@ -66,11 +75,13 @@ def build(model: Any, data: Any, batch_size: int, arm: str) -> State:
 
     Args:
         model: compiled by Keras.
-        data: a tree of arrays (n, ...): of `samples` for keras, of `place` for the others.
+        data: a tree of arrays (n, ...): of `samples` for keras, of `place` for the others; or a
+            Feed, for keras.
         batch_size: of a full batch; the last one may be short.
         arm: "keras", "lean" or "compiled".
     """
-    model._symbolic_build(data_batch=first_batch(data, batch_size))
+    if not isinstance(data, Feed):
+        model._symbolic_build(data_batch=first_batch(data, batch_size))
     if arm == "keras":
         clock = EpochClock()
         return State(model, batch_size, arm, partial(_fit, model, batch_size, clock), clock=clock)
@@ -125,10 +136,16 @@ def facts(state: State, data: Any) -> dict[str, Any]:
 
 
 def _fit(model: Any, batch_size: int, clock: EpochClock, data: Any) -> None:
-    x, y, weights = (*data, None, None)[:3]
-    options = {"batch_size": batch_size, "shuffle": False, "verbose": 0}
+    if isinstance(data, Feed):
+        options = {"class_weight": data.class_weight, "steps_per_epoch": data.n_batches}
+        x, y, weights = data.pipeline, None, None
+    else:
+        options = {"batch_size": batch_size}
+        x, y, weights = (*data, None, None)[:3]
     with _unfinished(model.optimizer), clock.around():
-        model.fit(x, y, sample_weight=weights, callbacks=[clock], **options)
+        model.fit(
+            x, y, sample_weight=weights, callbacks=[clock], shuffle=False, verbose=0, **options
+        )
 
 
 @contextmanager

@@ -1,0 +1,72 @@
+"""Models that fail while they train, and places that fail them: a sentence; the rest goes on."""
+
+import subprocess
+
+import pytest
+
+ONE_EPOCH = ("--arm", "keras", "--epochs", "1")
+
+
+def by_backend(project):
+    return {each["request"]["backend"]: each for each in project.records()}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("own", ["tensorflow", "torch"])
+def test_a_train_step_of_one_backend_trains_there_and_is_a_sentence_elsewhere(folder, own):
+    done = folder.run("train", f"faulty_steps.py:of_{own}", *ONE_EPOCH)
+    assert done.returncode == 1
+    found = by_backend(folder)
+    assert {name for name, each in found.items() if each["status"] == "ok"} == {own}
+    for name, each in found.items():
+        if name != own:
+            assert each["reason"].startswith(f"faulty_steps.py:of_{own}: training raised "), each
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.long
+def test_without_a_compiler_lean_takes_the_place_of_compiled_and_that_is_said(folder):
+    named = ("torch", "--arm", "compiled", "--epochs", "1")
+    done = folder.run("train", "faulty_steps.py", *named, PATH="/nowhere")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = folder.records()
+    assert record["measured"]["settings"]["trained_by"] == "lean"
+    assert "compiler" in record["measured"]["settings"]["refused"]
+    assert "lean took its place" in done.stdout
+
+
+@pytest.mark.long
+def test_a_full_disk_is_a_sentence_with_the_file_and_nothing_half_made_stays(folder):
+    command = folder.command("train", "faulty_steps.py:large", "jax", *ONE_EPOCH)
+    shell = ["bash", "-c", 'ulimit -f 2048; exec "$@"', "bash", *command]  # files of 2 MiB
+    done = subprocess.run(
+        shell, cwd=folder.root, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "cannot be written (File too large)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert folder.records() == []
+
+
+FEEDS = {
+    "data": ("ok", ""),
+    "others": ("failed", "gives other batches here than where they were made"),
+    "once": ("failed", "expected a pipeline that can be read again; received a generator"),
+    "arrays": ("failed", "expected a pipeline that can be read again; received tuple"),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("function", "expected"), FEEDS.items(), ids=FEEDS.keys())
+def test_a_pipeline_feeds_fit_where_it_gives_the_batches_that_were_made(folder, function, expected):
+    whole = folder.root / "backends.toml"
+    spec = f'model = "pipelines.py"\ndata = "pipelines.py:{function}"\nfeed = "own"\nepochs = 2'
+    whole.write_text(whole.read_text().replace("[specs.", f"[specs.mine]\n{spec}\n\n[specs.", 1))
+    folder.run("train", "jax", "torch", "--spec", "mine")
+    status, reason = expected
+    found = folder.records()
+    assert [each["request"]["implementation"] for each in found] == ["keras", "keras"]
+    assert {each["status"] for each in found} == {status}
+    assert all(reason in each["reason"] for each in found)
+    if status == "ok":
+        assert {each["measured"]["n_updates"] for each in found} == {20}
