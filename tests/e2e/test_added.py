@@ -13,6 +13,9 @@ BACKENDS = """
 [protocol]
 arms = ["naive"]
 
+[bench]
+arms = ["naive"]
+
 [specs.small]
 layers = [
   { name = "hidden", units = 8, activation = "relu" },

@@ -85,7 +85,7 @@ def load_weights(file: Path) -> Weights:
 
 def load_arrays(file: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of an .npz, of any shape and dtype, by name."""
-    with np.load(file, allow_pickle=False) as archive:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
         return dict(archive)
 
 
