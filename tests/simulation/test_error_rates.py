@@ -11,10 +11,11 @@ from harness.experiments.bench.family import changes_together
 from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.lead_document import lead_sentences
 from harness.experiments.bench.paired import valid_turns
-from harness.experiments.bench.simulation import Noise, Recorded, simulate
+from harness.experiments.bench.simulation import Recorded, simulate
 from harness.statistics.intervals import hodges_lehmann_shift
 from harness.statistics.verdict import LEVEL, over_generations
 from tests.simulation import whole_sessions
+from tests.simulation.noise import Noise
 from tests.unit.benches import BASE, bench
 
 JAX, AGAIN = "jax/keras", f"{BASE} again"

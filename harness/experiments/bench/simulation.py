@@ -1,4 +1,4 @@
-"""How often a session's verdicts err, and find a slowdown: by recorded or modelled noise."""
+"""How often a session's verdicts err, and find a slowdown: by recorded noise."""
 
 from __future__ import annotations
 
@@ -35,33 +35,6 @@ class Rates:
     wrong: float  # share of sessions in which any two identical arms were called different
     shares: Mapping[Finding, float]  # of the findings on the last arm, compared with the baseline
     coverage: float  # how often the 95 % interval of that comparison holds the truth
-
-
-@dataclass(frozen=True, slots=True)
-class Noise:
-    """What makes a turn longer or shorter without the code's doing, in ln seconds."""
-
-    process: float = 0.015  # sd of what a process keeps from its start to its end
-    turn: float = 0.08  # sd of what each turn adds
-    # Of Student's t that both are drawn from; 3: heavy tails. Their sd stays what it is.
-    freedom: float = math.inf
-    drift: float = 0.0  # from a block's first turn to its last, as the machine grows warm
-    bursts: float = 0.0  # share of turns that something else makes longer by half
-
-    def draw(self, random: Generator, shape: tuple[int, int, int, int]) -> Floats:
-        """Return ln seconds: (sessions, generations, blocks, entrants)."""
-        sessions, generations, _, entrants = shape
-        kept = self._spread(random, (sessions, generations, 1, entrants)) * self.process
-        places = random.permuted(np.broadcast_to(np.linspace(0, 1, entrants), shape), axis=-1)
-        burst = math.log(1.5) * (random.random(shape) < self.bursts)
-        return np.asarray(
-            kept + self._spread(random, shape) * self.turn + self.drift * places + burst, np.float64
-        )
-
-    def _spread(self, random: Generator, shape: tuple[int, ...]) -> Floats:
-        if math.isinf(self.freedom):
-            return random.standard_normal(shape)
-        return random.standard_t(self.freedom, shape) / math.sqrt(self.freedom / (self.freedom - 2))
 
 
 @dataclass(frozen=True, slots=True)
