@@ -18,7 +18,7 @@ from harness.records.record import Record
 from harness.records.user_model import ModelParity
 from harness.spec.arguments import without_arguments
 from harness.spec.config import Spec
-from harness.spec.model import OwnModel, own_model
+from harness.spec.model import OwnModel, content_of, own_model
 
 AGREES, AGREES_QUICK, NOT_CHECKED = "agrees", "agrees (quick)", "not checked"
 """What is known of an arm that departs nowhere.
@@ -46,7 +46,7 @@ def verdicts_of(checks: Iterable[Check]) -> Verdicts:
             continue
         for arm in check.arms:
             place = _place(arm.device, check)
-            key = (_content(check.spec), arm.arm, *_environment(arm), *place)
+            key = (content_of(check.spec), arm.arm, *_environment(arm), *place)
             found[key].append(_Check(arm, f"seed {check.seed} of {check.data.sha256}"))
     return {key: _known(several) for key, several in found.items()} | of_models
 
@@ -211,7 +211,7 @@ def _what(spec: Spec, arm: ArmId) -> tuple[str | ArmId | None, ...]:
     """Return what a verdict is of: an arm of a stack, or a user's own model on a backend."""
     own = own_model(spec)
     if own is None:
-        return _content(spec), arm
+        return content_of(spec), arm
     return _whose(own.sha256, own.called), arm.backend
 
 
@@ -219,10 +219,6 @@ def _whose(sha256: str | None, called: str) -> str:
     """Return which function it is, given what, of which content; FILE:FUNCTION(...) names it."""
     file = without_arguments(called).rpartition(":")[0] or called  # a saved file is its content
     return f"{sha256}{called.removeprefix(file)}"
-
-
-def _content(spec: Spec) -> str:
-    return spec.model_dump_json(exclude={"dataset", "epochs"})
 
 
 def _environment(made: ArmParity | Seen) -> tuple[str | None, ...]:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, choice
 from harness.spec.config import Arm, Backend, Config
 from harness.spec.model import OwnModel, own_model
 
 FRAMEWORKS = ("tensorflow", "jax", "torch")
 MODULE = "train_step"
+FIT = "keras_fit"  # the module of the arm that a backend with Keras has
 OWN_PACKAGE = "-e "  # a line of requirements with the folder of the user's package
 ARMS = {
     name: Arm.model_construct(module=MODULE, options={"arm": name})
     for name in ("keras", "lean", "compiled")
 }
 USUAL = ("keras", "compiled")  # where nothing says which
-FIT = "keras"  # the one that asks a pipeline for its batches
+FED = "keras"  # the one that asks a pipeline for its batches
 
 
 def with_own_model(config: Config, name: str, spec: OwnModel, root: Path) -> Config:
@@ -35,7 +36,7 @@ def with_own_model(config: Config, name: str, spec: OwnModel, root: Path) -> Con
     Raises:
         ConfigError: no backend trains a Keras model.
     """
-    arms = {FIT: ARMS[FIT]} if spec.feed == "own" else ARMS
+    arms = {FED: ARMS[FED]} if spec.feed == "own" else ARMS
     backends = {
         key: with_requirements(backend, name, spec, root).model_copy(update={"arms": arms})
         for key, backend in config.backends.items()
@@ -73,6 +74,27 @@ def with_requirements(backend: Backend, name: str, spec: OwnModel, root: Path) -
         "environment": f"{backend.environment}-{suffix}",
     }
     return backend.model_copy(update=changes)
+
+
+def choose_several(backends: Mapping[str, Backend], names: Iterable[str]) -> dict[str, Backend]:
+    """Return the backends of those names that have Keras; all that have where none is named.
+
+    Raises:
+        ConfigError: one has none, or they are fewer than two.
+    """
+    able = {
+        name: backend
+        for name, backend in backends.items()
+        if any(arm.module == FIT for arm in backend.arms.values())
+    }
+    for name in (wanted := tuple(names)):
+        if name not in able:
+            raise ConfigError(f"backend: {choice(able, name)}")
+    chosen = {name: able[name] for name in wanted or able}
+    if len(chosen) < 2:
+        expected = f"expected at least two of {', '.join(able)}"
+        raise ConfigError(f"backends: {expected}; received {', '.join(chosen) or 'none'}")
+    return chosen
 
 
 def environments_of(config: Config, root: Path) -> Iterator[tuple[str, Backend]]:

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from harness.errors import ConfigError, choice
+from harness.errors import ConfigError
 from harness.job.asked import ModelSource, Target
 from harness.spec import config, project
 from harness.spec.config import Backend, Device
 from harness.spec.model import DATA, find_data, find_source, split_target
+from harness.spec.own_arms import choose_several
 from harness.spec.targets import parse_target
 
 LIMIT_S = 600.0  # for one worker
 UPDATES = (0, 1, 10, 100)  # after which the model is compared
-TRAINS = "keras_fit"  # the module of the arm that a backend with Keras has
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class ModelPlan:
     data: Target | None = None  # whose first batch is taken where no batch is named; else drawn
     made: Path | None = None  # the folder of that data, where they are made already
     batch_size: int | None = None  # of that data; None: as they say
+
+    def asked(self, backend: str) -> dict[str, Any]:
+        """Return the fields that all jobs of a backend have in common."""
+        names = ("device", "threads", "time_limit_s", "model", "seed")
+        return {"backend": backend} | {name: getattr(self, name) for name in names}
 
 
 def plan_model_check(
@@ -69,13 +75,14 @@ def plan_model_check(
         ConfigError: something to mend and type again; says what.
     """
     root, known = project.open_project(file)
-    protocol = config.override_protocol(
-        known.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s
-    )
-    chosen = choose_backends(known.backends, backends)
+    asked = {"seeds": (seed,), "threads": threads, "time_limit_s": time_limit_s}
+    protocol = config.override_protocol(known.protocol, **asked)
+    chosen = choose_several(known.backends, backends)
     limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
-    source, of_batch = find_source("--model", model), batch and parse_target("--batch", batch)
-    data = None if batch else find_data(source)
+    source, of_batch = find_source("--model", model), None
+    data = find_data(source)
+    if batch:
+        of_batch, data = parse_target("--batch", batch), None
     own = chosen, root, seed, device, protocol.threads, limit_s, updates
     return ModelPlan(source, of_batch, *own, data)
 
@@ -92,22 +99,3 @@ def with_data(what: ModelPlan, named: str | None) -> ModelPlan:
         raise ConfigError("--data: expected it or --batch, not both. Leave one out")
     target = parse_target("--data", ":".join(split_target(named, DATA)))
     return replace(what, data=target)
-
-
-def choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) -> dict[str, Backend]:
-    """Return the backends of those names that have Keras; all that have where none is named."""
-    able = {
-        name: backend
-        for name, backend in backends.items()
-        if any(arm.module == TRAINS for arm in backend.arms.values())
-    }
-    for name in names:
-        if name not in able:
-            raise ConfigError(f"backend: {choice(able, name)}")
-    chosen = {name: able[name] for name in names or able}
-    if len(chosen) < 2:
-        received = ", ".join(chosen) or "none"
-        raise ConfigError(
-            f"backends: expected at least two of {', '.join(able)}; received {received}"
-        )
-    return chosen

@@ -22,13 +22,14 @@ def prove(job: ProveArm, say: Any, *_: Any) -> Proved:
     """
     compute_in_float64()
     from harness.worker.arms.train_step import proof
-    from harness.worker.jobs.own_model import build_whole, named_errors
+    from harness.worker.jobs.own_model import build_whole
+    from harness.worker.own_code import named_errors
 
     say(phase=f"proof of {job.arm}")
     data, size = read_data(job.dataset), min(job.batch_size, BATCH)
     n_samples = min(data.n_samples, N_FULL * size + min(N_SHORT, size - 1))
     given = dict(zip(NAMES, data.take(slice(0, n_samples)), strict=False))
-    with named_errors(job.model, "training"):
+    with named_errors(f"{job.model.name}: training", job.model.file):
         found = proof.prove(
             lambda: build_whole(job.model, proof.SEED, data, size), given, job.arm, size
         )
