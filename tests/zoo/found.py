@@ -119,7 +119,7 @@ def main(*names):
         "# What `harness parity` names of defects planted in PyTorch's Keras alone",
         "",
         f"harness {harness.__version__}. `nox -s referee -- defects` makes this table: each line",
-        "is `harness parity FILE`, and TensorFlow and JAX agree in all of them. The last two columns:",
+        "is `harness parity FILE`, and TensorFlow and JAX agree in all of them. Last two columns:",
         "how far PyTorch is off there, and how many times the gate that is.",
         "",
         "| defect | named at | off by | times its gate |",
