@@ -15,6 +15,7 @@ import typer
 
 from harness.cli import (
     bench,
+    cell,
     choose,
     compare,
     data,
@@ -28,7 +29,9 @@ from harness.cli import (
     setup,
     surroundings,
     survey,
+    sweep,
     train,
+    winners,
 )
 from harness.cli.signals import stop_signals
 from harness.errors import HarnessError
@@ -91,11 +94,14 @@ VERBS = (  # as --help lists them: a user's day
     parity.parity,
     survey.survey,
     bench.bench,
+    sweep.sweep,
+    winners.map,
     gate.gate,
     report.report,
     export.export,
     doctor.doctor,
     data.data,
+    cell.cell,
 )
 for verb in VERBS:
     app.command()(verb)
