@@ -34,7 +34,6 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd-%n.log
-SlurmctldParameters=
 ReturnToService=2
 SlurmdTimeout=10
 KillWait=5
@@ -69,9 +68,13 @@ class Slurm:
         )
         conf = CONF.format(host=f"{host}(127.0.0.1)", port=free_port(), folder=folder, nodes=nodes)
         (folder / "slurm.conf").write_text(conf)
-        (folder / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
+        (folder / "cgroup.conf").write_text("")
         self.variables = {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": self.path()}
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
 
     @staticmethod
     def path():

@@ -1,4 +1,4 @@
-"""A sweep on a real SLURM: jobs that are cancelled and killed, a node that dies; nothing is lost."""
+"""A sweep on a real SLURM: jobs are cancelled and killed, a node dies; nothing is lost."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""WinnerMap -> Document: who wins where, how surely, how often identical code is called different."""
+"""WinnerMap -> Document: who wins where, how surely, how often identical code differs."""
 
 from __future__ import annotations
 
