@@ -100,14 +100,14 @@ class Slurm:
         self.run_daemon("slurmd", "-D", "-N", name, key=name)
 
     def run_daemon(self, *command, key=None):
-        log = (self.folder / f"{key or command[0]}.out").open("ab")
-        self.processes[key or command[0]] = subprocess.Popen(
-            command,
-            env=os.environ | self.variables,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.folder / f"{key or command[0]}.out").open("ab") as log:
+            self.processes[key or command[0]] = subprocess.Popen(
+                command,
+                env=os.environ | self.variables,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def client(self, *command):
         """What one of SLURM's own programs prints."""
@@ -126,7 +126,8 @@ class Slurm:
         """Kill a node's daemon, and all that it has started, as a loss of power would."""
         import psutil
 
-        daemon = psutil.Process(self.processes.pop(name).pid)
+        ended = self.processes.pop(name)
+        daemon = psutil.Process(ended.pid)
         steps = [
             each
             for each in psutil.process_iter(["name", "cmdline"])
@@ -137,6 +138,7 @@ class Slurm:
         for each in victims:
             with suppress(psutil.NoSuchProcess):
                 each.kill()
+        ended.wait()
 
     def is_of(self, step, name):
         """Whether a job's process is a node's: jobs on it are those that squeue names."""

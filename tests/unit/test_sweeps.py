@@ -13,6 +13,7 @@ from harness.engine import cells as engines
 from harness.errors import ConfigError
 from harness.experiments.sweep import compare, refine
 from harness.experiments.sweep.attempts import find
+from harness.experiments.sweep.charts import page
 from harness.experiments.sweep.document import compose
 from harness.experiments.sweep.forecast import forecast, guesses
 from harness.experiments.sweep.gather import gather
@@ -20,6 +21,7 @@ from harness.experiments.sweep.plan import plan_sweep
 from harness.experiments.sweep.plan_document import compose_plan
 from harness.records import store
 from harness.records.bench import OfCell
+from harness.report import html
 from harness.report.renderers import render
 from harness.spec.config import load
 from harness.statistics.cost import fit_weights, relative_error
@@ -356,3 +358,18 @@ def test_an_engine_that_is_none_is_refused_in_a_sentence(tmp_path, name, said):
     with pytest.raises(ConfigError, match=r"--engine") as refused:
         engines.make_engine(name, project(tmp_path))
     assert said in str(refused.value)
+
+
+def test_the_page_of_a_map_has_a_picture_with_winners_and_hatched_guesses(tmp_path):
+    whole = plan(tmp_path)
+    for cell in whole.cells[:2]:
+        keep(tmp_path, cell, TIED if cell is whole.cells[1] else FAST_JAX)
+    guessed = guesses(
+        whole, forecast(whole, find(whole, tmp_path)), {"width=16, batch_size=32": "torch/keras"}
+    )
+    assert guessed == [(whole.cells[2].values, "screened: torch/keras")]
+    text = html.render(page(found_map(whole, tmp_path), "mnist-mlp", guessed, {"a": 1}))
+    picture = text.partition("<svg ")[2].partition("</svg>")[0]
+    for said in ("<tspan>jax<", "<tspan>none<", "<tspan>torch<", "/ / / /"):
+        assert said in picture
+    assert "screened: torch/keras" in text

@@ -11,7 +11,7 @@ from harness.report.figures.style import FAINT, GRID, INK, PAPER, Series, data, 
 
 STEP = 46  # pixels of a row
 NOBODY = "no arm leads surely"
-HATCH = "/ / / / / / / /"
+HATCH = 9  # pixels of a stroke
 
 
 def draw(picture: Winners, width: int) -> alt.TopLevelMixin:
@@ -38,10 +38,14 @@ def draw(picture: Winners, width: int) -> alt.TopLevelMixin:
     ]
     base = alt.Chart(_data(values)).encode(x=x, y=y)
     square = base.mark_rect(stroke=PAPER, strokeWidth=2, fillOpacity=0.75).encode(color=color)
-    hatch = base.transform_filter(alt.datum.guessed).mark_text(text=HATCH, color=FAINT, clip=True)
-    is_wide = 0.8 * width / max(1, len(picture.columns)) > STEP
+    room = 0.8 * width / max(1, len(picture.columns))
+    strokes = base.transform_filter(alt.datum.guessed)
+    hatches = [
+        strokes.mark_text(text="/ " * int(room / HATCH), color=FAINT, dy=dy) for dy in (-16, 18)
+    ]
+    is_wide = room > STEP
     text = base.mark_text(fontSize=11, color=INK, lineHeight=12, dy=-5).encode(text="lines:N")
-    layers = [square, hatch, *([text] if is_wide else [])]
+    layers = [square, *hatches, *([text] if is_wide else [])]
     return alt.layer(*layers).properties(height=STEP * len(picture.rows))
 
 

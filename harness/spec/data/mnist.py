@@ -61,7 +61,12 @@ class Prepared:
     sha256: str
     folder: Path
     origin: str  # one clause for the user: where it came from, and why
-    n_train: int = SHAPES["x_train"][0]  # number of training samples
+    first: int | None = None  # training samples of a longer dataset; None: it is whole
+
+    @property
+    def n_train(self) -> int:
+        """Number of training samples."""
+        return self.first or SHAPES["x_train"][0]
 
     @property
     def n_inputs(self) -> int:
