@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from harness.cli.command import command
+from harness.cli.map import plan_of, results_of, short_plan, show_map
 from harness.cli.output import say, show
 from harness.cli.parsing import parse_seconds
 from harness.cli.project import Project, open_project
 from harness.cli.sweep_options import SweepOptions
-from harness.cli.winners import plan_of, results_of, short_plan, show_map
 
 if TYPE_CHECKING:
     from harness.experiments.sweep.plan import Cell, CellFile, SweepPlan

@@ -18,7 +18,8 @@ FILES = sorted(HARNESS.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
 FLOORS = (  # a room imports rooms of lower floors only
-    "errors safe scratch job",
+    "errors",
+    "safe scratch job",
     "spec statistics",
     "records",
     "referee",

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.experiments.bench.judge import summarize
+from harness.experiments.bench.lead import Reign
 from harness.experiments.bench.paired import valid_turns
 from harness.experiments.bench.remarks import why_blind
-from harness.experiments.bench.summary import ArmSummary, Reign
+from harness.experiments.bench.summary import ArmSummary
 from harness.experiments.sweep.compare import Compared, Timed, compare_cells
 from harness.records.bench import Bench, original_of
 from harness.records.verdicts import Check
@@ -76,7 +77,7 @@ def judge_cells(
             n_generations=max((arm.n_generations for arm in arms), default=0),
             found=found,
             epoch_s={arm.name: arm.epoch_s.mid for arm in arms if arm.epoch_s},
-            reigns=summary.reigns,
+            reigns=summary.lead.reigns,
             left_out=_left_out(summary.arms, arms),
         )
         for (bench, summary), arms, found in zip(summaries, able, compared.cells, strict=True)

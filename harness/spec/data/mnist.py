@@ -84,9 +84,8 @@ def cache_folder() -> Path:
     folder = (
         _path("HARNESS_CACHE_DIR", setting) if setting else user_cache_path("keras-backend-harness")
     )
-    if (
-        not setting and not folder.is_absolute()
-    ):  # "~" where there is no home: it would be made in the working folder
+    # "~" where there is no home: it would be made in the working folder.
+    if not setting and not folder.is_absolute():
         raise DataError(
             f"the cache: expected a home folder; received {folder}. "
             "Set HOME, or HARNESS_CACHE_DIR to a folder"
@@ -205,9 +204,7 @@ def read_npz(file: Path, shown: str | None = None) -> Parts:
         parts = containers.read_npz(file, SHAPES)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
-    except (
-        Exception
-    ) as error:  # a damaged file makes its readers raise almost anything, MemoryError too
+    except Exception as error:  # readers of a damaged file raise almost anything
         said = f"a file that cannot be read ({short(error)})"
         if str(error).startswith("Object arrays"):
             said = "Python objects, which are never unpickled"
