@@ -55,7 +55,7 @@ def _run(
     project: Project, plan: SweepPlan, results: Path, options: SweepOptions
 ) -> tuple[Driver, bool]:
     """Run what is to do of a sweep; return its driver, and whether that was interrupted."""
-    from harness.engine.cells import make_engine
+    from harness.engine.cells import open_engine
     from harness.experiments.sweep.run import Driver
     from harness.experiments.sweep.screen import refine
 
@@ -63,7 +63,7 @@ def _run(
     driver = Driver(results, say, budget_s)
 
     def run(which: SweepPlan, cells: Sequence[Cell]) -> bool:
-        engine = make_engine(options.engine, project.config, options.in_flight)
+        engine = open_engine(options.engine, project.config, options.in_flight)
         driver.run(cells, engine, _ask(project.root, results, which, options))
         return not driver.given_up and not driver.out_of_budget
 

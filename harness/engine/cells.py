@@ -56,7 +56,7 @@ class Engine:
     interrupt: Callable[[], None] = lambda: None
 
 
-def make_engine(name: str, config: Config, in_flight: int | None = None) -> Engine:
+def open_engine(name: str, config: Config, in_flight: int | None = None) -> Engine:
     """Return the engine of that name: of backends.toml, of the package, or MODULE:FUNCTION.
 
     Args:

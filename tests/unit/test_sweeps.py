@@ -311,7 +311,7 @@ def test_a_template_takes_the_command_as_words_or_as_one_text(tmp_path):
 def test_no_more_tasks_run_at_once_than_the_engine_takes_and_each_end_is_told(tmp_path):
     code = "import time; print(time.monotonic()); time.sleep(0.3); print(time.monotonic())"
     left = [task(tmp_path, code, str(number)) for number in range(4)]
-    engine = engines.make_engine("local", project(tmp_path), in_flight=2)
+    engine = engines.open_engine("local", project(tmp_path), in_flight=2)
     ended = list(engines.outcomes(lambda: left.pop() if left else None, engine))
     assert sorted(each.name for each, _ in ended) == ["0", "1", "2", "3"]
     assert {ran.code for _, ran in ended} == {0}
@@ -324,7 +324,7 @@ def test_what_does_not_start_or_fails_is_an_outcome_with_its_last_words(tmp_path
     failing = task(tmp_path, "import sys; print('first'); sys.exit('the reason')")
     missing = engines.Task("m", (str(tmp_path / "none"),), tmp_path / "m", tmp_path / "m.log")
     left = [failing, missing]
-    engine = engines.make_engine("local", project(tmp_path))
+    engine = engines.open_engine("local", project(tmp_path))
     ended = dict(engines.outcomes(lambda: left.pop() if left else None, engine))
     assert (ended[failing].code, ended[failing].said) == (1, "the reason")
     assert ended[missing].code == 127
@@ -339,7 +339,7 @@ def nothing(options):
 
 
 def test_any_executor_of_a_module_is_an_engine(tmp_path):
-    engine = engines.make_engine(f"{__name__}:pool", project(tmp_path))
+    engine = engines.open_engine(f"{__name__}:pool", project(tmp_path))
     left = [task(tmp_path, "print('here')")]
     (ended,) = engines.outcomes(lambda: left.pop() if left else None, engine)
     assert ended[1].said == "here"
@@ -356,7 +356,7 @@ def test_any_executor_of_a_module_is_an_engine(tmp_path):
 )
 def test_an_engine_that_is_none_is_refused_in_a_sentence(tmp_path, name, said):
     with pytest.raises(ConfigError, match=r"--engine") as refused:
-        engines.make_engine(name, project(tmp_path))
+        engines.open_engine(name, project(tmp_path))
     assert said in str(refused.value)
 
 
