@@ -11,7 +11,7 @@ import pytest
 
 from harness.engine import cells as engines
 from harness.errors import ConfigError
-from harness.experiments.sweep import compare, refine
+from harness.experiments.sweep import compare, refine, screen
 from harness.experiments.sweep.attempts import find
 from harness.experiments.sweep.charts import page
 from harness.experiments.sweep.document import compose
@@ -137,13 +137,13 @@ def test_the_package_s_own_sweep_can_be_planned():
     assert len(plan_sweep(ROOT, own, "mlp").cells) == 16
 
 
-def keep(results, cell, epoch_s, attempt=1, n_kept=None, **changes):
+def keep(results, cell, epoch_s, attempt=1, n_kept=None, n_generations=6, **changes):
     """Keep a made-up session of a cell; of one that is not complete, so many blocks."""
     number = f"{int(cell.id[:8], 16):x}"[-4:]
     made = benches.bench(
         epoch_s,
         run_id=f"20260102T03040{attempt}Z-{number}",
-        n_generations=6,
+        n_generations=n_generations,
         n_blocks=2,
         process=0.002,
         draw=int(cell.id[:6], 16),
@@ -152,10 +152,9 @@ def keep(results, cell, epoch_s, attempt=1, n_kept=None, **changes):
         **changes,
     )
     store.ready(results, "bench")
-    store.add(results, made.session)
-    parts = (*made.starts, *made.blocks, *made.ends)
-    for part in parts if n_kept is None else parts[:n_kept]:
-        store.add(results, part, made.session.run_id)
+    parts = (made.session, *(*made.starts, *made.blocks, *made.ends)[:n_kept])
+    lines = b"".join(map(store.line_of, parts))
+    (results / "bench" / f"{made.session.run_id}{store.SUFFIX}").write_bytes(lines)
     return made.session.run_id
 
 
@@ -271,6 +270,31 @@ def test_refinement_goes_where_neighbours_have_other_winners():
     full = refine.full_cells(grid, known)
     assert {place[0] for place in full[:4]} <= {2, 3}
     assert len(full) <= 0.4 * len(places)
+
+
+def test_short_sessions_say_where_the_full_ones_are_and_never_count(tmp_path):
+    eight = str([2**n for n in range(3, 11)])
+    table = TABLE.replace("[8, 16]", eight).replace("[32, 64]", eight)
+    whole = plan(tmp_path, table)
+    short = plan_sweep(tmp_path, project(tmp_path, table), "small", screen.GENERATIONS)
+    asked = {whole.screens: 0, short.screens: 0}
+
+    def run(which, cells):
+        for cell in cells:
+            others = (1.0, 1.5, 2.0, 1.0) if cell.values["width"] < 64 else (1.5, 1.0, 2.0, 1.5)
+            epoch_s = dict(zip(NAMES, others, strict=True))
+            keep(tmp_path, cell, epoch_s, n_generations=which.sweep.generations)
+            asked[which.screens] += 1
+        return True
+
+    screen.refine(whole, short, tmp_path, run)
+    assert asked[True] < 64
+    assert asked[False] <= 0.4 * 64
+    found = found_map(whole, tmp_path, short)
+    assert len(found.cells) == asked[False]
+    assert found.remarks == ()
+    assert {cell.n_generations for cell in found.cells} == {6}
+    assert {cell.found.winner for cell in found.cells} == {"jax/keras", "tensorflow/keras"}
 
 
 def test_names_are_no_order_so_every_one_of_an_axis_is_looked_at():
