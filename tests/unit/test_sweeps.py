@@ -139,10 +139,9 @@ def test_the_package_s_own_sweep_can_be_planned():
 
 def keep(results, cell, epoch_s, attempt=1, n_kept=None, n_generations=6, **changes):
     """Keep a made-up session of a cell; of one that is not complete, so many blocks."""
-    number = f"{int(cell.id[:8], 16):x}"[-4:]
     made = benches.bench(
         epoch_s,
-        run_id=f"20260102T03040{attempt}Z-{number}",
+        run_id=f"20260102T03040{attempt}Z-{cell.id}",
         n_generations=n_generations,
         n_blocks=2,
         process=0.002,
@@ -308,15 +307,15 @@ def test_ten_thousand_cells_are_planned_in_a_second_and_a_thousand_sessions_mapp
     many = TABLE.replace("[8, 16]", str([*range(1, 101)])).replace(
         "[32, 64]", str([*range(1, 101)])
     )
-    began = time.monotonic()
+    began = time.process_time()
     assert len(plan(tmp_path, many).cells) == 10_000
-    assert time.monotonic() - began < 1.0 + 1.0, "reading backends.toml is a part of it"
+    assert time.process_time() - began < 1.0
     whole = plan(tmp_path, many)
     for cell in whole.cells[:1000]:
         keep(tmp_path, cell, FAST_JAX)
-    began = time.monotonic()
+    began = time.process_time()
     assert len(found_map(whole, tmp_path).cells) == 1000
-    assert time.monotonic() - began < 10.0
+    assert time.process_time() - began < 10.0
 
 
 def task(folder, code, name="t"):
