@@ -131,6 +131,18 @@ def test_a_cell_s_spec_has_its_values_and_nothing_else_changes(tmp_path):
     assert shallow.model_copy(update={"layers": whole.layers}) == whole
 
 
+@pytest.mark.parametrize("values", [{"depth": "x"}, {"width": 8, "batch_size": 10**9}, {}])
+def test_a_cell_that_the_sweep_does_not_have_is_refused_in_a_sentence(tmp_path, values):
+    config = project(tmp_path)
+    with pytest.raises(ConfigError, match=r"^\[sweeps.small\]: it has no cell"):
+        plan_sweep(tmp_path, config, "small", only=[values])
+
+
+def test_a_project_without_a_sweep_says_what_to_write(tmp_path):
+    with pytest.raises(ConfigError, match=r"expected a table \[sweeps.NAME\]; received none"):
+        plan(tmp_path, "", "small")
+
+
 def test_the_package_s_own_sweep_can_be_planned():
     own = load(ROOT / "backends.toml")
     assert {*tomllib.loads((ROOT / "backends.toml").read_text())["sweeps"]} == {"mlp"}
