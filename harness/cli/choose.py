@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.spec.model import OwnModel
 
 BARRED = ("departs", "failed")
+BUDGET = "12m"  # of the session; with the check before it an answer takes at most a quarter hour
 
 
 @command(ChooseOptions)
@@ -42,7 +43,7 @@ def choose(options: ChooseOptions) -> Answer:
     given = project, options.spec, options.dataset
     with prepared_model(*given, wait=not options.no_wait) as whole:
         parity = None if options.no_parity else _check(whole, own, options)
-        bench, interrupted = measure(whole, options)
+        bench, interrupted = measure(whole, replace(options, budget=options.budget or BUDGET))
     answer = answer_of(bench, project.results, options, _sentence(parity))
     verdict = parity.verdict if parity else "agrees"
     worst = 1 if verdict in BARRED else 0 if verdict == "agrees" else 3
