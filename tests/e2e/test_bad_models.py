@@ -52,7 +52,7 @@ FEEDS = {
     "data": ("ok", ""),
     "others": ("failed", "gives other batches here than where they were made"),
     "once": ("failed", "expected a pipeline that can be read again; received a generator"),
-    "arrays": ("failed", "expected a pipeline that can be read again; received tuple"),
+    "arrays": ("failed", "expected a pipeline that can be read again; received ndarray"),
 }
 
 
