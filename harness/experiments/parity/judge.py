@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -56,19 +57,24 @@ def judge_arm(
     findings, departures = find_departures(
         reference, answer, loss, noise, anew=differences.has_own_slots(request.options)
     )
+    return base.model_copy(update=keep_findings(findings, departures))
+
+
+def keep_findings(
+    findings: Sequence[tuple[str, Finding]], departures: Sequence[Departure]
+) -> dict[str, Any]:
+    """Return the fields of an arm's record that hold what was found; see `find_departures`."""
     seen: dict[str, tuple[Gate, ...]] = {}
     for place, each in findings:
         error = each.error if math.isfinite(each.error) else None
         gate = Gate(each.quantity, each.measure, error, each.gate, each.floor, each.n_compared)
         seen[place] = (*seen.get(place, ()), gate)
-    return base.model_copy(
-        update={
-            "gates": seen,
-            "departures": tuple(departures),
-            "reason": describe(departures[0]) if departures else "",
-            **judge_gates(seen, tuple(departures)),
-        }
-    )
+    return {
+        "gates": seen,
+        "departures": tuple(departures),
+        "reason": describe(departures[0]) if departures else "",
+        **judge_gates(seen, tuple(departures)),
+    }
 
 
 def _describe_missing(owed: tuple[tuple[str, str], ...], answer: ArmAnswer) -> str:
