@@ -272,7 +272,7 @@ def attacks(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
 def referee(session: nox.Session) -> None:
-    """Hold a zoo of models to the float64 referee, clean and with planted defects; names after -- are of models."""
+    """Hold a zoo of models to the float64 referee; after --: names of models, or applications, defects, nulls."""
     install_harness(session, "[dev]")
     set_up(session)
     module(session, "tests.zoo.referee", *session.posargs)
