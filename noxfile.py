@@ -271,6 +271,14 @@ def attacks(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
+def clusters(session: nox.Session) -> None:
+    """Run sweeps on SLURM and Ray clusters of two nodes on this machine, and kill jobs and nodes of them; needs root."""
+    install_harness(session, "[dev,ray]")
+    set_up(session)
+    module(session, "pytest", "-m", "", "tests/clusters", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
 def referee(session: nox.Session) -> None:
     """Hold a zoo of models to the float64 referee; after --: names of models, or applications, defects, nulls."""
     install_harness(session, "[dev]")

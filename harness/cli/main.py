@@ -70,7 +70,7 @@ def _remove_leftovers() -> None:
 
 ORDER = (  # of --help: a user's day; verbs that are not among these come after them
     *("init", "setup", "choose", "train", "compare", "parity", "survey"),
-    *("bench", "gate", "report", "export", "doctor", "data"),
+    *("bench", "sweep", "map", "gate", "report", "export", "doctor", "data"),
 )
 
 

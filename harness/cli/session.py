@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.experiments.bench.session import Outcome
     from harness.job.answers import Host
     from harness.records.arm import ArmId
-    from harness.records.bench import Bench, Part, Session
+    from harness.records.bench import Bench, OfCell, Part, Session
     from harness.spec.config import Config, Device
 
 
@@ -53,6 +53,7 @@ class SessionRequest:
     dataset: str | None = None
     device: Device = "auto"
     aa: Repeated | None = None
+    cell: OfCell | None = None  # of a sweep, that it measures
 
 
 def resume_or_start(request: SessionRequest, project: Project, *, resume: bool) -> Bench:
@@ -124,7 +125,7 @@ def start_session(request: SessionRequest, project: Project) -> Bench:
         device=request.device,
         cores=request.cores or (),
         aa=request.aa or "baseline",
-    )
+    ).model_copy(update={"cell": request.cell})
     sessions.requests(session, config, dataset, host)  # or a refusal, before anything is kept
     same_plan.check_possible(session, config, project.root)
     store.ready(project.results, "bench")
@@ -188,7 +189,7 @@ def run_session(
         if project.prepared:
             planned = _requests(_ready(project, session), session, host)
         found, outcome = _measure(file, project.executor, planned, budget_s, stop_after)
-    if outcome != "complete":
+    if outcome != "complete" and not session.cell:
         say(UNFINISHED[outcome].format(_named(session)), "yellow")
     return found, outcome == "interrupted"
 

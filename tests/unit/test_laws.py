@@ -31,7 +31,11 @@ FLOORS = (  # a room imports rooms of lower floors only
     "__main__",
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
-KNOWS = {"gate": {"bench"}, "proof": {"parity"}}  # an experiment, and those that it builds on
+KNOWS = {
+    "gate": {"bench"},
+    "sweep": {"bench"},
+    "proof": {"parity"},
+}  # an experiment, and those that it builds on
 DOORS = [file for file in (HARNESS / "cli").glob("*.py") if file.name != "options.py"]
 PLAIN = ("statistics", "referee")  # rooms of arrays and values
 WORKER_MAY = {
