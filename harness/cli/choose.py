@@ -5,6 +5,7 @@ Exit 0 where it can say, 1 where a backend departs or an arm was set aside, 3 wh
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.spec.model import OwnModel
 
 BARRED = ("departs", "failed")
+BUDGET = "12m"  # of the session; with the check before it an answer takes at most a quarter hour
 
 
 @command(ChooseOptions)
@@ -48,14 +50,13 @@ def choose(options: ChooseOptions) -> None:
     else:
         with prepared_model(*given, wait=not options.no_wait) as whole:
             parity = None if options.no_parity else _check(whole, own, options)
-            bench, interrupted = measure(whole, options)
+            shorter = replace(options, budget=options.budget or BUDGET)
+            bench, interrupted = measure(whole, shorter)
     sure = show_session(bench, project.results, options, _sentence(parity))
     verdict = parity.verdict if parity else "agrees"
     sure = sure and verdict == "agrees"
     bad = bench.set_aside or verdict in BARRED
-    code = 130 if interrupted else 1 if bad else 0 if sure else 3
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(130 if interrupted else 1 if bad else 0 if sure else 3)
 
 
 def _known(project: Project, own: OwnModel) -> tuple[ModelParity | None, Bench]:

@@ -123,7 +123,7 @@ def _validated_in(bench: Bench, arm: ArmSummary) -> dict[str, float]:
     """Return what the arm's trained models came to on other data: means over generations."""
     ends = [end for end in bench.ends if end.name == arm.name and end.status == "ok"]
     known = {"val_accuracy": "test_accuracy", "val_loss": "test_loss"}
-    found = {}
+    found: dict[str, float] = {}
     for logged, name in known.items():
         values = [value for end in ends if (value := getattr(end, name)) is not None]
         found |= {logged: statistics.fmean(values)} if values else {}

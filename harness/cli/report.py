@@ -24,7 +24,7 @@ WIDTH = 680  # pixels of a PNG, before it is doubled
 @command(ReportOptions)
 def report(options: ReportOptions) -> None:
     """Write one HTML page of what the records say: figures with their tables, for a browser."""
-    _check_libraries()
+    check_libraries("harness report")
     from harness.cli.report_page import gather
 
     folder = options.results or open_project(options.config).results
@@ -46,7 +46,7 @@ def prepare_page(asked: Path | None) -> None:
         EnvironmentMissing: a library is missing; says what to type.
     """
     if asked is not None:
-        _check_libraries("--report")
+        check_libraries("--report")
 
 
 def write_page(asked: Path | None, results: Path, gather: Callable[[], Page]) -> None:
@@ -71,7 +71,7 @@ def _write_html(page: Page, target: Path, option: str) -> None:
     say(f"{target}: {n_pictures} figures, {len(content) / 1000:.0f} kB")
 
 
-def _check_libraries(verb: str = "harness report") -> None:
+def check_libraries(verb: str) -> None:
     """Raise EnvironmentMissing, with what to type, where a library of the extra is missing."""
     from importlib.util import find_spec
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.errors import Refused
 from harness.job.asked import Target
-from harness.worker.own_code import describe_error, import_file
+from harness.worker.own_code import import_file, named_errors
 
 Arrays = dict[str, NDArray[Any]]
 N_SAMPLES = 16
@@ -85,17 +85,13 @@ def call_function(target: Target, arguments: Mapping[str, Any] = MappingProxyTyp
         Unusable: there is no such function.
         Refused: it raises; says its last line, and where.
     """
-    try:
+    with named_errors(target.file.name, target.file):
         function = getattr(import_file(target.file), target.function, None)
-    except (Exception, SystemExit) as error:
-        raise Refused(f"{target.file.name} {describe_error(error, str(target.file))}") from None
     if not callable(function):
         expected = f"expected a function {target.function!r} in that file"
         raise Unusable(f"{target.name}: {expected}; received {type(function).__name__}")
-    try:
+    with named_errors(target.function, target.file):
         return function(**arguments)
-    except (Exception, SystemExit) as error:
-        raise Refused(f"{target.function} {describe_error(error, str(target.file))}") from None
 
 
 def read_batch(target: Target) -> Arrays:

@@ -18,7 +18,8 @@ FILES = sorted(HARNESS.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
 FLOORS = (  # a room imports rooms of lower floors only
-    "errors safe scratch job",
+    "errors",
+    "safe scratch job",
     "spec statistics",
     "records",
     "referee",
@@ -30,7 +31,11 @@ FLOORS = (  # a room imports rooms of lower floors only
     "__main__",
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
-KNOWS = {"gate": {"bench"}, "proof": {"parity"}}  # an experiment, and those that it builds on
+KNOWS = {
+    "gate": {"bench"},
+    "sweep": {"bench"},
+    "proof": {"parity"},
+}  # an experiment, and those that it builds on
 DOORS = [file for file in (HARNESS / "cli").glob("*.py") if file.name != "options.py"]
 PLAIN = ("statistics", "referee")  # rooms of arrays and values
 WORKER_MAY = {
@@ -60,7 +65,6 @@ COMPANIONS = {"jax": {"optax"}}
 FRAMEWORK_FOLDERS = (  # a file of each framework's in them
     *("frameworks", "compiled", "epochs", "naive", "native", "gradients", "float64", "train_step"),
     "backward",
-    "pull_back",
 )
 NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side by side
     "cross_entropy": ["labels", "outputs", "loss_form"],
@@ -250,8 +254,8 @@ def test_every_framework_that_derives_is_asked_for_the_same_gradients(framework)
 
 
 @pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
-def test_every_framework_derives_what_a_survey_asks_for(framework):
-    found = signatures(WORKER / "survey" / "backward" / f"{framework}.py")
+def test_every_framework_derives_a_scalar_by_tensors(framework):
+    found = signatures(WORKER / "backward" / f"{framework}.py")
     assert found == {"derive": ["total", "values"]}
 
 

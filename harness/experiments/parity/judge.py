@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.engine.plan import Planned
-from harness.experiments.parity.gather import ArmAnswer
+from harness.experiments.parity.gather import ArmAnswer, documented_loss
 from harness.records.parity import ArmParity, Departure, Gate, judge_gates
 from harness.referee import differences, gates, locate
 from harness.referee.epoch import examine_epoch, point_of
@@ -36,7 +36,7 @@ def judge_arm(
         planned: the arm.
         noise: floors from twins on real backends, by point, quantity and measure.
     """
-    request = planned.request
+    request, owed = planned.request, owed_traces(reference, planned)
     base = ArmParity(
         **request.arm.fields,
         device=answer.device,
@@ -44,19 +44,14 @@ def judge_arm(
         environment_sha256=answer.environment_sha256,
         verdict="failed",
         reason=answer.failure,
+        covers=tuple(" ".join(each) for each in owed),
+        scope=reference.scope,
     )
-    owed = owed_traces(reference, planned)
-    covers = tuple(" ".join(each) for each in owed)
-    base = base.model_copy(update={"covers": covers, "scope": reference.scope})
     failure = answer.failure or _describe_missing(owed, answer)
     if failure:
         return base.model_copy(update={"reason": failure})
-    loss = differences.documented_loss(
-        reference.spec, request.arm.framework, request.module, request.options
-    )
-    findings, departures = find_departures(
-        reference, answer, loss, noise, anew=differences.has_own_slots(request.options)
-    )
+    anew, loss = differences.has_own_slots(request.options), documented_loss(planned)
+    findings, departures = find_departures(reference, answer, loss, noise, anew=anew)
     return base.model_copy(update=keep_findings(findings, departures))
 
 
@@ -64,17 +59,23 @@ def keep_findings(
     findings: Sequence[tuple[str, Finding]], departures: Sequence[Departure]
 ) -> dict[str, Any]:
     """Return the fields of an arm's record that hold what was found; see `find_departures`."""
-    seen: dict[str, tuple[Gate, ...]] = {}
-    for place, each in findings:
-        error = each.error if math.isfinite(each.error) else None
-        gate = Gate(each.quantity, each.measure, error, each.gate, each.floor, each.n_compared)
-        seen[place] = (*seen.get(place, ()), gate)
+    seen = _gates(findings)
     return {
         "gates": seen,
         "departures": tuple(departures),
         "reason": describe(departures[0]) if departures else "",
         **judge_gates(seen, tuple(departures)),
     }
+
+
+def _gates(findings: Sequence[tuple[str, Finding]]) -> dict[str, tuple[Gate, ...]]:
+    """Return the gates as a record has them, by program and point."""
+    seen: dict[str, tuple[Gate, ...]] = {}
+    for place, each in findings:
+        error = each.error if math.isfinite(each.error) else None
+        gate = Gate(each.quantity, each.measure, error, each.gate, each.floor, each.n_compared)
+        seen[place] = (*seen.get(place, ()), gate)
+    return seen
 
 
 def _describe_missing(owed: tuple[tuple[str, str], ...], answer: ArmAnswer) -> str:
@@ -215,10 +216,7 @@ def measure_noise(
     largest: dict[tuple[str, str, str], float] = {}
     by_arm: dict[str, dict[str, float]] = {}
     for name, arm in answer.items():
-        request = arms[name].request
-        loss = differences.documented_loss(
-            reference.spec, request.arm.framework, request.module, request.options
-        )
+        loss = documented_loss(arms[name])
         plain = {(trace.program, trace.point): trace.quantities for trace in arm.traces}
         for (program, point), twins in arm.twins.items():
             step = reference.steps[point, loss]
