@@ -10,7 +10,6 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Mapping
 
 from harness.errors import clipped
 
@@ -77,8 +76,3 @@ def for_xml(text: str) -> str:
     """Return lines of characters that XML 1.0 allows; the writer escapes its own marks."""
     lines = (one_line(line) for line in text.split("\n"))
     return "\n".join(lines).replace("\ufffe", UNKNOWN).replace("\uffff", UNKNOWN)
-
-
-def attributes(values: Mapping[str, str]) -> dict[str, str]:
-    """Return an XML element's attributes, each safe."""
-    return {name: one_line(for_xml(value)) for name, value in values.items()}

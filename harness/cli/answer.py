@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ class Answer:
     files: Mapping[str, Path | None] = field(default_factory=dict)  # where else it goes, by format
     for_summary: bool = False  # whether a CI's summary shows it
     kept: Path | None = None  # the file that holds a new record
+    write_page: Callable[[], None] = lambda: None  # the report page, where one is asked for
 
     def __str__(self) -> str:
         """Return it as in a pipe: every column, no colour."""

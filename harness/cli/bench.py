@@ -18,6 +18,7 @@ from harness.cli.own_model import open_spec, prepared_model
 from harness.cli.parity_quick import check_session
 from harness.cli.parsing import is_count, parse_seconds
 from harness.cli.project import Project, hold_machine, open_project
+from harness.cli.report import prepare_page, write_page
 from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, StoreError, shown
 
@@ -35,6 +36,7 @@ def bench(options: BenchOptions) -> Answer:
     project = open_project(options.config, options.results, options.python, setup=options.setup)
     if options.show and options.self_check:
         raise ConfigError(SHOW_OR_CHECK)
+    prepare_page(options.report)
     if options.self_check:
         with hold_machine("bench --self-check", wait=not options.no_wait):
             return check_self(project, options.device)
@@ -100,7 +102,9 @@ def answer_of(bench: Bench, results: Path, options: SessionOptions, first: str =
         options: where else it is written.
         first: a sentence that comes before its own.
     """
+    from harness.cli.report_page import gather
     from harness.experiments.bench import document as report
+    from harness.experiments.bench.charts import forest
     from harness.experiments.bench.judge import summarize
     from harness.records import sessions, store
     from harness.report.remarks import left_out
@@ -109,13 +113,17 @@ def answer_of(bench: Bench, results: Path, options: SessionOptions, first: str =
         say(f"! {left_out(entry)}", "yellow", stderr=True)
     found = summarize(bench, store.load_all(results).checks, own_cost=bench.own_cost)
     document = report.compose(found, bench, first)
+    if options.show and (chart := forest(found)):
+        document = replace(document, charts=(chart,))
     sure = any(arm.verdict in ("faster", "slower", "same") for arm in found.arms)
+    page, run_id = options.report, bench.session.run_id
     return Answer(
         document=document,
         record=bench,
         exit_code=1 if bench.set_aside else 0 if sure else 3,
         files={"json": options.json, "csv": options.csv, "markdown": options.markdown},
         for_summary=True,
+        write_page=lambda: write_page(page, results, lambda: gather(results, run_id)),
     )
 
 

@@ -18,6 +18,7 @@ from harness.cli.options import GateOptions
 from harness.cli.output import append_summary, say
 from harness.cli.own_model import adopt_spec, prepared_model
 from harness.cli.project import open_project
+from harness.cli.report import prepare_page, write_page
 from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, NotComparable, StoreError
 
@@ -35,10 +36,12 @@ def gate(options: GateOptions) -> Answer:
 
     Which arms have other numbers, or have become slower?
     """
+    from harness.cli.report_page import gather
     from harness.experiments.gate import document as report
     from harness.experiments.gate.judge import judge_gate
     from harness.records import store
 
+    prepare_page(options.report)
     tolerance, against = options.tolerance, options.against
     if math.isnan(tolerance):  # which is neither less than the least nor more than the most
         raise ConfigError("--tolerance: expected a number from 0.02 to 1; received nan")
@@ -56,12 +59,16 @@ def gate(options: GateOptions) -> Answer:
         _check_comparable(again, base)
         found = judge_gate(head, base, again, tolerance, parities)
     files = {"json": options.json, "junit": options.junit, "markdown": options.markdown}
+    head_id = head.session.run_id
     return Answer(
         document=report.compose(found),
         record=found,
         exit_code=130 if interrupted else CODES[found.outcome],
         files=files,
         for_summary=True,
+        write_page=lambda: write_page(
+            options.report, results, lambda: gather(results, head_id, found)
+        ),
     )
 
 

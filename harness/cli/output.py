@@ -85,6 +85,7 @@ def write_answer(answer: Answer) -> None:
     _write_document(answer.document, answer.files)
     if answer.for_summary:
         append_summary(answer.document)
+    answer.write_page()
 
 
 def write_files(texts: Mapping[str, tuple[Path | None, str]]) -> None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from harness.cli import parity_model
 from harness.cli.answer import Answer
 from harness.cli.command import command
-from harness.cli.options import ParityOptions
 from harness.cli.output import console_of
+from harness.cli.parity_options import ParityOptions
+from harness.cli.parity_show import code_of, show_newest
 from harness.cli.parsing import parse_threads
 from harness.cli.project import Project, hold_machine, make_environments, open_project
 from harness.cli.proof import prove_gate
+from harness.cli.report import prepare_page, write_page
 from harness.cli.runs import plan_runs
 from harness.errors import ConfigError
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from harness.records.parity import Parity
 
 FULL_SEEDS = (0, 1, 2)
-CODES = {"agrees": 0, "chaotic": 3, "inconclusive": 3}  # 1: it departs or fails
 SCOPE = {  # fields that say what is checked, and how each is named in a message
     "asked": "the names of arms",
     **{name: f"--{name}" for name in ("spec", "point", "full", "seed", "dataset")},
@@ -33,6 +34,7 @@ SCOPE = {  # fields that say what is checked, and how each is named in a message
 }
 FILES = {name: f"--{name}" for name in ("json", "junit", "markdown")}
 EXCLUDES = {
+    "show": ("checks nothing", SCOPE | {"quick": "--quick", "missing": "--missing"}),
     "quick": ("chooses the points itself", {name: SCOPE[name] for name in ("point", "full")}),
     "missing": ("takes the arms from the records of results", SCOPE | FILES),
 }
@@ -44,6 +46,10 @@ def parity(options: ParityOptions) -> Answer:
     if options.proof:
         return prove_gate()
     options = parity_model.with_model(options)
+    prepare_page(options.report)
+    if options.show:
+        _check_options(options)
+        return show_newest(options)
     if options.model or options.batch:
         return parity_model.check_model(options)
     if options.data:
@@ -58,7 +64,7 @@ def parity(options: ParityOptions) -> Answer:
 
 
 def _check_options(options: ParityOptions) -> None:
-    """Raise ConfigError where --quick or --missing contradicts another option."""
+    """Raise ConfigError where --show, --quick or --missing contradicts another option."""
     for option, (what, others) in EXCLUDES.items():
         for name, other in others.items():
             if getattr(options, option) and getattr(options, name):
@@ -81,6 +87,7 @@ def _check_missing(project: Project, options: ParityOptions) -> Answer:
 
 def _check_arms(project: Project, options: ParityOptions) -> Answer:
     """Check the arms that the arguments ask for, keep the record, and return what was found."""
+    from harness.cli.report_page import gather_check
     from harness.experiments.parity.document import compose
     from harness.records import store
 
@@ -89,13 +96,17 @@ def _check_arms(project: Project, options: ParityOptions) -> Answer:
     _refuse_own_model(project, options)
     planned = plan_runs(project, options, seeds, time_limit_s=options.time_limit)
     found = _compare_with_referee(planned, project.executor, options)
+    results = project.results
     return Answer(
         document=compose(found),
         record=found,
-        exit_code=CODES.get(found.verdict, 1),
+        exit_code=code_of(found),
         files={name: getattr(options, name) for name in FILES},
         for_summary=True,
-        kept=store.add(project.results, found),
+        kept=store.add(results, found),
+        write_page=lambda: write_page(
+            options.report, results, lambda: gather_check(results, found.run_id)
+        ),
     )
 
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 from harness.cli.answer import Answer
-from harness.cli.options import ParityOptions
 from harness.cli.output import console_of
+from harness.cli.parity_options import ParityOptions
+from harness.cli.parity_show import code_of
 from harness.cli.parsing import parse_threads
 from harness.cli.project import hold_machine, name_pythons
+from harness.cli.report import write_page
 from harness.cli.setup import make_missing
 from harness.errors import ConfigError, shown
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
     *("model", "batch", "data", "names", "seed", "threads", "time_limit", "device", "no_wait"),
     *("python", "setup", "quick", "full"),
-    *("json", "junit", "results", "config"),
+    *("json", "junit", "report", "results", "config"),
 )
-CODES = {"agrees": 0, "departs": 1, "failed": 1, "differ": 3, "undecided": 3}
 
 
 def with_model(options: ParityOptions) -> ParityOptions:
@@ -45,6 +46,7 @@ def with_model(options: ParityOptions) -> ParityOptions:
 
 def check_model(options: ParityOptions) -> Answer:
     """Check the model, keep the record, and return what came of it."""
+    from harness.cli.report_page import gather_check
     from harness.engine.executor import make_executor
     from harness.experiments.parity import model_document as report
     from harness.experiments.parity import model_plan
@@ -70,15 +72,16 @@ def check_model(options: ParityOptions) -> Answer:
         make_missing(what.root, what.backends, what.device)
     results = options.results or what.root / "results"
     store.ready(results, "models")
-    wait = not options.no_wait
+    wait, page = not options.no_wait, options.report
     with hold_machine("parity --model", wait=wait), steps_line(console_of()) as report_step:
         found = check(what, make_executor(what.root, what.backends), report_step)
     return Answer(
         document=report.compose(found),
         record=found,
-        exit_code=CODES[found.verdict],
+        exit_code=code_of(found),
         files={"json": options.json, "junit": options.junit},
         kept=store.add(results, found),
+        write_page=lambda: write_page(page, results, lambda: gather_check(results, found.run_id)),
     )
 
 

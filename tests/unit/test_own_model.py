@@ -9,8 +9,9 @@ import pytest
 from harness import __version__
 from harness.cli import parity_model
 from harness.cli.choose import _sentence
-from harness.cli.options import ParityOptions, TrainOptions
+from harness.cli.options import TrainOptions
 from harness.cli.own_model import open_spec
+from harness.cli.parity_options import ParityOptions
 from harness.cli.project import Project
 from harness.engine.arms import declared_arms, select_arms
 from harness.engine.own_model import PreparedModel
