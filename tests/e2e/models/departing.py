@@ -2,6 +2,8 @@
 that build none.
 """
 
+import os
+
 import keras
 import numpy as np
 
@@ -82,4 +84,18 @@ def stack(activation, epsilon=1e-3, optimizer="rmsprop", units=6):
     model.compile(
         optimizer=optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
+    return model
+
+
+def crashes():
+    """Return a model with a layer that ends its process in float64 on one backend."""
+
+    def crash(x):
+        if BACKEND == "torch" and keras.config.floatx() == "float64":
+            os.abort()
+        return keras.ops.tanh(x)
+
+    layers = [keras.layers.Dense(6), keras.layers.Activation(crash), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.compile("sgd", "mse")
     return model
