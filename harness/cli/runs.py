@@ -45,12 +45,15 @@ def plan_runs(
         seeds=seeds,
         epochs=spec.epochs if epochs is None else epochs,
         threads=parse_threads(options.threads),
+        replicas=options.replicas,
         time_limit_s=time_limit_s,
     )
     store.ready(project.results)
     project = replace(project, config=config.model_copy(update={"protocol": protocol}))
+    what, device = (project.config, spec_name, arms), options.device
     if not own_model(spec):
         dataset = prepare_dataset(options.dataset or spec.dataset)
-        return plan(project.config, spec_name, arms, dataset, device=options.device)
+        return plan(*what, dataset, device=device)
+    plan(*what, project.model, device=device)  # or a refusal, before anything is drawn
     project = draw_and_prove(project, spec_name, arms, protocol.seeds)
-    return plan(project.config, spec_name, arms, project.model, device=options.device)
+    return plan(*what, project.model, device=device)

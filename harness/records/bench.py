@@ -15,6 +15,7 @@ History of the format:
     are read as before.
 3   a line for each part, where a session was a folder with a file for each.
 4   a spec may be a model of the user's own: its turns have no accuracy, its ends a quality.
+5   a session's replicas: one device each before.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Entrant(OfAnArm):
 class Session(Observation, Question):
     """The plan: with it all ids and all orders are given."""
 
-    format: Literal[1, 2, 3, 4] = 4
+    format: Literal[1, 2, 3, 4, 5] = 5
     cores: tuple[Count, ...] = ()  # that every worker is kept to; empty: as `threads` has it
     entrants: Annotated[tuple[Entrant, ...], Field(min_length=1)]
     baseline: str  # an entrant's name
@@ -107,7 +108,7 @@ def original_of(duplicate: str) -> str:
 class OfProcess(Ended):
     """What the start and the end of a process share."""
 
-    format: Literal[1, 2, 3, 4] = 4
+    format: Literal[1, 2, 3, 4, 5] = 5
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     generation: Number  # from 1
     process: Count  # from 1: the n-th of its entrant in this generation
@@ -165,7 +166,7 @@ class Turn(Kept):
 class Block(Kept):
     """Every live entrant's turn once, in a balanced order; the n-th attempt at it."""
 
-    format: Literal[1, 2, 3, 4] = 4
+    format: Literal[1, 2, 3, 4, 5] = 5
     generation: Number
     block: Number  # from 1 in each generation
     attempt: Count  # from 1
@@ -195,7 +196,7 @@ class Sitting(Kept):
     What it cost in all, and how much of that its workers took.
     """
 
-    format: Literal[1, 2, 3, 4] = 4
+    format: Literal[1, 2, 3, 4, 5] = 5
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     number: Count  # from 1
     outcome: Literal["complete", "budget", "stopped", "interrupted"]

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 from harness.job.answers import Host
 from harness.job.kinds import Count, Said, Sha256, Whole, Word
 from harness.records.arm import ArmId
+from harness.spec.bounds import Replicas
 from harness.spec.config import AnySpec, Device
 from harness.spec.frozen import Frozen
 
@@ -65,6 +66,7 @@ class Question(Kept):
     data: Data
     device: Device  # as asked for
     threads: Threads
+    replicas: Replicas = 1  # devices that have a part of each batch each
 
 
 class Observation(Kept):

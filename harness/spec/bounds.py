@@ -81,6 +81,7 @@ Requirement = Annotated[
     str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=1000)
 ]  # a line of what pip is given
 Threads = Annotated[int | str, BeforeValidator(_threads)]
+Replicas = Annotated[int, Field(ge=1, le=64)]
 Name = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)
 ]  # it becomes part of file names

@@ -92,10 +92,15 @@ def call_function(target: Target, arguments: Mapping[str, Any] = MappingProxyTyp
     if not callable(function):
         expected = f"expected a function {target.function!r} in that file"
         raise Unusable(f"{target.name}: {expected}; received {type(function).__name__}")
+    before = keras.distribution.distribution()
     try:
-        return function(**arguments)
+        returned = function(**arguments)
     except (Exception, SystemExit) as error:
         raise Refused(f"{target.function} {describe_error(error, str(target.file))}") from None
+    if keras.distribution.distribution() is not before:
+        hint = "on TensorFlow and PyTorch it does nothing. Leave it out, and type --replicas 2"
+        raise Unusable(f"{target.name}: sets keras.distribution itself: {hint}")
+    return returned
 
 
 def read_batch(target: Target) -> Arrays:

@@ -152,3 +152,16 @@ def make_project(tmp_path_factory) -> Callable[[], Project]:
 @pytest.fixture
 def project(make_project) -> Project:
     return make_project()
+
+
+@pytest.fixture
+def copy_of_harness(tmp_path):
+    """A copy of the package, in which a defect can be planted: the workers run what lies beside the
+    command.
+    """
+    shutil.copytree(
+        ROOT / "harness",
+        tmp_path / "copy" / "harness",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    return tmp_path / "copy"

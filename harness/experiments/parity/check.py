@@ -16,10 +16,12 @@ from threadpoolctl import threadpool_limits
 import harness
 from harness.engine.executor import Executor
 from harness.engine.plan import Planned
+from harness.engine.replicas import check_batches
 from harness.errors import ConfigError
 from harness.experiments.parity.gather import ArmAnswer, gather_traces
 from harness.experiments.parity.judge import is_referee_suspect, judge_arm, measure_noise
 from harness.experiments.parity.narrow import name_update
+from harness.experiments.parity.several import batch_sizes
 from harness.records.parity import Parity
 from harness.referee import differences
 from harness.referee.ground import Ground, ground
@@ -97,7 +99,7 @@ def _documented_loss(planned: Planned) -> Loss:
 
 def _asked(planned: Planned) -> dict[str, Any]:
     """Return the fields of the record that are the request's own."""
-    fields = ("spec_name", "spec", "seed", "data", "device", "threads")
+    fields = ("spec_name", "spec", "seed", "data", "device", "threads", "replicas")
     return {name: getattr(planned.request, name) for name in fields}
 
 
@@ -127,6 +129,7 @@ def _draw_inputs(
             "each framework draws its own, and nothing can be equal"
         )
     gate_of_plan(first).check_names(only)
+    check_batches(first.request.replicas, batch_sizes(first.request.spec))
     for each in planned:
         if only and "init" not in only and differences.has_own_slots(each.request.options):
             name = each.request.arm.name
