@@ -199,38 +199,37 @@ def answer(session: nox.Session) -> None:
         session.error("an arm departs from the referee, or could not be checked: see above")
 
 
-@nox.session(venv_backend="none", requires=["harness"], default=False)
-def compare(session: nox.Session) -> None:
-    """Print the table of all results; arguments after -- go to harness compare."""
-    orchestrator(session, "compare", *session.posargs)
+def verb_session(verb: str, first: str, doc: str) -> None:
+    """Define the session that runs a verb of the harness with the arguments after --.
+
+    Args:
+        verb: its name, and the session's.
+        first: what is made before it: "backends", an extra as "[report]", or nothing.
+        doc: what `nox -l` says of it.
+    """
+
+    def run_verb(session: nox.Session) -> None:
+        if first == "backends":
+            set_up(session)
+        elif first:
+            install_harness(session, first)
+        orchestrator(session, verb, *session.posargs)
+
+    run_verb.__doc__ = f"{doc}; arguments after -- go to harness {verb}."
+    plain = {"venv_backend": "none", "requires": ["harness"], "default": False}
+    nox.session(name=verb, **plain)(run_verb)  # type: ignore[call-overload]
 
 
-@nox.session(venv_backend="none", requires=["harness"], default=False)
-def parity(session: nox.Session) -> None:
-    """Hold every arm to the referee: is it still the same model there? Arguments after -- go to harness parity."""
-    set_up(session)
-    orchestrator(session, "parity", *session.posargs)
-
-
-@nox.session(venv_backend="none", requires=["harness"], default=False)
-def bench(session: nox.Session) -> None:
-    """Time every arm against the others, live processes taking turns; arguments after -- go to harness bench."""
-    set_up(session)
-    orchestrator(session, "bench", *session.posargs)
-
-
-@nox.session(venv_backend="none", requires=["harness"], default=False)
-def survey(session: nox.Session) -> None:
-    """Compute all that is in Keras on every backend, against float64; arguments after -- go to harness survey."""
-    set_up(session)
-    orchestrator(session, "survey", *session.posargs)
-
-
-@nox.session(venv_backend="none", requires=["harness"], default=False)
-def report(session: nox.Session) -> None:
-    """Write results/report.html, a page of figures; arguments after -- go to harness report."""
-    install_harness(session, "[report]")
-    orchestrator(session, "report", *session.posargs)
+for each_verb in (
+    ("compare", "", "Print the table of all results"),
+    ("parity", "backends", "Hold every arm to the referee: is it still the same model there?"),
+    ("bench", "backends", "Time every arm against the others, live processes taking turns"),
+    ("survey", "backends", "Compute all that is in Keras on every backend, against float64"),
+    ("report", "[report]", "Write results/report.html, a page of figures"),
+    ("doctor", "", "Show this machine, what each backend sees, and what to type where they differ"),
+    ("data", "", "Look at the dataset"),
+):
+    verb_session(*each_verb)
 
 
 @nox.session(default=False)
@@ -239,18 +238,6 @@ def page(session: nox.Session) -> None:
     # In an environment of its own: selenium's trio is a plugin of hypothesis, and warns where objects are frozen.
     session.install("-c", str(CONSTRAINTS), "-e", f"{ROOT}[report,page]")
     session.run("python", "-m", "tests.page", *session.posargs)
-
-
-@nox.session(venv_backend="none", requires=["harness"], default=False)
-def doctor(session: nox.Session) -> None:
-    """Show what this machine has, what each backend sees, and what to type where they differ."""
-    orchestrator(session, "doctor", *session.posargs)
-
-
-@nox.session(venv_backend="none", requires=["harness"], default=False)
-def data(session: nox.Session) -> None:
-    """Look at the dataset; arguments after -- go to harness data."""
-    orchestrator(session, "data", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
@@ -284,8 +271,16 @@ def attacks(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)
+def clusters(session: nox.Session) -> None:
+    """Run sweeps on SLURM and Ray clusters of two nodes on this machine, and kill jobs and nodes of them; needs root."""
+    install_harness(session, "[dev,ray]")
+    set_up(session)
+    module(session, "pytest", "-m", "", "tests/clusters", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["harness"], default=False)
 def referee(session: nox.Session) -> None:
-    """Hold a zoo of models to the float64 referee, clean and with planted defects; names after -- are of models."""
+    """Hold a zoo of models to the float64 referee; after --: names of models, or applications, defects, nulls."""
     install_harness(session, "[dev]")
     set_up(session)
     module(session, "tests.zoo.referee", *session.posargs)

@@ -91,7 +91,10 @@ def printable(text: str) -> str:
 
 
 def clipped(text: str, n_most: int) -> str:
-    """Return at most `n_most` characters of a text: its two ends where it is longer."""
+    """Return at most `n_most` characters of a text: its two ends where it is longer.
+
+    The end stays, where a message says what to type.
+    """
     if len(text) <= n_most:
         return text
     n_last = (n_most - 1) // 3
@@ -115,10 +118,7 @@ def shown(value: object) -> str:
     """Return a value as Python writes it, in at most 100 characters."""
     try:
         return clipped(repr(value), QUOTED)
-    except (
-        ValueError,
-        RecursionError,
-    ):  # an integer of more than 4,300 digits; tables in tables in tables
+    except (ValueError, RecursionError):  # more than 4,300 digits; tables in tables in tables
         return f"a value that is too large to show ({type(value).__name__})"
 
 
@@ -126,9 +126,8 @@ def nearest(expected: Iterable[object], received: object) -> str | None:
     """Return the expected name that was probably meant, None where none is near."""
     names = [str(name) for name in expected]
     text = shown(received) if not isinstance(received, str) else received
-    too_long = (
-        len(text) > 2 * max(map(len, names), default=0) + 10
-    )  # nothing so much longer is near
+    longest = max(map(len, names), default=0)
+    too_long = len(text) > 2 * longest + 10  # nothing so much longer is near
     return None if too_long else next(iter(difflib.get_close_matches(text, names, n=1)), None)
 
 

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from harness.errors import clipped
+
 MOST = 300  # characters of one value that are shown
 UNKNOWN = "\ufffd"  # in place of a character that is a command
 FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"  # a spreadsheet takes text that begins so for a formula
@@ -34,15 +36,8 @@ def _plain(mark: str) -> str:
 
 
 def short(value: object, most: int = MOST) -> str:
-    """Return a value as one line of at most so many characters.
-
-    Its end stays, where a message says what to type.
-    """
-    text = str(value)
-    if len(text) > most:
-        tail = most // 3
-        text = f"{text[: most - tail - 3]} … {text[-tail:]}"
-    return one_line(text)
+    """Return a value as one line of at most so many characters; see `harness.errors.clipped`."""
+    return one_line(clipped(str(value), most))
 
 
 def for_terminal(text: str) -> str:

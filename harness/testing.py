@@ -24,6 +24,7 @@ from harness.experiments.parity.model_check import check
 from harness.experiments.parity.model_document import sentences
 from harness.records.user_model import ModelParity
 from harness.spec.arm_source import file_of, find_faults
+from harness.spec.own_arms import choose_several
 from harness.spec.project import open_project
 
 
@@ -106,7 +107,7 @@ def check_environments(backends: Iterable[str] = (), config: str | Path | None =
         harness.errors.HarnessError: one has none, or there is no such backend; says what to type.
     """
     root, known = open_project(Path(config) if config else None)
-    able = model_plan.choose_backends(known.backends, tuple(backends))
+    able = choose_several(known.backends, backends)
     for name, backend in able.items():
         try:
             find_python(name, backend, root)

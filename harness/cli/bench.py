@@ -16,7 +16,7 @@ from harness.cli.options import BenchOptions, SessionOptions
 from harness.cli.output import append_summary, say, show
 from harness.cli.own_model import open_spec, prepared_model
 from harness.cli.parity_quick import check_session
-from harness.cli.parsing import is_count
+from harness.cli.parsing import is_count, parse_seconds
 from harness.cli.project import Project, hold_machine, open_project
 from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, StoreError, shown
@@ -67,7 +67,7 @@ def measure(project: Project, options: SessionOptions) -> tuple[Bench, bool]:
     from harness.engine.arms import declared_arms, select_arms
 
     config = project.config
-    budget_s = _parse_seconds(options.budget) if options.budget else config.bench.budget_s
+    budget_s = parse_seconds(options.budget) if options.budget else config.bench.budget_s
     only = options.only or ()
     every, asked, default = declared_arms(config), options.asked, config.bench.arms
     request = SessionRequest(
@@ -127,17 +127,3 @@ def _parse_cores(text: str | None) -> tuple[int, ...] | None:
     if not all(is_count(part) for part in parts):
         raise ConfigError(f"--pin: expected numbers of cores, as 0 or 0,1; received {shown(text)}")
     return tuple(sorted({int(part) for part in parts}))
-
-
-def _parse_seconds(text: str) -> float:
-    """Return the seconds that 90s, 10m or 1h say."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    number, unit = (text[:-1], text[-1]) if text and text[-1] in units else (text, "s")
-    try:
-        seconds = float(number) * units[unit]
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 1e6:
-        expected = "seconds, minutes or hours, as 90s, 10m or 1h"
-        raise ConfigError(f"--budget: expected {expected}; received {shown(text)}")
-    return seconds

@@ -5,6 +5,7 @@ Exit 0 where it can say, 1 where a backend departs or an arm was set aside, 3 wh
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from harness.spec.model import OwnModel
 
 BARRED = ("departs", "failed")
+BUDGET = "12m"  # of the session; with the check before it an answer takes at most a quarter hour
 
 
 @command(ChooseOptions)
@@ -42,7 +44,7 @@ def choose(options: ChooseOptions) -> None:
     given = project, options.spec, options.dataset
     with prepared_model(*given, wait=not options.no_wait) as whole:
         parity = None if options.no_parity else _check(whole, own, options)
-        bench, interrupted = measure(whole, options)
+        bench, interrupted = measure(whole, replace(options, budget=options.budget or BUDGET))
     sure = show_session(bench, project.results, options, _sentence(parity))
     verdict = parity.verdict if parity else "agrees"
     sure = sure and verdict == "agrees"

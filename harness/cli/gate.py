@@ -118,9 +118,10 @@ def _measure_again(
 
 def _check_comparable(again: Bench, base: Bench) -> None:
     """Raise NotComparable where the confirming session's machine, Keras, data or spec differ."""
+    from harness.experiments.gate.document import told
     from harness.experiments.gate.regression import why_incomparable
 
-    if again.blocks and (differences := why_incomparable(again, base)):
+    if again.blocks and (differences := told(why_incomparable(again, base))):
         confirming = f"session {again.session.run_id}, which was to confirm"
         problem = f"{confirming}, must not be compared with {base.session.run_id}:"
         raise NotComparable("\n  ".join([problem, *differences]))
@@ -162,14 +163,16 @@ def _comparable(head: Bench, earlier: Sessions, where: str) -> Bench:
         NotComparable: there are, and all differ in what must be equal; says in what the newest
             one does.
     """
-    from harness.experiments.gate.document import refusal
+    from harness.experiments.gate.document import refusal, told
     from harness.experiments.gate.regression import arm_changes, remarks, why_incomparable
+    from harness.report.remarks import Remark
 
     newest = _newest(earlier, where, but=head.session.run_id)
     for bench in _complete(earlier, but=head.session.run_id):
         if not why_incomparable(head, bench) and arm_changes(head, bench):
             return bench
-    differences = why_incomparable(head, newest) or ("no arm is in both", *remarks(head, newest))
+    none_shared = (Remark("no common arm"), *remarks(head, newest))
+    differences = told(why_incomparable(head, newest) or none_shared)
     problem = f"session {newest.session.run_id} must not be compared with {head.session.run_id}:"
     sentence = f"{where}: {problem}"
     append_summary(refusal(sentence, differences))

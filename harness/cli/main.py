@@ -7,29 +7,15 @@ from __future__ import annotations
 
 import signal
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli import (
-    bench,
-    choose,
-    compare,
-    data,
-    doctor,
-    export,
-    gate,
-    init,
-    lessons,
-    parity,
-    report,
-    setup,
-    surroundings,
-    survey,
-    train,
-)
+from harness.cli import lessons, surroundings
 from harness.cli.signals import stop_signals
 from harness.errors import HarnessError
 
@@ -82,21 +68,28 @@ def _remove_leftovers() -> None:
         remove_leftovers([Path(tempfile.gettempdir()), *kept])
 
 
-VERBS = (  # as --help lists them: a user's day
-    init.init,
-    setup.setup,
-    choose.choose,
-    train.train,
-    compare.compare,
-    parity.parity,
-    survey.survey,
-    bench.bench,
-    gate.gate,
-    report.report,
-    export.export,
-    doctor.doctor,
-    data.data,
+ORDER = (  # of --help: a user's day; verbs that are not among these come after them
+    *("init", "setup", "choose", "train", "compare", "parity", "survey"),
+    *("bench", "sweep", "map", "gate", "report", "export", "doctor", "data"),
 )
-for verb in VERBS:
+
+
+def find_verbs() -> list[Callable[..., None]]:
+    """Return the verbs: functions of their file's name, one of each file of this folder with one.
+
+    A new verb is a new file.
+    """
+    files = {file.stem: file for file in sorted(Path(__file__).parent.glob("*.py"))}
+    others = [name for name, file in files.items() if name not in ORDER and _has_verb(file)]
+    names = [*(name for name in ORDER if name in files), *others]
+    return [getattr(import_module(f"harness.cli.{name}"), name) for name in names]
+
+
+def _has_verb(file: Path) -> bool:
+    text = file.read_text(encoding="utf-8")
+    return "\n@command(" in text and f"\ndef {file.stem}(" in text
+
+
+for verb in find_verbs():
     app.command()(verb)
 app.add_typer(lessons.app, name="textbook")

@@ -21,7 +21,7 @@ WIDTH = 680  # pixels of a PNG, before it is doubled
 @command(ReportOptions)
 def report(options: ReportOptions) -> None:
     """Write one HTML page of what the records say: figures with their tables, for a browser."""
-    _check_libraries()
+    check_libraries("harness report")
     from harness.cli.report_page import gather
     from harness.report import html
 
@@ -40,7 +40,7 @@ def report(options: ReportOptions) -> None:
         webbrowser.open(target.resolve().as_uri())
 
 
-def _check_libraries() -> None:
+def check_libraries(verb: str) -> None:
     """Raise EnvironmentMissing, with what to type, where a library of the extra is missing."""
     from importlib.util import find_spec
 
@@ -50,7 +50,7 @@ def _check_libraries() -> None:
     missing = [name for module, name in needed.items() if find_spec(module) is None]
     if missing:
         expected = f"expected {listed(needed.values())}; not installed: {', '.join(missing)}"
-        raise EnvironmentMissing(f"harness report: {expected}. {TYPE}")
+        raise EnvironmentMissing(f"{verb}: {expected}. {TYPE}")
 
 
 def _write(file: Path, option: str, content: bytes) -> None:

@@ -102,6 +102,7 @@ def _of_session(bench: Bench, records: Records) -> Page:
     """Return the page of a bench session, with what other records say of its arms."""
     from harness.experiments.bench import charts, charts_learning, charts_time, document, export
     from harness.experiments.bench.judge import summarize
+    from harness.experiments.bench.lead_document import lead_sentences
     from harness.experiments.gate.charts import changes
 
     summary = summarize(bench, records.all_checks, own_cost=bench.own_cost)
@@ -124,7 +125,7 @@ def _of_session(bench: Bench, records: Records) -> Page:
     )
     return _page(
         document.heading(bench),
-        summary.sentence,
+        lead_sentences(summary.lead),
         charts.tiles(summary),
         made,
         records,
@@ -208,9 +209,9 @@ def _layers(records: Records) -> Chart | None:
 
 def _of_spec(checks: Iterable[Parity], spec: Spec) -> list[Parity]:
     """Return the checks of a spec, whatever its dataset and number of epochs are called."""
-    left_out = {"dataset", "epochs"}
-    content = spec.model_dump_json(exclude=left_out)
-    return [each for each in checks if each.spec.model_dump_json(exclude=left_out) == content]
+    from harness.spec.model import content_of
+
+    return [each for each in checks if content_of(each.spec) == content_of(spec)]
 
 
 def _gate(bench: Bench, records: Records) -> Gate | None:

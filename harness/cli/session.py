@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.experiments.bench.session import Outcome
     from harness.job.answers import Host
     from harness.records.arm import ArmId
-    from harness.records.bench import Bench, Part, Session
+    from harness.records.bench import Bench, OfCell, Part, Session
     from harness.spec.config import Config, Device
 
 
@@ -54,6 +54,7 @@ class SessionRequest:
     dataset: str | None = None
     device: Device = "auto"
     aa: Repeated | None = None
+    cell: OfCell | None = None  # of a sweep, that it measures
 
 
 def resume_or_start(request: SessionRequest, project: Project, *, resume: bool) -> Bench:
@@ -106,7 +107,6 @@ def _asked_and_planned(
 def start_session(request: SessionRequest, project: Project) -> Bench:
     """Return a new session, planned and kept."""
     from harness.engine.arms import declared_arms, select_arms
-    from harness.engine.machine import describe_host
     from harness.experiments.bench import plan as sessions
     from harness.experiments.bench import same_plan
     from harness.records import store
@@ -115,23 +115,32 @@ def start_session(request: SessionRequest, project: Project) -> Bench:
     config = _configure(project.config, request)
     spec_name, spec = config.spec(request.spec)
     dataset = project.prepared or prepare_dataset(request.dataset or spec.dataset, quiet=True)
-    host = describe_host()
+    arms = request.arms or select_arms(declared_arms(config), default=config.bench.arms)
+    host = _locate(project, arms[0].backend)
     session = sessions.plan_session(
         config,
         spec_name,
         dataset,
         host,
-        arms=request.arms or select_arms(declared_arms(config), default=config.bench.arms),
+        arms=arms,
         baseline=request.baseline,
         device=request.device,
         cores=request.cores or (),
         aa=request.aa or "baseline",
-    )
+    ).model_copy(update={"cell": request.cell})
     sessions.requests(session, config, dataset, host)  # or a refusal, before anything is kept
     same_plan.check_possible(session, config, project.root)
     store.ready(project.results, "bench")
     store.add(project.results, session)
     return Bench(session=session)
+
+
+def _locate(project: Project, backend: str) -> Host:
+    """Return the machine on which a session's workers run, as one of a backend's sees it."""
+    from harness.engine.executor import perform
+    from harness.job.asked import Locate
+
+    return perform(project.executor, Locate(backend=backend)).host
 
 
 def _configure(config: Config, request: SessionRequest) -> Config:
@@ -172,11 +181,10 @@ def run_session(
     Raises:
         MachineBusy: somebody does, and is not to be waited for.
     """
-    from harness.engine.machine import describe_host
     from harness.records.sessions import file_of
 
     session, file = bench.session, file_of(project.results, bench.session.run_id)
-    host = describe_host()
+    host = _locate(project, session.entrants[0].backend)
     planned = _requests(project, session, host)
     _print_plan(bench, host)
     with _lock_session(file), hold_machine(verb, wait=wait):
@@ -184,7 +192,7 @@ def run_session(
         if project.prepared:
             planned = _requests(_ready(project, session), session, host)
         found, outcome = _measure(file, project.executor, planned, budget_s, stop_after)
-    if outcome != "complete":
+    if outcome != "complete" and not session.cell:
         say(UNFINISHED[outcome].format(_named(session)), "yellow")
     return found, outcome == "interrupted"
 

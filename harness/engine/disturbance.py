@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import psutil
 
@@ -26,23 +26,11 @@ from harness.engine.machine import cpu_groups, load_1m
 from harness.records.bench import Limits, Turn
 
 PROC = Path("/proc")
-CLOCKS = (
-    "CLOCK_MONOTONIC",
-    "CLOCK_BOOTTIME",
-    "CLOCK_UPTIME_RAW",
-    "CLOCK_REALTIME",
-)  # those that this system has
-BUSY = (
-    "user",
-    "nice",
-    "system",
-    "irq",
-    "softirq",
-)  # of a core's seconds; a system has some of them
-LEAST_S, LEAST_SHARE = (
-    0.1,
-    0.5,
-)  # of a worker's own seconds: a count that misses more counts nothing
+# A system has some of these clocks, and of these kinds of a core's seconds.
+CLOCKS = ("CLOCK_MONOTONIC", "CLOCK_BOOTTIME", "CLOCK_UPTIME_RAW", "CLOCK_REALTIME")
+BUSY = ("user", "nice", "system", "irq", "softirq")
+# Of a worker's own seconds: a count that misses more counts nothing.
+LEAST_S, LEAST_SHARE = 0.1, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +45,8 @@ class Counters:
     steal_s: float | None
     throttled_s: float | None
     pressure_s: float | None
-    energy: dict[
-        str, tuple[float, float]
-    ]  # a counter's joules, and those after which it begins anew (0: never)
+    # A counter's joules, and those after which it begins anew (0: never).
+    energy: dict[str, tuple[float, float]]
     children_s: float  # of the worker's children that live, and of theirs, since each began
     parent_s: float
     clocks: dict[str, float]
@@ -139,57 +126,77 @@ def _children_s(pid: int) -> float:
     seconds = 0.0
     with suppress(psutil.Error, OSError):
         for child in psutil.Process(pid).children(recursive=True):
-            with suppress(
-                psutil.Error, OSError
-            ):  # one that has ended since is counted by its parent
+            with suppress(psutil.Error, OSError):  # what has ended is counted by its parent
                 seconds += sum(child.cpu_times()[:4])
     return seconds
 
 
-def invalid_reason(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
-    """Return why a turn does not count, with the figure and its limit; empty when it counts.
+class Broken(NamedTuple):
+    """A limit that a turn broke: which, the figure, and the most that was allowed."""
 
-    What the system does not say (None) breaks no limit. Where several are broken the first one is
-    named: a machine that slept or lost a core breaks the later ones too.
+    kind: Literal["core taken", "core added", "clock", "throttled", "steal", "others", "ended"]
+    figure: float
+    limit: float
+
+
+SENTENCES = {  # of a broken limit, with its figure and the limit; both are shares but for three
+    "core taken": "a core was taken away: {0} of {1} left",
+    "core added": "a core was added: {0} instead of {1}",
+    "clock": "the clocks disagree by {0} s, at most {1} s allowed: one was set, or the machine "
+    "slept",
+    "throttled": "the control group's quota held it up for {0} % of the turn, at most {1} % "
+    "allowed",
+    "steal": "the hypervisor gave {0} % of the cores to other machines, at most {1} % allowed",
+    "others": "other processes used {0} % of the cores, at most {1} % allowed",
+    "ended": "a process ended",
+}
+SHARES = ("throttled", "steal", "others")
+
+
+def broken_limit(turn: Turn, limits: Limits, n_cores_at_start: int) -> Broken | None:
+    """Return the limit because of which a turn does not count; None where it counts.
+
+    What the system does not say (None) breaks no limit. Where several are broken it is the first: a
+    machine that slept or lost a core breaks the later ones too.
 
     Args:
         turn: the turn and what happened beside it.
         limits: declared before the session began.
         n_cores_at_start: that the worker could use when it was started.
     """
-    if turn.n_cores < n_cores_at_start:
-        return f"a core was taken away: {turn.n_cores} of {n_cores_at_start} left"
-    if turn.n_cores > n_cores_at_start:
-        return f"a core was added: {turn.n_cores} instead of {n_cores_at_start}"
+    if turn.n_cores != n_cores_at_start:
+        taken = turn.n_cores < n_cores_at_start
+        return Broken("core taken" if taken else "core added", turn.n_cores, n_cores_at_start)
     if turn.clock_s > limits.clock_s:
-        return (
-            f"the clocks disagree by {turn.clock_s:.3g} s, at most {limits.clock_s:g} s allowed: "
-            "one was set, or the machine slept"
-        )
+        return Broken("clock", turn.clock_s, limits.clock_s)
     around_s = max(turn.around_s, 1e-9)
     given_s = n_cores_at_start * around_s
-    for seconds, whole_s, limit, said in (
-        (
-            turn.throttled_s,
-            around_s,
-            limits.throttled,
-            "the control group's quota held it up for {} of the turn",
-        ),
-        (
-            turn.steal_s,
-            given_s,
-            limits.steal,
-            "the hypervisor gave {} of the cores to other machines",
-        ),
-        (turn.others_s, given_s, limits.others, "other processes used {} of the cores"),
-    ):
-        if seconds is not None and seconds / whole_s > limit:
-            return f"{said.format(_percent(seconds / whole_s))}, at most {_percent(limit)} allowed"
-    return ""
+    shares = (
+        Broken("throttled", (turn.throttled_s or 0.0) / around_s, limits.throttled),
+        Broken("steal", (turn.steal_s or 0.0) / given_s, limits.steal),
+        Broken("others", (turn.others_s or 0.0) / given_s, limits.others),
+    )
+    return next((each for each in shares if each.figure > each.limit), None)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+def describe_broken(broken: Broken, figure: str = "") -> str:
+    """Return a broken limit in words; with another text as its figure, for several of a kind."""
+    scale = 100 if broken.kind in SHARES else 1
+    form = "g" if broken.kind.startswith("core") else ".3g"
+    shown = figure or f"{scale * broken.figure:{form}}"
+    return SENTENCES[broken.kind].format(shown, f"{scale * broken.limit:{form}}")
+
+
+def invalid_reason(turn: Turn, limits: Limits, n_cores_at_start: int) -> str:
+    """Return why a turn does not count, with the figure and its limit; empty when it counts.
+
+    Args:
+        turn: the turn and what happened beside it.
+        limits: declared before the session began.
+        n_cores_at_start: that the worker could use when it was started.
+    """
+    broken = broken_limit(turn, limits, n_cores_at_start)
+    return describe_broken(broken) if broken else ""
 
 
 def _risen(start: float | None, end: float | None) -> float | None:

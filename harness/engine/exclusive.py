@@ -1,9 +1,10 @@
 """One measurement at a time on a machine: the second one waits, or is refused.
 
-The lock is a file in the user's state folder, named after the machine, since a home folder may be
-shared by several. The system lets go of it when its holder is gone, however that ended. It is one
-user's: a file that several users may write to could be replaced by a link, so another user's
-measurement is not waited for. Beside a session it shows as load.
+The lock is a file in the user's state folder, named after the machine's present boot, which all
+containers of a machine share, since a home folder may be shared by several machines. The system
+lets go of it when its holder is gone, however that ended. It is one user's: a file that several
+users may write to could be replaced by a link, so another user's measurement is not waited for.
+Beside a session it shows as load.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
+from harness.engine.machine import boot
 from harness.errors import MachineBusy
 
 POLL_S = 1.0  # seldom: who waits takes no core from what is measured
@@ -60,8 +62,8 @@ def hold_machine(verb: str, say: Callable[[str], None], *, wait: bool = True) ->
 
 
 def _file() -> Path:
-    """Return the file whose lock is this machine's."""
-    machine = re.sub(r"[^A-Za-z0-9.-]", "-", platform.node())[:100] or "machine"
+    """Return the file whose lock is this machine's; named after its host where no boot is known."""
+    machine = (boot() or re.sub(r"[^A-Za-z0-9.-]", "-", platform.node()))[:32] or "machine"
     return user_state_path("keras-backend-harness") / f"measuring-{machine}.lock"
 
 

@@ -1,4 +1,4 @@
-"""What does jobs, here or elsewhere. A new engine is a new file, and an entry in ENGINES."""
+"""What does jobs, here or elsewhere. A new engine is a file beside this one with `make_engine`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from harness.engine.live import LiveWorker
-from harness.errors import HarnessError
+from harness.errors import ConfigError, HarnessError, choice
 from harness.job.answers import Event, Host, Phase, Refusal
 from harness.job.asked import Job, Live
 from harness.spec.config import Backend
 
 A = TypeVar("A")
-ENGINES: Mapping[str, str] = {"local": "harness.engine.local:LocalExecutor"}
-"""By name, the class that is made of a project's folder and its backends."""
 Hear = Callable[[Job[Any], Event], None]
 """Told what the worker of a job is doing."""
 
@@ -60,16 +58,27 @@ class Executor(Protocol):
         ...
 
 
+def engines() -> tuple[str, ...]:
+    """Return the names of all engines: of the files beside this one that have a `make_engine`."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return tuple(file.stem for file in files if "\ndef make_engine(" in file.read_text("utf-8"))
+
+
 def make_executor(root: Path, backends: Mapping[str, Backend], name: str = "local") -> Executor:
     """Return the engine of that name.
 
     Args:
         root: the folder whose .nox holds the environments.
         backends: by name, as in backends.toml.
-        name: in ENGINES.
+        name: one of `engines`.
+
+    Raises:
+        ConfigError: there is no such engine.
     """
-    module, _, kind = ENGINES[name].partition(":")
-    executor: Executor = getattr(importlib.import_module(module), kind)(root, backends)
+    if name not in engines():
+        raise ConfigError(f"engine: {choice(engines(), name)}")
+    module = importlib.import_module(f"harness.engine.{name}")
+    executor: Executor = module.make_engine(root, backends)
     return executor
 
 

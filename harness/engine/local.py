@@ -123,6 +123,11 @@ class LocalExecutor:
         return python.path, variables, content_digest(python.path, variables)
 
 
+def make_engine(root: Path, backends: Mapping[str, Backend]) -> LocalExecutor:
+    """Return what does jobs on this machine."""
+    return LocalExecutor(root, backends)
+
+
 def _modules(job: Job[Any]) -> set[str]:
     """Return the modules of the arms that a job runs."""
     if isinstance(job, Measure | Live):

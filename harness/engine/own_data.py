@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from harness.engine.executor import Executor, perform
 from harness.errors import ConfigError, DataError
 from harness.job.answers import Refusal
-from harness.job.asked import MakeData, Target
+from harness.job.asked import Job, MakeData, Target
 from harness.scratch import scratch
 from harness.spec.data.mnist import cache_folder
 from harness.spec.data.own import OwnData
 from harness.spec.data.own_folder import SET_CACHE, read
 
+A = TypeVar("A")
 READ_LIMIT_S = 60.0  # for the batches of one epoch
 
 
@@ -80,13 +82,30 @@ def make_own_data(
         ConfigError: no backend can make them, or could train on them; says why.
         DataError: what was made is not what was said.
     """
+    made = ask_first(executor, (wanted.job(backend, folder) for backend in backends), say)
+    return read(folder / made.sha256, made.sha256), folder / made.sha256
+
+
+def ask_first(
+    executor: Executor, jobs: Iterable[Job[A]], say: Callable[[str], None] = lambda doing: None
+) -> A:
+    """Return the first answer that is none but a refusal, of jobs of several backends.
+
+    Args:
+        executor: that does them, one after the other as long as backends refuse.
+        jobs: one for each backend.
+        say: told what is being done.
+
+    Raises:
+        ConfigError: all refuse, or one says that no backend can; says why.
+    """
     reasons: dict[str, list[str]] = {}
-    for backend in backends:
-        answer = perform(executor, wanted.job(backend, folder), say).answer
+    for job in jobs:
+        answer = perform(executor, job, say).answer
         if not isinstance(answer, Refusal):
-            return read(folder / answer.sha256, answer.sha256), folder / answer.sha256
+            return answer
         if answer.of_user:
             raise ConfigError(answer.reason)
-        reasons.setdefault(answer.reason, []).append(backend)
+        reasons.setdefault(answer.reason, []).append(job.backend)
     said = (f"{', '.join(several)}: {reason}" for reason, several in reasons.items())
     raise ConfigError("\n".join(said))

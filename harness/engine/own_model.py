@@ -6,22 +6,19 @@ nothing of the user's.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import harness
 from harness.engine.executor import Executor, perform
-from harness.engine.own_data import Wanted, make_own_data
-from harness.errors import ConfigError
+from harness.engine.own_data import Wanted, ask_first, make_own_data
 from harness.job.answers import Refusal
 from harness.job.asked import DrawModel, Job, ModelSource, ProveArm
 from harness.records import store
 from harness.records.arm import ArmId
-from harness.records.observation import Data
+from harness.records.observation import Data, identify
 from harness.records.proof import ArmProof
 from harness.spec import draws
 from harness.spec.data.mnist import cache_folder
@@ -77,22 +74,13 @@ class Workshop:
     time_limit_s: float
     say: Callable[[str], None] = lambda doing: None
 
-    def ask_first(self, make: Callable[[str], Job[A]]) -> tuple[str, A]:
-        """Return what the first backend that can answers to its job, and which one that is.
+    def ask_first(self, make: Callable[[str], Job[A]]) -> A:
+        """Return what the first backend that can answers to its job.
 
         Raises:
             ConfigError: none can; says why.
         """
-        said: dict[str, list[str]] = {}
-        for backend in self.backends:
-            done = perform(self.executor, make(backend), self.say)
-            if not isinstance(done.answer, Refusal):
-                return backend, done.answer
-            if done.answer.of_user:
-                raise ConfigError(done.answer.reason)
-            said.setdefault(done.answer.reason, []).append(backend)
-        reasons = [f"{', '.join(several)}: {reason}" for reason, several in said.items()]
-        raise ConfigError("\n".join(reasons))
+        return ask_first(self.executor, map(make, self.backends), self.say)
 
 
 def draws_folder() -> Path:
@@ -158,7 +146,7 @@ def draw_weights(what: PreparedModel, where: Workshop, seeds: Iterable[int]) -> 
             folder=folder.absolute(),
         )
 
-    _, drawn = where.ask_first(job)
+    drawn = where.ask_first(job)
     files = {
         int(seed): draws.File(folder / f"weights-{digest}.npz", digest)
         for seed, digest in drawn.weights.items()
@@ -190,16 +178,14 @@ def prove(
             return proof
     began = datetime.now(UTC)
     done = perform(where.executor, job, where.say)
-    name, answer = arm.name.replace("/", "-"), done.answer
+    answer = done.answer
     found: dict[str, Any] = {"proved": answer}
     if isinstance(answer, Refusal):
         found = {"reason": answer.reason, "log_tail": answer.log_tail}
     return ArmProof(
+        **identify(began, arm.name.replace("/", "-")),
         **arm.fields,
         **found,
-        harness=harness.__version__,
-        run_id=f"{began:%Y%m%dT%H%M%SZ}-{name}-{secrets.token_hex(3)}",
-        started_at=began.isoformat(timespec="milliseconds"),
         host=done.host,
         spec=spec,  # type: ignore[arg-type]
         data=what.data,

@@ -85,9 +85,8 @@ class Worker:
 
     def kill(self) -> None:
         """Kill the worker and whatever it started."""
-        with contextlib.suppress(
-            ProcessLookupError, PermissionError
-        ):  # macOS answers the latter for a group of zombies
+        # macOS answers the latter for a group of zombies.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.popen.pid, signal.SIGKILL)
 
 

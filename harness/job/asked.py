@@ -15,6 +15,7 @@ from harness.job.answers import (
     ComputedModel,
     Environment,
     Gradients,
+    Host,
     LoadedModels,
     Measured,
     SavedModel,
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
     from harness.records.record import Request
     from harness.spec.config import Spec
 else:
-    Options = Request = Spec = (
-        SimpleNamespace  # as a worker reads them: attributes without a schema
-    )
+    # As a worker reads them: attributes without a schema.
+    Options = Request = Spec = SimpleNamespace
 
 A = TypeVar("A")
 
@@ -101,6 +101,11 @@ class Live(Job[Started]):
 @dataclass(frozen=True, kw_only=True)
 class Look(Job[Environment]):
     """Show versions, devices and settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locate(Job[Host]):
+    """Show the machine that a worker finds itself on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,8 +26,7 @@ def summary(n_inputs: int, layers: Sequence[tuple[str, int, str]]) -> tuple[Row,
     """
     widths = (n_inputs, *(units for _, units, _ in layers))
     return tuple(
-        Row(
-            name, f"Dense ({activation})", (None, units), n_in * units + units
-        )  # kernel (n_in, units), bias (units,)
+        # kernel (n_in, units), bias (units,)
+        Row(name, f"Dense ({activation})", (None, units), n_in * units + units)
         for n_in, (name, units, activation) in zip(widths, layers, strict=False)
     )

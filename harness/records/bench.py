@@ -15,7 +15,7 @@ History of the format:
     are read as before.
 3   a line for each part, where a session was a folder with a file for each.
 4   a spec may be a model of the user's own: its turns have no accuracy, its ends a quality.
-5   a session's replicas: one device each before.
+5   of a plan: it may be a cell of a sweep (`cell`), and has `replicas`: one device each before.
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ from pydantic_core import PydanticCustomError
 from harness.job.answers import Rates
 from harness.job.kinds import Count, Load, Loss, Said, Seconds, Sha256, Share, Took, Value
 from harness.job.own_model import Quality
-from harness.records.observation import Ended, Kept, Observation, OfAnArm, Question, Seen
+from harness.records.observation import (
+    Asked,
+    Ended,
+    Kept,
+    Observation,
+    OfAnArm,
+    Question,
+    Seen,
+)
 from harness.safe import short
 from harness.spec.frozen import Frozen
 
@@ -61,6 +69,17 @@ class Entrant(OfAnArm):
     name: str  # "jax/keras"; of the second one "jax/keras again"
 
 
+class OfCell(Kept):
+    """Which cell of which sweep a session measures, and the how many-th attempt at it this is."""
+
+    sweep: str
+    # A digest of all that the cell asks for. A cell of another spec, size or set of arms is another
+    # one, whatever its values.
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    values: Asked  # of the sweep's axes
+    attempt: Count  # from 1
+
+
 class Session(Observation, Question):
     """The plan: with it all ids and all orders are given."""
 
@@ -76,6 +95,7 @@ class Session(Observation, Question):
     seed: Count = 0
     limits: Limits = Limits()
     time_limit_s: Seconds = 1800.0  # for one event of a worker
+    cell: OfCell | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> Session:

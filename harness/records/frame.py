@@ -120,9 +120,8 @@ def project(results: Path) -> Loaded:
     if not (results / "runs").is_dir():
         return Loaded((), ())
     try:
-        with FileLock(
-            results / ".lock", timeout=PATIENCE_S
-        ):  # two harnesses: the later one has loaded the records of both
+        # Of two harnesses the later one has loaded the records of both.
+        with FileLock(results / ".lock", timeout=PATIENCE_S):
             loaded = store.load_all(results)
             verdicts = verdicts_of(loaded.checks)
             content = as_csv(

@@ -5,10 +5,13 @@ An observation never holds a verdict: that is computed from it, and can be compu
 
 from __future__ import annotations
 
+import secrets
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+import harness
 from harness.job.answers import Host
 from harness.job.kinds import Count, Said, Sha256, Whole, Word
 from harness.records.arm import ArmId
@@ -76,6 +79,16 @@ class Observation(Kept):
     run_id: str
     started_at: str  # UTC, ISO 8601
     host: Host
+
+
+def identify(began: datetime, *words: str) -> dict[str, Any]:
+    """Return the fields of an `Observation` but its host, with an id made of when it began."""
+    stamp = f"{began:%Y%m%dT%H%M%SZ}"
+    return {
+        "harness": harness.__version__,
+        "run_id": "-".join([stamp, *words, secrets.token_hex(3)]),
+        "started_at": began.isoformat(timespec="milliseconds"),
+    }
 
 
 class Seen(Kept):

@@ -93,9 +93,8 @@ class ArmParity(OfAnArm, Seen):
     n_compared: Count = 0  # elements
     n_gates: Count = 0
     departures: tuple[Departure, ...] = ()
-    covers: tuple[
-        str, ...
-    ] = ()  # what it was held to: "PROGRAM POINT"; empty in records before 0.5: everything
+    # What it was held to: "PROGRAM POINT"; empty in records before 0.5: everything.
+    covers: tuple[str, ...] = ()
     scope: Scope = "whole"  # what that is of the gate
 
     @property
@@ -242,6 +241,11 @@ class Parity(Observation, Question):
         if "verdict" not in self.model_fields_set:
             object.__setattr__(self, "verdict", self.judge())
         return self
+
+    def extended(self, **found: Any) -> Parity:
+        """Return the record with more in it, and the verdict over all of it."""
+        whole = self.model_copy(update=found)
+        return whole.model_copy(update={"verdict": whole.judge()})
 
     def judge(self) -> Whole:
         """Return the verdict on updates, round trips and trainings together.

@@ -17,7 +17,7 @@ from harness.records.parity import ArmParity, Parity
 from harness.records.record import Record
 from harness.records.user_model import ModelParity
 from harness.spec.config import Spec
-from harness.spec.model import OwnModel, own_model
+from harness.spec.model import OwnModel, content_of, own_model
 
 AGREES, AGREES_QUICK, NOT_CHECKED = "agrees", "agrees (quick)", "not checked"
 """What is known of an arm that departs nowhere.
@@ -45,7 +45,7 @@ def verdicts_of(checks: Iterable[Check]) -> Verdicts:
             continue
         for arm in check.arms:
             place = _place(arm.device, check)
-            key = (_content(check.spec), arm.arm, *_environment(arm), *place)
+            key = (content_of(check.spec), arm.arm, *_environment(arm), *place)
             found[key].append(_Check(arm, f"seed {check.seed} of {check.data.sha256}"))
     return {key: _known(several) for key, several in found.items()} | of_models
 
@@ -211,17 +211,13 @@ def _what(spec: Spec, arm: ArmId) -> tuple[str | ArmId | None, ...]:
     """Return what a verdict is of: an arm of a stack, or a user's own model on a backend."""
     own = own_model(spec)
     if own is None:
-        return _content(spec), arm
+        return content_of(spec), arm
     return None if own.arguments else _whose(own.sha256, own.model), arm.backend
 
 
 def _whose(sha256: str | None, model: str) -> str:
     """Return which function it is, of a file of which content; FILE:FUNCTION names it."""
     return f"{sha256}:{model.rpartition(':')[2]}"
-
-
-def _content(spec: Spec) -> str:
-    return spec.model_dump_json(exclude={"dataset", "epochs"})
 
 
 def _environment(made: ArmParity | Seen) -> tuple[str | None, ...]:

@@ -160,9 +160,8 @@ def _saturate(
         found = np.take_along_axis(logits, order[:, -2:], axis=1)
         return found[:, 1] - found[:, 0], order
 
-    nearest = rows.start + np.argsort(
-        -gaps(x[rows.start :])[0]
-    )  # to GAP: scaled most, a row would have logits of thousands
+    # Nearest to GAP: scaled most, a row would have logits of thousands.
+    nearest = rows.start + np.argsort(-gaps(x[rows.start :])[0])
     x[rows.start :], y[rows.start :] = x[nearest], y[nearest]
     chosen = x[rows.start : rows.stop]
     scale = np.ones((len(chosen), 1))
@@ -170,9 +169,8 @@ def _saturate(
         gap, _ = gaps(chosen * scale)
         scale *= np.clip(GAP / np.maximum(gap, 1e-6), 0.5, 2)[:, None]
     gap, _ = gaps(chosen * scale)
-    scale[np.abs(gap - GAP) > 1] = (
-        1  # a row whose logits follow no scale is left as it is: dead units, a softmax below
-    )
+    # A row whose logits follow no scale is left as it is: dead units, a softmax below.
+    scale[np.abs(gap - GAP) > 1] = 1
     x[rows.start : rows.stop] = (chosen * scale).astype(np.float32)
     _, order = gaps(x[rows.start : rows.stop])
     y[rows.start : rows.stop] = np.where(
@@ -243,9 +241,8 @@ def twins(spec: Spec, point: Point, n: int, seed: int = 0) -> list[Twin]:
     for number in range(n):
         random = np.random.default_rng([seed, 3, number])
         sizes = [point.x.shape[1], *(layer.units for layer in spec.layers)]
-        orders = [random.permutation(size) for size in sizes[:-1]] + [
-            np.arange(sizes[-1])
-        ]  # classes have their labels
+        orders = [random.permutation(size) for size in sizes[:-1]]
+        orders += [np.arange(sizes[-1])]  # classes have their labels
         axes: dict[str, tuple[NDArray[np.intp], ...]] = {}
         for index, layer in enumerate(spec.layers):
             axes |= {

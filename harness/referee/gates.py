@@ -96,9 +96,8 @@ def _column(difference: Array, exact: Array) -> float:
     if exact.ndim < 2:
         return _relative(difference, exact)
     lengths = np.linalg.norm(exact, axis=0)
-    floor = 0.1 * float(
-        lengths.max(initial=0)
-    )  # of a column that is next to nothing, rounding is not: its terms cancelled
+    # Of a column that is next to nothing, rounding is not: its terms cancelled.
+    floor = 0.1 * float(lengths.max(initial=0))
     errors = np.linalg.norm(difference, axis=0)
     return max(
         (
@@ -272,9 +271,8 @@ def _fault(quantity: str, received: Array | None, exact: Array) -> str:
         return "missing from the trace"
     if received.shape != exact.shape:
         return f"expected shape {exact.shape}; received {received.shape}"
-    worked_out = quantity == "loss" or quantity.startswith(
-        "update/"
-    )  # a Python float; a difference of weights
+    # A Python float; a difference of weights.
+    worked_out = quantity == "loss" or quantity.startswith("update/")
     if received.dtype != (np.float64 if worked_out else np.float32):
         return f"expected {'float64' if worked_out else 'float32'}; received {received.dtype}"
     n_bad = int(np.count_nonzero(~np.isfinite(received)))

@@ -12,12 +12,8 @@ from harness.errors import ConfigError, choice
 from harness.records.parity import Scope
 
 EPOCH = "epoch"  # the whole first epoch, see harness.referee.epoch
-EARLY = (
-    2,
-    3,
-    10,
-    100,
-)  # updates before which a state is checked, besides those around the ends of epochs
+# Updates before which a state is checked, besides those around the ends of epochs.
+EARLY = (2, 3, 10, 100)
 QUICK = (10, 100)
 
 

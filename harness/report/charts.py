@@ -1,6 +1,6 @@
 """A page of charts, as values: what each finds, how it is read, its numbers; nothing is drawn here.
 
-A chart's picture is one of six kinds. Each holds plain numbers, and says nothing of colours or
+A chart's picture is one of a few kinds. Each holds plain numbers, and says nothing of colours or
 sizes: `harness.report.figures` draws it.
 """
 
@@ -126,6 +126,25 @@ class Heat:
     names: tuple[str, ...]  # of the colours
 
 
+class Won(NamedTuple):
+    """A cell of a map of winners."""
+
+    row: str
+    column: str
+    name: str  # who wins; "" where nobody does surely
+    guessed: bool = False  # not measured: it is hatched
+
+
+@dataclass(frozen=True, slots=True)
+class Winners:
+    """A square for each cell, in the colour of who wins there."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    axes: tuple[str, str]  # what rows and columns are
+    cells: tuple[Won, ...]
+
+
 class Gap(NamedTuple):
     """A figure with the limit that it is held to."""
 
@@ -143,7 +162,7 @@ class Gaps:
     axis: Axis
 
 
-Picture = Estimates | Bars | Curves | Heat | Gaps
+Picture = Estimates | Bars | Curves | Heat | Winners | Gaps
 
 
 @dataclass(frozen=True, slots=True)

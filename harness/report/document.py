@@ -136,6 +136,19 @@ def sentences(texts: Iterable[str], tone: Tone = "plain") -> tuple[Sentence, ...
     return tuple(Sentence(text, tone) for text in texts)
 
 
+def some(names: Iterable[str], n_most: int = 3, between: str = ", ") -> str:
+    """Return the first of several names, and how many more there are: "a, b, c and 2 more".
+
+    Args:
+        names: any number of them.
+        n_most: that are named.
+        between: two names.
+    """
+    several = list(names)
+    more = f" and {len(several) - n_most} more" if len(several) > n_most else ""
+    return between.join(several[:n_most]) + more
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names as a sentence lists them: "a, b and c"."""
     *first, last = names

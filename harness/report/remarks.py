@@ -77,6 +77,19 @@ def recompiled(names: Collection[str]) -> Iterable[Remark]:
         yield Remark("recompiled", tuple(sorted(names)))
 
 
+def replaced(refusals: Iterable[tuple[str, object]], data: Collection[str]) -> Iterable[Remark]:
+    """Say where lean took compiled's place, and why; and that quality is of the training data.
+
+    Args:
+        refusals: an arm's name, and why compiled was refused there, if it was.
+        data: on which qualities were computed.
+    """
+    several = {(name, str(why)) for name, why in refusals if why}
+    yield from (Remark("by lean", (name,), (why,)) for name, why in sorted(several))
+    if "training data" in data:
+        yield Remark("quality of training")
+
+
 def left_out(entry: Rejected) -> str:
     """Return the sentence on a file among records that is none."""
     return f"left out: {short(entry.file.name)}: {short(entry.reason)}"

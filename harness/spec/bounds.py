@@ -77,11 +77,9 @@ def _variable(value: str) -> str:
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
 VariableValue = Annotated[str, Field(max_length=8192), AfterValidator(_variable)]
 Variables = Annotated[dict[VariableName, VariableValue], Field(max_length=100)]
-Requirement = Annotated[
-    str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=1000)
-]  # a line of what pip is given
+# A line of what pip is given.
+Requirement = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=1000)]
 Threads = Annotated[int | str, BeforeValidator(_threads)]
 Replicas = Annotated[int, Field(ge=1, le=64)]
-Name = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)
-]  # it becomes part of file names
+# It becomes part of file names.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]

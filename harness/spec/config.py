@@ -30,6 +30,7 @@ from harness.spec.defaults import complete, name_frameworks
 from harness.spec.faults import expectation, fault, sentences
 from harness.spec.frozen import Frozen, Option
 from harness.spec.model import or_own_model
+from harness.spec.sweeps import Engine, Sweep, check_sweeps
 from harness.spec.toml import parse_file
 
 Dataset = Literal["auto", "mnist", "digits"]
@@ -203,6 +204,8 @@ class Config(Frozen):
     bench: Experiment = Experiment()
     specs: Annotated[dict[Name, AnySpec], Field(min_length=1)]
     backends: Annotated[dict[Name, Backend], BeforeValidator(name_frameworks), Field(min_length=1)]
+    sweeps: dict[Name, Sweep] = {}
+    engines: dict[Name, Engine] = {}
     _folder: Path | None = None
 
     @property
@@ -239,6 +242,11 @@ class Config(Frozen):
         known = [f"{name}/{arm}" for name, backend in self.backends.items() for arm in backend.arms]
         if self.bench.baseline not in (None, *known):
             raise fault(f"[bench] baseline: {choice(known, self.bench.baseline)}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_sweeps(self) -> Config:
+        check_sweeps(self.sweeps, self.specs)
         return self
 
     def spec(self, name: str | None) -> tuple[str, Spec]:

@@ -86,7 +86,7 @@ def _bare(kind: Any) -> Any:
 
 def _place(location: tuple[int | str, ...]) -> str:
     """Return '[specs.mnist] layers[0].units' for ('specs', 'mnist', 'layers', 0, 'units')."""
-    depth = 2 if location and location[0] in ("specs", "backends") else 1
+    depth = 2 if location and location[0] in ("specs", "backends", "sweeps", "engines") else 1
     table, rest = location[:depth], location[depth:]
     # pydantic puts a union's tag into the path ("optimizer", "rmsprop", "rho"): no key of the file.
     keys = [

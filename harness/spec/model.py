@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from harness.errors import ConfigError, shown
 from harness.job.asked import ModelSource, Target
@@ -99,6 +99,11 @@ def _inner(sentence: str) -> str:
 def own_model(spec: object) -> OwnModel | None:
     """Return a spec that is a model of the user's own, None for a stack of Dense layers."""
     return spec if isinstance(spec, OwnModel) else None
+
+
+def content_of(spec: BaseModel) -> str:
+    """Return what a spec trains, as text, whatever its dataset and number of epochs are called."""
+    return spec.model_dump_json(exclude={"dataset", "epochs"})
 
 
 def check_command(spec: object) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, choice
 from harness.spec.config import Arm, Backend, Config
 from harness.spec.model import OwnModel, own_model
 
 FRAMEWORKS = ("tensorflow", "jax", "torch")
 MODULE = "train_step"
+FIT = "keras_fit"  # the module of the arm that a backend with Keras has
 OWN_PACKAGE = "-e "  # a line of requirements with the folder of the user's package
 ARMS = {
     name: Arm.model_construct(module=MODULE, options={"arm": name})
@@ -71,6 +72,27 @@ def with_requirements(backend: Backend, name: str, spec: OwnModel, root: Path) -
         "environment": f"{backend.environment}-{suffix}",
     }
     return backend.model_copy(update=changes)
+
+
+def choose_several(backends: Mapping[str, Backend], names: Iterable[str]) -> dict[str, Backend]:
+    """Return the backends of those names that have Keras; all that have where none is named.
+
+    Raises:
+        ConfigError: one has none, or they are fewer than two.
+    """
+    able = {
+        name: backend
+        for name, backend in backends.items()
+        if any(arm.module == FIT for arm in backend.arms.values())
+    }
+    for name in (wanted := tuple(names)):
+        if name not in able:
+            raise ConfigError(f"backend: {choice(able, name)}")
+    chosen = {name: able[name] for name in wanted or able}
+    if len(chosen) < 2:
+        expected = f"expected at least two of {', '.join(able)}"
+        raise ConfigError(f"backends: {expected}; received {', '.join(chosen) or 'none'}")
+    return chosen
 
 
 def environments_of(config: Config, root: Path) -> Iterator[tuple[str, Backend]]:

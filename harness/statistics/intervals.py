@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 MARGIN = 0.0025  # of test accuracy: what differs by less than a quarter of a point is the same
 Floats = npt.NDArray[np.float64]
+Known = Literal["equivalent", "different", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,12 @@ def hodges_lehmann(values: Sequence[float], confidence: float = 0.95) -> Interva
     averages = _walsh_averages(values)
     ways = _rank_sums(len(values)).sum(axis=0)
     return _between(averages, ways, confidence, f"{len(values)} values")
+
+
+def median_of(values: Iterable[float | None]) -> float | None:
+    """Return the median of the values that are known; None where none is."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def pseudomedian(values: Sequence[float]) -> float:
@@ -127,7 +134,7 @@ class Equivalence:
     mean: Interval  # of the difference, 90 %: the one that the two one-sided tests at 5 % look at
     p: float  # the larger of the two one-sided tests'
     n: int
-    verdict: Literal["equivalent", "different", "inconclusive"]
+    verdict: Known
 
 
 def tost(differences: Sequence[float], margin: float, level: float = 0.05) -> Equivalence:
@@ -152,43 +159,12 @@ def tost(differences: Sequence[float], margin: float, level: float = 0.05) -> Eq
         return Equivalence(Interval(-np.inf, only, np.inf), 1.0, len(x), "inconclusive")
     mean, error = float(x.mean()), float(x.std(ddof=1) / np.sqrt(len(x)))
     if error == 0:  # the same difference in every pair: nothing to estimate it by but itself
-        inside = abs(mean) < margin
-        return Equivalence(
-            Interval(mean, mean, mean),
-            0.0 if inside else 1.0,
-            len(x),
-            "equivalent" if inside else "different",
-        )
-    above, below = (
-        (mean + margin) / error,
-        (mean - margin) / error,
-    )  # SciPy's own t test warns of differences that are nearly equal
-    p = max(float(stats.t.sf(above, len(x) - 1)), float(stats.t.cdf(below, len(x) - 1)))
-    half = float(stats.t.ppf(1 - level, len(x) - 1)) * error
+        p, half = float(abs(mean) >= margin), 0.0
+    else:  # SciPy's own t test warns of differences that are nearly equal
+        above, below = (mean + margin) / error, (mean - margin) / error
+        p = max(float(stats.t.sf(above, len(x) - 1)), float(stats.t.cdf(below, len(x) - 1)))
+        half = float(stats.t.ppf(1 - level, len(x) - 1)) * error
     interval = Interval(mean - half, mean, mean + half)
-    outside = interval.low > margin or interval.high < -margin
-    return Equivalence(
-        interval,
-        p,
-        len(x),
-        "equivalent" if p < level else "different" if outside else "inconclusive",
-    )
-
-
-def mcnemar(n_first_only: int, n_second_only: int) -> float:
-    """Return the exact two-sided p of McNemar's test: two classifiers are equally often right.
-
-    Args:
-        n_first_only: images that only the first has right.
-        n_second_only: images that only the second has right.
-
-    Returns:
-        The probability of a split at least as uneven, if each of these images is a fair coin's; 1
-        where there are none.
-
-    Source: McNemar 1947, in its exact binomial form; the binomial test is SciPy's.
-    """
-    from scipy import stats
-
-    n = n_first_only + n_second_only
-    return float(stats.binomtest(n_first_only, n, 0.5).pvalue) if n else 1.0
+    outside = interval.low >= margin or interval.high <= -margin
+    verdict: Known = "equivalent" if p < level else "different" if outside else "inconclusive"
+    return Equivalence(interval, p, len(x), verdict)

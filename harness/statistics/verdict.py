@@ -103,33 +103,33 @@ def judge_ratio(
         return "inconclusive", why_too_few(n_generations)
     if why := why_unsound(floor):
         return "inconclusive", why
-    effect, least = abs(math.log(ratio.mid)), abs(math.log(floor.mid)) if floor else math.inf
     if max(abs(math.log(ratio.low)), abs(math.log(ratio.high))) <= SETTLED:
         return "same", ""
+    if why := _why_unsure(ratio, floor, p_together):
+        return "inconclusive", why
+    return ("faster" if ratio.mid < 1 else "slower"), ""
+
+
+def _why_unsure(ratio: Interval, floor: Interval | None, p_together: float) -> str:
+    """Return why a ratio is not surely another than 1, "" where it is."""
+    effect, least = abs(math.log(ratio.mid)), abs(math.log(floor.mid)) if floor else math.inf
+    threshold = percent(1 + THRESHOLD)
     if not ratio.excludes(1.0):
-        return (
-            "inconclusive",
-            f"the interval {span(ratio)} holds 1, and is not within {percent(1 + THRESHOLD)} of it",
-        )
+        return f"the interval {span(ratio)} holds 1, and is not within {threshold} of it"
     if effect <= SETTLED:
         return (
-            "inconclusive",
-            f"{percent(ratio.mid)} is below the threshold of {percent(1 + THRESHOLD)}, and the "
-            f"interval {span(ratio)} is not",
+            f"{percent(ratio.mid)} is below the threshold of {threshold}, and the interval "
+            f"{span(ratio)} is not"
         )
     if effect <= least:
-        return (
-            "inconclusive",
-            f"{percent(ratio.mid)} is no more than identical code differed by, "
-            f"{percent(floor.mid if floor else 1.0)}",
-        )
+        of_floor = percent(floor.mid if floor else 1.0)
+        return f"{percent(ratio.mid)} is no more than identical code differed by, {of_floor}"
     if p_together > LEVEL:
         return (
-            "inconclusive",
             f"the interval {span(ratio)} excludes 1 by itself, but not with 95 % confidence for "
-            f"{TOGETHER}",
+            f"{TOGETHER}"
         )
-    return ("faster" if ratio.mid < 1 else "slower"), ""
+    return ""
 
 
 def percent(ratio: float) -> str:

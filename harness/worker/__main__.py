@@ -33,6 +33,7 @@ WORK: dict[type[Job[Any]], tuple[str, str]] = {  # a kind of job: module and fun
     asked.Measure: ("jobs.measure", "measure"),
     asked.Live: ("jobs.live", "live"),
     asked.Look: ("facts", "look"),
+    asked.Locate: ("facts", "locate"),
     asked.SelfCheck: ("jobs.self_check", "check_clock"),
     asked.Derive: ("jobs.derive", "derive"),
     asked.Trace: ("jobs.trace", "trace"),
@@ -102,8 +103,8 @@ def _computing(expected: str) -> str:
     keras = sys.modules.get("keras")
     if keras is not None:
         return str(keras.backend.backend())
-    present: list[str] = [name for name in ("tensorflow", "jax", "torch") if name in sys.modules]
-    return expected if expected in (present or ["numpy"]) else ", ".join(present)
+    present = [name for name in ("tensorflow", "jax", "torch") if name in sys.modules]
+    return expected if expected in present or not present else ", ".join(present)
 
 
 def _die_with_parent() -> None:

@@ -13,13 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from harness.job.answers import Environment
-from harness.job.asked import Look
+from harness.errors import Refused
+from harness.job.answers import Environment, Host
+from harness.job.asked import Locate, Look
 
 
 def framework_of(backend: str) -> ModuleType:
     """Return the module of harness.worker.frameworks for a backend's framework."""
     return importlib.import_module(f"harness.worker.frameworks.{backend}")
+
+
+def keras_framework(expected: str) -> ModuleType:
+    """Return the module for the framework that Keras computes with.
+
+    Raises:
+        Refused: it is another one than was asked for.
+    """
+    received = importlib.import_module("keras").backend.backend()
+    if received != expected:
+        asked = f"this process was asked to be {expected}"
+        raise Refused(f"{asked}, and Keras computes with {received}")
+    return framework_of(expected)
 
 
 def look(job: Look, *_: Any) -> Environment:
@@ -33,6 +47,18 @@ def look(job: Look, *_: Any) -> Environment:
         cuda=framework.cuda(),
         settings={**framework.settings(), "affinity": affinity()},
     )
+
+
+def locate(job: Locate, say: Any, spawn_s: float, host: Host) -> Host:
+    """Return the machine of this process, see `harness.worker.__main__`.
+
+    Args:
+        job: says no more.
+        say: not needed.
+        spawn_s: not needed.
+        host: this machine.
+    """
+    return host
 
 
 def versions(framework: ModuleType) -> dict[str, str]:

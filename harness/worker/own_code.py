@@ -8,6 +8,8 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -57,6 +59,17 @@ def import_file(file: Path) -> ModuleType:
     sys.path.append(str(file.parent))
     spec.loader.exec_module(module)
     return module
+
+
+@contextmanager
+def named_errors(what: str, file: Path) -> Iterator[None]:
+    """Turn what a user's code raises into a sentence that names it, and its last line in a file."""
+    try:
+        yield
+    except Refused:
+        raise
+    except (Exception, SystemExit) as error:
+        raise Refused(f"{what} {describe_error(error, str(file))}") from None
 
 
 def describe_error(error: BaseException, file: str) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.errors import Refused
 from harness.job.asked import Target
-from harness.worker.own_code import describe_error, import_file
+from harness.worker.own_code import import_file, named_errors
 
 Arrays = dict[str, NDArray[Any]]
 N_SAMPLES = 16
@@ -85,18 +85,14 @@ def call_function(target: Target, arguments: Mapping[str, Any] = MappingProxyTyp
         Unusable: there is no such function.
         Refused: it raises; says its last line, and where.
     """
-    try:
+    with named_errors(target.file.name, target.file):
         function = getattr(import_file(target.file), target.function, None)
-    except (Exception, SystemExit) as error:
-        raise Refused(f"{target.file.name} {describe_error(error, str(target.file))}") from None
     if not callable(function):
         expected = f"expected a function {target.function!r} in that file"
         raise Unusable(f"{target.name}: {expected}; received {type(function).__name__}")
     before = keras.distribution.distribution()
-    try:
+    with named_errors(target.function, target.file):
         returned = function(**arguments)
-    except (Exception, SystemExit) as error:
-        raise Refused(f"{target.function} {describe_error(error, str(target.file))}") from None
     if keras.distribution.distribution() is not before:
         hint = "on TensorFlow and PyTorch it does nothing. Leave it out, and type --replicas 2"
         raise Unusable(f"{target.name}: sets keras.distribution itself: {hint}")

@@ -100,7 +100,7 @@ class Program:
             variable.assign(self._first_slots[name])
 
 
-def check_names(what: str, variables: Mapping[str, Any], given: Arrays) -> None:
+def check_names(what: str, variables: Mapping[str, Any], given: Mapping[str, NDArray[Any]]) -> None:
     """Check that arrays of any dtype are those of the variables, by name and shape.
 
     Args:

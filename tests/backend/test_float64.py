@@ -26,7 +26,7 @@ def traced(tmp_path_factory):
 def test_a_clean_model_agrees_in_every_quantity_and_nothing_of_it_is_short(traced, name):
     folder, lines = traced
     judgements = referee.judge(folder, name)
-    assert list(judgements) == ["0 updates", "short batch"]
+    assert list(judgements) == ["0 updates", "a batch of 7"]
     for judgement in judgements.values():
         assert len({one.quantity for one in judgement.mathematics}) > 15
         assert not [one for one in judgement.mathematics if one.apart]

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,6 +148,18 @@ def make_project(tmp_path_factory) -> Callable[[], Project]:
         return Project(root)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def every_arm(make_project) -> tuple[Project, str]:
+    """A project in which every arm of every backend trained two epochs, and what was printed."""
+    project = make_project()
+    arms = tomllib.loads((project.root / "backends.toml").read_text())["backends"].values()
+    named = dict.fromkeys(name for backend in arms for name in backend["arms"])
+    chosen = [part for name in named for part in ("--arm", name)]
+    done = project.run("train", *chosen, "--dataset", "digits", "--epochs", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project, done.stdout
 
 
 @pytest.fixture

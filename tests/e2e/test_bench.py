@@ -382,3 +382,12 @@ def test_a_session_without_parity_says_so(small):
         "numpy/naive: parity is not checked, so a time may be that of other numbers" in ended.stdout
     )
     assert not (small.results / "parity").exists()
+
+
+def test_a_session_s_machine_is_the_one_that_its_workers_see(small):
+    core = min(os.sched_getaffinity(0))
+    small.wrap("train-numpy", f'exec taskset -c {core} "$REAL" "$@"')
+    ended = small.run("bench", "numpy/naive", "--generations", "1", *SMALL)
+    assert ended.returncode in (0, 3), ended.stdout + ended.stderr
+    host = only(small).session.host
+    assert (host.n_cores, ", 1 core, " in host.machine) == (1, True)

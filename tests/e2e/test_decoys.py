@@ -82,7 +82,8 @@ VERBS = {
 @pytest.fixture
 def beside_decoys(project):
     """A project whose folder holds decoys, a model that imports what lies beside it, and data."""
-    marker = project.root / "imported.txt"
+    marker, config = project.root / "imported.txt", project.root / "backends.toml"
+    config.write_text(config.read_text().replace("units = 512", "units = 16"))
     for name in NAMES:
         (project.root / name).mkdir()
         (project.root / name / "__init__.py").write_text(DECOY.format(marker=str(marker)))

@@ -22,6 +22,7 @@ IN_CI = ("nox -s tests", "nox -s parity")
 SMALL = {
     r"^arms = \[.*?\]": 'arms = ["keras"]',
     r"^epochs = 5": "epochs = 2",
+    r"units = 512": "units = 64",
     r"^generations = \d+": "generations = 1",
 }
 SMALL |= {

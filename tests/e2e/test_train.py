@@ -1,4 +1,8 @@
-"""The main job: one spec, three backends, the whole dataset, five epochs, one table."""
+"""The main job: one spec on every backend, one table.
+
+Whole, of five epochs, it is a long test; what a run's record and table hold is looked at where
+every arm has trained two.
+"""
 
 import csv
 import json
@@ -13,28 +17,38 @@ REACHED = {"mnist": 0.975, "digits": 0.95}  # digits: fewer writers, smaller tes
 
 
 @pytest.fixture(scope="module")
-def trained(make_project):
-    """A project after `harness train`: MNIST where it can be had, else the embedded set."""
-    project = make_project()
-    done = project.run("train")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project, done.stdout
-
-
-@pytest.fixture(scope="module")
-def records(trained):
-    found = {record["request"]["backend"]: record for record in trained[0].records()}
+def records(every_arm):
+    """The record of each backend's arm that calls `fit`."""
+    found = keras_of(every_arm[0])
     assert set(found) == set(BACKENDS)
     return found
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_each_backend_reaches_its_accuracy(records, backend):
-    record = records[backend]
-    assert record["status"] == "ok"
-    assert record["measured"]["test_accuracy"] >= REACHED[record["request"]["data"]["name"]]
-    losses = [epoch["loss"] for epoch in record["measured"]["epochs"]]
-    assert losses == sorted(losses, reverse=True)
+def keras_of(project):
+    requests = ((record["request"], record) for record in project.records())
+    return {
+        request["backend"]: record
+        for request, record in requests
+        if request["implementation"] == "keras"
+    }
+
+
+@pytest.mark.long
+def test_each_backend_reaches_its_accuracy_in_five_epochs(project):
+    done = project.run("train")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (
+        len(re.findall(r"epoch \d/5, loss \d\.\d+, accuracy 0\.\d+, \d+\.\d+ s", done.stdout)) == 15
+    )
+    records = keras_of(project)
+    assert set(records) == set(BACKENDS)
+    for record in records.values():
+        assert record["status"] == "ok"
+        assert record["measured"]["n_updates"] == 5 * 469
+        reached = REACHED[record["request"]["data"]["name"]]
+        assert record["measured"]["test_accuracy"] >= reached
+        losses = [epoch["loss"] for epoch in record["measured"]["epochs"]]
+        assert losses == sorted(losses, reverse=True)
 
 
 def test_all_backends_had_the_same_three_inputs_byte_for_byte(records):
@@ -54,9 +68,9 @@ def test_all_backends_had_the_same_three_inputs_byte_for_byte(records):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_sample_was_used_in_every_epoch(records, backend):
     measured = records[backend]["measured"]
-    assert measured["n_updates"] == 5 * 469  # 468 batches of 128 and one of 96
+    assert measured["n_updates"] == 2 * 469  # 468 batches of 128 and one of 96
     assert measured["n_parameters"] == 407_050
-    assert len(measured["epochs"]) == 5
+    assert len(measured["epochs"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -76,7 +90,7 @@ def test_settings_that_took_effect_are_those_of_that_backend_on_a_cpu(records, b
 def test_compilation_is_counted_and_falls_into_the_first_epoch_only(records, backend, n):
     epochs = records[backend]["measured"]["epochs"]
     assert epochs[0]["n_compiles"] >= n
-    assert [epoch["n_compiles"] for epoch in epochs[1:]] == [0] * 4
+    assert epochs[1]["n_compiles"] == 0
     if backend == "torch":
         assert epochs[0]["n_compiles"] == 0  # eager
 
@@ -104,31 +118,31 @@ def test_a_record_names_versions_memory_and_where_the_weights_lay(records, backe
     assert re.match(r"cpu$|gpu: .", measured["device"])
 
 
-def test_the_csv_is_the_records_row_by_row(trained, records):
-    project, _ = trained
+def test_the_csv_is_the_records_row_by_row(every_arm, records):
+    project, _ = every_arm
     with (project.results / "results.csv").open() as file:
-        rows = {row["backend"]: row for row in csv.DictReader(file)}
-    assert set(rows) == set(BACKENDS)
-    for backend, row in rows.items():
-        record = records[backend]
-        assert row["run_id"] == record["run_id"]
+        rows = {row["run_id"]: row for row in csv.DictReader(file)}
+    assert len(rows) == len(project.records())
+    for record in records.values():
+        row = rows[record["run_id"]]
         assert float(row["test_accuracy"]) == record["measured"]["test_accuracy"]
-        steady = sorted(epoch["seconds"] for epoch in record["measured"]["epochs"][1:])
-        assert float(row["epoch_s"]) == pytest.approx((steady[1] + steady[2]) / 2)
+        assert float(row["epoch_s"]) == pytest.approx(record["measured"]["epochs"][1]["seconds"])
         assert float(row["samples_per_s"]) == pytest.approx(60_000 / float(row["epoch_s"]))
 
 
-def test_train_says_its_dataset_each_epoch_and_then_the_table(trained):
-    _, printed = trained
-    assert re.match(r"dataset: (mnist|digits), .+\n", printed)
-    assert len(re.findall(r"epoch \d/5, loss \d\.\d+, accuracy 0\.\d+, \d+\.\d+ s", printed)) == 15
+def test_train_says_its_dataset_each_epoch_and_then_the_table(every_arm):
+    project, printed = every_arm
+    assert re.match(r"dataset: digits, .+\n", printed)
+    epochs = re.findall(r"epoch \d/2, loss \d\.\d+, accuracy 0\.\d+, \d+\.\d+ s", printed)
+    assert len(epochs) == 2 * len(project.records())
     assert "equal inputs" in printed
     assert all(f"{backend}/keras" in printed for backend in BACKENDS)
 
 
-def test_compare_needs_no_backend_and_gives_one_row_an_arm(trained):
-    project, _ = trained
-    done = project.run("compare", "--format", "json", "--baseline", "torch")
+def test_compare_needs_no_backend_and_gives_one_row_an_arm(every_arm):
+    project, _ = every_arm
+    only = ("--arm", "keras", "--baseline", "torch")
+    done = project.run("compare", "--format", "json", *only)
     (table,) = json.loads(done.stdout)["tables"]
     ratios = {row["backend"]: row["ratio"] for row in table["rows"]}
     assert set(ratios) == set(BACKENDS)
@@ -136,15 +150,14 @@ def test_compare_needs_no_backend_and_gives_one_row_an_arm(trained):
     assert table["equal_inputs"] is True
 
 
-def test_a_record_holds_no_path_of_the_machine(trained):
-    project, _ = trained
+def test_a_record_holds_no_path_of_the_machine(every_arm):
+    project, _ = every_arm
     for file in (project.results / "runs").iterdir():
         assert str(project.root) not in file.read_text()
         assert str(Path.home()) not in file.read_text()
 
 
-def test_doctor_shows_every_backend_with_its_versions_and_devices(trained):
-    project, _ = trained
+def test_doctor_shows_every_backend_with_its_versions_and_devices(project):
     done = project.run("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     for backend in BACKENDS:
@@ -175,19 +188,10 @@ def test_another_dense_stack_in_the_logits_form_is_a_change_of_data(project):
             hidden, f'{hidden}\n  {{ name = "second", units = 32, activation = "relu" }},'
         )
     )
-    done = project.run(
-        "train",
-        "jax",
-        "torch",
-        "--spec",
-        "mnist-mlp-adam-logits",
-        "--dataset",
-        "digits",
-        "--epochs",
-        "1",
-    )
+    small = ("--dataset", "digits", "--epochs", "1")
+    done = project.run("train", "jax", "--spec", "mnist-mlp-adam-logits", *small)
     assert done.returncode == 0, done.stdout + done.stderr
-    for record in project.records():
-        assert record["measured"]["n_parameters"] == 784 * 512 + 512 + 512 * 32 + 32 + 32 * 10 + 10
-        assert record["measured"]["test_accuracy"] > 0.85
-        assert 0 < record["measured"]["test_loss"] < 1
+    (record,) = project.records()
+    assert record["measured"]["n_parameters"] == 784 * 512 + 512 + 512 * 32 + 32 + 32 * 10 + 10
+    assert record["measured"]["test_accuracy"] > 0.85
+    assert 0 < record["measured"]["test_loss"] < 1

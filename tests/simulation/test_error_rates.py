@@ -9,11 +9,13 @@ import pytest
 from harness.experiments.bench import simulation
 from harness.experiments.bench.family import changes_together
 from harness.experiments.bench.judge import summarize
+from harness.experiments.bench.lead_document import lead_sentences
 from harness.experiments.bench.paired import valid_turns
-from harness.experiments.bench.simulation import Noise, Recorded, simulate
+from harness.experiments.bench.simulation import Recorded, simulate
 from harness.statistics.intervals import hodges_lehmann_shift
 from harness.statistics.verdict import LEVEL, over_generations
 from tests.simulation import whole_sessions
+from tests.simulation.noise import Noise
 from tests.unit.benches import BASE, bench
 
 JAX, AGAIN = "jax/keras", f"{BASE} again"
@@ -131,8 +133,8 @@ def test_the_sentences_of_real_standings_of_identical_arms_err_as_seldom_as_the_
         verdicts = {each.verdict for each in found.arms}
         n_wrong += (
             bool({"faster", "slower"} & verdicts)
-            or "times its epoch" in found.sentence
-            or "the next" in found.sentence
+            or "times its epoch" in lead_sentences(found.lead)
+            or "the next" in lead_sentences(found.lead)
         )
     assert n_wrong / n_sessions <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / n_sessions)
 

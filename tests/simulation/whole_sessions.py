@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from harness.experiments.bench.paired import valid_turns
-from harness.experiments.bench.simulation import Noise, Rates, Recorded, Source, simulate
+from harness.experiments.bench.simulation import Rates, Recorded, Source, simulate
 from harness.records import sessions
+from harness.spec.config import Experiment
+from tests.simulation.noise import Noise
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
 N_ARMS = (2, 6, 12, 24)
-SIZE = {"n_generations": 10, "n_blocks": 4}  # a session as [bench] of backends.toml has it
+DEFAULT = Experiment()
+SIZE = {"n_generations": DEFAULT.generations, "n_blocks": DEFAULT.blocks}
 
 
 def noises() -> dict[str, Source]:

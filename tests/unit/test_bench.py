@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from harness.experiments.bench.export import reasons
 from harness.experiments.bench.judge import summarize
+from harness.experiments.bench.lead_document import lead_sentences
 from harness.experiments.bench.limit import limit_s
 from harness.experiments.bench.remarks import SENTENCES
 from harness.records.parity import ArmParity, Parity
@@ -76,17 +78,24 @@ def test_an_arm_s_ratio_is_over_generations_of_the_median_over_blocks_of_pairs()
 
 
 def test_invalid_blocks_count_in_no_estimate_and_are_counted_by_reason():
-    reason = f"{JAX}: other processes used 23 % of the cores, at most 10 % allowed"
-    another = f"{BASE}: other processes used 41.5 % of the cores, at most 10 % allowed; {JAX}: a core was taken away: 1 of 2 left"
     made = with_ratios(around(0.5), n_blocks=4)
+    calm, loud, cut = turn(7.0), turn(7.0, others_s=0.6), turn(7.0, n_cores=1)
     spoilt = [
-        block(3, number, dict.fromkeys(THREE, 7.0), attempt=2, invalid=said)
-        for number, said in ((1, reason), (2, another))
+        block(
+            3,
+            number,
+            {},
+            attempt=2,
+            order=THREE,
+            invalid="why",
+            turns=dict(zip(THREE, each, strict=True)),
+        )
+        for number, each in ((1, (calm, loud, calm)), (2, (loud, cut, calm)))
     ]
     found = summarize(made.model_copy(update={"blocks": (*made.blocks, *spoilt)}))
     assert found.arms == summarize(made).arms
     assert found.n_invalid == 2
-    assert found.why_invalid == (
+    assert reasons(found) == (
         "other processes used … % of the cores, at most 10 % allowed (2 times)",
         "a core was taken away: … of 2 left (1 time)",
     )
@@ -246,7 +255,9 @@ def test_with_too_few_generations_the_estimates_have_no_ends():
         assert math.isnan(interval.low)
         assert math.isnan(interval.high)
     assert found.arms[1].ratio.mid == pytest.approx(0.5)
-    assert found.sentence.startswith("Inconclusive: 4 generations; a 95 % interval needs 6.")
+    assert lead_sentences(found.lead).startswith(
+        "Inconclusive: 4 generations; a 95 % interval needs 6."
+    )
 
 
 def test_load_from_outside_makes_a_session_inconclusive_and_never_wrong():
@@ -261,7 +272,7 @@ def test_load_from_outside_makes_a_session_inconclusive_and_never_wrong():
     )
     found = summarize(loaded)
     assert (found.arms[1].verdict, found.arms[1].n_generations) == ("inconclusive", 5)
-    assert found.sentence.startswith("Inconclusive")
+    assert lead_sentences(found.lead).startswith("Inconclusive")
 
 
 def test_without_a_pair_of_identical_arms_nothing_is_called_different():
@@ -273,7 +284,7 @@ def test_without_a_pair_of_identical_arms_nothing_is_called_different():
 def test_an_unsound_session_says_so_in_a_remark_and_in_its_sentence():
     found = summarize(with_ratios(around(0.5), around(1.06)))
     assert any("identical code differed by 6.0 %" in remark for remark in told(found))
-    assert found.sentence.startswith("Inconclusive: identical code differed by 6.0 %")
+    assert lead_sentences(found.lead).startswith("Inconclusive: identical code differed by 6.0 %")
 
 
 def test_an_arm_that_crashed_too_often_is_set_aside_with_its_reason_and_never_reigns():
@@ -284,7 +295,7 @@ def test_an_arm_that_crashed_too_often_is_set_aside_with_its_reason_and_never_re
     )
     found = summarize(made.model_copy(update={"starts": (*made.starts, *crashes)}))
     assert (found.arms[1].verdict, found.arms[1].reason) == ("set aside", "crash 4")
-    assert [reign.name for reign in found.reigns] == [BASE]
+    assert [reign.name for reign in found.lead.reigns] == [BASE]
 
 
 def test_a_process_that_failed_and_began_anew_is_remarked():
@@ -297,7 +308,7 @@ def test_a_process_that_failed_and_began_anew_is_remarked():
 def test_the_duplicate_is_no_row_and_never_reigns():
     found = summarize(bench({BASE: 1.0, JAX: 2.0, AGAIN: 0.99}))
     assert [each.name for each in found.arms] == [BASE, JAX]
-    assert [reign.name for reign in found.reigns] == [BASE]
+    assert [reign.name for reign in found.lead.reigns] == [BASE]
     assert found.floor.mid == pytest.approx(0.99)
 
 
@@ -311,7 +322,7 @@ def test_a_session_of_which_nothing_is_measured_yet_has_a_standing():
     found = summarize(
         bench(n_generations=8).model_copy(update={"starts": (), "blocks": (), "ends": ()})
     )
-    assert found.sentence.startswith("Nothing can be said yet")
+    assert lead_sentences(found.lead).startswith("Nothing can be said yet")
     assert [each.verdict for each in found.arms] == ["baseline", "inconclusive"]
     assert found.arms[1].reason == "0 generations; a 95 % interval needs 6"
 
@@ -357,7 +368,7 @@ def test_break_even_and_reigns_follow_from_starts_and_epochs():
     )
     found = summarize(made)
     assert found.arms[1].break_even == 11  # 5 + 10 x 1.0 = 15; 9.9 + 10 x 0.5 = 14.9
-    assert [(reign.name, reign.from_epoch, reign.to_epoch) for reign in found.reigns] == [
+    assert [(reign.name, reign.from_epoch, reign.to_epoch) for reign in found.lead.reigns] == [
         (BASE, 1, 10),
         (JAX, 11, None),
     ]
@@ -522,7 +533,7 @@ def test_a_verdict_on_anything_else_says_nothing(other):
 
 def test_an_arm_that_departs_never_reigns_and_is_remarked():
     found = summarize(bench(), [check("departs")])
-    assert [reign.name for reign in found.reigns] == [BASE]
+    assert [reign.name for reign in found.lead.reigns] == [BASE]
     assert any(remark.startswith(f"{JAX}: departs") for remark in told(found))
 
 
@@ -542,8 +553,8 @@ def with_accuracy(made, name, accuracy):
 def test_an_arm_of_another_accuracy_never_leads_is_marked_and_is_remarked(accuracy):
     found = summarize(with_accuracy(bench(), JAX, accuracy))
     assert found.arms[1].accuracy.verdict == "different"
-    assert [reign.name for reign in found.reigns] == [BASE]
-    assert JAX not in found.sentence.partition(" checked against the referee")[0]
+    assert [reign.name for reign in found.lead.reigns] == [BASE]
+    assert JAX not in lead_sentences(found.lead).partition(" checked against the referee")[0]
     (remark,) = [
         said for said in told(found) if said.startswith(f"{JAX}: its accuracy is different")
     ]
@@ -555,34 +566,34 @@ def test_an_arm_of_another_accuracy_never_leads_is_marked_and_is_remarked(accura
 
 def test_an_accuracy_that_is_the_same_or_cannot_be_told_bars_nobody():
     for accuracy in (0.98, 0.9776, 0.9824):
-        assert summarize(with_accuracy(bench(), JAX, accuracy)).reigns[-1].name == JAX
+        assert summarize(with_accuracy(bench(), JAX, accuracy)).lead.reigns[-1].name == JAX
     one = with_accuracy(
         bench(n_generations=1), JAX, 0.5
     )  # one pair: nothing to estimate the noise by
     assert arm(one).accuracy.verdict == "inconclusive"
-    assert summarize(one).reigns[-1].name == JAX
+    assert summarize(one).lead.reigns[-1].name == JAX
 
 
 @pytest.mark.parametrize("verdict", ["departs", "failed"])
 def test_an_arm_whose_parity_departs_or_failed_never_leads_and_is_remarked(verdict):
     found = summarize(bench(), [check(verdict)])
-    assert [reign.name for reign in found.reigns] == [BASE]
+    assert [reign.name for reign in found.lead.reigns] == [BASE]
     assert any(remark.startswith(f"{JAX}: ") for remark in told(found))
     assert found.arms[1].other_numbers
 
 
 def test_an_arm_of_other_numbers_is_not_in_the_sentence_on_fit():
     names = {BASE: 1.0, JAX: 0.5, "torch/keras": 0.8, "torch/compiled": 0.7, AGAIN: 1.0}
-    assert summarize(bench(names)).sentence.startswith(f"With compile and fit: {JAX}; ")
+    assert lead_sentences(summarize(bench(names)).lead).startswith(f"With compile and fit: {JAX}; ")
     found = summarize(with_accuracy(bench(names), JAX, 0.1))
-    assert found.sentence.startswith("With compile and fit: torch/keras; ")
-    assert JAX not in found.sentence.partition(" checked against the referee")[0]
+    assert lead_sentences(found.lead).startswith("With compile and fit: torch/keras; ")
+    assert JAX not in lead_sentences(found.lead).partition(" checked against the referee")[0]
 
 
 def test_an_arm_that_is_not_checked_leads_only_with_the_sentence_that_says_so():
     assert (
         "No arm was checked against the referee, so equal numbers are not known"
-        in summarize(bench()).sentence
+        in lead_sentences(summarize(bench()).lead)
     )
     base = check(
         "agrees",
@@ -590,9 +601,9 @@ def test_an_arm_that_is_not_checked_leads_only_with_the_sentence_that_says_so():
         versions={"keras": "3.15.1", "framework_version": "2.21.0", "numpy": "2.4.6"},
     )
     found = summarize(bench(), [base])
-    assert found.reigns[-1].name == JAX
-    assert f"{JAX}: not checked against the referee" in found.sentence
-    assert "not checked" not in summarize(bench(), [base, check("agrees")]).sentence
+    assert found.lead.reigns[-1].name == JAX
+    assert f"{JAX}: not checked against the referee" in lead_sentences(found.lead)
+    assert "not checked" not in lead_sentences(summarize(bench(), [base, check("agrees")]).lead)
 
 
 def test_where_every_arm_has_other_numbers_none_leads_and_the_sentence_says_why():
@@ -602,8 +613,8 @@ def test_where_every_arm_has_other_numbers_none_leads_and_the_sentence_says_why(
         versions={"keras": "3.15.1", "framework_version": "2.21.0", "numpy": "2.4.6"},
     )
     found = summarize(bench(), [base, check("failed")])
-    assert found.reigns == ()
-    assert found.sentence.startswith(
+    assert found.lead.reigns == ()
+    assert lead_sentences(found.lead).startswith(
         "No arm can lead: of every arm that was timed the numbers are known to be others"
     )
 
@@ -671,7 +682,7 @@ def test_every_repeated_arm_is_a_floor_and_none_is_a_row_or_leads():
         1.0,
         {"torch/keras": 1.0},
     )
-    assert TWICE not in found.sentence
+    assert TWICE not in lead_sentences(found.lead)
     assert found.arms[3].to_fit.mid == pytest.approx(0.8 / 0.9)
 
 
@@ -846,7 +857,7 @@ def test_where_disturbances_cannot_be_seen_nothing_is_surer_than_inconclusive(mi
     said = "this system does not show what other processes do, so disturbances cannot be seen"
     assert found.arms[1].reason == said
     assert f"{said}: nothing here is surer than inconclusive" in told(found)
-    assert said in found.sentence
+    assert said in lead_sentences(found.lead)
 
 
 def test_what_was_not_seen_in_a_block_that_does_not_count_makes_nothing_less_sure():

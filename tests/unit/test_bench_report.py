@@ -11,8 +11,11 @@ import pytest
 from rich.console import Console
 
 from harness.cli.output import append_summary
+from harness.engine.disturbance import Broken
 from harness.experiments.bench import document as report
-from harness.experiments.bench.summary import ArmSummary, Reign, Summary
+from harness.experiments.bench.lead import Lead, Reign, Rival
+from harness.experiments.bench.lead_document import lead_sentences
+from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench
 from harness.report import terminal
 from harness.report.document import Document, Heading, Paragraph
@@ -97,10 +100,14 @@ SUMMARY = Summary(
     baseline="jax/keras",
     arms=ARMS,
     floor=Interval(0.991, 1.004, 1.012),
-    reigns=(Reign("jax/keras", 1, 5), Reign("jax/compiled", 6, None)),
-    sentence="jax/compiled wins from 6 epochs on: its epoch takes 0.292 (0.287-0.300) of jax/keras's; before that jax/keras wins.",
+    lead=Lead(
+        "jax/keras",
+        (Reign("jax/keras", 1, 5), Reign("jax/compiled", 6, None)),
+        Interval(0.2871, 0.2921, 0.2999),
+        (Rival("jax/keras", Interval(3.33, 3.42, 3.48), "slower", ""),),
+    ),
     n_invalid=2,
-    why_invalid=("jax/keras: other processes took 14 % of the cores (2)",),
+    why_invalid=((Broken("others", 0.0, 0.1), 2),),
     remarks=(Remark("keras", ("3.15.1", "3.16.0")),),
     own_cost=0.008,
 )
@@ -231,7 +238,7 @@ def test_in_a_window_no_word_and_no_number_of_a_sentence_is_broken(width):
     said = " ".join(shown(width).split())
     texts = [
         report.heading(BENCH),
-        SUMMARY.sentence,
+        lead_sentences(SUMMARY.lead),
         report.LEGEND,
         *(line.text for line in report.lines(SUMMARY, BENCH)),
     ]
@@ -304,14 +311,15 @@ def test_figures_of_an_arm_of_another_accuracy_or_a_failed_check_are_marked_too(
 def test_who_wins_stands_above_the_table():
     for text in (shown(300), shown(60), render(report.compose(SUMMARY, BENCH), "markdown")):
         flat = " ".join(text.split())
-        assert flat.index(SUMMARY.sentence) < flat.index("baseline")
+        assert flat.index(lead_sentences(SUMMARY.lead)) < flat.index("baseline")
 
 
 def test_under_the_table_stand_the_floor_the_reasons_the_blocks_and_the_cost():
     assert [line.text for line in report.lines(SUMMARY, BENCH)] == [
         "A/A: jax/keras against itself, identical code: 1.004 (0.991-1.012); a smaller difference is noise",
         "torch/keras: inconclusive: 3 generations; a 95 % interval needs 6",
-        "note: 2 blocks were run again or given up, by limits set beforehand: jax/keras: other processes took 14 % of the cores (2)",
+        "note: 2 blocks were run again or given up, by limits set beforehand: other processes used "
+        "… % of the cores, at most 10 % allowed (2 times)",
         "note: Keras differs between environments (3.15.1, 3.16.0)",
         report.NO_ENERGY,
         "the harness itself took 0.8 % of the session's time",

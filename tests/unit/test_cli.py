@@ -83,10 +83,13 @@ def test_help_lists_the_verbs_in_the_order_of_a_user_s_day():
         "parity",
         "survey",
         "bench",
+        "sweep",
+        "map",
         "gate",
         "report",
         "export",
         "doctor",
         "data",
+        "cell",
         "textbook",
     ]

@@ -53,7 +53,7 @@ BAD = {
     "a table misspelt": (
         "[protocol]",
         "[protocl]",
-        "unknown key: expected one of protocol, bench, specs, backends; received 'protocl'. Did you mean 'protocol'?",
+        "unknown key: expected one of protocol, bench, specs, backends, sweeps, engines; received 'protocl'. Did you mean 'protocol'?",
     ),
     "a protocol key misspelt": (
         "epochs = 5",

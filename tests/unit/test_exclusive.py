@@ -144,7 +144,7 @@ def test_where_no_lock_can_be_kept_that_is_said_and_the_measurement_goes_on(stat
 def test_machines_that_share_a_home_folder_do_not_wait_for_each_other(monkeypatch):
     holder = held_by("bench")
     try:
-        monkeypatch.setattr(exclusive.platform, "node", lambda: "../another machine")
+        monkeypatch.setattr(exclusive, "boot", lambda: "another machine's")
         with exclusive.hold_machine("train", pytest.fail, wait=False):
             pass
     finally:

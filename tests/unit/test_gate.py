@@ -16,6 +16,7 @@ from harness.cli import main
 from harness.cli.options import TRACKED
 from harness.errors import ConfigError, NotComparable, StoreError
 from harness.experiments.gate import document as report
+from harness.experiments.gate.document import told
 from harness.experiments.gate.judge import judge_gate
 from harness.records import sessions, store
 from harness.records.parity import ArmParity, Parity
@@ -302,7 +303,7 @@ def test_seeds_that_are_not_shared_are_not_paired_and_that_is_said():
     assert gate.outcome == "passed"
     said = [
         remark
-        for remark in gate.remarks
+        for remark in told(gate.remarks)
         if "is not compared with the earlier session's: seeds are not shared" in remark
     ]
     assert said[0].startswith(", ".join(NAMES[:3]))
@@ -311,7 +312,7 @@ def test_seeds_that_are_not_shared_are_not_paired_and_that_is_said():
 def test_models_of_different_numbers_of_epochs_are_not_paired_and_that_is_said():
     gate = judge_gate(SAME, bench("base", n_blocks=3))
     assert all(each.to_base is None for each in gate.numbers)
-    assert any("models trained 4 epochs there, 2 here" in remark for remark in gate.remarks)
+    assert any("models trained 4 epochs there, 2 here" in remark for remark in told(gate.remarks))
 
 
 def test_an_accuracy_that_cannot_be_told_passes_with_a_sentence():
@@ -322,7 +323,7 @@ def test_an_accuracy_that_cannot_be_told_passes_with_a_sentence():
     )
     assert (gate.outcome, gate.numbers[1].accuracy) == ("passed", "inconclusive")
     assert any(
-        remark.startswith("jax/keras: equal accuracy is not known") for remark in gate.remarks
+        remark.startswith("jax/keras: equal accuracy is not known") for remark in told(gate.remarks)
     )
 
 

@@ -18,6 +18,7 @@ from harness.cli.report_page import gather
 from harness.errors import EnvironmentMissing, StoreError
 from harness.experiments.bench import charts, charts_time
 from harness.experiments.bench.judge import summarize
+from harness.experiments.bench.lead_document import lead_sentences
 from harness.experiments.parity.charts import heat
 from harness.records import sessions, store
 from harness.records.parity import ArmParity, Departure
@@ -87,14 +88,14 @@ def summary():
 
 
 def test_the_page_says_what_the_records_say(read, summary, page):
-    assert read.text("h1") == summary.sentence
+    assert read.text("h1") == lead_sentences(summary.lead)
     forest = read.text("section", "forest")
     for arm in summary.arms:
         low, mid, high = (f"{each:.3f}" for each in (arm.ratio.low, arm.ratio.mid, arm.ratio.high))
         shown = mid if arm.verdict == "baseline" else f"{mid} ({low}-{high})"
         assert re.search(rf"{arm.name}\s*{arm.verdict}\s*{re.escape(shown)}", forest), arm.name
     data = json.loads(read.text("script", "data"))
-    assert data["bench"]["standing"]["sentence"] == summary.sentence
+    assert data["bench"]["standing"]["sentence"] == lead_sentences(summary.lead)
 
 
 def test_it_has_every_figure_that_these_records_hold_each_with_a_finding_and_a_table(page, read):

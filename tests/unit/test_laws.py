@@ -18,7 +18,8 @@ FILES = sorted(HARNESS.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
 FLOORS = (  # a room imports rooms of lower floors only
-    "errors safe scratch job",
+    "errors",
+    "safe scratch job",
     "spec statistics",
     "records",
     "referee",
@@ -30,7 +31,11 @@ FLOORS = (  # a room imports rooms of lower floors only
     "__main__",
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
-KNOWS = {"gate": {"bench"}, "proof": {"parity"}}  # an experiment, and those that it builds on
+KNOWS = {
+    "gate": {"bench"},
+    "sweep": {"bench"},
+    "proof": {"parity"},
+}  # an experiment, and those that it builds on
 DOORS = [file for file in (HARNESS / "cli").glob("*.py") if "options" not in file.name]
 PLAIN = ("statistics", "referee")  # rooms of arrays and values
 WORKER_MAY = {

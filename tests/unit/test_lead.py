@@ -5,13 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from harness.experiments.bench.lead import (
-    Line,
-    Rival,
-    break_even,
+from harness.experiments.bench.lead import Lead, Line, Reign, Rival, break_even, leaders
+from harness.experiments.bench.lead_document import (
     fit_sentence,
     lead_sentence,
-    leaders,
     unchecked_sentence,
 )
 from harness.statistics.intervals import Interval
@@ -81,7 +78,8 @@ NEXT = Rival("tensorflow/compiled", Interval(1.15, 1.21, 1.27), "slower", "")
 
 
 def said(reign=REIGN, ratio=RATIO, rivals=(NEXT,), undecided="", baseline="tensorflow/keras"):
-    return lead_sentence(reign, baseline, ratio, rivals, undecided)
+    reigns = tuple(Reign(*each) for each in reign)
+    return lead_sentence(Lead(baseline, reigns, ratio, tuple(rivals), undecided))
 
 
 def test_a_sure_winner_is_named_with_how_sure_and_with_who_leads_before():

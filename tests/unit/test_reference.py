@@ -3,6 +3,7 @@
 The reference set loads whole; its CSV and the README's table are its views.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from harness.experiments.survey import catalogue
 from harness.experiments.survey import document as survey_document
 from harness.experiments.survey import judge as survey_judge
 from harness.experiments.survey.coverage import coverage
+from harness.experiments.survey.departure import Departure
+from harness.experiments.survey.known import load_known
 from harness.experiments.train import document, judge
 from harness.records import frame, sessions, store
 from harness.records.frame import row
@@ -274,3 +277,65 @@ def test_the_survey_found_every_difference_again_that_was_known_before_it():
         *("repeated rows of an Embedding", "per-output losses of fit", "clipping of probabilities"),
         *(".keras from PyTorch", "float64 on JAX and PyTorch", "random numbers"),
     }
+
+
+RANDOM = "random numbers"  # what training draws cannot be compared: parity gives it from outside
+SAID = {
+    "value": "",
+    "float32": "",
+    "failure": "ValueError: planted",
+    "shape": "tensorflow (3,), jax (3,), torch (4,)",
+    "dtype": "tensorflow float32, jax float32, torch float16",
+    "input": "changed",
+}
+
+
+def planted_in(item, real):
+    """Yield a defect of each kind in each quantity of an item that has none, on each backend."""
+    for quantity in ("output", *(one.name for one in item.quantities)):
+        for what, said in SAID.items():
+            if (what, item.name, quantity) not in real:
+                yield from (
+                    Departure(what, item.name, item.subject, quantity, (backend,), 0.01, said)
+                    for backend in ("tensorflow", "jax", "torch")
+                )
+
+
+def test_no_known_difference_hides_a_defect_planted_beside_it():
+    """In every item that a known difference is of, in every quantity that it is not of."""
+    (found,), _ = store.load_surveys(REFERENCE)
+    real = {(one.what, one.item, one.quantity) for one in survey_judge.all_departures(found)}
+    frameworks = {backend: backend for backend in found.survey.backends}
+    hidden, n_planted = [], 0
+    for known in load_known():
+        for item in (each for each in found.items if known.is_of(each.name)):
+            for one in planted_in(item, real):
+                n_planted += 1
+                if known.explains(one, frameworks) and known.name != RANDOM:
+                    hidden.append((known.name, one.what, one.item, one.quantity, one.apart))
+    assert hidden == []
+    assert n_planted > 10_000
+
+
+def test_a_known_difference_that_is_rounding_hides_nothing_larger():
+    (found,), _ = store.load_surveys(REFERENCE)
+    frameworks = {backend: backend for backend in found.survey.backends}
+    several = [
+        replace(known, places=tuple(place for place in known.places if place.below < 1))
+        for known in load_known()
+    ]
+    for one in survey_judge.all_departures(found):
+        larger = replace(one, size=0.01)
+        assert not any(known.explains(larger, frameworks) for known in several), one
+
+
+def test_a_backend_that_is_further_off_in_float64_than_float32_takes_it_is_another_value():
+    (found,), _ = store.load_surveys(REFERENCE)
+    wide = next(each for each in found.items if each.name == "layers.Dense 1, float64")
+    (output,) = (each for each in wide.quantities if each.name == "output")
+    wrong = output._replace(rounded=(output.rounded[0], 1e-3, output.rounded[2]))
+    item = wide.model_copy(update={"quantities": (wrong,)})
+    items = (*(each for each in found.items if each.name == "layers.Dense 1"), item)
+    verdict = survey_judge.judge(replace(found, items=items, scripts=()))
+    assert [group.known for group in verdict.groups] == [None]
+    assert [one.what for one in verdict.groups[0].found] == ["value"]

@@ -5,13 +5,23 @@ from dataclasses import replace
 
 import pytest
 
-from harness.experiments.gate.regression import arm_changes, remarks, why_incomparable
+from harness.experiments.gate import regression
+from harness.experiments.gate.document import told
+from harness.experiments.gate.regression import arm_changes
 from harness.statistics.intervals import hodges_lehmann_shift
 from tests.unit.benches import BASE, HOST, bench, entrant, start
 from tests.unit.records import SPEC
 
 JAX, AGAIN = "jax/keras", f"{BASE} again"
 THREE = (BASE, JAX, AGAIN)
+
+
+def remarks(head, base):
+    return told(regression.remarks(head, base))
+
+
+def why_incomparable(head, base):
+    return told(regression.why_incomparable(head, base))
 
 
 def with_ratios(ratio, floor=1.0, spread=0.004, n=8, day=1.0, floors=None):

@@ -118,7 +118,7 @@ def test_a_bench_on_virtual_devices_gives_no_verdict_of_a_lead():
     virtual = {"settings": SETTINGS | VIRTUAL}
     found = summarize(bench(starts=dict.fromkeys(("tensorflow/keras", "jax/keras"), virtual)))
     assert {arm.verdict for arm in found.arms} <= {"baseline", "inconclusive"}
-    assert "its devices are virtual" in found.sentence
+    assert "its devices are virtual" in found.lead.undecided
 
 
 def test_a_verdict_of_one_device_says_nothing_of_two():

@@ -10,7 +10,6 @@ from harness.statistics.intervals import (
     Interval,
     hodges_lehmann,
     hodges_lehmann_shift,
-    mcnemar,
     pseudomedian,
 )
 
@@ -112,19 +111,3 @@ def test_the_estimate_alone_needs_no_more_than_one_value():
         2.5,
         3.5,
     ]
-
-
-def test_published_pairs_of_classifications_give_the_published_exact_p():
-    # Fagerland, Lydersen, Laake 2013, BMC Med Res Methodol 13:91, table 1 (airway hyper-responsiveness): 1 and 7; p = 0.070.
-    assert mcnemar(1, 7) == pytest.approx(0.0703, abs=5e-5)
-
-
-def test_mcnemar_s_p_is_that_of_counting_all_tosses():
-    tosses = [sum(toss) for toss in product((0, 1), repeat=9)]
-    for first in range(10):
-        as_uneven = [abs(2 * n - 9) >= abs(2 * first - 9) for n in tosses]
-        assert mcnemar(first, 9 - first) == pytest.approx(np.mean(as_uneven))
-
-
-def test_classifiers_that_never_differ_have_a_p_of_1():
-    assert mcnemar(0, 0) == 1.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.experiments.survey import catalogue, departure, items, judge, script
+from harness.experiments.survey import catalogue, departure, items, judge, known, script
 from harness.experiments.survey.compare import compare
 from harness.experiments.survey.run import do_two_at_once
 from harness.records import store
@@ -140,15 +140,15 @@ def test_a_departure_counts_once_its_script_has_shown_it(lines, counts):
 
 def test_a_known_difference_has_its_reason_and_no_other_backend_hides_behind_it():
     item = next(item for item in ITEMS if item.name == "optimizers.Adam saved in .keras")
-    for values, known in (([[1.0], [1.0], [0.0]], True), ([[1.0], [0.0], [1.0]], False)):
+    for values, is_known in (([[1.0], [1.0], [0.0]], True), ([[1.0], [0.0], [1.0]], False)):
         verdict = judge.judge(Surveyed(SURVEY, (computed(values, item=item),), ()))
-        assert [bool(group.known) for group in verdict.groups] == [known]
+        assert [bool(group.known) for group in verdict.groups] == [is_known]
 
 
 def test_every_known_difference_has_its_reason_and_a_new_one_its_cause():
-    for known in judge.load_known():
-        assert known.reason
-        assert not known.new or (known.cause and known.newest), known.name
+    for each in known.load_known():
+        assert each.reason
+        assert not each.new or (each.cause and each.newest), each.name
 
 
 def test_a_survey_is_read_as_it_was_written_and_a_torn_line_costs_itself(tmp_path):

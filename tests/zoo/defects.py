@@ -46,6 +46,18 @@ def kernel(size):
     return plant
 
 
+def padding():
+    """Put all of a convolution's padding before the image, by one pixel more."""
+    conv = backend.nn.conv
+
+    def moved(inputs, kernel, strides=1, padding="valid", *rest, **more):
+        if padding == "same":
+            inputs = ops.pad(inputs, [[0, 0], [1, 0], [1, 0], [0, 0]])[:, :-1, :-1]
+        return conv(inputs, kernel, strides, padding, *rest, **more)
+
+    return mock.patch.object(backend.nn, "conv", moved)
+
+
 def wrong_gradient():
     """Return x + 0 whose gradient is 1.001 times too large in a layer of one's own."""
     call = layers.ReLU.call
@@ -114,6 +126,7 @@ PLANTED = {
     "ln_epsilon": lambda: argument(layers.LayerNormalization, epsilon=1.001e-3),
     "adam_epsilon": lambda: argument(keras.optimizers.Adam, epsilon=1.1e-7),
     "gelu_tanh": gelu_tanh,
+    "padding": padding,
     "wrong_gradient": wrong_gradient,
     "mask_ignored": mask_ignored,
     "state_not_updated": state_not_updated,

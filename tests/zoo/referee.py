@@ -1,6 +1,7 @@
 """Hold the zoo to the float64 referee: `python -m tests.zoo.referee [FOLDER]` prints the table.
 
-Clean models agree on all backends; a defect planted on PyTorch alone is found at its layer.
+Clean models agree on all backends; a defect planted on PyTorch alone is found at its layer. With
+`applications`, `defects` or `nulls` before other names it is that part: see those modules.
 """
 
 import json
@@ -12,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from harness.engine import launch
+from harness.experiments.parity.model_evidence import BATCH
 from harness.referee.model64 import OUTPUTS, judge_model
 from harness.referee.quantities import kind_of
 from harness.spec import config
 from harness.spec.data.arrays import strip_prefix
-from tests.zoo import applications
+from tests.zoo import applications, found, nulls
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = config.load(ROOT / "backends.toml")
@@ -104,7 +106,7 @@ def judge(folder, case):
             for dtype in ("float64", "float32")
         )
         unit = UNITS.get(name, 2.0**-24)
-        found[state] = judge_model(exact, rounded, 7 if "short" in state else 16, unit)
+        found[state] = judge_model(exact, rounded, 7 if state.startswith(BATCH) else 16, unit)
     return found
 
 
@@ -193,7 +195,8 @@ def all_names():
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["applications"]:
-        applications.main(*sys.argv[2:])
+    parts = {"applications": applications, "defects": found, "nulls": nulls}
+    if sys.argv[1:2] and sys.argv[1] in parts:
+        parts[sys.argv[1]].main(*sys.argv[2:])
     else:
         main(*sys.argv[1:])

@@ -1,8 +1,9 @@
 """Inside one backend's environment: trace models of the zoo, in float64 or in their own dtype.
 
-`python -m tests.zoo.traced FOLDER DTYPE CASE...`, where a case is NAME or NAME:DEFECT. For each it
-writes NAME-DEFECT.npz, of "state/kind/path", beside a line of JSON: CPU time, short operations. The
-states are read from FOLDER/states, or written there by whoever comes first, in its own dtype.
+`python -m tests.zoo.traced FOLDER DTYPE[+WAY] CASE...`, where a case is NAME or NAME:DEFECT. For
+each it writes NAME-DEFECT.npz, of "state/kind/path", beside a line of JSON: CPU time, short
+operations. The states are read from FOLDER/states, or written there by whoever comes first, in its
+own dtype. A way is one of `tests.zoo.nulls`: the same model, computed otherwise.
 """
 
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from harness.referee.model64 import OUTPUTS
 from harness.worker import float64
 from harness.worker.draws import OutsideDraws
 from harness.worker.model_states import join_states, make_states, open_program, trace_states
@@ -20,6 +22,7 @@ from harness.worker.user_inputs import flatten
 from tests.zoo import defects, models
 
 N_BATCH, N_SHORT = 16, 7
+SHORT = f"a batch of {N_SHORT}"
 ZOO = models.ZOO | {"short_cast": models.Entry(defects.short_cast, models.table)}
 
 
@@ -32,20 +35,46 @@ def batches(entry):
     arrays = flatten("x", given["x"]) | flatten("y", given["y"])
     arrays |= {} if weights is None else {"sample_weight": weights}
     whole = {name: value[:N_BATCH] for name, value in arrays.items()}
-    return {"whole": whole, "short batch": {key: each[N_BATCH:] for key, each in arrays.items()}}
+    return {"whole": whole, SHORT: {key: each[N_BATCH:] for key, each in arrays.items()}}
 
 
-def trace(case, states_file, counts, exact):
+def reverse(arrays):
+    """Return arrays with their rows in the other order."""
+    return {name: value[::-1] for name, value in arrays.items()}
+
+
+def put_back(traced):
+    """Return quantities of a reversed batch, outputs in the order of the batch that it was."""
+    rows = {
+        name: value
+        for name, value in traced.items()
+        if name.split("/")[1] in OUTPUTS and value.shape[:1] == (N_BATCH,)
+    }
+    return traced | reverse(rows)
+
+
+def compile_otherwise(model):
+    """Let a model be compiled where it would not be, or the reverse."""
+    model.jit_compile = not model.jit_compile
+    return model
+
+
+def trace(case, states_file, counts, exact, way=""):
     """Return all quantities by state, and the operations that are short."""
     name, _, defect = case.partition(":")
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     entry = ZOO[name]
     given = batches(entry)
+    if way == "reversed":
+        given = {each: reverse(arrays) for each, arrays in given.items()}
     draws = OutsideDraws(seed=0)
     draws.install()
     with defects.planted(defect):
-        program = open_program(entry.build(), given["whole"], draws)
+        model = entry.build()
+        if way == "jit":
+            compile_otherwise(model)
+        program = open_program(model, given["whole"], draws)
         if not states_file.exists():
             np.savez(states_file, **make_states(program, list(given.values()), counts))
             np.savez(states_file.with_suffix(".batch.npz"), **given["whole"])
@@ -53,16 +82,22 @@ def trace(case, states_file, counts, exact):
             states = dict(archive)
         program.instrument()
         if not exact:
-            return join_states(dict(trace_states(program, states, given))), []
+            traced = join_states(dict(trace_states(program, states, given)))
+            return (put_back(traced) if way == "reversed" else traced), []
         wide = {name: float64.widen(batch) for name, batch in given.items()}
         with float64.watch() as short:
             traced = join_states(dict(trace_states(program, float64.widen(states), wide)))
-        return traced, short()
+        return (put_back(traced) if way == "reversed" else traced), short()
 
 
 def main(folder, dtype, *cases):
     """Trace each case; one that crashes is a line too."""
-    exact = dtype == "float64"
+    precision, _, way = dtype.partition("+")
+    exact = precision == "float64"
+    if way == "onednn" and keras.backend.backend() == "torch":
+        import torch
+
+        torch.backends.mkldnn.set_flags(_enabled=False)
     if exact:
         float64.compute_in_float64()
     out = Path(folder) / f"{keras.backend.backend()}-{dtype}"
@@ -76,7 +111,7 @@ def main(folder, dtype, *cases):
         where = states / f"{name.partition(':')[0]}.npz"
         updates = [int(each) for each in counts.split(",")] if counts else [0]
         try:
-            traced, line["short"] = trace(name, where, updates, exact)
+            traced, line["short"] = trace(name, where, updates, exact, way)
             np.savez(out / f"{name.replace(':', '-')}.npz", **traced)
         except Exception as error:
             line["error"] = f"{type(error).__name__}: {error}"[:500]

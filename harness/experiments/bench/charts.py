@@ -44,19 +44,19 @@ def tiles(summary: Summary) -> tuple[Tile, ...]:
 
 def _winner(summary: Summary) -> Tile:
     question = "Which trains first?"
-    if not summary.reigns:
+    if not summary.lead.reigns:
         return Tile(question, "nobody yet", tone="warning")
-    name = summary.reigns[-1].name
-    if summary.undecided:
-        return Tile(question, f"{name}, so far", summary.undecided, "warning")
-    if summary.close:
+    name = summary.lead.reigns[-1].name
+    if summary.lead.undecided:
+        return Tile(question, f"{name}, so far", summary.lead.undecided, "warning")
+    if close := summary.lead.close:
         more = f"not told apart; by medians {name}"
-        return Tile(question, listed([name, *summary.close]), more, "good")
+        return Tile(question, listed([name, *(rival.name for rival in close)]), more, "good")
     return Tile(question, name, f"{_epochs(summary)}", "good")
 
 
 def _epochs(summary: Summary) -> str:
-    first = summary.reigns[-1].from_epoch
+    first = summary.lead.reigns[-1].from_epoch
     return f"from {first} epochs on" if first > 1 else "for any number of epochs"
 
 
@@ -75,7 +75,7 @@ def _how_sure(summary: Summary) -> Tile:
     question = "How sure is that?"
     most = max((arm.n_generations for arm in summary.arms), default=0)
     generations = f"{most} generations of fresh processes"
-    if summary.undecided:
+    if summary.lead.undecided:
         return Tile(question, "inconclusive", generations, "warning")
     floor = summary.floor
     more = (

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from harness.experiments.bench.charts import ARM
-from harness.experiments.bench.lead import Line
-from harness.experiments.bench.summary import ArmSummary, Reign, Summary
+from harness.experiments.bench.lead import Line, Reign
+from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench, Block, Start
 from harness.report.charts import (
     Axis,
@@ -93,9 +93,9 @@ def cumulative(summary: Summary) -> Chart | None:
         for arm in summary.arms
         if arm.start_s is not None and arm.epoch_s and arm.verdict != "set aside"
     }
-    if not lines or not summary.reigns:
+    if not lines or not summary.lead.reigns:
         return None
-    last = max(1000, 3 * summary.reigns[-1].from_epoch)
+    last = max(1000, 3 * summary.lead.reigns[-1].from_epoch)
     shown = sorted({round(last ** (n / (N_SHOWN - 1))) for n in range(N_SHOWN)})
     return Chart(
         "cumulative",
@@ -109,7 +109,7 @@ def cumulative(summary: Summary) -> Chart | None:
             Axis("epochs", "log"),
             Axis("seconds", "log"),
             marks=tuple(_crossings(summary, lines)),
-            first=tuple(_reach(each, last) for each in summary.reigns),
+            first=tuple(_reach(each, last) for each in summary.lead.reigns),
         ),
     )
 
@@ -126,7 +126,7 @@ def _column(epochs: float) -> Column:
 
 def _crossings(summary: Summary, lines: Mapping[str, Line]) -> Iterator[Mark]:
     """Yield where another arm becomes the first."""
-    for each in summary.reigns[1:]:
+    for each in summary.lead.reigns[1:]:
         at = each.from_epoch
         yield Mark(at, lines[each.name].total_s(at), f"{at}: {each.name}")
 
@@ -140,7 +140,7 @@ def _reach(reign: Reign, last: float) -> Reach:
 def _reigns(summary: Summary) -> str:
     """Return who is first for how many epochs, by medians."""
     parts = []
-    for each in summary.reigns:
+    for each in summary.lead.reigns:
         if each.to_epoch is None:
             when = (
                 f"from {each.from_epoch} on" if each.from_epoch > 1 else "for any number of epochs"

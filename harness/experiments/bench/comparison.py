@@ -7,16 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.experiments.bench.family import Family
-from harness.experiments.bench.lead import (
-    Rival,
-)
+from harness.experiments.bench.lead import Rival
 from harness.experiments.bench.paired import ValidTurns
 from harness.statistics.intervals import Interval
-from harness.statistics.verdict import (
-    judge_ratio,
-    over_generations,
-    worst_floor,
-)
+from harness.statistics.verdict import judge_ratio, over_generations, worst_floor
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from harness.experiments.bench import export
+from harness.experiments.bench.lead_document import lead_sentences
 from harness.experiments.bench.remarks import SENTENCES
 from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench
@@ -85,7 +86,7 @@ def compose(summary: Summary, bench: Bench, first: str = "") -> Document:
     return Document(
         (
             Heading(heading(bench)),
-            Paragraph((*([first] if first else []), summary.sentence), "strong"),
+            Paragraph((*([first] if first else []), lead_sentences(summary.lead)), "strong"),
             Table(columns(summary), rows, SEE_ALL),
             *lines(summary, bench),
             Paragraph((LEGEND,), "aside"),
@@ -176,7 +177,7 @@ def _floors(summary: Summary) -> Iterable[str]:
 def _invalid(summary: Summary) -> Iterable[str]:
     if summary.n_invalid:
         blocks = "1 block was" if summary.n_invalid == 1 else f"{summary.n_invalid} blocks were"
-        why = "; ".join(map(short, summary.why_invalid))
+        why = "; ".join(map(short, export.reasons(summary)))
         yield f"note: {blocks} run again or given up, by limits set beforehand: {why}"
 
 

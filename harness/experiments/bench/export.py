@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 
+from harness.engine.disturbance import describe_broken
+from harness.experiments.bench.lead_document import lead_sentences
 from harness.experiments.bench.remarks import SENTENCES
 from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench
@@ -37,8 +39,26 @@ def findings(summary: Summary, bench: Bench) -> dict[str, object]:
         for arm in summary.arms
     ]
     remarks = [sentence_of(remark, SENTENCES) for remark in summary.remarks]
-    standing = asdict(summary) | {"arms": arms, "remarks": remarks}
+    lead = summary.lead
+    standing = {
+        **{name: value for name, value in asdict(summary).items() if name != "lead"},
+        "arms": arms,
+        "remarks": remarks,
+        "why_invalid": reasons(summary),
+        "reigns": lead.reigns,
+        "sentence": lead_sentences(lead),
+        "close": [rival.name for rival in lead.close],
+        "undecided": lead.undecided,
+    }
     return {"session": bench.session, "standing": standing}
+
+
+def reasons(summary: Summary) -> tuple[str, ...]:
+    """Return the limits that blocks broke, in words, and how often."""
+    return tuple(
+        f"{describe_broken(limit, '…')} ({times} {'time' if times == 1 else 'times'})"
+        for limit, times in summary.why_invalid
+    )
 
 
 def memory_labels(summary: Summary) -> list[str]:

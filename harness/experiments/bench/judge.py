@@ -6,29 +6,20 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from harness.experiments.bench.comparison import Judge
 from harness.experiments.bench.family import family_of, pairs_of
-from harness.experiments.bench.lead import (
-    Line,
-    Rival,
-    break_even,
-    fit_sentence,
-    lead_sentence,
-    leaders,
-    unchecked_sentence,
-)
+from harness.experiments.bench.lead import Lead, Line, Reign, Rival, break_even, leaders
 from harness.experiments.bench.limit import limit_s
 from harness.experiments.bench.numbers import accuracies_of, mean_quality, paired_accuracy
 from harness.experiments.bench.paired import ValidTurns, valid_turns
 from harness.experiments.bench.remarks import remarks, why_blind, why_invalid
-from harness.experiments.bench.summary import ArmSummary, Reign, Summary, Verdict
+from harness.experiments.bench.summary import ArmSummary, Summary, Verdict
 from harness.job.answers import Rates
 from harness.records.bench import Bench, End, Entrant, original_of
 from harness.records.verdicts import NOT_CHECKED, Check, Verdicts, verdict_in, verdicts_of
 from harness.spec.model import check_command, own_model
-from harness.statistics.intervals import Interval
+from harness.statistics.intervals import Interval, median_of
 from harness.statistics.verdict import (
     from_positive,
     over_generations,
@@ -60,43 +51,20 @@ def summarize(
     judged_names = [each.name for each in entrants if each.name not in bench.set_aside]
     judge = Judge(count, floor, floors, family_of(pairs_of(count, judged_names)), why_blind(bench))
     arms = tuple(_arm(bench, judge, entrant, verdicts) for entrant in entrants)
-    lead = _first(judge, bench, arms)
-    reasons = why_invalid(bench)
+    known = {arm.name: arm.parity for arm in arms}
+    other_numbers = {arm.name: arm.other_numbers for arm in arms}
     return Summary(
         session_id=session.run_id,
         baseline=session.baseline,
         arms=arms,
         floor=floor,
-        reigns=lead.reigns,
-        sentence=lead.sentence,
+        lead=_lead(judge, bench, arms),
         n_invalid=sum(bool(block.invalid) for block in bench.blocks),
-        why_invalid=tuple(
-            f"{reason} ({times} {'time' if times == 1 else 'times'})"
-            for reason, times in reasons.items()
-        ),
-        remarks=tuple(
-            remarks(
-                bench,
-                count,
-                floors,
-                {arm.name: arm.parity for arm in arms},
-                {arm.name: arm.other_numbers for arm in arms},
-            )
-        ),
+        why_invalid=tuple(why_invalid(bench).items()),
+        remarks=tuple(remarks(bench, count, floors, known, other_numbers)),
         own_cost=own_cost,
         floors={name: each for name, each in floors.items() if name != session.original},
-        close=lead.close,
-        undecided=lead.undecided,
     )
-
-
-class Lead(NamedTuple):
-    """Who is first for how many epochs, in a sentence, and what keeps that from being sure."""
-
-    reigns: tuple[Reign, ...]
-    sentence: str
-    close: tuple[str, ...] = ()
-    undecided: str = ""
 
 
 def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> ArmSummary:
@@ -106,7 +74,7 @@ def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> Ar
     turns, steady_s = count.of(name), count.steady_s(name)
     each = list(itertools.chain.from_iterable(turns.values()))
     compared, epoch_s = judge.compare(name, baseline), from_positive(steady_s.values())
-    first_s = _median(start.first_epoch_s for start in starts)
+    first_s = median_of(start.first_epoch_s for start in starts)
     line, base = _line(bench, count, name), _line(bench, count, baseline)
     accuracies = accuracies_of(ends, name)
     verdict, reason = _verdict(bench, compared)
@@ -122,12 +90,12 @@ def _arm(bench: Bench, judge: Judge, entrant: Entrant, verdicts: Verdicts) -> Ar
         epoch_s=epoch_s,
         ratio=compared.ratio,
         to_fit=_to_fit(bench, count, entrant),
-        start_s=_median(start.total_s for start in starts),
+        start_s=median_of(start.total_s for start in starts),
         compile_s=max(0.0, first_s - epoch_s.mid) if first_s is not None and epoch_s else None,
         break_even=break_even(line, base) if line and base and name != baseline else None,
         share_of_limit=_share_of_limit(bench, name, steady_s),
         memory_bytes=_largest(ends),
-        energy_j=_median(turn.energy_j for turn in each if turn.energy_j is not None),
+        energy_j=median_of(turn.energy_j for turn in each if turn.energy_j is not None),
         test_accuracy=_mean_and_sd(list(accuracies.values())),
         quality=mean_quality(ends),
         accuracy=None
@@ -192,15 +160,16 @@ def _rates(bench: Bench, name: str, generation: int) -> Rates | None:
 
 def _line(bench: Bench, count: ValidTurns, name: str) -> Line | None:
     """Return an arm's seconds to so many epochs, None where it has not come so far."""
-    start_s = _median(
+    start_s = median_of(
         start.total_s for start in bench.starts if start.name == name and start.status == "ok"
     )
     epoch_s = from_positive(count.steady_s(name).values())
     return Line(name, start_s, epoch_s.mid) if start_s is not None and epoch_s else None
 
 
-def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> Lead:
-    """Return who has trained so many epochs first, and the sentence that says so."""
+def _lead(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> Lead:
+    """Return who has trained so many epochs first, and what keeps that from being sure."""
+    baseline, spec = bench.session.baseline, bench.session.spec
     timed = {
         arm.name: line
         for arm in arms
@@ -208,44 +177,35 @@ def _first(judge: Judge, bench: Bench, arms: Sequence[ArmSummary]) -> Lead:
     }
     able = {arm.name: arm for arm in arms if arm.name in timed and not arm.other_numbers}
     lines = {name: timed[name] for name in able}
-    if timed and not lines:
-        said = "No arm can lead: of every arm that was timed the numbers are known to be others "
-        return Lead((), f"{said}than they should be.")
-    reign = leaders(lines.values())
-    leader = able[reign[-1][0]] if reign else None
-    rivals = judge.compare_all(lines, leader.name) if leader else []
-    undecided = (
-        (why_too_few(leader.n_generations) or judge.unseen or why_unsound(judge.floor))
-        if leader
-        else ""
+    if not lines:
+        return Lead(baseline, barred=bool(timed))
+    reigns = tuple(Reign(*each) for each in leaders(lines.values()))
+    leader = able[reigns[-1].name]
+    too_few = why_too_few(leader.n_generations)
+    return Lead(
+        baseline,
+        reigns,
+        leader.ratio,
+        tuple(judge.compare_all(lines, leader.name)),
+        too_few or judge.unseen or why_unsound(judge.floor),
+        fit=_with_fit(judge, bench, lines),
+        unchecked=tuple(name for name, arm in able.items() if arm.parity == NOT_CHECKED),
+        n_arms=len(able),
+        check=check_command(spec),
     )
-    parts = [] if undecided else [_with_fit(judge, bench, lines)]
-    parts += [
-        lead_sentence(
-            reign, bench.session.baseline, leader.ratio if leader else None, rivals, undecided
-        )
-    ]
-    parts += [
-        unchecked_sentence(
-            [name for name, arm in able.items() if arm.parity == NOT_CHECKED],
-            len(able),
-            check_command(bench.session.spec),
-        )
-    ]
-    close = tuple(rival.name for rival in rivals if rival.finding != "slower")
-    sentence = " ".join(each for each in parts if each)
-    return Lead(tuple(Reign(*each) for each in reign), sentence, close, undecided)
 
 
-def _with_fit(judge: Judge, bench: Bench, lines: Mapping[str, Line]) -> str:
-    """Return the sentence on arms that train by `fit`; "" where all do, or none does."""
+def _with_fit(
+    judge: Judge, bench: Bench, lines: Mapping[str, Line]
+) -> tuple[str, tuple[Rival, ...]] | None:
+    """Return the first of the arms that train by `fit`, and the others; None if all do, or none."""
     fits = {
         each.name for each in bench.session.entrants if each.implementation == FIT
     } & lines.keys()
     if not fits or fits == lines.keys():
-        return ""
+        return None
     first = min(fits, key=lambda name: lines[name].epoch_s)
-    return fit_sentence(first, judge.compare_all(fits, first))
+    return first, tuple(judge.compare_all(fits, first))
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float] | None:
@@ -263,8 +223,3 @@ def _largest(ends: Iterable[End]) -> dict[str, int]:
             for label, n_bytes in end.memory_bytes.items()
         }
     return largest
-
-
-def _median(values: Iterable[float]) -> float | None:
-    found = list(values)
-    return statistics.median(found) if found else None

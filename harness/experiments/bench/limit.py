@@ -10,11 +10,6 @@ from harness.spec.config import SGD, Adam, RMSprop, Spec
 FLOAT_BYTES = 4
 
 
-def forward_flops(spec: Spec, n_inputs: int) -> int:
-    """Return the FLOPs of one sample's outputs: 2 D H for each kernel (D, H), nothing else."""
-    return 2 * sum(_kernels(spec, n_inputs))
-
-
 def training_flops(spec: Spec, n_inputs: int) -> int:
     """Return the FLOPs of one sample's step: outputs and gradients, none of the data."""
     kernels = _kernels(spec, n_inputs)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.records.bench import Bench, End, Entrant
 from harness.records.verdicts import Check, Verdicts, verdict_in, verdicts_of
+from harness.report.remarks import Remark
 from harness.statistics.intervals import MARGIN, Equivalence, tost
 
 
@@ -79,14 +80,8 @@ class Numbers:
     def accuracy(self) -> str:
         """The worse of the two verdicts on its accuracy, "" where there is none."""
         found = {each.verdict for each in (self.to_baseline, self.to_base) if each}
-        return next(
-            (
-                verdict
-                for verdict in ("different", "inconclusive", "equivalent")
-                if verdict in found
-            ),
-            "",
-        )
+        order = ("different", "inconclusive", "equivalent")
+        return next((verdict for verdict in order if verdict in found), "")
 
 
 def numbers_of(head: Bench, base: Bench, parities: Iterable[Check]) -> tuple[Numbers, ...]:
@@ -126,18 +121,15 @@ def _numbers_of_arm(entrant: Entrant, head: Bench, base: Bench, verdicts: Verdic
     )
 
 
-def remarks_on(numbers: Iterable[Numbers]) -> Iterable[str]:
+def remarks_on(numbers: Iterable[Numbers]) -> Iterable[Remark]:
     """Say of which arms equal accuracy is not known, and why."""
     several = tuple(numbers)
     for why in dict.fromkeys(each.unpaired for each in several if each.unpaired):
-        names = ", ".join(each.name for each in several if each.unpaired == why)
-        yield f"{names}: accuracy is not compared with the earlier session's: {why}"
-    unclear = [each.name for each in several if each.accuracy == "inconclusive"]
+        names = tuple(each.name for each in several if each.unpaired == why)
+        yield Remark("unpaired", names, (why,))
+    unclear = tuple(each.name for each in several if each.accuracy == "inconclusive")
     if unclear:
-        yield (
-            f"{', '.join(unclear)}: equal accuracy is not known: too few generations, or too "
-            f"much noise (TOST is inconclusive)"
-        )
+        yield Remark("accuracy unclear", unclear)
 
 
 def _why_unpaired(head: Bench, base: Bench, name: str) -> str:

@@ -22,9 +22,8 @@ class ValidTurns:
     or a resume they differ.
     """
 
-    turns: Mapping[
-        int, tuple[Mapping[str, Turn], ...]
-    ]  # of each generation, its blocks' turns by entrant
+    # Of each generation, its blocks' turns by entrant.
+    turns: Mapping[int, tuple[Mapping[str, Turn], ...]]
     n_least: int  # blocks: a generation with fewer does not count
 
     def of(self, name: str) -> dict[int, list[Turn]]:
@@ -77,8 +76,8 @@ def valid_turns(bench: Bench) -> ValidTurns:
             valid[block.generation, block.block] = block
     turns: dict[int, list[Mapping[str, Turn]]] = defaultdict(list)
     for (generation, _), block in sorted(valid.items()):
-        turns[generation].append(
-            {name: turn for name, turn in block.turns.items() if turn.seconds > 0}
-        )  # a clock that stood still
+        # Without those of a clock that stood still.
+        took = {name: turn for name, turn in block.turns.items() if turn.seconds > 0}
+        turns[generation].append(took)
     least = max(1, math.ceil(bench.session.n_blocks / 2))
     return ValidTurns({generation: tuple(blocks) for generation, blocks in turns.items()}, least)

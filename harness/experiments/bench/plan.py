@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Literal
 
-import harness
 from harness.engine.own_model import PreparedModel
 from harness.engine.plan import Planned, data_of, plan
 from harness.errors import ConfigError, choice
@@ -16,6 +14,7 @@ from harness.experiments.bench.same_plan import check_same_start
 from harness.job.answers import Host
 from harness.records.arm import ArmId
 from harness.records.bench import Entrant, Session
+from harness.records.observation import identify
 from harness.spec.config import Config, Device, override_protocol
 from harness.spec.data.mnist import Prepared
 
@@ -55,11 +54,8 @@ def plan_session(
     """
     first = _baseline([arm.name for arm in arms], baseline, whole.bench.baseline)
     twins = _twins(arms, first, aa)
-    now = datetime.now(UTC)
     return Session(
-        harness=harness.__version__,
-        run_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        started_at=now.isoformat(timespec="milliseconds"),
+        **identify(datetime.now(UTC)),
         host=host,
         spec_name=spec_name,
         spec=whole.specs[spec_name],

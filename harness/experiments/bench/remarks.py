@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
+from harness.engine.disturbance import Broken, broken_limit
 from harness.experiments.bench.paired import ValidTurns
 from harness.records.bench import Bench, End, Start, original_of
 from harness.records.verdicts import NOT_CHECKED
-from harness.report.remarks import Remark, arithmetic, departed, recompiled, torn_down
+from harness.report.remarks import Remark, arithmetic, departed, recompiled, replaced, torn_down
 from harness.spec.model import check_command, own_model
 from harness.statistics.intervals import Interval
 from harness.statistics.verdict import has_ends, why_unsound
 
-FIGURE = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 NO_COMPARISON = "so it cannot lead: a time for other numbers is no comparison"
 SENTENCES = {
     "blind": "{0}: nothing here is surer than inconclusive",
@@ -39,13 +38,21 @@ SENTENCES = {
 }
 
 
-def why_invalid(bench: Bench) -> Counter[str]:
-    """Return the limits that blocks broke, without entrant and first figure, and how often."""
-    reasons: Counter[str] = Counter()
+def why_invalid(bench: Bench) -> Counter[Broken]:
+    """Return the limits that turns of invalid blocks broke, without a figure, and how often."""
+    found: Counter[Broken] = Counter()
+    n_cores: dict[tuple[int, str, int], int] = {}  # of each process, in its first turn
     for block in bench.blocks:
-        parts = (reason.partition(": ") for reason in block.invalid.split("; ") if reason)
-        reasons.update({FIGURE.sub("…", after or before, count=1) for before, _, after in parts})
-    return reasons
+        broken = []
+        for name, turn in block.turns.items():
+            process = block.generation, name, block.processes.get(name, 1)
+            first = n_cores.setdefault(process, turn.n_cores)
+            if limit := broken_limit(turn, bench.session.limits, first):
+                broken.append(limit._replace(figure=0.0))
+        if len(block.turns) < len(block.order):
+            broken.append(Broken("ended", 0.0, 0.0))
+        found.update(broken if block.invalid else ())
+    return found
 
 
 def remarks(
@@ -72,7 +79,8 @@ def remarks(
     for name, why in other_numbers.items():
         if why and parities[name] != "departs":
             yield Remark("other numbers", (name,), (why,))
-    yield from _replaced(bench)
+    refusals = ((start.name, start.settings.get("refused")) for start in bench.starts)
+    yield from replaced(refusals, {end.quality.of for end in bench.ends if end.quality})
     yield from _identical_code(bench, floors)
     yield from _processes(bench)
     yield from _lost(bench, count)
@@ -109,14 +117,6 @@ def _unchecked(bench: Bench, parities: Mapping[str, str]) -> Iterable[Remark]:
         spec = bench.session.spec
         kind = "own not checked" if own_model(spec) else "not checked"
         yield Remark(kind, names, (check_command(spec),))
-
-
-def _replaced(bench: Bench) -> Iterable[Remark]:
-    """Say where lean took compiled's place in a user's own model, and why; and what quality is."""
-    refused = {(start.name, str(start.settings.get("refused") or "")) for start in bench.starts}
-    yield from (Remark("by lean", (name,), (why,)) for name, why in sorted(refused) if why)
-    if any(end.quality and end.quality.of == "training data" for end in bench.ends):
-        yield Remark("quality of training")
 
 
 def _identical_code(bench: Bench, floors: Mapping[str, Interval | None]) -> Iterable[Remark]:

@@ -107,7 +107,6 @@ def check_same_start(
 ) -> None:
     """Raise NotComparable where what is here now is not what the session began with."""
     now: dict[str, tuple[Any, Any]] = {
-        "machine": (session.host.machine, host.machine),
         "harness": (session.harness, harness.__version__),
         "dataset": (
             f"{session.data.name} {session.data.sha256[:8]}",
@@ -115,7 +114,13 @@ def check_same_start(
         ),
         f"spec {session.spec_name}": (session.spec, whole.specs.get(session.spec_name)),
     }
+    check_same_machine(session, host)
     _unchanged(session, now | _entrants_now(session, whole))
+
+
+def check_same_machine(session: Session, host: Host) -> None:
+    """Raise NotComparable where a worker does not run on the machine that the session began on."""
+    _unchanged(session, {"machine": (session.host.machine, host.machine)})
     if session.host.same_as(host) is False:
         began = (
             f"session {session.run_id}: machine: it began on another one of the same description"

@@ -19,12 +19,8 @@ OWN = 0.02  # of a session's seconds, at most
 FALSE_ALARMS = 1 / 20  # of sessions with identical arms, at most
 SLOWDOWN, POWER = 1.05, 19 / 20  # planted, and how often it must be called slower
 N_SESSIONS = 1000  # simulated
-LONGER = (
-    1.5,
-    2,
-    3,
-    4,
-)  # times as many generations, tried in this order where a session is too short
+# Times as many generations, tried in this order where a session is too short.
+LONGER = (1.5, 2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +96,7 @@ def error_rate_checks(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]
     session, count = bench.session, valid_turns(bench)
     names = [each.name for each in session.entrants if each.name not in bench.set_aside]
     n_arms = sum(name not in session.duplicates for name in names)
-    alarms = (
-        f"of {n_arms} identical arms any is called faster or slower in at most "
-        f"{FALSE_ALARMS:.0%} of whole sessions"
-    )
-    power = (
-        f"{session.original or 'code'} slower by {SLOWDOWN - 1:.0%} is called slower in at least "
-        f"{POWER:.0%}"
-    )
+    alarms, power = _promises(n_arms, session.original or "code")
     n_paired = len(count.log_ratios(session.again, session.original)) if session.again else 0
     if n_paired < MIN_GENERATIONS or n_arms < 2:
         unknown = (
@@ -133,6 +122,14 @@ def error_rate_checks(bench: Bench, n_sessions: int = N_SESSIONS) -> list[Check]
         ),
         Check(power, f"{found:.1%} of {whence}{enough}", found >= POWER),
     ]
+
+
+def _promises(n_arms: int, code: str) -> tuple[str, str]:
+    return (
+        f"of {n_arms} identical arms any is called faster or slower in at most {FALSE_ALARMS:.0%} "
+        f"of whole sessions",
+        f"{code} slower by {SLOWDOWN - 1:.0%} is called slower in at least {POWER:.0%}",
+    )
 
 
 def _enough(noise: Recorded, size: Mapping[str, int]) -> str:

@@ -28,7 +28,7 @@ from harness.experiments.bench.remaining import (
     missing_blocks,
     unfinished_generations,
 )
-from harness.experiments.bench.same_plan import check_same_environment
+from harness.experiments.bench.same_plan import check_same_environment, check_same_machine
 from harness.experiments.bench.turns import Process, take_turn
 from harness.job.answers import Evaluated, Rates
 from harness.job.asked import Live
@@ -100,9 +100,8 @@ class Work:
         """Keep a part, here and on disk, with the time if it does not say when it began."""
         if isinstance(part, Start | End | Sitting):
             part = part.model_copy(update={"written_at": _now()})
-        self.bench = self.bench.with_part(
-            part
-        )  # first: an interrupt comes once the part is written
+        # First: an interrupt comes once the part is written.
+        self.bench = self.bench.with_part(part)
         self.room.keep(part)
 
     def say(self, generation: int, what: str, *, done: bool = False) -> None:
@@ -149,6 +148,7 @@ class Work:
                 self.keep(Start.model_validate(ids | failed | total))
                 continue
             start = _start_of(alive, ids)
+            check_same_machine(self.session, alive.started.host)
             check_same_environment(self.bench, start)
             self.keep(start)
             has_children = alive.started.has_children

@@ -1,4 +1,4 @@
-"""How often a session's verdicts err, and find a slowdown: by recorded or modelled noise."""
+"""How often a session's verdicts err, and find a slowdown: by recorded noise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, get_args
 
 import numpy as np
 
@@ -35,34 +35,6 @@ class Rates:
     wrong: float  # share of sessions in which any two identical arms were called different
     shares: Mapping[Finding, float]  # of the findings on the last arm, compared with the baseline
     coverage: float  # how often the 95 % interval of that comparison holds the truth
-
-
-@dataclass(frozen=True, slots=True)
-class Noise:
-    """What makes a turn longer or shorter without the code's doing, in ln seconds."""
-
-    process: float = 0.015  # sd of what a process keeps from its start to its end
-    turn: float = 0.08  # sd of what each turn adds
-    freedom: float = (
-        math.inf
-    )  # of Student's t that both are drawn from; 3: heavy tails. Their sd stays what it is
-    drift: float = 0.0  # from a block's first turn to its last, as the machine grows warm
-    bursts: float = 0.0  # share of turns that something else makes longer by half
-
-    def draw(self, random: Generator, shape: tuple[int, int, int, int]) -> Floats:
-        """Return ln seconds: (sessions, generations, blocks, entrants)."""
-        sessions, generations, _, entrants = shape
-        kept = self._spread(random, (sessions, generations, 1, entrants)) * self.process
-        places = random.permuted(np.broadcast_to(np.linspace(0, 1, entrants), shape), axis=-1)
-        burst = math.log(1.5) * (random.random(shape) < self.bursts)
-        return np.asarray(
-            kept + self._spread(random, shape) * self.turn + self.drift * places + burst, np.float64
-        )
-
-    def _spread(self, random: Generator, shape: tuple[int, ...]) -> Floats:
-        if math.isinf(self.freedom):
-            return random.standard_normal(shape)
-        return random.standard_t(self.freedom, shape) / math.sqrt(self.freedom / (self.freedom - 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +69,8 @@ class Recorded:
         ]
         alone = [each - np.median(each, axis=1, keepdims=True) for each in logs]
         speed = np.median(np.concatenate(alone), axis=0)
-        lost = math.sqrt(
-            len(names) / (len(names) - 1)
-        )  # the block's median took a part of each entrant's noise with it
+        # The block's median took a part of each entrant's noise with it.
+        lost = math.sqrt(len(names) / (len(names) - 1))
         streams = [
             (each[:, place] - speed[place]) * lost for each in alone for place in range(len(names))
         ]
@@ -112,9 +83,7 @@ class Recorded:
         stream = random.integers(len(self.first), size=(sessions, generations, 1, entrants))
         n_turns = np.take(self.n_turns, stream)
         keys = random.random((sessions, generations, max(self.n_turns), entrants))
-        keys[np.arange(max(self.n_turns))[:, None] >= n_turns] = (
-            math.inf
-        )  # such a turn is not there
+        keys[np.arange(max(self.n_turns))[:, None] >= n_turns] = math.inf  # not there
         order = np.argsort(keys, axis=2)
         places = np.take_along_axis(order, np.arange(blocks)[:, None] % n_turns, axis=2)
         return np.asarray(self.turns[np.take(self.first, stream) + places], np.float64)
@@ -132,9 +101,6 @@ def simulate(
 ) -> Rates:
     """Return how sessions of identical arms are judged, the last of which may be slower.
 
-    Every pair of arms counts, so whichever of them a table, a leader's sentence or a sentence on
-    `fit` shows, an error is counted.
-
     Args:
         noise: of every turn.
         random: draws it.
@@ -151,15 +117,11 @@ def simulate(
         turns = noise.draw(random, (1, n_generations, n_blocks, n_arms + 1))[0]
         turns[..., n_arms - 1] += math.log(slowdown)
         session = _Session(turns, n_arms)
-        same = range(n_arms) if slowdown == 1 else range(n_arms - 1)
-        n_wrong += any(
-            session.different(one, other) for one, other in itertools.combinations(same, 2)
-        )
+        n_wrong += session.errs(n_arms if slowdown == 1 else n_arms - 1)
         ratio, finding = session.judge(n_arms - 1, 0)
         n_held += ratio is not None and not ratio.excludes(slowdown)
         found.append(finding)
-    findings: tuple[Finding, ...] = ("faster", "slower", "same", "inconclusive")
-    shares = {each: found.count(each) / n_sessions for each in findings}
+    shares = {each: found.count(each) / n_sessions for each in get_args(Finding)}
     return Rates(n_sessions, n_wrong / n_sessions, shares, n_held / n_sessions)
 
 
@@ -174,9 +136,8 @@ class _Session:
         )
         pairs = list(itertools.combinations(range(n_arms), 2))
         first, second = np.transpose(pairs)
-        logs = np.median(
-            turns[..., second] - turns[..., first], axis=1
-        ).T.tolist()  # of the second to the first
+        # Of the second to the first.
+        logs = np.median(turns[..., second] - turns[..., first], axis=1).T.tolist()
         self.logs = {pair: dict(enumerate(each)) for pair, each in zip(pairs, logs, strict=True)}
         self.family = family_of({_names(pair): each for pair, each in self.logs.items()})
 
@@ -187,7 +148,15 @@ class _Session:
         p_together = self.family.get(_names((other, one)), 1.0)
         return ratio, judge_ratio(ratio, self.n_generations, self.floor, p_together)[0]
 
-    def different(self, one: int, other: int) -> bool:
+    def errs(self, n_same: int) -> bool:
+        """Say whether any two of the first arms, which are identical, are called different.
+
+        Every pair counts, so whichever of them a table, a leader's sentence or a sentence on `fit`
+        shows, an error is counted.
+        """
+        return any(self._different(*pair) for pair in itertools.combinations(range(n_same), 2))
+
+    def _different(self, one: int, other: int) -> bool:
         """Say whether one of two arms is called faster; `one` comes first."""
         if self.family.get(_names((one, other)), 1.0) > LEVEL:
             return False  # whatever its interval is

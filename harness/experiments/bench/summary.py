@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.engine.disturbance import Broken
+from harness.experiments.bench.lead import Lead
 from harness.experiments.bench.numbers import why_other_numbers
 from harness.report.remarks import Remark
 from harness.statistics.intervals import Equivalence, Interval
@@ -36,9 +38,8 @@ class ArmSummary:
     energy_j: float | None = None  # median of a turn; None: no counter
     test_accuracy: tuple[float, float] | None = None  # mean and sd over generations' seeds
     quality: dict[str, float] = field(default_factory=dict)  # of a user's own model: means
-    accuracy: Equivalence | None = (
-        None  # to the baseline's, paired by seed, margin 0.25 points; None for the baseline
-    )
+    # To the baseline's, paired by seed, margin 0.25 points; None for the baseline.
+    accuracy: Equivalence | None = None
     n_compiles_steady: int = 0  # in turns: 0, or its epochs hold compilation
     p_together: float | None = None  # of `ratio` being 1, adjusted for all comparisons
 
@@ -49,36 +50,19 @@ class ArmSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Reign:
-    """The arm that has trained so many epochs first."""
-
-    name: str
-    from_epoch: int
-    to_epoch: int | None  # None: for good
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """What a session says altogether."""
 
     session_id: str
     baseline: str
     arms: tuple[ArmSummary, ...]  # in the session's order, the duplicate left out
-    floor: (
-        Interval | None
-    )  # ratio of the A/A pair: identical code; None with too few generations or without a pair
-    reigns: tuple[
-        Reign, ...
-    ]  # who is first, from 1 epoch on; arms of other numbers or set aside never are
-    sentence: str  # which arm wins for how many epochs, and how sure
+    # Ratio of the A/A pair: identical code; None with too few generations or without a pair.
+    floor: Interval | None
+    lead: Lead  # which arm wins for how many epochs, and how sure
     n_invalid: int  # blocks run again, or given up, by the limits
-    why_invalid: tuple[str, ...]  # each reason with how often
+    why_invalid: tuple[tuple[Broken, int], ...]  # limits, without a figure, and how often
     remarks: tuple[Remark, ...]
-    own_cost: (
-        float | None
-    )  # share of the session's seconds that was neither a worker's start, turn nor end
-    floors: dict[str, Interval | None] = field(
-        default_factory=dict
-    )  # as `floor`, of each other arm that ran twice, by its name
-    close: tuple[str, ...] = ()  # arms that the last leader cannot be told from, the nearest first
-    undecided: str = ""  # why the session as a whole decides nothing
+    # Share of the session's seconds that was neither a worker's start, turn nor end.
+    own_cost: float | None
+    # As `floor`, of each other arm that ran twice, by its name.
+    floors: dict[str, Interval | None] = field(default_factory=dict)

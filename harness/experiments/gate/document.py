@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from harness.experiments.bench.lead import unchecked_sentence
+from harness.experiments.bench.lead_document import unchecked_sentence
 from harness.experiments.gate.judge import Gate
 from harness.experiments.gate.regression import Change
 from harness.records.verdicts import NOT_CHECKED
@@ -26,6 +27,7 @@ from harness.report.document import (
     sentences,
 )
 from harness.report.numbers import ratio
+from harness.report.remarks import Remark, sentence_of
 from harness.safe import short
 
 TONES: dict[str, Tone] = {
@@ -50,6 +52,18 @@ COLUMNS = (
     Column("parity", 5, align="left"),
 )
 SEE_ALL = "harness gate --markdown FILE"
+SENTENCES = {
+    "another machine": "machine: not the same one there and here, only its description agrees",
+    "machine described": "machine: only its description is known to agree: a session says nothing "
+    "else of it",
+    "differs": "{0}: {1} there, {2} here",
+    "no common arm": "no arm is in both",
+    "one session only": "{names}: only {0}, so nothing is said of it",
+    "another arm": "{names}: {0} there, {1} here, so it is another arm",
+    "unpaired": "{names}: accuracy is not compared with the earlier session's: {0}",
+    "accuracy unclear": "{names}: equal accuracy is not known: too few generations, or too much "
+    "noise (TOST is inconclusive)",
+}
 LEGEND = (
     "ratio: an arm's epoch to the baseline's, in pairs; change: the ratio now to the ratio then, "
     "with 95 % intervals over generations, each by itself. regressed: the interval excludes 1, "
@@ -83,6 +97,11 @@ def refusal(sentence: str, differences: tuple[str, ...]) -> Document:
     """Return why two sessions must not be compared."""
     title = Heading("gate: not comparable")
     return Document((title, Paragraph((sentence,)), *map(Sentence, differences)))
+
+
+def told(remarks: Iterable[Remark]) -> tuple[str, ...]:
+    """Return remarks of a gate in words."""
+    return tuple(sentence_of(remark, SENTENCES) for remark in remarks)
 
 
 def heading(gate: Gate) -> str:
@@ -155,7 +174,7 @@ def lines(gate: Gate) -> list[str]:
         finding, reason = gate.finding(change), _reason(gate, change)
         if finding != "unchanged" and reason:
             found.append(f"{change.name}: {finding}: {reason}")
-    return [*found, *(f"note: {remark}" for remark in gate.remarks)]
+    return [*found, *(f"note: {remark}" for remark in told(gate.remarks))]
 
 
 def _suite(gate: Gate) -> Suite:
@@ -193,7 +212,7 @@ def _findings(gate: Gate) -> dict[str, Any]:
         "numbers": [
             {"failed": gate.failures.get(each.name, ""), **asdict(each)} for each in gate.numbers
         ],
-        "remarks": gate.remarks,
+        "remarks": told(gate.remarks),
     }
 
 

@@ -15,6 +15,7 @@ from harness.experiments.bench.numbers import Numbers, numbers_of, remarks_on
 from harness.experiments.gate.regression import Change, arm_changes, remarks
 from harness.records.bench import Bench
 from harness.records.verdicts import Check
+from harness.report.remarks import Remark
 
 Outcome = Literal["passed", "regressed", "inconclusive"]
 Finding = Literal[
@@ -38,11 +39,10 @@ class Gate:
     changes: tuple[Change, ...]
     tolerance: float  # a slowdown of more than this must be excluded for an arm to pass
     numbers: tuple[Numbers, ...]  # of each arm of head, its baseline among them
-    again: Mapping[str, Change] = field(
-        default_factory=dict
-    )  # by the arm's name; empty where nothing was confirmed
+    # By the arm's name; empty where nothing was confirmed.
+    again: Mapping[str, Change] = field(default_factory=dict)
     session_again: str = ""
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def suspects(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from harness.experiments.bench.family import changes_together
 from harness.experiments.bench.paired import ValidTurns, valid_turns
 from harness.experiments.bench.remarks import why_blind
 from harness.records.bench import Bench, Entrant
+from harness.report.remarks import Remark
 from harness.spec.arm_source import is_own
 from harness.statistics.intervals import Interval, hodges_lehmann_shift
 from harness.statistics.verdict import (
@@ -41,9 +42,8 @@ class Change:
     reason: str  # of "inconclusive"
     base: Interval | None  # its epoch to the baseline's, then; as in `ArmStanding.ratio`
     head: Interval | None  # the same, now
-    change: (
-        Interval | None
-    )  # of the ratio, now to then; low and high are nan with too few generations in either
+    # Of the ratio, now to then; low and high are nan with too few generations in either.
+    change: Interval | None
     n_generations: tuple[int, int]  # then and now
     unsound: bool = False  # identical code differed by too much, or nobody saw disturbances
 
@@ -128,35 +128,34 @@ def _floor(head: Bench, now: ValidTurns, base: Bench, then: ValidTurns) -> Inter
     )
 
 
-def why_incomparable(head: Bench, base: Bench) -> tuple[str, ...]:
-    """Return why two sessions must not be compared, a sentence for each reason, or nothing."""
+def why_incomparable(head: Bench, base: Bench) -> tuple[Remark, ...]:
+    """Return why two sessions must not be compared, a remark for each reason, or nothing."""
     here, there = _must_agree(head), _must_agree(base)
     return tuple(_differs(here, there))
 
 
-def remarks(head: Bench, base: Bench) -> tuple[str, ...]:
+def remarks(head: Bench, base: Bench) -> tuple[Remark, ...]:
     """Return what a change between sessions can come from, and what was left out."""
     here, there = _circumstances(head), _circumstances(base)
-    both = (
-        here.keys() & there.keys()
-    )  # a framework of one session only is an arm of one session only
+    both = here.keys() & there.keys()  # a framework of one session is an arm of one session
     here, there = ({what: each[what] for what in each if what in both} for each in (here, there))
     return (*_machines(head, base), *_differs(here, there), *_left_out(head, base))
 
 
-def _machines(head: Bench, base: Bench) -> Iterable[str]:
+def _machines(head: Bench, base: Bench) -> Iterable[Remark]:
     """Say that two sessions of machines with one description may be of two machines."""
     same = head.session.host.same_as(base.session.host)
     if same is False:
-        yield "machine: not the same one there and here, only its description agrees"
+        yield Remark("another machine")
     elif same is None:
-        yield "machine: only its description is known to agree: a session says nothing else of it"
+        yield Remark("machine described")
 
 
-def _differs(here: Mapping[str, str], there: Mapping[str, str]) -> Iterable[str]:
+def _differs(here: Mapping[str, str], there: Mapping[str, str]) -> Iterable[Remark]:
     for what in dict.fromkeys((*there, *here)):
         if here.get(what) != there.get(what):
-            yield f"{what}: {there.get(what) or 'none'} there, {here.get(what) or 'none'} here"
+            values = (what, there.get(what) or "none", here.get(what) or "none")
+            yield Remark("differs", values=values)
 
 
 def _must_agree(bench: Bench) -> dict[str, str]:
@@ -217,14 +216,14 @@ def _contents(bench: Bench) -> dict[str, str]:
     return {name: " and ".join(sorted(several)) for name, several in found.items()}
 
 
-def _left_out(head: Bench, base: Bench) -> Iterable[str]:
+def _left_out(head: Bench, base: Bench) -> Iterable[Remark]:
     here, there = arms_of(head), arms_of(base)
     for name in dict.fromkeys((*there, *here)):
         if name not in here or name not in there:
-            yield f"{name}: only {'here' if name in here else 'there'}, so nothing is said of it"
+            yield Remark("one session only", (name,), ("here" if name in here else "there",))
         elif here[name] != there[name]:
-            asked = (each.arm.asked for each in (there[name], here[name]))
-            yield f"{name}: {' there, '.join(asked)} here, so it is another arm"
+            asked = (there[name].arm.asked, here[name].arm.asked)
+            yield Remark("another arm", (name,), asked)
 
 
 def arms_of(bench: Bench) -> dict[str, Entrant]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,24 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-import harness
 from harness.engine.executor import Executor
 from harness.engine.plan import Planned
 from harness.engine.replicas import check_batches
 from harness.errors import ConfigError
-from harness.experiments.parity.gather import ArmAnswer, gather_traces
+from harness.experiments.parity.gather import ArmAnswer, Say, documented_loss, gather_traces
 from harness.experiments.parity.judge import is_referee_suspect, judge_arm, measure_noise
 from harness.experiments.parity.narrow import name_update
 from harness.experiments.parity.several import batch_sizes
+from harness.records.observation import identify
 from harness.records.parity import Parity
 from harness.referee import differences
 from harness.referee.ground import Ground, ground
-from harness.referee.oracle import Loss
 from harness.referee.scope import Gate, gate_of
 from harness.spec.data.arrays import load_dataset, load_weights
-
-Say = Callable[[str], None]
-"""Told what is being done."""
 
 
 def check(
@@ -63,7 +57,7 @@ def _check(
     weights, order = _draw_inputs(planned, only)
     request, spec = planned[0].request, planned[0].request.spec
     started, began = datetime.now(UTC), time.monotonic()
-    losses = {_documented_loss(each) for each in planned}
+    losses = set(map(documented_loss, planned))
     say("referee")
     reference = ground(spec, weights, order, load_dataset(planned[0].dataset), losses, only)
     arms = {each.request.arm.name: each for each in planned}
@@ -76,13 +70,10 @@ def _check(
             name: name_update(each, arms[name], reference, executor, say)
             for name, each in verdicts.items()
         }
-    run_id = f"{started:%Y%m%dT%H%M%SZ}-parity-{request.spec_name}-s{request.seed}"
     return Parity(
-        harness=harness.__version__,
-        run_id=f"{run_id}-{secrets.token_hex(3)}",
+        **identify(started, "parity", request.spec_name, f"s{request.seed}"),
         **_asked(planned[0]),
         host=next(each.host for each in answers.values() if each.host),
-        started_at=started.isoformat(timespec="milliseconds"),
         total_s=time.monotonic() - began,
         suspected=suspected,
         arms=tuple(verdicts.values()),
@@ -90,11 +81,6 @@ def _check(
         floors=dict(largest_floors(reference, noise)),
         twins={name: dict(mine) for name, mine in twins.items()},
     )
-
-
-def _documented_loss(planned: Planned) -> Loss:
-    asked = planned.request
-    return differences.documented_loss(asked.spec, asked.arm.framework, asked.module, asked.options)
 
 
 def _asked(planned: Planned) -> dict[str, Any]:
@@ -178,18 +164,11 @@ def describe_documented(
         for loss in ("probs", "unclipped")
         if ("adversarial", loss) in reference.steps
     }
-    if len(step) < 2:
-        return []
+    if len(step) < 2 or any(arm.request.replicas > 1 for arm in arms.values()):
+        return []  # on several devices nothing is laid open
     apart = np.abs(step["probs"].quantities["losses"] - step["unclipped"].quantities["losses"])
     row = int(np.argmax(apart))
-    through = [
-        name
-        for name, arm in arms.items()
-        if differences.documented_loss(
-            reference.spec, arm.request.arm.framework, arm.request.module, arm.request.options
-        )
-        == "unclipped"
-    ]
+    through = [name for name, arm in arms.items() if documented_loss(arm) == "unclipped"]
     seen = {
         name: float(trace.quantities["losses"][row])
         for name in arms

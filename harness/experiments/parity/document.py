@@ -20,6 +20,7 @@ from harness.report.document import (
     Table,
     Tone,
     sentences,
+    some,
     words,
 )
 from harness.safe import short
@@ -182,11 +183,11 @@ def full_sentence(departure: Departure) -> str:
         parts[0] += f": {departure.error:.2g} {departure.measure}, gate {departure.gate:.2g}"
     parts += [part for part in (departure.fit, departure.where and f"in {departure.where}") if part]
     if departure.explained:
-        parts.append(f"explains {_some(departure.explained)}")
+        parts.append(f"explains {some(departure.explained)}")
     if departure.likewise:
-        parts.append(f"likewise {_some(departure.likewise)}")
+        parts.append(f"likewise {some(departure.likewise)}")
     if departure.unexplained:
-        parts.append(f"does not explain {_some(departure.unexplained)}: a second fault")
+        parts.append(f"does not explain {some(departure.unexplained)}: a second fault")
     return "; ".join(parts)
 
 
@@ -223,7 +224,7 @@ def _round_trips(parity: Parity) -> Iterable[Sentence]:
         if trip.verdict != "agrees":
             reasons.setdefault(trip.reason, []).append(trip.name)
     for reason, names in reasons.items():
-        yield Sentence(f"round trip {_some(names)}: {short(reason)}", "bad")
+        yield Sentence(f"round trip {some(names)}: {short(reason)}", "bad")
 
 
 def _row(arm: ArmParity) -> tuple[str | Cell, ...]:
@@ -233,8 +234,3 @@ def _row(arm: ArmParity) -> tuple[str | Cell, ...]:
         return (arm.name, verdict, *[NONE] * 4)
     counts = (str(arm.n_gates), f"{arm.n_compared:,}")
     return (arm.name, verdict, f"{arm.margin:.1f}", arm.tightest, *counts)
-
-
-def _some(names: Iterable[str]) -> str:
-    several = list(names)
-    return ", ".join(several[:3]) + (f" and {len(several) - 3} more" if len(several) > 3 else "")

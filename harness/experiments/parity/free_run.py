@@ -24,15 +24,18 @@ from harness.records.parity import FreeRun, Pair, Parity
 from harness.referee import functions, oracle
 from harness.scratch import scratch
 from harness.spec.config import Spec
-from harness.spec.data.arrays import load_dataset, load_weights, network_input
+from harness.spec.data.arrays import (
+    load_arrays,
+    load_dataset,
+    load_weights,
+    network_input,
+    strip_prefix,
+)
 from harness.statistics.intervals import tost
 
 Arrays = Mapping[str, NDArray[Any]]
-CAPS = (
-    (1, 1e-6),
-    (10, 1e-5),
-    (np.inf, 1e-4),
-)  # of the drift as far as that update; more where float32 alone drifts more
+# Of the drift as far as that update; more where float32 alone drifts more.
+CAPS = ((1, 1e-6), (10, 1e-5), (np.inf, 1e-4))
 CHAOS = 1e-2  # of the float32 runs' own drift: from there on weights are not compared
 N_FLOAT32 = 3
 MARGIN_POINTS = 0.25  # of test accuracy: closer than this is the same
@@ -56,8 +59,7 @@ def with_free_runs(
     began = time.monotonic()
     runs, pairs = free_runs(planned, executor, say)
     total_s = parity.total_s + time.monotonic() - began
-    found = parity.model_copy(update={"free_runs": runs, "pairs": pairs, "total_s": total_s})
-    return found.model_copy(update={"verdict": found.judge()})
+    return parity.extended(free_runs=runs, pairs=pairs, total_s=total_s)
 
 
 def free_runs(
@@ -93,16 +95,8 @@ def free_runs(
     pairs = []
     for one, other in itertools.combinations(arms, 2):
         say(f"{one.name} and {other.name}")
-        pairs.append(
-            compare_pair(
-                spec,
-                one.name,
-                other.name,
-                {seed: (ends[one, seed], ends[other, seed]) for seed in by_seed},
-                x_test,
-                y_test,
-            )
-        )
+        both = {seed: (ends[one, seed], ends[other, seed]) for seed in by_seed}
+        pairs.append(compare_pair(spec, one.name, other.name, both, x_test, y_test))
     return tuple(runs), tuple(pairs)
 
 
@@ -138,8 +132,7 @@ def _train(
         expect(perform(executor, job, say), "parity --full")
         found: dict[tuple[ArmId, int], Arrays] = {}
         for arm, seed in itertools.product(arms, by_seed):
-            with np.load(folder / f"{arm.arm}-{seed}.npz", allow_pickle=False) as archive:
-                found[arm, seed] = dict(archive)
+            found[arm, seed] = load_arrays(folder / f"{arm.arm}-{seed}.npz")
         return found
 
 
@@ -215,7 +208,9 @@ def compare_pair(
 ) -> Pair:
     """Return two arms' trained models compared as functions, one entry a seed."""
     outputs = {seed: (a["outputs"], b["outputs"]) for seed, (a, b) in ends.items()}
-    weights = {seed: tuple(_final(end) for end in both) for seed, both in ends.items()}
+    weights = {
+        seed: tuple(strip_prefix("final", end) for end in both) for seed, both in ends.items()
+    }
     points = tuple(
         100 * (functions.accuracy(a, y) - functions.accuracy(b, y)) for a, b in outputs.values()
     )
@@ -240,12 +235,6 @@ def compare_pair(
         p=equivalence.p,
         verdict=equivalence.verdict,
     )
-
-
-def _final(end: Arrays) -> dict[str, NDArray[Any]]:
-    return {
-        key.removeprefix("final/"): value for key, value in end.items() if key.startswith("final/")
-    }
 
 
 def _probabilities(spec: Spec, outputs: NDArray[Any]) -> NDArray[Any]:

@@ -19,8 +19,10 @@ from harness.referee.epoch import point_of
 from harness.referee.fixtures import Point
 from harness.referee.gates import Quantities
 from harness.referee.ground import Ground
+from harness.referee.oracle import Loss
 from harness.referee.trace import Arrays, Trace, read_trace
 from harness.scratch import scratch
+from harness.spec.data.arrays import load_arrays
 
 APART = "replicas/"
 Say = Callable[[str], None]
@@ -36,9 +38,8 @@ class ArmAnswer:
         default_factory=lambda: defaultdict(list)
     )
     loops: dict[str, Arrays] = field(default_factory=dict)
-    epochs: dict[int, Arrays] = field(
-        default_factory=dict
-    )  # the first epoch as far as so many updates
+    # The first epoch as far as so many updates.
+    epochs: dict[int, Arrays] = field(default_factory=dict)
     host: Host | None = None
     device: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -134,6 +135,12 @@ def _write_job(
     )
 
 
+def documented_loss(arm: Planned) -> Loss:
+    """Return the loss that a planned run's arm is documented to compute."""
+    asked = arm.request
+    return differences.documented_loss(asked.spec, asked.arm.framework, asked.module, asked.options)
+
+
 def traced_arm(arm: Planned) -> job.TracedArm:
     """Return a planned run's arm as a job names it."""
     request = arm.request
@@ -167,21 +174,14 @@ def _take_entry(
     if entry.point not in known:
         answers.failure = f"it handed back an update from {entry.point!r}, which was not asked for"
         return
-    point = known[entry.point]
+    point, trace = known[entry.point], f"its trace {entry.program} {entry.point}"
     if entry.read != point.sha256:
-        answers.failure = (
-            f"its trace {entry.program} {entry.point} is of other inputs than were given: "
-            "stale or foreign"
-        )
+        answers.failure = f"{trace} is of other inputs than were given: stale or foreign"
         return
     try:
-        with (
-            (folder / entry.file).open("rb") as file,
-            np.load(file, allow_pickle=False) as archive,
-        ):
-            found = dict(archive)
+        found = load_arrays(folder / entry.file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        answers.failure = f"its trace {entry.program} {entry.point} cannot be read ({error})"
+        answers.failure = f"{trace} cannot be read ({error})"
         return
     if entry.program == "epoch":
         answers.epochs[stops[entry.point][0]] = found

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import numpy as np
 
 from harness.engine.plan import Planned
-from harness.experiments.parity.gather import ArmAnswer
+from harness.experiments.parity.gather import ArmAnswer, documented_loss
 from harness.experiments.parity.several import name_faults
 from harness.records.parity import ArmParity, Departure, Gate, judge_gates
 from harness.referee import differences, gates, locate
@@ -36,7 +36,7 @@ def judge_arm(
         planned: the arm.
         noise: floors from twins on real backends, by point, quantity and measure.
     """
-    request = planned.request
+    request, owed = planned.request, owed_traces(reference, planned)
     base = ArmParity(
         **request.arm.fields,
         device=answer.device,
@@ -44,27 +44,16 @@ def judge_arm(
         environment_sha256=answer.environment_sha256,
         verdict="failed",
         reason=answer.failure,
+        covers=tuple(" ".join(each) for each in owed),
+        scope=reference.scope,
     )
-    owed = owed_traces(reference, planned)
-    covers = tuple(" ".join(each) for each in owed)
-    base = base.model_copy(update={"covers": covers, "scope": reference.scope})
     failure = answer.failure or _describe_missing(owed, answer)
     if failure:
         return base.model_copy(update={"reason": failure})
-    loss = differences.documented_loss(
-        reference.spec, request.arm.framework, request.module, request.options
-    )
-    findings, departures = find_departures(
-        reference, answer, loss, noise, anew=differences.has_own_slots(request.options)
-    )
-    if request.replicas > 1:
-        more, departures = name_faults(reference, answer, loss, request.replicas, departures)
-        findings += more
-    seen: dict[str, tuple[Gate, ...]] = {}
-    for place, each in findings:
-        error = each.error if math.isfinite(each.error) else None
-        gate = Gate(each.quantity, each.measure, error, each.gate, each.floor, each.n_compared)
-        seen[place] = (*seen.get(place, ()), gate)
+    anew, loss = differences.has_own_slots(request.options), documented_loss(planned)
+    findings, departures = find_departures(reference, answer, loss, noise, anew=anew)
+    more, departures = name_faults(reference, answer, loss, request.replicas, departures)
+    seen = _gates([*findings, *more])
     return base.model_copy(
         update={
             "gates": seen,
@@ -73,6 +62,16 @@ def judge_arm(
             **judge_gates(seen, tuple(departures)),
         }
     )
+
+
+def _gates(findings: Sequence[tuple[str, Finding]]) -> dict[str, tuple[Gate, ...]]:
+    """Return the gates as a record has them, by program and point."""
+    seen: dict[str, tuple[Gate, ...]] = {}
+    for place, each in findings:
+        error = each.error if math.isfinite(each.error) else None
+        gate = Gate(each.quantity, each.measure, error, each.gate, each.floor, each.n_compared)
+        seen[place] = (*seen.get(place, ()), gate)
+    return seen
 
 
 def _describe_missing(owed: tuple[tuple[str, str], ...], answer: ArmAnswer) -> str:
@@ -214,10 +213,7 @@ def measure_noise(
     largest: dict[tuple[str, str, str], float] = {}
     by_arm: dict[str, dict[str, float]] = {}
     for name, arm in answer.items():
-        request = arms[name].request
-        loss = differences.documented_loss(
-            reference.spec, request.arm.framework, request.module, request.options
-        )
+        loss = documented_loss(arms[name])
         plain = {(trace.program, trace.point): trace.quantities for trace in arm.traces}
         for (program, point), twins in arm.twins.items():
             step = reference.steps[point, loss]

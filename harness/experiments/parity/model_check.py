@@ -32,7 +32,7 @@ from harness.job.asked import ComputeModel, TryLayers
 from harness.records.user_model import ModelParity
 from harness.referee.quantities import kind_of
 from harness.scratch import scratch
-from harness.spec.data.arrays import weights_digest
+from harness.spec.data.arrays import load_arrays, weights_digest
 
 Say = Callable[[str], None]
 """Told what is being done."""
@@ -127,13 +127,7 @@ class Workers:
         folder, outputs = self.inputs.parent, []
         for backend in backends:
             job = TryLayers(
-                backend=backend,
-                device=self.what.device,
-                threads=self.what.threads,
-                time_limit_s=self.what.time_limit_s,
-                model=self.what.model,
-                batch=self.what.batch,
-                seed=self.what.seed,
+                **self.what.asked(backend),
                 inputs=self.inputs,
                 state=state,
                 layers=layers,
@@ -149,13 +143,7 @@ class Workers:
 
     def _job(self, backend: str, *, exact: bool) -> ComputeModel:
         return ComputeModel(
-            backend=backend,
-            device=self.what.device,
-            threads=self.what.threads,
-            time_limit_s=self.what.time_limit_s,
-            model=self.what.model,
-            batch=self.what.batch,
-            seed=self.what.seed,
+            **self.what.asked(backend),
             inputs=self.inputs,
             output=self.inputs.with_name(f"{backend}-{'exact' if exact else 'rounded'}.npz"),
             exact=exact,
@@ -174,5 +162,4 @@ class Workers:
 
     @cached_property
     def _digest(self) -> str:
-        with np.load(self.inputs, allow_pickle=False) as archive:
-            return weights_digest(dict(archive))
+        return weights_digest(load_arrays(self.inputs))

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-import harness
 from harness.experiments.parity.model_evidence import BackendAnswer, Evidence
 from harness.experiments.parity.model_plan import ModelPlan
 from harness.experiments.parity.model_verdict import (
-    N_NAMED,
     Verdicts,
     layer_class,
     place_of,
     size_of,
-    some,
     when,
 )
 from harness.job.answers import ComputedModel
+from harness.records.observation import identify
 from harness.records.user_model import BackendParity, Compared, ModelParity, Verdict
 from harness.referee.majority import Comparison
 from harness.referee.model64 import KernelError
+from harness.report.document import some
 
+N_NAMED = 3  # of the quantities that stand out
 N_KEPT = 20_000  # quantities; a line of a record has a limit
 ORDER: tuple[Verdict, ...] = ("failed", "departs", "differ", "undecided", "agrees")
 
@@ -51,9 +50,8 @@ def make_record(
     backends = tuple(verdicts.of(name, proofs.get(name, "")) for name in what.backends)
     compared, dropped = _compared(evidence, layers)
     return ModelParity(
-        harness=harness.__version__,
+        **identify(started, "model"),
         host=next(filter(None, (each.host for each in heard.values()))),
-        **_identify(started),
         **_asked(what),
         **_inputs(computed),
         total_s=total_s,
@@ -63,11 +61,6 @@ def make_record(
         compared=compared,
         remarks=(*_remarks(heard, evidence, layers), *dropped),
     )
-
-
-def _identify(started: datetime) -> dict[str, Any]:
-    run_id = f"{started:%Y%m%dT%H%M%SZ}-model-{secrets.token_hex(3)}"
-    return {"run_id": run_id, "started_at": started.isoformat(timespec="milliseconds")}
 
 
 def _asked(what: ModelPlan) -> dict[str, Any]:

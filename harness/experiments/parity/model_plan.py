@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from harness.errors import ConfigError, choice
 from harness.job.asked import Target
 from harness.spec import config, project
 from harness.spec.config import Backend, Device
+from harness.spec.own_arms import choose_several
 from harness.spec.targets import parse_target
 
 LIMIT_S = 600.0  # for one worker
 BUILD = "build"  # the function of a file that is named alone
 UPDATES = (0, 1, 10, 100)  # after which the model is compared
-TRAINS = "keras_fit"  # the module of the arm that a backend with Keras has
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ class ModelPlan:
     threads: int | str = "auto"
     time_limit_s: float = LIMIT_S
     updates: tuple[int, ...] = ()  # after which it is compared; by its size where none are named
+
+    def asked(self, backend: str) -> dict[str, Any]:
+        """Return the fields that all jobs of a backend have in common."""
+        names = ("device", "threads", "time_limit_s", "model", "batch", "seed")
+        return {"backend": backend} | {name: getattr(self, name) for name in names}
 
 
 def plan_model_check(
@@ -69,28 +74,9 @@ def plan_model_check(
     protocol = config.override_protocol(
         known.protocol, seeds=(seed,), threads=threads, time_limit_s=time_limit_s
     )
-    chosen = choose_backends(known.backends, backends)
+    chosen = choose_several(known.backends, backends)
     limit_s = protocol.time_limit_s if time_limit_s else LIMIT_S
     chosen_batch = parse_target("--batch", batch) if batch else None
     name = f"{model}:{BUILD}" if model.endswith(".py") else model
     targets = parse_target("--model", name), chosen_batch
     return ModelPlan(*targets, chosen, root, seed, device, protocol.threads, limit_s, updates)
-
-
-def choose_backends(backends: Mapping[str, Backend], names: tuple[str, ...]) -> dict[str, Backend]:
-    """Return the backends of those names that have Keras; all that have where none is named."""
-    able = {
-        name: backend
-        for name, backend in backends.items()
-        if any(arm.module == TRAINS for arm in backend.arms.values())
-    }
-    for name in names:
-        if name not in able:
-            raise ConfigError(f"backend: {choice(able, name)}")
-    chosen = {name: able[name] for name in names or able}
-    if len(chosen) < 2:
-        received = ", ".join(chosen) or "none"
-        raise ConfigError(
-            f"backends: expected at least two of {', '.join(able)}; received {received}"
-        )
-    return chosen

@@ -10,8 +10,8 @@ from harness.experiments.parity.model_evidence import BATCH, BackendAnswer, Evid
 from harness.records.user_model import BackendParity, Verdict
 from harness.referee.majority import Comparison
 from harness.referee.model64 import KernelError
+from harness.report.document import some
 
-N_NAMED = 3  # of several, named in full
 NO_THIRD = (
     "With two backends float64 says that they differ, and not which of them is wrong: a third would"
 )
@@ -117,12 +117,6 @@ def _later(backend: str, first: Comparison, found: Sequence[Comparison]) -> str:
     apart = [one.quantity for one in found if backend in one.apart]
     names = [name for name in apart if name != first.quantity]
     return f"; so do, later, {some(names)}" if names else "; nothing later departs"
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
-    return f"{', '.join(names[:N_NAMED])}{more}"
 
 
 def when(at: str) -> str:

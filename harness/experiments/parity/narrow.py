@@ -10,10 +10,9 @@ from dataclasses import replace
 
 from harness.engine.executor import Executor
 from harness.engine.plan import Planned
-from harness.experiments.parity.gather import Say, gather_traces
+from harness.experiments.parity.gather import Say, documented_loss, gather_traces
 from harness.experiments.parity.judge import describe
 from harness.records.parity import ArmParity
-from harness.referee import differences
 from harness.referee.epoch import examine_epoch, read_after
 from harness.referee.ground import Ground
 
@@ -36,13 +35,7 @@ def name_update(
     """
     if not arm.departures or arm.departures[0].program != "epoch":
         return arm
-    request = planned.request
-    epoch = reference.epochs[
-        differences.documented_loss(
-            reference.spec, request.arm.framework, request.module, request.options
-        )
-    ]
-    first = arm.departures[0]
+    epoch, first = reference.epochs[documented_loss(planned)], arm.departures[0]
     after = int(first.point.rpartition("-")[2])
     before = max((stop for stop in epoch.stops if stop < after), default=0)
 
@@ -57,9 +50,9 @@ def name_update(
             return None
         return [examine_epoch(there, stop, heard.epochs[stop])[0] is not None for stop in stops]
 
-    agrees, wrong = first_departing(departs, before, after)
-    said = f"it agrees as far as update {agrees}, and departs as far as update {wrong}"
-    named = first.model_copy(update={"fit": "; ".join(part for part in (first.fit, said) if part)})
+    found = first_departing(departs, before, after)
+    said = "it agrees as far as update {}, and departs as far as update {}".format(*found)
+    named = first.model_copy(update={"fit": "; ".join(filter(None, (first.fit, said)))})
     return arm.model_copy(
         update={"departures": (named, *arm.departures[1:]), "reason": describe(named)}
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,12 @@ from harness.job.answers import LoadedModel, LoadedModels, Refusal, SavedModel
 from harness.job.asked import LoadModels, SavedFile, SaveModel
 from harness.records.parity import FORMS, Parity, RoundTrip
 from harness.referee import differences, fixtures
+from harness.report.document import some
 from harness.scratch import scratch
 from harness.spec.data.arrays import load_dataset, load_weights, network_input
 
 Arrays = Mapping[str, NDArray[Any]]
+NOTHING = LoadedModels(loaded=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,8 @@ def with_round_trips(
     began = time.monotonic()
     trips = round_trips(planned, executor, say)
     total_s = parity.total_s + time.monotonic() - began
-    found = {
-        "round_trips": trips,
-        "documented": (*parity.documented, *documented(trips)),
-    }
-    found_all = parity.model_copy(update={**found, "total_s": total_s})
-    return found_all.model_copy(update={"verdict": found_all.judge()})
+    known = (*parity.documented, *documented(trips))
+    return parity.extended(round_trips=trips, documented=known, total_s=total_s)
 
 
 def documented(trips: Iterable[RoundTrip]) -> list[str]:
@@ -88,11 +87,11 @@ def savers(planned: tuple[Planned, ...]) -> dict[str, Planned]:
 def round_trips(
     planned: tuple[Planned, ...], executor: Executor, say: Say = lambda what: None
 ) -> tuple[RoundTrip, ...]:
-    """Save under each backend with a Keras model, load under each; return a verdict for each pair.
+    """Save under each backend with Keras, load under each; return a verdict a pair and file form.
 
-    There is one for each form of file too. The model saved is the adversarial point: no slot of it
-    is zero, and it has done 468 updates. Its learning rate is the spec's divided by 2, 4, 8 for the
-    backends in turn: a model built anew does not hold it by chance, nor one saved by another.
+    The model saved is the adversarial point: no slot of it is zero, and it has done 468 updates.
+    Its learning rate is the spec's divided by 2, 4, 8 for the backends in turn: a model built anew
+    does not hold it by chance, nor one saved by another.
 
     Args:
         planned: one run for each arm, all of one spec, seed and dataset.
@@ -102,52 +101,56 @@ def round_trips(
     Raises:
         ConfigError: see `savers`; or the spec has no equal inputs.
     """
-    arms = savers(planned)
-    point = _adversarial(planned[0])
-    rates = {
-        name: planned[0].request.spec.optimizer.learning_rate / 2**number
-        for number, name in enumerate(arms, start=1)
-    }
+    arms, point = savers(planned), _adversarial(planned[0])
+    rate = planned[0].request.spec.optimizer.learning_rate
+    rates = {name: rate / 2**number for number, name in enumerate(arms, start=1)}
     expected = {name: expected_arrays(point, rate) for name, rate in rates.items()}
     found: list[RoundTrip] = []
     with scratch() as folder:
         np.savez(folder / "point.npz", **point.arrays())  # type: ignore[arg-type]
         saved: dict[str, Saved] = {}
-        for backend, arm in arms.items():
-            (folder / f"by-{backend}").mkdir()
-            job = SaveModel(
-                **arm.where(),
-                spec=arm.request.spec,
-                point=folder / "point.npz",
-                learning_rate=rates[backend],
-                folder=folder / f"by-{backend}",
-            )
-            done = perform(executor, job, say)
-            framework = arm.request.arm.framework
-            saved[backend] = read_saved(done.answer, backend, expected[backend], framework)
+        for name, arm in arms.items():
+            kept = perform(executor, _save_job(arm, folder, rates[name]), say).answer
+            saved[name] = read_saved(kept, name, expected[name], arm.request.arm.framework)
         files = tuple(
-            SavedFile(saved_by=backend, form=form, file=file)
-            for backend, each in saved.items()
+            SavedFile(saved_by=name, form=form, file=file)
+            for name, each in saved.items()
             for form, file in each.files.items()
         )
-        for backend, arm in arms.items():
-            (folder / f"under-{backend}").mkdir()
-            load = LoadModels(
-                **arm.where(),
-                spec=arm.request.spec,
-                n_inputs=arm.request.data.n_inputs,
-                files=files,
-                folder=folder / f"under-{backend}",
-            )
-            answer = perform(executor, load, say).answer if files else LoadedModels(loaded=())
-            found += [
-                trip
-                for saved_by, each in saved.items()
-                for trip in judge_loaded(
-                    answer, saved_by, each, backend, expected[saved_by], arm.request.arm.framework
-                )
-            ]
+        for name, arm in arms.items():
+            job = _load_job(arm, folder, files)
+            answer = perform(executor, job, say).answer if files else NOTHING
+            framework = arm.request.arm.framework
+            for saver, each in saved.items():
+                found += judge_loaded(answer, saver, each, name, expected[saver], framework)
     return tuple(found)
+
+
+def _save_job(arm: Planned, folder: Path, learning_rate: float) -> SaveModel:
+    return SaveModel(
+        **arm.where(),
+        spec=arm.request.spec,
+        point=folder / "point.npz",
+        learning_rate=learning_rate,
+        folder=_room(folder, "by", arm),
+    )
+
+
+def _load_job(arm: Planned, folder: Path, files: tuple[SavedFile, ...]) -> LoadModels:
+    return LoadModels(
+        **arm.where(),
+        spec=arm.request.spec,
+        n_inputs=arm.request.data.n_inputs,
+        files=files,
+        folder=_room(folder, "under", arm),
+    )
+
+
+def _room(folder: Path, how: str, arm: Planned) -> Path:
+    """Return a folder of its own for what a backend writes."""
+    room = folder / f"{how}-{arm.request.backend}"
+    room.mkdir()
+    return room
 
 
 def expected_arrays(point: fixtures.Point, learning_rate: float) -> dict[str, NDArray[Any]]:
@@ -158,8 +161,6 @@ def expected_arrays(point: fixtures.Point, learning_rate: float) -> dict[str, ND
 
 def find_faults(expected: Arrays, received: Arrays) -> list[str]:
     """Return a sentence for each array that is not, to the bit, what it should be.
-
-    None where all are.
 
     **Differs**: n_updates alone is compared as a number: TensorFlow counts in int64, JAX and
     PyTorch in int32.
@@ -202,7 +203,7 @@ def _why_unsound(answer: SavedModel | Refusal, expected: Arrays) -> str:
     if missing := [form for form in FORMS if form not in answer.files]:
         return f"no {' and no '.join(missing)} came of it"
     if wrong := _compared(expected, answer.held):
-        return f"it does not hold what was given to it: {_some(wrong)}"
+        return f"it does not hold what was given to it: {some(wrong)}"
     return "; ".join(_warned(answer))
 
 
@@ -251,7 +252,7 @@ def _judge_entry(
         wrong.append(f"load_model needs to be told the optimizer's class ({alone})")
     others = _apart(saved.configuration, entry.configuration)
     wrong += [f"{name}: other settings" for name in others]
-    reasons = [*([_some(wrong)] if wrong else []), *_warned(entry)]
+    reasons = [*([some(wrong)] if wrong else []), *_warned(entry)]
     return trip.model_copy(
         update={
             "alone": alone if known else "",
@@ -296,7 +297,3 @@ def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 def _warned(entry: SavedModel | LoadedModel) -> list[str]:
     return [f"warned: {each}" for each in entry.warned]
-
-
-def _some(several: list[str]) -> str:
-    return ", ".join(several[:3]) + (f" and {len(several) - 3} more" if len(several) > 3 else "")

@@ -26,21 +26,7 @@ def reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
     Points, referee and floors, from weights and samples of that seed.
     """
     random = np.random.default_rng([seed, 7])
-    n = int(N_LOOP * spec.batch_size)
-    weights = initial_weights(
-        random.uniform,
-        SIDE**2,
-        [(layer.name, layer.units) for layer in spec.layers],
-        spec.initializer,
-    )
-    return ground(
-        spec,
-        weights,
-        random.permutation(n)[None].astype(np.int32),
-        samples(n, random),
-        set(losses),
-        POINTS,
-    )
+    return _reference(spec, int(N_LOOP * spec.batch_size), random, losses, POINTS)
 
 
 def epoch_reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
@@ -48,25 +34,22 @@ def epoch_reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Gro
 
     Small batches, and as many updates as late defects need.
     """
-    spec, random = (
+    small, random = (
         spec.model_copy(update={"batch_size": SMALL_BATCH}),
         np.random.default_rng([seed, 8]),
     )
     n = (N_LATE - 1) * SMALL_BATCH + SMALL_BATCH // 2
-    weights = initial_weights(
-        random.uniform,
-        SIDE**2,
-        [(layer.name, layer.units) for layer in spec.layers],
-        spec.initializer,
-    )
-    return ground(
-        spec,
-        weights,
-        random.permutation(n)[None].astype(np.int32),
-        samples(n, random),
-        set(losses),
-        (EPOCH,),
-    )
+    return _reference(small, n, random, losses, (EPOCH,))
+
+
+def _reference(
+    spec: Spec, n: int, random: np.random.Generator, losses: Iterable[Loss], only: tuple[str, ...]
+) -> Ground:
+    """Return the referee over n samples, with some points of the gate."""
+    layers = [(layer.name, layer.units) for layer in spec.layers]
+    weights = initial_weights(random.uniform, SIDE**2, layers, spec.initializer)
+    order = random.permutation(n)[None].astype(np.int32)
+    return ground(spec, weights, order, samples(n, random), set(losses), only)
 
 
 def samples(n: int, random: np.random.Generator) -> dict[str, NDArray[np.uint8]]:
@@ -79,10 +62,6 @@ def samples(n: int, random: np.random.Generator) -> dict[str, NDArray[np.uint8]]
     images = shapes[labels] * random.uniform(0.5, 1, (n, SIDE, SIDE)) + 0.4 * (
         random.random((n, SIDE, SIDE)) < 0.03
     )
-    images[:, :BORDER], images[:, -BORDER:], images[:, :, :BORDER], images[:, :, -BORDER:] = (
-        0,
-        0,
-        0,
-        0,
-    )
+    images[:, :BORDER] = images[:, -BORDER:] = 0
+    images[:, :, :BORDER] = images[:, :, -BORDER:] = 0
     return {"x_train": np.round(255 * np.clip(images, 0, 1)).astype(np.uint8), "y_train": labels}

@@ -24,6 +24,7 @@ Array = NDArray[Any]
 Slots = tuple[Array, ...]
 Optimizer = SGD | RMSprop | Adam
 Samples = tuple[Array, Array]  # x (n, inputs), y (n,)
+Passed = tuple[Dense, Array, Array, Array]  # a layer, its inputs, kernel and z
 SLOTS = {"rmsprop": ("square",), "adam": ("mean", "square"), "sgd": ("velocity",)}
 EPSILON = np.float32(1e-7)  # at which Keras clips probabilities
 
@@ -151,16 +152,14 @@ class Student:
     activate: Callable[[Dense, Array], Array] = activate
     slope: Callable[[Dense, Array], Array] = slope
     form: Callable[[Loss], Loss] = lambda loss: loss
-    share: Callable[[int, int], float] = lambda n, size: (
-        1 / n
-    )  # of one sample in the gradient of n, in batches of size
+    # Of one sample in the gradient of n, in batches of size.
+    share: Callable[[int, int], float] = lambda n, size: 1 / n
     collect: Callable[[Array, Array | None], Array] = lambda gradient, before: gradient
     update: Callable[[Optimizer, str, Array, Slots, Array, int], tuple[Array, Slots]] = update
     epochs: Callable[[Sequence[Samples]], Sequence[Samples]] = lambda epochs: epochs
     batches: Callable[[Array, Array, int], Iterable[Samples]] = batches
-    accuracy: Callable[[Array, Array], float] = lambda n_right, n: (
-        n_right.sum() / n.sum()
-    )  # of right ones and samples in each batch
+    # Of right ones and samples in each batch.
+    accuracy: Callable[[Array, Array], float] = lambda n_right, n: n_right.sum() / n.sum()
 
     def step(
         self, spec: Spec, loss: Loss, state: State, x: Array, y: Array
@@ -180,18 +179,7 @@ class Student:
         losses, flow = cross_entropy(self.form(loss), z, out, y)
         found |= {"losses": losses, "loss": np.asarray(losses.mean())}
         flow = flow * np.float32(self.share(len(y), spec.batch_size))
-        gradients: Arrays = {}
-        for layer, inputs, kernel, z in reversed(passed):
-            flow = flow if layer is spec.layers[-1] else flow * self.slope(layer, z)
-            own = {
-                f"{layer.name}/kernel": self.product(inputs.T, flow),
-                f"{layer.name}/bias": flow.sum(axis=0),
-            }
-            gradients |= {
-                name: self.collect(gradient, state.gradients.get(name))
-                for name, gradient in own.items()
-            }
-            flow = flow if layer is spec.layers[0] else self.product(flow, kernel.T)
+        gradients = self._pull_back(spec, state, passed, flow)
         settings, number = self.settings(spec.optimizer), state.n_updates + 1
         after = {
             name: self.update(settings, name, weight, state.slots[name], gradients[name], number)
@@ -206,6 +194,24 @@ class Student:
         return found | {
             f"gradient/{name}": gradient for name, gradient in gradients.items()
         } | self._held(spec, state), state
+
+    def _pull_back(
+        self, spec: Spec, state: State, passed: Sequence[Passed], flow: Array
+    ) -> dict[str, Array]:
+        """Return every weight's gradient, from that of the last layer's z, (B, classes)."""
+        gradients: dict[str, Array] = {}
+        for layer, inputs, kernel, z in reversed(passed):
+            flow = flow if layer is spec.layers[-1] else flow * self.slope(layer, z)
+            own = {
+                f"{layer.name}/kernel": self.product(inputs.T, flow),
+                f"{layer.name}/bias": flow.sum(axis=0),
+            }
+            gradients |= {
+                name: self.collect(gradient, state.gradients.get(name))
+                for name, gradient in own.items()
+            }
+            flow = flow if layer is spec.layers[0] else self.product(flow, kernel.T)
+        return gradients
 
     def trace(self, spec: Spec, loss: Loss, point: Point) -> dict[str, Arrays]:
         """Return what a worker hands back of one update from a point, by program."""
@@ -222,9 +228,8 @@ class Student:
         }
         outputs = found[f"{last.name}/{'z' if last.activation == 'linear' else 'a'}"]
         production = {name: value for name, value in found.items() if name not in hidden}
-        rate = np.float32(
-            spec.optimizer.learning_rate
-        )  # as it reports it; what it computes with is its own affair
+        # As it reports it; what it computes with is its own affair.
+        rate = np.float32(spec.optimizer.learning_rate)
         return {
             "production": given | production | {"outputs": outputs},
             "instrumented": given | found | {"learning_rate": np.asarray(rate)},

@@ -23,6 +23,7 @@ from harness.report.document import (
     Suite,
     Table,
     listed,
+    some,
     words,
 )
 from harness.safe import short
@@ -167,9 +168,7 @@ def _size(one: Departure) -> str:
 
 
 def _names(group: Group) -> str:
-    names = list(dict.fromkeys(one.item for one in group.found))
-    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    return "; ".join(names[:MOST]) + more
+    return some(dict.fromkeys(one.item for one in group.found), MOST, "; ")
 
 
 def _known(groups: Sequence[Group]) -> Iterator[Block]:
@@ -202,8 +201,7 @@ def _unjudged(verdict: Verdict) -> list[str]:
     for item, backend, said in verdict.unjudged:
         by_reason[backend, said.partition(":")[0]].append(item)
     return [
-        f"{backend}, {said}: {'; '.join(items[:MOST])}"
-        + (f" and {len(items) - MOST} more" if len(items) > MOST else "")
+        f"{backend}, {said}: {some(items, MOST, '; ')}"
         for (backend, said), items in by_reason.items()
     ]
 

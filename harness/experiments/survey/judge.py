@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-import fnmatch
 import statistics
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
-from typing import Any
 
 from harness.experiments.survey.compare import FEW_UNITS, KERNEL, UNIT
 from harness.experiments.survey.departure import GATE, Departure, What, shows
+from harness.experiments.survey.known import Known, load_known, matches
 from harness.records.survey import Item, Quantity, Surveyed
 
 AMPLIFIED = 100 * 2.0**-53 / UNIT  # what float64's rounding may make of what float32's does
-KNOWN = Path(__file__).parent / "known.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A difference that is documented, with its reason."""
-
-    name: str
-    reason: str
-    items: tuple[str, ...]  # patterns
-    backends: tuple[str, ...] = ("*",)  # frameworks that may be apart, as patterns
-    what: tuple[str, ...] = ("*",)
-    quantities: tuple[str, ...] = ("*",)
-    below: float = float("inf")  # its size is less
-    new: bool = False  # found by this survey, and in no list of Keras's that was seen
-    cause: str = ""
-    newest: str = ""  # whether the newest Keras has it
-
-    def explains(self, one: Departure, frameworks: Mapping[str, str]) -> bool:
-        """Return whether a departure is this difference; of two backends neither is alone."""
-        theirs = [_matches(frameworks[backend], self.backends) for backend in one.apart]
-        return (
-            _matches(one.item, self.items)
-            and _matches(one.what, self.what)
-            and _matches(one.quantity, self.quantities)
-            and (one.size is None or one.size < self.below)
-            and (all(theirs) or (any(theirs) and len(frameworks) == len(theirs) == 2))
-        )
-
-
-def _matches(text: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns)
-
-
-def load_known() -> tuple[Known, ...]:
-    """Return the differences that are documented, in known.toml."""
-    tables = tomllib.loads(KNOWN.read_text(encoding="utf-8"))["known"]
-    return tuple(map(_known, tables))
-
-
-def _known(table: Mapping[str, Any]) -> Known:
-    fields: dict[str, Any] = {
-        key: tuple(each) if isinstance(each, list) else each for key, each in table.items()
-    }
-    return Known(**fields)
+WIDE = ", float64"  # behind the name of an item that asks for it
 
 
 @dataclass(slots=True)
@@ -105,7 +58,7 @@ def judge(surveyed: Surveyed) -> Verdict:
     frameworks = dict(zip(survey.backends, survey.frameworks, strict=True))
     known = load_known()
     groups: dict[tuple[object, ...], Group] = {}
-    found_here = [one for item in surveyed.items for one in departures(item, surveyed)]
+    found_here = all_departures(surveyed)
     for one in found_here:
         reason = _reason_of(one, known, frameworks)
         key = (reason.name,) if reason else (one.what, one.subject, one.kind, one.apart)
@@ -130,19 +83,35 @@ def _reason_of(
 
 def _was_asked(known: Known, surveyed: Surveyed) -> bool:
     """Return whether a survey computed something that a known difference is of, where it is."""
-    asked = any(_matches(item.name, known.items) for item in surveyed.items)
-    return asked and any(_matches(each, known.backends) for each in surveyed.survey.frameworks)
+    asked = any(known.is_of(item.name) for item in surveyed.items)
+    return asked and any(matches(each, known.backends) for each in surveyed.survey.frameworks)
 
 
-def departures(item: Item, surveyed: Surveyed) -> Iterator[Departure]:
-    """Yield every departure of an item."""
+def all_departures(surveyed: Surveyed) -> list[Departure]:
+    """Return every departure of a survey, item by item."""
+    own = {item.name: item.quantities for item in surveyed.items}
+    return [
+        one
+        for item in surveyed.items
+        for one in _departures(item, surveyed, own.get(item.name.removesuffix(WIDE), ()))
+    ]
+
+
+def _departures(item: Item, surveyed: Surveyed, twin: Sequence[Quantity]) -> Iterator[Departure]:
+    """Yield every departure of an item.
+
+    Args:
+        item: of the survey.
+        surveyed: all of it.
+        twin: the same item's quantities where float64 is not asked for.
+    """
     backends = surveyed.survey.backends
     yield from _failures(item, backends)
-    asks_float64 = item.name.endswith(", float64")
     failed = {one for by_backend in item.failures.values() for one in by_backend}
+    known = {each.name: _float32_errors(each) for each in twin}
     for one in item.quantities:
-        if asks_float64:
-            yield from _short(item, one, backends, failed)
+        if item.name.endswith(WIDE):
+            yield from _short(item, one, backends, failed, known.get(one.name, ()))
             continue
         apart, size = _alone(one, surveyed)
         about = (item.name, item.subject, one.name)
@@ -156,7 +125,7 @@ def departures(item: Item, surveyed: Surveyed) -> Iterator[Departure]:
 
 def _failures(item: Item, backends: Sequence[str]) -> Iterator[Departure]:
     for stage, by_backend in item.failures.items():
-        if stage.endswith(", float64") or len(by_backend) == len(backends):
+        if stage.endswith(WIDE) or len(by_backend) == len(backends):
             continue
         what: What = "input" if " input " in f" {stage}" else "failure"
         apart = tuple(each for each in backends if each in by_backend)
@@ -164,10 +133,29 @@ def _failures(item: Item, backends: Sequence[str]) -> Iterator[Departure]:
         yield Departure(what, item.name, item.subject, quantity, apart, None, by_backend[apart[0]])
 
 
+def _float32_errors(one: Quantity) -> list[float]:
+    """Return how far each backend is from float64, and how far they are from each other in it."""
+    return [each for each in (*one.rounded, *one.exact) if each is not None]
+
+
 def _short(
-    item: Item, one: Quantity, backends: Sequence[str], failed: set[str]
+    item: Item,
+    one: Quantity,
+    backends: Sequence[str],
+    failed: set[str],
+    own: Sequence[float],
 ) -> Iterator[Departure]:
-    """Yield who computes with less than float64 where that is asked for."""
+    """Yield who computes with less than float64 where that is asked for.
+
+    What is further off than float32 takes it is another value, and no less exact one.
+
+    Args:
+        item: that asks for float64.
+        one: a quantity of it.
+        backends: of the survey.
+        failed: those that have not computed it.
+        own: errors of the same quantity where float64 is not asked for.
+    """
     errors = {
         backend: error
         for backend, error in zip(backends, one.rounded, strict=True)
@@ -177,7 +165,9 @@ def _short(
     if apart:
         size = max(errors[backend] for backend in apart)
         about = (item.name, item.subject, one.name, apart, size)
-        yield Departure("float64", *about, "", one.place, one.values)
+        is_rounding = size <= KERNEL * max(*own, FEW_UNITS * UNIT, 0.0)
+        what: What = "float64" if is_rounding else "value"
+        yield Departure(what, *about, "", one.place, one.values)
 
 
 def _alone(one: Quantity, surveyed: Surveyed) -> tuple[tuple[str, ...], float]:
@@ -238,7 +228,7 @@ def _everywhere(surveyed: Surveyed) -> Iterator[tuple[str, str]]:
     """Yield what fails on every backend, and what one of them says."""
     for item in surveyed.items:
         for stage, by_backend in item.failures.items():
-            if not stage.endswith(", float64") and len(by_backend) == len(surveyed.survey.backends):
+            if not stage.endswith(WIDE) and len(by_backend) == len(surveyed.survey.backends):
                 yield item.name, next(iter(by_backend.values()))
                 break
 
@@ -247,8 +237,8 @@ def _unjudged(surveyed: Surveyed) -> Iterator[tuple[str, str, str]]:
     """Yield what one backend computes by itself, and cannot in float64."""
     for item in surveyed.items:
         for stage, by_backend in item.failures.items():
-            own = item.failures.get(stage.removesuffix(", float64"), {})
-            if stage.endswith(", float64"):
+            own = item.failures.get(stage.removesuffix(WIDE), {})
+            if stage.endswith(WIDE):
                 for backend in sorted(set(by_backend) - set(own)):
                     yield item.name, backend, by_backend[backend]
 

@@ -11,8 +11,8 @@ from harness.experiments.survey.catalogue import Catalogue, load
 from harness.experiments.survey.items import make_items
 from harness.job.asked import SurveyItem
 from harness.spec.config import Backend, Device
+from harness.spec.own_arms import choose_several
 
-TRAINS = "keras_fit"  # the module of the arm that a backend with Keras has
 ITEM_LIMIT_S = 60.0
 
 
@@ -56,7 +56,7 @@ def plan_survey(
             last = dict.fromkeys(each.subject.rpartition(".")[2] for each in items)
             raise ConfigError(f"--only: {choice(last, pattern)}")
     chosen = tuple(each for each in items if _is_chosen(each, only))
-    return SurveyPlan(catalogue, chosen, _choose_backends(known, names), device)
+    return SurveyPlan(catalogue, chosen, choose_several(known, names), device)
 
 
 def _is_chosen(item: SurveyItem, only: Sequence[str]) -> bool:
@@ -71,19 +71,3 @@ def _is_named(item: SurveyItem, pattern: str) -> bool:
     """Return whether a pattern means an item: "Dense", "layers.Dense", "ops.*"."""
     names = (item.subject, item.subject.rpartition(".")[2], item.name)
     return any(fnmatch.fnmatchcase(name, pattern) for name in names)
-
-
-def _choose_backends(known: Mapping[str, Backend], names: Sequence[str]) -> dict[str, Backend]:
-    able = {
-        name: backend
-        for name, backend in known.items()
-        if any(arm.module == TRAINS for arm in backend.arms.values())
-    }
-    for name in names:
-        if name not in able:
-            raise ConfigError(f"backend: {choice(able, name)}")
-    chosen = {name: able[name] for name in names or able}
-    if len(chosen) < 2:
-        expected = f"expected at least two of {', '.join(able)}"
-        raise ConfigError(f"backends: {expected}; received {', '.join(chosen) or 'none'}")
-    return chosen

@@ -7,7 +7,6 @@ too long, that is what the record says of it, and another process goes on behind
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,7 +19,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-import harness
 from harness.engine.executor import Done, Executor, expect
 from harness.errors import HarnessError
 from harness.experiments.survey.compare import compare
@@ -31,6 +29,7 @@ from harness.job.asked import SurveyItem
 from harness.job.surveyed import Surveyed
 from harness.records import store
 from harness.records import survey as records
+from harness.records.observation import identify
 from harness.scratch import scratch
 
 Say = Callable[[str], None]
@@ -55,12 +54,9 @@ def find_or_start(
         HarnessError: a backend cannot import Keras.
     """
     heads = [_look(plan, executor, name, say) for name in plan.backends]
-    started = datetime.now(UTC)
     public = {head.versions["keras"]: head.public for head, _ in heads}
     survey = records.Survey(
-        harness=harness.__version__,
-        run_id=f"{started:%Y%m%dT%H%M%SZ}-survey-{secrets.token_hex(3)}",
-        started_at=started.isoformat(timespec="milliseconds"),
+        **identify(datetime.now(UTC), "survey"),
         host=heads[0][1].host,
         catalogue=plan.catalogue.digest,
         backends=tuple(plan.backends),

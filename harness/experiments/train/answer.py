@@ -16,11 +16,8 @@ from harness.experiments.train.rows import accuracy_by_seed, finished_seeds, ste
 from harness.spec.model import check_command
 from harness.statistics.intervals import MARGIN, Spread, median_spread, tost
 
-TRAINS_KERAS = (
-    "keras_fit",
-    "compiled.",
-    "train_step",
-)  # modules; the others are the network without Keras
+# Modules; the others are the network without Keras.
+TRAINS_KERAS = ("keras_fit", "compiled.", "train_step")
 GROSS = 0.01  # of test accuracy: with one seed, a smaller difference may be that of the draw
 BARRED = ("departs", "failed")  # by parity
 

@@ -15,6 +15,7 @@ from harness.experiments.train.versions import join_versions
 from harness.records.record import Record
 from harness.records.verdicts import Check, Verdicts, verdict_on, verdicts_of, worst
 from harness.report.remarks import Remark, departed
+from harness.spec.model import content_of
 
 NATIVE = "native"
 
@@ -124,7 +125,7 @@ def _key(record: Record, keras: str) -> Key:
     request = record.request
     return Key(
         spec=request.spec_name,
-        digest=request.spec.model_dump_json(exclude={"dataset", "epochs"}),
+        digest=content_of(request.spec),
         epochs=request.epochs,
         dataset=request.data.name,
         data_sha256=request.data.sha256,

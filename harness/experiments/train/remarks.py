@@ -10,7 +10,7 @@ from typing import NamedTuple
 from harness.job.answers import Host
 from harness.records.arm import ArmId
 from harness.records.record import Record
-from harness.report.remarks import Remark, arithmetic, recompiled, torn_down
+from harness.report.remarks import Remark, arithmetic, recompiled, replaced, torn_down
 
 
 class Arm(NamedTuple):
@@ -72,13 +72,11 @@ def remarks(arms: Arms) -> Iterable[Remark]:
 def _replaced(members: Sequence[Record]) -> Iterable[Remark]:
     """Say where lean took compiled's place, and why; what quality is of; and what has none."""
     measured = [(run, run.measured) for run in members if run.measured]
-    refused = {(run.arm.name, str(each.settings.get("refused") or "")) for run, each in measured}
-    yield from (Remark("by lean", (name,), (why,)) for name, why in sorted(refused) if why)
     qualities = [(run, each.quality) for run, each in measured if each.quality]
+    refusals = ((run.arm.name, each.settings.get("refused")) for run, each in measured)
+    yield from replaced(refusals, {each.of for _, each in qualities})
     failures = {(run.arm.name, each.failure) for run, each in qualities if each.failure}
     yield from (Remark("no quality", (name,), (why,)) for name, why in sorted(failures))
-    if "training data" in {each.of for _, each in qualities}:
-        yield Remark("quality of training")
 
 
 def _inputs(arms: Arms, members: Sequence[Record]) -> Iterable[Remark]:

@@ -11,7 +11,7 @@ from harness.experiments.train.remarks import Arm
 from harness.records.arm import ArmId
 from harness.records.proof import DEPARTS
 from harness.records.record import Record
-from harness.statistics.intervals import Spread, median_spread
+from harness.statistics.intervals import Spread, median_of, median_spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,8 @@ class ArmRow:
     test_accuracy: Spread | None  # over seeds; each seed counts once, however often it ran
     test_accuracy_sd: float | None  # over seeds, from two on
     test_loss: float | None
-    quality: tuple[
-        tuple[str, float], ...
-    ]  # of a user's own model, over seeds, in place of test accuracy
+    # Of a user's own model, over seeds, in place of test accuracy.
+    quality: tuple[tuple[str, float], ...]
     epoch_s: Spread | None  # all epochs after each run's first
     ratio: float | None  # epoch_s to the baseline's
     to_native: float | None  # epoch_s to that of the same backend's native arm, without Keras
@@ -76,13 +75,13 @@ def row_of(arm: Arm, runs: Sequence[Record], context: Context) -> ArmRow:
         n_seeds=len(finished_seeds(runs)),
         test_accuracy=_mean_spread(accuracies),
         test_accuracy_sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
-        test_loss=_median(measured.test_loss for _, measured in finished),
+        test_loss=median_of(measured.test_loss for _, measured in finished),
         quality=quality,
         epoch_s=epoch_s,
         ratio=_quotient(epoch_s, context.baseline_s),
         to_native=_quotient(epoch_s, context.native_s),
-        first_epoch_s=_median(first_s),
-        total_s=_median(run.total_s for run, _ in finished),
+        first_epoch_s=median_of(first_s),
+        total_s=median_of(run.total_s for run, _ in finished),
         peak_rss_bytes=_largest(measured.peak_rss_bytes for _, measured in finished),
     )
 
@@ -143,8 +142,3 @@ def _quotient(epoch_s: Spread | None, to_s: float | None) -> float | None:
 
 def _largest(values: Iterable[int | None]) -> int | None:
     return max((value for value in values if value is not None), default=None)
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import harness
 from harness.engine.executor import Done, Executor, Hear
 from harness.engine.plan import Planned
 from harness.job.answers import Measured, Refusal
 from harness.job.asked import Measure
+from harness.records.observation import identify
 from harness.records.record import Record, Request
 
 
@@ -36,13 +35,10 @@ def run_all(planned: Iterable[Planned], executor: Executor, hear: Hear) -> Itera
 def make_record(done: Done[Measured], began: datetime) -> Record:
     """Return what is kept of a run."""
     request: Request = done.job.request  # type: ignore[attr-defined]
-    arm = request.arm.name.replace("/", "-")
     return Record(
-        harness=harness.__version__,
-        run_id=f"{began:%Y%m%dT%H%M%SZ}-{arm}-s{request.seed}-{secrets.token_hex(3)}",
+        **identify(began, request.arm.name.replace("/", "-"), f"s{request.seed}"),
         request=request,
         host=done.host,
-        started_at=began.isoformat(timespec="milliseconds"),
         total_s=done.total_s,
         environment_sha256=done.content_of(request.module),
         **_outcome(done.answer),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from harness.report.charts import Bars, Curves, Estimates, Gaps, Heat, Picture
+from harness.report.charts import Bars, Curves, Estimates, Gaps, Heat, Picture, Winners
 from harness.report.figures.style import CONFIG
 
 PADDING = {"left": 4, "right": 14, "top": 4, "bottom": 4}  # pixels
@@ -17,6 +17,7 @@ DRAWN_BY = {
     Bars: "bars",
     Curves: "curves",
     Heat: "heat",
+    Winners: "winners",
     Gaps: "gaps",
 }
 

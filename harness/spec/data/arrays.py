@@ -80,8 +80,13 @@ def load_weights(file: Path) -> Weights:
 
     Kernels are (inputs, units) and biases (units,), float32.
     """
-    with np.load(file, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    return load_arrays(file)
+
+
+def load_arrays(file: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an .npz, of any shape and dtype, by name."""
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
+        return dict(archive)
 
 
 def network_input(images: NDArray[np.uint8]) -> Features:

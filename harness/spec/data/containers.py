@@ -23,10 +23,8 @@ from harness.errors import DataError
 from harness.safe import short
 
 PIECE_BYTES = 1 << 20
-PLAIN = (
-    zipfile.ZIP_STORED,
-    zipfile.ZIP_DEFLATED,
-)  # what NumPy writes; others unpack without a bound
+# What NumPy writes; others unpack without a bound.
+PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 Shape = tuple[int, ...]
 
 

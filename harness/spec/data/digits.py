@@ -29,10 +29,8 @@ def make() -> dict[str, NDArray[np.uint8]]:
     from sklearn.datasets import load_digits  # here: half a second that only this dataset pays
 
     bunch = load_digits()
-    images, labels = (
-        bunch.images.astype(np.int64),
-        bunch.target.astype(np.uint8),
-    )  # (1797, 8, 8) of 0..16, (1797,)
+    # (1797, 8, 8) of 0..16, (1797,)
+    images, labels = bunch.images.astype(np.int64), bunch.target.astype(np.uint8)
     random = np.random.RandomState(28)
     train_sources, test_sources = split(len(images), random)
     train = _enlarged(images, labels, train_sources, N_TRAIN, random)

@@ -61,11 +61,12 @@ class Prepared:
     sha256: str
     folder: Path
     origin: str  # one clause for the user: where it came from, and why
+    first: int | None = None  # training samples of a longer dataset; None: it is whole
 
     @property
     def n_train(self) -> int:
         """Number of training samples."""
-        return SHAPES["x_train"][0]
+        return self.first or SHAPES["x_train"][0]
 
     @property
     def n_inputs(self) -> int:
@@ -83,9 +84,8 @@ def cache_folder() -> Path:
     folder = (
         _path("HARNESS_CACHE_DIR", setting) if setting else user_cache_path("keras-backend-harness")
     )
-    if (
-        not setting and not folder.is_absolute()
-    ):  # "~" where there is no home: it would be made in the working folder
+    # "~" where there is no home: it would be made in the working folder.
+    if not setting and not folder.is_absolute():
         raise DataError(
             f"the cache: expected a home folder; received {folder}. "
             "Set HOME, or HARNESS_CACHE_DIR to a folder"
@@ -96,11 +96,16 @@ def cache_folder() -> Path:
 def prepare(name: str, progress: Progress = lambda done, whole: None) -> Prepared:
     """Return the dataset "mnist", "digits", or "auto" (MNIST where possible), ready for workers.
 
+    "digits-3000" is its first 3,000 training samples, with all test samples.
+
     Raises:
         DataError: MNIST was named outright and is not to be had; or a file on this machine that
             should hold it holds something else, under "auto" too: it is somebody's, and may be
             meant.
     """
+    name, dash, n_samples = name.partition("-")
+    if dash:
+        return _shorten(prepare(name, progress), int(n_samples))
     if name == "digits":
         return _digits("named outright")
     found = _present()
@@ -115,6 +120,14 @@ def prepare(name: str, progress: Progress = lambda done, whole: None) -> Prepare
             f"dataset mnist: {error}. Put mnist.npz into a folder and set HARNESS_DATA_DIR to it, "
             "or take --dataset digits"
         ) from None
+
+
+def _shorten(whole: Prepared, n_samples: int) -> Prepared:
+    """Return a dataset's first training samples as a dataset of their own."""
+    parts: dict[str, NDArray[np.uint8]] = dict(load_dataset(whole.folder))
+    parts |= {part: parts[part][:n_samples] for part in ("x_train", "y_train")}
+    name, digest = f"{whole.name}-{n_samples}", dataset_digest(parts)
+    return Prepared(name, digest, _keep(name, digest, parts), whole.origin, n_samples)
 
 
 def _present() -> Prepared | None:
@@ -191,9 +204,7 @@ def read_npz(file: Path, shown: str | None = None) -> Parts:
         parts = containers.read_npz(file, SHAPES)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
-    except (
-        Exception
-    ) as error:  # a damaged file makes its readers raise almost anything, MemoryError too
+    except Exception as error:  # readers of a damaged file raise almost anything
         said = f"a file that cannot be read ({short(error)})"
         if str(error).startswith("Object arrays"):
             said = "Python objects, which are never unpickled"
@@ -233,17 +244,17 @@ def _checked(part: str, array: NDArray[np.uint8], where: str) -> NDArray[np.uint
     return array
 
 
-def _folder(name: str) -> Path:
-    return cache_folder() / "datasets" / f"{name}-{DIGESTS[name][:16]}"
+def _folder(name: str, digest: str = "") -> Path:
+    return cache_folder() / "datasets" / f"{name}-{(digest or DIGESTS[name])[:16]}"
 
 
-def _whole(name: str) -> bool:
+def _whole(name: str, digest: str = "") -> bool:
     """Say whether a prepared dataset lies in the cache with every byte in place."""
-    files = [_folder(name) / f"{part}.npy" for part in PARTS]
+    files = [_folder(name, digest) / f"{part}.npy" for part in PARTS]
     try:
         if not all(file.is_file() and file.stat().st_size <= LIMIT_BYTES for file in files):
             return False
-        return dataset_digest(load_dataset(_folder(name))) == DIGESTS[name]
+        return dataset_digest(load_dataset(files[0].parent)) == (digest or DIGESTS[name])
     except (OSError, ValueError, EOFError):
         return False
 
@@ -256,8 +267,13 @@ def _kept(name: str, parts: Parts, origin: str) -> Prepared:
             f"dataset {name}: expected digest {DIGESTS[name][:12]}…; "
             f"received {digest[:12]}… (please report this)"
         )
-    target = _folder(name)
-    if not _whole(name):
+    return Prepared(name, digest, _keep(name, digest, parts), origin)
+
+
+def _keep(name: str, digest: str, parts: Parts) -> Path:
+    """Return the folder of a dataset in the cache, once all of it lies there."""
+    target = _folder(name, digest)
+    if not _whole(name, digest):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with scratch(target.parent) as partial:
@@ -272,4 +288,4 @@ def _kept(name: str, parts: Parts, origin: str) -> Prepared:
                 f"{target}: the dataset cannot be kept there ({error.strerror}). "
                 "Set HARNESS_CACHE_DIR to another folder"
             ) from None
-    return Prepared(name, digest, target, origin)
+    return target

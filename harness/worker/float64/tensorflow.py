@@ -27,9 +27,7 @@ HARMLESS = ("loss_tracker",)  # the number of samples, exact in float32
 def patch() -> None:
     """Keep Python's numbers in float64, and three functions that would leave it.
 
-    One more patch changes the formula: a loss of probabilities goes back to the logits behind a
-    softmax or a sigmoid on TensorFlow alone, and never clips (keras/src/backend/tensorflow/nn.py).
-    Here it is computed as the other backends do, and `KNOWN` says so once it has happened.
+    One more patch changes a formula, see `_clip_probabilities`.
 
     - `tf.cast` and `tf.convert_to_tensor` make a Python float a float32 first: Adam's 0.999 and
       1e-7 are then 1e-8 off (7e-6 after one update), and CosineDecay does not run at all ("Input
@@ -40,7 +38,7 @@ def patch() -> None:
     - `tf.image.resize` returns float32 whatever it is given (7e-7). Bilinear resizing without
       antialiasing is written out here; `watch` names the other methods.
     """
-    keras_nn._get_logits = _without_logits(keras_nn._get_logits)
+    _clip_probabilities()
     cast, convert, resize = tf.cast, tf.convert_to_tensor, tf.image.resize
 
     def cast_exactly(x: Any, dtype: Any, name: str | None = None) -> Any:
@@ -66,6 +64,19 @@ def patch() -> None:
     keras_numpy.signbit = lambda x: tf.bitcast(cast(x, tf.float64), tf.int64) < 0
 
 
+def _clip_probabilities() -> None:
+    """Compute a loss of probabilities as the other backends do.
+
+    TensorFlow alone goes back to the logits behind a softmax or a sigmoid, and never clips
+    (keras/src/backend/tensorflow/nn.py). `KNOWN` says so once it would have. Without logits, its
+    loss of class numbers clips before it divides by the sum, and all others after it: where there
+    are logits to go back to, class numbers are made one-hot first.
+    """
+    sparse, looks_through = keras_nn.sparse_categorical_crossentropy, keras_nn._get_logits
+    keras_nn.sparse_categorical_crossentropy = _with_one_hot_labels(sparse, looks_through)
+    keras_nn._get_logits = _without_logits(looks_through)
+
+
 def _without_logits(looks_through: Callable[..., Any]) -> Callable[..., Any]:
     """Return what leaves probabilities as they are."""
 
@@ -77,6 +88,26 @@ def _without_logits(looks_through: Callable[..., Any]) -> Callable[..., Any]:
         return output, False
 
     return leave
+
+
+def _with_one_hot_labels(
+    sparse: Callable[..., Any], looks_through: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Return a loss of class numbers that leaves probabilities of a softmax as they are."""
+
+    def with_one_hot_labels(
+        target: Any, output: Any, from_logits: bool = False, axis: int = -1
+    ) -> Any:
+        name = "sparse_categorical_crossentropy"
+        if from_logits or not looks_through(output, from_logits, "Softmax", name)[1]:
+            return sparse(target, output, from_logits, axis)
+        numbers = tf.cast(tf.convert_to_tensor(target), "int64")
+        if len(numbers.shape) == len(output.shape):
+            numbers = tf.squeeze(numbers, axis=-1)
+        labels = tf.one_hot(numbers, output.shape[-1], dtype=output.dtype)
+        return keras_nn.categorical_crossentropy(labels, output, axis=-1)
+
+    return with_one_hot_labels
 
 
 def _is_python_floats(value: Any) -> bool:

@@ -36,9 +36,8 @@ def settings() -> dict[str, Any]:
 
     **Differs**: threads are None where TensorFlow chooses them itself, from affinity.
     """
-    from tensorflow.python.util import (
-        _pywrap_util_port,
-    )  # no public name says whether oneDNN is compiled in
+    # No public name says whether oneDNN is compiled in.
+    from tensorflow.python.util import _pywrap_util_port
 
     switched_off = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") in ("0", "false")
     onednn = bool(_pywrap_util_port.IsMklEnabled()) and not switched_off

@@ -7,8 +7,6 @@ What a layer draws in training (dropout) stays each backend's own, from the same
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -27,7 +25,7 @@ from harness.worker.arms.train_step.verbs import Training
 from harness.worker.arms.train_step.verbs import export as export_weights
 from harness.worker.clock import timed
 from harness.worker.jobs.stack import NOT_FINITE, Inputs, check_data, read_draw
-from harness.worker.own_code import describe_error
+from harness.worker.own_code import describe_error, named_errors
 from harness.worker.saved_model import load_saved
 from harness.worker.user_inputs import Unusable, call_function, check_model
 
@@ -65,17 +63,9 @@ def build(arm: ModuleType, job: Measure | Live, inputs: Inputs) -> Training:
     if source is None:
         raise Refused("the job names no model")
     model = build_whole(source, request.seed, inputs.parts, size)
-    try:
-        training = arm.build(model, inputs.weights, request.options, size)
-    except ValueError as error:
-        expected, received = error.args
-        raise Refused(
-            f"{source.name}: weights: expected {expected}, as on the backend that drew them; "
-            f"received {received}"
-        ) from None
+    training: Training = arm.build(model, inputs.weights, request.options, size)
     keras.utils.set_random_seed(request.seed)  # of what its layers draw in training
-    state: Training = training
-    return state
+    return training
 
 
 def build_whole(source: ModelSource, seed: int, data: OwnData, batch_size: int) -> Any:
@@ -95,22 +85,11 @@ def build_whole(source: ModelSource, seed: int, data: OwnData, batch_size: int) 
     keras.utils.set_random_seed(seed)
     made = call_function(source, source.arguments) if source.function else load_saved(source)
     model = check_model(made, source.name)
-    with _named_errors(source, "its first batch"):
+    with named_errors(f"{source.name}: its first batch", source.file):
         model._symbolic_build(data_batch=data.take(slice(0, batch_size)))
     if not model.trainable_variables:
         raise Unusable(f"{source.name}: expected a model with weights to train; it has none")
     return model
-
-
-@contextmanager
-def _named_errors(source: ModelSource, what: str) -> Iterator[None]:
-    """Turn what the user's model raises into a sentence that names it."""
-    try:
-        yield
-    except Refused:
-        raise
-    except Exception as error:
-        raise Refused(f"{source.name}: {what} {describe_error(error, str(source.file))}") from None
 
 
 def place(run: Run, samples: NDArray[np.int32]) -> Any:

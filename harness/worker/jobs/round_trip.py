@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from harness.job.answers import LoadedModel, LoadedModels, SavedModel
 from harness.job.asked import LoadModels, SavedFile, SaveModel
-from harness.spec.data.arrays import add_prefix, strip_prefix
+from harness.spec.data.arrays import add_prefix, load_arrays, strip_prefix
 from harness.spec.initializers import initial_weights
 from harness.worker.arms import keras_fit
 from harness.worker.keras_optimizer import make_optimizer
@@ -40,8 +40,7 @@ def save(job: SaveModel, say: Callable[..., None], *_: Any) -> SavedModel:
     `say` is called with what is being done.
     """
     say(phase="build")
-    with np.load(job.point, allow_pickle=False) as archive:
-        point = dict(archive)
+    point = load_arrays(job.point)
     weights, slots = strip_prefix("weight", point), strip_prefix("slot", point)
     state = keras_fit.build(job.spec, weights, SimpleNamespace())
     model = keras_fit.resume(state, weights, slots, int(point["n_updates"])).model

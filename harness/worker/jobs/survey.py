@@ -17,7 +17,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from harness.errors import Refused
 from harness.job.asked import RunScripts, Survey
 from harness.job.surveyed import Printed, Surveyed
 from harness.worker import facts
@@ -38,7 +37,7 @@ def survey(job: Survey, say: Say, *_: Any) -> Surveyed:
     Raises:
         Refused: Keras computes with another backend.
     """
-    framework = _framework(job.framework)
+    framework = facts.keras_framework(job.framework)
     if job.exact:
         compute_in_float64()
     for item in job.items:
@@ -63,7 +62,7 @@ def run_scripts(job: RunScripts, say: Say, *_: Any) -> Printed:
     Raises:
         Refused: Keras computes with another backend.
     """
-    _framework(job.framework)
+    facts.keras_framework(job.framework)
     lines, failed = [], []
     for number, script in enumerate(job.scripts):
         say(phase=f"script {number + 1} of {len(job.scripts)}")
@@ -81,14 +80,6 @@ def run_scripts(job: RunScripts, say: Say, *_: Any) -> Printed:
         keras.config.set_dtype_policy(floatx)
         keras.backend.clear_session()
     return Printed(lines=tuple(lines), failed=tuple(failed))
-
-
-def _framework(expected: str) -> Any:
-    received = keras.backend.backend()
-    if received != expected:
-        asked = f"this process was asked to be {expected}"
-        raise Refused(f"{asked}, and Keras computes with {received}")
-    return facts.framework_of(expected)
 
 
 def _write(file: Path, found: Arrays) -> None:

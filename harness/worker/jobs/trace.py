@@ -11,7 +11,6 @@ import importlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -23,6 +22,7 @@ from harness.job.answers import Traced, TraceFile
 from harness.job.asked import FirstEpoch, Trace, TracedArm
 from harness.spec.data.arrays import (
     add_prefix,
+    load_arrays,
     load_dataset,
     network_input,
     strip_prefix,
@@ -79,9 +79,9 @@ def trace(job: Trace, say: Callable[..., None], *_: Any) -> Traced:
 
 def _load_inputs(job: Trace) -> Inputs:
     """Return the arrays in the job's files."""
-    points = {name: _load_arrays(file) for name, file in job.points.items()}
-    several = {name: [*map(_load_arrays, files)] for name, files in job.several.items()}
-    start = _load_arrays(job.epoch.start) if job.epoch else {}
+    points = {name: load_arrays(file) for name, file in job.points.items()}
+    several = {name: [*map(load_arrays, files)] for name, files in job.several.items()}
+    start = load_arrays(job.epoch.start) if job.epoch else {}
     digests = {name: weights_digest(point) for name, point in points.items()}
     if job.epoch:
         digests |= dict.fromkeys(map(_epoch_point, job.epoch.stops), weights_digest(start))
@@ -231,11 +231,6 @@ def _read_back(arm: ModuleType, state: Any) -> Arrays:
     """Return the count of updates, slots and weights of a state."""
     n_updates = {"n_updates": np.asarray(arm.facts(state)["n_updates"])}
     return n_updates | _copy("slot", arm.slots(state)) | _copy("weight", arm.export(state))
-
-
-def _load_arrays(file: Path) -> Arrays:
-    with np.load(file, allow_pickle=False) as archive:
-        return dict(archive)
 
 
 def _copy(prefix: str, arrays: Mapping[str, Any]) -> Arrays:

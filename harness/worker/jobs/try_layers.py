@@ -7,6 +7,7 @@ or another gradient, is the one that departs; if it gives the same, what reaches
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 from harness.errors import Refused
 from harness.job.answers import Computed
 from harness.job.asked import TryLayers
-from harness.spec.data.arrays import add_prefix, strip_prefix
+from harness.spec.data.arrays import add_prefix, load_arrays, strip_prefix
 from harness.worker import facts, float64
-from harness.worker.jobs.user_model import named_errors, open_user_model
+from harness.worker.jobs.user_model import open_user_model
 from harness.worker.model_states import begin
+from harness.worker.own_code import named_errors
 from harness.worker.pull_back import pull_back
 from harness.worker.sketch import shorten
 from harness.worker.user_inputs import unflatten
@@ -46,14 +48,13 @@ def try_layers(job: TryLayers, say: Callable[..., None], *_: Any) -> Computed:
     float64.compute_in_float64()
     say(phase="build")
     program, batch = open_user_model(job)
-    with np.load(job.inputs, allow_pickle=False) as archive:
-        begin(program, strip_prefix(f"state/{job.state}", dict(archive)))
+    begin(program, strip_prefix(f"state/{job.state}", load_arrays(job.inputs)))
     say(phase="single layers")
     with named_errors("the model", job.model.file):
         calls = _record(program.model, job, unflatten("x", batch))
         if not job.tensors.is_file():
             _save(job.tensors, {name: _tensors(each) for name, (_, each) in calls.items()})
-        given = _load(job.tensors)
+        given = load_arrays(job.tensors)
         found: Arrays = {}
         layers = dict(leaf_layers(program.model))
         for name, call in calls.items():
@@ -121,15 +122,12 @@ def _try(layer: Any, call: Call, given: Arrays) -> Arrays:
     variables = layer.trainable_variables
     given_out, gradients = pull_back(outputs, tensors, variables, _weights)
     found = {f"output {place}": _numpy(each) for place, each in enumerate(given_out)}
-    sources = [*(f"input {place}" for place in range(len(tensors))), *_names(variables)]
+    sources = [f"input {place}" for place in range(len(tensors))]
+    sources += map(attrgetter("name"), variables)
     for source, each in zip(sources, gradients, strict=True):
         if each is not None:
             found[f"gradient of {source}"] = _numpy(each)
     return found
-
-
-def _names(variables: list[Any]) -> list[str]:
-    return [each.name for each in variables]
 
 
 def _put(leaves: list[Any], places: list[int], values: list[Any]) -> list[Any]:
@@ -157,8 +155,3 @@ def _numpy(tensor: Any) -> NDArray[Any]:
 def _save(file: Path, arrays: dict[str, Arrays]) -> None:
     flat = {f"{name}/{place}": value for name, of in arrays.items() for place, value in of.items()}
     np.savez(file, **flat)  # type: ignore[arg-type]
-
-
-def _load(file: Path) -> Arrays:
-    with np.load(file, allow_pickle=False) as archive:
-        return dict(archive)

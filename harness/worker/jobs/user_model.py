@@ -8,8 +8,8 @@ that dropout is computed and not switched off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import Refused
 from harness.job.answers import ComputedModel
 from harness.job.asked import ComputeModel, TryLayers
-from harness.spec.data.arrays import add_prefix, strip_prefix, weights_digest
+from harness.spec.data.arrays import add_prefix, load_arrays, strip_prefix, weights_digest
 from harness.worker import facts, float64
 from harness.worker.draws import OutsideDraws
 from harness.worker.model_states import (
@@ -30,7 +29,7 @@ from harness.worker.model_states import (
     plain_dtypes,
     trace_states,
 )
-from harness.worker.own_code import describe_error
+from harness.worker.own_code import named_errors
 from harness.worker.sketch import shorten
 from harness.worker.user_inputs import build_model, draw_batch, read_batch
 from harness.worker.user_program import Program, leaf_layers
@@ -66,7 +65,7 @@ def check(job: ComputeModel, say: Say, *_: Any) -> ComputedModel:
             updates = job.updates or (SOME if is_large else COUNTS)
             say(phase=f"{updates[-1]} updates")
             _write_inputs(job.inputs, make_states(program, [batch], updates), batch)
-        inputs = _load(job.inputs)
+        inputs = load_arrays(job.inputs)
         batches = {"whole": batch} if is_large else _batches(program, batch, job)
         short = _trace(program, strip_prefix("state", inputs), batches, job, say)
     few = f"a model of {n_layers} layers: judged after 10 updates; --full judges it from 5 states"
@@ -91,13 +90,6 @@ def _write_inputs(file: Path, states: Arrays, batch: Arrays) -> None:
     part.replace(file)
 
 
-def _check_backend(expected: str) -> None:
-    received = keras.backend.backend()
-    if received != expected:
-        asked = f"this process was asked to be {expected}"
-        raise Refused(f"{asked}, and Keras computes with {received}")
-
-
 def open_user_model(job: ComputeModel | TryLayers) -> tuple[Program, Arrays]:
     """Return the model as an instrumented program, and its batch, (n, ...) each.
 
@@ -105,12 +97,12 @@ def open_user_model(job: ComputeModel | TryLayers) -> tuple[Program, Arrays]:
         Unusable: the model or the batch cannot be compared on any backend.
         Refused: the user's code raises, or Keras computes with another backend.
     """
-    _check_backend(job.framework)
+    facts.keras_framework(job.framework)
     draws = OutsideDraws(job.seed)
     draws.install()
     model = build_model(job.model, job.seed)
     if job.inputs.is_file():
-        batch = strip_prefix("batch", _load(job.inputs))
+        batch = strip_prefix("batch", load_arrays(job.inputs))
     elif job.batch:
         batch = read_batch(job.batch)
     else:
@@ -166,19 +158,3 @@ def _shortest_dtype(model: Any) -> str:
     """Return the shortest dtype that a layer computes in, "float32" where none is shorter."""
     used = {layer.compute_dtype for _, layer in leaf_layers(model)}
     return next((dtype for dtype in SHORT if dtype in used), "float32")
-
-
-@contextmanager
-def named_errors(what: str, file: Path) -> Iterator[None]:
-    """Turn what the user's model raises into a sentence that names it."""
-    try:
-        yield
-    except Refused:
-        raise
-    except Exception as error:
-        raise Refused(f"{what} {describe_error(error, str(file))}") from None
-
-
-def _load(file: Path) -> Arrays:
-    with np.load(file, allow_pickle=False) as archive:
-        return dict(archive)

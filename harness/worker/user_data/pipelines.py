@@ -18,9 +18,8 @@ import numpy as np
 from keras.src.trainers import data_adapters
 from numpy.typing import NDArray
 
-from harness.errors import Refused
 from harness.spec.data.own import NAMES, Tree, map_leaves, name_parts
-from harness.worker.own_code import describe_error
+from harness.worker.own_code import named_errors
 from harness.worker.user_data.leaves import count_bytes, read_parts
 from harness.worker.user_inputs import Unusable
 
@@ -143,13 +142,11 @@ def read_epoch(name: str, pipeline: Any, bounds: Bounds) -> Epoch:
 
 def _batches(where: str, pipeline: Any, bounds: Bounds) -> Iterator[Any]:
     """Yield a pipeline's batches; what it raises is one sentence."""
-    try:
+    with named_errors(f"{where}:", bounds.file):
         if isinstance(pipeline, keras.utils.PyDataset):
             pipeline.on_epoch_begin()
         batches: Iterable[Any] = pipeline
         yield from batches
-    except (Exception, SystemExit) as error:
-        raise Refused(f"{where}: {describe_error(error, str(bounds.file))}") from None
 
 
 def _split(where: str, batch: Any) -> dict[str, Tree]:

@@ -16,7 +16,7 @@ from harness.worker import replicas
 from harness.worker.arm_facts import arm_facts
 from harness.worker.arms.train_step import arm as arms
 from harness.worker.keras_optimizer import read_variable
-from harness.worker.user_program import name_variables
+from harness.worker.user_program import check_names, name_variables
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -42,23 +42,13 @@ def build(model: Any, weights: Arrays, options: SimpleNamespace, batch_size: int
         batch_size: of a full batch.
 
     Raises:
-        ValueError: the weights are not the model's, by name or shape.
+        Refused: the weights are not the model's, by name or shape.
     """
     variables = named_weights(model)
-    own = {name: tuple(variable.shape) for name, variable in variables.items()}
-    given = {name: value.shape for name, value in weights.items()}
-    if own != given:
-        raise ValueError(_only_in(given, own), _only_in(own, given))
+    check_names("weights", variables, weights)
     for name, variable in variables.items():
         variable.assign(weights[name])
     return Training(model, batch_size, options.arm, arms.FRAMEWORK.watch_compiles(model))
-
-
-def _only_in(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Return what only the first one holds, three at most."""
-    found = [f"{name} {shape}" for name, shape in one.items() if other.get(name) != shape]
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return (", ".join(found[:3]) or "none but those") + more
 
 
 def named_weights(model: Any) -> dict[str, Any]:

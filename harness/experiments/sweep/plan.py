@@ -1,0 +1,150 @@
+"""[sweeps.NAME] -> its cells, each with the spec of its session and an id; a cell as a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.engine.arms import declared_arms, select_arms
+from harness.errors import ConfigError, choice
+from harness.records import files
+from harness.records.arm import ArmId
+from harness.spec.config import AnySpec, Config
+from harness.spec.faults import sentences
+from harness.spec.frozen import Frozen
+from harness.spec.model import own_model
+from harness.spec.project import choose_spec
+from harness.spec.sweeps import Sweep, Values, change_spec
+
+FOLDER = "sweeps"  # of a results folder: one for each sweep, with results of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of the axes' values, and the spec that its session trains."""
+
+    id: str
+    values: Values
+    spec: AnySpec
+
+    @property
+    def name(self) -> str:
+        """Its values in one line: "width=128, batch_size=32"."""
+        return name_of(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPlan:
+    """A sweep with its cells, in the order of the axes."""
+
+    name: str
+    sweep: Sweep
+    config: Config  # with the arms that the spec's kind has
+    arms: tuple[ArmId, ...]
+    cells: tuple[Cell, ...]
+    screens: bool = False  # its sessions are short ones, which never count
+
+    def config_of(self, cell: Cell) -> Config:
+        """Return the configuration whose spec is the cell's, and whose sessions have its size."""
+        size = {"generations": self.sweep.generations, "blocks": self.sweep.blocks}
+        bench = self.config.bench.model_copy(update=size)
+        specs = {**self.config.specs, self.sweep.spec: cell.spec}
+        return self.config.model_copy(update={"specs": specs, "bench": bench})
+
+
+class CellFile(Frozen):
+    """What `harness cell FILE` reads: which cell it is, and where its session is kept."""
+
+    config: str  # backends.toml
+    results: str
+    sweep: str
+    id: str
+    values: Values
+    generations: int | None = None  # instead of the sweep's
+    parity: bool = True  # whether arms without a verdict are checked first
+    python: tuple[str, ...] = ()  # as --python has it
+
+
+def name_of(values: Values) -> str:
+    """Return a cell's values in one line."""
+    return ", ".join(f"{axis}={value}" for axis, value in values.items())
+
+
+def plan_sweep(
+    root: Path,
+    config: Config,
+    name: str,
+    generations: int | None = None,
+    only: Iterable[Values] | None = None,
+) -> SweepPlan:
+    """Return a sweep's plan; nothing is read of the results.
+
+    Args:
+        root: the project's folder.
+        config: backends.toml.
+        name: of the sweep.
+        generations: of each session, instead of the sweep's, for screening.
+        only: the values of the cells that are wanted; all where none are named.
+
+    Raises:
+        ConfigError: there is no such sweep or arm, or a cell's spec is impossible.
+    """
+    if name not in config.sweeps:
+        hint = "" if config.sweeps else " Write a table [sweeps.NAME] into backends.toml"
+        raise ConfigError(f"sweep: {choice(config.sweeps, name)}.{hint}".replace("..", "."))
+    sweep = config.sweeps[name]
+    if generations:
+        sweep = sweep.model_copy(update={"generations": generations})
+    several = list(sweep.cells() if only is None else only)
+    base = config.specs[sweep.spec]
+    first = _change(base, name, several[0])  # an argument that the function lacks is said here
+    whole = config.model_copy(update={"specs": {**config.specs, sweep.spec: first}})
+    whole, _ = choose_spec(root, whole, sweep.spec)
+    arms = select_arms(declared_arms(whole), sweep.arms, default=whole.bench.arms)
+    head = _head(sweep, whole, arms)
+    read = whole.specs[sweep.spec] if own_model(base) else base
+    cells = (_cell(head, _change(read, name, values), values) for values in several)
+    screens = generations not in (None, config.sweeps[name].generations)
+    return SweepPlan(name, sweep, whole, arms, tuple(cells), screens)
+
+
+def _change(spec: AnySpec, name: str, values: Values) -> AnySpec:
+    try:
+        changed: AnySpec = change_spec(spec, values)
+    except ValidationError as error:
+        said = sentences(error, type(spec))[0]
+        raise ConfigError(f"[sweeps.{name}] {name_of(values)}: {said}") from None
+    return changed
+
+
+def _head(sweep: Sweep, config: Config, arms: Iterable[ArmId]) -> str:
+    """Return what the cells of a sweep share, as text: with a cell's spec it makes the id."""
+    size = ("baseline", "generations", "blocks", "dataset", "samples", "device")
+    asked = {key: getattr(sweep, key) for key in size}
+    more = {"arms": list(map(str, arms)), "threads": config.protocol.threads}
+    return json.dumps(asked | more, sort_keys=True)
+
+
+def _cell(head: str, spec: AnySpec, values: Values) -> Cell:
+    text = head + spec.model_dump_json()
+    return Cell(hashlib.sha256(text.encode()).hexdigest()[:16], values, spec)
+
+
+def read_cell(file: Path) -> CellFile:
+    """Return what a cell's file asks for.
+
+    Raises:
+        ConfigError: it cannot be read, or is none.
+    """
+    content = files.read(file)
+    if isinstance(content, str):
+        raise ConfigError(f"{file}: {content}")
+    try:
+        return CellFile.model_validate_json(content)
+    except ValidationError as error:
+        raise ConfigError(f"{file}: not a cell: {sentences(error, CellFile)[0]}") from None
