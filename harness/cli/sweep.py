@@ -17,6 +17,7 @@ from harness.cli.output import say, show
 from harness.cli.parsing import parse_seconds
 from harness.cli.project import Project, open_project
 from harness.cli.sweep_options import SweepOptions
+from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from harness.experiments.sweep.plan import Cell, CellFile, SweepPlan
@@ -84,6 +85,9 @@ def _ask(
     from harness.experiments.sweep.plan import CellFile
 
     config = options.config or root / "backends.toml"
+    if not config.is_file():  # the package's own, which a cell would not find
+        hint = "Run harness init, and write a table [sweeps.NAME] there"
+        raise ConfigError(f"sweep: expected a backends.toml in {root}; received none. {hint}")
     pythons = (text.partition("=")[::2] for text in options.python or ())
     named = tuple(f"{backend}={Path.cwd() / path}" for backend, path in pythons)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ConfigError, choice
+from harness.errors import ConfigError, HarnessError, choice
 from harness.safe import short
 from harness.spec import sweeps
 from harness.spec.config import Config
@@ -87,7 +87,9 @@ def _call(target: str, options: Mapping[str, Any]) -> Executor:
     module, _, name = target.partition(":")
     try:
         executor = getattr(importlib.import_module(module), name)(dict(options))
-    except (ImportError, AttributeError) as error:
+    except HarnessError:
+        raise
+    except Exception as error:  # of anybody's module
         raise ConfigError(f"--engine {target}: {short(error)}") from None
     if not isinstance(executor, Executor):
         received = type(executor).__name__

@@ -195,8 +195,29 @@ def test_two_by_two_cells_of_three_backends_are_a_map_within_ten_minutes(project
     table = TABLE.replace('arms = ["numpy/naive"]', arms).replace("[32]", "[32, 256]")
     add_sweep(project, table.replace("generations = 1", "generations = 6"))
     began = time.monotonic()
-    ended = project.run("sweep", "small", "--no-parity", "--csv", "map.csv")
+    driver = project.start("sweep", "small", "--no-parity", "--csv", "map.csv")
+    until(lambda: cell_process(driver) and workers(driver))
+    before, own = time.monotonic(), psutil.Process(driver.pid)
+    spent_s = sum(own.cpu_times()[:2])
+    time.sleep(10)
+    spent_s = sum(own.cpu_times()[:2]) - spent_s
+    assert spent_s <= 0.002 * (time.monotonic() - before), "the driver sleeps while a cell is timed"
+    said = driver.communicate(timeout=600)[0]
     assert time.monotonic() - began < 600
-    assert ended.returncode in (0, 3), ended.stdout + ended.stderr
-    assert "identical code was called different in" in ended.stdout
+    assert driver.returncode in (0, 3), said
+    assert "identical code was called different in" in said
     check_counted(project, 4)
+
+
+@pytest.mark.long
+def test_refined_a_sweep_measures_in_full_only_where_it_must(small):
+    add_sweep(
+        small, TABLE.replace("[8, 16]", "[8, 16, 32, 64, 128, 256]").replace("1\nbl", "3\nbl")
+    )
+    ended = small.run(*SWEEP, "--refine", "--page", "map.html")
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    sizes = sorted(each.session.n_generations for each in found(small))
+    assert sizes == [2, 2, 2, 3], "the coarse grid, then one cell in ten"
+    assert "screened: numpy/naive" in ended.stdout
+    assert "<svg " in (small.root / "map.html").read_text()
+    assert not small.run(*SWEEP, "--refine").stdout.count("done in")

@@ -113,6 +113,16 @@ def test_a_model_that_one_backend_cannot_build_is_a_failure_of_that_backend_by_n
     assert said in done.stdout
 
 
+@pytest.mark.long
+def test_a_layer_that_ends_its_process_in_float64_is_named_and_judged_by_the_majority(project):
+    done = project.run("parity", model("departing.py:crashes"), "--quick")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "torch: nothing in float64 (" in done.stdout
+    assert "SIGABRT" in done.stdout
+    assert "it is judged by the majority of the backends" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_a_backend_whose_weights_are_another_set_fails_with_their_names():
     with pytest.raises(
         AssertionError,

@@ -103,3 +103,25 @@ def test_nox_has_a_session_for_it_without_an_edit(tmp_path):
         check=True,
     ).stdout
     assert "train-jax-314 -> Train the spec under jax-314" in listed
+
+
+CHANGED = """
+import keras
+
+NEWER = keras.__version__ >= "3.15"
+
+
+def build():
+    normal = keras.layers.BatchNormalization(epsilon=2e-3 if NEWER else 1e-3)
+    model = keras.Sequential([keras.Input((4,)), normal, keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    return model
+"""
+
+
+@pytest.mark.long
+def test_parity_of_a_model_names_the_first_keras_that_changed(project):
+    (project.root / "changed.py").write_text(CHANGED)
+    done = project.run("parity", "jax", "jax-314", "changed.py", "--quick")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert f"changed first in Keras {NEWER}: {OLDER} computes otherwise" in done.stdout

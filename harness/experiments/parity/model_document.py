@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.records.keras_versions import first_apart, rising
 from harness.records.user_model import BackendParity, ModelParity
 from harness.report import document as report
 from harness.report.document import (
@@ -71,11 +72,24 @@ def sentences(parity: ModelParity) -> list[str]:
     apart = [each for each in parity.backends if each.verdict in ("failed", "departs")]
     found = [f"{parity.model}: {parity.verdict.upper()}, of {', '.join(names)}"]
     if not apart:  # then all of them have the same reason
-        return [*found, f"{', '.join(names)}: {short(parity.backends[0].reason)}"]
+        open_question = f"{', '.join(names)}: {short(parity.backends[0].reason)}"
+        return [*found, open_question, *_first_change(parity)]
     found += [f"{each.backend} {reason_of(each)}" for each in apart]
-    found += _open_questions(parity)
+    found += [*_open_questions(parity), *_first_change(parity)]
     agreeing = _names(parity, "agrees")
     return [*found, f"{' and '.join(agreeing)} agree"] if len(agreeing) > 1 else found
+
+
+def _first_change(parity: ModelParity) -> list[str]:
+    """Return which Keras is the first with another answer, where several are compared."""
+    versions = {each.backend: each.versions for each in parity.backends}
+    order = rising(tuple(versions.values()), tuple(versions))
+    apart = {each.backend for each in parity.backends if each.verdict != "agrees"}
+    first = first_apart(order, apart)
+    if not first:
+        return []
+    before = versions[order[order.index(first) - 1]]["keras"]
+    return [f"changed first in Keras {versions[first]['keras']}: {before} computes otherwise"]
 
 
 def _figures(parity: ModelParity) -> str:

@@ -10,6 +10,7 @@ from harness.experiments.survey.catalogue import load
 from harness.experiments.survey.coverage import coverage
 from harness.experiments.survey.departure import Departure
 from harness.experiments.survey.judge import Group, Verdict
+from harness.records.keras_versions import first_apart, rising
 from harness.report.document import (
     NONE,
     Block,
@@ -56,6 +57,7 @@ def compose(verdict: Verdict) -> Document:
             "Differences without a known reason", groups["unknown"], survey.backends, "bad"
         ),
         *_known(groups["known"]),
+        *_list("First changed", _first_changes(verdict)),
         *_again(verdict),
         *_list("Rounding of gradients", map(_line, groups["remarks"])),
         *_list("Not shown by their scripts, so not reported", map(_line, groups["unshown"])),
@@ -183,6 +185,17 @@ def _known(groups: Sequence[Group]) -> Iterator[Block]:
             name = known.name if known else ""
             rows.append((name, ", ".join(apart), _size(group.worst), n_items, reason))
         yield Table(KNOWN, tuple(rows))
+
+
+def _first_changes(verdict: Verdict) -> Iterator[str]:
+    """Yield each difference with the first Keras that shows it, where several are compared."""
+    survey = verdict.surveyed.survey
+    order = rising(survey.versions, survey.backends)
+    versions = dict(zip(survey.backends, survey.versions, strict=True))
+    for group in verdict.groups:
+        first = first_apart(order, group.worst.apart)
+        if first:
+            yield f"Keras {versions[first]['keras']}: {_line(group)}"
 
 
 def _again(verdict: Verdict) -> Iterator[Block]:

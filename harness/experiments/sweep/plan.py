@@ -14,6 +14,7 @@ from harness.engine.arms import declared_arms, select_arms
 from harness.errors import ConfigError, choice
 from harness.records import files
 from harness.records.arm import ArmId
+from harness.safe import short
 from harness.spec.config import AnySpec, Config
 from harness.spec.faults import sentences
 from harness.spec.frozen import Frozen
@@ -72,7 +73,7 @@ class CellFile(Frozen):
 
 def name_of(values: Values) -> str:
     """Return a cell's values in one line."""
-    return ", ".join(f"{axis}={value}" for axis, value in values.items())
+    return short(", ".join(f"{axis}={value}" for axis, value in values.items()))
 
 
 def plan_sweep(
@@ -94,13 +95,17 @@ def plan_sweep(
     Raises:
         ConfigError: there is no such sweep or arm, or a cell's spec is impossible.
     """
+    if not config.sweeps:
+        hint = "Write one, with spec and axes"
+        raise ConfigError(f"backends.toml: expected a table [sweeps.NAME]; received none. {hint}")
     if name not in config.sweeps:
-        hint = "" if config.sweeps else " Write a table [sweeps.NAME] into backends.toml"
-        raise ConfigError(f"sweep: {choice(config.sweeps, name)}.{hint}".replace("..", "."))
+        raise ConfigError(f"sweep: {choice(config.sweeps, name)}")
     sweep = config.sweeps[name]
     if generations:
         sweep = sweep.model_copy(update={"generations": generations})
     several = list(sweep.cells() if only is None else only)
+    for values in several if only else ():
+        _check_cell(sweep, name, values)
     base = config.specs[sweep.spec]
     first = _change(base, name, several[0])  # an argument that the function lacks is said here
     whole = config.model_copy(update={"specs": {**config.specs, sweep.spec: first}})
@@ -111,6 +116,12 @@ def plan_sweep(
     cells = (_cell(head, _change(read, name, values), values) for values in several)
     screens = generations not in (None, config.sweeps[name].generations)
     return SweepPlan(name, sweep, whole, arms, tuple(cells), screens)
+
+
+def _check_cell(sweep: Sweep, name: str, values: Values) -> None:
+    """Raise ConfigError where a sweep has no cell of these values."""
+    if {*values} != {*sweep.axes} or any(values[axis] not in sweep.axes[axis] for axis in values):
+        raise ConfigError(f"[sweeps.{name}]: it has no cell {name_of(values)}")
 
 
 def _change(spec: AnySpec, name: str, values: Values) -> AnySpec:

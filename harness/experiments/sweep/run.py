@@ -48,9 +48,8 @@ class Driver:
             engine: that runs them.
             ask: gives what a cell's file says.
         """
-        folder = self.results / CELLS
-        folder.mkdir(parents=True, exist_ok=True)
-        store.ready(self.results, sessions.ROOM)
+        for folder in (sessions.ROOM, CELLS):
+            store.ready(self.results, folder)
         by_id = {cell.id: cell for cell in cells}
         done = done_cells(self.results, by_id)
         self._to_do.extend(cell for cell in cells if cell.id not in done)

@@ -2,6 +2,8 @@
 that build none.
 """
 
+import os
+
 import keras
 import numpy as np
 
@@ -83,3 +85,14 @@ def stack(activation, epsilon=1e-3, optimizer="rmsprop", units=6):
         optimizer=optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
     return model
+
+
+def crashes():
+    """Return a model with a layer that ends its process in float64 on one backend."""
+
+    def crash(x):
+        if BACKEND == "torch" and keras.config.floatx() == "float64":
+            os.abort()
+        return keras.ops.tanh(x)
+
+    return stack(crash)
