@@ -74,7 +74,7 @@ def test_records_come_back_in_the_order_of_their_start(results):
         (b"\n", "line 1: damaged: no kind, format, content and digest"),
         (b"[1, 2]\n", "line 1: damaged: no kind"),
         (
-            line("run", 6, b'{"brand": "new"}'),
+            line("run", 7, b'{"brand": "new"}'),
             "line 1: format 7, written by a newer harness; this one reads up to 6. Update the",
         ),
         (line("run", 4, b"{}"), "line 1: not a record: [harness]: expected a value; the key is"),
