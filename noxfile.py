@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -235,9 +236,21 @@ for each_verb in (
 @nox.session(default=False)
 def page(session: nox.Session) -> None:
     """Look at the report in a browser: needs chromium, chromedriver and npm; the pictures stay in results/page."""
+    missing = [name for name in ("chromium", "chromedriver", "npm") if shutil.which(name) is None]
+    if missing:
+        what = f"not on PATH: {', '.join(missing)}, so nobody looked at the page in a browser"
+        session.skip(f"{what}. On Debian: apt install chromium chromium-driver npm")
     # In an environment of its own: selenium's trio is a plugin of hypothesis, and warns where objects are frozen.
     session.install("-c", str(CONSTRAINTS), "-e", f"{ROOT}[report,page]")
     session.run("python", "-m", "tests.page", *session.posargs)
+
+
+@nox.session(default=False)
+def exporters(session: nox.Session) -> None:
+    """Read back what `harness export` writes, by the libraries it is for; arguments after -- go to pytest."""
+    extras = "test,exporters,export,mlflow,report,tensorboard,wandb"
+    session.install("-c", str(CONSTRAINTS), "-e", f"{ROOT}[{extras}]")
+    session.run("python", "-m", "pytest", "tests/exporters", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["harness"], default=False)

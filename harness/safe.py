@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
 
 from harness.errors import clipped
 
@@ -71,8 +70,3 @@ def for_xml(text: str) -> str:
     """Return lines of characters that XML 1.0 allows; the writer escapes its own marks."""
     lines = (one_line(line) for line in text.split("\n"))
     return "\n".join(lines).replace("\ufffe", UNKNOWN).replace("\uffff", UNKNOWN)
-
-
-def attributes(values: Mapping[str, str]) -> dict[str, str]:
-    """Return an XML element's attributes, each safe."""
-    return {name: one_line(for_xml(value)) for name, value in values.items()}

@@ -5,6 +5,7 @@ Exit 0 where it can say, 1 where an arm was set aside, 3 where nothing is sure.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from harness.cli.own_model import open_spec, prepared_model
 from harness.cli.parity_quick import check_session
 from harness.cli.parsing import is_count, parse_seconds
 from harness.cli.project import Project, hold_machine, open_project
+from harness.cli.report import prepare_page, write_page
 from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, StoreError, shown
 
@@ -35,6 +37,7 @@ def bench(options: BenchOptions) -> None:
     project = open_project(options.config, options.results, options.python, setup=options.setup)
     if options.show and options.self_check:
         raise ConfigError(SHOW_OR_CHECK)
+    prepare_page(options.report)
     if options.self_check:
         with hold_machine("bench --self-check", wait=not options.no_wait):
             check_self(project, options.device)
@@ -96,7 +99,9 @@ def measure(project: Project, options: SessionOptions) -> tuple[Bench, bool]:
 
 
 def show_session(bench: Bench, results: Path, options: SessionOptions, first: str = "") -> bool:
-    """Print what a session says, write it where asked; return whether it says anything sure.
+    """Print what a session says, write it and its page where asked.
+
+    Return whether it says anything sure.
 
     Args:
         bench: the session.
@@ -104,7 +109,9 @@ def show_session(bench: Bench, results: Path, options: SessionOptions, first: st
         options: where else it is written.
         first: a sentence that comes before its own.
     """
+    from harness.cli.report_page import gather
     from harness.experiments.bench import document as report
+    from harness.experiments.bench.charts import forest
     from harness.experiments.bench.judge import summarize
     from harness.records import sessions, store
     from harness.report.remarks import left_out
@@ -113,9 +120,12 @@ def show_session(bench: Bench, results: Path, options: SessionOptions, first: st
         say(f"! {left_out(entry)}", "yellow", stderr=True)
     found = summarize(bench, store.load_all(results).checks, own_cost=bench.own_cost)
     document = report.compose(found, bench, first)
+    if options.show and (chart := forest(found)):
+        document = replace(document, charts=(chart,))
     files = {"json": options.json, "csv": options.csv, "markdown": options.markdown}
     show(document, files)
     append_summary(document)
+    write_page(options.report, results, lambda: gather(results, bench.session.run_id))
     return any(arm.verdict in ("faster", "slower", "same") for arm in found.arms)
 
 

@@ -16,9 +16,11 @@ from harness.cli.options import ChooseOptions
 from harness.cli.output import console_of, say
 from harness.cli.own_model import open_spec, prepared_model
 from harness.cli.project import Project, hold_machine, open_project
-from harness.errors import ConfigError, HarnessError
+from harness.cli.report import prepare_page
+from harness.errors import ConfigError, HarnessError, StoreError
 
 if TYPE_CHECKING:
+    from harness.records.bench import Bench
     from harness.records.user_model import ModelParity
     from harness.spec.model import OwnModel
 
@@ -41,17 +43,38 @@ def choose(options: ChooseOptions) -> None:
     if own is None:
         hint = "Name it: harness choose my_model.py. Stacks are compared by harness bench"
         raise ConfigError(f"choose: expected a model of your own; received the spec {name}. {hint}")
-    given = project, options.spec, options.dataset
-    with prepared_model(*given, wait=not options.no_wait) as whole:
-        parity = None if options.no_parity else _check(whole, own, options)
-        bench, interrupted = measure(whole, replace(options, budget=options.budget or BUDGET))
+    prepare_page(options.report)
+    given, interrupted = (project, options.spec, options.dataset), False
+    if options.show:
+        parity, bench = _known(project, own)
+    else:
+        with prepared_model(*given, wait=not options.no_wait) as whole:
+            parity = None if options.no_parity else _check(whole, own, options)
+            shorter = replace(options, budget=options.budget or BUDGET)
+            bench, interrupted = measure(whole, shorter)
     sure = show_session(bench, project.results, options, _sentence(parity))
     verdict = parity.verdict if parity else "agrees"
     sure = sure and verdict == "agrees"
     bad = bench.set_aside or verdict in BARRED
-    code = 130 if interrupted else 1 if bad else 0 if sure else 3
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(130 if interrupted else 1 if bad else 0 if sure else 3)
+
+
+def _known(project: Project, own: OwnModel) -> tuple[ModelParity | None, Bench]:
+    """Return what the results say of the model as it is now: its check, and its newest session."""
+    from harness.records import store
+    from harness.records.sessions import load_all
+    from harness.records.verdicts import newest_check
+    from harness.spec.model import own_model
+
+    def is_own(bench: Bench) -> bool:
+        other = own_model(bench.session.spec)
+        return other is not None and (other.model, other.sha256) == (own.model, own.sha256)
+
+    known = [bench for bench in load_all(project.results).sessions if is_own(bench)]
+    if not known:
+        missing = f"no session of {own.model} as it is now to show"
+        raise StoreError(f"{project.results}: {missing}. Run: harness choose {own.model}")
+    return newest_check(store.load(project.results, "models")[0], own), known[0]
 
 
 def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelParity | None:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from harness.cli.command import command
+from harness.cli.export_arms import arm_runs
 from harness.cli.options import ExportOptions
 from harness.cli.output import say
 from harness.cli.project import open_project
-from harness.cli.report_page import Records, load
+from harness.cli.report_page import Records, gather, load
 from harness.errors import EnvironmentMissing, StoreError
+from harness.report.arm_run import plain
 
 MISSING = (
     "harness export: --to {to}: expected {library}, which is not installed. "
     "Type: pip install 'keras-backend-harness[{extra}]', or choose --to csv"
 )
 Rows = list[Mapping[str, object]]
+Written = Mapping[Path, str]
+"""What was written: files or folders, and what each holds."""
 
 
 @command(ExportOptions)
 def export(options: ExportOptions) -> None:
-    """Write records for other programs: long tables, or the newest session as a service's JSON."""
+    """Write records for other programs: long tables, a tracker's runs, or a service's JSON."""
     results = options.results or open_project(options.config).results
     records = load(results)
     if not (records.sessions or records.runs or records.checks):
@@ -54,7 +61,7 @@ def tables(records: Records) -> dict[str, Rows]:
     return {name: rows for name, rows in made.items() if rows}
 
 
-def _csv(records: Records, results: Path, folder: Path) -> dict[Path, str]:
+def _csv(records: Records, results: Path, folder: Path) -> Written:
     from harness.records.frame import as_csv
 
     found = {}
@@ -64,7 +71,7 @@ def _csv(records: Records, results: Path, folder: Path) -> dict[Path, str]:
     return found
 
 
-def _parquet(records: Records, results: Path, folder: Path) -> dict[Path, str]:
+def _parquet(records: Records, results: Path, folder: Path) -> Written:
     try:
         import polars
     except ImportError:
@@ -78,31 +85,54 @@ def _parquet(records: Records, results: Path, folder: Path) -> dict[Path, str]:
     return found
 
 
-def _tensorboard(records: Records, results: Path, folder: Path) -> dict[Path, str]:
+def _tensorboard(records: Records, results: Path, folder: Path) -> Written:
+    written: Written = _writer("tensorboard", "tensorboardX").write(arm_runs(records), folder)
+    return written
+
+
+def _mlflow(records: Records, results: Path, folder: Path) -> Written:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing is sent by itself
+    writer = _writer("mlflow", "mlflow-skinny")
+
+    def page(session_id: str, place: Path) -> Path | None:
+        try:
+            from harness.report import html
+        except ImportError:
+            return None
+        file = place / f"{plain(session_id)}.html"
+        file.write_text(html.render(gather(results, session_id)), encoding="utf-8")
+        return file
+
+    written: Written = writer.write(arm_runs(records), folder, page)
+    return written
+
+
+def _wandb(records: Records, results: Path, folder: Path) -> Written:
+    written: Written = _writer("wandb", "wandb").write(arm_runs(records), folder)
+    return written
+
+
+def _writer(name: str, library: str) -> Any:
+    """Return the module of `harness.report` that writes for a tracker; its extra has its name."""
     try:
-        from harness.report import tensorboard
+        return import_module(f"harness.report.{name}")
     except ImportError:
-        said = MISSING.format(to="tensorboard", library="tensorboardX", extra="tensorboard")
-        raise EnvironmentMissing(said) from None
-    written = tensorboard.write(tables(records).get("epochs", []), folder)
-    return {file: f"{n} epochs" for file, n in written.items()}
+        raise EnvironmentMissing(MISSING.format(to=name, library=library, extra=name)) from None
 
 
-def _github(records: Records, results: Path, folder: Path) -> dict[Path, str]:
+def _github(records: Records, results: Path, folder: Path) -> Written:
     from harness.experiments.bench import elsewhere
 
     return _session(records, results, folder / "github-action-benchmark.json", elsewhere.for_github)
 
 
-def _bencher(records: Records, results: Path, folder: Path) -> dict[Path, str]:
+def _bencher(records: Records, results: Path, folder: Path) -> Written:
     from harness.experiments.bench import elsewhere
 
     return _session(records, results, folder / "bencher.json", elsewhere.for_bencher)
 
 
-def _session(
-    records: Records, results: Path, file: Path, of: Callable[..., object]
-) -> dict[Path, str]:
+def _session(records: Records, results: Path, file: Path, of: Callable[..., object]) -> Written:
     """Write the newest session's summary in a form of it."""
     from harness.experiments.bench.judge import summarize
 
@@ -113,10 +143,12 @@ def _session(
     return {file: f"session {summary.session_id}"}
 
 
-FORMATS: dict[str, Callable[[Records, Path, Path], dict[Path, str]]] = {
+FORMATS: dict[str, Callable[[Records, Path, Path], Written]] = {
     "csv": _csv,
     "parquet": _parquet,
     "tensorboard": _tensorboard,
+    "mlflow": _mlflow,
+    "wandb": _wandb,
     "github": _github,
     "bencher": _bencher,
 }

@@ -19,6 +19,7 @@ from harness.cli.options import GateOptions
 from harness.cli.output import append_summary, say, show
 from harness.cli.own_model import adopt_spec, prepared_model
 from harness.cli.project import open_project
+from harness.cli.report import prepare_page, write_page
 from harness.cli.session import SessionRequest, resume_or_start, run_session
 from harness.errors import ConfigError, NotComparable, StoreError
 
@@ -36,10 +37,12 @@ def gate(options: GateOptions) -> None:
 
     Which arms have other numbers, or have become slower?
     """
+    from harness.cli.report_page import gather
     from harness.experiments.gate import document as report
     from harness.experiments.gate.judge import judge_gate
     from harness.records import store
 
+    prepare_page(options.report)
     tolerance, against = options.tolerance, options.against
     if math.isnan(tolerance):  # which is neither less than the least nor more than the most
         raise ConfigError("--tolerance: expected a number from 0.02 to 1; received nan")
@@ -59,6 +62,8 @@ def gate(options: GateOptions) -> None:
     files = {"json": options.json, "junit": options.junit, "markdown": options.markdown}
     show(report.compose(found), files)
     append_summary(report.compose(found))
+    head_id = head.session.run_id
+    write_page(options.report, results, lambda: gather(results, head_id, found))
     if interrupted or CODES[found.outcome]:
         raise typer.Exit(130 if interrupted else CODES[found.outcome])
 

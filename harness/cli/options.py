@@ -100,6 +100,16 @@ class SummaryOptions:
     markdown: Annotated[Path | None, Option(help=SUMMARY)] = None
 
 
+PAGE = "Also write the page of figures, for a browser; without FILE: report.html in results."
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageOptions:
+    """Where the page of figures goes, if anywhere; see `harness.cli.surroundings`."""
+
+    report: Annotated[Path | None, Option("--report", metavar="[FILE.html]", help=PAGE)] = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeasuringOptions(
     ArmOptions,
@@ -171,13 +181,15 @@ AA = (
     "for its own A/A floor."
 )
 NO_PARITY = "Do not check first whether arms without a verdict agree."
-SHOW = "Measure nothing: only show the newest session."
+SHOW = "Measure nothing: only show the newest session, with its forest plot in characters."
 SELF_CHECK = "Train nothing: check what the figures stand on, the newest session's noise among it."
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionOptions(OwnDataOptions, SummaryOptions, MeasuringOptions):
+class SessionOptions(OwnDataOptions, SummaryOptions, PageOptions, MeasuringOptions):
     """What a session of live processes is, and where it is written."""
+
+    show: Annotated[bool, Option("--show", help=SHOW)] = False
 
     baseline: Annotated[str | None, Option(help=BENCH_BASELINE)] = None
     generations: Annotated[
@@ -213,7 +225,6 @@ class ReportOptions(ProjectOptions):
 class BenchOptions(SessionOptions):
     """Of `harness bench`."""
 
-    show: Annotated[bool, Option("--show", help=SHOW)] = False
     self_check: Annotated[bool, Option("--self-check", help=SELF_CHECK)] = False
 
 
@@ -222,8 +233,11 @@ class ChooseOptions(SessionOptions):
     """Of `harness choose`."""
 
 
-TO = "Long tables, curves, or the newest session for github-action-benchmark or Bencher."
-Target = Literal["csv", "parquet", "tensorboard", "github", "bencher"]
+TO = (
+    "Long tables, a tracker of experiments, or the newest session for github-action-benchmark or "
+    "Bencher."
+)
+Target = Literal["csv", "parquet", "tensorboard", "mlflow", "wandb", "github", "bencher"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +255,7 @@ TOLERANCE = "The slowdown that must be excluded for an arm to pass: 0.05 is 5 %.
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateOptions(SummaryOptions, WaitOptions, PythonOptions, ProjectOptions):
+class GateOptions(SummaryOptions, PageOptions, WaitOptions, PythonOptions, ProjectOptions):
     """Of `harness gate`."""
 
     against: Annotated[str, Option(help=AGAINST)]
@@ -254,40 +268,3 @@ class GateOptions(SummaryOptions, WaitOptions, PythonOptions, ProjectOptions):
     junit: Annotated[
         Path | None, Option(help="Also write JUnit XML there, a test case an arm.")
     ] = None
-
-
-POINT = "Only this one, as init, adversarial, resync-469; may be repeated."
-MODEL = "Your own: FILE[:FUNCTION], which returns a compiled keras.Model. May stand alone."
-BATCH = "FILE:FUNCTION, which returns (x, y) for it; by default drawn from the seed."
-QUICK = "Only the first state, an adversarial one, two along the way and the short batch."
-MISSING = "With --quick: only arms that have trained here and have no verdict."
-FULL = "Also train every arm to the end, for each seed, and compare what came of it."
-PARITY_SEED = "Of weights and order; the updates are those of the first. With --full 0, 1, 2."
-ROUND_TRIPS = "Also save under each backend and load under each."
-PARITY_JUNIT = "Also write JUnit XML there, a test case an arm and a round trip."
-PROOF = "Only show, on NumPy, that the gate can fail: planted defects."
-
-
-def _prove(asked: bool) -> None:
-    if asked:
-        from harness.cli.proof import prove_or_exit
-
-        prove_or_exit()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ParityOptions(SummaryOptions, MeasuringOptions):
-    """Of `harness parity`."""
-
-    point: Annotated[Texts, Option(help=POINT)] = None
-    model: Annotated[str | None, Option(help=MODEL)] = None
-    batch: Annotated[str | None, Option(help=BATCH)] = None
-    quick: Annotated[bool, Option("--quick", help=QUICK)] = False
-    missing: Annotated[bool, Option("--missing", help=MISSING)] = False
-    full: Annotated[bool, Option("--full", help=FULL)] = False
-    seed: Annotated[list[int] | None, Option(help=PARITY_SEED)] = None
-    time_limit: Annotated[float | None, Option(help="Seconds for one backend's worker.")] = None
-    round_trips: Annotated[bool, Option("--round-trips", help=ROUND_TRIPS)] = False
-    proof: Annotated[bool, Option("--proof", callback=_prove, is_eager=True, help=PROOF)] = False
-    json: Annotated[Path | None, Option(help="Also write the whole record there.")] = None
-    junit: Annotated[Path | None, Option(help=PARITY_JUNIT)] = None

@@ -11,10 +11,12 @@ import typer
 
 from harness.cli import parity_model
 from harness.cli.command import command
-from harness.cli.options import ParityOptions
 from harness.cli.output import append_summary, console_of, say, show
+from harness.cli.parity_options import ParityOptions
+from harness.cli.parity_show import code_of, show_newest
 from harness.cli.parsing import parse_threads
 from harness.cli.project import Project, hold_machine, make_environments, open_project
+from harness.cli.report import prepare_page, write_page
 from harness.cli.runs import plan_runs
 from harness.errors import ConfigError
 
@@ -32,6 +34,7 @@ SCOPE = {  # fields that say what is checked, and how each is named in a message
 }
 FILES = {name: f"--{name}" for name in ("json", "junit", "markdown")}
 EXCLUDES = {
+    "show": ("checks nothing", SCOPE | {"quick": "--quick", "missing": "--missing"}),
     "quick": ("chooses the points itself", {name: SCOPE[name] for name in ("point", "full")}),
     "missing": ("takes the arms from the records of results", SCOPE | FILES),
     "replicas": (
@@ -45,6 +48,11 @@ EXCLUDES = {
 def parity(options: ParityOptions) -> None:
     """Hold every arm to a float64 referee, update by update: agrees, or departs, and why."""
     options = parity_model.with_model(options)
+    prepare_page(options.report)
+    if options.show:
+        _check_options(options)
+        show_newest(options)
+        return
     if options.model or options.batch:
         parity_model.check_model(options)
         return
@@ -55,12 +63,12 @@ def parity(options: ParityOptions) -> None:
         return
     make_environments(project, options)
     found = _check_arms(project, options)
-    if found.verdict != "agrees":
-        raise typer.Exit(3 if found.verdict in ("chaotic", "inconclusive") else 1)
+    if code := code_of(found):
+        raise typer.Exit(code)
 
 
 def _check_options(options: ParityOptions) -> None:
-    """Raise ConfigError where --quick or --missing contradicts another option."""
+    """Raise ConfigError where --show, --quick or --missing contradicts another option."""
     for option, (what, others) in EXCLUDES.items():
         for name, other in others.items():
             if getattr(options, option) and getattr(options, name):
@@ -82,6 +90,7 @@ def _check_missing(project: Project, options: ParityOptions) -> None:
 
 def _check_arms(project: Project, options: ParityOptions) -> Parity:
     """Check the arms that the arguments ask for, keep the record, and show what was found."""
+    from harness.cli.report_page import gather_check
     from harness.experiments.parity.document import compose
     from harness.records import store
 
@@ -95,6 +104,7 @@ def _check_arms(project: Project, options: ParityOptions) -> Parity:
     show(document, {name: getattr(options, name) for name in FILES})
     say(f"record: {file}", "dim")
     append_summary(document)
+    write_page(options.report, project.results, lambda: gather_check(project.results, found.run_id))
     return found
 
 

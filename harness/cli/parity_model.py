@@ -9,19 +9,20 @@ from dataclasses import fields, replace
 
 import typer
 
-from harness.cli.options import ParityOptions
 from harness.cli.output import console_of, say, show
+from harness.cli.parity_options import ParityOptions
+from harness.cli.parity_show import code_of
 from harness.cli.parsing import parse_threads
 from harness.cli.project import hold_machine, name_pythons
+from harness.cli.report import write_page
 from harness.cli.setup import make_missing
 from harness.errors import ConfigError, shown
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
     *("model", "batch", "names", "seed", "threads", "time_limit", "device", "no_wait"),
     *("python", "setup", "quick", "full"),
-    *("json", "junit", "results", "config"),
+    *("json", "junit", "report", "results", "config"),
 )
-CODES = {"agrees": 0, "departs": 1, "failed": 1, "differ": 3, "undecided": 3}
 
 
 def with_model(options: ParityOptions) -> ParityOptions:
@@ -44,6 +45,7 @@ def with_model(options: ParityOptions) -> ParityOptions:
 
 def check_model(options: ParityOptions) -> None:
     """Check the model, show what came of it, and exit with what that means."""
+    from harness.cli.report_page import gather_check
     from harness.engine.executor import make_executor
     from harness.experiments.parity import model_document as report
     from harness.experiments.parity import model_plan
@@ -74,8 +76,9 @@ def check_model(options: ParityOptions) -> None:
     file = store.add(results, found)
     show(report.compose(found), {"json": options.json, "junit": options.junit})
     say(f"record: {file}", "dim")
-    if CODES[found.verdict]:
-        raise typer.Exit(CODES[found.verdict])
+    write_page(options.report, results, lambda: gather_check(results, found.run_id))
+    if code := code_of(found):
+        raise typer.Exit(code)
 
 
 def _check_options(options: ParityOptions) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,14 @@ from harness.cli.command import command
 from harness.cli.options import ReportOptions
 from harness.cli.output import say
 from harness.cli.project import open_project
+from harness.cli.surroundings import AUTO
 from harness.errors import EnvironmentMissing, StoreError
 
 if TYPE_CHECKING:
     from harness.report.charts import Page
 
 TYPE = "Type: nox -s report, or: pip install 'keras-backend-harness[report]'"
+FILE = "report.html"
 WIDTH = 680  # pixels of a PNG, before it is doubled
 
 
@@ -23,21 +26,49 @@ def report(options: ReportOptions) -> None:
     """Write one HTML page of what the records say: figures with their tables, for a browser."""
     check_libraries("harness report")
     from harness.cli.report_page import gather
-    from harness.report import html
 
     folder = options.results or open_project(options.config).results
     page = gather(folder, options.session)
-    target = options.output or folder / "report.html"
-    content = html.render(page).encode()
-    _write(target, "--output" if options.output else "--results", content)
+    target = options.output or folder / FILE
+    _write_html(page, target, "--output" if options.output else "--results")
     if options.png is not None:
         _write_pictures(page, options.png)
-    n_pictures = sum(chart.picture is not None for chart in page.charts)
-    say(f"{target}: {n_pictures} figures, {len(content) / 1000:.0f} kB")
     if options.show:
         import webbrowser
 
         webbrowser.open(target.resolve().as_uri())
+
+
+def prepare_page(asked: Path | None) -> None:
+    """Return if the page that --report asks for can be drawn: asked before anything is measured.
+
+    Raises:
+        EnvironmentMissing: a library is missing; says what to type.
+    """
+    if asked is not None:
+        check_libraries("--report")
+
+
+def write_page(asked: Path | None, results: Path, gather: Callable[[], Page]) -> None:
+    """Write the page of figures where --report asks for one.
+
+    Args:
+        asked: the option's value.
+        results: the folder in which it is written where no file is named.
+        gather: returns the page.
+    """
+    if asked is not None:
+        target = results / FILE if str(asked) == AUTO else asked
+        _write_html(gather(), target, "--report")
+
+
+def _write_html(page: Page, target: Path, option: str) -> None:
+    from harness.report import html
+
+    content = html.render(page).encode()
+    _write(target, option, content)
+    n_pictures = sum(chart.picture is not None for chart in page.charts)
+    say(f"{target}: {n_pictures} figures, {len(content) / 1000:.0f} kB")
 
 
 def check_libraries(verb: str) -> None:

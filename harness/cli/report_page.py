@@ -49,12 +49,14 @@ class Records:
         return (*self.checks, *self.models)
 
 
-def gather(results: Path, session_id: str | None = None) -> Page:
+def gather(results: Path, session_id: str | None = None, gate: Gate | None = None) -> Page:
     """Return the page of a results folder.
 
     Args:
         results: the folder.
         session_id: of the bench session in question; by default the newest.
+        gate: what has become of that session's arms since an earlier one; by default since the
+            newest earlier one of the folder that it may be compared with.
 
     Raises:
         StoreError: there is nothing to show, or no such session.
@@ -62,14 +64,34 @@ def gather(results: Path, session_id: str | None = None) -> Page:
     records = load(results)
     bench = _chosen(records, results, session_id)
     if bench is not None:
-        page = _of_session(bench, records)
+        page = _of_session(bench, records, gate)
     elif records.runs:
         page = _of_runs(records)
-    elif records.checks or records.models:
-        page = _of_checks(records)
+    elif records.checks:
+        checks = _of_spec(records.checks, records.checks[-1].spec)
+        page = _of_checks(checks, records, (*WITHOUT,))
+    elif records.models:
+        page = _of_model(records.models[-1], records, (*WITHOUT,))
     else:
         raise StoreError(f"{results}: {NOTHING}")
     return page
+
+
+def gather_check(results: Path, run_id: str) -> Page:
+    """Return the page of a parity check, whatever else the results folder holds.
+
+    Raises:
+        StoreError: there is no such check.
+    """
+    from harness.records.parity import Parity
+
+    records = load(results)
+    check = next((each for each in records.all_checks if each.run_id == run_id), None)
+    if check is None:
+        raise StoreError(f"{results}: no parity check {run_id}")
+    if isinstance(check, Parity):
+        return _of_checks([check], records, ("parity", "drift"))
+    return _of_model(check, records, ("layers",))
 
 
 def load(results: Path) -> Records:
@@ -98,7 +120,7 @@ def _chosen(records: Records, results: Path, session_id: str | None) -> Bench | 
     return known[session_id]
 
 
-def _of_session(bench: Bench, records: Records) -> Page:
+def _of_session(bench: Bench, records: Records, gate: Gate | None) -> Page:
     """Return the page of a bench session, with what other records say of its arms."""
     from harness.experiments.bench import charts, charts_learning, charts_time, document, export
     from harness.experiments.bench.judge import summarize
@@ -107,7 +129,7 @@ def _of_session(bench: Bench, records: Records) -> Page:
 
     summary = summarize(bench, records.all_checks, own_cost=bench.own_cost)
     checks = _of_spec(records.checks, bench.session.spec)
-    gate = _gate(bench, records)
+    gate = gate or _gate(bench, records)
     made = (
         charts.forest(summary),
         charts.generations(bench, summary),
@@ -160,24 +182,27 @@ def _of_runs(records: Records) -> Page:
     return _page(*page, document.remarks_of(table), {"runs": found.data})
 
 
-def _of_checks(records: Records) -> Page:
-    """Return the page of parity checks alone."""
-    from harness.experiments.parity import document, model_document
+def _of_checks(checks: Sequence[Parity], records: Records, expected: Sequence[str]) -> Page:
+    """Return the page of parity checks of one spec alone, the newest one last."""
+    from harness.experiments.parity import document
 
-    if records.checks:
-        newest = records.checks[-1]
-        checks = _of_spec(records.checks, newest.spec)
-        names = list(dict.fromkeys(arm.name for check in checks for arm in check.arms))
-        title, same = document.heading(newest), _same_model(checks, names)
-        parts = _parity_charts(checks, names)
-        headline = parts[0].finding if parts[0] else newest.verdict
-        lines = [line.text for line in document.lines(newest)]
-    else:
-        check = records.models[-1]
-        title, same, parts = f"parity of {check.model}", None, (None, None)
-        headline, *lines = model_document.sentences(check)
-    tiles = (same,) if same else ()
-    return _page(title, headline, tiles, (*parts, _layers(records)), records, lines, None)
+    newest = checks[-1]
+    names = list(dict.fromkeys(arm.name for check in checks for arm in check.arms))
+    same, parts = _same_model(checks, names), _parity_charts(checks, names)
+    headline = parts[0].finding if parts[0] else newest.verdict
+    lines = [line.text for line in document.lines(newest)]
+    made = (*parts, _layers(records) if "layers" in expected else None)
+    given = document.heading(newest), headline, (same,) if same else (), made, records, lines
+    return _page(*given, {"parity": newest}, expected)
+
+
+def _of_model(check: ModelParity, records: Records, expected: Sequence[str]) -> Page:
+    """Return the page of the check of a user's own model."""
+    from harness.experiments.parity import model_charts, model_document
+
+    headline, *lines = model_document.sentences(check)
+    given = f"parity of {check.model}", headline, (), (model_charts.layers(check),), records, lines
+    return _page(*given, {"parity": check}, expected)
 
 
 def _parity_charts(checks: Sequence[Parity], names: Iterable[str]) -> tuple[Chart | None, ...]:
@@ -242,14 +267,15 @@ def _page(
     made: Iterable[Chart | None],
     records: Records,
     remarks: Iterable[str],
-    data: Mapping[str, object] | None,
+    data: Mapping[str, object],
+    expected: Iterable[str] = WITHOUT,
 ) -> Page:
-    """Return the page, with what is left out."""
+    """Return the page, with those charts that are expected and are not there."""
     from harness.report.remarks import left_out
 
     charts = tuple(filter(_is_there, made))
     names = {chart.name for chart in charts}
-    without = [why for name, why in WITHOUT.items() if name not in names]
+    without = [WITHOUT[name] for name in expected if name not in names]
     shown = {chart.name: {"finding": chart.finding, "table": chart.table} for chart in charts}
     return Page(
         title,
@@ -258,7 +284,7 @@ def _page(
         charts,
         tuple(remarks),
         (*without, *map(left_out, records.rejected)),
-        {**(data or {}), "charts": shown},
+        {**data, "charts": shown},
     )
 
 

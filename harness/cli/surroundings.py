@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from typing import Any, cast
 
 import typer
@@ -19,6 +20,7 @@ from harness.errors import LINE, ConfigError, HarnessError, clipped, printable, 
 
 # Of every fault that typer itself finds in arguments.
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+AUTO = "auto"  # --report without a file
 READER_GONE = 141  # 128 and SIGPIPE, as a shell has it of any program whose reader went away
 
 
@@ -28,6 +30,7 @@ class VerbGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Return what is left of the arguments, once all are checked, those of the verb too."""
         check_arguments(args)
+        args = name_report(args)
         with _shorten_usage_errors():
             return super().parse_args(ctx, args)
 
@@ -57,6 +60,19 @@ def check_arguments(arguments: Sequence[str]) -> None:
         if (equals or not option) and (not value.strip() or "\0" in value):
             raise ConfigError(f"{option or before}: expected a value; received {shown(value)}")
         before = argument if argument.startswith("-") and not equals else "an argument"
+
+
+def name_report(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with a value for each --report that has none.
+
+    A file behind it ends in .html: an arm, a backend or a model never does.
+    """
+    found = []
+    for argument, following in pairwise((*arguments, "")):
+        has_file = following.lower().endswith((".html", ".htm"))
+        alone = argument == "--report" and not has_file
+        found.append(f"--report={AUTO}" if alone else argument)
+    return found
 
 
 @contextmanager

@@ -80,7 +80,8 @@ def plan(
                 "--device cpu runs them"
             )
     replicas.check_arms(arms, config.protocol.replicas, config.folder)
-    sizes = replicas.batch_sizes(dataset.n_train, spec.batch_size)
+    size = dataset.batch_size if isinstance(dataset, PreparedModel) else spec.batch_size
+    sizes = replicas.batch_sizes(dataset.n_train, size)
     replicas.check_batches(config.protocol.replicas, sizes)
     for arm in arms if isinstance(dataset, mnist.Prepared) else ():
         _check_expressible(spec_name, spec, arm, config)

@@ -44,6 +44,17 @@ FORMS: tuple[Literal[".keras", ".weights.h5"], ...] = (".keras", ".weights.h5")
 Both include its optimizer's memory."""
 
 
+def stage(program: str, point: str, quantity: str) -> str:
+    """Return where a check is: at a quantity of one update, of epochs, or as far as an update.
+
+    Args:
+        program: of the check; "loop": over small epochs, "epoch": over the whole first one.
+        point: the state that it begins at, or the update that the epoch has come to.
+        quantity: that is compared.
+    """
+    return {"loop": f"loop {quantity}", "epoch": f"epoch {point}"}.get(program, quantity)
+
+
 class Departure(Kept):
     """The first quantity of an update that is wrong in itself."""
 
@@ -58,6 +69,11 @@ class Departure(Kept):
     explained: tuple[str, ...] = ()  # later departures that follow from it
     likewise: tuple[str, ...] = ()  # the same quantity of other weights or layers
     unexplained: tuple[str, ...] = ()  # later ones that are none of this
+
+    @property
+    def stage(self) -> str:
+        """Where the check was."""
+        return stage(self.program, self.point, self.quantity)
 
 
 class Gate(NamedTuple):

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from harness.report.charts import Chart
 
 Tone = Literal["plain", "strong", "aside", "good", "bad", "warning", "equal"]
 """What a text means to its reader; a renderer that has colours shows it."""
@@ -124,6 +127,7 @@ class Document:
     data: object = None  # all findings, for JSON
     rows: tuple[Mapping[str, object], ...] = ()  # a row an arm, for CSV
     suite: Suite | None = None  # for JUnit
+    charts: tuple[Chart, ...] = ()  # drawn under all else on a terminal
 
 
 def words(*names: str) -> tuple[Column, ...]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness.errors import ConfigError
-from harness.report.document import Document
-from harness.safe import attributes, for_xml
+from harness.report.document import Case, Document
+from harness.safe import for_xml, one_line
+
+DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
+RESULTS: Mapping[str, type[Failure | Error | Skipped]] = {
+    "failure": Failure,
+    "error": Error,
+    "skipped": Skipped,
+}
 
 
 def render(document: Document) -> str:
@@ -18,23 +27,26 @@ def render(document: Document) -> str:
     suite = document.suite
     if suite is None:
         raise ConfigError("--format: junit: nothing here is a test case. Choose another format")
-    outcomes = [case.outcome for case in suite.cases]
-    counts = {
-        "tests": str(len(outcomes)),
-        "failures": str(outcomes.count("failure")),
-        "errors": str(outcomes.count("error")),
-        "skipped": str(outcomes.count("skipped")),
-    }
-    about = {"name": f"{suite.experiment} {suite.subject}", "timestamp": suite.started_at}
-    if suite.total_s is not None:
-        about["time"] = f"{suite.total_s:.3f}"
-    root = ET.Element("testsuites", counts)
-    element = ET.SubElement(root, "testsuite", attributes(about) | counts)
-    for each in suite.cases:
-        named = {"classname": f"{suite.experiment}.{suite.subject}", "name": each.name}
-        case = ET.SubElement(element, "testcase", attributes(named))
-        if each.outcome:
-            problem = ET.SubElement(case, each.outcome, attributes({"message": each.message}))
-            problem.text = for_xml(each.detail) or None
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    found = TestSuite(_line(f"{suite.experiment} {suite.subject}"))
+    found.timestamp = _line(suite.started_at)
+    group = _line(f"{suite.experiment}.{suite.subject}")
+    found.add_testcases([_case(each, group) for each in suite.cases])
+    root = JUnitXml()
+    root.add_testsuite(found)
+    root.update_statistics()
+    root.time = found.time = round(suite.total_s or 0.0, 3)  # of the whole: no case is timed
+    return f"{DECLARATION}\n{root.tostring().decode()}\n"
+
+
+def _case(case: Case, group: str) -> TestCase:
+    found = TestCase(_line(case.name), group)
+    if case.outcome:
+        result = RESULTS[case.outcome](_line(case.message))
+        if detail := for_xml(case.detail):
+            result.text = detail
+        found.result = [result]
+    return found
+
+
+def _line(text: str) -> str:
+    return one_line(for_xml(text))

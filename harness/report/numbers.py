@@ -9,6 +9,8 @@ from harness.report.document import NONE
 from harness.safe import short
 from harness.statistics.intervals import Interval, Spread
 
+TICKS = (1, 1.1, 1.2, 1.3, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+
 
 def number(value: float | None, digits: int | None = None) -> str:
     """Return a number with three significant digits, or so many after the point; "-" for none."""
@@ -49,6 +51,24 @@ def named(values: Mapping[str, float]) -> str:
 def ratio(range_: Interval | Spread | None) -> str:
     """Return a ratio and its interval, with three digits after the point; one from 10 on."""
     return span(range_, 3 if range_ is None or range_.mid < 10 else 1)
+
+
+def log_ticks(low: float, high: float, n_most: int) -> list[float]:
+    """Return round numbers within a range, evenly far apart on a logarithmic axis.
+
+    Args:
+        low: the least value to be seen.
+        high: the largest.
+        n_most: how many there is room for.
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for steps in (TICKS, (1, 1.5, 2, 3, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+        inside = [float(f"{each:.6g}") for each in found if low <= each <= high]
+        if len(inside) <= n_most:
+            return inside or [low]
+    powers = range(first, last + 1, max(1, math.ceil((last - first) / n_most)))
+    return [10.0**power for power in powers if low <= 10.0**power <= high]
 
 
 def _digits(value: float) -> int:

@@ -1,55 +1,57 @@
-"""Epochs as event files: LOGDIR/RECORD/ARM/train, under the names of Keras's own callback.
+"""Arms as event files: LOGDIR/RECORD/ARM/{train,validation}, under the names of Keras's callback.
 
-Needs the extra `tensorboard` (tensorboardX, no TensorFlow).
+Beside them, in LOGDIR/RECORD/ARM, is what the HParams tab shows. Needs the extra `tensorboard`
+(tensorboardX, no TensorFlow).
 """
 
 from __future__ import annotations
 
-import re
-import statistics
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
+from tensorboardX.summary import hparams
 
-NAMES = {"loss": "epoch_loss", "accuracy": "epoch_accuracy", "seconds": "epoch_s"}
-NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
+from harness.report.arm_run import ArmRun, plain
+
+SECONDS = "epoch_s"  # of the harness's own, beside Keras's epoch_loss and epoch_accuracy
 
 
-def write(rows: Iterable[Mapping[str, object]], folder: Path) -> dict[Path, int]:
-    """Write the epochs that count, medians over generations, and return how many of each arm.
+def write(runs: Iterable[ArmRun], folder: Path) -> dict[Path, str]:
+    """Write the epochs of each arm, and return where they are and how many.
 
     Args:
-        rows: the long table of epochs, see `harness.records.long`.
+        runs: each a folder.
         folder: TensorBoard's log folder.
     """
-    found: dict[tuple[str, str], dict[int, list[Mapping[str, object]]]] = {}
-    for row in rows:
-        if row["counts"]:
-            of_arm = found.setdefault((str(row["record"]), str(row["arm"])), defaultdict(list))
-            of_arm[int(str(row["epoch"]))].append(row)
     written = {}
-    for (record, arm), epochs in found.items():
-        place = folder / _plain(record) / _plain(arm) / "train"
-        with SummaryWriter(str(place)) as writer:
-            for epoch, several in sorted(epochs.items()):
-                for name, value in _medians(several).items():
-                    writer.add_scalar(NAMES[name], value, epoch - 1)  # Keras counts from 0
-        written[place] = len(epochs)
+    for run in runs:
+        place = folder / plain(run.record) / plain(run.arm)
+        parts: dict[str, dict[int, dict[str, float]]] = {"train": {}, "validation": {}}
+        for step, values in run.steps.items():
+            for name, value in values.items():
+                part = "validation" if name.startswith("val_") else "train"
+                tag = name if name == SECONDS else f"epoch_{name.removeprefix('val_')}"
+                parts[part].setdefault(step, {})[tag] = value
+        for part, steps in parts.items():
+            _write_steps(place / part, steps)
+        _write_hparams(place, run)
+        written[place] = f"{len(parts['train'])} epochs"
     return written
 
 
-def _medians(rows: Iterable[Mapping[str, object]]) -> dict[str, float]:
-    """Return the median of each figure that is known."""
-    known: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        for name in NAMES:
-            if isinstance(value := row[name], float):
-                known[name].append(value)
-    return {name: statistics.median(values) for name, values in known.items()}
+def _write_steps(place: Path, steps: Mapping[int, Mapping[str, float]]) -> None:
+    if steps:
+        with SummaryWriter(str(place)) as writer:
+            for step, values in steps.items():
+                for tag, value in values.items():
+                    writer.add_scalar(tag, value, step)
 
 
-def _plain(name: str) -> str:
-    """Return a name that is one folder's on every system: text of others names none above it."""
-    return NOT_PLAIN.sub("_", name).strip(".")[:100] or "_"
+def _write_hparams(place: Path, run: ArmRun) -> None:
+    """Write what distinguishes an arm, and its figures, for the HParams tab."""
+    with SummaryWriter(str(place)) as writer:
+        for summary in hparams({**run.params, "arm": run.arm, **run.tags}, dict(run.figures)):
+            writer.file_writer.add_summary(summary)
+        for tag, value in run.figures.items():
+            writer.add_scalar(tag, value, 0)

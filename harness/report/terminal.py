@@ -13,6 +13,7 @@ from rich.text import Text
 from harness.report.document import Block, Code, Document, Figure, Heading, Paragraph, Sentence
 from harness.report.drawing import draw
 from harness.report.fitting import Fitting, Wrapped
+from harness.report.plots import Plot
 from harness.safe import one_line
 
 WIDTH = 150  # of a pipe, which has none
@@ -38,7 +39,8 @@ def open_console(*, stderr: bool = False) -> Pipe:
 
 def show(document: Document, console: Console) -> None:
     """Draw a document."""
-    console.print(Group(*(part for block in document.blocks for part in _parts(block))), crop=False)
+    parts = (part for block in document.blocks for part in _parts(block))
+    console.print(Group(*parts, *map(Plot, document.charts)), crop=False)
 
 
 def render(document: Document) -> str:

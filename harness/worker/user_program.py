@@ -31,7 +31,7 @@ class Program:
         self.model, self.variables, self.trainable = model, variables, trainable
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        self.slots = name_variables(model.optimizer.variables)
+        self.slots = name_slots(model.optimizer)
         self._first_slots = {name: _numpy(variable) for name, variable in self.slots.items()}
         self.gradients: list[Any] = []
         self.outputs: dict[str, LayerOutputs] = {}
@@ -216,6 +216,15 @@ def _outputs(model: Any) -> Iterator[dict[str, Any]]:
             object.__delattr__(layer, "call")
         for layer, call in own:  # one that the user has given to a layer by itself
             object.__setattr__(layer, "call", call)
+
+
+def name_slots(optimizer: Any) -> dict[str, Any]:
+    """Return an optimizer's variables by their paths, which begin with its name in small letters.
+
+    **Differs**: Keras 3.14 begins them with "SGD", 3.15 with "sgd".
+    """
+    named = name_variables(optimizer.variables)
+    return {name[: name.find("/")].lower() + name[name.find("/") :]: named[name] for name in named}
 
 
 def name_variables(variables: Any) -> dict[str, Any]:

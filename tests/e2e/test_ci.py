@@ -13,7 +13,6 @@ from tests.e2e.conftest import ENVIRONMENTS, ROOT
 ACTION = (ROOT / "action.yml").read_text()
 DEPARTS = 'keras.layers.Dense(10, activation="relu" if keras.backend.backend() == "jax" else None)'
 GIT = {f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-pytestmark = pytest.mark.long
 
 
 def run(command, folder, **variables):
@@ -63,6 +62,7 @@ def make_it_depart(root):
     model.write_text(text.replace("keras.layers.Dense(10)", DEPARTS))
 
 
+@pytest.mark.long
 def test_the_hook_lets_a_model_through_and_holds_one_back_that_differs(repository):
     for command in (["git", "add", "my_model.py"], ["git", "commit", "-q", "-m", "one"]):
         assert run(command, repository, **GIT).returncode == 0
@@ -77,6 +77,7 @@ def test_the_hook_lets_a_model_through_and_holds_one_back_that_differs(repositor
     assert len(there.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_the_fixture_passes_a_model_and_fails_one_that_differs(repository):
     (repository / "test_mine.py").write_text(
         "def test_mine(backends_agree):\n"
@@ -101,6 +102,7 @@ def steps(inputs):
         yield re.sub(r"^ {8}", "", script, flags=re.M), {name: inputs[key] for name, key in pairs}
 
 
+@pytest.mark.long
 def test_the_action_s_steps_set_up_and_check_a_model(repository, tmp_path):
     declared = re.findall(r"^  (\w+):\n    description", ACTION, flags=re.M)
     inputs = dict.fromkeys(declared, "") | {
@@ -108,6 +110,7 @@ def test_the_action_s_steps_set_up_and_check_a_model(repository, tmp_path):
         "backends": "jax torch",
         "model": "my_model.py:build",
         "junit": "agree.xml",
+        "report": "page.html",
     }
     runner = tmp_path / "runner's"
     runner.mkdir()
@@ -121,3 +124,11 @@ def test_the_action_s_steps_set_up_and_check_a_model(repository, tmp_path):
         assert done.returncode == 0, said(done)
     assert "agree" in done.stdout
     assert (repository / "agree.xml").read_text().count("<testcase") == 2
+    assert "my_model.py:build: AGREES on jax, torch" in (repository / "page.html").read_text()
+
+
+def test_the_action_keeps_the_page_as_an_artefact_whatever_comes_of_the_check():
+    step = ACTION.partition("- name: its page")[2]
+    assert "if: ${{ always() && inputs.report != '' }}" in step
+    assert re.search(r"uses: actions/upload-artifact@v\d", step)
+    assert "path: ${{ inputs.report }}" in step

@@ -64,7 +64,9 @@ def test_an_arm_made_slower_is_measured_again_and_fails_the_gate(measured, proje
     os.environ["GITHUB_STEP_SUMMARY"] = str(summary)
     try:
         slower = measured("gate", "--against", "base", share=0.6)
-        alone = measured("gate", "--against", "base", "--no-confirm", share=0.6)
+        alone = measured(
+            "gate", "--against", "base", "--no-confirm", "--report=gate.html", share=0.6
+        )
     finally:
         del os.environ["GITHUB_STEP_SUMMARY"]
     assert slower.returncode == 1, slower.stdout + slower.stderr
@@ -77,3 +79,6 @@ def test_an_arm_made_slower_is_measured_again_and_fails_the_gate(measured, proje
     )
     assert alone.returncode == 3, "unconfirmed, nothing is called a regression"
     assert "numpy/other" in summary.read_text()
+    page = (project.root / "gate.html").read_text()
+    assert "Has it become slower?" in page
+    assert "suspect" in page

@@ -5,11 +5,12 @@ import pytest
 
 from harness.experiments.parity import model_proof
 from harness.experiments.parity.model_document import compose, sentences
-from harness.experiments.parity.model_evidence import judge
+from harness.experiments.parity.model_evidence import Evidence, judge, mark_once
 from harness.experiments.parity.model_judge import make_record
 from harness.experiments.parity.model_plan import plan_model_check
 from harness.experiments.parity.model_verdict import Verdicts
 from harness.records import store
+from harness.referee.model64 import KernelError
 from harness.report.renderers import render
 from harness.worker.sketch import LENGTH, shorten, sketch
 from tests.parity.user_models import CONFIG, NOW, answer
@@ -218,3 +219,22 @@ def test_sums_keep_the_size_of_a_difference_wherever_it_lies():
         size = np.linalg.norm(sketch(other) - sketch(value))
         assert size == pytest.approx(np.linalg.norm(other - value), rel=0.05)
     assert not np.isfinite(sketch(np.where(value == value.max(), np.inf, value))).all()
+
+
+@pytest.mark.parametrize(
+    ("ratios", "departs"),
+    [
+        ((1, 5.8, 1, 1), []),
+        ((1, 25, 1, 1), [1]),
+        ((6, 5.8, 7, 6), [0, 1, 2, 3]),
+        ((1, 6, 6, 1), [1, 2]),
+        ((5.8,), [0]),
+    ],
+)
+def test_a_kernel_that_stands_out_at_one_state_of_several_departs_only_far_out(ratios, departs):
+    unit = 2.0**-24
+    errors = [
+        KernelError("output/last", "torch", 9 * each * unit, 9 * unit, unit) for each in ratios
+    ]
+    found = mark_once([Evidence(f"{n} updates", (), (one,)) for n, one in enumerate(errors)])
+    assert [n for n, each in enumerate(found) if each.kernels[0].departs] == departs

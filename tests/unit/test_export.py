@@ -4,8 +4,10 @@ import csv
 import json
 import statistics
 import struct
+import sys
 from pathlib import Path
 
+import jsonschema
 import polars
 import pytest
 from tensorboardX.proto.event_pb2 import Event
@@ -14,8 +16,10 @@ from typer.testing import CliRunner
 from harness.cli.export import tables
 from harness.cli.main import app
 from harness.cli.report_page import load
+from harness.errors import EnvironmentMissing
 from harness.experiments.bench.judge import summarize
 from harness.report import tensorboard
+from harness.report.arm_run import ArmRun
 
 REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference"
 
@@ -76,8 +80,9 @@ def test_services_get_every_arm_s_figures_with_their_intervals(tmp_path, records
     assert len({entry["name"] for entry in entries}) == len(entries)
 
 
-def events(file):
-    """The scalars of an event file, as TensorBoard reads them: (tag, step) -> value."""
+def events(folder):
+    """The scalars of a folder's event file, by its own rules: (tag, step) -> value."""
+    (file,) = folder.glob("*tfevents*")
     content, at, found = file.read_bytes(), 0, {}
     while at < len(content):
         (n,) = struct.unpack("<Q", content[at : at + 8])
@@ -87,22 +92,50 @@ def events(file):
     return found
 
 
-def test_tensorboard_reads_each_arm_s_median_loss_by_epoch(tmp_path, records):
+def test_tensorboard_has_each_arm_s_median_loss_by_epoch_and_what_it_came_to(tmp_path, records):
     export(tmp_path, "tensorboard")
     bench = next(bench for bench in records.sessions if len(bench.session.entrants) == 7)
-    (file,) = (tmp_path / bench.session.run_id / "torch_keras" / "train").iterdir()
-    found = events(file)
+    place = tmp_path / bench.session.run_id / "torch_keras"
     losses = [block.turns["torch/keras"].loss for block in bench.blocks if block.block == 1]
-    assert found["epoch_loss", 1] == pytest.approx(statistics.median(losses))
-    assert {tag for tag, _ in found} == {"epoch_loss", "epoch_accuracy", "epoch_s"}
-    assert len(list(tmp_path.rglob("*tfevents*"))) == len(
-        {(run.run_id, run.arm.name) for run in records.runs}
-    ) + sum(len(bench.session.entrants) for bench in records.sessions)
+    trained, validated = events(place / "train"), events(place / "validation")
+    assert trained["epoch_loss", 1] == pytest.approx(statistics.median(losses))
+    assert {tag for tag, _ in trained} == {"epoch_loss", "epoch_accuracy", "epoch_s"}
+    ends = [end.test_accuracy for end in bench.ends if end.name == "torch/keras"]
+    last = bench.session.n_blocks
+    assert validated["epoch_accuracy", last] == pytest.approx(statistics.fmean(ends))
+    n_arms = len(records.runs) + sum(
+        len(bench.session.entrants) - len(bench.session.duplicates) for bench in records.sessions
+    )
+    assert len(list(tmp_path.rglob("train"))) == n_arms
 
 
 def test_a_hostile_name_of_an_arm_or_a_record_stays_inside_the_log_folder(tmp_path):
-    row = {"record": "../../up", "arm": "/etc/x", "epoch": 1, "counts": True}
-    row |= {"loss": 0.5, "accuracy": None, "seconds": 1.0}
-    (place,) = tensorboard.write([row], tmp_path / "logs")
+    given = {"experiment": "x", "in_session": True, "started_at": "", "total_s": 1.0}
+    given |= {"params": {}, "tags": {}, "figures": {}}
+    run = ArmRun(record="../../up", arm="/etc/x", epochs={1: {"loss": 0.5}}, **given)
+    (place,) = tensorboard.write([run], tmp_path / "logs")
     assert place.resolve().is_relative_to(tmp_path / "logs")
     assert [each.name for each in tmp_path.iterdir()] == ["logs"]
+
+
+METRIC = {
+    "type": "object",
+    "properties": {name: {"type": "number"} for name in ("value", "lower_value", "upper_value")},
+    "required": ["value"],
+}
+MEASURES = {"type": "object", "propertyNames": {"maxLength": 64}, "additionalProperties": METRIC}
+BENCHER = {"type": "object", "propertyNames": {"maxLength": 1024}, "additionalProperties": MEASURES}
+
+
+def test_bencher_s_json_is_of_its_published_form(tmp_path):
+    export(tmp_path, "bencher")
+    jsonschema.validate(json.loads((tmp_path / "bencher.json").read_text()), BENCHER)
+
+
+@pytest.mark.parametrize("to", ["mlflow", "wandb"])
+def test_without_a_tracker_s_library_one_sentence_says_what_to_type(tmp_path, monkeypatch, to):
+    monkeypatch.setitem(sys.modules, to, None)
+    arguments = ["export", str(tmp_path), "--to", to, "--results", str(REFERENCE)]
+    found = CliRunner().invoke(app, arguments)
+    assert isinstance(found.exception, EnvironmentMissing)
+    assert f"pip install 'keras-backend-harness[{to}]'" in str(found.exception)

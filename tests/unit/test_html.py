@@ -26,7 +26,7 @@ from harness.report import html
 from harness.report.charts import Axis, Bars, Chart, Estimate, Estimates, Page, Part, Tile
 from harness.report.document import Table, words
 from harness.report.figures import paint
-from harness.report.figures.style import log_ticks
+from harness.report.numbers import log_ticks
 from harness.statistics.intervals import Interval
 from tests.page import pictures
 from tests.unit import benches
@@ -160,6 +160,31 @@ def test_without_the_extra_one_sentence_says_what_to_type(monkeypatch):
     assert isinstance(found.exception, EnvironmentMissing)
     assert "not installed: Altair" in str(found.exception)
     assert "nox -s report" in str(found.exception)
+
+
+@pytest.mark.parametrize("verb", ["bench", "gate --against main", "parity", "choose my_model.py"])
+def test_a_page_that_cannot_be_drawn_is_refused_before_anything_is_measured(
+    monkeypatch, tmp_path, verb
+):
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_model.py").write_text("def build(): ...\ndef data(): ...\n")
+    found = CliRunner().invoke(app, [*verb.split(), "--report", "--results", str(tmp_path / "r")])
+    assert isinstance(found.exception, EnvironmentMissing), found.output
+    assert "--report: expected Altair, vl-convert and Jinja2" in str(found.exception)
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_check_writes_the_page_of_itself_where_it_is_asked_to(tmp_path, named):
+    (tmp_path / "parity").symlink_to(REFERENCE / "parity")
+    target = tmp_path / ("mine.html" if named else "report.html")
+    option = ["--report", str(target)] if named else ["--report"]
+    CliRunner().invoke(app, ["parity", "--show", *option, "--results", str(tmp_path)])
+    read = Reader(target.read_text(encoding="utf-8"))
+    newest = store.load_all(REFERENCE).parities[-1]
+    assert f"parity of {newest.spec_name}" in read.text("title")
+    assert "no bench session" not in read.text("body")
 
 
 # Text of others

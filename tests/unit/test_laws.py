@@ -66,7 +66,6 @@ FRAMEWORK_FOLDERS = (  # a file of each framework's in them
     *("frameworks", "compiled", "epochs", "naive", "native", "gradients", "float64", "train_step"),
     "replicas",
     "backward",
-    "pull_back",
 )
 NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side by side
     "cross_entropy": ["labels", "outputs", "loss_form"],
@@ -256,8 +255,8 @@ def test_every_framework_that_derives_is_asked_for_the_same_gradients(framework)
 
 
 @pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
-def test_every_framework_derives_what_a_survey_asks_for(framework):
-    found = signatures(WORKER / "survey" / "backward" / f"{framework}.py")
+def test_every_framework_derives_a_scalar_by_tensors(framework):
+    found = signatures(WORKER / "backward" / f"{framework}.py")
     assert found == {"derive": ["total", "values"]}
 
 

@@ -189,3 +189,19 @@ def test_a_full_temporary_folder_is_named(temporary, monkeypatch):
 def test_a_sound_temporary_folder_is_taken(temporary):
     temporary("sound")
     launch.check_temporary_folder()
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("bench --report", "bench --report=auto"),
+        ("bench --report jax/keras", "bench --report=auto jax/keras"),
+        ("bench --report --show", "bench --report=auto --show"),
+        ("bench --report page.html jax", "bench --report page.html jax"),
+        ("bench --report=page jax", "bench --report=page jax"),
+        ("report --open", "report --open"),
+        ("", ""),
+    ],
+)
+def test_report_may_leave_out_its_file(given, read):
+    assert surroundings.name_report(given.split()) == read.split()

@@ -6,19 +6,21 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.experiments.parity.document import told
-from harness.records.parity import ArmParity, FreeRun, Gate, Parity
+from harness.records.parity import ArmParity, FreeRun, Gate, Parity, stage
 from harness.report.charts import Axis, Chart, Curves, Heat, Point, Square, Tile, tabulate
 from harness.report.document import NONE, Column, Table, listed, words
 from harness.safe import short
 
 GATE = "gate"
 TIGHTEST = "tightest gate"  # of records that hold no more
+INPUTS = "inputs"  # a state that does not read back as it was set
 STEPS = (-2.0, -1.0, math.log10(0.5), 1e-12)  # of log10(error / gate)
 NAMES = ("below 1 % of its gate", "below 10 %", "below half", "within its gate", "beyond it")
 LEAST, MOST = -6.0, 6.0
 READING = (
     "Rows are the quantities of one update in the order of a step, from the first layer's outputs "
-    "to the new weights; the number is the margin, how many times the worst error of that quantity "
+    "to the new weights; then those of two small epochs (loop), and of the first epoch as far as "
+    "an update (epoch); the number is the margin, how many times the worst error of that quantity "
     "fits into its gate (1 and more: it holds). The first wrong quantity of an arm has a ring: "
     "what lies below it may only follow."
 )
@@ -91,28 +93,33 @@ def _finding(arms: Mapping[str, ArmParity]) -> str:
 
 
 def _worst(arm: ArmParity) -> dict[str, Gate]:
-    """Return the gate of each quantity at which its error fits least."""
+    """Return the gate of each quantity at which its error fits least, by its row."""
     if not arm.gates and arm.margin is not None:  # a record before 0.6
         return {TIGHTEST: Gate(TIGHTEST, "", 1.0, arm.margin, None, arm.n_compared)}
     found: dict[str, Gate] = {}
-    for gates in arm.gates.values():
+    for place, gates in arm.gates.items():
+        program, _, point = place.partition(" ")
         for gate in gates:
-            if gate.quantity not in found or gate.margin < found[gate.quantity].margin:
-                found[gate.quantity] = gate
-    return found
+            row = stage(program, point, gate.quantity)
+            if row not in found or gate.margin < found[row].margin:
+                found[row] = gate
+    first = _first(arm)  # what was read back of the state has no gate
+    unread = {first: Gate(first, "exact", None, 0.0, None, 0)}
+    return found if first in ("", *found) else {**unread, **found}
 
 
 def _in_order(several: Iterable[Mapping[str, Gate]]) -> Sequence[str]:
     """Return all quantities in the order of a step: that of the arm which shows most."""
     ordered = sorted(several, key=len, reverse=True)
-    return tuple(dict.fromkeys(quantity for found in ordered for quantity in found))
+    rows = dict.fromkeys(row for found in ordered for row in found)
+    return sorted(rows, key=lambda row: row != INPUTS)  # in their order, but for what comes first
 
 
 def _first(arm: ArmParity) -> str:
     """Return the first quantity that is wrong in itself; "" where none is."""
     if arm.verdict != "departs":
         return ""
-    return arm.departures[0].quantity if arm.gates and arm.departures else TIGHTEST
+    return arm.departures[0].stage if arm.gates and arm.departures else TIGHTEST
 
 
 def _value(gate: Gate) -> float:

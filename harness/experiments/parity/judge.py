@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -53,15 +54,20 @@ def judge_arm(
     anew, loss = differences.has_own_slots(request.options), documented_loss(planned)
     findings, departures = find_departures(reference, answer, loss, noise, anew=anew)
     more, departures = name_faults(reference, answer, loss, request.replicas, departures)
-    seen = _gates([*findings, *more])
-    return base.model_copy(
-        update={
-            "gates": seen,
-            "departures": tuple(departures),
-            "reason": describe(departures[0]) if departures else "",
-            **judge_gates(seen, tuple(departures)),
-        }
-    )
+    return base.model_copy(update=keep_findings([*findings, *more], departures))
+
+
+def keep_findings(
+    findings: Sequence[tuple[str, Finding]], departures: Sequence[Departure]
+) -> dict[str, Any]:
+    """Return the fields of an arm's record that hold what was found; see `find_departures`."""
+    seen = _gates(findings)
+    return {
+        "gates": seen,
+        "departures": tuple(departures),
+        "reason": describe(departures[0]) if departures else "",
+        **judge_gates(seen, tuple(departures)),
+    }
 
 
 def _gates(findings: Sequence[tuple[str, Finding]]) -> dict[str, tuple[Gate, ...]]:

@@ -5,8 +5,9 @@ Each state is judged by itself: it begins from the same weights and slots everyw
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,26 @@ def judge(sound: Mapping[str, BackendAnswer]) -> tuple[Evidence, ...]:
     for state in states:
         noise = noise_of(found[0].kernels) if found else {}
         found.append(_judge_state(state, files, sound, noise))
-    return tuple(found)
+    return mark_once(found)
+
+
+def mark_once(several: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Return the evidence, each kernel's error marked that stands out at one of several states."""
+    compared = [each for each in several if each.kernels]
+    seen = Counter(
+        (one.backend, one.quantity) for each in compared for one in each.kernels if one.stands_out
+    )
+    if len(compared) < 2:
+        return tuple(several)
+    return tuple(
+        replace(
+            each,
+            kernels=tuple(
+                replace(one, once=seen[one.backend, one.quantity] == 1) for one in each.kernels
+            ),
+        )
+        for each in several
+    )
 
 
 def _judge_state(

@@ -54,7 +54,7 @@ class Kill:
     @property
     def stage(self) -> str:
         """Where it departs first; "" where it survived."""
-        return stage_of(self.departures[0]) if self.departures else ""
+        return self.departures[0].stage if self.departures else ""
 
     @property
     def production(self) -> str:
@@ -62,9 +62,7 @@ class Kill:
 
         What a program shows first that hands back outputs, loss and new state only.
         """
-        return next(
-            (stage_of(each) for each in self.departures if each.program != "instrumented"), ""
-        )
+        return next((each.stage for each in self.departures if each.program != "instrumented"), "")
 
     @property
     def as_expected(self) -> bool:
@@ -199,17 +197,7 @@ def stage_at(reference: Ground, parts: Parts) -> str:
     )
     laid_open = ArmAnswer([trace for trace in found.traces if trace.program == "instrumented"])
     _, departures = find_departures(reference, laid_open, reference.spec.loss_form, {})
-    return stage_of(departures[0]) if departures else ""
-
-
-def stage_of(departure: Departure) -> str:
-    """Return the quantity that departs.
-
-    Of small epochs with "loop" before it, of the whole first one the update in its place.
-    """
-    if departure.program == "epoch":
-        return f"epoch {departure.point}"
-    return f"loop {departure.quantity}" if departure.program == "loop" else departure.quantity
+    return departures[0].stage if departures else ""
 
 
 def try_nulls(

@@ -10,6 +10,7 @@ import altair as alt
 
 from harness.report.charts import Axis, finite
 from harness.report.document import Tone
+from harness.report.numbers import log_ticks
 from harness.safe import short
 
 FONT = 12  # pixels, as drawn
@@ -67,7 +68,6 @@ CONFIG: dict[str, Any] = {
     "text": {"color": INK, "fontSize": LAYOUT},
 }
 SMALL = "datum.value < 0.001 ? format(datum.value, '.0e') : format(datum.value, '.6~g')"
-TICKS = (1, 1.1, 1.2, 1.3, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
 
 
 def data(rows: Sequence[Mapping[str, object]]) -> alt.InlineData:
@@ -187,21 +187,3 @@ def ticks(axis: Axis, values: Iterable[float], n_most: int) -> alt.Axis:
     known = [value for value in finite(values) if value > 0]
     places = log_ticks(min(known), max(known), n_most) if known else [1.0]
     return alt.Axis(title=title, grid=True, values=places, labelExpr=SMALL)
-
-
-def log_ticks(low: float, high: float, n_most: int) -> list[float]:
-    """Return round numbers within a range, evenly far apart on a logarithmic axis.
-
-    Args:
-        low: the least value to be seen.
-        high: the largest.
-        n_most: how many there is room for.
-    """
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    for steps in (TICKS, (1, 1.5, 2, 3, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
-        found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
-        inside = [float(f"{each:.6g}") for each in found if low <= each <= high]
-        if len(inside) <= n_most:
-            return inside or [low]
-    powers = range(first, last + 1, max(1, math.ceil((last - first) / n_most)))
-    return [10.0**power for power in powers if low <= 10.0**power <= high]

@@ -20,10 +20,10 @@ from harness.job.answers import Computed
 from harness.job.asked import TryLayers
 from harness.spec.data.arrays import add_prefix, load_arrays, strip_prefix
 from harness.worker import facts, float64
+from harness.worker.backward import derive
 from harness.worker.jobs.user_model import open_user_model
 from harness.worker.model_states import begin
 from harness.worker.own_code import named_errors
-from harness.worker.pull_back import pull_back
 from harness.worker.sketch import shorten
 from harness.worker.user_inputs import unflatten
 from harness.worker.user_program import leaf_layers
@@ -108,26 +108,35 @@ def _try(layer: Any, call: Call, given: Arrays) -> Arrays:
     function, arguments = call
     leaves = keras.tree.flatten(arguments)
     places = [place for place, each in enumerate(leaves) if keras.ops.is_tensor(each)]
-    own = [tuple(leaves[place].shape) for place in places]
-    received = [value.shape for value in given.values()]
-    if own != received:
-        raise Refused(f"{layer.name}: is called with {own} here, and with {received} elsewhere")
-
-    def outputs(values: list[Any]) -> list[Any]:
-        rest, more = keras.tree.pack_sequence_as(arguments, _put(leaves, places, values))
-        return list(filter(keras.ops.is_tensor, keras.tree.flatten(function(*rest, **more))))
-
-    dtypes = [leaves[place].dtype for place in places]
-    tensors = list(map(keras.ops.convert_to_tensor, given.values(), dtypes))
+    tensors = _given(layer, [leaves[place] for place in places], given)
+    reals = [number for number, each in enumerate(tensors) if _is_real(each)]
     variables = layer.trainable_variables
-    given_out, gradients = pull_back(outputs, tensors, variables, _weights)
-    found = {f"output {place}": _numpy(each) for place, each in enumerate(given_out)}
-    sources = [f"input {place}" for place in range(len(tensors))]
-    sources += map(attrgetter("name"), variables)
-    for source, each in zip(sources, gradients, strict=True):
+
+    def run(values: list[Any]) -> list[Any]:
+        every = _put(leaves, places, _put(tensors, reals, values[: len(reals)]))
+        rest, more = keras.tree.pack_sequence_as(arguments, every)
+        weights = list(zip(variables, values[len(reals) :], strict=True))
+        with keras.StatelessScope(state_mapping=weights):
+            return list(filter(_is_real, keras.tree.flatten(function(*rest, **more))))
+
+    values = [*map(tensors.__getitem__, reals), *map(attrgetter("value"), variables)]
+    outputs = run(values)
+    gradients = derive(lambda values: _weigh(run(values)), values) if outputs else []
+    sources = [*map("input {}".format, reals), *map(attrgetter("name"), variables)]
+    found = {f"output {place}": _numpy(each) for place, each in enumerate(outputs)}
+    for source, each in zip(sources, gradients, strict=False):
         if each is not None:
             found[f"gradient of {source}"] = _numpy(each)
     return found
+
+
+def _given(layer: Any, own: list[Any], given: Arrays) -> list[Any]:
+    """Return the given inputs as tensors like a layer's own here."""
+    shapes, received = [tuple(each.shape) for each in own], [each.shape for each in given.values()]
+    if shapes != received:
+        raise Refused(f"{layer.name}: is called with {shapes} here, and with {received} elsewhere")
+    dtypes = [each.dtype for each in own]
+    return list(map(keras.ops.convert_to_tensor, given.values(), dtypes))
 
 
 def _put(leaves: list[Any], places: list[int], values: list[Any]) -> list[Any]:
@@ -138,14 +147,18 @@ def _put(leaves: list[Any], places: list[int], values: list[Any]) -> list[Any]:
     return every
 
 
-def _weights(outputs: list[Any]) -> list[Any]:
-    """Return the same weights on every backend, for outputs of these shapes."""
-    return [
-        keras.ops.convert_to_tensor(
-            np.random.default_rng(place).standard_normal(tuple(each.shape)), dtype=each.dtype
-        )
-        for place, each in enumerate(outputs)
-    ]
+def _weigh(outputs: list[Any]) -> Any:
+    """Return the sum of all outputs, each element with its weight, the same on every backend."""
+    total = 0.0
+    for place, each in enumerate(outputs):
+        weights = np.random.default_rng(place).standard_normal(tuple(each.shape))
+        total += keras.ops.sum(each * keras.ops.convert_to_tensor(weights, dtype=each.dtype))
+    return total
+
+
+def _is_real(value: Any) -> bool:
+    """Return whether a leaf is a tensor of floats, and so has a gradient."""
+    return keras.ops.is_tensor(value) and "float" in keras.backend.standardize_dtype(value.dtype)
 
 
 def _numpy(tensor: Any) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from keras.src.utils import naming
 from numpy.typing import NDArray
 
 from harness.job.asked import SurveyItem
+from harness.worker.backward import derive
 from harness.worker.survey.names import modules
 
 Arrays = dict[str, NDArray[Any]]
@@ -121,8 +121,7 @@ class Program:
 
     def gradients(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Yield the gradient of a weighted sum of all outputs and losses, by name."""
-        module = f"harness.worker.survey.backward.{keras.backend.backend()}"
-        found = importlib.import_module(module).derive(self._total, self.values)
+        found = derive(self._total, self.values)
         for name, value, gradient in zip(self.names, self.values, found, strict=True):
             yield name, np.zeros(value.shape) if gradient is None else _read(gradient)
 

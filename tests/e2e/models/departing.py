@@ -95,4 +95,7 @@ def crashes():
             os.abort()
         return keras.ops.tanh(x)
 
-    return stack(crash)
+    layers = [keras.layers.Dense(6), keras.layers.Activation(crash), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.compile("sgd", "mse")
+    return model

@@ -1,0 +1,1 @@
+"""What `harness export` writes, read back by the libraries that it is for: `nox -s exporters`."""
