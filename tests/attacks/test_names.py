@@ -41,7 +41,7 @@ MARKUP = st.sampled_from(
         "</title></head><body onload=x>",
     ]
 )
-NAMES = st.one_of(TEXTS, LONG, st.tuples(TEXTS, MARKUP, TEXTS).map("".join))
+NAMES = st.one_of(TEXTS, LONG, st.tuples(TEXTS, MARKUP, TEXTS).map("".join)).filter(str.strip)
 
 
 class Reader(HTMLParser):

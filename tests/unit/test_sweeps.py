@@ -283,6 +283,13 @@ def test_refinement_goes_where_neighbours_have_other_winners():
     assert len(full) <= 0.4 * len(places)
 
 
+def test_a_short_session_in_which_no_block_counts_is_no_border():
+    grid, _ = refine.grid_of({"width": [*range(8)]})
+    known = {place: refine.Screened("a" if place[0] else "", 0.1) for place in grid.coarse()}
+    assert refine.screen_next(grid, known) == []
+    assert len(refine.full_cells(grid, known)) == 1, "the random tenth"
+
+
 def test_short_sessions_say_where_the_full_ones_are_and_never_count(tmp_path):
     eight = str([2**n for n in range(3, 11)])
     table = TABLE.replace("[8, 16]", eight).replace("[32, 64]", eight)

@@ -23,7 +23,7 @@ SHARE = 0.1  # of all cells, that are measured wherever they lie
 class Screened:
     """What a short session of a cell says: which arm is first by its median, and by how much."""
 
-    first: str
+    first: str  # "" where no block counts: that is no other winner
     lead: float  # ln of the next arm's epoch to its own
 
 
@@ -78,7 +78,7 @@ def _distance(box: Sequence[tuple[int, int]], known: Mapping[Place, Screened]) -
     """Return the least lead among a box's corners; None where it need not be split."""
     corners = [known.get(corner) for corner in itertools.product(*map(set, box))]
     seen = [corner for corner in corners if corner]
-    if len(seen) < len(corners) or len({corner.first for corner in seen}) < 2:
+    if len(seen) < len(corners) or len({corner.first for corner in seen} - {""}) < 2:
         return None
     return min(corner.lead for corner in seen)
 
@@ -104,7 +104,7 @@ def full_cells(grid: Grid, known: Mapping[Place, Screened], seed: int = 0) -> li
     for pair in grid.neighbours():
         if all(place in known for place in pair):
             one, other = (known[place] for place in pair)
-            if one.first != other.first:
+            if one.first and other.first and one.first != other.first:
                 near = min(pair, key=lambda place: known[place].lead)
                 border[near] = known[near].lead
     every = list(itertools.product(*map(range, grid.shape)))
