@@ -14,7 +14,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from harness.referee.model64 import OUTPUTS
 from harness.worker import float64
 from harness.worker.draws import OutsideDraws
 from harness.worker.model_states import join_states, make_states, open_program, trace_states
@@ -23,6 +22,7 @@ from tests.zoo import defects, models
 
 N_BATCH, N_SHORT = 16, 7
 SHORT = f"a batch of {N_SHORT}"
+OUTPUTS = ("output", "training output")  # kinds of quantities that have a row for each sample
 ZOO = models.ZOO | {"short_cast": models.Entry(defects.short_cast, models.table)}
 
 
