@@ -77,6 +77,7 @@ def measure(project: Project, options: SessionOptions) -> tuple[Bench, bool]:
         n_blocks=options.blocks,
         cores=_parse_cores(options.pin),
         threads=options.threads,
+        replicas=options.replicas,
         dataset=options.dataset,
         device=options.device,
         aa=options.aa,

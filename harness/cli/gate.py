@@ -115,6 +115,7 @@ def _measure_again(
         n_blocks=session.n_blocks,
         cores=session.cores,
         threads=str(session.threads),
+        replicas=session.replicas,
         dataset=None if project.has_model(session.spec_name) else session.data.name,
         device=session.device,
     )

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
+from harness.cli.device_options import ReplicaOptions
 from harness.report.renderers import FORMATS
 
 Texts = list[str] | None
@@ -23,7 +24,6 @@ ONLY = "Of these, only this implementation or arm; may be repeated."
 SPEC = "As in backends.toml, or a model of your own: FILE.py[:FUNCTION]. By default the first."
 DATA = "FILE.py:FUNCTION, of a model of your own; by default data in the model's file."
 DATASET = "Instead of the spec's. auto: MNIST, else digits."
-GPU = "With gpu, a backend that sees none is an error."
 PYTHON = "Run a backend with your own interpreter, as jax=../.venv/bin/python; may be repeated."
 MAKE = "First make the environments that are missing, as harness setup does."
 NO_WAIT = "Where another harness measures on this machine, exit with 2 at once."
@@ -87,13 +87,6 @@ class DatasetOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceOptions:
-    """Which device."""
-
-    device: Annotated[Literal["auto", "cpu", "gpu"], Option(help=GPU)] = "auto"
-
-
-@dataclass(frozen=True, kw_only=True)
 class WaitOptions:
     """What to do where the machine is taken."""
 
@@ -122,7 +115,7 @@ class MeasuringOptions(
     ArmOptions,
     SpecOptions,
     DatasetOptions,
-    DeviceOptions,
+    ReplicaOptions,
     WaitOptions,
     PythonOptions,
     ProjectOptions,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FULL_SEEDS = (0, 1, 2)
 SCOPE = {  # fields that say what is checked, and how each is named in a message
     "asked": "the names of arms",
-    **{name: f"--{name}" for name in ("spec", "point", "full", "seed", "dataset")},
+    **{name: f"--{name}" for name in ("spec", "point", "full", "seed", "dataset", "replicas")},
     "only": "--arm",
     "round_trips": "--round-trips",
 }
@@ -37,6 +37,10 @@ EXCLUDES = {
     "show": ("checks nothing", SCOPE | {"quick": "--quick", "missing": "--missing"}),
     "quick": ("chooses the points itself", {name: SCOPE[name] for name in ("point", "full")}),
     "missing": ("takes the arms from the records of results", SCOPE | FILES),
+    "replicas": (
+        "says what one update computes",
+        {"full": "--full", "round_trips": "--round-trips"},
+    ),
 }
 
 

@@ -68,7 +68,9 @@ def check_session(session: Session, project: Project) -> None:
     ]
     if arms:
         group = Unchecked(session.spec_name, session.data.name, session.device, tuple(arms))
-        protocol = project.config.protocol.model_copy(update={"threads": session.threads})
+        protocol = project.config.protocol.model_copy(
+            update={"threads": session.threads, "replicas": session.replicas}
+        )
         _check(group, project, protocol)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import MeasuringOptions
 from harness.cli.own_model import draw_and_prove
@@ -40,17 +40,15 @@ def plan_runs(
     spec_name, spec = config.spec(options.spec)
     default = config.protocol.arms
     arms = select_arms(declared_arms(config), options.asked, options.only or (), default)
-    protocol = override_protocol(
-        config.protocol,
-        seeds=seeds,
-        epochs=spec.epochs if epochs is None else epochs,
-        threads=parse_threads(options.threads),
-        time_limit_s=time_limit_s,
-    )
+    asked: dict[str, Any] = {"seeds": seeds, "epochs": spec.epochs if epochs is None else epochs}
+    asked |= {"threads": parse_threads(options.threads), "replicas": options.replicas}
+    protocol = override_protocol(config.protocol, **asked, time_limit_s=time_limit_s)
     store.ready(project.results)
     project = replace(project, config=config.model_copy(update={"protocol": protocol}))
+    what, device = (project.config, spec_name, arms), options.device
     if not own_model(spec):
         dataset = prepare_dataset(options.dataset or spec.dataset)
-        return plan(project.config, spec_name, arms, dataset, device=options.device)
+        return plan(*what, dataset, device=device)
+    plan(*what, project.model, device=device)  # or a refusal, before anything is drawn
     project = draw_and_prove(project, spec_name, arms, protocol.seeds)
-    return plan(project.config, spec_name, arms, project.model, device=options.device)
+    return plan(*what, project.model, device=device)

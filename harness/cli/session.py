@@ -50,6 +50,7 @@ class SessionRequest:
     n_blocks: int | None = None
     cores: tuple[int, ...] | None = None
     threads: str | None = None
+    replicas: int | None = None
     dataset: str | None = None
     device: Device = "auto"
     aa: Repeated | None = None
@@ -97,6 +98,7 @@ def _asked_and_planned(
         "--blocks": (request.n_blocks, session.n_blocks),
         "--pin": (request.cores, session.cores),
         "--threads": (request.threads, str(session.threads)),
+        "--replicas": (request.replicas, session.replicas),
         "--dataset": (dataset, session.data.name),
         "--device": (device, session.device),
     }
@@ -149,7 +151,8 @@ def _configure(config: Config, request: SessionRequest) -> Config:
         "generations": request.n_generations or config.bench.generations,
         "blocks": request.n_blocks or config.bench.blocks,
     }
-    protocol = override_protocol(config.protocol, threads=parse_threads(request.threads))
+    given = {"threads": parse_threads(request.threads), "replicas": request.replicas}
+    protocol = override_protocol(config.protocol, **given)
     bench = config.bench.model_copy(update=size)
     return config.model_copy(update={"protocol": protocol, "bench": bench})
 

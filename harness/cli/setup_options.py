@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from harness.cli.options import ConfigOptions, DeviceOptions, Texts
+from harness.cli.device_options import DeviceOptions
+from harness.cli.options import ConfigOptions, Texts
 
 INSTALLER = "auto: uv where there is one, else pip, and pip where uv fails."
 ALLOW_LARGE = "Take PyTorch's build for a GPU, several gigabytes, where no other is found."

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from harness.cli.options import DeviceOptions, ProjectOptions, Texts, WaitOptions
+from harness.cli.device_options import DeviceOptions
+from harness.cli.options import ProjectOptions, Texts, WaitOptions
 
 ONLY = "A name of Keras's or a pattern: Dense, ops.*; may be repeated."
 QUICK = "A few items of each kind, without their variations."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.engine import replicas
 from harness.engine.own_model import PreparedModel
 from harness.errors import ConfigError
 from harness.job.asked import ModelSource, Target
@@ -36,7 +37,7 @@ class Planned:
 
     def where(self) -> dict[str, Any]:
         """Return the fields of a `Job` that say where and how long this run may be."""
-        names = ("backend", "device", "threads", "time_limit_s")
+        names = ("backend", "device", "threads", "replicas", "time_limit_s")
         return {name: getattr(self.request, name) for name in names}
 
     def training(self) -> dict[str, Any]:
@@ -80,6 +81,10 @@ def plan(
                 "--device gpu: none of these backends can use an accelerator. "
                 "--device cpu runs them"
             )
+    replicas.check_arms(arms, config.protocol.replicas, config.folder)
+    size = dataset.batch_size if isinstance(dataset, PreparedModel) else spec.batch_size
+    sizes = replicas.batch_sizes(dataset.n_train, size)
+    replicas.check_batches(config.protocol.replicas, sizes)
     for arm in arms if isinstance(dataset, mnist.Prepared) else ():
         _check_expressible(spec_name, spec, arm, config)
     return _runs(config, spec_name, arms, dataset, device=device)
@@ -109,6 +114,7 @@ def _runs(
                 epochs=protocol.epochs,
                 device=device,
                 threads=protocol.threads,
+                replicas=protocol.replicas,
                 time_limit_s=protocol.time_limit_s,
                 data=data_of(dataset),
                 weights_sha256=digests[0],

@@ -45,6 +45,7 @@ class Job(Generic[A]):
     framework: str = ""  # that computes there; an executor knows it
     device: str = "auto"  # "cpu" hides every GPU
     threads: int | str = "auto"
+    replicas: int = 1  # devices that have a part of each batch each
     time_limit_s: float = 120.0  # that it may take; of a live worker, for each of its answers
     root: Path | None = None  # backends.toml's folder, where a user's own arms lie; as `framework`
 

@@ -15,7 +15,7 @@ History of the format:
     are read as before.
 3   a line for each part, where a session was a folder with a file for each.
 4   a spec may be a model of the user's own: its turns have no accuracy, its ends a quality.
-5   of a plan: it may be a cell of a sweep (`cell`).
+5   of a plan: it may be a cell of a sweep (`cell`), and has `replicas`: one device each before.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def original_of(duplicate: str) -> str:
 class OfProcess(Ended):
     """What the start and the end of a process share."""
 
-    format: Literal[1, 2, 3, 4] = 4
+    format: Literal[1, 2, 3, 4, 5] = 5
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     generation: Number  # from 1
     process: Count  # from 1: the n-th of its entrant in this generation
@@ -186,7 +186,7 @@ class Turn(Kept):
 class Block(Kept):
     """Every live entrant's turn once, in a balanced order; the n-th attempt at it."""
 
-    format: Literal[1, 2, 3, 4] = 4
+    format: Literal[1, 2, 3, 4, 5] = 5
     generation: Number
     block: Number  # from 1 in each generation
     attempt: Count  # from 1
@@ -216,7 +216,7 @@ class Sitting(Kept):
     What it cost in all, and how much of that its workers took.
     """
 
-    format: Literal[1, 2, 3, 4] = 4
+    format: Literal[1, 2, 3, 4, 5] = 5
     written_at: str = ""  # UTC, ISO 8601; empty before 0.5
     number: Count  # from 1
     outcome: Literal["complete", "budget", "stopped", "interrupted"]

@@ -27,7 +27,8 @@ from harness.spec.model import own_model
 PATIENCE_S = 5.0  # with another harness that writes results.csv
 _COLUMNS = """
     run_id status reason spec backend implementation options optimizer loss_form inputs dataset
-    device seed epochs n_parameters n_updates test_accuracy test_loss train_accuracy quality
+    device replicas virtual_devices seed epochs
+    n_parameters n_updates test_accuracy test_loss train_accuracy quality
     quality_of trained_by refused epoch_s
     first_epoch_s spawn_s import_s data_s build_s feed_s teardown_s evaluate_s total_s samples_per_s
     peak_rss_bytes n_compiles n_compiles_steady jit_requested jit_effective
@@ -57,6 +58,7 @@ def row(record: Record, parity: str = "not checked") -> dict[str, Value]:
         **_of_stack(request.spec),
         "dataset": request.data.name,
         "device": record.device,
+        "replicas": request.replicas,
         "seed": request.seed,
         "epochs": request.epochs,
         "threads_requested": request.threads,

@@ -15,6 +15,7 @@ import harness
 from harness.job.answers import Host
 from harness.job.kinds import Count, Said, Sha256, Whole, Word
 from harness.records.arm import ArmId
+from harness.spec.bounds import Replicas
 from harness.spec.config import AnySpec, Device
 from harness.spec.frozen import Frozen
 
@@ -68,6 +69,7 @@ class Question(Kept):
     data: Data
     device: Device  # as asked for
     threads: Threads
+    replicas: Replicas = 1  # devices that have a part of each batch each
 
 
 class Observation(Kept):

@@ -10,6 +10,7 @@ History of the format:
 3   a line of a file; an arm's gates, each with its error and its floor, and no verdict where they
     are: it is computed from them.
 4   a training left to itself says which module and options ran.
+5   its replicas: one device each before.
 """
 
 from __future__ import annotations
@@ -226,7 +227,7 @@ WORST_FIRST: tuple[tuple[str, Whole], ...] = (
 class Parity(Observation, Question):
     """One parity check, whatever came of it."""
 
-    format: Literal[1, 2, 3, 4] = 4
+    format: Literal[1, 2, 3, 4, 5] = 5
     seed: Count
     total_s: Seconds
     verdict: Whole = "failed"

@@ -9,6 +9,7 @@ History of the format (a reader of this version reads them all):
     the system does not say.
 4   a line of a file, see `harness.records.store`, where formats 1 to 3 were a file each.
 5   a spec may be a model of the user's own, whose epochs have no accuracy, and which has a quality.
+6   a request's replicas: one device each before.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Request(Question, OfAnArm):
 class Record(Observation, Ended):
     """One run, finished or failed."""
 
-    format: Literal[1, 2, 3, 4, 5] = 5
+    format: Literal[1, 2, 3, 4, 5, 6] = 6
     request: Request
     total_s: Seconds  # from the parent's call until the worker was gone
     status: Literal["ok", "diverged", "failed"]

@@ -203,8 +203,9 @@ def worst(found: Collection[str]) -> str:
     return next((verdict for verdict in order if verdict in found), NOT_CHECKED)
 
 
-def _place(device: str, made: Session | Check | Record) -> tuple[str, str, str]:
-    return device, made.host.machine, made.harness
+def _place(device: str, made: Session | Check | Record) -> tuple[str, str, str, str]:
+    asked = made.request if isinstance(made, Record) else made
+    return device, made.host.machine, made.harness, f"{getattr(asked, 'replicas', 1)} replicas"
 
 
 def _what(spec: Spec, arm: ArmId) -> tuple[str | ArmId | None, ...]:

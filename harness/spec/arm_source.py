@@ -87,6 +87,7 @@ def read_declaration(module: str, name: str, folder: Path | None = None) -> dict
 
     OPTIONS: what backends.toml may ask of it, by name, and the values it knows, its default first.
     EXPRESSES: what of a spec it can express, by key, where that is not everything.
+    REPLICAS: the frameworks on which it trains on several devices, and the options that this needs.
 
     Args:
         module: its name, or a file's.

@@ -168,6 +168,7 @@ class Protocol(Frozen):
     epochs: bounds.Epochs = 5
     arms: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] = ("keras",)
     threads: bounds.Threads = "auto"
+    replicas: bounds.Replicas = 1
     time_limit_s: Annotated[float, Field(gt=0, le=1e6)] = 1800.0
 
     @model_validator(mode="after")

@@ -13,14 +13,18 @@ import keras
 import numpy as np
 
 from harness.spec.data.arrays import Features, Weights
+from harness.worker import replicas
 from harness.worker.arm_facts import arm_facts
-from harness.worker.facts import framework_of
-from harness.worker.keras_optimizer import KerasOptimizer, make_optimizer
+from harness.worker.keras_optimizer import (
+    FRAMEWORK,
+    KerasOptimizer,
+    make_optimizer,
+    read_variable,
+)
 
 if TYPE_CHECKING:  # at run time a request has plain attributes: no validation library is here
     from harness.spec.config import Spec
 
-FRAMEWORK = framework_of(keras.backend.backend())
 PREDICT_BATCH = 1000  # divides the 10,000 test images: one shape to compile
 
 
@@ -70,14 +74,20 @@ S = TypeVar("S", bound=KerasState)
 
 
 def predict(state: KerasState, x: Features) -> Features:
-    """Return the model's outputs, (n, classes) float32, for x (n, features) float32."""
-    return np.asarray(state.model.predict(x, batch_size=PREDICT_BATCH, verbose=0))
+    """Return the model's outputs, (n, classes) float32, for x (n, features) float32.
+
+    **Differs**: on JAX each of several devices must have as many samples, so some come twice.
+    """
+    n_replicas = len(replicas.of(keras.backend.backend()).holders(state.model))
+    padded = np.pad(x, ((0, -len(x) % n_replicas), (0, 0)), "edge") if n_replicas > 1 else x
+    size = PREDICT_BATCH - PREDICT_BATCH % n_replicas
+    return np.asarray(state.model.predict(padded, batch_size=size, verbose=0))[: len(x)]
 
 
 def export(state: KerasState) -> Weights:
     """Return the weights by name, float32: kernels (inputs, units), biases (units,)."""
     return {
-        f"{layer.name}/{part}": keras.ops.convert_to_numpy(getattr(layer, part))
+        f"{layer.name}/{part}": read_variable(getattr(layer, part))
         for layer in state.model.layers
         for part in ("kernel", "bias")
     }
@@ -112,7 +122,8 @@ def model_facts(state: KerasState, *, compiled: bool) -> dict[str, Any]:
     weights = [variable.value for variable in state.model.trainable_variables]
     n_updates, n_compiles = _optimizer(state).step, state.n_compiles()
     found = arm_facts(FRAMEWORK, weights, n_updates, n_compiles, compiled=compiled)
-    return found | {"precision": keras.config.dtype_policy().name}
+    seen = replicas.seen(keras.backend.backend(), state.model)
+    return found | {"precision": keras.config.dtype_policy().name} | seen
 
 
 def _optimizer(state: KerasState) -> KerasOptimizer:

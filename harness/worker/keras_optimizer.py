@@ -8,9 +8,25 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.spec.data.arrays import Weights
+from harness.worker.facts import framework_of
 from harness.worker.optimizers import rule_of
+
+FRAMEWORK = framework_of(keras.backend.backend())
+
+
+def read_variable(variable: Any) -> NDArray[Any]:
+    """Return a Keras variable as NumPy has it, of any shape: one device's where several have it.
+
+    **Differs**: on TensorFlow Keras's own convert_to_numpy cannot read one that is mirrored.
+    """
+    value = variable.value
+    if keras.backend.backend() == "tensorflow":
+        value = FRAMEWORK.read(value)
+    found: NDArray[Any] = keras.ops.convert_to_numpy(value)
+    return found
 
 
 def make_optimizer(settings: Any) -> Any:
@@ -30,14 +46,14 @@ class KerasOptimizer:
     @property
     def step(self) -> int:
         """Number of updates so far."""
-        return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+        return int(read_variable(self.optimizer.iterations))
 
     def named_slots(self, names: Iterable[str]) -> Weights:
         """Return the slots, "WEIGHT/SLOT", each of its weight's shape; none before it is built."""
         if not self.optimizer.built:
             return {}
         named = self._named(names)
-        return {name: np.array(keras.ops.convert_to_numpy(slot)) for name, slot in named}
+        return {name: np.array(read_variable(slot)) for name, slot in named}
 
     def resume(self, names: Iterable[str], slots: Weights, step: int, array: Any = None) -> None:
         """Set slots and step; build the optimizer where it has not been built yet.

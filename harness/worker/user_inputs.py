@@ -83,8 +83,13 @@ def call_function(target: Target, arguments: Mapping[str, Any] = MappingProxyTyp
     if not callable(function):
         expected = f"expected a function {target.function!r} in that file"
         raise Unusable(f"{target.name}: {expected}; received {type(function).__name__}")
+    before = keras.distribution.distribution()
     with named_errors(target.function, target.file):
-        return function(**arguments)
+        returned = function(**arguments)
+    if keras.distribution.distribution() is not before:
+        hint = "on TensorFlow and PyTorch it does nothing. Leave it out, and type --replicas 2"
+        raise Unusable(f"{target.name}: sets keras.distribution itself: {hint}")
+    return returned
 
 
 def read_batch(target: Target) -> Arrays:

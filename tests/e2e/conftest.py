@@ -179,3 +179,16 @@ def folder(project):
     parts = load_dataset(mnist.prepare("digits").folder)
     np.savez(project.root / "digits.npz", x=parts["x_train"][:1000], y=parts["y_train"][:1000])
     return project
+
+
+@pytest.fixture
+def copy_of_harness(tmp_path):
+    """A copy of the package, in which a defect can be planted: the workers run what lies beside the
+    command.
+    """
+    shutil.copytree(
+        ROOT / "harness",
+        tmp_path / "copy" / "harness",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    return tmp_path / "copy"

@@ -4,7 +4,6 @@ copy of the workers' own code.
 
 import json
 import re
-import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from harness.records import store
 from harness.records.parity import Parity
-from tests.e2e.conftest import BACKENDS, ENVIRONMENTS, ROOT
+from tests.e2e.conftest import BACKENDS, ENVIRONMENTS
 
 QUICK = ("--point", "init", "--point", "adversarial")
 ARMS = ("--arm", "keras", "--arm", "naive", "--arm", "native")
@@ -121,19 +120,6 @@ def test_the_table_and_the_csv_say_nothing_of_an_arm_of_which_a_part_was_checked
     project, _ = checked
     assert parity_in_the_table(project) == ["not checked"]
     assert ",not checked," in (project.results / "results.csv").read_text()
-
-
-@pytest.fixture
-def copy_of_harness(tmp_path):
-    """A copy of the package, in which a defect can be planted: the workers run what lies beside the
-    command.
-    """
-    shutil.copytree(
-        ROOT / "harness",
-        tmp_path / "copy" / "harness",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    return tmp_path / "copy"
 
 
 RETURN = "    return model\n"

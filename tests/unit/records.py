@@ -46,6 +46,7 @@ DEFAULTS: dict[str, Any] = {
     "epochs": None,
     "asked_device": "auto",
     "threads": "auto",
+    "replicas": 1,
     "time_limit_s": 1800.0,
     "dataset": "mnist",
     "n_train": 60_000,

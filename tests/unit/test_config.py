@@ -24,7 +24,7 @@ BACKEND_KEYS = (
     "expected one of framework, python, environment, requirements, accelerators, variables, "
     "cpu_variables, shared_variables, arms"
 )
-PROTOCOL_KEYS = "expected one of seeds, epochs, arms, threads, time_limit_s"
+PROTOCOL_KEYS = "expected one of seeds, epochs, arms, threads, replicas, time_limit_s"
 SPEC_KEYS = "expected one of dataset, layers, optimizer, loss_form, batch_size, epochs, initializer, shuffle, inputs"
 CORES = "expected 'auto' or a number of cores from 1 to 1024"
 

@@ -92,7 +92,7 @@ def test_a_session_of_0_5_is_read_whole_and_goes_on_in_a_file_beside_its_folder(
     shutil.copytree(OF_0_5, tmp_path / "results")
     (old,) = sessions.load_all(OF_0_5).sessions
     assert (old.session.format, len(old.starts), len(old.blocks), len(old.ends)) == (2, 2, 1, 2)
-    sitting = old.sittings[0].model_copy(update={"number": 2, "format": 4})
+    sitting = old.sittings[0].model_copy(update={"number": 2, "format": 5})
     store.add(tmp_path / "results", sitting, old.session.run_id)
     found = sessions.load_all(tmp_path / "results")
     assert found == sessions.Sessions((old.with_part(sitting),), ())

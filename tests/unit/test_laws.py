@@ -36,7 +36,7 @@ KNOWS = {
     "sweep": {"bench"},
     "proof": {"parity"},
 }  # an experiment, and those that it builds on
-DOORS = [file for file in (HARNESS / "cli").glob("*.py") if file.name != "options.py"]
+DOORS = [file for file in (HARNESS / "cli").glob("*.py") if "options" not in file.name]
 PLAIN = ("statistics", "referee")  # rooms of arrays and values
 WORKER_MAY = {
     "harness.engine.machine",
@@ -64,6 +64,7 @@ TRAIN_STEP = {name: ["model", "data", "batch_size"] for name in ("lean", "compil
 COMPANIONS = {"jax": {"optax"}}
 FRAMEWORK_FOLDERS = (  # a file of each framework's in them
     *("frameworks", "compiled", "epochs", "naive", "native", "gradients", "float64", "train_step"),
+    "replicas",
     "backward",
 )
 NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side by side
@@ -264,6 +265,13 @@ def test_every_framework_is_made_to_compute_in_float64_and_says_what_does_not(fr
     found = signatures(WORKER / "float64" / f"{framework}.py")
     assert found["patch"] == []
     assert found["watch"] == []
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
+def test_every_framework_trains_on_several_devices_and_reads_them_back(framework):
+    found = signatures(WORKER / "replicas" / f"{framework}.py")
+    expected = {"start": ["n_replicas", "device"], "holders": ["model"], "apart": ["model"]}
+    assert {name: found.get(name) for name in expected} == expected
 
 
 @pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])

@@ -256,6 +256,8 @@ def asked(**changes):
     assert not unknown
     spec |= {name: value for name, value in changes.items() if name in spec}
     return types.SimpleNamespace(
+        framework="numpy",
+        replicas=1,
         spec=types.SimpleNamespace(layers=layers, **spec),
         **{name: changes.get(name, value) for name, value in plain.items()},
     )

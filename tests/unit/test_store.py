@@ -53,7 +53,7 @@ def test_a_line_is_json_with_kind_format_content_and_the_digest_of_what_stands_b
     text = store.add(results, record()).read_text()
     parts = json.loads(text)
     assert list(parts) == ["kind", "format", "content", "digest"]
-    assert (parts["kind"], parts["format"]) == ("run", 5)
+    assert (parts["kind"], parts["format"]) == ("run", 6)
     assert parts["digest"] == hashlib.sha256(text.split(',"digest"')[0].encode()).hexdigest()
 
 
@@ -74,8 +74,8 @@ def test_records_come_back_in_the_order_of_their_start(results):
         (b"\n", "line 1: damaged: no kind, format, content and digest"),
         (b"[1, 2]\n", "line 1: damaged: no kind"),
         (
-            line("run", 6, b'{"brand": "new"}'),
-            "line 1: format 6, written by a newer harness; this one reads up to 5. Update the",
+            line("run", 7, b'{"brand": "new"}'),
+            "line 1: format 7, written by a newer harness; this one reads up to 6. Update the",
         ),
         (line("run", 4, b"{}"), "line 1: not a record: [harness]: expected a value; the key is"),
         (line("start", 3, b"{}"), "line 1: no start belongs here: expected run"),

@@ -107,6 +107,7 @@ def heading(bench: Bench) -> str:
         f"Keras {keras}" if keras else "",
         session.host.machine,
         f"threads {session.threads}" if session.threads != "auto" else "",
+        f"{session.replicas} devices" if session.replicas > 1 else "",
         f"{n_done} of {session.n_generations} generations of {session.n_blocks} {blocks}",
         f"session {session.run_id}",
     ]

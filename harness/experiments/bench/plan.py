@@ -62,6 +62,7 @@ def plan_session(
         data=data_of(dataset),
         device=device,
         threads=whole.protocol.threads,
+        replicas=whole.protocol.replicas,
         cores=cores,
         entrants=(*(Entrant(name=arm.name, **arm.fields) for arm in arms), *twins),
         baseline=first,
@@ -103,6 +104,7 @@ def requests(
     arms = {entrant.name: entrant.arm for entrant in session.entrants}
     limits = {
         "threads": session.threads,
+        "replicas": session.replicas,
         "time_limit_s": session.time_limit_s,
         "epochs": 1 + session.n_blocks,
     }

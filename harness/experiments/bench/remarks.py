@@ -100,11 +100,13 @@ def remarks(
 
 
 def why_blind(bench: Bench) -> str:
-    """Return why disturbances of a session cannot be seen, "" where they can.
+    """Return why a session's times decide nothing: "" where they can.
 
-    Then its blocks are valid whatever happened beside them, and nothing surer than "inconclusive"
-    follows from them.
+    Its devices are virtual, or disturbances cannot be seen. Then its blocks are valid whatever
+    happened beside them, and nothing surer than "inconclusive" follows from them.
     """
+    if any(start.settings.get("virtual_devices") for start in bench.starts):
+        return "its devices are virtual, parts of one processor, whose times say nothing of several"
     turns = (turn for block in bench.blocks if not block.invalid for turn in block.turns.values())
     if all(turn.others_s is not None for turn in turns):
         return ""

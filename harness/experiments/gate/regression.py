@@ -172,6 +172,7 @@ def _must_agree(bench: Bench) -> dict[str, str]:
         **{f"spec {key}": str(value) for key, value in spec.items()},
         "device": session.device,
         "threads": str(session.threads),
+        "replicas": str(session.replicas),
         "cores": ", ".join(map(str, session.cores)) or "as threads has it",
         "baseline": f"{session.baseline}{asked}",
     }

@@ -13,10 +13,12 @@ from threadpoolctl import threadpool_limits
 
 from harness.engine.executor import Executor
 from harness.engine.plan import Planned
+from harness.engine.replicas import check_batches
 from harness.errors import ConfigError
 from harness.experiments.parity.gather import ArmAnswer, Say, documented_loss, gather_traces
 from harness.experiments.parity.judge import is_referee_suspect, judge_arm, measure_noise
 from harness.experiments.parity.narrow import name_update
+from harness.experiments.parity.several import batch_sizes
 from harness.records.observation import identify
 from harness.records.parity import Parity
 from harness.referee import differences
@@ -83,7 +85,7 @@ def _check(
 
 def _asked(planned: Planned) -> dict[str, Any]:
     """Return the fields of the record that are the request's own."""
-    fields = ("spec_name", "spec", "seed", "data", "device", "threads")
+    fields = ("spec_name", "spec", "seed", "data", "device", "threads", "replicas")
     return {name: getattr(planned.request, name) for name in fields}
 
 
@@ -113,6 +115,7 @@ def _draw_inputs(
             "each framework draws its own, and nothing can be equal"
         )
     gate_of_plan(first).check_names(only)
+    check_batches(first.request.replicas, batch_sizes(first.request.spec))
     for each in planned:
         if only and "init" not in only and differences.has_own_slots(each.request.options):
             name = each.request.arm.name
@@ -161,8 +164,8 @@ def describe_documented(
         for loss in ("probs", "unclipped")
         if ("adversarial", loss) in reference.steps
     }
-    if len(step) < 2:
-        return []
+    if len(step) < 2 or any(arm.request.replicas > 1 for arm in arms.values()):
+        return []  # on several devices nothing is laid open
     apart = np.abs(step["probs"].quantities["losses"] - step["unclipped"].quantities["losses"])
     row = int(np.argmax(apart))
     through = [name for name, arm in arms.items() if documented_loss(arm) == "unclipped"]

@@ -89,7 +89,8 @@ def compose(parity: Parity) -> Document:
 def heading(parity: Parity) -> str:
     """Return what was checked, in one line."""
     data = f"{parity.data.name} ({parity.data.sha256[:8]})"
-    return f"parity of {parity.spec_name}, {data}, seed {parity.seed}"
+    several = f", {parity.replicas} devices" if parity.replicas > 1 else ""
+    return f"parity of {parity.spec_name}, {data}, seed {parity.seed}{several}"
 
 
 def lines(parity: Parity) -> tuple[Sentence, ...]:

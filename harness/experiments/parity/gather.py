@@ -24,6 +24,7 @@ from harness.referee.trace import Arrays, Trace, read_trace
 from harness.scratch import scratch
 from harness.spec.data.arrays import load_arrays
 
+APART = "replicas/"
 Say = Callable[[str], None]
 """Told what is being done."""
 
@@ -45,6 +46,8 @@ class ArmAnswer:
     environment_sha256: str | None = None
     failure: str = ""
     anew: bool = False  # it has an optimizer of its own, whose memory cannot be set
+    # By how much several devices' copies differ after an update, by kind; by point.
+    apart: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def gather_traces(
@@ -194,6 +197,9 @@ def _take_arrays(
     if program == "loop":
         answers.loops[name] = found
         return
+    apart = {kind: float(found.pop(kind)) for kind in [*found] if kind.startswith(APART)}
+    if apart and not twin:
+        answers.apart[name] = {kind.removeprefix(APART): each for kind, each in apart.items()}
     trace = read_trace(reference.spec, point, arm, program, found, without_slots=answers.anew)
     if twin:
         undone = reference.twins[name][int(number)].undone(trace.quantities)

@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.engine.plan import Planned
 from harness.experiments.parity.gather import ArmAnswer, documented_loss
+from harness.experiments.parity.several import name_faults
 from harness.records.parity import ArmParity, Departure, Gate, judge_gates
 from harness.referee import differences, gates, locate
 from harness.referee.epoch import examine_epoch, point_of
@@ -52,7 +53,8 @@ def judge_arm(
         return base.model_copy(update={"reason": failure})
     anew, loss = differences.has_own_slots(request.options), documented_loss(planned)
     findings, departures = find_departures(reference, answer, loss, noise, anew=anew)
-    return base.model_copy(update=keep_findings(findings, departures))
+    more, departures = name_faults(reference, answer, loss, request.replicas, departures)
+    return base.model_copy(update=keep_findings([*findings, *more], departures))
 
 
 def keep_findings(
@@ -92,7 +94,7 @@ def owed_traces(reference: Ground, planned: Planned) -> tuple[tuple[str, str], .
     request = planned.request
     owed = [
         (program, point)
-        for program in programs(request.module)
+        for program in programs(request.module, request.replicas)
         for point in points_of(reference, planned)
     ]
     if differences.has_own_slots(request.options):
@@ -133,12 +135,13 @@ def find_departures(
     return findings, departures
 
 
-def programs(module: str) -> tuple[str, ...]:
+def programs(module: str, n_replicas: int = 1) -> tuple[str, ...]:
     """Return the programs of an arm that are traced.
 
-    What trains, and of the Keras model an eager one laid open.
+    What trains, and of the Keras model on one device an eager one laid open.
     """
-    return ("production", "instrumented") if module == "keras_fit" else ("production",)
+    laid_open = module == "keras_fit" and n_replicas == 1
+    return ("production", "instrumented") if laid_open else ("production",)
 
 
 def points_of(reference: Ground, planned: Planned) -> list[str]:

@@ -49,6 +49,7 @@ def unchecked(
             record.status == "ok"
             and (record.host.machine, record.harness) == (machine, harness.__version__)
             and record.arm in arms
+            and record.request.replicas == 1
             and _is_of(config, record.request)
         ):
             newest[record.request.spec_name, record.arm] = record

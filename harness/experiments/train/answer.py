@@ -41,10 +41,10 @@ class Answer:
 
     Kinds: `no keras`, no arm trains the Keras model; `no time`, none has an epoch after its first;
     `none equal`, every one is barred; `alone`, one is left; `close`, the epochs of the first and of
-    others overlap; `ahead`, they do not.
+    others overlap; `ahead`, they do not; `virtual`, no time says anything of their devices.
     """
 
-    kind: Literal["no keras", "no time", "none equal", "alone", "close", "ahead"]
+    kind: Literal["no keras", "no time", "none equal", "alone", "close", "ahead", "virtual"]
     candidates: tuple[Candidate, ...] = ()  # those that may win, the shortest median epoch first
     barred: tuple[Candidate, ...] = ()  # parity departs or failed, or accuracy is different
     without_time: tuple[str, ...] = ()  # arms of which no run finished an epoch after the first

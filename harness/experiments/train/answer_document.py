@@ -15,6 +15,10 @@ NO_TIME = (
     "compiles and is left out."
 )
 NO_KERAS = "None of these arms trains a Keras model, so they do not say which backend should."
+VIRTUAL = (
+    "These devices are virtual, parts of one processor: they show whether several devices compute "
+    "the same numbers, and their times say nothing, so no arm is called first."
+)
 NONE_EQUAL = "No backend can be recommended: none is known to train the same model."
 WHY = {
     "departs": "it departs from the referee (nox -s parity says where)",
@@ -24,6 +28,8 @@ WHY = {
 
 def sentences(answer: Answer) -> tuple[str, ...]:
     """Return which backend, then what is left out and why, then what these runs cannot say."""
+    if answer.kind == "virtual":
+        return (VIRTUAL,)
     if not answer.candidates and not answer.barred:
         return (NO_KERAS,) if answer.kind == "no keras" else (NO_TIME,)
     without = answer.without_time

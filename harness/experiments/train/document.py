@@ -112,7 +112,8 @@ def heading(table: Table) -> str:
     key = table.key
     data, threads = f"{key.dataset} ({key.data_sha256[:8]})", f"threads {key.threads}"
     parts = [key.spec, data, f"{key.epochs} epochs", f"Keras {key.keras}", key.machine]
-    return ", ".join(map(short, parts if key.threads == "auto" else [*parts, threads]))
+    parts += [threads] * (key.threads != "auto") + [f"{key.replicas} devices"] * (key.replicas > 1)
+    return ", ".join(map(short, parts))
 
 
 def _blocks(table: Table) -> Iterable[Block]:

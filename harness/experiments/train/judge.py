@@ -32,6 +32,7 @@ class Key:
     keras: str
     threads: str
     machine: str
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def compare(
 
 def differences(tables: Sequence[Table]) -> tuple[str, ...]:
     """Return the fields of Key in which several tables differ: why there are several."""
-    fields = ("spec", "epochs", "dataset", "keras", "threads", "machine")
+    fields = ("spec", "epochs", "dataset", "keras", "threads", "machine", "replicas")
     found = [name for name in fields if len({getattr(table.key, name) for table in tables}) > 1]
     for name, content in (("spec", "digest"), ("dataset", "data_sha256")):
         pairs = {(getattr(table.key, name), getattr(table.key, content)) for table in tables}
@@ -131,6 +132,7 @@ def _key(record: Record, keras: str) -> Key:
         keras=keras,
         threads=str(request.threads),
         machine=record.host.machine,
+        replicas=request.replicas,
     )
 
 
@@ -154,7 +156,8 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
         if (steady := steady_seconds(runs))
     }
     chosen = (arm for arm in median_s if baseline in (None, *_names(arms[arm][0])))
-    base = next(chosen, None)
+    virtual = any(run.measured and run.measured.settings.get("virtual_devices") for run in members)
+    base = None if virtual else next(chosen, None)
     native_s = {_place(arm): seconds for arm, seconds in median_s.items() if arm.id.arm == NATIVE}
     contents, parities = _contents(arms), {arm: _worst(arms[arm], verdicts) for arm in arms}
     base_s = median_s[base] if base else None
@@ -173,7 +176,7 @@ def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: 
         base.name if base else "",
         equal_inputs(arms),
         (*departing, *several_contents(rows), *remarks(arms)),
-        answer(arms, parities),
+        Answer("virtual") if virtual else answer(arms, parities),
     )
 
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import keras
+
 from harness.spec.data.arrays import Features, Labels, Weights
 from harness.worker import keras_model
 from harness.worker.epoch_clock import EpochClock
+from harness.worker.facts import framework_of
 from harness.worker.keras_model import export, predict, resume, slots, wait
 
 if TYPE_CHECKING:
@@ -19,8 +22,9 @@ __all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "s
 
 # Of `compile`; what each does on a backend:
 # https://keras.io/api/models/model_training_apis
-FRAMEWORK = keras_model.FRAMEWORK
+FRAMEWORK = framework_of(keras.backend.backend())
 OPTIONS = {"jit_compile": ("auto", True, False), "steps_per_execution": (1, 7, 67, 469)}
+REPLICAS = {"jax": (), "tensorflow": ()}
 
 
 @dataclass(slots=True)

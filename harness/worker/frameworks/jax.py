@@ -73,9 +73,8 @@ def generator(seed: int) -> Draws:
 
 
 def device_of(tensor: Any) -> str:
-    """Return the device that holds an array."""
-    (device,) = tensor.devices()
-    return _name(device)
+    """Return the device that holds an array; the first where several hold it."""
+    return _name(min(tensor.devices(), key=lambda device: device.id))
 
 
 def wait(tensors: Sequence[Any]) -> None:

@@ -85,8 +85,11 @@ def wait(tensors: Sequence[Any]) -> None:
 
 
 def read(tensor: Any) -> NDArray[Any]:
-    """Return a tensor as NumPy has it, of any shape and dtype, once it is computed."""
-    return np.asarray(tensor)
+    """Return a tensor as NumPy has it, of any shape and dtype, once it is computed.
+
+    Of a variable that several devices hold it is the first one's.
+    """
+    return np.asarray(tf.convert_to_tensor(tensor))
 
 
 def product(a: Matrix, b: Matrix, form: str) -> Ways:

@@ -14,7 +14,7 @@ from harness.errors import Refused
 from harness.job.answers import Epoch, Measured, Measurement, Phases
 from harness.job.asked import Live, Measure, ModelSource
 from harness.spec.data.arrays import weights_digest
-from harness.worker import facts
+from harness.worker import facts, replicas
 from harness.worker.clock import timed
 from harness.worker.jobs import stack
 from harness.worker.jobs.stack import Inputs
@@ -99,7 +99,9 @@ def begin(job: Measure | Live, say: Say, spawn_s: float) -> Run:
     weights_sha256 = weights_digest(arm.export(state))
     if weights_sha256 != weights_digest(inputs.weights):
         raise Refused("the weights read back from the built model are not those set")
-    _check_device(request, [arm.facts(state)["device"]])
+    known = arm.facts(state)
+    _check_device(request, [known["device"]])
+    replicas.check(request.replicas, known)
     phases = {"spawn_s": spawn_s, "import_s": import_s, "data_s": data_s, "build_s": build_s}
     own = kind, job.model
     return Run(request, arm, framework, inputs, state, weights_sha256, phases, *own)
@@ -158,6 +160,7 @@ def evaluate(run: Run) -> dict[str, Any]:
 def identity(run: Run) -> dict[str, Any]:
     """Return what the run was, and on what: device, counts, settings, versions, digests."""
     known = run.arm.facts(run.state)
+    replicas.check(run.request.replicas, known)
     for name in ("setup_s", "teardown_s", "n_dispatches"):  # each epoch has its own
         known.pop(name, None)
     top = ("device", "n_parameters", "n_updates", "n_compiles")
@@ -174,6 +177,7 @@ def identity(run: Run) -> dict[str, Any]:
 def _import_arm(job: Measure | Live) -> tuple[ModuleType, ModuleType, list[str]]:
     """Return the arm, its framework, and the devices it sees, which are initialised by asking."""
     request = job.request
+    replicas.start(request.framework, request.replicas, request.device)
     arm = import_arm(request.module, job.root)
     framework = facts.framework_of(request.framework)
     return arm, framework, framework.devices()
@@ -184,5 +188,5 @@ def _check_device(request: Request, seen: list[str]) -> None:
     where = f"device {request.device}: {request.backend} computes on {', '.join(seen)}"
     if request.device == "gpu" and not any(device.startswith("gpu") for device in seen):
         raise Refused(f"{where}. `harness doctor` says why; --device cpu runs there")
-    if request.device == "cpu" and seen != ["cpu"]:
+    if request.device == "cpu" and {*seen} != {"cpu"}:
         raise Refused(f"{where}; its cpu_variables in backends.toml do not hide that")

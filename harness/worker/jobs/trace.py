@@ -28,7 +28,7 @@ from harness.spec.data.arrays import (
     strip_prefix,
     weights_digest,
 )
-from harness.worker import facts
+from harness.worker import facts, replicas
 from harness.worker.own_code import import_arm
 
 Arrays = dict[str, NDArray[Any]]
@@ -54,6 +54,7 @@ def trace(job: Trace, say: Callable[..., None], *_: Any) -> Traced:
     `say` is called with what is being done.
     """
     say(phase="import")
+    replicas.start(job.framework, job.replicas, job.device)
     framework = facts.framework_of(job.framework)
     device = framework.devices()[0]
     inputs = _load_inputs(job)
@@ -112,8 +113,8 @@ def _programs(job: Trace, arm: TracedArm, inputs: Inputs) -> dict[str, Iterable[
         points = {name: point for name, point in points.items() if not point["n_updates"]}
     programs: dict[str, Iterable[PointTrace]] = {}
     if points:
-        programs["production"] = production(module, job.spec, arm.options, points)
-        if arm.module == "keras_fit":
+        programs["production"] = production(module, job, arm.options, points)
+        if arm.module == "keras_fit" and job.replicas == 1:
             instrument = importlib.import_module("harness.worker.instrument")
             programs["instrumented"] = instrument.steps(job.spec, points)
     if inputs.several and not arm.anew:
@@ -124,17 +125,17 @@ def _programs(job: Trace, arm: TracedArm, inputs: Inputs) -> dict[str, Iterable[
 
 
 def production(
-    arm: ModuleType, spec: Any, options: SimpleNamespace, points: Mapping[str, Arrays]
+    arm: ModuleType, job: Trace, options: SimpleNamespace, points: Mapping[str, Arrays]
 ) -> Iterable[PointTrace]:
     """Yield what one update of the arm computes from each point, of any shape.
 
     Args:
         arm: its module.
-        spec: what to train.
+        job: what to train, and on how many devices.
         options: the arm's own.
         points: weights, slots, n_updates, x (B, features) float32 and y (B,), by name.
     """
-    first = strip_prefix("weight", next(iter(points.values())))
+    spec, first = job.spec, strip_prefix("weight", next(iter(points.values())))
     sgd = SimpleNamespace(name="sgd", learning_rate=PROBE, momentum=0.0)
     state = arm.build(spec, first, options)
     probe = arm.build(SimpleNamespace(**vars(spec) | {"optimizer": sgd}), first, options)
@@ -146,14 +147,25 @@ def production(
         moved = arm.export(probe)
         state = arm.resume(state, weights, slots, int(point["n_updates"]))
         found = _copy("set", {**arm.export(state), **arm.slots(state)})
+        begun = _apart(job, state)
         found["outputs"] = arm.predict(state, x)
         state, loss, accuracy = arm.epoch(state, arm.place(x, y))
+        found |= begun and {"replicas/set": max(begun.values())} | _apart(job, state)
         found |= {"loss": np.asarray(loss), "accuracy": np.asarray(accuracy)}
         found |= {
             f"gradient/{key}": ((value.astype(np.float64) - moved[key]) / PROBE).astype(np.float32)
             for key, value in weights.items()
         }
         yield name, found | _read_back(arm, state)
+
+
+def _apart(job: Trace, state: Any) -> dict[str, Any]:
+    """Return by how much the devices' copies differ, by kind; nothing where there is one device."""
+    if job.replicas == 1:
+        return {}
+    replicas.check(job.replicas, replicas.seen(job.framework, state.model))
+    found = replicas.of(job.framework).apart(state.model)
+    return {f"replicas/{kind}": np.float64(value) for kind, value in found.items()}
 
 
 def loops(

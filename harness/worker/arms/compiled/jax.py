@@ -20,12 +20,14 @@ from harness.worker import keras_model
 from harness.worker.epochs.jax import Step, Train, compiled_epoch
 from harness.worker.frameworks import jax as framework
 from harness.worker.keras_model import export, predict, resume, slots, wait
+from harness.worker.replicas import jax as replicas
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
 
 __all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "slots", "wait"]
 
+REPLICAS = {"jax": ()}
 Samples = tuple[Any, Any]  # on the device: (n, features) float32, (n,) int32
 
 
@@ -62,6 +64,7 @@ def pure_step(model: Any) -> Step:
 
     def step(carry: Any, batch: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
         weights, others, optimizer = carry
+        batch = replicas.divide(batch)
         differentiate = jax.value_and_grad(mean_loss, has_aux=True)
         (loss, (others, n_correct)), gradients = differentiate(weights, others, *batch)
         weights, optimizer = model.optimizer.stateless_apply(optimizer, gradients, weights)
@@ -77,7 +80,7 @@ def variables(model: Any) -> tuple[list[Any], list[Any], list[Any]]:
 
 def place(x: Features, y: Labels) -> Samples:
     """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
-    samples: Samples = jax.device_put((x, y.astype(np.int32)))
+    samples: Samples = jax.device_put((x, y.astype(np.int32)), replicas.everywhere())
     framework.wait(samples)
     return samples
 

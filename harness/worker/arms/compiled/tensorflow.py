@@ -19,12 +19,14 @@ from harness.worker import keras_model
 from harness.worker.epochs.tensorflow import fold_batches
 from harness.worker.frameworks import tensorflow as framework
 from harness.worker.keras_model import export, predict, resume, slots, wait
+from harness.worker.replicas.tensorflow import part_of
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
 
 __all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "slots", "wait"]
 
+REPLICAS = {"tensorflow": ()}
 Train = Callable[[Any, Any], tuple[Any, Any]]
 """From images and labels to the sum of losses and the number right; updates the variables."""
 Samples = tuple[Any, Any]
@@ -52,7 +54,9 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
     model = keras_model.compiled_model(spec, weights)
     model.optimizer.build(model.trainable_variables)
     traces: list[str] = []
-    train, n_other = compiled_epoch(model, spec.batch_size, traces), framework.watch_compiles(model)
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    make = replicated_epoch if several else compiled_epoch
+    train, n_other = make(model, spec.batch_size, traces), framework.watch_compiles(model)
     return State(model, spec.optimizer, train, lambda: len(traces) + n_other())
 
 
@@ -78,6 +82,48 @@ def compiled_epoch(model: Any, batch_size: int, traces: list[str]) -> Train:
     @tf.function(jit_compile=True, reduce_retracing=False)
     def epoch(images: Any, labels: Any) -> tuple[Any, Any]:
         traces.append("epoch")  # Python runs here only while TensorFlow traces
+        zeros = tf.constant(0.0), tf.constant(0.0)
+        return fold_batches(step, zeros, images, labels, batch_size)  # type: ignore[no-any-return]
+
+    return epoch  # type: ignore[no-any-return]
+
+
+def replicated_epoch(model: Any, batch_size: int, traces: list[str]) -> Train:
+    """Return an epoch as one program, in which each of several devices has a part of each batch.
+
+    **Differs**: XLA on TensorFlow adds nothing up over devices, so it compiles what each of them
+    derives; the sum of the gradients and the update are operations of TensorFlow's own.
+
+    Args:
+        model: compiled by Keras, its optimizer built, of a strategy's scope.
+        batch_size: of a full batch; the last one may be short.
+        traces: takes down each trace of the program.
+    """
+    strategy, weights = tf.distribute.get_strategy(), model.trainable_variables
+
+    @tf.function(jit_compile=True, reduce_retracing=False)
+    def derive(images: Any, labels: Any) -> tuple[Any, Any, Any]:
+        with tf.GradientTape() as tape:
+            outputs = model(images, training=True)
+            loss = model.loss(labels, outputs)  # its part of the mean over the whole batch
+        n = tf.reduce_sum(tf.cast(tf.argmax(outputs, axis=1) == labels, tf.float32))
+        return tape.gradient(loss, [weight.value for weight in weights]), loss, n
+
+    def update(images: Any, labels: Any) -> tuple[Any, Any]:
+        start, size = part_of(0, len(labels))
+        part = [tf.slice(images, [start, 0], [size, images.shape[1]])]
+        gradients, loss, n = derive(*part, tf.slice(labels, [start], [size]))
+        model.optimizer.apply(gradients, weights)
+        return loss * len(labels), n
+
+    def step(sums: tuple[Any, Any], images: Any, labels: Any) -> tuple[Any, Any]:
+        found = strategy.run(update, (images, labels))
+        added = (strategy.reduce("SUM", each, axis=None) for each in found)
+        return tuple(old + new for old, new in zip(sums, added, strict=True))
+
+    @tf.function(reduce_retracing=False)
+    def epoch(images: Any, labels: Any) -> tuple[Any, Any]:
+        traces.append("epoch")
         zeros = tf.constant(0.0), tf.constant(0.0)
         return fold_batches(step, zeros, images, labels, batch_size)  # type: ignore[no-any-return]
 

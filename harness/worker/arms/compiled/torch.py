@@ -20,7 +20,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,8 @@ from harness.errors import Refused
 from harness.spec.data.arrays import Features, Labels, Weights
 from harness.worker import keras_model
 from harness.worker.frameworks import torch as framework
-from harness.worker.keras_model import export, predict, resume, slots, wait
+from harness.worker.keras_model import export, predict, slots, wait
+from harness.worker.replicas import torch as replicas
 
 if TYPE_CHECKING:
     from harness.spec.config import Spec
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "slots", "wait"]
 
 OPTIONS = {"mode": ("eager", "compile")}
+REPLICAS = {"torch": ("mode=eager",)}
 # glibc returns freed memory to the system above twice the largest block that was mapped and freed,
 # as long as that is below 32 MiB. What an update allocates and frees is above it: 400,000 page
 # faults and a quarter of the eager loop's seconds an epoch. After one block of nearly 32 MiB was
@@ -64,6 +66,7 @@ class State:
     make_step: Callable[[], Step]  # at the start of each epoch
     n_compiles: Callable[[], int]
     n_cache_lookups: Callable[[], tuple[int, int]]  # graphs that inductor's cache had, and had not
+    n_samples: list[int] = field(default_factory=list)  # of each of several replicas, of an epoch
 
 
 def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
@@ -83,9 +86,38 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
         _check_compiler()
     model = keras_model.compiled_model(spec, weights)
     model.optimizer.build(model.trainable_variables)
+    if replicas.count() > 1:
+        replicas.add(spec, model)
     make_step = (compiled_steps if mode == "compile" else eager_steps)(model)
     counts = framework.watch_compiles(model), _watch_cache()
     return State(model, spec.optimizer, spec.batch_size, mode, make_step, *counts)
+
+
+def zeros_model(spec: Spec, n_inputs: int) -> Any:
+    """Return the spec's model for so many inputs, all weights zeros, its optimizer built."""
+    sizes = [n_inputs, *(layer.units for layer in spec.layers)]
+    weights: Weights = {}
+    for layer, n_in in zip(spec.layers, sizes, strict=False):
+        weights[f"{layer.name}/kernel"] = np.zeros((n_in, layer.units), np.float32)
+        weights[f"{layer.name}/bias"] = np.zeros(layer.units, np.float32)
+    model = keras_model.compiled_model(spec, weights)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def resume(state: State, weights: Weights, slots: Weights, n_updates: int) -> State:
+    """Return the state as training left it after `n_updates`, on every replica.
+
+    Args:
+        state: of the same model.
+        weights: by name, float32: kernels (inputs, units), biases (units,).
+        slots: "WEIGHT/SLOT", float32, each of its weight's shape.
+        n_updates: how many updates made them.
+    """
+    state = keras_model.resume(state, weights, slots, n_updates)
+    if replicas.count() > 1:
+        replicas.everywhere("take", state.model)
+    return state
 
 
 def eager_steps(model: Any) -> Callable[[], Step]:
@@ -195,12 +227,17 @@ def place(x: Features, y: Labels) -> Samples:
     """Return the samples, x (n, features) float32 and y (n,) uint8, on the device."""
     samples = keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y.astype(np.int64))
     framework.wait(samples)
+    if replicas.count() > 1:
+        replicas.share(*samples)
     return samples
 
 
 def epoch(state: State, data: Samples) -> tuple[State, float, float]:
     """Train one epoch in order; return the state, mean loss and accuracy before each update."""
     images, labels = data
+    if replicas.count() > 1:
+        loss, n_right, state.n_samples = replicas.everywhere("epoch", state.model, images, labels)
+        return state, loss / len(labels), n_right / len(labels)
     loss_sum = torch.zeros((), device=images.device)
     n_correct = torch.zeros((), dtype=torch.int64, device=images.device)
     step = state.make_step()
@@ -214,6 +251,8 @@ def facts(state: State) -> dict[str, Any]:
     compiled = state.mode == "compile"
     found = keras_model.model_facts(state, compiled=compiled)
     n_hits, n_misses = state.n_cache_lookups()
+    if state.n_samples:
+        found["replica_samples"] = ", ".join(map(str, state.n_samples))
     if compiled:
         found["inductor_cache"] = "cold" if n_misses else "warm" if n_hits else None
     return found

@@ -12,8 +12,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.worker import replicas
 from harness.worker.arm_facts import arm_facts
 from harness.worker.arms.train_step import arm as arms
+from harness.worker.keras_optimizer import read_variable
 from harness.worker.user_program import check_names, name_variables
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -91,7 +93,7 @@ def _averaged(model: Any) -> Iterator[None]:
     if not getattr(model.optimizer, "use_ema", False):
         yield
         return
-    held = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    held = [np.array(read_variable(variable)) for variable in model.trainable_variables]
     model.optimizer.finalize_variable_values(model.trainable_weights)
     try:
         yield
@@ -106,7 +108,7 @@ def export(training: Training) -> dict[str, NDArray[Any]]:
 
 
 def _plain(variable: Any) -> NDArray[Any]:
-    value = keras.ops.convert_to_numpy(variable)
+    value = read_variable(variable)
     whole = "float" not in keras.backend.standardize_dtype(variable.dtype)
     return np.array(value if whole else value.astype(np.float32))
 
@@ -120,16 +122,23 @@ def facts(training: Training) -> dict[str, Any]:
     """Return device, counts and precision, which arm trains, and why where that is another."""
     model, state = training.model, training.state
     weights = [variable.value for variable in model.trainable_variables]
-    n_updates = int(model.optimizer.iterations)
+    n_updates = int(read_variable(model.optimizer.iterations))
     fit = training.asked == "keras"
     trains = state.arm if state else training.asked
     compiled = bool(model.jit_compile) if fit else trains == "compiled" or arms.BACKEND == "jax"
     found = arm_facts(arms.FRAMEWORK, weights, n_updates, training.n_compiles(), compiled=compiled)
-    return found | {
-        "eager": bool(model.run_eagerly) if fit else trains == "lean" and arms.BACKEND == "torch",
-        "precision": keras.config.dtype_policy().name,
-        "setup_s": state.clock.setup_s if state else 0.0,
-        "teardown_s": state.clock.teardown_s if state else 0.0,
-        "trained_by": trains,
-        "refused": str(state.refused) if state and state.refused else None,
-    }
+    seen = replicas.seen(arms.BACKEND, model)
+    return (
+        found
+        | seen
+        | {
+            "eager": bool(model.run_eagerly)
+            if fit
+            else trains == "lean" and arms.BACKEND == "torch",
+            "precision": keras.config.dtype_policy().name,
+            "setup_s": state.clock.setup_s if state else 0.0,
+            "teardown_s": state.clock.teardown_s if state else 0.0,
+            "trained_by": trains,
+            "refused": str(state.refused) if state and state.refused else None,
+        }
+    )

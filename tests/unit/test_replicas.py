@@ -1,0 +1,126 @@
+"""Several devices: what cannot be is refused in a sentence before anything runs, and virtual
+devices are never ranked.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.engine.arms import declared_arms, select_arms
+from harness.engine.plan import plan
+from harness.engine.replicas import batch_sizes, check_batches
+from harness.errors import ConfigError, Refused
+from harness.experiments.bench.judge import summarize
+from harness.experiments.train.judge import compare
+from harness.records.verdicts import NOT_CHECKED, verdict_on, verdicts_of
+from harness.spec import config
+from harness.spec.data.mnist import Prepared
+from harness.spec.own_arms import ARMS, MODULE
+from harness.worker import replicas
+from tests.parity.small import check_with
+from tests.unit.benches import bench
+from tests.unit.records import SETTINGS, record
+
+ROOT = Path(__file__).resolve().parents[2]
+WHOLE = config.load(ROOT / "backends.toml")
+DATA = Prepared("mnist", "d" * 64, Path("/nowhere"), "")
+VIRTUAL = {"replicas": 2, "replica_devices": "cpu:0, cpu:1", "virtual_devices": True}
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+
+
+def planned(n_replicas, *names):
+    protocol = config.override_protocol(WHOLE.protocol, epochs=1, replicas=n_replicas)
+    arms = select_arms(declared_arms(WHOLE), names)
+    return plan(WHOLE.model_copy(update={"protocol": protocol}), "mnist-mlp", arms, DATA)
+
+
+def test_an_arm_that_can_is_asked_for_its_number_of_devices():
+    names = ["jax/keras", "tensorflow/keras", "jax/compiled", "tensorflow/compiled", "torch/lean"]
+    found = planned(2, *names)
+    assert [each.request.arm.name for each in found] == names
+    assert {each.where()["replicas"] for each in found} == {2}
+
+
+@pytest.mark.parametrize(
+    ("n_replicas", "name", "said"),
+    [
+        (2, "torch/keras", "keras.distribution.DataParallel does nothing on PyTorch, and says"),
+        (2, "torch/compiled", "--replicas 2: torch/compiled: it trains on one device only"),
+        (2, "jax/naive", "--replicas 2: jax/naive: it trains on one device only"),
+        (3, "jax/keras", "each batch, of 128 and 96 samples, as 2, 4, 8, 16; received 3"),
+        (5, "tensorflow/keras", "each batch, of 128 and 96 samples, as 2, 4, 8, 16; received 5"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_runs(n_replicas, name, said):
+    with pytest.raises(ConfigError, match="--replicas") as error:
+        planned(n_replicas, name)
+    assert said in str(error.value)
+
+
+def test_a_number_that_is_none_is_refused_as_it_was_typed():
+    with pytest.raises(ConfigError, match="--replicas: expected greater than or equal to 1"):
+        planned(0, "jax/keras")
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "batch_size", "sizes"),
+    [(60_000, 128, (128, 96)), (256, 128, (128,)), (40, 128, (40,)), (130, 128, (128, 2))],
+)
+def test_the_sizes_of_an_epochs_batches(n_samples, batch_size, sizes):
+    assert batch_sizes(n_samples, batch_size) == sizes
+
+
+def test_where_no_number_of_devices_fits_another_batch_size_is_advised():
+    with pytest.raises(ConfigError, match=r"as none does; received 2\. Take another batch size"):
+        check_batches(2, (128, 7))
+
+
+@pytest.mark.parametrize(("backend", "arm"), [("jax", "compiled"), ("torch", "keras")])
+def test_of_a_model_of_ones_own_fit_alone_trains_on_several_devices(backend, arm):
+    own = WHOLE.backends[backend].model_copy(update={"arms": ARMS})
+    arms = select_arms(declared_arms(WHOLE.model_copy(update={"backends": {backend: own}})), [arm])
+    assert arms[0].module == MODULE
+    protocol = config.override_protocol(WHOLE.protocol, replicas=2)
+    with pytest.raises(ConfigError, match=f"--replicas 2: {backend}/{arm}: "):
+        plan(WHOLE.model_copy(update={"protocol": protocol}), "mnist-mlp", arms, DATA)
+
+
+def test_parity_says_before_anything_runs_what_it_does_not_do_on_several_devices(tmp_path):
+    command = [sys.executable, "-m", "harness", "parity", "jax/keras", "--replicas", "2", "--full"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--replicas: it says what one update computes. Leave out --full" in done.stderr
+
+
+@pytest.mark.parametrize("known", [{}, {"replicas": 3}])
+def test_devices_that_hold_no_weights_are_a_failure(known):
+    with pytest.raises(Refused, match=r"--replicas 2: read back from the weights, [13] device"):
+        replicas.check(2, known)
+
+
+def test_runs_on_virtual_devices_stand_in_a_table_of_their_own_and_none_is_called_first():
+    one, two = record(), record(run_id="two", replicas=2, settings=VIRTUAL)
+    tables = compare([one, two])
+    assert sorted(table.key.replicas for table in tables) == [1, 2]
+    (of_two,) = (table for table in tables if table.key.replicas == 2)
+    assert (of_two.answer.kind, of_two.baseline) == ("virtual", "")
+    assert [row.ratio for row in of_two.rows] == [None]
+
+
+def test_a_bench_on_virtual_devices_gives_no_verdict_of_a_lead():
+    assert "faster" in {arm.verdict for arm in summarize(bench()).arms}
+    virtual = {"settings": SETTINGS | VIRTUAL}
+    found = summarize(bench(starts=dict.fromkeys(("tensorflow/keras", "jax/keras"), virtual)))
+    assert {arm.verdict for arm in found.arms} <= {"baseline", "inconclusive"}
+    assert "its devices are virtual" in found.lead.undecided
+
+
+def test_a_verdict_of_one_device_says_nothing_of_two():
+    verdicts = verdicts_of([check_with("agrees")])
+    assert verdict_on(record(replicas=2, settings=VIRTUAL), verdicts) == NOT_CHECKED
