@@ -94,10 +94,12 @@ def test_the_fixture_passes_a_model_and_fails_one_that_differs(repository):
 
 
 def steps(inputs):
-    """The action's steps: a script, and its variables."""
+    """The action's steps that run a script: it, and its variables."""
     for step in ACTION.partition("  steps:\n")[2].split("    - name: ")[1:]:
         body, _, variables = step.partition("      env:\n")
         script = body.partition("      run: |\n")[2]
+        if not script:
+            continue  # it uses an action of others
         pairs = re.findall(r"^ +(\w+): \$\{\{ (?:inputs|github)\.(\w+) \}\}$", variables, re.M)
         yield re.sub(r"^ {8}", "", script, flags=re.M), {name: inputs[key] for name, key in pairs}
 
