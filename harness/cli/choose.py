@@ -5,6 +5,7 @@ Exit 0 where it can say, 1 where a backend departs or an arm was set aside, 3 wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -64,17 +65,21 @@ def _known(project: Project, own: OwnModel) -> tuple[ModelParity | None, Bench]:
     from harness.records import store
     from harness.records.sessions import load_all
     from harness.records.verdicts import newest_check
-    from harness.spec.model import own_model
 
-    def is_own(bench: Bench) -> bool:
-        other = own_model(bench.session.spec)
-        return other is not None and (other.model, other.sha256) == (own.model, own.sha256)
-
-    known = [bench for bench in load_all(project.results).sessions if is_own(bench)]
+    known = sessions_of(own, load_all(project.results).sessions)
     if not known:
-        missing = f"no session of {own.model} as it is now to show"
+        missing = f"no session of {own.called} as it is now to show"
         raise StoreError(f"{project.results}: {missing}. Run: harness choose {own.model}")
     return newest_check(store.load(project.results, "models")[0], own), known[0]
+
+
+def sessions_of(own: OwnModel, benches: Iterable[Bench]) -> list[Bench]:
+    """Return the sessions of a model as its files are now, with the same arguments."""
+    from harness.spec.model import own_model
+
+    specs = [(bench, own_model(bench.session.spec)) for bench in benches]
+    asked = own.called, own.sha256
+    return [bench for bench, spec in specs if spec and (spec.called, spec.sha256) == asked]
 
 
 def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelParity | None:

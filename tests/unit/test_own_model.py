@@ -8,7 +8,7 @@ import pytest
 
 from harness import __version__
 from harness.cli import parity_model
-from harness.cli.choose import _sentence
+from harness.cli.choose import _sentence, sessions_of
 from harness.cli.options import TrainOptions
 from harness.cli.own_model import open_spec
 from harness.cli.parity_options import ParityOptions
@@ -282,6 +282,20 @@ def test_the_newest_check_of_the_file_as_it_is_now_is_known():
     assert newest_check([check(harness=__version__), newer], OWN) == newer
     assert newest_check([check()], OWN) is None, "another harness"
     assert newest_check([newer], OWN.model_copy(update={"sha256": "0" * 64})) is None
+
+
+def test_choose_shows_a_session_of_this_model_with_these_arguments_and_no_other():
+    def timed(**changes):
+        made = bench(n_generations=1)
+        return made.model_copy(
+            update={
+                "session": made.session.model_copy(update={"spec": OWN.model_copy(update=changes)})
+            }
+        )
+
+    mine = timed()
+    others = [timed(arguments={"width": 2}), timed(sha256="0" * 64), bench(n_generations=1)]
+    assert sessions_of(OWN, [*others, mine]) == [mine]
 
 
 PROVED = Proved(difference=1e-12, path="weights[0] kernel", equal=True, n_updates=40)
