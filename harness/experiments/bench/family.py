@@ -33,9 +33,15 @@ def family_of(pairs: Pairs) -> Family:
     these (Hsu, Multiple Comparisons: Theory and Methods (1996), chapter 5, on all pairwise
     comparisons). A pair with too few generations together is no comparison, and is left out.
     """
+    found = p_values_of(pairs)
+    return found if len(found) > 1 else dict.fromkeys(found, 0.0)  # its interval is the family's
+
+
+def p_values_of(pairs: Pairs) -> Family:
+    """Return the p-value of each pair with enough generations, adjusted for all of these."""
     compared = {pair: logs for pair, logs in pairs.items() if len(logs) >= MIN_GENERATIONS}
-    if len(compared) < 2:  # its own interval is the family's
-        return dict.fromkeys(compared, 0.0)
+    if not compared:
+        return {}
     generations = sorted(set().union(*compared.values()))
     p_values = paired_p_values(table_of(tuple(compared.values()), generations), SETTLED)
     return dict(zip(compared, p_values.tolist(), strict=True))

@@ -17,10 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.experiments.bench.comparison import Judge
-from harness.experiments.bench.family import Pairs, pairs_of, table_of
+from harness.experiments.bench.family import p_values_of, pairs_of
 from harness.experiments.bench.paired import ValidTurns
 from harness.statistics.intervals import Floats, Interval, hodges_lehmann
-from harness.statistics.simultaneous import paired_p_values
 from harness.statistics.verdict import LEVEL, MIN_GENERATIONS, SETTLED, over_generations
 
 NOT_SURE = "with the other comparisons of this map it is not sure"
@@ -120,25 +119,15 @@ def adjust(p: Floats, *, strict: bool = False) -> Floats:
 
 
 def _found(timed: Timed) -> _Found:
-    pairs = _p_values(pairs_of(timed.count, timed.able))
+    pairs = p_values_of(pairs_of(timed.count, timed.able))
     again = {
         frozenset((name,)): timed.count.log_ratios(name, first)
         for name, first in timed.twins.items()
     }
-    twins = {next(iter(name)): value for name, value in _p_values(again).items()}
+    twins = {next(iter(name)): value for name, value in p_values_of(again).items()}
     first, *others = timed.able or ("",)
     rivals = {name: pairs.get(frozenset((name, first)), 1.0) for name in others}
     return _Found(timed, rivals, twins)
-
-
-def _p_values(pairs: Pairs) -> dict[frozenset[str], float]:
-    """Return the p-value of each pair with enough generations, adjusted for all of them."""
-    compared = {pair: logs for pair, logs in pairs.items() if len(logs) >= MIN_GENERATIONS}
-    if not compared:
-        return {}
-    generations = sorted(set().union(*compared.values()))
-    values = paired_p_values(table_of(tuple(compared.values()), generations), SETTLED)
-    return dict(zip(compared, values.tolist(), strict=True))
 
 
 def _compare(found: _Found, in_map: Mapping[str, float], level: float, share: float) -> Compared:
