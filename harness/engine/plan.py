@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.engine import replicas
 from harness.engine.own_model import PreparedModel
 from harness.errors import ConfigError
@@ -18,6 +21,7 @@ from harness.spec import draws
 from harness.spec.arm_source import read_declaration
 from harness.spec.config import Config, Device, Spec
 from harness.spec.data import mnist
+from harness.spec.data.arrays import load_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,20 @@ class Planned:
         """Return the fields of a `Job` that say where and how long this run may be."""
         names = ("backend", "device", "threads", "replicas", "time_limit_s")
         return {name: getattr(self.request, name) for name in names}
+
+    def drawn(self) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
+        """Return the initial weights by name, and the order of the samples, (epochs, n).
+
+        Raises:
+            ConfigError: each framework draws its own.
+        """
+        if self.weights is None or self.order is None:
+            raise ConfigError(
+                f'parity: [specs.{self.request.spec_name}] inputs is "native": '
+                "each framework draws its own, and nothing can be equal"
+            )
+        order = np.load(self.order, mmap_mode="r", allow_pickle=False)
+        return load_weights(self.weights), order
 
     def training(self) -> dict[str, Any]:
         """Return the fields of a `Measure` or `Live` job."""

@@ -119,6 +119,11 @@ class Session(Observation, Question):
         """The names of all entrants that repeat another one, the baseline's first."""
         return (*((self.again,) if self.again else ()), *self.repeats)
 
+    @property
+    def originals(self) -> tuple[Entrant, ...]:
+        """The entrants that repeat no other one."""
+        return tuple(each for each in self.entrants if each.name not in self.duplicates)
+
 
 def original_of(duplicate: str) -> str:
     """Return the name of the entrant that a duplicate repeats."""
@@ -243,6 +248,14 @@ class Bench(Frozen):
         places = {Start: "starts", Block: "blocks", End: "ends", Sitting: "sittings"}
         place = places.get(type(part))
         return self.model_copy(update={place: (*getattr(self, place), part)}) if place else self
+
+    def started(self, name: str) -> list[Start]:
+        """Return the starts of an entrant that came to the end of a first epoch."""
+        return [start for start in self.starts if start.name == name and start.status == "ok"]
+
+    def ended(self, name: str) -> list[End]:
+        """Return the ends of an entrant's processes that did not fail."""
+        return [end for end in self.ends if end.name == name and end.status == "ok"]
 
     @property
     def own_cost(self) -> float | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from harness.job.answers import Measurement
+from harness.job.answers import Epoch, Measurement
 from harness.job.kinds import Count, Seconds, Sha256
 from harness.records.arm import ArmId
 from harness.records.observation import Ended, Observation, OfAnArm, Question
@@ -48,9 +48,14 @@ class Record(Observation, Ended):
         return self.request.arm
 
     @property
+    def steady(self) -> tuple[Epoch, ...]:
+        """The epochs after the first one, which compiles."""
+        return tuple(self.measured.epochs[1:]) if self.measured else ()
+
+    @property
     def steady_s(self) -> tuple[float, ...]:
-        """Seconds of each epoch after the first one, which compiles."""
-        return tuple(epoch.seconds for epoch in self.measured.epochs[1:]) if self.measured else ()
+        """Seconds of each of these epochs."""
+        return tuple(epoch.seconds for epoch in self.steady)
 
     @property
     def device(self) -> str:

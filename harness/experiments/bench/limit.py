@@ -22,7 +22,13 @@ def n_parameters(spec: Spec, n_inputs: int) -> int:
 
 
 def optimizer_bytes(spec: Spec, n_inputs: int, n_train: int) -> int:
-    """Return the bytes that one epoch's updates move: each weight, gradient and slot once."""
+    """Return the bytes that one epoch's updates move: each weight, gradient and slot once.
+
+    Args:
+        spec: the layers, the optimizer and the batch size.
+        n_inputs: of one sample.
+        n_train: samples of an epoch.
+    """
     n_updates = -(-n_train // spec.batch_size)
     return FLOAT_BYTES * n_parameters(spec, n_inputs) * _moves(spec.optimizer) * n_updates
 
@@ -31,6 +37,12 @@ def limit_s(spec: Spec, n_inputs: int, n_train: int, rates: Rates) -> float:
     """Return the seconds of an epoch that is only products, optimizer traffic and calls.
 
     The three follow one another here; where a framework overlaps them, an epoch can be shorter.
+
+    Args:
+        spec: what is trained.
+        n_inputs: of one sample.
+        n_train: samples of an epoch.
+        rates: what the machine can do at most.
     """
     products_s = training_flops(spec, n_inputs) * n_train / rates.gemm_flops_per_s
     traffic_s = optimizer_bytes(spec, n_inputs, n_train) / rates.bandwidth_bytes_per_s

@@ -104,7 +104,7 @@ class Work:
         self.bench = self.bench.with_part(part)
         self.room.keep(part)
 
-    def say(self, generation: int, what: str, *, done: bool = False) -> None:
+    def _say(self, generation: int, what: str, *, done: bool = False) -> None:
         """Show what is being done."""
         left_s = self.forecast.left_s(self._steps_left(generation, here=not done))
         self.room.show(
@@ -126,12 +126,12 @@ class Work:
                     self._attempt(number, block, stack)
             for process in self.processes.values():
                 self._end(number, process)
-        self.say(number, "done", done=True)
+        self._say(number, "done", done=True)
 
     def _start(self, name: str, generation: int, stack: ExitStack) -> None:
         """Start an entrant's process, again where it fails, until it lives or is set aside."""
         while name not in self.bench.set_aside:
-            self.say(generation, f"{name} starts")
+            self._say(generation, f"{name} starts")
             number = 1 + sum(
                 (each.generation, each.name) == (generation, name) for each in self.bench.starts
             )
@@ -176,7 +176,7 @@ class Work:
         for name in order:
             process = self.processes[name]
             last = f", {next(reversed(turns.values())).seconds:.2f} s" if turns else ""
-            self.say(generation, f"block {block}/{self.session.n_blocks}, {name}{last}")
+            self._say(generation, f"block {block}/{self.session.n_blocks}, {name}{last}")
             try:
                 with self.forecast.step("turn", name):
                     turns[name] = take_turn(process)

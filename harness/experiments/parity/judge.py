@@ -115,7 +115,15 @@ def find_departures(
     *,
     anew: bool = False,
 ) -> tuple[list[tuple[str, Finding]], list[Departure]]:
-    """Return all findings, each with its program and point, and the departures, first one first."""
+    """Return all findings, each with its program and point, and the departures, first one first.
+
+    Args:
+        reference: points, the referee's updates, floors.
+        answer: what an arm handed back.
+        loss: the form that the arm is documented to compute.
+        noise: as for `judge_arm`.
+        anew: the arm's slots are its own, and none is judged.
+    """
     departures: list[Departure] = []
     findings: list[tuple[str, Finding]] = []
     for trace in sorted(
@@ -194,16 +202,8 @@ def describe(departure: Departure) -> str:
         parts[0] += (
             f" off by {departure.error:.2g} ({departure.measure}; gate {departure.gate:.2g})"
         )
-    return "; ".join(
-        [
-            *parts,
-            *(
-                part
-                for part in (departure.fit, departure.where and f"in {departure.where}")
-                if part
-            ),
-        ]
-    )
+    where = departure.where and f"in {departure.where}"
+    return "; ".join(filter(None, (*parts, departure.fit, where)))
 
 
 def measure_noise(
@@ -215,6 +215,11 @@ def measure_noise(
 
     A twin is held to the arm's own unpermuted update: what the arm gets wrong in the same way both
     times is no noise. Noise beyond a cap is a defect, not a floor, and left out.
+
+    Args:
+        reference: points and the referee's updates.
+        answer: what each arm handed back, by name.
+        arms: the same arms as planned.
     """
     largest: dict[tuple[str, str, str], float] = {}
     by_arm: dict[str, dict[str, float]] = {}
