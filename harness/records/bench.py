@@ -25,6 +25,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from harness.errors.safe import short
 from harness.job.answers import Rates
 from harness.job.kinds import Count, Load, Loss, Said, Seconds, Sha256, Share, Took, Value
 from harness.job.own_model import Quality
@@ -37,7 +38,6 @@ from harness.records.observation import (
     Question,
     Seen,
 )
-from harness.safe import short
 from harness.spec.frozen import Frozen
 
 # Of a generation or a block: as many as `harness bench` takes.

@@ -14,13 +14,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import StoreError
+from harness.errors.safe import for_csv
 from harness.job.answers import Measurement
 from harness.job.kinds import Value
 from harness.records import files, store
 from harness.records.record import Record
 from harness.records.store import Loaded
 from harness.records.verdicts import verdict_on, verdicts_of
-from harness.safe import for_csv
 from harness.spec.config import Spec
 from harness.spec.model import own_model
 

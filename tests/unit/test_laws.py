@@ -19,7 +19,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
 FLOORS = (  # a room imports rooms of lower floors only
     "errors",
-    "safe scratch job",
+    "scratch job",
     "spec statistics",
     "records",
     "referee",
@@ -43,7 +43,6 @@ WORKER_MAY = {
     "harness.errors",
     "harness.job",
     "harness.spec.arm_source",
-    "harness.safe",
     "harness.spec.data.arrays",
     "harness.spec.data.own",
     "harness.spec.data.own_folder",

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from harness.errors.safe import short
 from harness.records.bench import Bench, End, Entrant
 from harness.records.verdicts import Check, Verdicts, verdict_in, verdicts_of
 from harness.report.remarks import Remark
-from harness.safe import short
 from harness.spec.model import own_model
 from harness.statistics.intervals import MARGIN, Equivalence, tost
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from harness.engine.disturbance import Broken, broken_limit
+from harness.errors.safe import short
 from harness.experiments.bench.paired import ValidTurns
 from harness.experiments.bench.summary import ArmSummary
 from harness.records.bench import Bench, End, Start, original_of
 from harness.records.verdicts import NOT_CHECKED
 from harness.report.remarks import Remark, arithmetic, departed, recompiled, replaced, torn_down
-from harness.safe import short
 from harness.spec.model import check_command, own_model
 from harness.statistics.intervals import Interval
 from harness.statistics.verdict import has_ends, why_unsound

@@ -12,9 +12,9 @@ from harness.engine.arms import declared_arms
 from harness.engine.launch import interpreter_of
 from harness.engine.own_model import PreparedModel
 from harness.errors import ConfigError, EnvironmentMissing, NotComparable
+from harness.errors.safe import short
 from harness.job.answers import Host
 from harness.records.bench import Bench, Session, Start
-from harness.safe import short
 from harness.spec.config import Config
 from harness.spec.data.mnist import Prepared
 

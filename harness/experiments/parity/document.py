@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from harness.errors.safe import short
 from harness.records.parity import ArmParity, Departure, FreeRun, Parity
 from harness.report.document import (
     NONE,
@@ -23,7 +24,6 @@ from harness.report.document import (
     some,
     words,
 )
-from harness.safe import short
 
 COLUMNS = (
     Column("arm", align="left"),

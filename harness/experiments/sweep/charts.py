@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
+from harness.errors.safe import short
 from harness.experiments.sweep.document import (
     LEGEND,
     facet_table,
@@ -17,7 +18,6 @@ from harness.experiments.sweep.document import (
 from harness.experiments.sweep.forecast import Guess
 from harness.experiments.sweep.judge import CellVerdict, WinnerMap
 from harness.report.charts import Chart, Page, Winners, Won
-from harness.safe import short
 from harness.spec.sweeps import Values
 
 READING = "Hatched: not measured, but predicted or screened, which is no verdict. "

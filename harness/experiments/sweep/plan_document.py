@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.errors.safe import short
 from harness.experiments.sweep.forecast import Forecast, n_weights
 from harness.experiments.sweep.plan import Cell, SweepPlan
 from harness.report.document import (
@@ -16,7 +17,6 @@ from harness.report.document import (
 )
 from harness.report.numbers import number
 from harness.report.progress import duration
-from harness.safe import short
 from harness.spec.bounds import N_INPUTS
 
 MOST_ROWS = 100  # on a terminal; CSV and JSON have all

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from harness.errors import DataError
-from harness.safe import short
+from harness.errors.safe import short
 from harness.scratch import scratch
 from harness.spec.data import containers, digits
 from harness.spec.data.arrays import PARTS, dataset_digest, load_dataset, sha256
