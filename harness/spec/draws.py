@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.scratch import scratch
 from harness.spec.data.arrays import sha256, weights_digest
+from harness.spec.files import scratch
 from harness.spec.initializers import initial_weights
 
 

@@ -22,7 +22,6 @@ from harness.job.asked import Drawn, TrainFreely
 from harness.records.arm import ArmId
 from harness.records.parity import FreeRun, Pair, Parity
 from harness.referee import functions, oracle
-from harness.scratch import scratch
 from harness.spec.config import Spec
 from harness.spec.data.arrays import (
     load_arrays,
@@ -30,6 +29,7 @@ from harness.spec.data.arrays import (
     network_input,
     strip_prefix,
 )
+from harness.spec.files import scratch
 from harness.statistics.intervals import tost
 
 Arrays = Mapping[str, NDArray[Any]]

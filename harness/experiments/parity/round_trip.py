@@ -25,8 +25,8 @@ from harness.job.asked import LoadModels, SavedFile, SaveModel
 from harness.records.parity import FORMS, Parity, RoundTrip
 from harness.referee import differences, fixtures
 from harness.report.document import some
-from harness.scratch import scratch
 from harness.spec.data.arrays import load_dataset, network_input
+from harness.spec.files import scratch
 
 Arrays = Mapping[str, NDArray[Any]]
 NOTHING = LoadedModels(loaded=())
