@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.engine.executor import make_executor
-from harness.environments.find import find_python
-from harness.errors import ConfigError, EnvironmentMissing
+from harness.engine.launch import check_interpreters
+from harness.errors import ConfigError
 from harness.experiments.parity import model_plan
 from harness.experiments.parity.model_check import check
 from harness.experiments.parity.model_document import sentences
@@ -102,9 +102,4 @@ def check_environments(backends: Iterable[str] = (), config: str | Path | None =
         harness.errors.HarnessError: one has none, or there is no such backend; says what to type.
     """
     root, known = open_project(Path(config) if config else None)
-    able = choose_several(known.backends, backends)
-    for name, backend in able.items():
-        try:
-            find_python(name, backend, root)
-        except EnvironmentMissing as error:
-            raise EnvironmentMissing(f"{name}: {error}") from None
+    check_interpreters(choose_several(known.backends, backends), root)

@@ -14,6 +14,7 @@ History of the format (a reader of this version reads them all):
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from harness.job.answers import Epoch, Measurement
@@ -61,3 +62,21 @@ class Record(Observation, Ended):
     def device(self) -> str:
         """Where the weights lay; what was asked for, where no run got that far."""
         return self.measured.device if self.measured else self.request.device
+
+
+def first_predictions(records: Iterable[Record], data_sha256: str) -> dict[str, tuple[int, ...]]:
+    """Return what each arm took the first ten test images for.
+
+    That is in its newest finished run on this very dataset.
+
+    Args:
+        records: in order of their start, as `harness.records.store.load_all` gives them. One of an
+            older harness that kept no predictions is passed over.
+        data_sha256: the dataset's, by content.
+    """
+    return {
+        record.arm.name: record.measured.first_predictions
+        for record in records
+        if record.status == "ok" and record.request.data.sha256 == data_sha256
+        if record.measured and record.measured.first_predictions
+    }

@@ -123,8 +123,8 @@ def test_what_cannot_be_compared_is_a_departure_that_says_so(change, said):
     found = {
         name: value for name, value in (heard().epochs[150] | change).items() if value is not None
     }
-    departure, _ = whole.examine_epoch(PROBS.epochs["probs"], 150, found)
-    assert departure.fit == said
+    finding, _ = whole.examine_epoch(PROBS.epochs["probs"], 150, found)
+    assert finding.said == said
 
 
 def test_an_arm_that_begins_anew_owes_no_epoch():

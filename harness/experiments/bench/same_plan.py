@@ -9,9 +9,9 @@ from typing import Any
 
 import harness
 from harness.engine.arms import declared_arms
-from harness.engine.launch import interpreter_of
+from harness.engine.launch import check_interpreters
 from harness.engine.own_model import PreparedModel
-from harness.errors import ConfigError, EnvironmentMissing, NotComparable
+from harness.errors import ConfigError, NotComparable
 from harness.errors.safe import short
 from harness.job.answers import Host
 from harness.records.bench import Bench, Session, Start
@@ -35,11 +35,8 @@ def check_possible(session: Session, whole: Config, root: Path) -> None:
     _unchanged(session, _entrants_now(session, whole))
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     _check_cores(session, allowed)
-    for name in dict.fromkeys(entrant.backend for entrant in session.entrants):
-        try:
-            interpreter_of(name, whole.backends[name], root)
-        except EnvironmentMissing as error:
-            raise EnvironmentMissing(f"{name}: {error}") from None
+    names = dict.fromkeys(entrant.backend for entrant in session.entrants)
+    check_interpreters({name: whole.backends[name] for name in names}, root)
 
 
 def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:

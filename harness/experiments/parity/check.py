@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from harness.engine.executor import Executor
 from harness.engine.plan import Planned
 from harness.engine.replicas import check_batches
-from harness.errors import ConfigError
+from harness.errors import ConfigError, choice
 from harness.experiments.parity.gather import ArmAnswer, Say, documented_loss, gather_traces
 from harness.experiments.parity.judge import is_referee_suspect, judge_arm, measure_noise
 from harness.experiments.parity.narrow import name_update
@@ -107,7 +107,10 @@ def _check_asked(planned: tuple[Planned, ...], only: tuple[str, ...]) -> None:
     """Raise ConfigError where there is nothing to compare, or not at those points."""
     if not planned:
         raise ConfigError("parity: no arm to check. `harness train --help` says how arms are named")
-    gate_of_plan(planned[0]).check_names(only)
+    every = gate_of_plan(planned[0]).every
+    for name in only:
+        if name not in every:
+            raise ConfigError(f"--point: {choice(every, name)}")
     check_batches(planned[0].request.replicas, batch_sizes(planned[0].request.spec))
     for each in planned:
         if only and "init" not in only and differences.has_own_slots(each.request.options):

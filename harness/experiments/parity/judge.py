@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.engine.plan import Planned
+from harness.experiments.parity.departure import departure_at, describe
 from harness.experiments.parity.gather import ArmAnswer, documented_loss
 from harness.experiments.parity.several import name_faults
 from harness.records.parity import ArmParity, Departure, Gate, judge_gates
@@ -133,13 +134,13 @@ def find_departures(
         findings += [(f"{trace.program} {trace.point}", finding) for finding in several]
         departures += [departure] if departure else []
     for point, found in answer.loops.items():
-        departure, several = examine_loop(reference.courses[point, loss], found, point)
+        outside, several = examine_loop(reference.courses[point, loss], found)
         findings += [(f"loop {point}", finding) for finding in several]
-        departures += [departure] if departure else []
+        departures += [departure_at("loop", point, outside)] if outside else []
     for stop, found in sorted(answer.epochs.items()):
-        departure, several = examine_epoch(reference.epochs[loss], stop, found)
+        outside, several = examine_epoch(reference.epochs[loss], stop, found)
         findings += [(f"epoch {point_of(stop)}", finding) for finding in several]
-        departures += [departure] if departure else []
+        departures += [departure_at("epoch", point_of(stop), outside)] if outside else []
     return findings, departures
 
 
@@ -193,17 +194,6 @@ def _judge_trace(
     if found is None:
         return findings, None
     return findings, Departure(program=trace.program, point=trace.point, **asdict(found))
-
-
-def describe(departure: Departure) -> str:
-    """Return where and by how much an arm departs first, and what explains it."""
-    parts = [f"{departure.program} {departure.point}: {departure.quantity}"]
-    if departure.error is not None and departure.gate is not None:
-        parts[0] += (
-            f" off by {departure.error:.2g} ({departure.measure}; gate {departure.gate:.2g})"
-        )
-    where = departure.where and f"in {departure.where}"
-    return "; ".join(filter(None, (*parts, departure.fit, where)))
 
 
 def measure_noise(
