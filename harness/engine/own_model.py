@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from harness.engine.executor import Executor, perform
 from harness.engine.own_data import Wanted, ask_first, make_own_data
 from harness.job.answers import Refusal
-from harness.job.asked import DrawModel, Job, ModelSource, ProveArm, Target
+from harness.job.asked import DrawModel, Job, ProveArm
 from harness.records import store
 from harness.records.arm import ArmId
 from harness.records.observation import Data, identify
@@ -23,6 +23,7 @@ from harness.records.proof import ArmProof
 from harness.spec import draws
 from harness.spec.data.mnist import cache_folder
 from harness.spec.model import OwnModel, data_of, source_of
+from harness.spec.targets import ModelSource, Target
 
 A = TypeVar("A")
 BATCH_SIZE = 32  # where neither spec nor data say one, as for fit

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from harness.engine import replicas
 from harness.engine.own_model import PreparedModel
 from harness.errors import ConfigError
-from harness.job.asked import ModelSource, Target
 from harness.records.arm import ArmId
 from harness.records.observation import Data
 from harness.records.record import Request
@@ -22,6 +21,7 @@ from harness.spec.arm_source import read_declaration
 from harness.spec.config import Config, Device, Spec
 from harness.spec.data import mnist
 from harness.spec.data.arrays import load_weights
+from harness.spec.targets import ModelSource, Target
 
 
 @dataclass(frozen=True, slots=True)

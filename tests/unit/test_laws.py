@@ -19,8 +19,8 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ORCHESTRATOR = [file for file in FILES if WORKER not in file.parents]
 FLOORS = (  # a room imports rooms of lower floors only
     "errors",
-    "job",
     "spec statistics",
+    "job",
     "records",
     "referee",
     "environments report",
@@ -47,6 +47,7 @@ WORKER_MAY = {
     "harness.spec.data.own",
     "harness.spec.data.own_folder",
     "harness.spec.initializers",
+    "harness.spec.targets",
     "harness.worker",
     "numpy",
 }
