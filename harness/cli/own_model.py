@@ -14,7 +14,7 @@ from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from harness.engine.own_model import PreparedModel, Workshop
-    from harness.records.arm import ArmId
+    from harness.job.arm import ArmId
     from harness.records.bench import Session
     from harness.records.proof import ArmProof
     from harness.spec.config import Config

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.experiments.bench.plan import Repeated
     from harness.experiments.bench.session import Outcome
     from harness.job.answers import Host
-    from harness.records.arm import ArmId
+    from harness.job.arm import ArmId
     from harness.records.bench import Bench, OfCell, Part, Session
     from harness.spec.config import Config, Device
 

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from harness.engine.executor import Executor, perform
 from harness.engine.own_data import Wanted, ask_first, make_own_data
 from harness.job.answers import Refusal
+from harness.job.arm import ArmId
 from harness.job.asked import DrawModel, Job, ProveArm
 from harness.records import store
-from harness.records.arm import ArmId
 from harness.records.observation import Data, identify
 from harness.records.proof import ArmProof
 from harness.spec import draws

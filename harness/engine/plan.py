@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.engine import replicas
 from harness.engine.own_model import PreparedModel
 from harness.errors import ConfigError
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.records.observation import Data
 from harness.records.record import Request
 from harness.spec import draws

@@ -13,8 +13,8 @@ from pydantic import ConfigDict, Field
 
 import harness
 from harness.job.answers import Host
+from harness.job.arm import ArmId
 from harness.job.kinds import Count, Said, Sha256, Whole, Word
-from harness.records.arm import ArmId
 from harness.spec.bounds import Replicas
 from harness.spec.config import AnySpec, Device
 from harness.spec.frozen import Frozen

@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from harness.job.answers import Epoch, Measurement
+from harness.job.arm import ArmId
 from harness.job.kinds import Count, Seconds, Sha256
-from harness.records.arm import ArmId
 from harness.records.observation import Ended, Observation, OfAnArm, Question
 
 

@@ -13,7 +13,7 @@ from harness.engine.plan import Planned, data_of, plan
 from harness.errors import ConfigError, choice
 from harness.experiments.bench.same_plan import check_same_start
 from harness.job.answers import Host
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.records.bench import Entrant, Session
 from harness.records.observation import identify
 from harness.spec.config import Config, Device, override_protocol

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from harness.engine.executor import Executor, expect, perform
 from harness.engine.plan import Planned
 from harness.experiments.parity.gather import Say, traced_arm
+from harness.job.arm import ArmId
 from harness.job.asked import Drawn, TrainFreely
-from harness.records.arm import ArmId
 from harness.records.parity import FreeRun, Pair, Parity
 from harness.referee import functions, oracle
 from harness.spec.config import Spec

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.job.answers import Host
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.records.record import Record
 from harness.report.remarks import Remark, arithmetic, recompiled, replaced, torn_down
 
