@@ -17,8 +17,9 @@ from harness.engine.own_data import Wanted, ask_first, make_own_data
 from harness.job.answers import Refusal
 from harness.job.arm import ArmId
 from harness.job.asked import DrawModel, Job, ProveArm
+from harness.job.request import Data
 from harness.records import store
-from harness.records.observation import Data, identify
+from harness.records.observation import identify
 from harness.records.proof import ArmProof
 from harness.spec import draws
 from harness.spec.data.mnist import cache_folder

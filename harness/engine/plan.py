@@ -14,8 +14,7 @@ from harness.engine import replicas
 from harness.engine.own_model import PreparedModel
 from harness.errors import ConfigError
 from harness.job.arm import ArmId
-from harness.records.observation import Data
-from harness.records.record import Request
+from harness.job.request import Data, Request
 from harness.spec import draws
 from harness.spec.arm_source import read_declaration
 from harness.spec.config import Config, Device, Spec

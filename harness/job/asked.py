@@ -29,7 +29,7 @@ from harness.spec.targets import ModelSource, Target
 
 if TYPE_CHECKING:
     Options = Any  # a table; a worker reads it as attributes
-    from harness.records.record import Request
+    from harness.job.request import Request
     from harness.spec.config import Spec
 else:
     # As a worker reads them: attributes without a schema.

@@ -29,15 +29,8 @@ from harness.errors.safe import short
 from harness.job.answers import Rates
 from harness.job.kinds import Count, Load, Loss, Said, Seconds, Sha256, Share, Took, Value
 from harness.job.own_model import Quality
-from harness.records.observation import (
-    Asked,
-    Ended,
-    Kept,
-    Observation,
-    OfAnArm,
-    Question,
-    Seen,
-)
+from harness.job.request import Asked, Kept, OfAnArm, Question
+from harness.records.observation import Ended, Observation, Seen
 from harness.spec.frozen import Frozen
 
 # Of a generation or a block: as many as `harness bench` takes.

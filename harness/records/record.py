@@ -19,18 +19,9 @@ from typing import Literal
 
 from harness.job.answers import Epoch, Measurement
 from harness.job.arm import ArmId
-from harness.job.kinds import Count, Seconds, Sha256
-from harness.records.observation import Ended, Observation, OfAnArm, Question
-
-
-class Request(Question, OfAnArm):
-    """One run: everything that decides its numbers, and no path."""
-
-    seed: Count
-    epochs: Count
-    time_limit_s: Seconds
-    weights_sha256: Sha256 | None  # None: the framework draws its own
-    order_sha256: Sha256 | None
+from harness.job.kinds import Seconds, Sha256
+from harness.job.request import Request
+from harness.records.observation import Ended, Observation
 
 
 class Record(Observation, Ended):

@@ -24,8 +24,8 @@ from harness.experiments.train.document import compose
 from harness.experiments.train.judge import compare
 from harness.job.arm import ArmId
 from harness.job.own_model import Proved, Quality
+from harness.job.request import Data
 from harness.records import frame
-from harness.records.observation import Data
 from harness.records.proof import ArmProof
 from harness.records.record import Record
 from harness.records.user_model import BackendParity, ModelParity

@@ -22,7 +22,7 @@ from harness.worker.jobs.stack import Inputs
 from harness.worker.own_code import import_arm
 
 if TYPE_CHECKING:
-    from harness.records.record import Request
+    from harness.job.request import Request
 
 Say = Callable[..., None]
 OF_A_RUN = ("evaluate_s", "diverged")  # of what `evaluate` returns: kept elsewhere
