@@ -20,6 +20,7 @@ from harness.spec.arm_source import read_declaration
 from harness.spec.config import Config, Device, Spec
 from harness.spec.data import mnist
 from harness.spec.data.arrays import load_weights
+from harness.spec.stack import demands, outputs
 from harness.spec.targets import ModelSource, Target
 
 
@@ -160,24 +161,17 @@ def _draw(
         return None
     return draws.draw(
         mnist.cache_folder() / "draws",
+        spec,
         n_inputs=dataset.n_inputs,
-        layers=[(layer.name, layer.units) for layer in spec.layers],
-        initializer=spec.initializer,
         n_samples=dataset.n_train,
         n_epochs=n_epochs,
-        shuffle=spec.shuffle,
         seed=seed,
     )
 
 
 def _check_expressible(spec_name: str, spec: Spec, arm: ArmId, config: Config) -> None:
     """Raise ConfigError where an arm cannot express the spec; name arms that can."""
-    asked: list[tuple[str, str, str]] = [
-        (f"layers[{index}].activation", "activations", layer.activation)
-        for index, layer in enumerate(spec.layers[:-1])
-    ]
-    asked += [("optimizer.name", "optimizers", spec.optimizer.name)]
-    for key, kind, value in asked:
+    for key, kind, value in demands(spec):
         expressed = _expressed(arm.module, kind, value, config.folder)
         if value in expressed:
             continue
@@ -201,10 +195,9 @@ def _expressed(module: str, kind: str, value: str, folder: Path | None) -> tuple
 
 def _check_fits(name: str, spec: Spec, dataset: mnist.Prepared) -> None:
     """Raise ConfigError where the spec cannot be trained on the dataset."""
-    units, n_classes = spec.layers[-1].units, mnist.N_CLASSES
+    (key, units), n_classes = outputs(spec), mnist.N_CLASSES
     place, fault = f"backends.toml: [specs.{name}]", ""
     if units != n_classes:
-        key = f"layers[{len(spec.layers) - 1}].units"
         fault = f"{key}: expected {n_classes}, the classes of {dataset.name}; received {units}"
     elif spec.batch_size > dataset.n_train:
         most = f"at most {dataset.n_train}, the training samples of {dataset.name}"

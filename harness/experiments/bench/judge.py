@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.experiments.bench.comparison import Judge
 from harness.experiments.bench.family import family_of, pairs_of
 from harness.experiments.bench.lead import Lead, Line, Reign, Rival, break_even, leaders
-from harness.experiments.bench.limit import limit_s
 from harness.experiments.bench.numbers import (
     accuracies_of,
     mean_quality,
@@ -23,7 +22,9 @@ from harness.experiments.bench.summary import ArmSummary, Summary, Verdict
 from harness.job.answers import Rates
 from harness.records.bench import Bench, End, Entrant, Start, original_of
 from harness.records.verdicts import NOT_CHECKED, Check, Verdicts, verdict_in, verdicts_of
+from harness.spec.config import Spec
 from harness.spec.model import check_command, own_model
+from harness.spec.stack import optimizer_bytes, training_flops
 from harness.statistics.intervals import Interval, median_of
 from harness.statistics.verdict import (
     from_positive,
@@ -152,6 +153,22 @@ def _share_of_limit(
                 limit_s(session.spec, session.data.n_inputs, session.data.n_train, rates) / seconds
             )
     return from_positive(shares)
+
+
+def limit_s(spec: Spec, n_inputs: int, n_train: int, rates: Rates) -> float:
+    """Return the seconds of an epoch that is only products, optimizer traffic and calls.
+
+    The three follow one another here; where a framework overlaps them, an epoch can be shorter.
+
+    Args:
+        spec: what is trained.
+        n_inputs: of one sample.
+        n_train: samples of an epoch.
+        rates: what the machine can do at most.
+    """
+    products_s = training_flops(spec, n_inputs) * n_train / rates.gemm_flops_per_s
+    traffic_s = optimizer_bytes(spec, n_inputs, n_train) / rates.bandwidth_bytes_per_s
+    return products_s + traffic_s + rates.n_dispatches * rates.dispatch_s
 
 
 def _rates(ends: Sequence[End], name: str) -> Rates | None:

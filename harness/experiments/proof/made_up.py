@@ -13,7 +13,7 @@ from harness.referee.loop import N_LOOP
 from harness.referee.oracle import Loss
 from harness.referee.scope import EPOCH
 from harness.spec.config import Spec
-from harness.spec.initializers import initial_weights
+from harness.spec.stack import draw_weights
 
 POINTS = ("init", "adversarial")
 SMALL_BATCH = 16  # of the whole first epoch
@@ -51,8 +51,7 @@ def _reference(
     spec: Spec, n: int, random: np.random.Generator, losses: Iterable[Loss], only: tuple[str, ...]
 ) -> Ground:
     """Return the referee over n samples, with some points of the gate."""
-    layers = [(layer.name, layer.units) for layer in spec.layers]
-    weights = initial_weights(random.uniform, SIDE**2, layers, spec.initializer)
+    weights = draw_weights(spec, random.uniform, SIDE**2)
     order = random.permutation(n)[None].astype(np.int32)
     return ground(spec, weights, order, samples(n, random), set(losses), only)
 

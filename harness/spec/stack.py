@@ -1,13 +1,43 @@
-"""What one epoch costs at the least: its operations, traffic and calls, at measured rates."""
+"""A stack of Dense layers: its weights, what an arm must know, what one epoch costs at the least."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
-from harness.job.answers import Rates
 from harness.spec.config import SGD, Adam, RMSprop, Spec
+from harness.spec.data.arrays import Weights
+from harness.spec.initializers import Uniform, initial_weights
 
 FLOAT_BYTES = 4
+
+
+def draw_weights(spec: Spec, uniform: Uniform, n_inputs: int) -> Weights:
+    """Return the initial weights of a spec; see `harness.spec.initializers.initial_weights`.
+
+    Args:
+        spec: its layers and its initializer.
+        uniform: the generator.
+        n_inputs: features of one sample.
+    """
+    layers = [(layer.name, layer.units) for layer in spec.layers]
+    return initial_weights(uniform, n_inputs, layers, spec.initializer)
+
+
+def demands(spec: Spec) -> list[tuple[str, str, str]]:
+    """Return what an arm must be able to express: a spec's key, its kind among arms, its value."""
+    hidden = enumerate(spec.layers[:-1])
+    layers = [(f"layers[{n}].activation", "activations", layer.activation) for n, layer in hidden]
+    return [*layers, ("optimizer.name", "optimizers", spec.optimizer.name)]
+
+
+def outputs(spec: Spec) -> tuple[str, int]:
+    """Return the key of the number of a spec's outputs, and that number."""
+    return f"layers[{len(spec.layers) - 1}].units", spec.layers[-1].units
+
+
+def n_layers(spec: Spec) -> int:
+    """Return the number of layers, each with calls of its own."""
+    return len(spec.layers)
 
 
 def training_flops(spec: Spec, n_inputs: int) -> int:
@@ -31,22 +61,6 @@ def optimizer_bytes(spec: Spec, n_inputs: int, n_train: int) -> int:
     """
     n_updates = -(-n_train // spec.batch_size)
     return FLOAT_BYTES * n_parameters(spec, n_inputs) * _moves(spec.optimizer) * n_updates
-
-
-def limit_s(spec: Spec, n_inputs: int, n_train: int, rates: Rates) -> float:
-    """Return the seconds of an epoch that is only products, optimizer traffic and calls.
-
-    The three follow one another here; where a framework overlaps them, an epoch can be shorter.
-
-    Args:
-        spec: what is trained.
-        n_inputs: of one sample.
-        n_train: samples of an epoch.
-        rates: what the machine can do at most.
-    """
-    products_s = training_flops(spec, n_inputs) * n_train / rates.gemm_flops_per_s
-    traffic_s = optimizer_bytes(spec, n_inputs, n_train) / rates.bandwidth_bytes_per_s
-    return products_s + traffic_s + rates.n_dispatches * rates.dispatch_s
 
 
 def _kernels(spec: Spec, n_inputs: int) -> list[int]:
