@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
-from harness.engine.disturbance import Broken, broken_limit
 from harness.errors.safe import short
+from harness.experiments.bench.limits import Broken, broken_limit
 from harness.experiments.bench.paired import ValidTurns
 from harness.experiments.bench.summary import ArmSummary
 from harness.records.bench import Bench, End, Start, original_of

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from harness.engine import disturbance
 from harness.engine.accelerators import process_memory
 from harness.engine.cores import cores_of
 from harness.engine.executor import Executor
 from harness.engine.live import Gone, LiveWorker
 from harness.engine.plan import Planned
-from harness.experiments.bench import schedule
+from harness.experiments.bench import limits, schedule
 from harness.experiments.bench.forecast import Forecast
 from harness.experiments.bench.remaining import (
     closed_blocks,
@@ -183,8 +182,8 @@ class Work:
             except Gone as gone:
                 said[name], crash = f"it ended: {gone.reason}", (process, gone)
                 break
-            limits = self.session.limits
-            if reason := disturbance.invalid_reason(turns[name], limits, process.n_cores):
+            given = turns[name], self.session.limits, process.n_cores
+            if reason := limits.invalid_reason(*given):
                 said[name] = reason
         self._keep_block(generation, block, started_at, order, turns, said)
         if crash:
