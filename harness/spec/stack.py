@@ -1,4 +1,4 @@
-"""A stack of Dense layers: its weights, what an arm must know, what one epoch costs at the least."""
+"""A stack of Dense layers: weights, what an arm must know, what one epoch costs at the least."""
 
 from __future__ import annotations
 

@@ -149,8 +149,8 @@ def free_rows(parity: Parity) -> Iterable[tuple[str, ...]]:
 def _drift(runs: Sequence[FreeRun], update: str) -> str:
     """Return the largest drift at an update, and its tightest gate where each run has one there."""
     gates = [gate for run in runs if (gate := run.gates[update]) is not None]
-    gate = f" (gate {min(gates):.0e})" if len(gates) == len(runs) else ""
-    return f"{update}: {max(run.drift[update] or 0.0 for run in runs):.1e}{gate}"
+    tightest = f" (gate {min(gates):.0e})" if len(gates) == len(runs) else ""
+    return f"{update}: {max(run.drift[update] or 0.0 for run in runs):.1e}{tightest}"
 
 
 def pair_rows(parity: Parity) -> Iterable[tuple[str, ...]]:

@@ -125,7 +125,7 @@ def update(this: Update) -> tuple[Array, Slots]:
             velocity = np.float32(settings.momentum) * slots[0] - rate * gradient
             return this.weight + velocity, (velocity,)
         case RMSprop():
-            square = np.float32(settings.rho) * slots[0]
+            square: Array = np.float32(settings.rho) * slots[0]
             square = square + np.float32(1 - settings.rho) * np.square(gradient)
             step = rate * gradient / np.sqrt(square + np.float32(settings.epsilon))
             return this.weight - step, (square,)
@@ -274,7 +274,7 @@ class Student:
         }
 
     def first_epoch(self, whole: Epoch) -> dict[int, Arrays]:
-        """Return what a worker hands back of the first epoch as far as each update it is read at."""
+        """Return what a worker hands back of the first epoch, as far as each of its stops."""
         x, y = (np.concatenate(several) for several in zip(*whole.batches(), strict=True))
         slower, found = replace(self, spec=whole.spec), {}
         for stop in whole.stops:

@@ -1,4 +1,4 @@
-"""Whether an arm trains a user's own model as `fit` does: what results hold of it, or a new proof."""
+"""Whether an arm trains a user's own model as `fit` does: a proof that is known, or a new one."""
 
 from __future__ import annotations
 
