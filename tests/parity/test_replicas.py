@@ -94,12 +94,12 @@ FAULTS = {
         "every replica was given the same part of the batch: the gradient is that of replica 0's",
     ),
     "a replica's batch for the global one": (
-        {"batches": lambda x, y, size: one_device.batches(x, y, 2 * size)},
+        {"batches": lambda samples, size: one_device.batches(samples, 2 * size)},
         {},
         "each replica took a whole batch: the global batch has grown to 64",
     ),
     "mean of unequal means": (
-        {"parts": lambda x, y: list(one_device.batches(x, y, SIZE // 2))},
+        {"parts": lambda x, y: list(one_device.batches((x, y), SIZE // 2))},
         {},
         "a mean of the means of unequal parts, 16 + 8 samples",
     ),
