@@ -25,6 +25,7 @@ from harness.report import html
 from harness.report.renderers import render
 from harness.spec.config import load
 from harness.statistics.cost import fit_weights, relative_error
+from harness.statistics.verdict import LEVEL
 from tests.unit import benches
 from tests.unit.test_plan import ROOT
 
@@ -266,6 +267,28 @@ def test_holm_is_stricter_than_the_rate_of_false_discoveries():
     p = np.array([0.01, 0.04, 0.03])
     assert compare.adjust(p, strict=True) == pytest.approx([0.03, 0.06, 0.06])
     assert compare.adjust(p) == pytest.approx([0.03, 0.04, 0.04])
+
+
+@pytest.mark.parametrize("n_generations", [6, 8, 10])
+def test_fewer_generations_need_more_clear_comparisons_before_any_is_sure(n_generations):
+    n, clear = 80, 2.0 ** (1 - n_generations)
+    fewest = compare.fewest_clear(n, n_generations)
+    for n_clear in (fewest - 1, fewest):
+        p = np.repeat([clear, 1.0], [n_clear, n - n_clear])
+        assert (compare.adjust(p) <= LEVEL).sum() == (n_clear if n_clear == fewest else 0)
+
+
+@pytest.mark.parametrize(
+    ("n_generations", "said"),
+    [
+        (5, "With fewer than 6 generations a cell nothing is sure."),
+        (6, "With 6 generations a cell nothing is sure unless 7 of 8 comparisons are as clear"),
+    ],
+)
+def test_a_plan_says_what_it_takes_to_be_sure_before_hours_are_spent(tmp_path, n_generations, said):
+    whole = plan(tmp_path, TABLE + f"generations = {n_generations}\n")
+    known = forecast(whole, find(whole, tmp_path))
+    assert said in " ".join(render(compose_plan(whole, known), "terminal").split())
 
 
 def test_refinement_goes_where_neighbours_have_other_winners():

@@ -118,6 +118,15 @@ def adjust(p: Floats, *, strict: bool = False) -> Floats:
     return adjusted
 
 
+def fewest_clear(n: int, n_generations: int) -> int:
+    """Return how many of n comparisons must be as clear as can be before any of them is sure.
+
+    Of g generations no p-value is below 2^(1 - g), and k such values of n are adjusted to n / k
+    times that.
+    """
+    return math.ceil(n * 2.0 ** (1 - n_generations) / LEVEL)
+
+
 def _found(timed: Timed) -> _Found:
     pairs = p_values_of(pairs_of(timed.count, timed.able))
     again = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.experiments.sweep.compare import fewest_clear
 from harness.experiments.sweep.forecast import Guess
 from harness.experiments.sweep.judge import CellVerdict, WinnerMap
 from harness.experiments.sweep.plan import name_of
@@ -22,7 +23,7 @@ from harness.report.document import (
 from harness.report.numbers import number, ratio
 from harness.safe import short
 from harness.spec.sweeps import Values
-from harness.statistics.verdict import LEVEL
+from harness.statistics.verdict import LEVEL, MIN_GENERATIONS
 
 NONE_LEADS = "no arm leads surely"
 LEGEND = (
@@ -121,6 +122,20 @@ def rule(found: WinnerMap) -> Iterable[str]:
         yield (
             f"Of what is called sure among {n} comparisons at most 5 % is expected to be no "
             f"difference (Benjamini and Hochberg; held to {LEVEL:.0%})."
+        )
+        fewest = min((cell.n_generations for cell in found.cells), default=0)
+        yield from needed(n, fewest)
+
+
+def needed(n: int, n_generations: int) -> Iterable[str]:
+    """Yield what it takes for any of n comparisons to be sure, where one clear one is too few."""
+    fewest = fewest_clear(n, n_generations)
+    if n and n_generations < MIN_GENERATIONS:
+        yield f"With fewer than {MIN_GENERATIONS} generations a cell nothing is sure."
+    elif fewest > 1:
+        yield (
+            f"With {n_generations} generations a cell nothing is sure unless {fewest} of {n} "
+            f"comparisons are as clear as can be; each generation more halves that number."
         )
 
 
