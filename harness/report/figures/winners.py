@@ -9,7 +9,7 @@ import altair as alt
 from harness.report.charts import Winners
 from harness.report.figures.style import FAINT, GRID, INK, PAPER, Series, data, labels
 
-STEP = 46  # pixels of a row
+STEP = 52  # pixels of a row
 NOBODY = "no arm leads surely"
 HATCH = 9  # pixels of a stroke
 
@@ -31,7 +31,7 @@ def draw(picture: Winners, width: int) -> alt.TopLevelMixin:
             "row": rows_of[cell.row],
             "column": columns_of[cell.column],
             "fill": "" if cell.guessed else series.shown.get(cell.name, NOBODY),
-            "lines": cell.name.split("/") if cell.name else ["none", "surely"],
+            "lines": [*(cell.name.split("/") if cell.name else ["none", "surely"]), cell.lead],
             "guessed": cell.guessed,
         }
         for cell in picture.cells
@@ -44,7 +44,7 @@ def draw(picture: Winners, width: int) -> alt.TopLevelMixin:
         strokes.mark_text(text="/ " * int(room / HATCH), color=FAINT, dy=dy) for dy in (-16, 18)
     ]
     is_wide = room > STEP
-    text = base.mark_text(fontSize=11, color=INK, lineHeight=12, dy=-5).encode(text="lines:N")
+    text = base.mark_text(fontSize=11, color=INK, lineHeight=13, dy=-11).encode(text="lines:N")
     layers = [square, *hatches, *([text] if is_wide else [])]
     return alt.layer(*layers).properties(height=STEP * len(picture.rows))
 
