@@ -18,6 +18,7 @@ from harness.report.document import (
     Paragraph,
     Table,
     sentences,
+    some,
     words,
 )
 from harness.report.numbers import number, ratio
@@ -84,7 +85,14 @@ def machines_of(found: WinnerMap) -> list[str]:
 
 def remarks(found: WinnerMap) -> tuple[str, ...]:
     """Return what makes it less sure: how often identical code is called different; the rest."""
-    return *_twins(found), *map(short, found.remarks)
+    return *_twins(found), *_too_short(found), *map(short, found.remarks)
+
+
+def _too_short(found: WinnerMap) -> Iterable[str]:
+    few = [name_of(cell.values) for cell in found.cells if cell.n_generations < MIN_GENERATIONS]
+    if few:
+        said = f"fewer than {MIN_GENERATIONS} generations count, so nothing is sure there"
+        yield f"{some(few, between='; ')}: {said}"
 
 
 def sentences_of(found: WinnerMap) -> Iterable[str]:
@@ -127,8 +135,8 @@ def rule(found: WinnerMap) -> Iterable[str]:
             f"Of what is called sure among {n} comparisons at most 5 % is expected to be no "
             f"difference (Benjamini and Hochberg; held to {LEVEL:.0%})."
         )
-        fewest = min((cell.n_generations for cell in found.cells), default=0)
-        yield from needed(n, fewest)
+        several = (cell.n_generations for cell in found.cells)
+        yield from needed(n, min((g for g in several if g >= MIN_GENERATIONS), default=0))
 
 
 def needed(n: int, n_generations: int) -> Iterable[str]:
@@ -168,7 +176,7 @@ def _shown(values: Values, axes: Iterable[str]) -> list[str]:
 def _cells(cell: CellVerdict, axes: Iterable[str]) -> tuple[str | Cell, ...]:
     """Return a cell's row."""
     found, winner, lead = cell.found, Cell(NONE_LEADS, "warning"), NONE
-    following = f"together: {', '.join(found.together)}" if found.together else NONE
+    following = f"together: {some(found.together)}" if found.together else NONE
     if found.winner:
         winner, nearest = Cell(found.winner, "good"), found.rivals[0]
         lead, following = ratio(nearest.ratio), nearest.name
