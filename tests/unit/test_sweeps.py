@@ -286,7 +286,7 @@ def test_fewer_generations_need_more_clear_comparisons_before_any_is_sure(n_gene
     ("n_generations", "said"),
     [
         (5, "With fewer than 6 generations a cell nothing is sure."),
-        (6, "With 6 generations a cell nothing is sure unless 7 of 8 comparisons are as clear"),
+        (6, "no p-value is below 1/32, so nothing is sure unless 7 of 8 comparisons are as"),
     ],
 )
 def test_a_plan_says_what_it_takes_to_be_sure_before_hours_are_spent(tmp_path, n_generations, said):

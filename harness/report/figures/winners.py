@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import altair as alt
@@ -20,8 +21,8 @@ def draw(picture: Winners, width: int) -> alt.TopLevelMixin:
     measured = sorted({cell.name for cell in picture.cells if cell.name and not cell.guessed})
     series = Series(measured)
     down, across = picture.axes
-    y = alt.Y("row:N", sort=[*rows_of.values()], axis=_axis(down, "left"))
-    x = alt.X("column:N", sort=[*columns_of.values()], axis=_axis(across, "top"))
+    y = alt.Y("row:N", scale=_all(rows_of), axis=_axis(down, "left"))
+    x = alt.X("column:N", scale=_all(columns_of), axis=_axis(across, "top"))
     scale = alt.Scale(
         domain=[*series.shown.values(), NOBODY, ""], range=[*series.colours, GRID, PAPER]
     )
@@ -47,6 +48,11 @@ def draw(picture: Winners, width: int) -> alt.TopLevelMixin:
     text = base.mark_text(fontSize=11, color=INK, lineHeight=13, dy=-11).encode(text="lines:N")
     layers = [square, *hatches, *([text] if is_wide else [])]
     return alt.layer(*layers).properties(height=STEP * len(picture.rows))
+
+
+def _all(shown: Mapping[str, str]) -> alt.Scale:
+    """Return a scale with a place for every value, in their order, also where nothing is known."""
+    return alt.Scale(domain=[*shown.values()])
 
 
 def _axis(title: str, side: Literal["left", "top"]) -> alt.Axis:
