@@ -21,7 +21,10 @@ from harness.report.numbers import number
 from harness.safe import short
 from harness.spec.sweeps import Values
 
-READING = "The number is the lead. Hatched: not measured, but predicted or screened, which is no verdict. "
+READING = (
+    "The number is the lead. Hatched: not measured, but predicted or screened, which is no "
+    "verdict. "
+)
 
 
 def page(found: WinnerMap, spec_name: str, guesses: Sequence[Guess], data: object) -> Page:
