@@ -1,4 +1,4 @@
-"""Print how often whole maps err and what they find: python -m tests.simulation.whole_maps [MAPS]."""
+"""Print how whole maps err and what they find: python -m tests.simulation.whole_maps [MAPS]."""
 
 import math
 import sys
