@@ -132,10 +132,10 @@ def _make(recipe: Recipe, site: Site, asked: Asked) -> Made:
             site.hear(f"uv: {error}; pip takes its place")
             _fill(None, recipe, site, replace(asked, anew=True))
         check_installed(recipe, site)
+        _stamp(recipe, site.folder, asked)
     except BaseException:
         _remove(site.folder)
         raise
-    _stamp(recipe, site.folder, asked)
     n_bytes = sum(_sizes(site.folder))
     return Made(site.folder, time.monotonic() - began, n_bytes)
 

@@ -83,7 +83,7 @@ def write(folder: Path, data: OwnData) -> Path:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        why = f"cannot be written ({error.strerror or error})"
+        why = f"cannot be written ({error.strerror or f'is the disk full? {error}'})"
         raise DataError(f"{folder}: {why}. {SET_CACHE}") from None
     return folder / sha256
 
