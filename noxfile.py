@@ -333,7 +333,7 @@ def overhead(session: nox.Session) -> None:
     install_harness(session, "[dev]")
     set_up(session)
     failed = []
-    for name, arguments in (("orchestrator", []), ("overhead", session.posargs)):
+    for name, arguments in (("orchestrator", []), ("plugin", []), ("overhead", session.posargs)):
         try:
             module(session, f"tests.benchmarks.{name}", *arguments)
         except CommandFailed:

@@ -175,6 +175,10 @@ BUDGET = (
     "After the first, no generation begins that would end later: 10m, 90s, 1h; "
     "by default that of [bench]."
 )
+CHOOSE_BUDGET = (
+    "After the first, no generation begins that would end later: 10m, 90s, 1h. With the check "
+    "before it, an answer then takes at most a quarter of an hour."
+)
 RESUME = "Go on with the newest session that is not complete."
 AA = (
     "Whose code runs twice: the baseline's, or also an arm of each other backend, "
@@ -231,6 +235,8 @@ class BenchOptions(SessionOptions):
 @dataclass(frozen=True, kw_only=True)
 class ChooseOptions(SessionOptions):
     """Of `harness choose`."""
+
+    budget: Annotated[str | None, Option(help=CHOOSE_BUDGET)] = "12m"
 
 
 TO = (

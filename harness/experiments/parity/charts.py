@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.errors.safe import short
 from harness.experiments.parity.document import told
 from harness.records.parity import ArmParity, FreeRun, Gate, Parity, stage
 from harness.report.charts import Axis, Chart, Curves, Heat, Point, Square, Tile, tabulate
 from harness.report.document import NONE, Column, Table, listed, words
-from harness.safe import short
 
 GATE = "gate"
 TIGHTEST = "tightest gate"  # of records that hold no more

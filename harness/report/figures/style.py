@@ -8,10 +8,10 @@ from typing import Any
 
 import altair as alt
 
+from harness.errors.safe import short
 from harness.report.charts import Axis, finite
 from harness.report.document import Tone
 from harness.report.numbers import log_ticks
-from harness.safe import short
 
 FONT = 12  # pixels, as drawn
 LONGEST = 100  # characters of a text on a picture
