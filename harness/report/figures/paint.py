@@ -10,10 +10,10 @@ from xml.etree.ElementTree import Element
 import altair as alt
 import vl_convert
 
+from harness.errors.safe import for_xml
 from harness.report.charts import Picture
 from harness.report.figures import specify
 from harness.report.figures.style import FONT, LAYOUT
-from harness.safe import for_xml
 
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 IDENTIFIER = re.compile(r'(id="|url\(#|href="#)')
