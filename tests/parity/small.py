@@ -2,7 +2,6 @@
 milliseconds.
 """
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -52,7 +51,7 @@ def reference(form="probs"):
 
 def handed_back(form="probs", **parts):
     """What an arm hands back that is right, or has these parts of the student replaced."""
-    return student_answer(reference(form), SPECS[form].loss_form, replace(Student(), **parts))
+    return student_answer(reference(form), Student(SPECS[form], SPECS[form].loss_form, **parts))
 
 
 def planned(form="probs", **request):

@@ -8,9 +8,8 @@ from dataclasses import replace
 import pytest
 
 from harness.experiments.bench.export import reasons
-from harness.experiments.bench.judge import summarize
+from harness.experiments.bench.judge import limit_s, summarize
 from harness.experiments.bench.lead_document import lead_sentences
-from harness.experiments.bench.limit import limit_s
 from harness.experiments.bench.remarks import SENTENCES
 from harness.records.parity import ArmParity, Parity
 from harness.report.remarks import sentence_of

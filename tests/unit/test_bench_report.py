@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from harness.cli.output import append_summary
-from harness.engine.disturbance import Broken
 from harness.experiments.bench import document as report
 from harness.experiments.bench.lead import Lead, Reign, Rival
 from harness.experiments.bench.lead_document import lead_sentences
+from harness.experiments.bench.limits import Broken
 from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench
 from harness.report import terminal

@@ -11,6 +11,7 @@ import pytest
 
 from harness.engine import accelerators, disturbance, energy
 from harness.engine.machine import describe_host
+from harness.experiments.bench import limits
 from harness.records.bench import Limits, Turn
 
 PID = 4242
@@ -195,7 +196,7 @@ def test_what_the_system_does_not_say_is_none_and_never_a_zero(machine):
     assert [
         beside[name] for name in ("others_s", "steal_s", "throttled_s", "pressure_s", "energy_j")
     ] == [None] * 5
-    assert disturbance.invalid_reason(Turn(**CLEAN | beside), Limits(), 2) == ""
+    assert limits.invalid_reason(Turn(**CLEAN | beside), Limits(), 2) == ""
 
 
 def test_pressure_is_the_rise_of_the_total_of_some(machine):
@@ -251,7 +252,7 @@ def test_clocks_that_agree_disagree_by_nothing(machine):
 def test_a_machine_that_slept_and_a_clock_that_was_set_are_seen(machine, name, jump):
     beside = turn_on(machine, lambda: machine.clocks.update({name: machine.clocks[name] + jump}))
     assert beside["clock_s"] == pytest.approx(3.2)
-    assert disturbance.invalid_reason(Turn(**CLEAN | beside), Limits(), 2).startswith(
+    assert limits.invalid_reason(Turn(**CLEAN | beside), Limits(), 2).startswith(
         "the clocks disagree by 3.2 s, at most 0.25 s allowed"
     )
 
@@ -356,13 +357,13 @@ def test_energy_of_a_gpu_is_added(machine, monkeypatch):
     ],
 )
 def test_a_turn_beyond_a_limit_says_which_with_figure_and_limit(excess, said):
-    assert disturbance.invalid_reason(Turn(**CLEAN | excess), Limits(), 2) == said
+    assert limits.invalid_reason(Turn(**CLEAN | excess), Limits(), 2) == said
 
 
 def test_limits_are_those_of_the_session():
     lax = Limits(others=0.5, steal=0.5, throttled=0.5, clock_s=5.0)
     assert (
-        disturbance.invalid_reason(
+        limits.invalid_reason(
             Turn(
                 **CLEAN | {"others_s": 0.68, "steal_s": 0.12, "throttled_s": 0.12, "clock_s": 3.2}
             ),

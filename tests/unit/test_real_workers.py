@@ -84,8 +84,7 @@ def sit_with(tmp_path, monkeypatch):
             update={"bench": WHOLE.bench.model_copy(update={"generations": 1, "blocks": 2})}
         )
         arms = select_arms(declared_arms(whole), ["numpy/naive"])
-        given = {"arms": arms, "baseline": None, "device": "auto", "cores": ()}
-        session = sessions.plan_session(whole, "mnist-mlp", DATA, HOST, **given)
+        session = sessions.plan_session(whole, "mnist-mlp", DATA, HOST, sessions.Asked(arms))
         session = session.model_copy(
             update={"entrants": session.entrants[:1], "again": "", "limits": LAX}
         )

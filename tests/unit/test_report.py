@@ -21,6 +21,7 @@ from harness.experiments.train.judge import compare
 from harness.job.answers import Environment, EpochEnd, Host, Phase, Refusal
 from harness.lessons import dataset
 from harness.records.files import Rejected
+from harness.records.record import first_predictions
 from harness.report import progress, terminal
 from harness.report.drawing import draw
 from harness.report.renderers import render
@@ -475,7 +476,7 @@ def test_the_predictions_shown_are_each_arm_s_newest():
         predicting(2, backend="jax", started_at=at(1)),
         predicting(3, backend="jax", implementation="naive", started_at=at(2)),
     ]
-    assert dataset.first_predictions(runs, "d" * 64) == {"jax/keras": (2,), "jax/naive": (3,)}
+    assert first_predictions(runs, "d" * 64) == {"jax/keras": (2,), "jax/naive": (3,)}
 
 
 @pytest.mark.parametrize(
@@ -489,7 +490,7 @@ def test_the_predictions_shown_are_each_arm_s_newest():
     ids=["another dataset", "diverged", "an older harness's", "failed"],
 )
 def test_no_predictions_are_shown_of_a_run_that_is(run):
-    assert dataset.first_predictions([run], "d" * 64) == {}
+    assert first_predictions([run], "d" * 64) == {}
 
 
 # The doctor

@@ -40,8 +40,8 @@ def plan_session(arms=(("jax", "keras"), ("jax", "native"), ("torch", "keras")),
         update={"bench": WHOLE.bench.model_copy(update={"generations": 6, "blocks": 2})}
     )
     arms = select_arms(declared_arms(WHOLE), map("/".join, arms))
-    given = {"arms": arms, "baseline": None, "device": "auto", "cores": ()} | changes
-    return sessions.plan_session(whole, "mnist-mlp", Dataset, HOST, **given)
+    asked = sessions.Asked(arms, **changes)
+    return sessions.plan_session(whole, "mnist-mlp", Dataset, HOST, asked)
 
 
 def test_the_baseline_is_the_first_arm_or_the_one_named_and_its_code_runs_twice():

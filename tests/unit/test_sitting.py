@@ -124,7 +124,7 @@ def _quiet(monkeypatch):
 
     No thread spins after a scripted turn, so none is waited for.
     """
-    monkeypatch.setattr(launch.disturbance, "invalid_reason", lambda *rest: "")
+    monkeypatch.setattr(launch.limits, "invalid_reason", lambda *rest: "")
     monkeypatch.setattr(turns, "SETTLE_S", 0.0)
 
 
@@ -273,7 +273,7 @@ def test_disturbed_three_times_a_block_is_given_up_and_a_later_crash_does_not_op
 ):
     disturbed = iter([True] * 3 * 3)
     monkeypatch.setattr(
-        launch.disturbance,
+        launch.limits,
         "invalid_reason",
         lambda *rest: "a core was taken away" if next(disturbed, False) else "",
     )
@@ -292,7 +292,7 @@ def test_disturbed_three_times_a_block_is_given_up_and_a_later_crash_does_not_op
 def test_a_retaken_block_does_not_lengthen_the_training_that_is_evaluated(run, monkeypatch):
     disturbed = iter([True])
     monkeypatch.setattr(
-        launch.disturbance,
+        launch.limits,
         "invalid_reason",
         lambda *rest: "the clocks disagree" if next(disturbed, False) else "",
     )

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.errors.safe import short
 from harness.experiments.survey.catalogue import load
 from harness.experiments.survey.coverage import coverage
 from harness.experiments.survey.departure import Departure
@@ -27,7 +28,6 @@ from harness.report.document import (
     some,
     words,
 )
-from harness.safe import short
 
 COVERED = (Column("of Keras", align="left"), Column("covered"), Column("of"), Column("share"))
 FOUND = (*words("what", "quantity", "apart"), Column("size"), Column("items"), *words("which"))
