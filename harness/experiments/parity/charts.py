@@ -134,7 +134,9 @@ def _margin(gate: Gate) -> str:
         return "exact" if margin else "0"
     if margin < 0.01:
         return f"{margin:.0e}"
-    return f"{margin:.2g}" if margin < 100 else f"{min(margin, 9999):.0f}"
+    if margin >= 1000:
+        return ">999"
+    return f"{margin:.2g}" if margin < 100 else f"{margin:.0f}"
 
 
 def drift(checks: Iterable[Parity]) -> Chart | None:
