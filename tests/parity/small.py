@@ -1,4 +1,6 @@
-"""A network of 16 pixels, 8 hidden units and 10 classes, its referee and its student: parity in milliseconds."""
+"""A network of 16 pixels, 8 hidden units and 10 classes, its referee and its student: parity in
+milliseconds.
+"""
 
 from functools import cache
 from pathlib import Path

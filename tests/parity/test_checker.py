@@ -1,4 +1,6 @@
-"""Mutants of the checker itself: each way in which a comparison may pass without comparing is a failure by name."""
+"""Mutants of the checker itself: each way in which a comparison may pass without comparing is a
+failure by name.
+"""
 
 import json
 from dataclasses import replace

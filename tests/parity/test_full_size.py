@@ -1,4 +1,6 @@
-"""The gate fails where it must, and only there: at full size, on NumPy, with no backend's environment."""
+"""The gate fails where it must, and only there: at full size, on NumPy, with no backend's
+environment.
+"""
 
 from functools import cache
 

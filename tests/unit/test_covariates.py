@@ -1,4 +1,6 @@
-"""What happened beside a turn, from files of the formats that Linux writes, each with an excess planted; and the limits on it."""
+"""What happened beside a turn, from files of the formats that Linux writes, each with an excess
+planted; and the limits on it.
+"""
 
 import os
 import sys
@@ -46,7 +48,9 @@ OWN = {"seconds": 0.9, "feed_s": 0.1, "user_s": 0.5, "system_s": 0.25}
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine of two cores without a GPU, whose files lie in a folder, whose clocks stand still, and whose parent is idle."""
+    """A machine of two cores without a GPU, whose files lie in a folder, whose clocks stand still,
+    and whose parent is idle.
+    """
     clocks = dict.fromkeys(("CLOCK_MONOTONIC", "CLOCK_BOOTTIME", "CLOCK_REALTIME"), 100.0)
     fake = types.SimpleNamespace(
         **{name: name for name in clocks}, clock_gettime=clocks.get, process_time=lambda: 3.0
@@ -196,7 +200,10 @@ def test_what_the_system_does_not_say_is_none_and_never_a_zero(machine):
 
 
 def test_pressure_is_the_rise_of_the_total_of_some(machine):
-    lines = "some avg10=0.00 avg60=0.12 avg300=0.22 total={}\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+    lines = (
+        "some avg10=0.00 avg60=0.12 avg300=0.22 total={}\nfull avg10=0.00 avg60=0.00 avg300=0.00 "
+        "total=0\n"
+    )
     write(machine.proc / "pressure/cpu", lines.format(1987201813))
     beside = turn_on(
         machine, lambda: write(machine.proc / "pressure/cpu", lines.format(1987201813 + 250000))
@@ -342,7 +349,8 @@ def test_energy_of_a_gpu_is_added(machine, monkeypatch):
         ({"n_cores": 3}, "a core was added: 3 instead of 2"),
         (
             {"clock_s": 3.2},
-            "the clocks disagree by 3.2 s, at most 0.25 s allowed: one was set, or the machine slept",
+            "the clocks disagree by 3.2 s, at most 0.25 s allowed: one was set, or the machine "
+            "slept",
         ),
         ({"others_s": 0.68, "n_cores": 1}, "a core was taken away: 1 of 2 left"),
         ({"others_s": None, "steal_s": None, "throttled_s": None}, ""),

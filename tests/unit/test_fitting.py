@@ -1,4 +1,6 @@
-"""Every table in every window: no name, number or unit is broken or cut, nothing is wider than the window, nothing vanishes unsaid."""
+"""Every table in every window: no name, number or unit is broken or cut, nothing is wider than the
+window, nothing vanishes unsaid.
+"""
 
 import io
 import re

@@ -316,7 +316,7 @@ def functions(file):
 
 
 def n_decisions(node):
-    """Count the decisions of a function, in expressions too; those of nested functions are theirs."""
+    """Count a function's decisions, in expressions too; those of nested functions are theirs."""
     total = 0
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -355,8 +355,7 @@ def assert_law(law, file, faults):
 @pytest.mark.parametrize("file", [*FILES, *TESTS], ids=name_of)
 def test_no_line_is_longer_than_100_columns_but_for_addresses(file):
     lines = enumerate(file.read_text().splitlines(), start=1)
-    wide = [number for number, line in lines if len(line) > 100 and "http" not in line]
-    assert_law("columns", file, wide)
+    assert not [number for number, line in lines if len(line) > 100 and "http" not in line]
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

@@ -1,4 +1,6 @@
-"""A sitting under every fault that real processes show only now and then: its workers are scripted. Real ones: tests/e2e/test_bench.py."""
+"""A sitting under every fault that real processes show only now and then: its workers are scripted.
+Real ones: tests/e2e/test_bench.py.
+"""
 
 import os
 from collections import Counter
@@ -56,7 +58,9 @@ RATES = {
 
 @dataclass
 class Script:
-    """What workers do: `asked` is called with each request before it is answered, and may raise or return another answer."""
+    """What workers do: `asked` is called with each request before it is answered, and may raise or
+    return another answer.
+    """
 
     asked: object = lambda name, verb, n: None
     started: object = lambda name, generation: START

@@ -52,10 +52,8 @@ def compose(verdict: Verdict) -> Document:
         Sentence(_who(verdict)),
         *_coverage(verdict),
         Sentence(_summary(verdict, groups), "bad" if groups["unknown"] else "good"),
-        *_departures("Differences found", groups["new"], survey.backends, "bad"),
-        *_departures(
-            "Differences without a known reason", groups["unknown"], survey.backends, "bad"
-        ),
+        *_departures("Differences found", groups["new"], survey.backends),
+        *_departures("Differences without a known reason", groups["unknown"], survey.backends),
         *_known(groups["known"]),
         *_list("First changed", _first_changes(verdict)),
         *_again(verdict),
@@ -122,9 +120,7 @@ def _left_out(verdict: Verdict) -> Iterator[Block]:
     yield from _list("Left out", lines)
 
 
-def _departures(
-    title: str, groups: Sequence[Group], backends: Sequence[str], tone: str
-) -> Iterator[Block]:
+def _departures(title: str, groups: Sequence[Group], backends: Sequence[str]) -> Iterator[Block]:
     """Yield a table of groups, and behind it each one's script with what it printed."""
     if not groups:
         return

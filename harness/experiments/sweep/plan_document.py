@@ -28,7 +28,7 @@ def compose_plan(plan: SweepPlan, known: Forecast) -> Document:
     """Return a sweep's cells, and what is known of them."""
     axes = tuple(Column(short(axis, 40)) for axis in plan.sweep.axes)
     columns = (*axes, Column("weights"), Column("state", align="left"), Column("time", unit="s"))
-    rows = [_row(plan, known, cell) for cell in plan.cells]
+    rows = [_row(known, cell) for cell in plan.cells]
     table = Table(columns, tuple(tuple(map(_text, row.values())) for row in rows[:MOST_ROWS]))
     more = len(rows) - MOST_ROWS
     rest = [Sentence(f"and {more} cells more: --csv FILE has all", "aside")] if more > 0 else []
@@ -49,7 +49,7 @@ def _heading(plan: SweepPlan) -> str:
     return short(f"sweep {plan.name} of {sweep.spec}: {len(plan.cells)} cells, {size}: {names}")
 
 
-def _row(plan: SweepPlan, known: Forecast, cell: Cell) -> dict[str, object]:
+def _row(known: Forecast, cell: Cell) -> dict[str, object]:
     state = "done" if cell.id in known.done else "to do"
     if cell.id in known.attempts:
         state = "begun"
