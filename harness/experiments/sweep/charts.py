@@ -69,8 +69,8 @@ def _pictures(
     for chosen in itertools.product(*(values for _, values in others)):
         here = dict(zip((name for name, _ in others), chosen, strict=True))
         squares = tuple(
-            Won(_text(values, down[0]), _text(values, across[0]), *said)
-            for values, *said in won
+            Won(_text(values, down[0]), _text(values, across[0]), name, guessed, lead)
+            for values, name, guessed, lead in won
             if here.items() <= values.items()
         )
         where = [f"{name} {value}" for name, value in here.items()]
