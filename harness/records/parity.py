@@ -22,7 +22,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.job.kinds import Count, Loss, Said, Seconds, Share, Word
-from harness.records.observation import Kept, Observation, OfAnArm, Question, Seen
+from harness.job.request import Kept, OfAnArm, Question
+from harness.records.observation import Observation, Seen
 
 
 def _finite(value: object) -> object:

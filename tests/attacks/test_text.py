@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from pydantic import BaseModel, ValidationError
 
-from harness import safe
+from harness.errors import safe
 from harness.experiments.bench import document as bench_report
 from harness.experiments.bench.judge import summarize
 from harness.experiments.gate import document as gate_report

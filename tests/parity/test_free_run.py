@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.experiments.parity import free_run
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.records.parity import FreeRun, Pair
 from tests.parity.small import SPECS, check_with
 

@@ -27,10 +27,10 @@ from harness.experiments.gate.judge import judge_gate
 from harness.experiments.parity.model_plan import plan_model_check, with_data
 from harness.experiments.train.document import compose
 from harness.experiments.train.judge import compare
+from harness.job.arm import ArmId
 from harness.job.own_model import Proved, Quality
+from harness.job.request import Data
 from harness.records import frame
-from harness.records.arm import ArmId
-from harness.records.observation import Data
 from harness.records.proof import ArmProof
 from harness.records.record import Record
 from harness.records.user_model import BackendParity, ModelParity

@@ -32,8 +32,8 @@ from harness.job.answers import ComputedModel, Refusal
 from harness.job.asked import ComputeModel, TryLayers
 from harness.records.user_model import ModelParity
 from harness.referee.quantities import kind_of
-from harness.scratch import scratch
 from harness.spec.data.arrays import load_arrays, weights_digest
+from harness.spec.files import scratch
 
 Say = Callable[[str], None]
 """Told what is being done."""

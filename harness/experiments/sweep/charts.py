@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
+from harness.errors.safe import short
 from harness.experiments.sweep.document import (
     LEGEND,
     facet_table,
@@ -18,7 +19,6 @@ from harness.experiments.sweep.forecast import Guess
 from harness.experiments.sweep.judge import CellVerdict, WinnerMap
 from harness.report.charts import Chart, Page, Winners, Won
 from harness.report.numbers import number
-from harness.safe import short
 from harness.spec.sweeps import Values
 
 READING = (
@@ -69,8 +69,8 @@ def _pictures(
     for chosen in itertools.product(*(values for _, values in others)):
         here = dict(zip((name for name, _ in others), chosen, strict=True))
         squares = tuple(
-            Won(_text(values, down[0]), _text(values, across[0]), name, guessed, lead)
-            for values, name, guessed, lead in won
+            Won(_text(values, down[0]), _text(values, across[0]), winner, guessed, lead)
+            for values, winner, guessed, lead in won
             if here.items() <= values.items()
         )
         where = [f"{name} {value}" for name, value in here.items()]

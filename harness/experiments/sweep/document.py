@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.errors.safe import short
 from harness.experiments.sweep.compare import Compared, fewest_clear
 from harness.experiments.sweep.forecast import Guess
 from harness.experiments.sweep.judge import CellVerdict, WinnerMap
@@ -22,7 +23,6 @@ from harness.report.document import (
     words,
 )
 from harness.report.numbers import number, ratio
-from harness.safe import short
 from harness.spec.sweeps import Values
 from harness.statistics.verdict import LEVEL, MIN_GENERATIONS
 

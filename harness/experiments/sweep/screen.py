@@ -62,7 +62,7 @@ def screened(short: SweepPlan, found: Found) -> dict[str, Screened]:
 
 def _screened(bench: Bench) -> Screened:
     count, session = valid_turns(bench), bench.session
-    names = [each.name for each in session.entrants if each.name not in session.duplicates]
+    names = [each.name for each in session.originals]
     steady = {name: [*count.steady_s(name).values()] for name in names}
     medians = {name: statistics.median(each) for name, each in steady.items() if each}
     if not medians:
