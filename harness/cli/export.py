@@ -114,7 +114,7 @@ def _wandb(records: Records, results: Path, folder: Path) -> Written:
 
 def _trackio(records: Records, results: Path, folder: Path) -> Written:
     place = folder / "trackio"
-    os.environ["TRACKIO_DIR"] = str(place.absolute())
+    os.environ |= {"TRACKIO_DIR": str(place.absolute()), "HF_HUB_OFFLINE": "1"}
     for elsewhere in ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL"):  # nothing is sent by itself
         os.environ.pop(elsewhere, None)
     written: Written = _writer("trackio", "trackio").write(arm_runs(records), place)

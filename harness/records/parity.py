@@ -154,9 +154,7 @@ class FreeRun(OfAnArm):
     drift: dict[
         str, Figure
     ]  # after so many updates: relative Frobenius norm, of the kernel that is farthest off
-    gates: dict[
-        str, Figure
-    ]  # None: float32 alone has drifted so far there that weights say nothing
+    gates: dict[str, Figure]  # None: only looked at, or float32 alone has drifted too far there
     verdict: Literal["agrees", "departs"] = "agrees"
 
     @model_validator(mode="after")

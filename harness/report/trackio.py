@@ -51,7 +51,7 @@ def _write(run: ArmRun) -> bool:
     for step, values in run.steps.items():
         writer.log(dict(values), step=step)
     writer.log(dict(run.figures), step=max(run.steps, default=0))
-    writer.finish()
+    trackio.finish()
     return True
 
 

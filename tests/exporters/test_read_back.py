@@ -176,7 +176,8 @@ def test_an_offline_run_of_wandb_is_an_arm_with_the_records_metrics(
 def test_trackio_s_runs_are_the_arms_each_once_with_the_records_metrics(
     results, records, summary, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("TRACKIO_DIR", "")  # so that it is taken back after the test
+    for name in ("TRACKIO_DIR", "HF_HUB_OFFLINE"):
+        monkeypatch.setenv(name, "")  # so that it is taken back after the test
     for _ in range(2):
         export(results, tmp_path, "trackio")
     import trackio
@@ -185,7 +186,9 @@ def test_trackio_s_runs_are_the_arms_each_once_with_the_records_metrics(
     found = {
         run.config["arm"]: run for run in trackio.Api().runs("mnist-mlp") if SESSION in run.name
     }
-    assert len(trackio.Api().runs("mnist-mlp")) == len(summary.arms) + len(records.runs)
+    projects = {"mnist-mlp", *(run.request.spec_name for run in records.runs)}
+    n_runs = sum(len(trackio.Api().runs(project)) for project in projects)
+    assert n_runs == len(summary.arms) + len(records.runs)
     assert set(found) == {arm.name for arm in summary.arms}
     for arm in summary.arms:
         run = found[arm.name]

@@ -9,6 +9,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import altair as alt
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -25,7 +26,7 @@ from harness.records.parity import ArmParity, Departure
 from harness.report import html
 from harness.report.charts import Axis, Bars, Chart, Estimate, Estimates, Page, Part, Tile
 from harness.report.document import Table, words
-from harness.report.figures import paint
+from harness.report.figures import paint, specify
 from harness.report.numbers import log_ticks
 from harness.statistics.intervals import Interval
 from tests.page import pictures
@@ -244,6 +245,13 @@ def test_two_names_that_are_shown_alike_stay_two_rows():
 
 
 # Pictures
+
+
+def test_every_picture_is_of_vega_lite_s_schema(page):
+    for chart in page.charts:
+        if chart.picture is not None:
+            drawn = specify(chart.picture, 680) | {"config": {}}  # its colours are a page's own
+            alt.LayerChart.from_dict(drawn, validate=True)
 
 
 def test_equal_pages_are_equal_bytes():

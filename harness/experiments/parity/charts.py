@@ -151,8 +151,8 @@ def drift(checks: Iterable[Parity]) -> Chart | None:
         "Where does it part, left to itself?",
         _drift_finding(points, [run.name for run in runs if run.verdict == "departs"]),
         "The relative distance of the kernel that is farthest off, the largest over seeds, after "
-        "so many updates. The dotted line is the gate; past its end float32 alone has drifted so "
-        "far that weights say nothing.",
+        "so many updates. The dotted line joins the gates; past its end float32 alone has drifted "
+        "so far that weights say nothing.",
         tabulate((*points, *limits), lambda at: Column(f"update {at:g}"), "{:.1e}".format),
         Curves(
             points,

@@ -140,10 +140,16 @@ def free_rows(parity: Parity) -> Iterable[tuple[str, ...]]:
     """Return a row an arm of its trainings: drift from the referee, and accuracy by seed."""
     for name in dict.fromkeys(run.name for run in parity.free_runs):
         runs = [run for run in parity.free_runs if run.name == name]
-        drifts = ", ".join(_drift(runs, update) for update in runs[0].drift)
+        told = (update for update in runs[0].drift if _is_told(runs, update))
+        drifts = ", ".join(_drift(runs, update) for update in told)
         accuracies = " ".join(f"{run.test_accuracy:.4f}" for run in runs)
         verdict = "departs" if any(run.verdict == "departs" for run in runs) else "agrees"
         yield (name, verdict, drifts, accuracies)
+
+
+def _is_told(runs: Sequence[FreeRun], update: str) -> bool:
+    """Say whether a drift is held to a gate, or is the last one: the page's figure has all."""
+    return update == [*runs[0].drift][-1] or any(run.gates[update] for run in runs)
 
 
 def _drift(runs: Sequence[FreeRun], update: str) -> str:

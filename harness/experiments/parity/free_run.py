@@ -35,6 +35,8 @@ from harness.statistics.intervals import tost
 Arrays = Mapping[str, NDArray[Any]]
 Ends = dict[tuple[ArmId, int], Arrays]
 """What trainings came to, by arm and seed."""
+LOOKED_AT = (1, 2, 5, 10, 20, 50, 100, 200)  # updates of the first epoch, beside its end
+HELD = (1, 10)  # those with a gate, beside the end: between them one flip of a unit decides
 # Of the drift as far as that update; more where float32 alone drifts more.
 CAPS = ((1, 1e-6), (10, 1e-5), (np.inf, 1e-4))
 CHAOS = 1e-2  # of the float32 runs' own drift: from there on weights are not compared
@@ -107,7 +109,7 @@ def _updates(spec: Spec, n_train: int) -> list[int]:
     The last is its end.
     """
     last = -(-n_train // spec.batch_size)
-    return [*(number for number in (1, 10) if number < last), last]
+    return [*(number for number in LOOKED_AT if number < last), last]
 
 
 def _train(mine: Sequence[Planned], executor: Executor, say: Say) -> Ends:
@@ -181,9 +183,8 @@ def _judge_run(arm: ArmId, seed: int, end: Arrays, course: Course, accuracy: flo
         cap = next(cap for last, cap in CAPS if number <= last)
         received = {key: end[f"at-{number}/{key}"].astype(np.float64) for key in kernels}
         found[str(number)] = drift(kernels, received)
-        limits[str(number)] = (
-            max(cap, 4 * course.envelope[number]) if course.envelope[number] <= CHAOS else None
-        )
+        held = number in (*HELD, max(course.kernels)) and course.envelope[number] <= CHAOS
+        limits[str(number)] = max(cap, 4 * course.envelope[number]) if held else None
     return FreeRun(
         **arm.fields,
         seed=seed,
