@@ -162,7 +162,12 @@ def known_proofs(results: Path) -> tuple[ArmProof, ...]:
 
 
 def prove(
-    what: PreparedModel, spec: object, arm: ArmId, where: Workshop, known: Iterable[ArmProof]
+    what: PreparedModel,
+    spec: object,
+    arm: ArmId,
+    where: Workshop,
+    known: Iterable[ArmProof],
+    n_replicas: int = 1,
 ) -> ArmProof:
     """Return the proof that an arm trains a model as `fit` does: a known one, or a new one.
 
@@ -172,11 +177,13 @@ def prove(
         arm: whose training is held to `fit`'s, in float64, in a fresh process on one core.
         where: it is done.
         known: proofs that there are.
+        n_replicas: devices on which the arm trains; `fit` that it is held to has one.
     """
-    job = _proof_job(what, arm, where.time_limit_s)
+    job = _proof_job(what, arm, where.time_limit_s, n_replicas)
     content = where.executor.content_of(job)
     for proof in known:
-        if proof.proved and proof.holds_for(spec, what.data, arm, content):
+        mine = proof.proved and proof.replicas == n_replicas
+        if mine and proof.holds_for(spec, what.data, arm, content):
             return proof
     began = datetime.now(UTC)
     done = perform(where.executor, job, where.say)
@@ -191,15 +198,17 @@ def prove(
         host=done.host,
         spec=spec,  # type: ignore[arg-type]
         data=what.data,
+        replicas=n_replicas,
         environment_sha256=done.environment_sha256,
     )
 
 
-def _proof_job(what: PreparedModel, arm: ArmId, time_limit_s: float) -> ProveArm:
+def _proof_job(what: PreparedModel, arm: ArmId, time_limit_s: float, n_replicas: int) -> ProveArm:
     return ProveArm(
         backend=arm.backend,
         device="cpu",
         threads=1,
+        replicas=n_replicas,
         time_limit_s=time_limit_s,
         model=what.source,
         dataset=what.folder.absolute(),
@@ -208,6 +217,6 @@ def _proof_job(what: PreparedModel, arm: ArmId, time_limit_s: float) -> ProveArm
     )
 
 
-def needs_proof(arm: ArmId) -> bool:
-    """Say whether an arm's time is shown only once it is known to train as `fit` does."""
-    return arm.arm != FIT
+def needs_proof(arm: ArmId, n_replicas: int = 1) -> bool:
+    """Say whether an arm's time is shown only once it trains as `fit` does on one device."""
+    return arm.arm != FIT or n_replicas > 1

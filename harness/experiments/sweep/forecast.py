@@ -126,7 +126,12 @@ def n_weights(spec: Spec, n_inputs: int) -> int | None:
 def _expected_epochs(
     left: Sequence[Cell], benches: Sequence[Bench]
 ) -> tuple[dict[str, dict[str, float]], float | None]:
-    """Return the expected seconds of each entrant's epoch in each cell, and the model's error."""
+    """Return the expected seconds of each entrant's epoch in each cell, and the model's error.
+
+    The model knows one device only: several are not fitted, and nothing is expected of them.
+    """
+    left = [cell for cell in left if cell.replicas == 1]
+    benches = [bench for bench in benches if bench.session.replicas == 1]
     if not benches or own_model(benches[0].session.spec):
         return {}, None
     data = benches[0].session.data

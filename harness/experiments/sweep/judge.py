@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.lead import Reign
 from harness.experiments.bench.paired import valid_turns
-from harness.experiments.bench.remarks import why_blind
+from harness.experiments.bench.remarks import VIRTUAL, is_virtual, why_blind
 from harness.experiments.bench.summary import ArmSummary
 from harness.experiments.sweep.compare import Compared, Timed, compare_cells
 from harness.records.bench import Bench, original_of
@@ -66,7 +66,7 @@ def judge_cells(
     """
     checks = tuple(checks)
     summaries = [(bench, summarize(bench, checks)) for bench in benches]
-    able = [_able(summary.arms) for _, summary in summaries]
+    able = [[] if is_virtual(bench) else _able(summary.arms) for bench, summary in summaries]
     timed = [_timed(bench, arms) for (bench, _), arms in zip(summaries, able, strict=True)]
     compared = compare_cells(timed, strict=strict)
     cells = [
@@ -74,11 +74,11 @@ def judge_cells(
             values=dict(bench.session.cell.values) if bench.session.cell else {},
             session=bench.session.run_id,
             machine=bench.session.host.machine,
-            n_generations=max((arm.n_generations for arm in arms), default=0),
+            n_generations=max((arm.n_generations for arm in arms or summary.arms), default=0),
             found=found,
             epoch_s={arm.name: arm.epoch_s.mid for arm in arms if arm.epoch_s},
-            reigns=summary.lead.reigns,
-            left_out=_left_out(summary.arms, arms),
+            reigns=() if is_virtual(bench) else summary.lead.reigns,
+            left_out=_left_out(summary.arms, arms, VIRTUAL if is_virtual(bench) else ""),
         )
         for (bench, summary), arms, found in zip(summaries, able, compared.cells, strict=True)
     ]
@@ -94,12 +94,21 @@ def _able(arms: Iterable[ArmSummary]) -> list[ArmSummary]:
 
 
 def _timed(bench: Bench, able: Iterable[ArmSummary]) -> Timed:
-    twins = {name: original_of(name) for name in bench.session.duplicates}
+    again = () if is_virtual(bench) else bench.session.duplicates
+    twins = {name: original_of(name) for name in again}
     names = tuple(arm.name for arm in able)
     return Timed(valid_turns(bench), names, twins, why_blind(bench))
 
 
-def _left_out(arms: Iterable[ArmSummary], able: list[ArmSummary]) -> dict[str, str]:
-    """Return the arms that cannot win, each with why."""
+def _left_out(arms: Iterable[ArmSummary], able: list[ArmSummary], every: str) -> dict[str, str]:
+    """Return the arms that cannot win, each with why.
+
+    Args:
+        arms: of the cell.
+        able: those that can.
+        every: why none of them can, "" where that is not so.
+    """
     left = (arm for arm in arms if arm not in able)
-    return {arm.name: arm.other_numbers or arm.reason or "no turn that counts" for arm in left}
+    return {
+        arm.name: every or arm.other_numbers or arm.reason or "no turn that counts" for arm in left
+    }

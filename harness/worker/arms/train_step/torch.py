@@ -26,6 +26,7 @@ from keras.src.backend.torch import core
 from torch.fx.experimental import proxy_tensor
 
 from harness.worker.arms.train_step.batches import NotOneProgram, length, refusal, sizes
+from harness.worker.replicas import torch as replicas
 
 Run = Callable[[Any], None]
 NEEDS_NUMBER = "Python needs a number there that depends on the data or on a seed's state"
@@ -45,7 +46,10 @@ def lean(model: Any, data: Any, batch_size: int) -> Run:
         batch_size: of a full batch; the last one may be short.
     """
     del data
-    return _epoch(model, model.train_step, batch_size)
+    if replicas.count() > 1:
+        replicas.adopt(model)
+        return lambda data: replicas.everywhere("train", model, data, batch_size)
+    return epoch_of(model, model.train_step, batch_size)
 
 
 def compiled(model: Any, data: Any, batch_size: int) -> Run:
@@ -60,10 +64,18 @@ def compiled(model: Any, data: Any, batch_size: int) -> Run:
     for start, _, size in sizes(length(data), batch_size):
         if start == 0 or size != batch_size:
             step.prepare(_cut(data, start, size))
-    return _epoch(model, step, batch_size)
+    return epoch_of(model, step, batch_size)
 
 
-def _epoch(model: Any, step: Callable[[Any], Any], batch_size: int) -> Run:
+def epoch_of(model: Any, step: Callable[[Any], Any], batch_size: int) -> Run:
+    """Return an epoch of updates.
+
+    Args:
+        model: compiled by Keras and built.
+        step: makes one update with a batch, a tree of tensors (n, ...).
+        batch_size: of a full batch; the last one may be short.
+    """
+
     def run(data: Any) -> None:
         _draw_as_fit()
         model.train()
