@@ -43,8 +43,8 @@ def start(module: str, n_replicas: int, *more: str) -> None:
     """
     for rank in range(1, n_replicas):
         command = [sys.executable, "-m", module, str(rank), str(n_replicas), *more]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        others().append(subprocess.Popen(command, **pipes))  # type: ignore[call-overload]
+        pipe = subprocess.PIPE
+        others().append(subprocess.Popen(command, stdin=pipe, stdout=pipe))
     await_others("its process did not start")
 
 
