@@ -2,6 +2,7 @@
 devices are never ranked.
 """
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,12 @@ from harness.engine.plan import plan
 from harness.engine.replicas import batch_sizes, check_arms, check_batches
 from harness.errors import ConfigError, Refused
 from harness.experiments.bench.judge import summarize
+from harness.experiments.parity.model_evidence import BackendAnswer
 from harness.experiments.parity.model_plan import plan_model_check, with_replicas
+from harness.experiments.parity.model_verdict import Verdicts
 from harness.experiments.train.judge import compare
+from harness.job.answers import Refusal
+from harness.job.own_model import Proved
 from harness.records.verdicts import NOT_CHECKED, verdict_on, verdicts_of
 from harness.spec import config
 from harness.spec.data.mnist import Prepared
@@ -154,6 +159,27 @@ def test_parity_of_a_model_of_ones_own_on_several_devices_needs_data_to_train_on
         planned_check(65)
     with pytest.raises(ConfigError, match=r"^--replicas: expected data to train on; received none"):
         planned_check(2, file="departing.py")
+
+
+def test_a_backend_that_agrees_on_one_device_may_depart_or_fail_on_several():
+    names = ("tensorflow", "jax", "torch")
+    verdicts = Verdicts({name: BackendAnswer() for name in names}, ())
+    same = Proved(difference=1e-15, path="weights[0] kernel", equal=True, n_updates=40)
+    apart = dataclasses.replace(same, difference=0.03, equal=False)
+    refusal = Refusal(reason="replica 1 of 2 ended by SIGKILL")
+    for name, answer in zip(names, (apart, same, refusal), strict=True):
+        verdicts.add_several(name, answer, 2)
+    found = [verdicts.of(name) for name in names]
+    assert [(each.verdict, each.several, each.reason) for each in found] == [
+        (
+            "departs",
+            0.03,
+            "weights[0] kernel differs by 3.0e-02 of its size after 40 updates in float64, "
+            "on 2 devices against one",
+        ),
+        ("agrees", 1e-15, ""),
+        ("failed", None, "on 2 devices: replica 1 of 2 ended by SIGKILL"),
+    ]
 
 
 def test_parity_says_before_anything_runs_what_it_does_not_do_on_several_devices(tmp_path):
