@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -96,7 +97,7 @@ class OwnReplica(Replica):
             data: a tree of tensors (n, ...).
             batch_size: of a full batch.
         """
-        from harness.worker.arms.train_step.torch import epoch_of
+        from harness.worker.arms.train_step.batches import length, sizes
 
         forms = keras.tree.map_structure(_form_of, data)
         forms, batch_size = share_any((forms, batch_size))
@@ -106,10 +107,11 @@ class OwnReplica(Replica):
         for each in keras.tree.flatten(data):
             dist.broadcast(each, 0)
 
-        def step(batch: Any) -> None:
-            self.model.train_step(keras.tree.map_structure(_part, batch))
-
-        epoch_of(self.model, step, batch_size)(data)
+        self.model.train()
+        for start, _, size in sizes(length(data), batch_size):
+            end = start + size
+            self.model.train_step(keras.tree.map_structure(partial(_part_of, start, end), data))
+        self.model.eval()
         for variable in self.model.metrics_variables:
             dist.all_reduce(variable.value.detach())
 
@@ -130,6 +132,10 @@ def share_any(given: Any = None) -> Any:
 def _part(batch: Any) -> Any:
     """Return this replica's part of a batch, (B, ...)."""
     return batch.tensor_split(count())[dist.get_rank()]
+
+
+def _part_of(start: int, end: int, samples: Any) -> Any:
+    return _part(samples[start:end])
 
 
 def _apart(variable: Any) -> float:

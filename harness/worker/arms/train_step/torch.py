@@ -49,7 +49,7 @@ def lean(model: Any, data: Any, batch_size: int) -> Run:
     if replicas.count() > 1:
         replicas.adopt(model)
         return lambda data: replicas.everywhere("train", model, data, batch_size)
-    return epoch_of(model, model.train_step, batch_size)
+    return _epoch(model, model.train_step, batch_size)
 
 
 def compiled(model: Any, data: Any, batch_size: int) -> Run:
@@ -64,18 +64,10 @@ def compiled(model: Any, data: Any, batch_size: int) -> Run:
     for start, _, size in sizes(length(data), batch_size):
         if start == 0 or size != batch_size:
             step.prepare(_cut(data, start, size))
-    return epoch_of(model, step, batch_size)
+    return _epoch(model, step, batch_size)
 
 
-def epoch_of(model: Any, step: Callable[[Any], Any], batch_size: int) -> Run:
-    """Return an epoch of updates.
-
-    Args:
-        model: compiled by Keras and built.
-        step: makes one update with a batch, a tree of tensors (n, ...).
-        batch_size: of a full batch; the last one may be short.
-    """
-
+def _epoch(model: Any, step: Callable[[Any], Any], batch_size: int) -> Run:
     def run(data: Any) -> None:
         _draw_as_fit()
         model.train()
