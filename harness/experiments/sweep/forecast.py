@@ -7,7 +7,7 @@ products and the optimizer's traffic. Fitted to the cells that are known, it is 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,9 +45,19 @@ def forecast(plan: SweepPlan, found: Found) -> Forecast:
     done = {cell: bench.session.run_id for cell, bench in benches.items()}
     took = {cell: _total_s(bench) for cell, bench in benches.items()}
     left = [cell for cell in plan.cells if cell.id not in benches]
-    expected, error = _expected_epochs(left, list(benches.values()))
+    expected, error = _expected_epochs(*_on_one_device(left, benches.values()))
     seconds = took | _expected_s(plan, left, list(benches.values()), expected)
     return Forecast(done, attempts, seconds, expected, error)
+
+
+def _on_one_device(
+    left: Iterable[Cell], benches: Iterable[Bench]
+) -> tuple[list[Cell], list[Bench]]:
+    """Return cells to do and sessions of one device: the model knows no other ones."""
+    return (
+        [cell for cell in left if cell.replicas == 1],
+        [bench for bench in benches if bench.session.replicas == 1],
+    )
 
 
 def _expected_s(
@@ -126,12 +136,7 @@ def n_weights(spec: Spec, n_inputs: int) -> int | None:
 def _expected_epochs(
     left: Sequence[Cell], benches: Sequence[Bench]
 ) -> tuple[dict[str, dict[str, float]], float | None]:
-    """Return the expected seconds of each entrant's epoch in each cell, and the model's error.
-
-    The model knows one device only: several are not fitted, and nothing is expected of them.
-    """
-    left = [cell for cell in left if cell.replicas == 1]
-    benches = [bench for bench in benches if bench.session.replicas == 1]
+    """Return the expected seconds of each entrant's epoch in each cell, and the model's error."""
     if not benches or own_model(benches[0].session.spec):
         return {}, None
     data = benches[0].session.data

@@ -10,7 +10,7 @@ from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.lead import Reign
 from harness.experiments.bench.paired import valid_turns
 from harness.experiments.bench.remarks import VIRTUAL, is_virtual, why_blind
-from harness.experiments.bench.summary import ArmSummary
+from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.experiments.sweep.compare import Compared, Timed, compare_cells
 from harness.records.bench import Bench, original_of
 from harness.records.verdicts import Check
@@ -69,20 +69,33 @@ def judge_cells(
     able = [[] if is_virtual(bench) else _able(summary.arms) for bench, summary in summaries]
     timed = [_timed(bench, arms) for (bench, _), arms in zip(summaries, able, strict=True)]
     compared = compare_cells(timed, strict=strict)
-    cells = [
-        CellVerdict(
-            values=dict(bench.session.cell.values) if bench.session.cell else {},
-            session=bench.session.run_id,
-            machine=bench.session.host.machine,
-            n_generations=max((arm.n_generations for arm in arms or summary.arms), default=0),
-            found=found,
-            epoch_s={arm.name: arm.epoch_s.mid for arm in arms if arm.epoch_s},
-            reigns=() if is_virtual(bench) else summary.lead.reigns,
-            left_out=_left_out(summary.arms, arms, VIRTUAL if is_virtual(bench) else ""),
-        )
-        for (bench, summary), arms, found in zip(summaries, able, compared.cells, strict=True)
-    ]
+    given = zip(summaries, able, compared.cells, strict=True)
+    cells = [_verdict(bench, summary, arms, found) for (bench, summary), arms, found in given]
     return tuple(cells), compared.n
+
+
+def _verdict(
+    bench: Bench, summary: Summary, able: list[ArmSummary], found: Compared
+) -> CellVerdict:
+    """Return what a cell's session says.
+
+    Args:
+        bench: the session.
+        summary: of it alone.
+        able: the arms that can win.
+        found: how they compare.
+    """
+    cell, why = bench.session.cell, VIRTUAL if is_virtual(bench) else ""
+    return CellVerdict(
+        values=dict(cell.values) if cell else {},
+        session=bench.session.run_id,
+        machine=bench.session.host.machine,
+        n_generations=max((arm.n_generations for arm in able or summary.arms), default=0),
+        found=found,
+        epoch_s={arm.name: arm.epoch_s.mid for arm in able if arm.epoch_s},
+        reigns=() if why else summary.lead.reigns,
+        left_out=_left_out(summary.arms, able, why),
+    )
 
 
 def _able(arms: Iterable[ArmSummary]) -> list[ArmSummary]:

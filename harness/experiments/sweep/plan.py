@@ -121,13 +121,11 @@ def plan_sweep(
     usual = whole.protocol.replicas
     cells = tuple(_cell(head, _change(read, name, each), each, usual) for each in several)
     screens = generations not in (None, config.sweeps[name].generations)
-    plan = SweepPlan(name, sweep, whole, arms, cells, screens)
-    _check_devices(plan)
-    return plan
+    return _with_devices(SweepPlan(name, sweep, whole, arms, cells, screens))
 
 
-def _check_devices(plan: SweepPlan) -> None:
-    """Raise ConfigError where the arms cannot train on a cell's devices, or these divide no batch.
+def _with_devices(plan: SweepPlan) -> SweepPlan:
+    """Return the plan; raise ConfigError where the arms or a batch do not allow a cell's devices.
 
     How many samples a model of the user's own has is not known yet: its short batch is looked at
     when the cell begins.
@@ -140,6 +138,7 @@ def _check_devices(plan: SweepPlan) -> None:
         if size and cell.replicas > 1:
             n = size if own_model(cell.spec) else n_samples
             check_batches(cell.replicas, batch_sizes(n, size), f"{where}, {cell.name}")
+    return plan
 
 
 def _check_cell(sweep: Sweep, name: str, values: Values) -> None:

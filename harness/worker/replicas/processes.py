@@ -59,9 +59,9 @@ def await_others(otherwise: str) -> None:
     """
     for rank, each in enumerate(others(), start=1):
         who = f"replica {rank} of {1 + len(others())}"
-        if not select.select([each.stdout], [], [], START_S)[0]:
+        if each.stdout is None or not select.select([each.stdout], [], [], START_S)[0]:
             raise Refused(f"{who}: {otherwise} within {START_S:g} s")
-        if each.stdout is None or each.stdout.readline() != READY:
+        if each.stdout.readline() != READY:
             raise Refused(f"{who}: {otherwise}")
 
 

@@ -101,23 +101,36 @@ def prove(
     """
     reference = _seeded(build)
     fit(reference, given, batch_size, arm)
-    noise: list[float] = []
+    noise = twin(build, given, batch_size) if spread else {}  # while there is one device
     if spread:
-        noise = [*twin(build, given, batch_size).values()]
         spread()
     model = _seeded(build)
     refused = train(model, given, batch_size, arm)
     found = differences(reference, model)
     apart = [path for path, size in found.items() if not size <= GATE]
-    if apart and not spread:
-        noise = [*twin(build, given, batch_size).values()]
-    # By position: a layer's automatic name counts the layers of its process.
-    own = dict(zip(found, noise, strict=True)) if apart else {}
-    repeats = any(path.startswith("weights") and path not in apart for path in found)
-    undetermined = tuple(path for path in apart if repeats and found[path] <= FACTOR * own[path])
+    if apart and not noise:
+        noise = twin(build, given, batch_size)
+    undetermined = _undetermined(found, apart, noise)
     decided = {path: size for path, size in found.items() if path not in undetermined}
     path = max(decided, key=lambda each: decided[each])
     return Proof(decided[path], path, refused, undetermined)
+
+
+def _undetermined(
+    found: Mapping[str, float], apart: list[str], noise: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Return the variables that rounding alone decides.
+
+    Args:
+        found: difference of each variable.
+        apart: those that do not pass the gate.
+        noise: how far `fit` moves each from itself; not looked at where none is apart.
+    """
+    if not any(path.startswith("weights") and path not in apart for path in found):
+        return ()
+    # By position: a layer's automatic name counts the layers of its process.
+    own = dict(zip(found, noise.values(), strict=True)) if apart else {}
+    return tuple(path for path in apart if found[path] <= FACTOR * own[path])
 
 
 def twin(
