@@ -105,9 +105,8 @@ def plan_sweep(
         raise ConfigError(f"backends.toml: expected a table [sweeps.NAME]; received none. {hint}")
     if name not in config.sweeps:
         raise ConfigError(f"sweep: {choice(config.sweeps, name)}")
-    sweep = config.sweeps[name]
-    if generations:
-        sweep = sweep.model_copy(update={"generations": generations})
+    size = {"generations": generations} if generations else {}
+    sweep = config.sweeps[name].model_copy(update=size)
     several = list(sweep.cells() if only is None else only)
     for values in several if only else ():
         _check_cell(sweep, name, values)
@@ -118,8 +117,8 @@ def plan_sweep(
     arms = select_arms(declared_arms(whole), sweep.arms, default=whole.bench.arms)
     head = _head(sweep, whole, arms)
     read = whole.specs[sweep.spec] if own_model(base) else base
-    usual = whole.protocol.replicas
-    cells = tuple(_cell(head, _change(read, name, each), each, usual) for each in several)
+    specs = ((_change(read, name, each), each) for each in several)
+    cells = tuple(_cell(head, *given, whole.protocol.replicas) for given in specs)
     screens = generations not in (None, config.sweeps[name].generations)
     return _with_devices(SweepPlan(name, sweep, whole, arms, cells, screens))
 
