@@ -14,7 +14,7 @@ from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from harness.engine.own_model import PreparedModel, Workshop
-    from harness.records.arm import ArmId
+    from harness.job.arm import ArmId
     from harness.records.bench import Session
     from harness.records.proof import ArmProof
     from harness.spec.config import Config
@@ -150,20 +150,21 @@ def draw_and_prove(
         ConfigError: no backend can build the model.
     """
     from harness.engine import own_model
+    from harness.experiments.train.proofs import known_proofs, prove
     from harness.records import store
 
     spec = project.config.specs[spec_name]
     store.ready(project.results, "proofs")
     with _workshop(project) as where:
         prepared = own_model.draw_weights(project.model, where, seeds)
-        known = own_model.known_proofs(project.results)
+        known = known_proofs(project.results)
         for arm in dict.fromkeys(arms):
             if own_model.needs_proof(arm, n_replicas):
-                proof = own_model.prove(prepared, spec, arm, where, known, n_replicas)
+                proof = prove(prepared, spec, arm, where, known, n_replicas)
                 if proof not in known:
                     store.add(project.results, proof)
                 _say_proof(arm, proof)
-                prepared = prepared.with_proof(proof)
+                prepared = prepared.untime(arm, proof.why_untimed)
     return replace(project, prepared=prepared)
 
 

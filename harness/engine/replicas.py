@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ConfigError
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.spec.arm_source import OF_OWN_MODELS, read_declaration
 
 OF_OWN = {

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from harness.job.arm import ArmId
 from harness.job.kinds import Sha256
 from harness.job.own_model import Proved
-from harness.records.arm import ArmId
-from harness.records.observation import Data, Ended, Observation, OfAnArm
+from harness.job.request import Data, OfAnArm
+from harness.records.observation import Ended, Observation
 from harness.spec.bounds import Replicas
 from harness.spec.config import AnySpec
 

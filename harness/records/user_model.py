@@ -16,7 +16,8 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.job.kinds import Count, Said, Seconds, Sha256, Word
-from harness.records.observation import Kept, Observation, Seen, Threads
+from harness.job.request import Kept, Threads
+from harness.records.observation import Observation, Seen
 from harness.records.parity import Figure
 from harness.spec.arguments import with_arguments
 from harness.spec.bounds import Replicas

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import harness
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.records.bench import Entrant, Session, Start
 from harness.records.observation import Seen
 from harness.records.parity import ArmParity, Parity

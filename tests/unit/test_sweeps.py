@@ -28,6 +28,7 @@ from harness.spec.config import load
 from harness.spec.model import OwnModel
 from harness.spec.sweeps import change_spec
 from harness.statistics.cost import fit_weights, relative_error
+from harness.statistics.verdict import LEVEL
 from tests.unit import benches
 from tests.unit.records import SETTINGS
 from tests.unit.test_plan import ROOT
@@ -247,12 +248,16 @@ def test_a_map_names_the_winner_of_each_cell_and_where_nobody_leads(tmp_path):
     assert (found.n_twins, found.n_twins_differ) == (3, 0)
     document = compose(found, "mnist-mlp")
     text = render(document, "terminal")
-    assert "jax/keras leads surely in 2 cells." in text
+    assert "jax/keras leads surely in 2 of 3 cells." in text
     assert "identical code was called different in 0 of 3 cells" in text
-    assert "none surely" in text
+    assert " or ".join(found.cells[1].found.together) in text
+    assert f"Measured on {benches.HOST.machine}; an epoch is 60000 samples of mnist." in text
     rows = render(document, "csv").splitlines()
     assert len(rows) == 4
     assert rows[0].startswith("width,batch_size,winner,first,together,next,lead,")
+    assert rows[0].endswith(
+        ",epoch_s of jax/keras,epoch_s of tensorflow/keras,epoch_s of torch/keras"
+    )
 
 
 def test_the_first_complete_attempt_counts_and_what_is_not_complete_counts_never(tmp_path):
@@ -336,6 +341,41 @@ def test_holm_is_stricter_than_the_rate_of_false_discoveries():
     p = np.array([0.01, 0.04, 0.03])
     assert compare.adjust(p, strict=True) == pytest.approx([0.03, 0.06, 0.06])
     assert compare.adjust(p) == pytest.approx([0.03, 0.04, 0.04])
+
+
+@pytest.mark.parametrize("n_generations", [6, 8, 10])
+def test_fewer_generations_need_more_clear_comparisons_before_any_is_sure(n_generations):
+    n, clear = 80, 2.0 ** (1 - n_generations)
+    fewest = compare.fewest_clear(n, n_generations)
+    for n_clear in (fewest - 1, fewest):
+        p = np.repeat([clear, 1.0], [n_clear, n - n_clear])
+        assert (compare.adjust(p) <= LEVEL).sum() == (n_clear if n_clear == fewest else 0)
+
+
+@pytest.mark.parametrize(
+    ("n_generations", "said"),
+    [
+        (5, "With fewer than 6 generations a cell nothing is sure."),
+        (6, "no p-value is below 1/32, so nothing is sure unless 7 of 8 comparisons are as"),
+    ],
+)
+def test_a_plan_says_what_it_takes_to_be_sure_before_hours_are_spent(tmp_path, n_generations, said):
+    whole = plan(tmp_path, TABLE + f"generations = {n_generations}\n")
+    known = forecast(whole, find(whole, tmp_path))
+    assert said in " ".join(render(compose_plan(whole, known), "terminal").split())
+
+
+def test_a_cell_with_too_few_generations_to_be_judged_takes_nothing_from_the_others(tmp_path):
+    whole = plan(tmp_path)
+    keep(tmp_path, whole.cells[0], FAST_JAX)
+    for cell in whole.cells[1:]:
+        keep(tmp_path, cell, FAST_JAX, n_generations=5)
+    found = found_map(whole, tmp_path)
+    assert [cell.found.winner for cell in found.cells] == ["jax/keras", "", "", ""]
+    assert found.n_comparisons == 2
+    assert {rival.p_map for rival in found.cells[1].found.rivals} == {1.0}
+    text = render(compose(found, "mnist-mlp"), "terminal")
+    assert "width=16, batch_size=64: fewer than 6 generations count, so nothing is sure" in text
 
 
 def test_refinement_goes_where_neighbours_have_other_winners():

@@ -14,9 +14,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from harness.spec.data.arrays import add_prefix
 from harness.worker import float64
 from harness.worker.draws import OutsideDraws
-from harness.worker.model_states import join_states, make_states, open_program, trace_states
+from harness.worker.model_states import make_states, open_program, plain_dtypes, trace_states
 from harness.worker.user_inputs import flatten
 from tests.zoo import defects, models
 
@@ -59,6 +60,15 @@ def compile_otherwise(model):
     return model
 
 
+def join_states(traced):
+    """Return the quantities of all states under one name each, as NumPy's dtypes."""
+    return {
+        name: value
+        for state, found in traced
+        for name, value in add_prefix(state, plain_dtypes(found)).items()
+    }
+
+
 def trace(case, states_file, counts, exact, way=""):
     """Return all quantities by state, and the operations that are short."""
     name, _, defect = case.partition(":")
@@ -82,11 +92,11 @@ def trace(case, states_file, counts, exact, way=""):
             states = dict(archive)
         program.instrument()
         if not exact:
-            traced = join_states(dict(trace_states(program, states, given)))
+            traced = join_states(trace_states(program, states, given))
             return (put_back(traced) if way == "reversed" else traced), []
         wide = {name: float64.widen(batch) for name, batch in given.items()}
         with float64.watch() as short:
-            traced = join_states(dict(trace_states(program, float64.widen(states), wide)))
+            traced = join_states(trace_states(program, float64.widen(states), wide))
         return (put_back(traced) if way == "reversed" else traced), short()
 
 

@@ -34,8 +34,8 @@ from harness.job.asked import ComputeModel, ProveArm, TryLayers
 from harness.job.own_model import Proved
 from harness.records.user_model import ModelParity
 from harness.referee.quantities import kind_of
-from harness.scratch import scratch
 from harness.spec.data.arrays import load_arrays, weights_digest
+from harness.spec.files import scratch
 
 TRAINED = 20  # batches of the data, at most, that several devices train on
 TRAINED_SIZE = 16  # of one

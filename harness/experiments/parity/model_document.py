@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.errors.safe import short
 from harness.records.keras_versions import first_apart, rising
 from harness.records.user_model import BackendParity, ModelParity
 from harness.report import document as report
@@ -20,7 +21,6 @@ from harness.report.document import (
     Table,
     Tone,
 )
-from harness.safe import short
 
 COLUMNS = (
     Column("backend", align="left"),

@@ -12,12 +12,11 @@ from typing import Any
 
 from harness.engine.replicas import OPTION
 from harness.errors import ConfigError
-from harness.job.asked import ModelSource, Target
 from harness.spec import config, project
 from harness.spec.config import Backend, Device
 from harness.spec.model import DATA, find_data, find_source, split_target
 from harness.spec.own_arms import choose_several
-from harness.spec.targets import parse_target
+from harness.spec.targets import ModelSource, Target, parse_target
 
 LIMIT_S = 600.0  # for one worker
 UPDATES = (0, 1, 10, 100)  # after which the model is compared

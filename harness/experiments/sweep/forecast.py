@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.experiments.bench.limit import n_parameters, optimizer_bytes, training_flops
 from harness.experiments.bench.paired import valid_turns
 from harness.experiments.sweep.attempts import Found
 from harness.experiments.sweep.plan import Cell, SweepPlan
 from harness.records.bench import Bench
 from harness.spec.config import Spec
 from harness.spec.model import own_model
+from harness.spec.stack import n_layers, n_parameters, optimizer_bytes, training_flops
 from harness.spec.sweeps import Values
 from harness.statistics.cost import fit_weights, relative_error
 from harness.statistics.intervals import Floats
@@ -125,7 +125,7 @@ def parts_of(spec: Spec, n_inputs: int, n_train: int) -> list[float]:
     n_updates = -(-n_train // spec.batch_size)
     products = training_flops(spec, n_inputs) * n_train
     traffic = optimizer_bytes(spec, n_inputs, n_train)
-    return [n_updates, n_updates * len(spec.layers), products, traffic]
+    return [n_updates, n_updates * n_layers(spec), products, traffic]
 
 
 def n_weights(spec: Spec, n_inputs: int) -> int | None:

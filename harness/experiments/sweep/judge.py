@@ -24,6 +24,8 @@ class CellVerdict:
     values: Values
     session: str
     machine: str  # cells of another description are another facet
+    data: str  # name of what an epoch goes through
+    n_train: int  # samples of it
     n_generations: int
     found: Compared
     epoch_s: Mapping[str, float]  # median, of every arm that can win
@@ -90,6 +92,8 @@ def _verdict(
         values=dict(cell.values) if cell else {},
         session=bench.session.run_id,
         machine=bench.session.host.machine,
+        data=bench.session.data.name,
+        n_train=bench.session.data.n_train,
         n_generations=max((arm.n_generations for arm in able or summary.arms), default=0),
         found=found,
         epoch_s={arm.name: arm.epoch_s.mid for arm in able if arm.epoch_s},

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from harness.engine.arms import declared_arms, select_arms
 from harness.engine.replicas import batch_sizes, check_arms, check_batches
 from harness.errors import ConfigError, choice
+from harness.errors.safe import short
+from harness.job.arm import ArmId
 from harness.records import files
-from harness.records.arm import ArmId
-from harness.safe import short
 from harness.spec.bounds import N_SAMPLES
 from harness.spec.config import AnySpec, Config
 from harness.spec.faults import sentences

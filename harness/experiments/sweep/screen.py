@@ -65,7 +65,7 @@ def _screened(bench: Bench) -> Screened:
     if is_virtual(bench):
         return Screened("", 0.0)
     count, session = valid_turns(bench), bench.session
-    names = [each.name for each in session.entrants if each.name not in session.duplicates]
+    names = [each.name for each in session.originals]
     steady = {name: [*count.steady_s(name).values()] for name in names}
     medians = {name: statistics.median(each) for name, each in steady.items() if each}
     if not medians:

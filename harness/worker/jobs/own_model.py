@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
-from harness.job.asked import DrawModel, Live, Measure, ModelSource
+from harness.job.asked import DrawModel, Live, Measure
 from harness.job.own_model import DrawnModel, Quality
 from harness.spec.arm_source import digest_sources
 from harness.spec.data.arrays import sha256, weights_digest
 from harness.spec.data.own import OwnData, digest_parts, map_leaves
 from harness.spec.data.own_folder import read as read_data
+from harness.spec.targets import ModelSource
 from harness.worker import replicas
 from harness.worker.arms.train_step.verbs import Training
 from harness.worker.arms.train_step.verbs import export as export_weights
