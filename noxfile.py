@@ -248,7 +248,7 @@ def page(session: nox.Session) -> None:
 @nox.session(default=False)
 def exporters(session: nox.Session) -> None:
     """Read back what `harness export` writes, by the libraries it is for; arguments after -- go to pytest."""
-    extras = "test,exporters,export,mlflow,report,tensorboard,wandb"
+    extras = "test,exporters,export,mlflow,report,tensorboard,trackio,wandb"
     session.install("-c", str(CONSTRAINTS), "-e", f"{ROOT}[{extras}]")
     session.run("python", "-m", "pytest", "tests/exporters", *session.posargs)
 
@@ -333,7 +333,7 @@ def overhead(session: nox.Session) -> None:
     install_harness(session, "[dev]")
     set_up(session)
     failed = []
-    for name, arguments in (("orchestrator", []), ("overhead", session.posargs)):
+    for name, arguments in (("orchestrator", []), ("plugin", []), ("overhead", session.posargs)):
         try:
             module(session, f"tests.benchmarks.{name}", *arguments)
         except CommandFailed:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from harness.spec.model import OwnModel
 
 BARRED = ("departs", "failed")
-BUDGET = "12m"  # of the session; with the check before it an answer takes at most a quarter hour
 
 
 @command(ChooseOptions)
@@ -50,8 +49,7 @@ def choose(options: ChooseOptions) -> Answer:
     else:
         with prepared_model(*given, wait=not options.no_wait) as whole:
             parity = None if options.no_parity else _check(whole, own, options)
-            shorter = replace(options, budget=options.budget or BUDGET)
-            bench, interrupted = measure(whole, shorter)
+            bench, interrupted = measure(whole, options)
     answer = answer_of(bench, project.results, options, _sentence(parity))
     verdict = parity.verdict if parity else "agrees"
     worst = 1 if verdict in BARRED else 0 if verdict == "agrees" else 3
@@ -123,8 +121,8 @@ def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelPari
 
 def _sentence(parity: ModelParity | None) -> str:
     """Return whether it is one model on every backend, in one sentence."""
+    from harness.errors.safe import short
     from harness.report.document import listed
-    from harness.safe import short
 
     if parity is None:
         return "Whether it is one model on every backend was not checked."

@@ -175,6 +175,10 @@ BUDGET = (
     "After the first, no generation begins that would end later: 10m, 90s, 1h; "
     "by default that of [bench]."
 )
+CHOOSE_BUDGET = (
+    "After the first, no generation begins that would end later: 10m, 90s, 1h. With the check "
+    "before it, an answer then takes at most a quarter of an hour."
+)
 RESUME = "Go on with the newest session that is not complete."
 AA = (
     "Whose code runs twice: the baseline's, or also an arm of each other backend, "
@@ -232,12 +236,14 @@ class BenchOptions(SessionOptions):
 class ChooseOptions(SessionOptions):
     """Of `harness choose`."""
 
+    budget: Annotated[str | None, Option(help=CHOOSE_BUDGET)] = "12m"
+
 
 TO = (
     "Long tables, a tracker of experiments, or the newest session for github-action-benchmark or "
     "Bencher."
 )
-Target = Literal["csv", "parquet", "tensorboard", "mlflow", "wandb", "github", "bencher"]
+Target = Literal["csv", "parquet", "tensorboard", "mlflow", "wandb", "trackio", "github", "bencher"]
 
 
 @dataclass(frozen=True, kw_only=True)

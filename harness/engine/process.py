@@ -26,7 +26,7 @@ from harness.errors import EnvironmentMissing, is_out_of_memory
 from harness.job.answers import EpochEnd, Event, Phase
 from harness.job.asked import Job, MakeData
 from harness.job.wire import plain
-from harness.scratch import scratch
+from harness.spec.files import scratch
 
 TAIL_BYTES = 4000
 GRACE_S = 30.0  # for a worker that has said its last to be gone: a framework's way down can hang

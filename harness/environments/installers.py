@@ -32,7 +32,7 @@ LARGE = re.compile(r"(nvidia|cuda)-.+|triton(-.+)?")  # what comes with a build 
 HIDDEN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 N_LINES = 400  # of what an installer prints, that are kept for its fault
 FAULTS = (  # what is said of it, and how installers and the system say it
-    ("disk", r"no space left on device|disk quota exceeded"),
+    ("disk", r"no space left on device|disk quota exceeded|file too large"),
     (
         "network",
         r"name or service not known|temporary failure in name resolution|network is unreachable"

@@ -27,7 +27,7 @@ from harness.spec.arm_modules import check_module, check_options, folder_of
 from harness.spec.arm_source import WORKER
 from harness.spec.bounds import Name, size
 from harness.spec.defaults import complete, name_frameworks
-from harness.spec.faults import expectation, fault, sentences
+from harness.spec.faults import expectation, fault, sentences, unknown_arm
 from harness.spec.frozen import Frozen, Option
 from harness.spec.model import or_own_model
 from harness.spec.sweeps import Engine, Sweep, check_sweeps
@@ -216,10 +216,10 @@ class Config(Frozen):
     @model_validator(mode="after")
     def _check_arms(self) -> Config:
         arms = dict.fromkeys(arm for backend in self.backends.values() for arm in backend.arms)
-        for table, named in (("protocol", self.protocol.arms), ("bench", self.bench.arms)):
-            unknown = [arm for arm in named if arm not in arms]
-            if unknown:
-                raise fault(f"[{table}] arms: {choice(arms, unknown[0])}")
+        for name, table in (("protocol", self.protocol), ("bench", self.bench)):
+            if unknown := [arm for arm in table.arms if arm not in arms]:
+                given = "arms" in table.model_fields_set
+                raise fault(f"[{name}] arms: {unknown_arm(arms, unknown[0], given=given)}")
         return self
 
     @model_validator(mode="after")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from harness.errors import choice, clipped, nearest, shown
+from harness.errors import LISTED, choice, clipped, nearest, shown
 
 N_FAULTS, N_SHOWN = 50, 10  # looked at, said
 NAMES_OF_TYPES = {"tuple_type": "list", "dict_type": "table", "model_type": "table"}
@@ -20,6 +20,22 @@ BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 def fault(message: str, kind: Literal["sentence", "key"] = "sentence") -> PydanticCustomError:
     """Return the error whose message is what the user reads; a "key" begins with the wrong key."""
     return PydanticCustomError(kind, "{message}", {"message": message})
+
+
+def unknown_arm(known: Iterable[str], name: str, *, given: bool) -> str:
+    """Return what is said of an arm that no backend has.
+
+    Args:
+        known: the arms of all backends.
+        name: the arm.
+        given: whether the file names it; else it is the default of a key that is missing.
+    """
+    if given:
+        return choice(known, name)
+    several = list(known)
+    expected = f"expected some of {clipped(', '.join(several), LISTED)}"
+    missing = f"the key is missing, and its default, {name}, is an arm of no backend"
+    return f'{expected}; {missing}. Add it, as arms = ["{several[0]}"]'
 
 
 def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.spec.data.arrays import add_prefix, strip_prefix
+from harness.spec.data.arrays import strip_prefix
 from harness.worker.draws import OutsideDraws
 from harness.worker.layer_outputs import leaf_layers
 from harness.worker.user_inputs import Unusable, unflatten
@@ -104,15 +104,6 @@ def trace_states(
     given = begin(program, strip_prefix(counts[0], states))
     for name in others:
         yield name, trace_quantities(program, given, batches[name], outputs=False)
-
-
-def join_states(traced: Mapping[str, Arrays]) -> Arrays:
-    """Return the quantities of all states, of any shape, under one name each, as NumPy's dtypes."""
-    return {
-        name: value
-        for state, found in traced.items()
-        for name, value in add_prefix(state, plain_dtypes(found)).items()
-    }
 
 
 def plain_dtypes(arrays: Arrays) -> Arrays:

@@ -13,6 +13,7 @@ Hodges-Lehmann estimate and the exact Wilcoxon signed-rank interval, which needs
 import argparse
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -89,19 +90,30 @@ def own_worker(backend, arm, made):
         alive.close()
 
 
+def start(workers, stack):
+    """Return the turns of all workers by name; two start at a time, since no start is measured.
+
+    The threads stay as long as the workers: each of these ends with the thread that started it.
+    """
+    pool = stack.enter_context(ThreadPoolExecutor(2))
+    opened = pool.map(lambda open_: stack.enter_context(open_()), workers.values())
+    return dict(zip(workers, opened, strict=True))
+
+
 def measure(workers, given):
     """Return the medians of ln(seconds) differences to the first, by name, of each generation."""
     found = []
     for number in range(given.generations):
         random = np.random.default_rng(number)
         with hold_machine("own models", print), ExitStack() as stack:
-            turns = {name: stack.enter_context(open_()) for name, open_ in workers.items()}
+            turns = start(workers, stack)
             logs = {name: [] for name in turns}
             for _ in range(given.blocks):
-                for name in random.permutation([*turns]):
+                for name in map(str, random.permutation([*turns])):
                     logs[name].append(np.log(np.mean(turns[name](given.epochs))))
         found.append({name: np.array(each) for name, each in logs.items()})
-        print(f"generation {number + 1}/{given.generations}", flush=True)
+        seconds = ", ".join(f"{name} {np.exp(np.median(logs[name])):.4f} s" for name in logs)
+        print(f"generation {number + 1}/{given.generations}: {seconds}", flush=True)
     return found
 
 

@@ -25,6 +25,22 @@ def test_a_train_step_of_one_backend_trains_there_and_is_a_sentence_elsewhere(fo
 
 
 @pytest.mark.long
+def test_a_layer_that_two_backends_lack_is_a_sentence_there_and_trains_on_the_third(folder):
+    done = folder.run("train", "faulty_steps.py:of_layer", *ONE_EPOCH)
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = by_backend(folder)
+    assert {name: each["status"] for name, each in found.items()} == {
+        "tensorflow": "failed",
+        "jax": "ok",
+        "torch": "failed",
+    }
+    assert "No module named 'jax'" in found["tensorflow"]["reason"]
+    expected = "of_layer raised ValueError: JaxLayer is only supported with the JAX or Tensorflow"
+    assert found["torch"]["reason"].startswith(expected)
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.long
 def test_without_a_compiler_lean_takes_the_place_of_compiled_and_that_is_said(folder):
     named = ("torch", "--arm", "compiled", "--epochs", "1")
     done = folder.run("train", "faulty_steps.py", *named, PATH="/nowhere")
@@ -35,15 +51,22 @@ def test_without_a_compiler_lean_takes_the_place_of_compiled_and_that_is_said(fo
     assert "lean took its place" in done.stdout
 
 
+FULL = {
+    "weights": (("faulty_steps.py:large",), "cannot be written (File too large)"),
+    "data": (("faulty_steps.py", "--data", "faulty_steps.py:much"), "(is the disk full? "),
+}
+
+
 @pytest.mark.long
-def test_a_full_disk_is_a_sentence_with_the_file_and_nothing_half_made_stays(folder):
-    command = folder.command("train", "faulty_steps.py:large", "jax", *ONE_EPOCH)
+@pytest.mark.parametrize(("named", "said"), FULL.values(), ids=FULL)
+def test_a_full_disk_is_a_sentence_with_the_file_and_nothing_half_made_stays(folder, named, said):
+    command = folder.command("train", *named, "jax", *ONE_EPOCH)
     shell = ["bash", "-c", 'ulimit -f 2048; exec "$@"', "bash", *command]  # files of 2 MiB
     done = subprocess.run(
         shell, cwd=folder.root, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "cannot be written (File too large)" in done.stderr
+    assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert folder.records() == []
 

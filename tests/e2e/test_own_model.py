@@ -2,10 +2,28 @@
 
 import csv
 import re
+import subprocess
+import time
 
 import pytest
 
+from harness.engine import launch
+from harness.spec import config
+from tests.e2e.conftest import ENVIRONMENTS, ROOT
+
 BACKENDS = ("tensorflow", "jax", "torch")
+CONFIG = config.load(ROOT / "backends.toml")
+SAVED = """
+import keras
+
+
+def build():
+    parts = [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    model = keras.Sequential(parts)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+    return model
+"""
 
 
 def columns(project):
@@ -143,3 +161,37 @@ def test_choose_checks_the_backends_that_it_times_and_does_not_check_them_twice(
     again = folder.run("choose", "digits_cnn.py", *small)
     assert "It is one model on jax and torch." in again.stdout
     assert list((folder.results / "models").iterdir()) == checks
+
+
+@pytest.mark.long
+def test_a_saved_model_is_one_model_on_two_backends_and_trains_on_other_data(folder):
+    save = 'import my_saved; my_saved.build().save("saved.keras")'
+    (folder.root / "my_saved.py").write_text(SAVED)
+    python = ENVIRONMENTS / "train-torch" / "bin" / "python"
+    variables = launch.worker_variables(CONFIG.backends["torch"], "cpu", "auto")
+    subprocess.run([python, "-c", save], cwd=folder.root, env=variables, check=True, timeout=120)
+    (folder.root / "my_saved.py").unlink()
+    drawn = folder.run("parity", "saved.keras", "jax", "torch", "--quick")
+    assert drawn.returncode == 0, drawn.stdout + drawn.stderr
+    assert "jax and torch agree" in drawn.stdout
+    data = ("--data", "digits_cnn.py:data")
+    given = folder.run("parity", "saved.keras", "jax", "torch", "--quick", *data)
+    assert given.returncode == 0, given.stdout + given.stderr
+    trained = folder.run("train", "saved.keras", "jax", "--arm", "keras", "--epochs", "1", *data)
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    (record,) = folder.records()
+    assert record["request"]["spec"]["model"] == "saved.keras"
+    assert record["measured"]["n_updates"] == 25
+    without = folder.run("train", "saved.keras", "jax")
+    assert without.returncode == 2
+    assert "data: expected one for a saved model; received none" in without.stderr
+
+
+@pytest.mark.long
+def test_choose_answers_within_a_quarter_of_an_hour_where_nothing_is_said(folder):
+    began = time.monotonic()
+    with folder.start("choose", "digits_cnn.py") as process:
+        said, _ = process.communicate(timeout=1200)
+    assert time.monotonic() - began <= 15 * 60
+    assert process.returncode in (0, 3), said
+    assert "It is one model on tensorflow, jax and torch." in said

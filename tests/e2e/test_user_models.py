@@ -163,6 +163,10 @@ def test_a_backend_whose_weights_are_another_set_fails_with_their_names():
         (["--model", model("departing.py:uncompiled")], "expected a compiled model"),
         (["--model", model("departing.py:nothing")], "expected a keras.Model; received NoneType"),
         (
+            ["--model", model("departing.py:shapeless")],
+            "the model does not say which inputs it takes. Begin it with keras.Input, or name a",
+        ),
+        (
             ["--model", model("departing.py:build"), "--batch", model("departing.py:short")],
             "expected as many samples in each array",
         ),

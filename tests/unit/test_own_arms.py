@@ -128,3 +128,19 @@ def test_an_arm_that_others_may_write_to_is_refused_where_nobody_named_the_file(
     with pytest.raises(ConfigError, match=r"part\.py: everybody may write to it"):
         open_project(None)
     open_project(folder / "backends.toml")
+
+
+def test_own_arms_alone_need_the_keys_that_name_them(folder):
+    arms = '[backends.numpy]\narms = { mine = { module = "my arm.py" } }\n'
+    named = 'arms = ["mine"]\n'
+    file = folder / "backends.toml"
+    for text, table in ((arms, "protocol"), (f"[protocol]\n{named}{arms}", "bench")):
+        file.write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            config.load(file)
+        assert str(caught.value) == (
+            f"backends.toml: [{table}] arms: expected some of mine; the key is missing, and its "
+            'default, keras, is an arm of no backend. Add it, as arms = ["mine"]'
+        )
+    file.write_text(f"[protocol]\n{named}[bench]\n{named}{arms}")
+    assert config.load(file).bench.arms == ("mine",)

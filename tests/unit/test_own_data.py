@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from harness.errors import DataError
-from harness.spec.data import own_folder
 from harness.spec.data.own import OwnData, digest_parts, name_leaves, name_parts
 from harness.spec.data.own_folder import DTYPES, MANIFEST, read, write
 
@@ -184,11 +184,12 @@ def test_a_folder_that_is_not_what_was_written_is_one_sentence(change, tmp_path)
     assert "\n" not in str(caught.value)
 
 
-def test_data_that_cannot_be_written_leave_nothing(tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(own_folder.np, "save", full)
-    with pytest.raises(DataError, match="No space left on device"):
-        write(tmp_path, OwnData(parts={"x": X}))
+def test_data_that_cannot_be_written_leave_nothing(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        with pytest.raises(DataError, match=r"cannot be written \(.*\)\. Set HARNESS_CACHE_DIR"):
+            write(tmp_path, OwnData(parts={"x": np.zeros(1000)}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """A spec that is a model of the user's own: what is read of it, planned, kept and shown."""
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 from harness import __version__
 from harness.cli import parity_model
 from harness.cli.choose import _sentence, sessions_of
-from harness.cli.options import TrainOptions
+from harness.cli.options import ChooseOptions, TrainOptions
 from harness.cli.own_model import open_spec
 from harness.cli.parity_options import ParityOptions
+from harness.cli.parsing import parse_seconds
 from harness.cli.project import Project
 from harness.engine.arms import declared_arms, select_arms
 from harness.engine.own_model import PreparedModel
@@ -19,13 +21,16 @@ from harness.engine.plan import plan
 from harness.errors import ConfigError
 from harness.experiments.bench import document as bench_document
 from harness.experiments.bench.judge import summarize
+from harness.experiments.gate.document import compose as compose_gate
+from harness.experiments.gate.document import lines
+from harness.experiments.gate.judge import judge_gate
 from harness.experiments.parity.model_plan import plan_model_check, with_data
 from harness.experiments.train.document import compose
 from harness.experiments.train.judge import compare
+from harness.job.arm import ArmId
 from harness.job.own_model import Proved, Quality
+from harness.job.request import Data
 from harness.records import frame
-from harness.records.arm import ArmId
-from harness.records.observation import Data
 from harness.records.proof import ArmProof
 from harness.records.record import Record
 from harness.records.user_model import BackendParity, ModelParity
@@ -282,6 +287,8 @@ def test_the_newest_check_of_the_file_as_it_is_now_is_known():
     assert newest_check([check(harness=__version__), newer], OWN) == newer
     assert newest_check([check()], OWN) is None, "another harness"
     assert newest_check([newer], OWN.model_copy(update={"sha256": "0" * 64})) is None
+    several = check(harness=__version__, replicas=2)
+    assert newest_check([newer, several], OWN) == newer, "of several devices"
 
 
 def test_choose_shows_a_session_of_this_model_with_these_arguments_and_no_other():
@@ -338,6 +345,9 @@ def test_an_arm_is_timed_only_where_its_proof_passed():
     assert proof(proved=apart).why_untimed == (
         "departs from fit: weights[0] kernel differs by 3.0e-02 of its size "
         "after 40 updates in float64"
+    )
+    assert proof(proved=apart, replicas=2).why_untimed.startswith(
+        "departs from fit: 2 devices against one: weights[0] kernel differs by 3.0e-02 of its size"
     )
     assert "took too long" in proof(proved=None, reason="took too long").why_untimed
 
@@ -447,6 +457,29 @@ def test_a_metric_with_a_margin_is_called_the_baseline_s_or_another():
 def test_without_a_margin_nothing_is_said_of_equal_quality():
     summary, _ = judged([0.3, 0.31] * 4)
     assert {arm.other_numbers for arm in summary.arms} == {""}
+
+
+def test_a_gate_holds_each_metric_with_a_margin_to_what_it_was_and_to_the_baseline_s():
+    (_, same), (_, other) = judged([0.0] * 8, loss=0.01), judged([0.3, 0.31] * 4, loss=0.01)
+    (_, unknown), (_, free) = judged([0.1, -0.1] * 4, loss=0.01), judged([0.3, 0.31] * 4)
+    assert judge_gate(same, same).failures == {}
+    for base, whose in ((same, "in the earlier session"), (other, "the baseline's")):
+        (failed,) = judge_gate(other, base).failures.items()
+        assert failed[0] == "torch/keras"
+        assert failed[1].startswith(f"its loss is different: 0.3050 higher than {whose} (+0.3")
+    assert judge_gate(other, same).outcome == "regressed"
+    assert judge_gate(free, free).failures == {}
+    gate = judge_gate(unknown, same)
+    assert [each.accuracy for each in gate.numbers] == ["equivalent", "inconclusive"]
+    assert any("torch/keras: equal accuracy is not known" in line for line in lines(gate))
+    kept = json.loads(render(compose_gate(gate), "json"))
+    compared = kept["numbers"][1]["qualities"]["in the earlier session"]["loss"]
+    assert compared["verdict"] == "inconclusive"
+
+
+def test_choose_measures_for_12_minutes_where_nothing_else_is_asked_for():
+    assert parse_seconds(ChooseOptions().budget) == 12 * 60
+    assert parse_seconds(ChooseOptions(budget="10m").budget) == 10 * 60
 
 
 def test_a_margin_of_a_metric_that_there_is_not_is_said():

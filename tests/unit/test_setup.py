@@ -94,6 +94,7 @@ def shelf(tmp_path_factory):
             lines = [f"Requires-Dist: {each}" for each in required]
             about = [f"Name: {name}", f"Version: {version}", *lines]
             wheel.writestr(f"{name}/__init__.py", "")
+            wheel.writestr(f"{name}/large", bytes(100_000))
             wheel.writestr(f"{info}/METADATA", "\n".join(["Metadata-Version: 2.1", *about, ""]))
             tags = ["Wheel-Version: 1.0", "Root-Is-Purelib: true", "Tag: py3-none-any", ""]
             wheel.writestr(f"{info}/WHEEL", "\n".join(tags))
@@ -113,14 +114,14 @@ class Project:
         text = BACKENDS.format(shelf=self.shelf, numpy=numpy, torch=torch)
         (self.root / "backends.toml").write_text(text)
 
-    def start(self, *arguments, **variables):
+    def start(self, *arguments, shell=(), **variables):
         surroundings = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("HARNESS", "PIP"))
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "harness", *arguments],
+            [*shell, sys.executable, "-m", "harness", *arguments],
             cwd=self.root,
             env=surroundings
             | {"PYTHONPATH": str(ROOT), "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
@@ -130,8 +131,8 @@ class Project:
             text=True,
         )
 
-    def run(self, *arguments, **variables):
-        process = self.start(*arguments, **variables)
+    def run(self, *arguments, shell=(), **variables):
+        process = self.start(*arguments, shell=shell, **variables)
         out, err = process.communicate(timeout=100)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
@@ -315,6 +316,17 @@ def test_a_folder_that_cannot_be_made_says_how_to_name_another(project):
     assert "cannot be written" in done.stderr
     assert "HARNESS_ENVIRONMENTS=FOLDER harness setup numpy" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_a_sentence_and_nothing_stays_for_the_next_setup_to_take(project):
+    full = ("bash", "-c", 'ulimit -f 64; exec "$@"', "bash")  # files of 64 KiB
+    done = project.run("setup", "numpy", "--installer", "pip", shell=full)
+    assert done.returncode == 1
+    assert "numpy: the disk is full (" in done.stderr
+    assert "Make room, then: harness setup numpy" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert project.made() == []
+    assert project.run("setup", "numpy").returncode == 0
 
 
 def test_a_dry_run_makes_nothing(project):

@@ -16,9 +16,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from harness.spec.data.arrays import add_prefix
 from harness.worker import float64
 from harness.worker.draws import OutsideDraws
-from harness.worker.model_states import join_states, make_states, open_program, trace_states
+from harness.worker.model_states import make_states, open_program, plain_dtypes, trace_states
 from harness.worker.user_inputs import flatten
 from tests.zoo import defects, models
 
@@ -67,6 +68,15 @@ def compile_otherwise(model):
     return model
 
 
+def join_states(traced):
+    """Return the quantities of all states under one name each, as NumPy's dtypes."""
+    return {
+        name: value
+        for state, found in traced
+        for name, value in add_prefix(state, plain_dtypes(found)).items()
+    }
+
+
 def trace(case, states_file, counts, exact, way=""):
     """Return all quantities by state, for each order of the rows, and the short operations."""
     name, _, defect = case.partition(":")
@@ -93,10 +103,10 @@ def trace(case, states_file, counts, exact, way=""):
             states = float64.widen(states)
             given = {name: float64.widen(batch) for name, batch in given.items()}
         with float64.watch() if exact else nullcontext(list) as short:
-            found = {"": join_states(dict(trace_states(program, states, given)))}
+            found = {"": join_states(trace_states(program, states, given))}
             for each, order in ORDERS.items() if way == "orders" else ():
-                traced = dict(trace_states(program, states, reorder(given, order)))
-                found[each] = put_back(join_states(traced), order)
+                traced = join_states(trace_states(program, states, reorder(given, order)))
+                found[each] = put_back(traced, order)
             return found, short()
 
 

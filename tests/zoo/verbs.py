@@ -10,6 +10,8 @@ from pathlib import Path
 import harness
 from harness.errors import HarnessError
 from harness.records import store
+from harness.spec.arm_source import digest_sources
+from harness.spec.model import split_target
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "backends.toml"
@@ -44,32 +46,34 @@ def train(targets, folder, backends=BACKENDS, arms=ARMS, python=None):
     targets: by name, FILE[:FUNCTION], or that and the FILE:FUNCTION of its data; python: as
     BACKEND=PATH, in place of the backends' own.
     """
-    refused = {}
+    found = {}
     for name, target in targets.items():
         model, data = target if isinstance(target, tuple) else (target, None)
-        missing = [cell for cell in cells([name], backends, arms) if cell not in known(folder)]
+        place, digest = folder / name, digest_sources(Path(split_target(str(model))[0]))
+        there = known(place, digest)
+        missing = [cell for cell in cells([name], backends, arms) if cell not in there]
         if missing:
             each = [f"{backend}/{arm}" for _, backend, arm in missing]
-            options = {"config": CONFIG, "results": folder / name, "epochs": 2, "time_limit": 1800}
+            options = {"config": CONFIG, "results": place, "epochs": 2, "time_limit": 1800}
             options |= {"python": python}
             try:
                 harness.train(model, *each, data=data, rows=True, **options)
             except HarnessError as error:
-                refused |= dict.fromkeys(missing, str(error))
-    return known(folder) | refused
+                found |= dict.fromkeys(missing, str(error))
+        found |= known(place, digest)
+    return found
 
 
 def cells(names, backends=BACKENDS, arms=ARMS):
     return [(name, backend, arm) for name in names for backend in backends for arm in arms]
 
 
-def known(folder):
-    """The newest record of each cell."""
+def known(place, digest):
+    """The newest record of each cell in a results folder, of the model as its sources are now."""
     return {
         (place.name, record.request.backend, record.request.implementation): record
-        for place in sorted(folder.iterdir())
-        if (place / "runs").is_dir()
         for record in store.load_all(place).records
+        if record.request.spec.sha256 == digest
     }
 
 
@@ -113,13 +117,13 @@ def why(record):
 
 
 def failures(found, names, backends=BACKENDS, arms=ARMS):
-    """What falls short, a line each: a cell that has nothing, or no sentence."""
+    """What falls short, a line each: a cell that did not train, and not by lean either."""
     lost = [cell for cell in cells(names, backends, arms) if cell not in found]
     bad = [f"FAILED {' '.join(cell)}: nothing came of it" for cell in lost]
     return bad + [
         f"FAILED {' '.join(cell)}: {reason}"
         for cell, record in found.items()
-        if (reason := why(record)) and ("Traceback" in reason or "exit status" in reason)
+        if (reason := why(record)) and word(record) == "no"
     ]
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from harness.errors.safe import short
 from harness.records.bench import Bench, End, Entrant
 from harness.records.verdicts import Check, Verdicts, verdict_in, verdicts_of
 from harness.report.remarks import Remark
-from harness.safe import short
 from harness.spec.model import own_model
 from harness.statistics.intervals import MARGIN, Equivalence, tost
+
+EARLIER, BASELINE = "in the earlier session", "the baseline's"  # what an arm is compared with
 
 
 def accuracies_of(ends: Iterable[End], name: str) -> dict[int, float]:
@@ -33,15 +35,26 @@ def paired_qualities(bench: Bench, name: str) -> dict[str, Equivalence]:
 
     Only a spec that is a model of the user's own declares margins. Paired by generation.
     """
-    own, baseline = own_model(bench.session.spec), bench.session.baseline
-    found = {}
-    for metric, margin in own.margin.items() if own and name != baseline else ():
+    baseline = bench.session.baseline
+    if name == baseline:
+        return {}
+    return _compare_qualities(bench, (bench.ends, name), (bench.ends, baseline))
+
+
+Ends = tuple[Iterable[End], str]
+"""The ends of a session, and the name of the arm whose are meant."""
+
+
+def _compare_qualities(bench: Bench, one: Ends, other: Ends) -> dict[str, Equivalence]:
+    """Return whether two arms come to the same, by each metric with a margin in the session."""
+    own, found = own_model(bench.session.spec), dict[str, Equivalence]()
+    for metric, margin in own.margin.items() if own else ():
 
         def read(end: End, metric: str = metric) -> float | None:
             return end.quality.values.get(metric) if end.quality else None
 
-        mine, other = (_by_generation(bench.ends, each, read) for each in (name, baseline))
-        if differences := _differences(mine, other):
+        mine, others = (_by_generation(*each, read) for each in (one, other))
+        if differences := _differences(mine, others):
             found[metric] = tost(differences, margin)
     return found
 
@@ -68,14 +81,14 @@ def _differences(mine: Mapping[int, float], other: Mapping[int, float]) -> list[
 def why_other_numbers(
     parity: str,
     accuracies: Mapping[str, Equivalence | None],
-    qualities: Mapping[str, Equivalence] = MappingProxyType({}),
+    qualities: Mapping[str, Mapping[str, Equivalence]] = MappingProxyType({}),
 ) -> str:
     """Return why an arm's numbers are known to be other ones, "" where that is not known.
 
     Args:
         parity: the newest verdict on the arm.
         accuracies: its accuracy compared, by what it is compared with: "the baseline's".
-        qualities: its loss and metrics compared with the baseline's, by name.
+        qualities: its loss and metrics compared, by what they are compared with, then by name.
     """
     if parity == "departs":
         return "it departs from the referee (harness parity says where)"
@@ -89,17 +102,19 @@ def why_other_numbers(
                 f"its accuracy is different: {points} than {whose} ({100 * mean.low:+.2f} to "
                 f"{100 * mean.high:+.2f})"
             )
-    return next(filter(None, map(_why_different, qualities.items())), "")
+    different = (
+        _say_difference(metric, whose, found)
+        for whose, several in qualities.items()
+        for metric, found in several.items()
+        if found.verdict == "different"
+    )
+    return next(different, "")
 
 
-def _why_different(compared: tuple[str, Equivalence]) -> str:
-    """Return what is known of a metric that is different, "" of one that is not known to be."""
-    (metric, found), way = compared, "lower" if compared[1].mean.mid < 0 else "higher"
-    if found.verdict != "different":
-        return ""
-    mean = found.mean
+def _say_difference(metric: str, whose: str, found: Equivalence) -> str:
+    mean, way = found.mean, "lower" if found.mean.mid < 0 else "higher"
     return (
-        f"its {short(metric, 40)} is different: {abs(mean.mid):.4f} {way} than the baseline's "
+        f"its {short(metric, 40)} is different: {abs(mean.mid):.4f} {way} than {whose} "
         f"({mean.low:+.4f} to {mean.high:+.4f})"
     )
 
@@ -113,17 +128,21 @@ class Numbers:
     to_baseline: Equivalence | None  # accuracy to its baseline's, by generation; None: it is this
     to_base: Equivalence | None  # to its own in the earlier session; None: nothing can be paired
     unpaired: str = ""  # why nothing can be paired with the earlier session
+    # Of a user's own model, each metric with a margin, by what it is compared with, then by name.
+    qualities: Mapping[str, Mapping[str, Equivalence]] = field(default_factory=dict)
 
     @property
     def why_failed(self) -> str:
         """Why the numbers are known to be other ones, "" where that is not known."""
-        whose = {"in the earlier session": self.to_base, "the baseline's": self.to_baseline}
-        return why_other_numbers(self.parity, whose)
+        whose = {EARLIER: self.to_base, BASELINE: self.to_baseline}
+        return why_other_numbers(self.parity, whose, self.qualities)
 
     @property
     def accuracy(self) -> str:
-        """The worse of the two verdicts on its accuracy, "" where there is none."""
-        found = {each.verdict for each in (self.to_baseline, self.to_base) if each}
+        """The worst of the verdicts on accuracy, or on metrics with a margin; "" without any."""
+        metrics = (each for several in self.qualities.values() for each in several.values())
+        compared = (self.to_baseline, self.to_base, *metrics)
+        found = {each.verdict for each in compared if each}
         order = ("different", "inconclusive", "equivalent")
         return next((verdict for verdict in order if verdict in found), "")
 
@@ -138,8 +157,7 @@ def numbers_of(head: Bench, base: Bench, parities: Iterable[Check]) -> tuple[Num
         parities: checks that say which arms of `head` compute the same model.
     """
     verdicts = verdicts_of(parities)
-    entrants = [each for each in head.session.entrants if each.name not in head.session.duplicates]
-    return tuple(_numbers_of_arm(entrant, head, base, verdicts) for entrant in entrants)
+    return tuple(_numbers_of_arm(each, head, base, verdicts) for each in head.session.originals)
 
 
 def _numbers_of_arm(entrant: Entrant, head: Bench, base: Bench, verdicts: Verdicts) -> Numbers:
@@ -147,10 +165,10 @@ def _numbers_of_arm(entrant: Entrant, head: Bench, base: Bench, verdicts: Verdic
     mine = accuracies_of(head.ends, name)
     unpaired = _why_unpaired(head, base, name) if entrant in base.session.entrants else ""
     shared = _shared(head, base, name) if entrant in base.session.entrants and not unpaired else ()
-    then = {
-        each: accuracy
-        for each, accuracy in accuracies_of(base.ends, name).items()
-        if each in shared
+    earlier = [end for end in base.ends if end.generation in shared]
+    qualities = {
+        EARLIER: _compare_qualities(head, (head.ends, name), (earlier, name)),
+        BASELINE: paired_qualities(head, name),
     }
     return Numbers(
         name=name,
@@ -160,8 +178,9 @@ def _numbers_of_arm(entrant: Entrant, head: Bench, base: Bench, verdicts: Verdic
         to_baseline=None
         if name == baseline
         else paired_accuracy(mine, accuracies_of(head.ends, baseline)),
-        to_base=paired_accuracy(mine, then),
+        to_base=paired_accuracy(mine, accuracies_of(earlier, name)),
         unpaired=unpaired,
+        qualities=qualities,
     )
 
 
@@ -198,10 +217,6 @@ def _inputs(bench: Bench, name: str) -> dict[int, tuple[str, str, str]]:
     """Return the digests of what an arm began with in each generation, where they are known."""
     return {
         start.generation: (start.weights_sha256, start.order_sha256, start.data_sha256)
-        for start in bench.starts
-        if start.name == name
-        and start.status == "ok"
-        and start.weights_sha256
-        and start.order_sha256
-        and start.data_sha256
+        for start in bench.started(name)
+        if start.weights_sha256 and start.order_sha256 and start.data_sha256
     }

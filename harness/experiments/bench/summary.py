@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.engine.disturbance import Broken
 from harness.experiments.bench.lead import Lead
-from harness.experiments.bench.numbers import why_other_numbers
+from harness.experiments.bench.limits import Broken
+from harness.experiments.bench.numbers import BASELINE, why_other_numbers
 from harness.report.remarks import Remark
 from harness.statistics.intervals import Equivalence, Interval
 
@@ -48,8 +48,8 @@ class ArmSummary:
     @property
     def other_numbers(self) -> str:
         """Why its numbers are known to be wrong, so that it cannot lead; "" if they are not."""
-        accuracies = {"the baseline's": self.accuracy}
-        return why_other_numbers(self.parity, accuracies, self.qualities)
+        accuracies, qualities = {BASELINE: self.accuracy}, {BASELINE: self.qualities}
+        return why_other_numbers(self.parity, accuracies, qualities)
 
 
 @dataclass(frozen=True, slots=True)

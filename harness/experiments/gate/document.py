@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from harness.errors.safe import short
 from harness.experiments.bench.lead_document import unchecked_sentence
 from harness.experiments.gate.judge import Gate
 from harness.experiments.gate.regression import Change
@@ -28,7 +29,6 @@ from harness.report.document import (
 )
 from harness.report.numbers import ratio
 from harness.report.remarks import Remark, sentence_of
-from harness.safe import short
 
 TONES: dict[str, Tone] = {
     "regressed": "bad",
@@ -61,8 +61,8 @@ SENTENCES = {
     "one session only": "{names}: only {0}, so nothing is said of it",
     "another arm": "{names}: {0} there, {1} here, so it is another arm",
     "unpaired": "{names}: accuracy is not compared with the earlier session's: {0}",
-    "accuracy unclear": "{names}: equal accuracy is not known: too few generations, or too much "
-    "noise (TOST is inconclusive)",
+    "accuracy unclear": "{names}: equal accuracy is not known, or an equal metric with a margin: "
+    "too few generations, or too much noise (TOST is inconclusive)",
 }
 LEGEND = (
     "ratio: an arm's epoch to the baseline's, in pairs; change: the ratio now to the ratio then, "
@@ -73,7 +73,8 @@ LEGEND = (
     "than the tolerance is excluded; not confirmed: fresh blocks do not say so. unchanged: a "
     "slowdown by more than the tolerance is excluded. failed: it no longer trains, its accuracy "
     "is different, or its parity departs or failed, whatever its time. accuracy: paired by seed, "
-    "to the earlier session's and to the baseline's, the worse of the two (TOST, 0.25 points). "
+    "to the earlier session's and to the baseline's, the worse of the two (TOST, 0.25 points; of a "
+    "model of your own each metric with a margin). "
     "generations: then and now."
 )
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from harness.engine.executor import Executor, perform
 from harness.engine.own_data import Wanted, make_own_data
+from harness.engine.replicas import OF_OWN
 from harness.errors import ConfigError
 from harness.experiments.parity import model_proof
 from harness.experiments.parity.model_evidence import BackendAnswer, judge
@@ -29,12 +30,15 @@ from harness.experiments.parity.model_judge import make_record
 from harness.experiments.parity.model_plan import ModelPlan
 from harness.experiments.parity.model_verdict import First, Verdicts
 from harness.job.answers import ComputedModel, Refusal
-from harness.job.asked import ComputeModel, TryLayers
+from harness.job.asked import ComputeModel, ProveArm, TryLayers
+from harness.job.own_model import Proved
 from harness.records.user_model import ModelParity
 from harness.referee.quantities import kind_of
-from harness.scratch import scratch
 from harness.spec.data.arrays import load_arrays, weights_digest
+from harness.spec.files import scratch
 
+TRAINED = 20  # batches of the data, at most, that several devices train on
+TRAINED_SIZE = 16  # of one
 Say = Callable[[str], None]
 """Told what is being done."""
 
@@ -58,6 +62,8 @@ def check(what: ModelPlan, executor: Executor, say: Say = lambda doing: None) ->
         sound = {backend: each for backend, each in heard.items() if not each.failure}
         say("judging")
         verdicts = Verdicts(heard, judge(sound) if len(sound) > 1 else ())
+        for backend, trained in workers.train_on_several(verdicts):
+            verdicts.add_several(backend, trained, what.replicas)
         proofs = dict(workers.prove(verdicts))
     return make_record(what, verdicts, proofs, started, time.monotonic() - began)
 
@@ -70,7 +76,8 @@ def _with_data(what: ModelPlan, executor: Executor, folder: Path, say: Say) -> M
     """
     if what.made or not what.data or what.batch:
         return what
-    wanted = Wanted(what.data, batch_size=what.batch_size, limit_batches=1)
+    n_batches = TRAINED if what.replicas > 1 else 1
+    wanted = Wanted(what.data, batch_size=what.batch_size, limit_batches=n_batches)
     _, made = make_own_data(wanted, executor, what.backends, folder, say)
     return replace(what, made=made.absolute())
 
@@ -131,6 +138,25 @@ class Workers:
             if agreeing and layers and verdicts.found[backend][0] == "departs":
                 proof = self._try_layers((agreeing[0], backend), first, layers, verdicts.layers)
                 yield backend, proof
+
+    def train_on_several(self, verdicts: Verdicts) -> Iterator[tuple[str, Proved | Refusal]]:
+        """Yield how far training on several devices is from `fit` on one, where backends agree."""
+        what, made = self.what, self.what.made
+        several = what.backends if made and what.replicas > 1 else ()
+        for backend in several:
+            if made and backend not in verdicts.found:
+                job = ProveArm(
+                    backend=backend,
+                    device="cpu",
+                    threads=1,
+                    replicas=what.replicas,
+                    time_limit_s=what.time_limit_s,
+                    model=what.model,
+                    dataset=made,
+                    batch_size=what.batch_size or TRAINED_SIZE,
+                    arm=OF_OWN[what.backends[backend].framework][0],
+                )
+                yield backend, perform(self.executor, job, self.say).answer
 
     def _try_layers(
         self,

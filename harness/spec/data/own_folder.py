@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError, shown
-from harness.safe import short
+from harness.errors.safe import short
 from harness.spec.data.own import (
     MOST_DEPTH,
     MOST_LEAVES,
@@ -83,7 +83,7 @@ def write(folder: Path, data: OwnData) -> Path:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        why = f"cannot be written ({error.strerror or error})"
+        why = f"cannot be written ({error.strerror or f'is the disk full? {error}'})"
         raise DataError(f"{folder}: {why}. {SET_CACHE}") from None
     return folder / sha256
 

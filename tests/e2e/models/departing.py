@@ -61,6 +61,13 @@ def uncompiled():
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
 
 
+def shapeless():
+    """Return a model that does not know yet what it will be given."""
+    model = keras.Sequential([keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    return model
+
+
 def nothing():
     """Return nothing."""
 

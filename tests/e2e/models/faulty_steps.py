@@ -1,4 +1,4 @@
-"""Models that train on one backend only, or stop by themselves, or fill the disk."""
+"""Models that train on one backend only, or fill the disk."""
 
 import keras
 import numpy as np
@@ -49,6 +49,18 @@ def of_torch():
     return _compiled(OfTorch)
 
 
+def of_layer():
+    """Return a model with a layer that two backends lack."""
+
+    def scale(params, inputs):
+        return params["scale"] * inputs
+
+    layer = keras.layers.JaxLayer(scale, params={"scale": np.ones(4, "float32")})
+    model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
 def build():
     """Return a model that is fine."""
     return _compiled(keras.Sequential)
@@ -61,7 +73,12 @@ def large():
     return model
 
 
-def data():
+def data(n_samples=64):
     """Return x and y."""
-    x = np.random.default_rng(0).standard_normal((64, 4)).astype("float32")
+    x = np.random.default_rng(0).standard_normal((n_samples, 4)).astype("float32")
     return x, x[:, :1]
+
+
+def much():
+    """Return 3 MB of data."""
+    return data(200_000)

@@ -1,4 +1,4 @@
-"""The errors a user can meet, each with its exit code.
+"""The errors a user can meet, each with its exit code; in `safe`, text of others in what is shown.
 
 HarnessError                 2   something to mend and type again; shown as one sentence
 ├── ConfigError              2   backends.toml, or an argument, says something impossible
