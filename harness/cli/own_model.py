@@ -129,7 +129,11 @@ def _say_data(prepared: PreparedModel, remarks: tuple[str, ...]) -> None:
 
 
 def draw_and_prove(
-    project: Project, spec_name: str, arms: Iterable[ArmId], seeds: Iterable[int]
+    project: Project,
+    spec_name: str,
+    arms: Iterable[ArmId],
+    seeds: Iterable[int],
+    n_replicas: int,
 ) -> Project:
     """Return the project with weights drawn for some seeds, and with each arm proved or untimed.
 
@@ -140,6 +144,7 @@ def draw_and_prove(
         spec_name: of the model.
         arms: that are to be timed.
         seeds: of the weights.
+        n_replicas: devices on which the arms are to train.
 
     Raises:
         ConfigError: no backend can build the model.
@@ -154,8 +159,8 @@ def draw_and_prove(
         prepared = own_model.draw_weights(project.model, where, seeds)
         known = known_proofs(project.results)
         for arm in dict.fromkeys(arms):
-            if own_model.needs_proof(arm):
-                proof = prove(prepared, spec, arm, where, known)
+            if own_model.needs_proof(arm, n_replicas):
+                proof = prove(prepared, spec, arm, where, known, n_replicas)
                 if proof not in known:
                     store.add(project.results, proof)
                 _say_proof(arm, proof)

@@ -200,7 +200,7 @@ def _named(session: Session) -> str:
 def _ready(project: Project, session: Session) -> Project:
     """Return a user's own model with the weights of each generation, and its arms proved."""
     arms, seeds = (entrant.arm for entrant in session.entrants), range(session.n_generations)
-    return draw_and_prove(project, session.spec_name, arms, seeds)
+    return draw_and_prove(project, session.spec_name, arms, seeds, session.replicas)
 
 
 def _requests(project: Project, session: Session, host: Host) -> Callable[[str, int], Planned]:

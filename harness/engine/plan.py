@@ -99,13 +99,24 @@ def plan(
                 "--device gpu: none of these backends can use an accelerator. "
                 "--device cpu runs them"
             )
-    replicas.check_arms(arms, config.protocol.replicas, config.folder)
-    size = dataset.batch_size if isinstance(dataset, PreparedModel) else spec.batch_size
-    sizes = replicas.batch_sizes(dataset.n_train, size)
-    replicas.check_batches(config.protocol.replicas, sizes)
+    _check_devices(config, spec_name, arms, dataset)
     for arm in arms if isinstance(dataset, mnist.Prepared) else ():
         _check_expressible(spec_name, spec, arm, config)
     return _runs(config, spec_name, arms, dataset, device=device)
+
+
+def _check_devices(
+    config: Config, spec_name: str, arms: Sequence[ArmId], dataset: mnist.Prepared | PreparedModel
+) -> None:
+    """Raise ConfigError where several devices are asked for and cannot train the spec."""
+    n_replicas, size = config.protocol.replicas, config.specs[spec_name].batch_size
+    replicas.check_arms(arms, n_replicas, config.folder)
+    if isinstance(dataset, PreparedModel):
+        size = dataset.batch_size
+        if dataset.feed and n_replicas > 1:
+            hint = "has a meaning on one device only: devices have parts of arrays. Leave it out"
+            raise ConfigError(f'[specs.{spec_name}] feed = "own": {hint}')
+    replicas.check_batches(n_replicas, replicas.batch_sizes(dataset.n_train, size))
 
 
 def _runs(

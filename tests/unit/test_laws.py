@@ -66,6 +66,7 @@ COMPANIONS = {"jax": {"optax"}}
 FRAMEWORK_FOLDERS = (  # a file of each framework's in them
     *("frameworks", "compiled", "epochs", "naive", "native", "gradients", "float64", "train_step"),
     "replicas",
+    "ranks",
     "backward",
 )
 NAIVE = {  # besides the verbs, in every file of naive/: a reader lays them side by side
@@ -283,7 +284,8 @@ def test_every_framework_is_made_to_compute_in_float64_and_says_what_does_not(fr
 @pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
 def test_every_framework_trains_on_several_devices_and_reads_them_back(framework):
     found = signatures(WORKER / "replicas" / f"{framework}.py")
-    expected = {"start": ["n_replicas", "device"], "holders": ["model"], "apart": ["model"]}
+    expected = {"prepare": ["n_replicas", "device"], "holders": ["model"], "apart": ["model"]}
+    expected |= {"adopt": ["model"]}
     assert {name: found.get(name) for name in expected} == expected
 
 

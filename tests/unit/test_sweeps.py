@@ -11,6 +11,7 @@ import pytest
 
 from harness.engine import cells as engines
 from harness.errors import ConfigError
+from harness.experiments.bench.remarks import VIRTUAL
 from harness.experiments.sweep import compare, refine, screen
 from harness.experiments.sweep.attempts import find
 from harness.experiments.sweep.charts import page
@@ -24,9 +25,12 @@ from harness.records.bench import OfCell
 from harness.report import html
 from harness.report.renderers import render
 from harness.spec.config import load
+from harness.spec.model import OwnModel
+from harness.spec.sweeps import change_spec
 from harness.statistics.cost import fit_weights, relative_error
 from harness.statistics.verdict import LEVEL
 from tests.unit import benches
+from tests.unit.records import SETTINGS
 from tests.unit.test_plan import ROOT
 
 TABLE = """
@@ -55,8 +59,13 @@ FAULTS = {
     "no such axis": (
         "width =",
         "widht =",
-        "[sweeps.small] axes: expected one of width, depth, batch_size, optimizer; "
+        "[sweeps.small] axes: expected one of width, depth, batch_size, optimizer, replicas; "
         "received 'widht'. Did you mean 'width'?",
+    ),
+    "no number of devices": (
+        "width = [8, 16]",
+        "replicas = [1, 65]",
+        "[sweeps.small] axes.replicas: expected a number of devices from 1 to 64; received 65",
     ),
     "an impossible width": (
         "[8, 16]",
@@ -130,6 +139,52 @@ def test_a_cell_s_spec_has_its_values_and_nothing_else_changes(tmp_path):
     assert deep.optimizer.name == "adam"
     assert shallow.optimizer == whole.optimizer
     assert shallow.model_copy(update={"layers": whole.layers}) == whole
+
+
+DEVICES = TABLE.replace("width = [8, 16]", "replicas = [1, 2]").replace("torch/keras", "torch/lean")
+
+
+def test_a_cell_has_its_number_of_devices_and_one_device_is_the_cell_that_it_always_was(tmp_path):
+    found = plan(tmp_path, DEVICES)
+    assert [cell.replicas for cell in found.cells] == [1, 1, 2, 2]
+    assert [found.config_of(cell).protocol.replicas for cell in found.cells] == [1, 1, 2, 2]
+    assert found.cells[0].spec == found.cells[2].spec
+    assert len({cell.id for cell in found.cells}) == 4
+    without = plan(tmp_path, DEVICES.replace("replicas = [1, 2], ", ""))
+    assert [cell.id for cell in without.cells] == [cell.id for cell in found.cells[:2]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            "torch/lean",
+            "torch/keras",
+            "[sweeps.small] replicas 2: torch/keras: keras.distribution.DataParallel does nothing",
+        ),
+        (
+            "[1, 2]",
+            "[1, 5]",
+            "[sweeps.small] replicas, replicas=5, batch_size=32: expected a number that divides "
+            "each batch, of 32 samples, as 2, 4, 8, 16; received 5. Take 2",
+        ),
+        (
+            "axes",
+            "samples = 97\naxes",
+            "[sweeps.small] replicas, replicas=2, batch_size=32: expected a number that divides "
+            "each batch, of 32 and 1 samples, as none does; received 2. Take another batch size",
+        ),
+    ],
+)
+def test_devices_that_an_arm_or_a_batch_does_not_allow_are_refused(tmp_path, before, after, said):
+    with pytest.raises(ConfigError) as refused:
+        plan(tmp_path, DEVICES.replace(before, after))
+    assert str(refused.value).startswith(said)
+
+
+def test_the_number_of_devices_is_no_argument_of_a_user_s_own_build():
+    own = OwnModel(model="mine.py:build", data="mine.py:data")
+    assert change_spec(own, {"replicas": 2, "units": 8}).arguments == {"units": 8}
 
 
 @pytest.mark.parametrize("values", [{"depth": "x"}, {"width": 8, "batch_size": 10**9}, {}])
@@ -235,6 +290,21 @@ def test_machines_of_other_descriptions_are_maps_of_their_own(tmp_path):
     found = found_map(whole, tmp_path)
     text = render(compose(found, "mnist-mlp"), "terminal")
     assert text.index(benches.HOST.machine) < text.index("Another, 64 cores")
+
+
+def test_no_arm_leads_on_virtual_devices_however_fast_it_is(tmp_path):
+    whole = plan(tmp_path, DEVICES.replace("torch/lean", "torch/keras", 1).replace("[1, 2]", "[1]"))
+    virtual = {"settings": SETTINGS | {"replicas": 2, "virtual_devices": True}}
+    keep(tmp_path, whole.cells[0], FAST_JAX)
+    keep(tmp_path, whole.cells[1], FAST_JAX, starts=dict.fromkeys(NAMES, virtual), replicas=2)
+    found = found_map(whole, tmp_path)
+    one, two = found.cells
+    assert (one.found.winner, two.found.winner, two.found.first) == ("jax/keras", "", "")
+    assert (two.reigns, two.epoch_s, {*two.left_out.values()}) == ((), {}, {VIRTUAL})
+    assert (found.n_twins, two.n_generations) == (1, 6)
+    assert found.remarks == (f"no arm can lead in 1 of 2 cells: {VIRTUAL}",)
+    known = screen.screened(whole, find(whole, tmp_path))
+    assert [known[cell.id].first for cell in whole.cells] == ["jax/keras", ""]
 
 
 def test_what_is_expected_of_a_cell_is_said_and_never_a_verdict(tmp_path):

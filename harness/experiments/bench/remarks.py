@@ -17,6 +17,7 @@ from harness.spec.model import check_command, own_model
 from harness.statistics.intervals import Interval
 from harness.statistics.verdict import has_ends, why_unsound
 
+VIRTUAL = "its devices are virtual, parts of one processor, whose times say nothing of several"
 NO_COMPARISON = "so it cannot lead: a time for other numbers is no comparison"
 SENTENCES = {
     "blind": "{0}: nothing here is surer than inconclusive",
@@ -85,14 +86,19 @@ def remarks(
     yield from _turns(bench, count, arms)
 
 
+def is_virtual(bench: Bench) -> bool:
+    """Say whether a session's devices are parts of one processor."""
+    return any(start.settings.get("virtual_devices") for start in bench.starts)
+
+
 def why_blind(bench: Bench) -> str:
     """Return why a session's times decide nothing: "" where they can.
 
     Its devices are virtual, or disturbances cannot be seen. Then its blocks are valid whatever
     happened beside them, and nothing surer than "inconclusive" follows from them.
     """
-    if any(start.settings.get("virtual_devices") for start in bench.starts):
-        return "its devices are virtual, parts of one processor, whose times say nothing of several"
+    if is_virtual(bench):
+        return VIRTUAL
     turns = (turn for block in bench.blocks if not block.invalid for turn in block.turns.values())
     if all(turn.others_s is not None for turn in turns):
         return ""

@@ -7,7 +7,7 @@ products and the optimizer's traffic. Fitted to the cells that are known, it is 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,9 +45,19 @@ def forecast(plan: SweepPlan, found: Found) -> Forecast:
     done = {cell: bench.session.run_id for cell, bench in benches.items()}
     took = {cell: _total_s(bench) for cell, bench in benches.items()}
     left = [cell for cell in plan.cells if cell.id not in benches]
-    expected, error = _expected_epochs(left, list(benches.values()))
+    expected, error = _expected_epochs(*_on_one_device(left, benches.values()))
     seconds = took | _expected_s(plan, left, list(benches.values()), expected)
     return Forecast(done, attempts, seconds, expected, error)
+
+
+def _on_one_device(
+    left: Iterable[Cell], benches: Iterable[Bench]
+) -> tuple[list[Cell], list[Bench]]:
+    """Return cells to do and sessions of one device: the model knows no other ones."""
+    return (
+        [cell for cell in left if cell.replicas == 1],
+        [bench for bench in benches if bench.session.replicas == 1],
+    )
 
 
 def _expected_s(

@@ -23,7 +23,12 @@ def known_proofs(results: Path) -> tuple[ArmProof, ...]:
 
 
 def prove(
-    what: PreparedModel, spec: object, arm: ArmId, where: Workshop, known: Iterable[ArmProof]
+    what: PreparedModel,
+    spec: object,
+    arm: ArmId,
+    where: Workshop,
+    known: Iterable[ArmProof],
+    n_replicas: int = 1,
 ) -> ArmProof:
     """Return the proof that an arm trains a model as `fit` does: a known one, or a new one.
 
@@ -33,11 +38,13 @@ def prove(
         arm: whose training is held to `fit`'s, in float64, in a fresh process on one core.
         where: it is done.
         known: proofs that there are.
+        n_replicas: devices on which the arm trains; `fit` that it is held to has one.
     """
-    job = _proof_job(what, arm, where.time_limit_s)
+    job = _proof_job(what, arm, where.time_limit_s, n_replicas)
     content = where.executor.content_of(job)
     for proof in known:
-        if proof.proved and proof.holds_for(spec, what.data, arm, content):
+        mine = proof.proved and proof.replicas == n_replicas
+        if mine and proof.holds_for(spec, what.data, arm, content):
             return proof
     began = datetime.now(UTC)
     done = perform(where.executor, job, where.say)
@@ -52,15 +59,17 @@ def prove(
         host=done.host,
         spec=spec,  # type: ignore[arg-type]
         data=what.data,
+        replicas=n_replicas,
         environment_sha256=done.environment_sha256,
     )
 
 
-def _proof_job(what: PreparedModel, arm: ArmId, time_limit_s: float) -> ProveArm:
+def _proof_job(what: PreparedModel, arm: ArmId, time_limit_s: float, n_replicas: int) -> ProveArm:
     return ProveArm(
         backend=arm.backend,
         device="cpu",
         threads=1,
+        replicas=n_replicas,
         time_limit_s=time_limit_s,
         model=what.source,
         dataset=what.folder.absolute(),
