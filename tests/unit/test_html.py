@@ -207,6 +207,7 @@ HOSTILE = (
     "\"'><b>&lt;&#60; {{ 7 * 7 }} {% raw %} url(javascript:1)",
     "]]><!-- --> \x1b[31m \u202e \u2028 \ud800 \x00",
     "\ufffe \uffff \U0001fffe \U0010ffff",
+    "]0;title\U00012f90</script><script>alert(1)</script>[31m",  # cut between two halves
     "x" * 10_000,
     "datum.value); fetch('//a') //",
 )

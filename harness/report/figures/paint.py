@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import altair as alt
 import vl_convert
 
-from harness.errors.safe import for_xml
+from harness.errors.safe import UNKNOWN, for_xml
 from harness.report.charts import Picture
 from harness.report.figures import specify
 from harness.report.figures.style import FONT, LAYOUT
@@ -19,6 +19,7 @@ from harness.report.json import plain
 
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 IDENTIFIER = re.compile(r'(id="|url\(#|href="#)')
+PAIR = re.compile("[\U00010000-\U0010ffff]")  # two units of UTF-16
 LONG = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")  # finer than a hundredth of a pixel
 NAMESPACE = "http://www.w3.org/2000/svg"
 SPARE = ("class", "role", "aria-hidden", "aria-roledescription", "pointer-events", "version")
@@ -90,8 +91,10 @@ def for_page(picture: Picture, name: str, width: int) -> str:
         width: in pixels.
     """
     drawn = json.dumps(plain(specify(picture, width)), ensure_ascii=False)
-    # A text that is none in XML would end the process, not only this call.
-    svg: str = vl_convert.vegalite_to_svg(for_xml(drawn), vl_version=VEGA_LITE)
+    # A text that is none in XML would end the process, and half of a pair of surrogates, where a
+    # long name is cut, the call.
+    drawn = PAIR.sub(UNKNOWN, for_xml(drawn))
+    svg: str = vl_convert.vegalite_to_svg(drawn, vl_version=VEGA_LITE)
     svg = svg.replace(f'font-size="{LAYOUT}px"', f'font-size="{FONT}px"')
     return IDENTIFIER.sub(rf"\g<1>{name}-", _smaller(svg))
 
