@@ -248,7 +248,7 @@ def page(session: nox.Session) -> None:
 @nox.session(default=False)
 def exporters(session: nox.Session) -> None:
     """Read back what `harness export` writes, by the libraries it is for; arguments after -- go to pytest."""
-    extras = "test,exporters,export,mlflow,report,tensorboard,wandb"
+    extras = "test,exporters,export,mlflow,report,tensorboard,trackio,wandb"
     session.install("-c", str(CONSTRAINTS), "-e", f"{ROOT}[{extras}]")
     session.run("python", "-m", "pytest", "tests/exporters", *session.posargs)
 

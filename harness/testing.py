@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.engine.executor import make_executor
-from harness.environments.find import find_python
-from harness.errors import ConfigError, EnvironmentMissing
+from harness.engine.launch import check_interpreters
+from harness.errors import ConfigError
 from harness.experiments.parity import model_plan
 from harness.experiments.parity.model_check import check
 from harness.experiments.parity.model_document import sentences
@@ -40,16 +40,13 @@ def assert_backends_agree(
 ) -> ModelParity:
     """Return the record of the check, if every backend computes what the others do.
 
-    All begin from the same weights and batch.
-
     Args:
         model: "FILE:FUNCTION"; the function takes no argument and returns a compiled keras.Model.
         batch: "FILE:FUNCTION"; it returns (x, y), NumPy arrays, or tuples or dicts of them. None:
             drawn from the seed.
         backends: two or more of those in backends.toml; all that have Keras where empty.
-        config: the backends.toml to go by; the nearest one from here upwards, or else the harness's
-            own.
-        seed: of the batch, and of what layers draw.
+        config: a backends.toml; by default the nearest from here upwards, or the harness's own.
+        seed: of the weights and the batch that all begin from, and of what layers draw.
         updates: after how many of them the model is compared, rising from 0; where none are named
             0, 1, 10 and 100, and of a model of more than 100 layers 10.
         time_limit_s: for each of a backend's two processes.
@@ -63,15 +60,13 @@ def assert_backends_agree(
     __tracebackhide__ = True  # pytest shows the caller's line
     chosen = (backends,) if isinstance(backends, str) else tuple(backends)
     file = Path(config) if config else None
-    limit_s = time_limit_s
     what = model_plan.plan_model_check(
-        model, batch, chosen, file, seed=seed, time_limit_s=limit_s, updates=tuple(updates)
+        model, batch, chosen, file, seed=seed, time_limit_s=time_limit_s, updates=tuple(updates)
     )
     parity = check(what, make_executor(what.root, what.backends))
     if parity.verdict != "agrees":
-        raise AssertionError(
-            "\n".join([*sentences(parity), *(f"! {remark}" for remark in parity.remarks)])
-        )
+        remarks = (f"! {remark}" for remark in parity.remarks)
+        raise AssertionError("\n".join((*sentences(parity), *remarks)))
     return parity
 
 
@@ -107,9 +102,4 @@ def check_environments(backends: Iterable[str] = (), config: str | Path | None =
         harness.errors.HarnessError: one has none, or there is no such backend; says what to type.
     """
     root, known = open_project(Path(config) if config else None)
-    able = choose_several(known.backends, backends)
-    for name, backend in able.items():
-        try:
-            find_python(name, backend, root)
-        except EnvironmentMissing as error:
-            raise EnvironmentMissing(f"{name}: {error}") from None
+    check_interpreters(choose_several(known.backends, backends), root)

@@ -121,8 +121,8 @@ def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelPari
 
 def _sentence(parity: ModelParity | None) -> str:
     """Return whether it is one model on every backend, in one sentence."""
+    from harness.errors.safe import short
     from harness.report.document import listed
-    from harness.safe import short
 
     if parity is None:
         return "Whether it is one model on every backend was not checked."

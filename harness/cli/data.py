@@ -13,8 +13,9 @@ from harness.cli.project import prepare_dataset
 @command(DataOptions)
 def data(options: DataOptions) -> None:
     """Look at the dataset: arrays, classes, slices, batches, pictures, and runs' predictions."""
-    from harness.lessons.dataset import first_predictions, overview, write_sheet
+    from harness.lessons.dataset import overview, write_sheet
     from harness.records import store
+    from harness.records.record import first_predictions
     from harness.spec.data.arrays import load_dataset
     from harness.spec.project import find
 

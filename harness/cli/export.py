@@ -112,6 +112,15 @@ def _wandb(records: Records, results: Path, folder: Path) -> Written:
     return written
 
 
+def _trackio(records: Records, results: Path, folder: Path) -> Written:
+    place = folder / "trackio"
+    os.environ |= {"TRACKIO_DIR": str(place.absolute()), "HF_HUB_OFFLINE": "1"}
+    for elsewhere in ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL"):  # nothing is sent by itself
+        os.environ.pop(elsewhere, None)
+    written: Written = _writer("trackio", "trackio").write(arm_runs(records), place)
+    return written
+
+
 def _writer(name: str, library: str) -> Any:
     """Return the module of `harness.report` that writes for a tracker; its extra has its name."""
     try:
@@ -149,6 +158,7 @@ FORMATS: dict[str, Callable[[Records, Path, Path], Written]] = {
     "tensorboard": _tensorboard,
     "mlflow": _mlflow,
     "wandb": _wandb,
+    "trackio": _trackio,
     "github": _github,
     "bencher": _bencher,
 }

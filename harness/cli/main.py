@@ -59,8 +59,8 @@ def options(version: VersionOption = False) -> None:
 
 def _remove_leftovers() -> None:
     """Remove what killed runs have left; where that fails, a verb says what is wrong there."""
-    from harness.scratch import remove_leftovers
     from harness.spec.data.mnist import cache_folder
+    from harness.spec.files import remove_leftovers
 
     with suppress(HarnessError, OSError):
         cache = cache_folder()

@@ -243,7 +243,7 @@ TO = (
     "Long tables, a tracker of experiments, or the newest session for github-action-benchmark or "
     "Bencher."
 )
-Target = Literal["csv", "parquet", "tensorboard", "mlflow", "wandb", "github", "bencher"]
+Target = Literal["csv", "parquet", "tensorboard", "mlflow", "wandb", "trackio", "github", "bencher"]
 
 
 @dataclass(frozen=True, kw_only=True)

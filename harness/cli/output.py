@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from harness import __version__
-from harness.safe import for_terminal
+from harness.errors.safe import for_terminal
 
 if TYPE_CHECKING:
     from harness.cli.answer import Answer

@@ -14,7 +14,7 @@ from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from harness.engine.own_model import PreparedModel, Workshop
-    from harness.records.arm import ArmId
+    from harness.job.arm import ArmId
     from harness.records.bench import Session
     from harness.records.proof import ArmProof
     from harness.spec.config import Config
@@ -129,7 +129,11 @@ def _say_data(prepared: PreparedModel, remarks: tuple[str, ...]) -> None:
 
 
 def draw_and_prove(
-    project: Project, spec_name: str, arms: Iterable[ArmId], seeds: Iterable[int]
+    project: Project,
+    spec_name: str,
+    arms: Iterable[ArmId],
+    seeds: Iterable[int],
+    n_replicas: int,
 ) -> Project:
     """Return the project with weights drawn for some seeds, and with each arm proved or untimed.
 
@@ -140,25 +144,27 @@ def draw_and_prove(
         spec_name: of the model.
         arms: that are to be timed.
         seeds: of the weights.
+        n_replicas: devices on which the arms are to train.
 
     Raises:
         ConfigError: no backend can build the model.
     """
     from harness.engine import own_model
+    from harness.experiments.train.proofs import known_proofs, prove
     from harness.records import store
 
     spec = project.config.specs[spec_name]
     store.ready(project.results, "proofs")
     with _workshop(project) as where:
         prepared = own_model.draw_weights(project.model, where, seeds)
-        known = own_model.known_proofs(project.results)
+        known = known_proofs(project.results)
         for arm in dict.fromkeys(arms):
-            if own_model.needs_proof(arm):
-                proof = own_model.prove(prepared, spec, arm, where, known)
+            if own_model.needs_proof(arm, n_replicas):
+                proof = prove(prepared, spec, arm, where, known, n_replicas)
                 if proof not in known:
                     store.add(project.results, proof)
                 _say_proof(arm, proof)
-                prepared = prepared.with_proof(proof)
+                prepared = prepared.untime(arm, proof.why_untimed)
     return replace(project, prepared=prepared)
 
 

@@ -19,7 +19,7 @@ from harness.errors import ConfigError, shown
 
 MEANINGFUL = (  # options of `harness parity` that say something with --model
     *("model", "batch", "data", "names", "seed", "threads", "time_limit", "device", "no_wait"),
-    *("python", "setup", "quick", "full"),
+    *("python", "setup", "quick", "full", "replicas"),
     *("json", "junit", "report", "results", "config"),
 )
 
@@ -67,6 +67,7 @@ def check_model(options: ParityOptions) -> Answer:
         updates=(0,) if options.quick else model_plan.UPDATES if options.full else (),
     )
     what = model_plan.with_data(what, options.data)
+    what = model_plan.with_replicas(what, options.replicas)
     what = replace(what, backends=name_pythons(what.backends, options.python))
     if options.setup:
         make_missing(what.root, what.backends, what.device)

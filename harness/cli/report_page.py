@@ -27,7 +27,7 @@ WITHOUT = {  # a chart that is not there, and what would make it
     "accuracy": "accuracy: no bench session compared any",
     "parity": "parity: no check of this spec. Run: nox -s parity",
     "drift": "drift of whole trainings: none was followed. Run: nox -s parity -- --full",
-    "layers": "layers of your own model: none checked. Run: harness parity --model FILE:FUNCTION",
+    "layers": "layers of your own model: none checked. Run: harness parity FILE",
     "change": "change since an earlier session: no earlier one may be compared with this one",
 }
 

@@ -50,5 +50,5 @@ def plan_runs(
         dataset = prepare_dataset(options.dataset or spec.dataset)
         return plan(*what, dataset, device=device)
     plan(*what, project.model, device=device)  # or a refusal, before anything is drawn
-    project = draw_and_prove(project, spec_name, arms, protocol.seeds)
+    project = draw_and_prove(project, spec_name, arms, protocol.seeds, protocol.replicas)
     return plan(*what, project.model, device=device)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.experiments.bench.plan import Repeated
     from harness.experiments.bench.session import Outcome
     from harness.job.answers import Host
-    from harness.records.arm import ArmId
+    from harness.job.arm import ArmId
     from harness.records.bench import Bench, OfCell, Part, Session
     from harness.spec.config import Config, Device
 
@@ -117,17 +117,10 @@ def start_session(request: SessionRequest, project: Project) -> Bench:
     dataset = project.prepared or prepare_dataset(request.dataset or spec.dataset, quiet=True)
     arms = request.arms or select_arms(declared_arms(config), default=config.bench.arms)
     host = _locate(project, arms[0].backend)
-    session = sessions.plan_session(
-        config,
-        spec_name,
-        dataset,
-        host,
-        arms=arms,
-        baseline=request.baseline,
-        device=request.device,
-        cores=request.cores or (),
-        aa=request.aa or "baseline",
-    ).model_copy(update={"cell": request.cell})
+    cores, aa = request.cores or (), request.aa or "baseline"
+    asked = sessions.Asked(arms, request.baseline, request.device, cores, aa)
+    session = sessions.plan_session(config, spec_name, dataset, host, asked)
+    session = session.model_copy(update={"cell": request.cell})
     sessions.requests(session, config, dataset, host)  # or a refusal, before anything is kept
     same_plan.check_possible(session, config, project.root)
     store.ready(project.results, "bench")
@@ -207,7 +200,7 @@ def _named(session: Session) -> str:
 def _ready(project: Project, session: Session) -> Project:
     """Return a user's own model with the weights of each generation, and its arms proved."""
     arms, seeds = (entrant.arm for entrant in session.entrants), range(session.n_generations)
-    return draw_and_prove(project, session.spec_name, arms, seeds)
+    return draw_and_prove(project, session.spec_name, arms, seeds, session.replicas)
 
 
 def _requests(project: Project, session: Session, host: Host) -> Callable[[str, int], Planned]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from harness.errors import ConfigError, choice
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.spec.config import Config
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError, HarnessError, choice
-from harness.safe import short
+from harness.errors.safe import short
 from harness.spec import sweeps
 from harness.spec.config import Config
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.environments.find import Interpreter, find_python
 from harness.environments.passed_on import network_variables
-from harness.errors import ConfigError
+from harness.errors import ConfigError, EnvironmentMissing
 from harness.spec.config import Backend
 
 ALLOWED = (
@@ -50,6 +51,20 @@ def interpreter_of(name: str, backend: Backend, root: Path, device: str = "auto"
     """
     check_temporary_folder()
     return find_python(name, backend, root, device)
+
+
+def check_interpreters(backends: Mapping[str, Backend], root: Path) -> None:
+    """Return if a process can be started with each backend's Python.
+
+    Raises:
+        EnvironmentMissing: one has none; says which, and what to type.
+        ConfigError: as for `interpreter_of`.
+    """
+    for name, backend in backends.items():
+        try:
+            interpreter_of(name, backend, root)
+        except EnvironmentMissing as error:
+            raise EnvironmentMissing(f"{name}: {error}") from None
 
 
 def check_temporary_folder() -> None:

@@ -11,11 +11,12 @@ from typing import TypeVar
 from harness.engine.executor import Executor, perform
 from harness.errors import ConfigError, DataError
 from harness.job.answers import Refusal
-from harness.job.asked import Job, MakeData, Target
-from harness.scratch import scratch
+from harness.job.asked import Job, MakeData
 from harness.spec.data.mnist import cache_folder
 from harness.spec.data.own import OwnData
 from harness.spec.data.own_folder import SET_CACHE, read
+from harness.spec.files import scratch
+from harness.spec.targets import Target
 
 A = TypeVar("A")
 READ_LIMIT_S = 60.0  # for the batches of one epoch

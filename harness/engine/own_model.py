@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from harness.engine.executor import Executor, perform
+from harness.engine.executor import Executor
 from harness.engine.own_data import Wanted, ask_first, make_own_data
-from harness.job.answers import Refusal
-from harness.job.asked import DrawModel, Job, ModelSource, ProveArm, Target
-from harness.records import store
-from harness.records.arm import ArmId
-from harness.records.observation import Data, identify
-from harness.records.proof import ArmProof
+from harness.job.arm import ArmId
+from harness.job.asked import DrawModel, Job
+from harness.job.request import Data
 from harness.spec import draws
 from harness.spec.data.mnist import cache_folder
 from harness.spec.model import OwnModel, data_of, source_of
+from harness.spec.targets import ModelSource, Target
 
 A = TypeVar("A")
 BATCH_SIZE = 32  # where neither spec nor data say one, as for fit
@@ -61,9 +58,9 @@ class PreparedModel:
         names = ("name", "sha256", "n_train", "n_inputs")
         return Data(**{name: getattr(self, name) for name in names})
 
-    def with_proof(self, proof: ArmProof) -> PreparedModel:
-        """Return the model, whose arm has a time only if the proof passed."""
-        return replace(self, untimed={**self.untimed, proof.arm: proof.why_untimed})
+    def untime(self, arm: ArmId, why: str) -> PreparedModel:
+        """Return the model, an arm of which has no time; it has one where nothing is said."""
+        return replace(self, untimed={**self.untimed, arm: why})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,58 +153,6 @@ def draw_weights(what: PreparedModel, where: Workshop, seeds: Iterable[int]) -> 
     return replace(what, weights=files)
 
 
-def known_proofs(results: Path) -> tuple[ArmProof, ...]:
-    """Return the proofs that a results folder holds, oldest first."""
-    return tuple(each for each in store.load(results, "proofs")[0] if isinstance(each, ArmProof))
-
-
-def prove(
-    what: PreparedModel, spec: object, arm: ArmId, where: Workshop, known: Iterable[ArmProof]
-) -> ArmProof:
-    """Return the proof that an arm trains a model as `fit` does: a known one, or a new one.
-
-    Args:
-        what: the model and its data.
-        spec: the model.
-        arm: whose training is held to `fit`'s, in float64, in a fresh process on one core.
-        where: it is done.
-        known: proofs that there are.
-    """
-    job = _proof_job(what, arm, where.time_limit_s)
-    content = where.executor.content_of(job)
-    for proof in known:
-        if proof.proved and proof.holds_for(spec, what.data, arm, content):
-            return proof
-    began = datetime.now(UTC)
-    done = perform(where.executor, job, where.say)
-    answer = done.answer
-    found: dict[str, Any] = {"proved": answer}
-    if isinstance(answer, Refusal):
-        found = {"reason": answer.reason, "log_tail": answer.log_tail}
-    return ArmProof(
-        **identify(began, arm.name.replace("/", "-")),
-        **arm.fields,
-        **found,
-        host=done.host,
-        spec=spec,  # type: ignore[arg-type]
-        data=what.data,
-        environment_sha256=done.environment_sha256,
-    )
-
-
-def _proof_job(what: PreparedModel, arm: ArmId, time_limit_s: float) -> ProveArm:
-    return ProveArm(
-        backend=arm.backend,
-        device="cpu",
-        threads=1,
-        time_limit_s=time_limit_s,
-        model=what.source,
-        dataset=what.folder.absolute(),
-        batch_size=what.batch_size,
-        arm=arm.arm,
-    )
-
-
-def needs_proof(arm: ArmId) -> bool:
-    """Say whether an arm's time is shown only once it is known to train as `fit` does."""
-    return arm.arm != FIT
+def needs_proof(arm: ArmId, n_replicas: int = 1) -> bool:
+    """Say whether an arm's time is shown only once it trains as `fit` does on one device."""
+    return arm.arm != FIT or n_replicas > 1

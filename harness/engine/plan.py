@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.engine import replicas
 from harness.engine.own_model import PreparedModel
 from harness.errors import ConfigError
-from harness.job.asked import ModelSource, Target
-from harness.records.arm import ArmId
-from harness.records.observation import Data
-from harness.records.record import Request
+from harness.job.arm import ArmId
+from harness.job.request import Data, Request
 from harness.spec import draws
 from harness.spec.arm_source import read_declaration
 from harness.spec.config import Config, Device, Spec
 from harness.spec.data import mnist
+from harness.spec.data.arrays import load_weights
+from harness.spec.stack import demands, outputs
+from harness.spec.targets import ModelSource, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,20 @@ class Planned:
         """Return the fields of a `Job` that say where and how long this run may be."""
         names = ("backend", "device", "threads", "replicas", "time_limit_s")
         return {name: getattr(self.request, name) for name in names}
+
+    def drawn(self) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
+        """Return the initial weights by name, and the order of the samples, (epochs, n).
+
+        Raises:
+            ConfigError: each framework draws its own.
+        """
+        if self.weights is None or self.order is None:
+            raise ConfigError(
+                f'parity: [specs.{self.request.spec_name}] inputs is "native": '
+                "each framework draws its own, and nothing can be equal"
+            )
+        order = np.load(self.order, mmap_mode="r", allow_pickle=False)
+        return load_weights(self.weights), order
 
     def training(self) -> dict[str, Any]:
         """Return the fields of a `Measure` or `Live` job."""
@@ -81,13 +99,24 @@ def plan(
                 "--device gpu: none of these backends can use an accelerator. "
                 "--device cpu runs them"
             )
-    replicas.check_arms(arms, config.protocol.replicas, config.folder)
-    size = dataset.batch_size if isinstance(dataset, PreparedModel) else spec.batch_size
-    sizes = replicas.batch_sizes(dataset.n_train, size)
-    replicas.check_batches(config.protocol.replicas, sizes)
+    _check_devices(config, spec_name, arms, dataset)
     for arm in arms if isinstance(dataset, mnist.Prepared) else ():
         _check_expressible(spec_name, spec, arm, config)
     return _runs(config, spec_name, arms, dataset, device=device)
+
+
+def _check_devices(
+    config: Config, spec_name: str, arms: Sequence[ArmId], dataset: mnist.Prepared | PreparedModel
+) -> None:
+    """Raise ConfigError where several devices are asked for and cannot train the spec."""
+    n_replicas, size = config.protocol.replicas, config.specs[spec_name].batch_size
+    replicas.check_arms(arms, n_replicas, config.folder)
+    if isinstance(dataset, PreparedModel):
+        size = dataset.batch_size
+        if dataset.feed and n_replicas > 1:
+            hint = "has a meaning on one device only: devices have parts of arrays. Leave it out"
+            raise ConfigError(f'[specs.{spec_name}] feed = "own": {hint}')
+    replicas.check_batches(n_replicas, replicas.batch_sizes(dataset.n_train, size))
 
 
 def _runs(
@@ -143,24 +172,17 @@ def _draw(
         return None
     return draws.draw(
         mnist.cache_folder() / "draws",
+        spec,
         n_inputs=dataset.n_inputs,
-        layers=[(layer.name, layer.units) for layer in spec.layers],
-        initializer=spec.initializer,
         n_samples=dataset.n_train,
         n_epochs=n_epochs,
-        shuffle=spec.shuffle,
         seed=seed,
     )
 
 
 def _check_expressible(spec_name: str, spec: Spec, arm: ArmId, config: Config) -> None:
     """Raise ConfigError where an arm cannot express the spec; name arms that can."""
-    asked: list[tuple[str, str, str]] = [
-        (f"layers[{index}].activation", "activations", layer.activation)
-        for index, layer in enumerate(spec.layers[:-1])
-    ]
-    asked += [("optimizer.name", "optimizers", spec.optimizer.name)]
-    for key, kind, value in asked:
+    for key, kind, value in demands(spec):
         expressed = _expressed(arm.module, kind, value, config.folder)
         if value in expressed:
             continue
@@ -184,10 +206,9 @@ def _expressed(module: str, kind: str, value: str, folder: Path | None) -> tuple
 
 def _check_fits(name: str, spec: Spec, dataset: mnist.Prepared) -> None:
     """Raise ConfigError where the spec cannot be trained on the dataset."""
-    units, n_classes = spec.layers[-1].units, mnist.N_CLASSES
+    (key, units), n_classes = outputs(spec), mnist.N_CLASSES
     place, fault = f"backends.toml: [specs.{name}]", ""
     if units != n_classes:
-        key = f"layers[{len(spec.layers) - 1}].units"
         fault = f"{key}: expected {n_classes}, the classes of {dataset.name}; received {units}"
     elif spec.batch_size > dataset.n_train:
         most = f"at most {dataset.n_train}, the training samples of {dataset.name}"

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.engine.cells import Ran, Task, run_task
 from harness.errors import ConfigError
-from harness.scratch import scratch
+from harness.spec.files import scratch
 
 RESOURCE = "harness"
 ROOMS = ("bench", "parity", "proofs")  # of a results folder, that come back

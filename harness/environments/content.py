@@ -31,8 +31,8 @@ from urllib.request import url2pathname
 
 from filelock import FileLock
 
-from harness.records.files import write
 from harness.spec.data.mnist import cache_folder
+from harness.spec.files import write
 
 FORMAT = 1
 CODE = (".py", ".so", ".pyd", ".dylib", ".dll")

@@ -22,7 +22,7 @@ from harness.environments.find import ENVS, MAKING, STAMP, read_stamp
 from harness.environments.installed import can_be_kept, check_installed
 from harness.environments.installers import Hear, Installer, SetupFailed, Site
 from harness.environments.recipe import Recipe, python_tag
-from harness.records.files import write
+from harness.spec.files import write
 
 SIZES = {  # MiB to download, MiB on disk: measured on Linux x86_64
     ("tensorflow", "cpu"): (380, 1450),

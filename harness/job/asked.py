@@ -25,10 +25,11 @@ from harness.job.answers import (
 from harness.job.made import MadeData
 from harness.job.own_model import DrawnModel, Proved
 from harness.job.surveyed import Printed, Surveyed
+from harness.spec.targets import ModelSource, Target
 
 if TYPE_CHECKING:
     Options = Any  # a table; a worker reads it as attributes
-    from harness.records.record import Request
+    from harness.job.request import Request
     from harness.spec.config import Spec
 else:
     # As a worker reads them: attributes without a schema.
@@ -54,23 +55,6 @@ class Job(Generic[A]):
         """Return the kind of this job's answer."""
         kind: type[A] = typing.get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]
         return kind
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """A function in a user's file."""
-
-    name: str  # as it was typed
-    file: Path
-    function: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSource(Target):
-    """What builds a user's own model; without a function, a file that Keras saved."""
-
-    arguments: dict[str, Any]
-    sha256: str  # of the file, and of what it imports from beside it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +208,7 @@ class ProveArm(Job[Proved]):
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeModel(Job[ComputedModel]):
-    """Compute a user's own model, in its own dtype or in float64."""
+    """Compute a user's own model, in its own dtype and in float64, or in one of them."""
 
     model: ModelSource
     batch: Target | None  # None: the data's first one, or else drawn from the seed
@@ -232,8 +216,8 @@ class ComputeModel(Job[ComputedModel]):
     batch_size: int | None  # of the data; None: as they say
     seed: int
     inputs: Path  # .npz of states and batch; written where it is not there
-    output: Path
-    exact: bool  # in float64
+    rounded: Path | None  # .npz of what it computes in its own dtype
+    exact: Path | None  # and in float64; not written where a process cannot do both
     updates: tuple[int, ...]  # after which states are taken; by the model's size where none are
 
 

@@ -34,3 +34,10 @@ class Proved(Part):
     n_updates: Count
     refused: Said = ""  # why another arm took its place
     undetermined: tuple[Word, ...] = ()  # variables that rounding alone decides, in `fit` too
+
+    @property
+    def departure(self) -> str:
+        """What differs most, and by how much."""
+        size = self.difference
+        apart = "is not finite" if size is None else f"differs by {size:.1e} of its size"
+        return f"{self.path} {apart} after {self.n_updates} updates in float64"

@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.errors import DataError
-from harness.records.record import Record
 from harness.report.document import Block, Document, Figure, Sentence, Table, words
-from harness.spec.data.arrays import PARTS
-from harness.spec.data.mnist import N_CLASSES
 
 BATCH, NTH = 128, 3
 N_FIRST = 10
@@ -29,7 +26,7 @@ def overview(parts: Parts, sample: int, name: str, predicted: Predicted) -> Docu
         parts: The arrays, as `harness.spec.data.arrays.load_dataset` gives them.
         sample: Which training sample to show.
         name: The dataset's name, as `harness train --dataset` takes it.
-        predicted: What `first_predictions` found.
+        predicted: What `harness.records.record.first_predictions` found.
 
     Raises:
         DataError: there is no such sample.
@@ -49,24 +46,6 @@ def overview(parts: Parts, sample: int, name: str, predicted: Predicted) -> Docu
     )
 
 
-def first_predictions(records: Iterable[Record], data_sha256: str) -> dict[str, tuple[int, ...]]:
-    """Return what each arm took the first ten test images for.
-
-    That is in its newest finished run on this very dataset.
-
-    Args:
-        records: in order of their start, as `harness.records.store.load_all` gives them. One of an
-            older harness that kept no predictions is passed over.
-        data_sha256: the dataset's, by content.
-    """
-    return {
-        record.arm.name: record.measured.first_predictions
-        for record in records
-        if record.status == "ok" and record.request.data.sha256 == data_sha256
-        if record.measured and record.measured.first_predictions
-    }
-
-
 def picture(image: NDArray[np.uint8]) -> Figure:
     """Return an image (height, width) of 0..255 as a figure."""
     return Figure("image", tuple(map(tuple, image.tolist())))
@@ -80,7 +59,8 @@ def write_sheet(parts: Parts, file: Path) -> None:
     """
     images, labels = parts["x_train"], parts["y_train"]
     rows = [
-        np.hstack(list(images[np.flatnonzero(labels == label)[:10]])) for label in range(N_CLASSES)
+        np.hstack(list(images[np.flatnonzero(labels == label)[:10]]))
+        for label in range(_n_classes(labels))
     ]
     sheet = Image.fromarray(255 - np.vstack(rows))  # dark on light, as on paper
     try:
@@ -91,20 +71,23 @@ def write_sheet(parts: Parts, file: Path) -> None:
         raise DataError(f"--png: {file}: cannot be written ({error.strerror})") from None
 
 
+def _n_classes(labels: NDArray[np.uint8]) -> int:
+    """Return the number of classes that (n,) labels are of."""
+    return 1 + int(labels.max())
+
+
 def _arrays(parts: Parts) -> Table:
     rows = []
-    for name in PARTS:
-        array = parts[name]
+    for name, array in parts.items():
         about = (array.ndim, array.shape, array.dtype, array.min(), array.max())
         rows.append((name, *about, f"{array.mean():.3f}"))
     return _table(("array", "rank", "shape", "dtype", "lowest", "highest", "mean"), rows)
 
 
 def _classes(parts: Parts) -> Table:
-    rows = [
-        (name, *np.bincount(parts[name], minlength=N_CLASSES)) for name in ("y_train", "y_test")
-    ]
-    return _table(("class", *map(str, range(N_CLASSES))), rows)
+    n = _n_classes(parts["y_train"])
+    rows = [(name, *np.bincount(parts[name], minlength=n)) for name in ("y_train", "y_test")]
+    return _table(("class", *map(str, range(n))), rows)
 
 
 def _views(images: NDArray[np.uint8]) -> Table:

@@ -25,19 +25,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from harness.errors.safe import short
 from harness.job.answers import Rates
 from harness.job.kinds import Count, Load, Loss, Said, Seconds, Sha256, Share, Took, Value
 from harness.job.own_model import Quality
-from harness.records.observation import (
-    Asked,
-    Ended,
-    Kept,
-    Observation,
-    OfAnArm,
-    Question,
-    Seen,
-)
-from harness.safe import short
+from harness.job.request import Asked, Kept, OfAnArm, Question
+from harness.records.observation import Ended, Observation, Seen
 from harness.spec.frozen import Frozen
 
 # Of a generation or a block: as many as `harness bench` takes.
@@ -118,6 +111,11 @@ class Session(Observation, Question):
     def duplicates(self) -> tuple[str, ...]:
         """The names of all entrants that repeat another one, the baseline's first."""
         return (*((self.again,) if self.again else ()), *self.repeats)
+
+    @property
+    def originals(self) -> tuple[Entrant, ...]:
+        """The entrants that repeat no other one."""
+        return tuple(each for each in self.entrants if each.name not in self.duplicates)
 
 
 def original_of(duplicate: str) -> str:
@@ -243,6 +241,14 @@ class Bench(Frozen):
         places = {Start: "starts", Block: "blocks", End: "ends", Sitting: "sittings"}
         place = places.get(type(part))
         return self.model_copy(update={place: (*getattr(self, place), part)}) if place else self
+
+    def started(self, name: str) -> list[Start]:
+        """Return the starts of an entrant that came to the end of a first epoch."""
+        return [start for start in self.starts if start.name == name and start.status == "ok"]
+
+    def ended(self, name: str) -> list[End]:
+        """Return the ends of an entrant's processes that did not fail."""
+        return [end for end in self.ends if end.name == name and end.status == "ok"]
 
     @property
     def own_cost(self) -> float | None:

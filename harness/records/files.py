@@ -1,15 +1,15 @@
-"""Files as records need them: regular ones only, of bounded size, written whole and synced."""
+"""Files as records need them: regular ones only, of bounded size, and lines added to them."""
 
 from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from harness.errors import StoreError
+from harness.spec.files import sync_folder
 
 LIMIT_BYTES = 8 << 20  # of one record, which is one line; a parity check of many arms is 1 MB
 
@@ -74,23 +74,6 @@ def names_in(folder: Path) -> list[str]:
         raise StoreError(f"{folder}: cannot be read ({error.strerror}). {hint}") from None
 
 
-def write(target: Path, content: bytes) -> Path:
-    """Write a file whole: synced under a hidden name, then renamed, the folder synced too."""
-    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).chmod(0o644)
-        Path(partial).replace(target)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
-    return target
-
-
 def append(target: Path, line: bytes) -> Path:
     """Append a line to a file, synced; it is made where it is missing, and its folder synced too.
 
@@ -117,12 +100,3 @@ def append(target: Path, line: bytes) -> Path:
     if not size:
         sync_folder(target.parent)
     return target
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder survive a loss of power."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,14 +14,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import StoreError
+from harness.errors.safe import for_csv
 from harness.job.answers import Measurement
 from harness.job.kinds import Value
 from harness.records import files, store
 from harness.records.record import Record
 from harness.records.store import Loaded
 from harness.records.verdicts import verdict_on, verdicts_of
-from harness.safe import for_csv
 from harness.spec.config import Spec
+from harness.spec.files import write
 from harness.spec.model import own_model
 
 PATIENCE_S = 5.0  # with another harness that writes results.csv
@@ -129,7 +130,7 @@ def project(results: Path) -> Loaded:
             ).encode()
             target = results / "results.csv"
             if files.read(target, len(content)) != content:
-                files.write(target, content)
+                write(target, content)
     except Timeout:
         said = f"another harness has held {results / '.lock'} for {PATIENCE_S:g} s"
         raise StoreError(

@@ -16,10 +16,10 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from harness.errors.safe import short
+from harness.job.request import Kept
 from harness.records import files
 from harness.records.bench import Block, End, Part, Session, Sitting, Start
-from harness.records.observation import Kept
-from harness.safe import short
 from harness.spec.faults import sentences
 
 NAME = re.compile(r"^(?P<stem>.+)\.(?P<digest>[0-9a-f]{12})\.json$")

@@ -22,7 +22,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.job.kinds import Count, Loss, Said, Seconds, Share, Word
-from harness.records.observation import Kept, Observation, OfAnArm, Question, Seen
+from harness.job.request import Kept, OfAnArm, Question
+from harness.records.observation import Observation, Seen
 
 
 def _finite(value: object) -> object:
@@ -153,9 +154,7 @@ class FreeRun(OfAnArm):
     drift: dict[
         str, Figure
     ]  # after so many updates: relative Frobenius norm, of the kernel that is farthest off
-    gates: dict[
-        str, Figure
-    ]  # None: float32 alone has drifted so far there that weights say nothing
+    gates: dict[str, Figure]  # None: only looked at, or float32 alone has drifted too far there
     verdict: Literal["agrees", "departs"] = "agrees"
 
     @model_validator(mode="after")

@@ -2,16 +2,19 @@
 
 History of the format:
 1   first.
+2   its replicas: one device before.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+from harness.job.arm import ArmId
 from harness.job.kinds import Sha256
 from harness.job.own_model import Proved
-from harness.records.arm import ArmId
-from harness.records.observation import Data, Ended, Observation, OfAnArm
+from harness.job.request import Data, OfAnArm
+from harness.records.observation import Ended, Observation
+from harness.spec.bounds import Replicas
 from harness.spec.config import AnySpec
 
 DEPARTS = "departs from fit"
@@ -20,9 +23,10 @@ DEPARTS = "departs from fit"
 class ArmProof(Observation, OfAnArm, Ended):
     """One arm's proof, whatever came of it; a `reason` says why there is none."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     spec: AnySpec
     data: Data
+    replicas: Replicas = 1  # devices on which the arm trained; `fit` on one
     environment_sha256: Sha256 | None = None
     proved: Proved | None = None
 
@@ -45,7 +49,5 @@ class ArmProof(Observation, OfAnArm, Ended):
             return f"not proved against fit, so it is not timed: {self.reason}"
         if self.proved.equal:
             return ""
-        size = self.proved.difference
-        apart = "is not finite" if size is None else f"differs by {size:.1e} of its size"
-        after = f"after {self.proved.n_updates} updates in float64"
-        return f"{DEPARTS}: {self.proved.path} {apart} {after}"
+        several = f"{self.replicas} devices against one: " if self.replicas > 1 else ""
+        return f"{DEPARTS}: {several}{self.proved.departure}"

@@ -14,22 +14,14 @@ History of the format (a reader of this version reads them all):
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-from harness.job.answers import Measurement
-from harness.job.kinds import Count, Seconds, Sha256
-from harness.records.arm import ArmId
-from harness.records.observation import Ended, Observation, OfAnArm, Question
-
-
-class Request(Question, OfAnArm):
-    """One run: everything that decides its numbers, and no path."""
-
-    seed: Count
-    epochs: Count
-    time_limit_s: Seconds
-    weights_sha256: Sha256 | None  # None: the framework draws its own
-    order_sha256: Sha256 | None
+from harness.job.answers import Epoch, Measurement
+from harness.job.arm import ArmId
+from harness.job.kinds import Seconds, Sha256
+from harness.job.request import Request
+from harness.records.observation import Ended, Observation
 
 
 class Record(Observation, Ended):
@@ -48,11 +40,34 @@ class Record(Observation, Ended):
         return self.request.arm
 
     @property
+    def steady(self) -> tuple[Epoch, ...]:
+        """The epochs after the first one, which compiles."""
+        return tuple(self.measured.epochs[1:]) if self.measured else ()
+
+    @property
     def steady_s(self) -> tuple[float, ...]:
-        """Seconds of each epoch after the first one, which compiles."""
-        return tuple(epoch.seconds for epoch in self.measured.epochs[1:]) if self.measured else ()
+        """Seconds of each of these epochs."""
+        return tuple(epoch.seconds for epoch in self.steady)
 
     @property
     def device(self) -> str:
         """Where the weights lay; what was asked for, where no run got that far."""
         return self.measured.device if self.measured else self.request.device
+
+
+def first_predictions(records: Iterable[Record], data_sha256: str) -> dict[str, tuple[int, ...]]:
+    """Return what each arm took the first ten test images for.
+
+    That is in its newest finished run on this very dataset.
+
+    Args:
+        records: in order of their start, as `harness.records.store.load_all` gives them. One of an
+            older harness that kept no predictions is passed over.
+        data_sha256: the dataset's, by content.
+    """
+    return {
+        record.arm.name: record.measured.first_predictions
+        for record in records
+        if record.status == "ok" and record.request.data.sha256 == data_sha256
+        if record.measured and record.measured.first_predictions
+    }

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.errors import ConfigError, StoreError
 from harness.records.sessions import ROOM
-from harness.scratch import scratch
+from harness.spec.files import scratch
 
 
 @contextmanager

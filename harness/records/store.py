@@ -21,6 +21,7 @@ from platformdirs import user_state_path
 from pydantic import ValidationError
 
 from harness.errors import StoreError
+from harness.errors.safe import short
 from harness.records import files, legacy
 from harness.records.bench import Block, End, Part, Session, Sitting, Start
 from harness.records.files import Rejected
@@ -29,7 +30,6 @@ from harness.records.proof import ArmProof
 from harness.records.record import Record
 from harness.records.survey import Item, Printed, Survey, Surveyed, assemble
 from harness.records.user_model import ModelParity
-from harness.safe import short
 from harness.spec.faults import sentences
 
 Single = Record | Parity | ModelParity | ArmProof

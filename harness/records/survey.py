@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from harness.job.kinds import Count, Said, Sha256, Word
-from harness.records.observation import Kept, Observation
+from harness.job.request import Kept
+from harness.records.observation import Observation
 from harness.records.parity import Figure
 
 Value = Annotated[float, Field(ge=-1e300, le=1e300)] | None

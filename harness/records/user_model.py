@@ -8,6 +8,7 @@ History of the format:
 3   run_id and host: since 0.6 the check is kept, where it was only shown.
 4   judged by float64, from several states: each quantity's `at`, `referee`, `exact` and `rounded`;
     a backend's `short` and `proof`; the verdicts "differ" and "undecided", once "no majority".
+5   its replicas: one device each before; a backend's `several`.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.job.kinds import Count, Said, Seconds, Sha256, Word
-from harness.records.observation import Kept, Observation, Seen, Threads
+from harness.job.request import Kept, Threads
+from harness.records.observation import Observation, Seen
 from harness.records.parity import Figure
 from harness.spec.arguments import with_arguments
+from harness.spec.bounds import Replicas
 from harness.spec.config import Device
 from harness.spec.frozen import Option
 
@@ -51,12 +54,13 @@ class BackendParity(Seen):
     reason: Said = ""  # of all but agreement
     proof: Said = ""  # of a departure: what its layer alone makes of another backend's inputs
     short: tuple[Said, ...] = ()  # operations that are not in float64, whatever it is told
+    several: Figure = None  # how far training on several devices is from that on one, in float64
 
 
 class ModelParity(Observation):
     """One check of a model, whatever came of it."""
 
-    format: Literal[3, 4] = 4
+    format: Literal[3, 4, 5] = 5
     kind: Literal["model"] = "model"
     model: str  # FILE:FUNCTION, or FILE.keras
     arguments: dict[Word, Option] = {}  # that the function was given
@@ -68,6 +72,7 @@ class ModelParity(Observation):
     inputs_sha256: Sha256 | None = None  # of weights and batch, the same for every backend
     device: Device
     threads: Threads
+    replicas: Replicas = 1  # devices on which each backend also trained
     total_s: Seconds
     verdict: Verdict
     reason: Said = ""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import harness
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.records.bench import Entrant, Session, Start
 from harness.records.observation import Seen
 from harness.records.parity import ArmParity, Parity
@@ -72,6 +72,8 @@ def _of_model(check: ModelParity) -> Verdicts:
 def newest_check(checks: Iterable[object], spec: OwnModel) -> ModelParity | None:
     """Return the newest check of a user's own model as its file is now, by this harness.
 
+    Of one device: what several compute is proved before they are timed.
+
     Args:
         checks: oldest first.
         spec: the model, its file read.
@@ -81,6 +83,7 @@ def newest_check(checks: Iterable[object], spec: OwnModel) -> ModelParity | None
         for each in checks
         if isinstance(each, ModelParity)
         and each.harness == harness.__version__
+        and each.replicas == 1
         and each.sha256
         and _whose(each.sha256, each.called) == _whose(spec.sha256, spec.called)
     ]

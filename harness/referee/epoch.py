@@ -22,11 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records.parity import Departure
 from harness.referee import oracle
 from harness.referee.fixtures import Point
 from harness.referee.gates import FACTOR, Array, Finding, Measure, error
-from harness.referee.loop import compare, departure_at
+from harness.referee.loop import compare
 from harness.referee.oracle import CLIP, Loss
 from harness.referee.trace import displacement
 from harness.spec.config import SGD, Spec
@@ -219,10 +218,10 @@ def _measure(name: str) -> Measure:
 
 def examine_epoch(
     epoch: Epoch, stop: int, found: Mapping[str, Array]
-) -> tuple[Departure | None, tuple[Finding, ...]]:
-    """Return where an arm's epoch departs after so many updates, and all findings.
+) -> tuple[Finding | None, tuple[Finding, ...]]:
+    """Return the plainest finding outside its gate after so many updates, and all findings.
 
-    None where it does not depart; there is a finding for each quantity.
+    None where all are inside; there is a finding for each quantity.
 
     Args:
         epoch: the referee's.
@@ -241,12 +240,10 @@ def examine_epoch(
     if n_updates != stop:
         said = f"expected {stop}; received {n_updates}"
         findings.insert(0, Finding("n_updates", "exact", float("inf"), 0, 1, said))
-    outside = [finding for finding in findings if not finding.inside]
-    if not outside:
-        return None, tuple(findings)
-    # None follows from another: the plainest.
-    first = min(outside, key=lambda finding: finding.margin if finding.gate else 0.0)
-    return departure_at("epoch", point_of(stop), first), tuple(findings)
+    outside = (finding for finding in findings if not finding.inside)
+    # None follows from another.
+    plainest = min(outside, key=lambda each: each.margin if each.gate else 0.0, default=None)
+    return plainest, tuple(findings)
 
 
 def _received(epoch: Epoch, found: Mapping[str, Array]) -> dict[str, Array]:

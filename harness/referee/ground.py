@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records.parity import Scope
 from harness.referee import epoch, fixtures, gates
 from harness.referee.epoch import Epoch, Read
 from harness.referee.fixtures import Point, Twin
 from harness.referee.gates import Quantities
 from harness.referee.loop import N_LOOP, Course, course
 from harness.referee.oracle import UNIT, Loss
-from harness.referee.scope import EPOCH, gate_of, update_of
+from harness.referee.scope import EPOCH, Scope, gate_of, update_of
 from harness.referee.step import Step, trace_step
 from harness.spec.config import Spec
 from harness.spec.data.arrays import network_input
@@ -68,13 +67,9 @@ def ground(
         parts: the dataset's four arrays.
         losses: forms of cross-entropy that some arm is documented to compute.
         only: names of points; all where empty.
-
-    Raises:
-        ConfigError: one of those names is no point of this training.
     """
     n_updates = -(-order.shape[1] // spec.batch_size)
     gate = gate_of(n_updates, len(order))
-    gate.check_names(only)
     wanted = only or gate.every
     read = partial(_read, parts)
     points = _points(spec, weights, partial(_batches, spec, order, read), wanted)

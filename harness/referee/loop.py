@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.records.parity import Departure
 from harness.referee import oracle
 from harness.referee.fixtures import Point
 from harness.referee.gates import Array, Finding, Measure, error
@@ -79,16 +78,15 @@ def course(spec: Spec, point: Point, epochs: Sequence[tuple[Array, Array]], loss
 
 
 def examine_loop(
-    course: Course, found: Mapping[str, Array], point: str
-) -> tuple[Departure | None, tuple[Finding, ...]]:
-    """Return the first departure of an arm's epochs from the referee's, and all findings.
+    course: Course, found: Mapping[str, Array]
+) -> tuple[Finding | None, tuple[Finding, ...]]:
+    """Return the first finding on an arm's epochs that is outside its gate, and all findings.
 
-    None where there is no departure; there is a finding for each quantity.
+    None where all are inside; there is a finding for each quantity.
 
     Args:
         course: the referee's.
         found: what the arm handed back, by name, of any shape.
-        point: the name of the state that both began from.
     """
     received = {name: value for name, value in found.items() if name in course.quantities}
     received |= {
@@ -100,32 +98,12 @@ def examine_loop(
     if n_updates != course.n_updates:
         said = f"expected {course.n_updates}; received {n_updates}"
         finding = Finding("n_updates", "exact", float("inf"), 0, 1, said)
-        return departure_at("loop", point, finding), (finding,)
+        return finding, (finding,)
     findings = tuple(
         _finding(name, exact, received.get(name), course.undecided)
         for name, exact in course.quantities.items()
     )
-    first = next((finding for finding in findings if not finding.inside), None)
-    return departure_at("loop", point, first) if first else None, findings
-
-
-def departure_at(program: str, point: str, finding: Finding) -> Departure:
-    """Return the departure that a finding outside of its gate is.
-
-    Args:
-        program: "loop" or "epoch".
-        point: its name.
-        finding: the first one outside.
-    """
-    return Departure(
-        program=program,
-        point=point,
-        quantity=finding.quantity,
-        measure=finding.measure,
-        error=finding.error,
-        gate=finding.gate,
-        fit=finding.said,
-    )
+    return next((finding for finding in findings if not finding.inside), None), findings
 
 
 def _finding(name: str, exact: Array, received: Array | None, undecided: float) -> Finding:

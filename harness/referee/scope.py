@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-
-from harness.errors import ConfigError, choice
-from harness.records.parity import Scope
+from typing import Literal
 
 EPOCH = "epoch"  # the whole first epoch, see harness.referee.epoch
 # Updates before which a state is checked, besides those around the ends of epochs.
 EARLY = (2, 3, 10, 100)
 QUICK = (10, 100)
+Scope = Literal["whole", "quick", "part"]
+"""What of the gate a check covers: all of it; at least its quick form; less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,6 @@ class Gate:
         if not only or set(only) >= set(self.every):
             return "whole"
         return "quick" if set(only) >= set(self.quick) else "part"
-
-    def check_names(self, only: Collection[str]) -> None:
-        """Raise ConfigError where one of those names is no point of this gate."""
-        for name in only:
-            if name not in self.every:
-                raise ConfigError(f"--point: {choice(self.every, name)}")
 
 
 def gate_of(n_updates: int, n_epochs: int) -> Gate:

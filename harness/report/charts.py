@@ -133,6 +133,7 @@ class Won(NamedTuple):
     column: str
     name: str  # who wins; "" where nobody does surely
     guessed: bool = False  # not measured: it is hatched
+    lead: str = ""  # by how much, below the name
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What an experiment says, as values: headings, sentences, tables, figures; no format.
 
-Text of others (names, reasons, versions) goes through `harness.safe.short` on its way in; what a
-format takes for a command is made harmless by that format's renderer.
+Text of others (names, reasons, versions) goes through `harness.errors.safe.short` on its way in;
+what a format takes for a command is made harmless by that format's renderer.
 """
 
 from __future__ import annotations

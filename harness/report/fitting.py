@@ -15,8 +15,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as Grid
 from rich.text import Text
 
+from harness.errors.safe import one_line, short
 from harness.report.document import NONE, Cell, Table, Tone
-from harness.safe import one_line, short
 
 ENDLESS = 100_000
 HARD = "\u00a0"  # a space that no line ends at

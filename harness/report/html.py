@@ -15,11 +15,11 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from harness.errors.safe import short
 from harness.report.charts import Chart, Page
 from harness.report.document import Cell, Column, Table
 from harness.report.figures import paint
 from harness.report.json import plain
-from harness.safe import short
 
 WIDE, NARROW = 680, 330  # pixels: a desk's window; a telephone's
 LONGEST = 1000  # characters of a sentence

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness.errors import ConfigError
+from harness.errors.safe import for_xml, one_line
 from harness.report.document import Case, Document
-from harness.safe import for_xml, one_line
 
 DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 RESULTS: Mapping[str, type[Failure | Error | Skipped]] = {

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
+from harness.errors.safe import for_markdown, one_line, short
 from harness.report.document import (
     Block,
     Cell,
@@ -17,7 +18,6 @@ from harness.report.document import (
     Sentence,
 )
 from harness.report.drawing import draw
-from harness.safe import for_markdown, one_line, short
 
 
 def render(document: Document) -> str:

@@ -14,8 +14,8 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
+from harness.errors.safe import short
 from harness.report.arm_run import ArmRun
-from harness.safe import short
 
 N_AT_ONCE = 1000  # metrics of one call, as MLflow bounds it; of params it is 100
 LONGEST = 500  # characters of a param or a tag

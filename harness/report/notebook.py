@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.errors.safe import for_html, short
 from harness.report.document import (
     Block,
     Cell,
@@ -16,7 +17,6 @@ from harness.report.document import (
     Tone,
 )
 from harness.report.drawing import draw
-from harness.safe import for_html, short
 
 MARKS: dict[Tone, str] = {
     "strong": "strong",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from harness.errors.safe import short
 from harness.report.document import NONE
-from harness.safe import short
 from harness.statistics.intervals import Interval, Spread
 
 TICKS = (1, 1.1, 1.2, 1.3, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)

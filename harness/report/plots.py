@@ -14,6 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from harness.errors.safe import short
 from harness.report.charts import (
     Axis,
     Chart,
@@ -28,7 +29,6 @@ from harness.report.charts import (
 from harness.report.document import Tone
 from harness.report.fitting import STYLES, Wrapped
 from harness.report.numbers import log_ticks
-from harness.safe import short
 from harness.statistics.intervals import Interval
 
 WIDEST = 100  # columns: where there is no window, a line is no longer

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from harness.errors.safe import one_line, short
 from harness.job.answers import EpochEnd, Event, Measurement
 from harness.records.record import Record
 from harness.report.numbers import named
-from harness.safe import one_line, short
 
 PHASES = {
     "import": "importing",

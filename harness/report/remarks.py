@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.errors.safe import short
 from harness.job.answers import Epoch
 from harness.job.kinds import Value
 from harness.records.bench import Turn
 from harness.records.files import Rejected
-from harness.safe import short
 
 SENTENCES = {
     "departed": "{names}: departs from the referee (harness parity says where), and a time for "

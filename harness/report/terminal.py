@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from harness.errors.safe import one_line
 from harness.report.document import Block, Code, Document, Figure, Heading, Paragraph, Sentence
 from harness.report.drawing import draw
 from harness.report.fitting import Fitting, Wrapped
 from harness.report.plots import Plot
-from harness.safe import one_line
 
 WIDTH = 150  # of a pipe, which has none
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import wandb
 
+from harness.errors.safe import short
 from harness.report.arm_run import ArmRun, plain
-from harness.safe import short
 
 OFFLINE = "offline"
 

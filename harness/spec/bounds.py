@@ -80,6 +80,7 @@ Variables = Annotated[dict[VariableName, VariableValue], Field(max_length=100)]
 # A line of what pip is given.
 Requirement = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=1000)]
 Threads = Annotated[int | str, BeforeValidator(_threads)]
-Replicas = Annotated[int, Field(ge=1, le=64)]
+MOST_REPLICAS = 64
+Replicas = Annotated[int, Field(ge=1, le=MOST_REPLICAS)]
 # It becomes part of file names.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]

@@ -7,7 +7,7 @@ handed over as files, they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.scratch import scratch
+from harness.spec.config import Spec
 from harness.spec.data.arrays import sha256, weights_digest
-from harness.spec.initializers import initial_weights
+from harness.spec.files import scratch
+from harness.spec.stack import draw_weights
 
 
 class File(NamedTuple):
@@ -57,36 +58,32 @@ def batch_order(
 
 def draw(
     folder: Path,
+    spec: Spec,
     *,
     n_inputs: int,
-    layers: Sequence[tuple[str, int]],
-    initializer: str,
     n_samples: int,
     n_epochs: int,
-    shuffle: bool,
     seed: int,
 ) -> Draw:
     """Draw weights and order for one seed, and return where they are kept.
 
     Args:
         folder: keeps them, under their digests.
+        spec: its layers, its initializer, and whether each epoch has an order of its own.
         n_inputs: features of one sample.
-        layers: name and units of each layer, in order.
-        initializer: a name in `harness.spec.initializers.INITIALIZERS`.
         n_samples: of the dataset.
         n_epochs: rows of the order.
-        shuffle: whether each epoch has an order of its own.
         seed: of all draws.
 
     Raises:
         DataError: the folder cannot be written.
     """
     uniform = np.random.default_rng([seed, 0]).uniform
-    weights = initial_weights(uniform, n_inputs, layers, initializer)
+    weights = draw_weights(spec, uniform, n_inputs)
     digest = weights_digest(weights)
     file = folder / f"weights-{digest}.npz"
     _write(file, lambda path: np.savez(path, **weights))  # type: ignore[arg-type]
-    order = draw_order(folder, n_samples, n_epochs, seed, shuffle=shuffle)
+    order = draw_order(folder, n_samples, n_epochs, seed, shuffle=spec.shuffle)
     return Draw(file, order.path, digest, order.sha256)
 
 

@@ -11,14 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from harness.errors import ConfigError, shown
-from harness.job.asked import ModelSource, Target
-from harness.job.kinds import Sha256
 from harness.spec import bounds
 from harness.spec.arguments import split_arguments, with_arguments, without_arguments
 from harness.spec.arm_source import digest_sources
 from harness.spec.faults import fault, sentences
 from harness.spec.frozen import Frozen, Option
-from harness.spec.targets import parse_target
+from harness.spec.targets import ModelSource, Target, parse_target
 
 BUILD, DATA = "build", "data"  # functions that are meant where none is named
 SAVED = ".keras"
@@ -45,6 +43,7 @@ def _target(text: str) -> str:
 
 
 Named = Annotated[str, Field(max_length=1000), AfterValidator(_target)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Argument = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
 Batches = Annotated[int, Field(gt=0, le=10**9)]
 Metric = Annotated[str, Field(min_length=1, max_length=100)]

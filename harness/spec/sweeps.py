@@ -15,7 +15,8 @@ from harness.spec.faults import expectation, fault
 from harness.spec.frozen import Frozen, Option
 from harness.spec.model import Argument, OwnModel, own_model
 
-AXES = ("width", "depth", "batch_size", "optimizer")  # of a stack of Dense layers
+REPLICAS = "replicas"  # devices; of no spec, but of how it is trained
+AXES = ("width", "depth", "batch_size", "optimizer", REPLICAS)  # of a stack of Dense layers
 MOST_CELLS, MOST_DEPTH = 10_000, 99
 Values = dict[str, Option]
 """What a cell has of each axis."""
@@ -31,8 +32,8 @@ class Sweep(Frozen):
     """A bench session for each combination of its axes' values: a cell."""
 
     spec: bounds.Name
-    # width, depth, batch_size and optimizer of a stack; batch_size of a model of the user's own,
-    # and arguments of its function.
+    # width, depth, batch_size, optimizer and replicas of a stack; batch_size and replicas of a
+    # model of the user's own, and arguments of its function.
     axes: Annotated[dict[Argument, Axis], Field(min_length=1, max_length=8)]
     arms: Texts = ()  # as on a command line; those of [bench] where none is named
     baseline: str | None = None
@@ -91,7 +92,7 @@ ENGINES: Mapping[str, Engine] = {
 
 
 def change_spec(spec: Any, values: Mapping[str, Option]) -> Any:
-    """Return a spec with the values of a cell.
+    """Return a spec with the values of a cell, but for its number of devices.
 
     Raises:
         ValidationError: that spec is impossible.
@@ -99,7 +100,7 @@ def change_spec(spec: Any, values: Mapping[str, Option]) -> Any:
     own = own_model(spec)
     if own:
         size = {name: value for name, value in values.items() if name == "batch_size"}
-        more = {name: value for name, value in values.items() if name not in size}
+        more = {name: value for name, value in values.items() if name not in (*size, REPLICAS)}
         changes = {**size, "arguments": {**own.arguments, **more}}
         return OwnModel.model_validate(own.model_dump() | changes)
     table = spec.model_dump()
@@ -152,10 +153,14 @@ def _check_kind(where: str, sweep: Sweep, spec: Any) -> None:
 
 def _check_value(where: str, spec: Any, axis: str, value: Option) -> None:
     """Raise where a spec cannot have a value of an axis."""
-    is_depth = axis == "depth" and not own_model(spec)
-    if is_depth and (type(value) is not int or not 0 < value <= MOST_DEPTH):
-        expected = f"expected a number of hidden layers from 1 to {MOST_DEPTH}"
-        raise fault(f"{where}: {expected}; received {shown(value)}")
+    counted = {REPLICAS: ("devices", bounds.MOST_REPLICAS)}
+    if not own_model(spec):
+        counted["depth"] = "hidden layers", MOST_DEPTH
+    what, most = counted.get(axis, ("", 0))
+    if what and (type(value) is not int or not 0 < value <= most):
+        raise fault(
+            f"{where}: expected a number of {what} from 1 to {most}; received {shown(value)}"
+        )
     try:
         change_spec(spec, {axis: value})
     except ValidationError as error:

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from harness.errors import ConfigError, choice, shown
-from harness.job.asked import Target
 from harness.spec.arguments import check_arguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A function in a user's file."""
+
+    name: str  # as it was typed
+    file: Path
+    function: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource(Target):
+    """What builds a user's own model; without a function, a file that Keras saved."""
+
+    arguments: dict[str, Any]
+    sha256: str  # of the file, and of what it imports from beside it
 
 
 def parse_target(

@@ -74,16 +74,14 @@ def pseudomedian(values: Sequence[float]) -> float:
     return float(np.median(_walsh_averages(values)))
 
 
-def hodges_lehmann_shift(
-    values: Sequence[float], others: Sequence[float], confidence: float = 0.95
-) -> Interval:
-    """Return by how much `others` lie above `values`, with the exact distribution-free interval.
+def hodges_lehmann_shift(values: Sequence[float], others: Sequence[float]) -> Interval:
+    """Return by how much `others` lie above `values`, with the exact 95 % interval.
+
+    No distribution is assumed.
 
     Args:
         values: (m,), independent.
-        others: (n,), independent, of the same shape but for the shift; 4 and 4 are the fewest for
-            95 %.
-        confidence: least probability that the interval holds the shift.
+        others: (n,), independent, of the same shape but for the shift; 4 and 4 are the fewest.
 
     Returns:
         The median of the m n differences, and the k-th smallest and largest of them, with k from
@@ -91,14 +89,14 @@ def hodges_lehmann_shift(
         need be, never narrower.
 
     Raises:
-        ValueError: too few values for that confidence.
+        ValueError: too few values.
 
     Source: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd ed., 4.1-4.3.
     """
     x, y = np.asarray(values, np.float64), np.asarray(others, np.float64)
     m, n = len(x), len(y)
     ways = _rank_sums(m + n)[m, m * (m + 1) // 2 :][: m * n + 1]
-    return _between(np.sort((y - x[:, None]).ravel()), ways, confidence, f"{m} and {n} values")
+    return _between(np.sort((y - x[:, None]).ravel()), ways, 0.95, f"{m} and {n} values")
 
 
 def _walsh_averages(values: Sequence[float]) -> Floats:
@@ -137,13 +135,12 @@ class Equivalence:
     verdict: Known
 
 
-def tost(differences: Sequence[float], margin: float, level: float = 0.05) -> Equivalence:
-    """Return whether the mean of paired differences lies within ±margin: two one-sided t tests.
+def tost(differences: Sequence[float], margin: float) -> Equivalence:
+    """Return whether the mean of paired differences lies within ±margin: two t tests at 5 %.
 
     Args:
         differences: (n,), one for each pair; n from 2.
         margin: in their unit; differences smaller than this are of no consequence.
-        level: of each one-sided test.
 
     Returns:
         "equivalent" where both tests reject, "different" where the 90 % interval lies outside the
@@ -163,8 +160,8 @@ def tost(differences: Sequence[float], margin: float, level: float = 0.05) -> Eq
     else:  # SciPy's own t test warns of differences that are nearly equal
         above, below = (mean + margin) / error, (mean - margin) / error
         p = max(float(stats.t.sf(above, len(x) - 1)), float(stats.t.cdf(below, len(x) - 1)))
-        half = float(stats.t.ppf(1 - level, len(x) - 1)) * error
+        half = float(stats.t.ppf(0.95, len(x) - 1)) * error
     interval = Interval(mean - half, mean, mean + half)
     outside = interval.low >= margin or interval.high <= -margin
-    verdict: Known = "equivalent" if p < level else "different" if outside else "inconclusive"
+    verdict: Known = "equivalent" if p < 0.05 else "different" if outside else "inconclusive"
     return Equivalence(interval, p, len(x), verdict)

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import cache
 
 import numpy as np
 
@@ -87,14 +88,16 @@ def _step_down(statistics: Floats) -> Floats:
     return adjusted
 
 
+@cache
 def _signs(n: int) -> Floats:
     """Return signs (rearrangements, n), the first row all 1, and one of each two opposite rows."""
     if n <= EXACT_SIGNS:
-        return np.array(
-            [(1, *rest) for rest in itertools.product((1, -1), repeat=max(n - 1, 0))], np.float64
-        )[:, :n]
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], (N_REARRANGED, n))
-    signs[0] = 1
+        rows = [(1, *rest) for rest in itertools.product((1, -1), repeat=max(n - 1, 0))]
+        signs = np.array(rows, np.float64)[:, :n]
+    else:
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], (N_REARRANGED, n))
+        signs[0] = 1
+    signs.flags.writeable = False  # all callers have the same
     return signs
 
 

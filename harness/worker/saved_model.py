@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from harness.errors import Refused
-from harness.job.asked import ModelSource, Target
+from harness.spec.targets import ModelSource, Target
 from harness.worker.own_code import describe_error
 from harness.worker.user_inputs import Unusable, call_function, check_model
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
-from harness.job.asked import Target
 from harness.spec.data.own import NAMES, name_parts
 from harness.spec.data.own_folder import read
+from harness.spec.targets import Target
 from harness.worker.own_code import import_file, named_errors
 
 Arrays = dict[str, NDArray[Any]]

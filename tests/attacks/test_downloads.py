@@ -21,8 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import safe
-from harness.errors import DataError
+from harness.errors import DataError, safe
 from harness.spec.data import containers, download, mnist
 from harness.spec.data.arrays import PARTS
 from tests.attacks.hostile import ROOT, TEXTS, cases, within

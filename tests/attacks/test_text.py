@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from pydantic import BaseModel, ValidationError
 
-from harness import safe
+from harness.errors import safe
 from harness.experiments.bench import document as bench_report
 from harness.experiments.bench.judge import summarize
 from harness.experiments.gate import document as gate_report
@@ -18,6 +18,7 @@ from harness.experiments.gate.judge import judge_gate
 from harness.experiments.parity import document as parity_report
 from harness.experiments.parity import model_document as model_report
 from harness.experiments.train import document, judge
+from harness.records import store
 from harness.records.bench import Bench
 from harness.records.files import Rejected
 from harness.records.frame import as_csv, row
@@ -112,10 +113,8 @@ def everywhere(whole: Bench) -> Plantable:
 
 
 def check() -> Parity:
-    found = sorted((REFERENCE / "parity").iterdir())
-    several = [Parity.model_validate_json(file.read_bytes()) for file in found]
     return max(
-        several,
+        store.load_all(REFERENCE).parities,
         key=lambda parity: (
             len(parity.free_runs) + 1000 * any(arm.departures for arm in parity.arms)
         ),

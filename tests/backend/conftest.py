@@ -8,6 +8,7 @@ its tests.
 import json
 import subprocess
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -30,42 +31,33 @@ ARMS = [
 @pytest.fixture(scope="session")
 def probed(tmp_path_factory):
     """Return a function: backend -> the arrays that its probe handed back, by name. Each backend is
-    asked once.
+    asked once, two of them at a time.
     """
-    known = {}
+    with ThreadPoolExecutor(2) as pool:
+        asked = {name: pool.submit(probe, name, tmp_path_factory.mktemp(name)) for name in BACKENDS}
+    return lambda name: asked[name].result()
 
-    def of(name):
-        if name not in known:
-            folder = tmp_path_factory.mktemp(name)
-            backend = CONFIG.backends[name]
-            arms = {
-                key: {"module": arm.module, "options": arm.options}
-                for key, arm in backend.arms.items()
-            }
-            specs = {key: spec.model_dump(mode="json") for key, spec in cases.SPECS.items()}
-            (folder / "job.json").write_text(json.dumps({"arms": arms, "specs": specs}))
-            np.savez(folder / "inputs.npz", **cases.inputs())
-            variables = launch.worker_variables(backend, "cpu", "auto") | {
-                "KERAS_HOME": str(folder / "keras")
-            }
-            command = [
-                str(launch.interpreter_of(name, backend, ROOT).path),
-                "-m",
-                "tests.backend.probe",
-                str(folder),
-            ]
-            done = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=variables,
-                capture_output=True,
-                text=True,
-                timeout=600,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            with np.load(folder / "outputs.npz") as archive:
-                known[name] = dict(archive)
-        return known[name]
 
-    return of
+def probe(name, folder):
+    """Return the arrays that a backend's probe hands back, which works in that folder."""
+    backend = CONFIG.backends[name]
+    arms = {
+        key: {"module": arm.module, "options": arm.options} for key, arm in backend.arms.items()
+    }
+    specs = {key: spec.model_dump(mode="json") for key, spec in cases.SPECS.items()}
+    (folder / "job.json").write_text(json.dumps({"arms": arms, "specs": specs}))
+    np.savez(folder / "inputs.npz", **cases.inputs())
+    variables = launch.worker_variables(backend, "cpu", "auto")
+    python = str(launch.interpreter_of(name, backend, ROOT).path)
+    done = subprocess.run(
+        [python, "-m", "tests.backend.probe", str(folder)],
+        cwd=ROOT,
+        env=variables | {"KERAS_HOME": str(folder / "keras")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    with np.load(folder / "outputs.npz") as archive:
+        return dict(archive)

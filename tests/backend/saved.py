@@ -31,7 +31,7 @@ def save(folder):
 
 def load(folder):
     from harness.errors import Refused
-    from harness.job.asked import Target
+    from harness.spec.targets import Target
     from harness.worker.saved_model import load_saved
 
     found = {}

@@ -19,7 +19,7 @@ KERNEL = "attention:kernel_1e-6"
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory):
     folder = tmp_path_factory.mktemp("zoo")
-    return folder, referee.trace_all(folder, CLEAN, [*DEFECTS, KERNEL])
+    return folder, referee.trace_all(folder, CLEAN, [*DEFECTS, KERNEL], at_once=2)
 
 
 @pytest.mark.parametrize("name", [name for name in CLEAN if name != "short_cast"])

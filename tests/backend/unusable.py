@@ -158,7 +158,7 @@ def ends():
 def why(name):
     """What is said of the data of a function; nothing where they are fine."""
     from harness.errors import Refused
-    from harness.job.asked import Target
+    from harness.spec.targets import Target
     from harness.worker.user_data.arguments import read_data
     from harness.worker.user_data.pipelines import Bounds
     from harness.worker.user_inputs import call_function

@@ -4,6 +4,8 @@ mocked.
 A backend whose environment is not there fails its tests: nothing is skipped.
 """
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +23,8 @@ import numpy as np
 import psutil
 import pytest
 
+from harness.cli.main import app
+from harness.cli.surroundings import report_errors
 from harness.spec.data import mnist
 from harness.spec.data.arrays import load_dataset
 
@@ -70,6 +75,17 @@ class Project:
             timeout=600,
             check=False,
         )
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the harness command in this process: of what it refuses before it starts another."""
+        said, refused = io.StringIO(), io.StringIO()
+        with contextlib.chdir(self.root), redirect_stdout(said), redirect_stderr(refused):
+            try:
+                with report_errors():
+                    app(arguments, prog_name="harness")
+            except SystemExit as end:
+                code = end.code
+        return subprocess.CompletedProcess(arguments, code, said.getvalue(), refused.getvalue())
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the harness command; its output is one pipe."""
@@ -186,9 +202,5 @@ def copy_of_harness(tmp_path):
     """A copy of the package, in which a defect can be planted: the workers run what lies beside the
     command.
     """
-    shutil.copytree(
-        ROOT / "harness",
-        tmp_path / "copy" / "harness",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
+    shutil.copytree(ROOT / "harness", tmp_path / "copy" / "harness")  # what is compiled, too
     return tmp_path / "copy"

@@ -89,7 +89,7 @@ def test_beside_a_session_a_verb_is_refused_or_waits_for_its_end(small, argument
 WRITING = """
 import sys, time
 from pathlib import Path
-from harness.scratch import scratch
+from harness.spec.files import scratch
 with scratch(Path(sys.argv[1])) as folder:
     (folder / "x_train.npy").write_bytes(b"x" * 1_000_000)
     print("half", flush=True)

@@ -10,10 +10,10 @@ import pytest
 from harness.engine.executor import make_executor
 from harness.engine.own_data import Wanted, make_own_data, own_data_folder
 from harness.errors import ConfigError
-from harness.job.asked import Target
 from harness.spec import config
 from harness.spec.data.mnist import cache_folder
 from harness.spec.data.own import name_parts
+from harness.spec.targets import Target
 from tests.e2e.conftest import ENVIRONMENTS, ROOT
 from tests.e2e.models import forms
 

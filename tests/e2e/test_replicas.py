@@ -1,5 +1,6 @@
 """One model on several devices of a CPU: real processes, held to the referee of one device."""
 
+import json
 import re
 import time
 from pathlib import Path
@@ -7,13 +8,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.records import store
+from harness.experiments.bench.remarks import VIRTUAL
+from harness.records import sessions, store
 from tests.e2e.conftest import workers
+from tests.e2e.test_bench import until
+from tests.e2e.test_sweeps import add_sweep
 
 TWO = ("--replicas", "2", "--dataset", "digits")
 POINTS = ("--point", "init", "--point", "adversarial")
 ARMS = ("jax/keras", "jax/compiled", "tensorflow/keras", "tensorflow/compiled", "torch/lean")
-TORCH = "worker/replicas/torch.py"
+TORCH = "worker/ranks/torch.py"
 DERIVE = "(loss * count() / len(labels)).backward()"
 SPLIT = "images.split(self.batch_size), labels.split(self.batch_size)"
 RANK_0 = "dist.get_rank() or"
@@ -79,7 +83,7 @@ FAULTS = {  # arm, file, what is replaced by what, what must be said
 }
 SILENT = {
     "jax/keras": ("worker/replicas/jax.py", "keras.distribution.set_distribution(", "print("),
-    "tensorflow/keras": ("worker/replicas/tensorflow.py", ".scope().__enter__()", ""),
+    "tensorflow/keras": ("worker/replicas/tensorflow.py", "    scope.__enter__()\n", ""),
 }
 
 
@@ -149,13 +153,9 @@ def test_devices_that_do_nothing_are_a_failed_run(small, copy_of_harness, arm):
 @pytest.mark.parametrize("part_s", [0.0, 0.3, 1.0, 2.0, 4.0])
 def test_a_killed_replica_is_a_sentence_within_30_seconds_and_leaves_no_process(small, part_s):
     with small.start("train", "torch/lean", "--epochs", "50", *TWO) as process:
-        deadline = time.monotonic() + 60
-        while not (ranks := [each for each in workers(process) if is_replica(each)]):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        everyone = workers(process)
+        rank, everyone = first_replica(process), workers(process)
         time.sleep(part_s)
-        ranks[0].kill()
+        rank.kill()
         killed = time.monotonic()
         process.wait(60)
         assert time.monotonic() - killed < 30
@@ -168,6 +168,45 @@ def test_a_killed_replica_is_a_sentence_within_30_seconds_and_leaves_no_process(
     assert alive == []
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("is_met", "limit_s", "said"),
+    [
+        (False, 120, "replica 1 of 2: its process did not start within 90 s"),
+        (True, 50, "replica 1 of 2 lives and has not answered for 20 s"),
+    ],
+)
+def test_a_replica_that_hangs_is_a_sentence_in_time_and_leaves_no_process(
+    small, is_met, limit_s, said
+):
+    with small.start("train", "torch/lean", "--epochs", "100", *TWO) as process:
+        rank, everyone = first_replica(process), workers(process)
+        until(lambda: not is_met or is_connected(rank))
+        time.sleep(2 * is_met)  # then it trains
+        rank.suspend()
+        hung = time.monotonic()
+        process.wait(limit_s)
+        assert time.monotonic() - hung > 19, "it did not hang"
+    (record,) = small.records()
+    assert (record["status"], record["reason"].partition(":")[0]) == (
+        "failed",
+        said.partition(":")[0],
+    )
+    assert said in record["reason"]
+    _, alive = psutil.wait_procs(everyone, timeout=5)
+    assert alive == []
+
+
+def first_replica(process):
+    """The first process of another replica that a harness process has, once there is one."""
+    until(lambda: any(map(is_replica, workers(process))))
+    return next(filter(is_replica, workers(process)))
+
+
+def is_connected(process: psutil.Process) -> bool:
+    return any(each.status == psutil.CONN_ESTABLISHED for each in process.net_connections("tcp"))
+
+
 def is_replica(process: psutil.Process) -> bool:
     try:
         return "harness.worker.replicas.torch" in " ".join(process.cmdline())
@@ -176,12 +215,65 @@ def is_replica(process: psutil.Process) -> bool:
 
 
 @pytest.mark.long
-def test_a_model_of_ones_own_trains_by_fit_on_two_devices(project):
+def test_a_model_of_ones_own_trains_on_two_devices_as_fit_does_on_one(project):
     (project.root / "mine.py").write_text(MINE)
-    done = project.run("train", "mine.py", "jax/keras", "tensorflow/keras", "--replicas", "2")
+    done = project.run("train", "mine.py", *OWN_ARMS, "--replicas", "2")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert len(project.records()) == len(OWN_ARMS)
     for record in project.records():
-        assert record["measured"]["settings"]["replicas"] == 2, record["reason"]
+        settings = record["measured"]["settings"]
+        arm = record["request"]["implementation"]
+        assert (settings["replicas"], settings["trained_by"]) == (2, arm), record["reason"]
+    proofs, _ = store.load(project.results, "proofs")
+    assert sorted(each.arm.name for each in proofs) == sorted(OWN_ARMS)
+    for each in proofs:
+        assert (each.proved.equal, each.proved.undetermined, each.replicas) == (True, (), 2)
+
+
+@pytest.mark.long
+def test_parity_says_what_two_devices_make_of_a_model_of_ones_own(project):
+    (project.root / "mine.py").write_text(MINE)
+    done = project.run("parity", "mine.py", "--replicas", "2", "--quick")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mine.py:build: AGREES on tensorflow, jax, torch" in done.stdout
+    assert "trained on 2 devices as on one to " in " ".join(done.stdout.split())
+
+
+@pytest.mark.long
+def test_batch_normalization_by_each_device_alone_is_named(project):
+    layer = "keras.layers.BatchNormalization(), keras.layers.Dense(1)"
+    (project.root / "mine.py").write_text(MINE.replace("keras.layers.Dense(1)", layer))
+    done = project.run("parity", "mine.py", "--replicas", "2", "--quick")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (found,), _ = store.load(project.results, "models")
+    verdicts = {each.backend: each.verdict for each in found.backends}
+    assert verdicts == {"tensorflow": "departs", "jax": "agrees", "torch": "departs"}
+    assert "in float64, on 2 devices against one" in " ".join(done.stdout.split())
+
+
+@pytest.mark.long
+def test_a_sweep_over_numbers_of_devices_ranks_none_that_is_virtual(project):
+    add_sweep(project, TABLE)
+    done = project.run("sweep", "small", "--json", "map.json", "--no-parity")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert f"no arm can lead in 1 of 2 cells: {VIRTUAL}" in " ".join(done.stdout.split())
+    results = project.results / "sweeps" / "small"
+    asked = {each.session.cell.values["replicas"]: each for each in loaded(results)}
+    assert {n: bench.session.replicas for n, bench in asked.items()} == {1: 1, 2: 2}
+    held = {n: start.settings.get("replicas", 1) for n in asked for start in asked[n].starts}
+    assert held == {1: 1, 2: 2}
+    cells = json.loads((project.root / "map.json").read_text())["cells"]
+    (virtual,) = (cell for cell in cells if cell["replicas"] == 2)
+    assert [virtual[key] for key in ("winner", "first", "together", "epoch_s")] == [
+        "",
+        "",
+        "",
+        None,
+    ]
+
+
+def loaded(results):
+    return sessions.load_all(results).sessions
 
 
 @pytest.mark.long
@@ -198,6 +290,20 @@ def test_a_model_that_sets_its_own_distribution_is_refused_before_it_is_trained(
     assert project.records() == []
 
 
+TABLE = """
+[sweeps.small]
+spec = "mnist-mlp"
+arms = ["jax/keras", "jax/compiled"]
+dataset = "digits"
+samples = 512
+generations = 1
+blocks = 2
+axes = { width = [8], replicas = [1, 2] }
+"""
+OWN_ARMS = (
+    *("jax/keras", "jax/lean", "jax/compiled", "tensorflow/keras", "tensorflow/lean"),
+    "torch/lean",
+)
 MINE = """import keras
 import numpy as np
 

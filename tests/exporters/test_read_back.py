@@ -173,6 +173,34 @@ def test_an_offline_run_of_wandb_is_an_arm_with_the_records_metrics(
         assert figures["ratio_mid"] == arm.ratio.mid
 
 
+def test_trackio_s_runs_are_the_arms_each_once_with_the_records_metrics(
+    results, records, summary, tmp_path, monkeypatch
+):
+    for name in ("TRACKIO_DIR", "HF_HUB_OFFLINE"):
+        monkeypatch.setenv(name, "")  # so that it is taken back after the test
+    for _ in range(2):
+        export(results, tmp_path, "trackio")
+    import trackio
+    from trackio.sqlite_storage import SQLiteStorage
+
+    found = {
+        run.config["arm"]: run for run in trackio.Api().runs("mnist-mlp") if SESSION in run.name
+    }
+    projects = {"mnist-mlp", *(run.request.spec_name for run in records.runs)}
+    n_runs = sum(len(trackio.Api().runs(project)) for project in projects)
+    assert n_runs == len(summary.arms) + len(records.runs)
+    assert set(found) == {arm.name for arm in summary.arms}
+    for arm in summary.arms:
+        run = found[arm.name]
+        assert run.config["_Group"] == SESSION
+        assert run.config["verdict"] == arm.verdict
+        rows = SQLiteStorage.get_logs("mnist-mlp", run.name)
+        losses = {row["step"]: row["loss"] for row in rows if "loss" in row}
+        assert losses == median_losses(records, arm.name)
+        (ratio,) = (row["ratio_mid"] for row in rows if "ratio_mid" in row)
+        assert ratio == arm.ratio.mid
+
+
 def test_tensorboard_s_accumulator_reads_training_validation_and_hparams(
     results, records, summary, tmp_path
 ):

@@ -62,6 +62,7 @@ class Look:
             for number, part in enumerate(parts):
                 name = part.get_attribute("id") or "head"
                 picture = self.folder / f"{theme}-{width}-{number:02d}-{name}.png"
+                driver.execute_script("arguments[0].scrollIntoView()", part)
                 picture.write_bytes(part.screenshot_as_png)
 
     def keyboard(self) -> None:

@@ -1,6 +1,7 @@
-"""A network of 16 pixels, 8 hidden units and 10 classes, its referee and its student: parity in milliseconds."""
+"""A network of 16 pixels, 8 hidden units and 10 classes, its referee and its student: parity in
+milliseconds.
+"""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def reference(form="probs"):
 
 def handed_back(form="probs", **parts):
     """What an arm hands back that is right, or has these parts of the student replaced."""
-    return student_answer(reference(form), SPECS[form].loss_form, replace(Student(), **parts))
+    return student_answer(reference(form), Student(SPECS[form], SPECS[form].loss_form, **parts))
 
 
 def planned(form="probs", **request):

@@ -1,4 +1,6 @@
-"""Mutants of the checker itself: each way in which a comparison may pass without comparing is a failure by name."""
+"""Mutants of the checker itself: each way in which a comparison may pass without comparing is a
+failure by name.
+"""
 
 import json
 from dataclasses import replace
@@ -297,13 +299,12 @@ def test_a_failed_arm_has_failed_though_all_that_it_owes_is_there():
 def test_what_epochs_come_to_is_compared_quantity_by_quantity(quantity, change, said):
     found = dict(handed_back().loops["init"])
     changed = change(found.pop(quantity))
-    departure, _ = examine_loop(
+    finding, _ = examine_loop(
         reference().courses["init", "probs"],
         found | ({} if changed is None else {quantity: changed}),
-        "init",
     )
-    assert departure.quantity == quantity.replace("weight/", "update/")
-    assert said in departure.fit
+    assert finding.quantity == quantity.replace("weight/", "update/")
+    assert said in finding.said
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The first epoch on the embedded dataset, where a sample brings a unit within 1e-7 of its kink."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -51,9 +49,7 @@ def first(samples):
 
 def departs(whole, **parts):
     """Whether a student with those parts departs at the last stop."""
-    x, y = (np.concatenate(several) for several in zip(*whole.batches(), strict=True))
-    given = whole.spec, "probs", whole.start, (x, y.astype(np.int64)), (N_UPDATES,)
-    found = replace(Student(), **parts).first_epoch(*given)[N_UPDATES]
+    found = Student(SPEC, "probs", **parts).first_epoch(whole)[N_UPDATES]
     return epoch.examine_epoch(whole, N_UPDATES, found)[0]
 
 
@@ -62,15 +58,15 @@ def otherwise(layer, z):
     return student.slope(layer, np.where(np.abs(z) < 1e-6, -z, z))
 
 
-def exchanged(x, y, size):
+def exchanged(samples, size):
     """Batches of which the third and the second before the last are exchanged."""
-    several = list(student.batches(x, y, size))
+    several = list(student.batches(samples, size))
     several[-3], several[-2] = several[-2], several[-3]
     return several
 
 
-def twice(x, y, size):
-    several = list(student.batches(x, y, size))
+def twice(samples, size):
+    several = list(student.batches(samples, size))
     return [*several[:-2], several[-3], several[-1]]
 
 

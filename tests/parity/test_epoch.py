@@ -44,16 +44,15 @@ REFERENCES = {"probs": PROBS, "logits": LOGITS}
 
 
 def heard(form="probs", **parts):
-    return proof.student_answer(
-        REFERENCES[form], SPECS[form].loss_form, replace(Student(), **parts)
-    )
+    student = Student(SPECS[form], SPECS[form].loss_form, **parts)
+    return proof.student_answer(REFERENCES[form], student)
 
 
 def replaced(at, by):
     """Batches of which one is another one."""
 
-    def batches(x, y, size):
-        several = list(student.batches(x, y, size))
+    def batches(samples, size):
+        several = list(student.batches(samples, size))
         return [several[by] if index == at else batch for index, batch in enumerate(several)]
 
     return {"batches": batches}
@@ -62,16 +61,10 @@ def replaced(at, by):
 def faster(first, last):
     """A rate that is a tenth larger for a while."""
 
-    def update(settings, name, weight, slots, gradient, number):
-        rate = settings.learning_rate * (1.1 if first <= number <= last else 1)
-        return student.update(
-            settings.model_copy(update={"learning_rate": rate}),
-            name,
-            weight,
-            slots,
-            gradient,
-            number,
-        )
+    def update(this):
+        rate = this.settings.learning_rate * (1.1 if first <= this.number <= last else 1)
+        settings = this.settings.model_copy(update={"learning_rate": rate})
+        return student.update(replace(this, settings=settings))
 
     return {"update": update}
 
@@ -130,8 +123,8 @@ def test_what_cannot_be_compared_is_a_departure_that_says_so(change, said):
     found = {
         name: value for name, value in (heard().epochs[150] | change).items() if value is not None
     }
-    departure, _ = whole.examine_epoch(PROBS.epochs["probs"], 150, found)
-    assert departure.fit == said
+    finding, _ = whole.examine_epoch(PROBS.epochs["probs"], 150, found)
+    assert finding.said == said
 
 
 def test_an_arm_that_begins_anew_owes_no_epoch():
@@ -212,11 +205,8 @@ def test_a_search_that_gets_no_answer_keeps_what_it_knows():
 )
 def test_the_update_at_which_it_departs_is_named(monkeypatch, parts, update):
     def traces(planned, reference, executor, say):  # the student in a worker's place
-        student = replace(Student(), **parts)
-        return {
-            each.request.arm.name: proof.student_answer(reference, "probs", student)
-            for each in planned
-        }
+        student = Student(reference.spec, "probs", **parts)
+        return {each.request.arm.name: proof.student_answer(reference, student) for each in planned}
 
     monkeypatch.setattr(narrow, "gather_traces", traces)
     arm = judge_arm(PROBS, heard(**parts), planned(), {})

@@ -14,7 +14,9 @@ QUANTITY = "gradient/hidden/kernel"
 
 
 def noise(factor):
-    """What counts as noise where each twin of a backend is that many parts of itself off its unpermuted update."""
+    """What counts as noise where each twin of a backend is that many parts of itself off its
+    unpermuted update.
+    """
     trace = next(
         each
         for each in handed_back().traces

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.experiments.parity import free_run
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.records.parity import FreeRun, Pair
 from tests.parity.small import SPECS, check_with
 
@@ -47,10 +47,10 @@ def test_weights_are_gated_only_while_float32_lets_them_be_compared(drift, envel
 @pytest.mark.parametrize(
     ("n_train", "batch_size", "updates"),
     [
-        (60_000, 128, [1, 10, 469]),
-        (60_000, 5_500, [1, 10, 11]),
-        (60_000, 6_000, [1, 10]),
-        (60_000, 20_000, [1, 3]),
+        (60_000, 128, [1, 2, 5, 10, 20, 50, 100, 200, 469]),
+        (60_000, 5_500, [1, 2, 5, 10, 11]),
+        (60_000, 6_000, [1, 2, 5, 10]),
+        (60_000, 20_000, [1, 2, 3]),
         (60_000, 60_000, [1]),
     ],
 )
@@ -61,9 +61,10 @@ def test_a_training_is_read_out_in_its_first_epoch_however_few_updates_that_has(
     assert found == updates
     course = free_run.Course(dict.fromkeys(found, KERNELS), dict.fromkeys(found, 2e-8))
     ends = {name: value for update in found for name, value in end(0, update).items()}
-    assert list(free_run._judge_run(ARM, 0, ends, course, 0.98).gates) == [
-        str(update) for update in found
-    ]
+    run = free_run._judge_run(ARM, 0, ends, course, 0.98)
+    assert list(run.drift) == list(run.gates) == [str(update) for update in found]
+    held = {update for update in found if run.gates[str(update)] is not None}
+    assert held == {1, 10, updates[-1]} & {*found}, "between these one flip of a unit decides"
 
 
 def run(verdict="agrees"):

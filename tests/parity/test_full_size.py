@@ -1,6 +1,7 @@
-"""The gate fails where it must, and only there: at full size, on NumPy, with no backend's environment."""
+"""The gate fails where it must, and only there: at full size, on NumPy, with no backend's
+environment.
+"""
 
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -29,7 +30,7 @@ def reference(name, seed=0):
 
 @cache
 def nulls(name, seed):
-    return tuple(proof.try_nulls(name, reference(name, seed), seed, n_twins=3))
+    return tuple(proof.try_nulls(proof.Trial(name, reference(name, seed), seed), n_twins=3))
 
 
 @cache
@@ -55,7 +56,7 @@ def test_what_must_not_matter_is_no_alarm(name, seed):
 
 @pytest.mark.parametrize("name", ["rmsprop-probs", "sgd-probs", "momentum-logits"])
 def test_what_must_not_matter_is_no_alarm_in_a_whole_epoch_and_leaves_every_gate_a_margin(name):
-    several = tuple(proof.try_nulls_on_epoch(name, whole_epoch(name), seed=0))
+    several = tuple(proof.try_nulls_on_epoch(proof.Trial(name, whole_epoch(name))))
     assert [null.alarms for null in several] == [()] * len(proof.ORDERS_OF_EPOCH)
     margins = proof.least_margins(several)
     assert {kind for kind, _ in margins} >= {"epoch loss", "epoch update"}
@@ -78,7 +79,7 @@ def test_two_hundred_comparisons_and_more_leave_every_gate_a_margin():
 
 def test_the_same_run_again_is_the_same_to_the_bit():
     name, form = "rmsprop-probs", "probs"
-    one, two = (proof.student_answer(reference(name), form, Student()) for _ in range(2))
+    one, two = (proof.student_answer(reference(name), Student(SPECS[name], form)) for _ in range(2))
     for first, second in zip(one.traces, two.traces, strict=True):
         assert first.raw.keys() == second.raw.keys()
         assert all(
@@ -97,7 +98,7 @@ def test_the_same_run_again_is_the_same_to_the_bit():
 def test_a_null_change_does_change_the_sums(order):
     point = reference("rmsprop-probs").points["adversarial"]
     plain, other = (
-        replace(Student(), **parts).trace(SPECS["rmsprop-probs"], "probs", point)["instrumented"]
+        Student(SPECS["rmsprop-probs"], "probs", **parts).trace(point)["instrumented"]
         for parts in ({}, ORDERS[order])
     )
     assert plain["gradient/hidden/kernel"].tobytes() != other["gradient/hidden/kernel"].tobytes()
@@ -130,7 +131,7 @@ def test_what_must_not_matter_is_no_alarm_along_training(name):
         assert (
             proof.find_departures(
                 later(name),
-                proof.student_answer(later(name), form, replace(Student(), **parts), loops=False),
+                proof.student_answer(later(name), Student(SPECS[name], form, **parts), loops=False),
                 form,
                 {},
             )[1]

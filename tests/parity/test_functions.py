@@ -53,7 +53,7 @@ def network(sign):
     }
 
 
-def test_a_barrier_stands_between_two_ends_of_one_function_in_different_valleys_and_none_within_one():
+def test_a_barrier_stands_between_two_ends_in_different_valleys_and_none_within_one():
     x = np.random.default_rng(1).normal(size=(64, 4))
     y = oracle.outputs(SPEC, network(1), x).argmax(axis=1)
     assert functions.barrier(SPEC, network(1), network(-1), x, y) > 0.1
@@ -77,7 +77,9 @@ def test_a_difference_of_half_a_point_is_shown_as_one_and_is_never_called_equiva
 
 
 def test_the_error_rate_of_equivalence_at_the_margin_is_five_per_cent():
-    """Simulated: a true difference of exactly the margin is called equivalent in one of twenty sessions."""
+    """Simulated: a true difference of exactly the margin is called equivalent in one of twenty
+    sessions.
+    """
     random = np.random.default_rng(2)
     called = [
         tost(list(random.normal(0.25, 0.1, 5)), 0.25).verdict == "equivalent" for _ in range(400)

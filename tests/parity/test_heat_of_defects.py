@@ -24,7 +24,7 @@ def reference(name, late):
 def record_of(defect):
     """The defect's record, as it is read back from the store."""
     ground = reference(defect.spec, defect.late)
-    answer = student_answer(ground, defect.loss, defect.student)
+    answer = student_answer(ground, defect.student(ground.spec))
     found = keep_findings(*find_departures(ground, answer, defect.loss, {}))
     arm = ArmParity(backend="numpy", implementation="student", module="student", **found)
     return ArmParity.model_validate_json(arm.model_dump_json())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.experiments.parity import model_proof
+from harness.experiments.parity.model_charts import layers
 from harness.experiments.parity.model_document import compose, sentences
 from harness.experiments.parity.model_evidence import Evidence, judge, mark_once
 from harness.experiments.parity.model_judge import make_record
@@ -101,6 +102,31 @@ def test_a_kernel_that_errs_in_float32_only_departs_and_its_mathematics_agree(tm
     assert {each.kernel for each in found.compared if each.quantity == "output/first"} == {
         ("torch",)
     }
+
+
+def test_the_chart_has_each_quantity_once_and_names_the_first_as_the_verdict_does(tmp_path):
+    change = at("10 updates", "slot/adam/first_kernel_velocity", "weight/normal/moving_mean")
+    chart = layers(judged(write(tmp_path, change)))
+    assert [row.name for row in chart.picture.rows] == [*SHAPES]
+    beyond = [row.name for row in chart.picture.rows if not row.fits]
+    assert beyond == ["slot/adam/first_kernel_velocity", "weight/normal/moving_mean"]
+    assert chart.finding.startswith(f"2 of {len(SHAPES)} quantities")
+    assert f"the first is {beyond[0]} on torch" in chart.finding
+    cells = {row[0]: row[2:4] for row in chart.table.rows}
+    assert cells[beyond[0]] == ("depart", "10 updates")
+    assert cells["loss"][0] == "agree"
+
+
+def test_the_chart_of_what_agrees_says_so_and_of_a_kernel_that_errs_that_it_departs(tmp_path):
+    chart = layers(judged(write(tmp_path)))
+    assert chart.finding.startswith(f"All {len(SHAPES)} quantities")
+    assert "at each of 2 states" in chart.finding
+    (tmp_path / "other").mkdir()
+    change = at("", "output/first", kinds=("rounded",), by=1 + 1e-5)
+    chart = layers(judged(write(tmp_path / "other", change)))
+    assert "the first is output/first on torch" in chart.finding
+    assert [row.name for row in chart.picture.rows if not row.fits] == ["output/first"]
+    assert chart.table.rows[0][2] == "departs in its own dtype"
 
 
 def test_of_two_backends_float64_says_that_they_differ_and_not_who_is_wrong(tmp_path):

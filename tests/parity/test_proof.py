@@ -24,7 +24,7 @@ KEPT = Seen(Target("learning rate", lambda by: {}, 1e-5), 1e-6, "update/hidden/k
 
 def proved(*defects, curve=(KEPT,), alarm=False):
     kills = tuple(proof.plant(reference(), defect) for defect in defects)
-    nulls = tuple(proof.try_nulls("small", reference(), 0, n_twins=1))
+    nulls = tuple(proof.try_nulls(proof.Trial("small", reference()), n_twins=1))
     if alarm:
         nulls = (replace(nulls[0], alarms=kills[0].departures[:1]), *nulls[1:])
     return Proof(kills, nulls, curve, 1.0)

@@ -27,7 +27,9 @@ def told(found):
 
 
 def parity_of(record, verdict="agrees", covers=(), scope="whole", at=(), **changes) -> Parity:
-    """A check of one arm: what it covers, what that is of the gate, and the "PROGRAM POINT"s at which the arm departs."""
+    """A check of one arm: what it covers, what that is of the gate, and the "PROGRAM POINT"s at
+    which the arm departs.
+    """
     measured = record.measured
     arm = ArmParity(
         backend=record.request.backend,
@@ -67,7 +69,9 @@ def departure(program, point):
 
 
 def known_after(*checks):
-    """What is known of an arm after checks in that order: (verdict, covers, scope, at) or (..., changes)."""
+    """What is known of an arm after checks in that order: (verdict, covers, scope, at) or (...,
+    changes).
+    """
     record, made = make(), []
     for number, (verdict, covers, scope, at, *changes) in enumerate(checks):
         when = f"2026-01-02T03:04:{number:02d}.000+00:00"

@@ -10,7 +10,7 @@ from harness.experiments.parity.judge import judge_arm
 from harness.experiments.proof import mutants
 from harness.experiments.proof import student as one_device
 from harness.experiments.proof.prove import student_answer
-from harness.experiments.proof.student import State, Student
+from harness.experiments.proof.student import State, Student, Update
 from tests.parity.small import SPECS, planned, reference
 
 SIZE = SPECS["probs"].batch_size
@@ -31,29 +31,27 @@ class OnTwo(Student):
     parts: Callable = halves
     reduce: Callable = mean
 
-    def step(self, spec, loss, state, x, y):
-        found, _ = Student.step(self, spec, loss, state, x, y)
-        several = [Student.step(self, spec, loss, state, *each)[0] for each in self.parts(x, y)]
+    def step(self, state, samples):
+        found, _ = Student.step(self, state, samples)
+        several = [Student.step(self, state, each)[0] for each in self.parts(*samples)]
         names = [name for name in found if name.startswith("gradient/")]
         found |= {name: self.reduce([each[name] for each in several]) for name in names}
         number = state.n_updates + 1
-        after = {
-            name: one_device.update(
-                spec.optimizer, name, weight, state.slots[name], found[f"gradient/{name}"], number
-            )
-            for name, weight in state.weights.items()
-        }
+        after = {}
+        for name, weight in state.weights.items():
+            given = weight, state.slots[name], found[f"gradient/{name}"]
+            after[name] = one_device.update(Update(self.spec.optimizer, name, *given, number))
         state = State(
             {name: new for name, (new, _) in after.items()},
             {name: slots for name, (_, slots) in after.items()},
             number,
         )
-        return found | self._held(spec, state), state
+        return found | self._held(state), state
 
 
 def checked(apart=None, **parts):
     """The verdict on an arm of two devices that has these parts of the student replaced."""
-    answer = student_answer(reference(), "probs", OnTwo(**parts))
+    answer = student_answer(reference(), OnTwo(SPECS["probs"], "probs", **parts))
     answer.traces = [trace for trace in answer.traces if trace.program == "production"]
     same = {"set": 0.0, "slot": 0.0, "weight": 0.0}
     answer.apart = {name: same | (apart or {}) for name in reference().points}
@@ -96,12 +94,12 @@ FAULTS = {
         "every replica was given the same part of the batch: the gradient is that of replica 0's",
     ),
     "a replica's batch for the global one": (
-        {"batches": lambda x, y, size: one_device.batches(x, y, 2 * size)},
+        {"batches": lambda samples, size: one_device.batches(samples, 2 * size)},
         {},
         "each replica took a whole batch: the global batch has grown to 64",
     ),
     "mean of unequal means": (
-        {"parts": lambda x, y: list(one_device.batches(x, y, SIZE // 2))},
+        {"parts": lambda x, y: list(one_device.batches((x, y), SIZE // 2))},
         {},
         "a mean of the means of unequal parts, 16 + 8 samples",
     ),

@@ -1,4 +1,6 @@
-"""What is said of a model that came back from a file: equal to the bit, or which array is not, and never a pass by omission."""
+"""What is said of a model that came back from a file: equal to the bit, or which array is not, and
+never a pass by omission.
+"""
 
 import io
 import xml.etree.ElementTree as ET
@@ -124,7 +126,8 @@ def test_an_empty_file_departs_in_every_array(tmp_path):
     verdict, reason = said(tmp_path, **{name.replace("/", "__"): None for name in EXPECTED})
     assert (verdict, reason) == (
         "departs",
-        "weight/a/kernel: missing, weight/a/bias: missing, slot/a/kernel/square: missing and 2 more",
+        "weight/a/kernel: missing, weight/a/bias: missing, slot/a/kernel/square: missing and 2 "
+        "more",
     )
 
 
@@ -216,7 +219,10 @@ def test_a_backend_that_does_not_hold_what_was_given_is_said_before_it_saves(tmp
 def test_a_class_that_load_model_needs_to_be_told_is_a_departure_except_where_that_is_documented(
     tmp_path,
 ):
-    alone = "TypeError: Could not deserialize class 'Adam' because its parent module keras.src.backend.torch.optimizers.torch_adam"
+    alone = (
+        "TypeError: Could not deserialize class 'Adam' because its parent module "
+        "keras.src.backend.torch.optimizers.torch_adam"
+    )
     assert said(tmp_path, entry={"alone": alone})[0] == "departs", "saved by JAX"
     answer = {
         "failure": "",
@@ -280,7 +286,9 @@ def test_where_no_arm_is_a_keras_model_there_is_nothing_to_save(tmp_path, monkey
 
 
 def of(*trips):
-    """A parity record with these round trips (saved_by, loaded_by, verdict, reason) and nothing else."""
+    """A parity record with these round trips (saved_by, loaded_by, verdict, reason) and nothing
+    else.
+    """
     some = record()
     request, found = some.request, [("jax", "jax", "agrees", ""), *trips]
     return Parity(

@@ -42,7 +42,7 @@ def test_states_lie_early_and_around_the_ends_of_the_training_s_own_epochs(
     assert resync(n_updates, n_epochs) == expected
 
 
-def test_the_quick_form_has_the_first_state_the_adversarial_one_two_along_the_way_and_the_short_batch():
+def test_the_quick_form_has_the_first_state_the_adversarial_two_along_the_way_and_the_short_batch():
     assert gate_of(469, 5).quick == ("init", "adversarial", "resync-10", "resync-100", "resync-469")
     assert gate_of(60, 5).quick == ("init", "adversarial", "resync-10", "resync-60", "resync-100")
 
@@ -110,7 +110,9 @@ def test_a_point_that_the_training_does_not_have_is_refused_with_those_that_it_h
     ("activation", "sign"), [("relu", -1), ("softmax", 1)], ids=["dead units", "a softmax below"]
 )
 def test_a_row_whose_logits_follow_no_scale_is_left_as_it_is(activation, sign):
-    """Doubled sixty times in search of a gap, its pixels would be 1e18, and what is compared there rounding alone."""
+    """Doubled sixty times in search of a gap, its pixels would be 1e18, and what is compared there
+    rounding alone.
+    """
     hidden, output = SPECS["probs"].layers
     spec = SPECS["probs"].model_copy(
         update={"layers": (hidden.model_copy(update={"activation": activation}), output)}

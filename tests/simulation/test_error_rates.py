@@ -1,4 +1,6 @@
-"""Sessions simulated by the thousand. Demanded: a session of identical arms errs in 1 of 20 at most, a planted 5 % is found in 19."""
+"""Sessions simulated by the thousand. Demanded: a session of identical arms errs in 1 of 20 at
+most, a planted 5 % is found in 19.
+"""
 
 import itertools
 import math
@@ -47,7 +49,7 @@ def rates(noise, slowdown=1.0, n_generations=10, n_blocks=10, seed=21, n_session
 
 @pytest.mark.parametrize("n_generations", [6, 8, 10])
 @pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
-def test_the_interval_holds_the_truth_as_often_as_it_says_and_identical_arms_are_seldom_called_different(
+def test_the_interval_holds_the_truth_as_it_says_and_identical_arms_are_seldom_called_different(
     noise, n_generations
 ):
     found = rates(noise, n_generations=n_generations)
@@ -81,7 +83,8 @@ def test_with_so_many_blocks_a_planted_slowdown_of_5_percent_is_found(
 
 
 def test_blocks_instead_of_generations_would_hold_the_truth_far_too_seldom():
-    # The planted defect: what two processes keep from start to end is taken for forty independent differences.
+    # The planted defect: what two processes keep from start to end is taken for forty independent
+    # differences.
     random = np.random.default_rng(2)
     turns = NOISES["calm"].draw(random, (200, 1, 40, 2))
     held = [
@@ -104,7 +107,7 @@ def test_whole_sessions_of_identical_arms_err_in_at_most_5_percent_however_many_
     assert whole_sessions.rates(noise, n_sessions, n_arms).wrong <= 0.05 + slack
 
 
-def test_a_session_of_the_default_size_finds_one_planted_slowdown_of_5_percent_among_6_arms_in_19_of_20():
+def test_a_session_of_the_default_size_finds_one_slowdown_of_5_percent_among_6_arms_in_19_of_20():
     found = whole_sessions.rates(whole_sessions.noises()["A/A pair"], 600, 6, slowdown=1.05)
     assert found.shares["slower"] >= 0.95
     assert found.wrong <= 0.05 + 3 * math.sqrt(
@@ -119,7 +122,8 @@ def test_each_pair_by_itself_would_err_in_far_more_sessions_than_promised(monkey
 
 
 def test_the_sentences_of_real_standings_of_identical_arms_err_as_seldom_as_the_table():
-    # The leader is the arm that was fastest by chance: its lead, its table and the sentence on fit are read as a user reads them.
+    # The leader is the arm that was fastest by chance: its lead, its table and the sentence on fit
+    # are read as a user reads them.
     names = [
         f"{backend}/{arm}"
         for backend in ("jax", "tensorflow", "torch")

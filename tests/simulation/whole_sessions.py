@@ -1,4 +1,6 @@
-"""Print how often whole sessions err and what they find: python -m tests.simulation.whole_sessions [SESSIONS]."""
+"""Print how often whole sessions err and what they find: python -m tests.simulation.whole_sessions
+[SESSIONS].
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ SIZE = {"n_generations": DEFAULT.generations, "n_blocks": DEFAULT.blocks}
 
 
 def noises() -> dict[str, Source]:
-    """Return the noise of the reference session that `nox -s bench` made, and noise that is modelled."""
+    """Return the noise of the reference session that `nox -s bench` made, and noise that is
+    modelled.
+    """
     recorded = next(
         each for each in sessions.load_all(REFERENCE).sessions if len(each.session.entrants) == 7
     )

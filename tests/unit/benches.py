@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from harness.job.answers import Host, Rates
+from harness.job.request import Data
 from harness.records.bench import Bench, Block, End, Entrant, Session, Start, Turn
-from harness.records.observation import Data
 from tests.unit.records import SETTINGS, SPEC
 
 VERSIONS = {"tensorflow": "2.21.0", "jax": "0.10.2", "torch": "2.13.0+cpu", "numpy": "2.4.6"}

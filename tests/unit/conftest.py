@@ -14,5 +14,7 @@ def _by_itself():
 
 @pytest.fixture(scope="module", autouse=True)
 def _frozen():
-    """What pytest, imports and earlier modules have made is not looked through whenever `worker.clock.timed` collects."""
+    """What pytest, imports and earlier modules have made is not looked through whenever
+    `worker.clock.timed` collects.
+    """
     gc.freeze()

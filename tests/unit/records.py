@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from harness.job.answers import Epoch, Host, Measurement, Phases
-from harness.records.observation import Data
-from harness.records.record import Record, Request
+from harness.job.request import Data, Request
+from harness.records.record import Record
 from harness.spec.config import Dense, RMSprop, Spec
 
 SPEC = Spec(

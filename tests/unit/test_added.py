@@ -74,7 +74,7 @@ def count(options: CountOptions) -> None:
 
 @pytest.fixture
 def copy(tmp_path):
-    shutil.copytree(HARNESS, tmp_path / "harness", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(HARNESS, tmp_path / "harness")  # what is compiled, too
     return tmp_path
 
 

@@ -1,4 +1,6 @@
-"""Which backend should train my Keras model, and is it still the same model there? What a table of runs answers, and what it does not."""
+"""Which backend should train my Keras model, and is it still the same model there? What a table of
+runs answers, and what it does not.
+"""
 
 import pytest
 
@@ -73,7 +75,8 @@ def test_the_arm_of_the_shortest_epochs_is_named_where_no_other_s_overlap_with_t
     )
     text = said(arm("torch", SLOW), arm("jax"))
     assert text.startswith(
-        "jax/keras trained this Keras model fastest, in a median epoch of 1.05 s; torch/keras took 2.00 times as long;"
+        "jax/keras trained this Keras model fastest, in a median epoch of 1.05 s; torch/keras "
+        "took 2.00 times as long;"
     )
 
 
@@ -164,8 +167,8 @@ def test_a_winner_that_is_not_checked_never_stands_without_that_being_said():
     text = said(arm("jax"), arm("torch", SLOW), torch="agrees")
     assert text.startswith("jax/keras trained this Keras model fastest")
     assert (
-        "whether it is the same model on jax/keras has not been checked (nox -s parity does), and torch/keras agrees"
-        in text
+        "whether it is the same model on jax/keras has not been checked (nox -s parity does), and "
+        "torch/keras agrees" in text
     )
     assert "whether it is the same model on jax/keras and torch/keras has not been checked" in said(
         arm("jax"), arm("torch", SLOW)

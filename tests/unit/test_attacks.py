@@ -9,9 +9,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import given
 
-from harness import safe
 from harness.cli import main
-from harness.errors import HarnessError, NotComparable
+from harness.errors import HarnessError, NotComparable, safe
 from harness.job.kinds import LONGEST
 from harness.records import files, frame, sessions, store
 from tests.attacks import hostile, parsing

@@ -1,4 +1,6 @@
-"""What a bench session says: which turns count, which verdict follows, and who wins. Each rule has a case that only it decides."""
+"""What a bench session says: which turns count, which verdict follows, and who wins. Each rule has
+a case that only it decides.
+"""
 
 import math
 from dataclasses import replace
@@ -6,9 +8,8 @@ from dataclasses import replace
 import pytest
 
 from harness.experiments.bench.export import reasons
-from harness.experiments.bench.judge import summarize
+from harness.experiments.bench.judge import limit_s, summarize
 from harness.experiments.bench.lead_document import lead_sentences
-from harness.experiments.bench.limit import limit_s
 from harness.experiments.bench.remarks import SENTENCES
 from harness.records.parity import ArmParity, Parity
 from harness.report.remarks import sentence_of
@@ -41,7 +42,9 @@ def arm(made, name=JAX, **arguments):
 
 
 def with_ratios(ratios, floors=(1.0,) * 8, n_blocks=2):
-    """A session in which JAX's and the duplicate's epochs are to the baseline's as given, generation by generation."""
+    """A session in which JAX's and the duplicate's epochs are to the baseline's as given,
+    generation by generation.
+    """
 
     def seconds(name, generation, _):
         return {BASE: 1.0, JAX: ratios[generation - 1], AGAIN: floors[generation - 1]}[name]
@@ -559,8 +562,8 @@ def test_an_arm_of_another_accuracy_never_leads_is_marked_and_is_remarked(accura
         said for said in told(found) if said.startswith(f"{JAX}: its accuracy is different")
     ]
     assert (
-        f"{abs(accuracy - 0.98) * 100:.2f} points {'lower' if accuracy < 0.98 else 'higher'} than the baseline's"
-        in remark
+        f"{abs(accuracy - 0.98) * 100:.2f} points {'lower' if accuracy < 0.98 else 'higher'} than "
+        "the baseline's" in remark
     )
 
 
@@ -623,7 +626,9 @@ def test_where_every_arm_has_other_numbers_none_leads_and_the_sentence_says_why(
 
 
 def among(others, ratio=0.97):
-    """A session in which JAX takes a little less time, and so many other arms take the baseline's, with the noise of a quiet machine."""
+    """A session in which JAX takes a little less time, and so many other arms take the baseline's,
+    with the noise of a quiet machine.
+    """
     epochs = {BASE: 1.0, JAX: ratio} | {f"torch/a{number}": 1.0 for number in range(others)}
     return bench(epochs | {AGAIN: 1.0}, process=0.016, draw=3, n_generations=10, n_blocks=1)
 
@@ -633,8 +638,8 @@ def test_what_is_sure_by_itself_is_not_sure_among_many_comparisons_and_the_reaso
     assert (few.verdict, many.verdict) == ("faster", "inconclusive")
     assert many.ratio.excludes(1.0)  # what is shown stays the interval of this comparison alone
     assert (
-        "excludes 1 by itself, but not with 95 % confidence for all comparisons of this session together"
-        in many.reason
+        "excludes 1 by itself, but not with 95 % confidence for all comparisons of this session "
+        "together" in many.reason
     )
     assert many.p_together > 0.05
     assert arm(among(10, ratio=0.9)).verdict == "faster"
@@ -658,7 +663,9 @@ TWICE = "torch/keras again"
 
 
 def of_each(floors=(1.0,) * 8, torch=0.9, **changes):
-    """A session in which the baseline and an arm of PyTorch run twice, the latter's second process as given to the first."""
+    """A session in which the baseline and an arm of PyTorch run twice, the latter's second process
+    as given to the first.
+    """
     names = (BASE, JAX, "torch/keras", "torch/compiled", AGAIN, TWICE)
 
     def seconds(name, generation, _):
@@ -729,7 +736,8 @@ def test_an_ordinary_session_whose_arms_were_checked_needs_no_remark():
 
 def test_arms_that_nobody_has_checked_are_named():
     assert told(summarize(bench(), [check("agrees")])) == (
-        f"{BASE}: parity is not checked, so a time may be that of other numbers. Type: harness parity --quick",
+        f"{BASE}: parity is not checked, so a time may be that of other numbers. Type: harness "
+        "parity --quick",
     )
 
 
@@ -742,7 +750,8 @@ def test_arms_that_nobody_has_checked_are_named():
         ({"settings": {"tf32": True, "precision": "float32"}}, "tf32 differs (False, True)"),
         (
             {"device": "gpu: NVIDIA H200"},
-            f"devices differ, so arms are compared with what they ran on: cpu: {BASE}, {AGAIN}; gpu",
+            f"devices differ, so arms are compared with what they ran on: cpu: {BASE}, {AGAIN}; "
+            "gpu",
         ),
         ({"versions": {"keras": "3.16.0"}}, "Keras differs between environments (3.15.1, 3.16.0)"),
     ],
@@ -787,7 +796,8 @@ def test_an_arm_that_changed_its_version_in_between_is_remarked():
     )
     said = besides_parity(made.model_copy(update={"starts": starts}))
     assert said == (
-        f"{JAX}: its processes ran under different versions of framework_version: its generations are not of one arm",
+        f"{JAX}: its processes ran under different versions of framework_version: its generations "
+        "are not of one arm",
     )
 
 

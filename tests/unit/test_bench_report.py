@@ -1,4 +1,6 @@
-"""What a user sees of a bench session: the same figures in every format and in any window, none of them cut or broken."""
+"""What a user sees of a bench session: the same figures in every format and in any window, none of
+them cut or broken.
+"""
 
 import csv
 import io
@@ -11,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from harness.cli.output import append_summary
-from harness.engine.disturbance import Broken
 from harness.experiments.bench import document as report
 from harness.experiments.bench.lead import Lead, Reign, Rival
 from harness.experiments.bench.lead_document import lead_sentences
+from harness.experiments.bench.limits import Broken
 from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench
 from harness.report import terminal
@@ -204,7 +206,9 @@ def _machine(monkeypatch):
 
 
 def shown(width, summary=SUMMARY, **options):
-    """Return what a terminal of that width shows, without its colours; in a pipe where `force_terminal` is False."""
+    """Return what a terminal of that width shows, without its colours; in a pipe where
+    `force_terminal` is False.
+    """
     console = Console(file=io.StringIO(), width=width, **({"force_terminal": True} | options))
     terminal.show(report.compose(summary, BENCH), console)
     return re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())  # type: ignore[attr-defined]
@@ -259,15 +263,15 @@ def test_a_window_that_has_no_room_for_every_column_says_which_ones_it_has_not(w
     assert (said in text) if left_out else ("no room" not in text)
 
 
-def test_told_arm_by_arm_every_figure_is_there_the_verdict_first_and_what_is_not_known_is_left_out():
+def test_told_arm_by_arm_every_figure_is_there_the_verdict_first_and_the_unknown_is_left_out():
     text = shown(60)
     assert (
         "jax/compiled: faster, epoch s 0.153 (0.151-0.154),\n  ratio 0.292 (0.287-0.300), to fit"
         in text
     )
     assert (
-        "torch/keras: inconclusive, epoch s 123, ratio 235.8,\n  parity not checked, accuracy 0.9799, blocks 11 in 3\n"
-        in text
+        "torch/keras: inconclusive, epoch s 123, ratio 235.8,\n  parity not checked, accuracy "
+        "0.9799, blocks 11 in 3\n" in text
     )
     for cell in {cell for row in WHOLE for cell in row} - {"-"}:
         assert any(cell in line for line in text.splitlines()), cell
@@ -280,7 +284,8 @@ def test_no_colour_is_shown_where_the_user_wants_none(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     console = Console(file=io.StringIO(), width=200, force_terminal=True)
     terminal.show(report.compose(SUMMARY, BENCH), console)
-    assert not re.search(r"\x1b\[[0-9;]*3\dm", console.file.getvalue())  # type: ignore[attr-defined]
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert not re.search(r"\x1b\[[0-9;]*3\dm", shown)
 
 
 def test_energy_has_a_column_where_any_is_known_and_a_sentence_where_none_is():
@@ -316,7 +321,8 @@ def test_who_wins_stands_above_the_table():
 
 def test_under_the_table_stand_the_floor_the_reasons_the_blocks_and_the_cost():
     assert [line.text for line in report.lines(SUMMARY, BENCH)] == [
-        "A/A: jax/keras against itself, identical code: 1.004 (0.991-1.012); a smaller difference is noise",
+        "A/A: jax/keras against itself, identical code: 1.004 (0.991-1.012); a smaller difference "
+        "is noise",
         "torch/keras: inconclusive: 3 generations; a 95 % interval needs 6",
         "note: 2 blocks were run again or given up, by limits set beforehand: other processes used "
         "… % of the cores, at most 10 % allowed (2 times)",
@@ -340,9 +346,9 @@ def test_each_arm_that_ran_twice_has_its_own_line():
         )
     ]
     assert lines[0].startswith("A/A: jax/keras against itself, identical code: 1.004")
-    assert (
-        lines[1]
-        == "A/A: torch/keras against itself, identical code: 1.030 (0.950-1.100); a smaller difference is noise"
+    assert lines[1] == (
+        "A/A: torch/keras against itself, identical code: 1.030 (0.950-1.100); a smaller "
+        "difference is noise"
     )
 
 
@@ -352,8 +358,8 @@ def test_the_legend_says_that_the_baseline_s_floor_says_nothing_of_a_noisier_arm
 
 def test_the_heading_says_how_much_of_the_session_there_is():
     assert (
-        "Keras 3.15.1, A processor, 2 cores, 8 GiB, Linux x86_64, 2 of 8 generations of 4 blocks, session 2026"
-        in report.heading(BENCH)
+        "Keras 3.15.1, A processor, 2 cores, 8 GiB, Linux x86_64, 2 of 8 generations of 4 blocks, "
+        "session 2026" in report.heading(BENCH)
     )
 
 

@@ -1,4 +1,6 @@
-"""The front door, as far as it needs no process of its own; the verbs are tested end to end in tests/e2e."""
+"""The front door, as far as it needs no process of its own; the verbs are tested end to end in
+tests/e2e.
+"""
 
 import os
 import re

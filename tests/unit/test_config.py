@@ -1,4 +1,6 @@
-"""backends.toml: what is impossible is refused before anything runs, in a sentence that says what to type."""
+"""backends.toml: what is impossible is refused before anything runs, in a sentence that says what
+to type.
+"""
 
 import os
 from pathlib import Path
@@ -18,22 +20,28 @@ NAME = "expected to match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]*$'"
 OPTIMIZERS = "expected one of sgd, rmsprop, adam"
 MODULES = (
     "compiled.jax, compiled.tensorflow, compiled.torch, keras_fit, "
-    "naive.jax, naive.numpy, naive.tensorflow, naive.torch, native.jax, native.tensorflow, native.torch"
+    "naive.jax, naive.numpy, naive.tensorflow, naive.torch, native.jax, native.tensorflow, "
+    "native.torch"
 )
 BACKEND_KEYS = (
     "expected one of framework, python, environment, requirements, accelerators, variables, "
     "cpu_variables, shared_variables, arms"
 )
 PROTOCOL_KEYS = "expected one of seeds, epochs, arms, threads, replicas, time_limit_s"
-SPEC_KEYS = "expected one of dataset, layers, optimizer, loss_form, batch_size, epochs, initializer, shuffle, inputs"
+SPEC_KEYS = (
+    "expected one of dataset, layers, optimizer, loss_form, batch_size, epochs, initializer, "
+    "shuffle, inputs"
+)
 CORES = "expected 'auto' or a number of cores from 1 to 1024"
 
-# What stands in the real file, what stands there instead (the first place only), and the whole message.
+# What stands in the real file, what stands there instead (the first place only), and the whole
+# message.
 BAD = {
     "an activation misspelt": (
         'activation = "relu"',
         'activation = "rleu"',
-        "[specs.mnist-mlp] layers[0].activation: expected one of linear, relu, softmax; received 'rleu'. Did you mean 'relu'?",
+        "[specs.mnist-mlp] layers[0].activation: expected one of linear, relu, softmax; received "
+        "'rleu'. Did you mean 'relu'?",
     ),
     "an optimizer misspelt": (
         '"rmsprop"',
@@ -43,17 +51,20 @@ BAD = {
     "a loss form misspelt": (
         'loss_form = "probs"',
         'loss_form = "prob"',
-        "[specs.mnist-mlp] loss_form: expected one of probs, logits; received 'prob'. Did you mean 'probs'?",
+        "[specs.mnist-mlp] loss_form: expected one of probs, logits; received 'prob'. Did you "
+        "mean 'probs'?",
     ),
     "a dataset misspelt": (
         'loss_form = "probs"',
         'loss_form = "probs"\ndataset = "minst"',
-        "[specs.mnist-mlp] dataset: expected one of auto, mnist, digits; received 'minst'. Did you mean 'mnist'?",
+        "[specs.mnist-mlp] dataset: expected one of auto, mnist, digits; received 'minst'. Did "
+        "you mean 'mnist'?",
     ),
     "a table misspelt": (
         "[protocol]",
         "[protocl]",
-        "unknown key: expected one of protocol, bench, specs, backends, sweeps, engines; received 'protocl'. Did you mean 'protocol'?",
+        "unknown key: expected one of protocol, bench, specs, backends, sweeps, engines; received "
+        "'protocl'. Did you mean 'protocol'?",
     ),
     "a protocol key misspelt": (
         "epochs = 5",
@@ -63,32 +74,38 @@ BAD = {
     "a spec key misspelt": (
         'loss_form = "probs"',
         'los_form = "probs"',
-        f"[specs.mnist-mlp]: unknown key: {SPEC_KEYS}; received 'los_form'. Did you mean 'loss_form'?",
+        f"[specs.mnist-mlp]: unknown key: {SPEC_KEYS}; received 'los_form'. Did you mean "
+        "'loss_form'?",
     ),
     "a layer key misspelt": (
         "units = 512",
         "unit = 512",
-        "[specs.mnist-mlp] layers[0]: unknown key: expected one of type, name, units, activation; received 'unit'. Did you mean 'units'?",
+        "[specs.mnist-mlp] layers[0]: unknown key: expected one of type, name, units, activation; "
+        "received 'unit'. Did you mean 'units'?",
     ),
     "an optimizer key misspelt": (
         'name = "rmsprop"',
         'name = "rmsprop", roh = 0.9',
-        "[specs.mnist-mlp] optimizer: unknown key: expected one of name, learning_rate, rho, epsilon; received 'roh'. Did you mean 'rho'?",
+        "[specs.mnist-mlp] optimizer: unknown key: expected one of name, learning_rate, rho, "
+        "epsilon; received 'roh'. Did you mean 'rho'?",
     ),
     "another optimizer's key": (
         'name = "rmsprop"',
         'name = "rmsprop", beta_1 = 0.9',
-        "[specs.mnist-mlp] optimizer: unknown key: expected one of name, learning_rate, rho, epsilon; received 'beta_1'.",
+        "[specs.mnist-mlp] optimizer: unknown key: expected one of name, learning_rate, rho, "
+        "epsilon; received 'beta_1'.",
     ),
     "a backend key misspelt": (
         'environment = "train-jax"',
         'enviroment = "train-jax"',
-        f"[backends.jax]: unknown key: {BACKEND_KEYS}; received 'enviroment'. Did you mean 'environment'?",
+        f"[backends.jax]: unknown key: {BACKEND_KEYS}; received 'enviroment'. Did you mean "
+        "'environment'?",
     ),
     "an arm key misspelt": (
         'module = "keras_fit"',
         'modul = "keras_fit"',
-        "[backends.tensorflow] arms.keras: unknown key: expected one of module, options; received 'modul'. Did you mean 'module'?",
+        "[backends.tensorflow] arms.keras: unknown key: expected one of module, options; received "
+        "'modul'. Did you mean 'module'?",
     ),
     "a key missing": (
         "units = 512, ",
@@ -158,12 +175,14 @@ BAD = {
     "a softmax missing under probs": (
         'activation = "softmax"',
         'activation = "linear"',
-        "[specs.mnist-mlp] layers[1].activation: expected 'softmax', since loss_form is 'probs'; received 'linear'",
+        "[specs.mnist-mlp] layers[1].activation: expected 'softmax', since loss_form is 'probs'; "
+        "received 'linear'",
     ),
     "a softmax under logits": (
         'activation = "linear"',
         'activation = "softmax"',
-        "[specs.mnist-mlp-logits] layers[1].activation: expected 'linear', since loss_form is 'logits'; received 'softmax'",
+        "[specs.mnist-mlp-logits] layers[1].activation: expected 'linear', since loss_form is "
+        "'logits'; received 'softmax'",
     ),
     "two layers of one name": (
         'name = "output"',
@@ -183,12 +202,14 @@ BAD = {
     "an environment outside .nox": (
         '"train-jax"',
         '"../train-jax"',
-        "[backends.jax] environment: expected to match pattern '^train-[a-z0-9-]+$'; received '../train-jax'",
+        "[backends.jax] environment: expected to match pattern '^train-[a-z0-9-]+$'; received "
+        "'../train-jax'",
     ),
     "an environment that another session owns": (
         '"train-jax"',
         '"compare"',
-        "[backends.jax] environment: expected to match pattern '^train-[a-z0-9-]+$'; received 'compare'",
+        "[backends.jax] environment: expected to match pattern '^train-[a-z0-9-]+$'; received "
+        "'compare'",
     ),
     "one environment for two backends": (
         '"train-jax"',
@@ -198,18 +219,21 @@ BAD = {
     "an arm's module misspelt": (
         'module = "keras_fit"',
         'module = "keras_fitt"',
-        f"[backends.tensorflow] arms.keras.module: expected one of {MODULES}; received 'keras_fitt'. Did you mean 'keras_fit'?",
+        f"[backends.tensorflow] arms.keras.module: expected one of {MODULES}; received "
+        "'keras_fitt'. Did you mean 'keras_fit'?",
     ),
     "an arm's option misspelt": (
         'options = { update = "keras" }',
         'options = { updat = "keras" }',
-        "[backends.tensorflow] arms.naive-optimizer options: unknown key: expected one of operations, update; received 'updat'. "
+        "[backends.tensorflow] arms.naive-optimizer options: unknown key: expected one of "
+        "operations, update; received 'updat'. "
         "Did you mean 'update'?",
     ),
     "an arm's option with a value it does not know": (
         'options = { flavour = "idiomatic" }',
         'options = { flavour = "idiomatik" }',
-        "[backends.tensorflow] arms.native-idiomatic options.flavour: expected one of equal, idiomatic; received 'idiomatik'. "
+        "[backends.tensorflow] arms.native-idiomatic options.flavour: expected one of equal, "
+        "idiomatic; received 'idiomatik'. "
         "Did you mean 'idiomatic'?",
     ),
     "an option for an arm that has none": (
@@ -220,23 +244,27 @@ BAD = {
     "a truth value for an option that is a number": (
         "steps_per_execution = 7 ",
         "steps_per_execution = true ",
-        "[backends.jax] arms.keras-tuned options.steps_per_execution: expected one of 1, 7, 67, 469; received True.",
+        "[backends.jax] arms.keras-tuned options.steps_per_execution: expected one of 1, 7, 67, "
+        "469; received True.",
     ),
     "a number for an option that is a truth value": (
         "jit_compile = true",
         "jit_compile = 1",
-        "[backends.tensorflow] arms.keras-tuned options.jit_compile: expected one of auto, True, False; received 1.",
+        "[backends.tensorflow] arms.keras-tuned options.jit_compile: expected one of auto, True, "
+        "False; received 1.",
     ),
     "an initializer misspelt": (
         'initializer = "uniform"',
         'initializer = "unifrom"',
-        "[specs.mnist-naive] initializer: expected one of glorot_uniform, uniform, fan_in_uniform; received 'unifrom'. "
+        "[specs.mnist-naive] initializer: expected one of glorot_uniform, uniform, "
+        "fan_in_uniform; received 'unifrom'. "
         "Did you mean 'uniform'?",
     ),
     "inputs misspelt": (
         'inputs = "native"',
         'inputs = "naitve"',
-        "[specs.mnist-naive-native] inputs: expected one of equal, native; received 'naitve'. Did you mean 'native'?",
+        "[specs.mnist-naive-native] inputs: expected one of equal, native; received 'naitve'. Did "
+        "you mean 'native'?",
     ),
     "a word for a truth value": (
         "shuffle = false",
@@ -291,27 +319,32 @@ BAD = {
     "units that no memory holds": (
         "units = 512",
         "units = 2000000000",
-        "[specs.mnist-mlp] layers[0].units: expected at most 65536; received 2000000000: a kernel of 784 inputs takes 5.7 TiB",
+        "[specs.mnist-mlp] layers[0].units: expected at most 65536; received 2000000000: a kernel "
+        "of 784 inputs takes 5.7 TiB",
     ),
     "layers that no memory holds": (
         '{ name = "hidden", units = 512, activation = "relu" }',
-        '{ name = "hidden", units = 60000, activation = "relu" }, { name = "second", units = 60000, activation = "relu" }',
+        '{ name = "hidden", units = 60000, activation = "relu" }, '
+        '{ name = "second", units = 60000, activation = "relu" }',
         "[specs.mnist-mlp] layers: expected at most 1.0 GiB of weights; received 13.6 GiB",
     ),
     "epochs whose order no memory holds": (
         "epochs = 5",
         "epochs = 1000000000",
-        "[protocol] epochs: expected at most 1000; received 1000000000: the order of 60000 samples takes 218.3 TiB",
+        "[protocol] epochs: expected at most 1000; received 1000000000: the order of 60000 "
+        "samples takes 218.3 TiB",
     ),
     "a batch that no memory holds": (
         'loss_form = "probs"',
         'loss_form = "probs"\nbatch_size = 1000000000000',
-        "[specs.mnist-mlp] batch_size: expected at most 1000000; received 1000000000000: its inputs take more than 1 PiB",
+        "[specs.mnist-mlp] batch_size: expected at most 1000000; received 1000000000000: its "
+        "inputs take more than 1 PiB",
     ),
     "seeds whose orders no disk holds": (
         "seeds = [0]          # one run of each arm for each seed\nepochs = 5",
         f"seeds = [{', '.join(map(str, range(1000)))}]\nepochs = 1000",
-        "[protocol] epochs: expected at most 10000 of all seeds together; received 1000000: the orders of 60000 samples take 223.5 GiB",
+        "[protocol] epochs: expected at most 10000 of all seeds together; received 1000000: the "
+        "orders of 60000 samples take 223.5 GiB",
     ),
     "more seeds than anybody waits for": (
         "seeds = [0]",
@@ -326,27 +359,32 @@ BAD = {
     "a variable's name with =": (
         "JAX_PLATFORMS = ",
         '"JAX=PLATFORMS" = ',
-        "[backends.jax] cpu_variables.'JAX=PLATFORMS': expected to match pattern '^[A-Za-z_][A-Za-z0-9_]*$'; received 'JAX=PLATFORMS'",
+        "[backends.jax] cpu_variables.'JAX=PLATFORMS': expected to match pattern "
+        "'^[A-Za-z_][A-Za-z0-9_]*$'; received 'JAX=PLATFORMS'",
     ),
     "a variable's value with NUL": (
         'JAX_PLATFORMS = "cpu"',
         'JAX_PLATFORMS = "c\\u0000pu"',
-        "[backends.jax] cpu_variables.JAX_PLATFORMS: expected a value that a process can be given, without NUL; received 'c\\x00pu'",
+        "[backends.jax] cpu_variables.JAX_PLATFORMS: expected a value that a process can be "
+        "given, without NUL; received 'c\\x00pu'",
     ),
     "a requirement of two lines": (
         '"jax==0.10.2", "optax',
         '"jax==0.10.2\\n-r more", "optax',
-        "[backends.jax] requirements.cpu[0]: expected to match pattern '^[^\\x00-\\x1f\\x7f]+$'; received 'jax==0.10.2\\n-r more'",
+        "[backends.jax] requirements.cpu[0]: expected to match pattern '^[^\\x00-\\x1f\\x7f]+$'; "
+        "received 'jax==0.10.2\\n-r more'",
     ),
     "a name that no file can have": (
         "[specs.mnist-naive]",
         f"[specs.{'x' * 65}]",
-        f"[specs.{'x' * 26}…{'x' * 13}]: expected to have at most 64 characters; received '{'x' * 65}'",
+        f"[specs.{'x' * 26}…{'x' * 13}]: expected to have at most 64 characters; received "
+        f"'{'x' * 65}'",
     ),
     "a value of a million letters, quoted in part": (
         'activation = "relu"',
         f'activation = "{"x" * 200_000}"',
-        f"[specs.mnist-mlp] layers[0].activation: expected one of linear, relu, softmax; received '{'x' * 65}…{'x' * 32}'.",
+        "[specs.mnist-mlp] layers[0].activation: expected one of linear, relu, softmax; received "
+        f"'{'x' * 65}…{'x' * 32}'.",
     ),
     "an integer of 5,000 digits": (
         "epochs = 5",
@@ -356,7 +394,8 @@ BAD = {
     "an integer that cannot be shown": (
         "seeds = [0]",
         f"seeds = [0x{'f' * 5000}]",
-        "[protocol] seeds[0]: expected less than 4294967296; received a value that is too large to show (int)",
+        "[protocol] seeds[0]: expected less than 4294967296; received a value that is too large "
+        "to show (int)",
     ),
     "lists in lists in lists": (
         "seeds = [0]",
@@ -411,7 +450,8 @@ def test_several_faults_in_several_tables_are_a_line_each(tmp_path):
     )
     assert refusal(file).splitlines() == [
         "backends.toml: [protocol] epochs: expected greater than 0; received 0",
-        f"backends.toml: [specs.mnist-mlp] optimizer: {OPTIMIZERS}; received 'rmspropp'. Did you mean 'rmsprop'?",
+        f"backends.toml: [specs.mnist-mlp] optimizer: {OPTIMIZERS}; received 'rmspropp'. Did you "
+        "mean 'rmsprop'?",
         "backends.toml: [backends.tensorflow] arms.keras.module: expected one of "
         + MODULES
         + "; received 3.",
@@ -435,8 +475,10 @@ def test_an_unknown_key_hides_no_other_fault_of_its_table(tmp_path):
     )
     assert sorted(refusal(file).splitlines()) == [
         f"backends.toml: [protocol] threads: {CORES}; received 0",
-        f"backends.toml: [protocol]: unknown key: {PROTOCOL_KEYS}; received 'epoch'. Did you mean 'epochs'?",
-        f"backends.toml: [protocol]: unknown key: {PROTOCOL_KEYS}; received 'time_limit'. Did you mean 'time_limit_s'?",
+        f"backends.toml: [protocol]: unknown key: {PROTOCOL_KEYS}; received 'epoch'. Did you mean "
+        "'epochs'?",
+        f"backends.toml: [protocol]: unknown key: {PROTOCOL_KEYS}; received 'time_limit'. Did you "
+        "mean 'time_limit_s'?",
     ]
 
 
@@ -484,9 +526,8 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):
 
 def test_a_missing_file_is_named_with_what_to_type(tmp_path):
     missing = tmp_path / "none.toml"
-    assert (
-        refusal(missing)
-        == f"{missing}: cannot be read (No such file or directory). Name another file: --config FILE"
+    assert refusal(missing) == (
+        f"{missing}: cannot be read (No such file or directory). Name another file: --config FILE"
     )
 
 
@@ -582,7 +623,8 @@ def test_an_unknown_spec_is_answered_with_the_nearest(real):
     with pytest.raises(ConfigError) as caught:
         real.spec("mnist-mpl")
     assert str(caught.value) == (
-        "--spec: expected one of mnist-mlp, mnist-mlp-logits, mnist-mlp-adam, mnist-mlp-adam-logits, mnist-naive, mnist-naive-native, "
+        "--spec: expected one of mnist-mlp, mnist-mlp-logits, mnist-mlp-adam, "
+        "mnist-mlp-adam-logits, mnist-naive, mnist-naive-native, "
         "mnist-torch-native; received 'mnist-mpl'. Did you mean 'mnist-mlp'?"
     )
 
@@ -599,7 +641,8 @@ def test_an_unknown_backend_is_answered_with_the_nearest(real):
     with pytest.raises(ConfigError) as caught:
         real.choose_backends(["jax", "tensorflw"])
     assert str(caught.value) == (
-        "backend: expected one of tensorflow, jax, torch, numpy; received 'tensorflw'. Did you mean 'tensorflow'?"
+        "backend: expected one of tensorflow, jax, torch, numpy; received 'tensorflw'. Did you "
+        "mean 'tensorflow'?"
     )
 
 
@@ -623,7 +666,8 @@ def test_an_argument_not_given_leaves_the_file_s_value(real):
     [
         (
             {"epochs": 1000, "seeds": tuple(range(11))},
-            "--epochs: expected at most 10000 of all seeds together; received 11000: the orders of 60000 samples take 2.5 GiB",
+            "--epochs: expected at most 10000 of all seeds together; received 11000: the orders "
+            "of 60000 samples take 2.5 GiB",
         ),
         ({"epochs": 0}, "--epochs: expected greater than 0; received 0"),
         ({"seeds": (-1,)}, "--seed: expected greater than or equal to 0; received -1"),
@@ -668,7 +712,10 @@ def test_a_spec_cannot_be_changed(real):
 def test_a_backend_without_a_module_that_speaks_for_it_is_named(tmp_path):
     tables = ("[backends.jax]", "[backends.jax.requirements]", "[backends.jax.arms]")
     file = edited(tmp_path, *((table, table.replace("jax", "jaxx")) for table in tables))
-    said = "backends.toml: [backends.jaxx] framework: expected one of jax, numpy, tensorflow, torch; received 'jaxx'. Did you mean 'jax'?"
+    said = (
+        "backends.toml: [backends.jaxx] framework: expected one of jax, numpy, tensorflow, torch; "
+        "received 'jaxx'. Did you mean 'jax'?"
+    )
     assert refusal(file) == said
 
 

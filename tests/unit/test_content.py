@@ -1,4 +1,6 @@
-"""What an environment holds, as a digest: real virtual environments, real wheels, pip itself; nothing comes from the network."""
+"""What an environment holds, as a digest: real virtual environments, real wheels, pip itself;
+nothing comes from the network.
+"""
 
 import json
 import os
@@ -24,8 +26,10 @@ def build_editable(folder, settings=None, metadata=None):
     with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
         for inner, text in FILES.items():
             wheel.writestr(inner, text)
-        wheel.writestr("mine-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: mine\\nVersion: 1.0\\n")
-        wheel.writestr("mine-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        metadata = "Metadata-Version: 2.1\\nName: mine\\nVersion: 1.0\\n"
+        tags = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+        wheel.writestr("mine-1.0.dist-info/METADATA", metadata)
+        wheel.writestr("mine-1.0.dist-info/WHEEL", tags)
         wheel.writestr("mine-1.0.dist-info/RECORD", "")
     return name
 '''
@@ -177,7 +181,9 @@ def editable(source, files):
 
 
 def files_of(kind, source):
-    """Return what stands in site-packages for an editable install: a path, a finder, or a finder that tells nobody where."""
+    """Return what stands in site-packages for an editable install: a path, a finder, or a finder
+    that tells nobody where.
+    """
     if kind == "path":
         return {"__editable__.mine.pth": f"{source / 'src'}\n"}
     mapping = {"mine": str(source / "src" / "mine")} if kind == "finder" else {}

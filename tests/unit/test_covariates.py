@@ -1,4 +1,6 @@
-"""What happened beside a turn, from files of the formats that Linux writes, each with an excess planted; and the limits on it."""
+"""What happened beside a turn, from files of the formats that Linux writes, each with an excess
+planted; and the limits on it.
+"""
 
 import os
 import sys
@@ -9,6 +11,7 @@ import pytest
 
 from harness.engine import accelerators, disturbance, energy
 from harness.engine.machine import describe_host
+from harness.experiments.bench import limits
 from harness.records.bench import Limits, Turn
 
 PID = 4242
@@ -45,7 +48,9 @@ OWN = {"seconds": 0.9, "feed_s": 0.1, "user_s": 0.5, "system_s": 0.25}
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine of two cores without a GPU, whose files lie in a folder, whose clocks stand still, and whose parent is idle."""
+    """A machine of two cores without a GPU, whose files lie in a folder, whose clocks stand still,
+    and whose parent is idle.
+    """
     clocks = dict.fromkeys(("CLOCK_MONOTONIC", "CLOCK_BOOTTIME", "CLOCK_REALTIME"), 100.0)
     fake = types.SimpleNamespace(
         **{name: name for name in clocks}, clock_gettime=clocks.get, process_time=lambda: 3.0
@@ -191,11 +196,14 @@ def test_what_the_system_does_not_say_is_none_and_never_a_zero(machine):
     assert [
         beside[name] for name in ("others_s", "steal_s", "throttled_s", "pressure_s", "energy_j")
     ] == [None] * 5
-    assert disturbance.invalid_reason(Turn(**CLEAN | beside), Limits(), 2) == ""
+    assert limits.invalid_reason(Turn(**CLEAN | beside), Limits(), 2) == ""
 
 
 def test_pressure_is_the_rise_of_the_total_of_some(machine):
-    lines = "some avg10=0.00 avg60=0.12 avg300=0.22 total={}\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+    lines = (
+        "some avg10=0.00 avg60=0.12 avg300=0.22 total={}\nfull avg10=0.00 avg60=0.00 avg300=0.00 "
+        "total=0\n"
+    )
     write(machine.proc / "pressure/cpu", lines.format(1987201813))
     beside = turn_on(
         machine, lambda: write(machine.proc / "pressure/cpu", lines.format(1987201813 + 250000))
@@ -244,7 +252,7 @@ def test_clocks_that_agree_disagree_by_nothing(machine):
 def test_a_machine_that_slept_and_a_clock_that_was_set_are_seen(machine, name, jump):
     beside = turn_on(machine, lambda: machine.clocks.update({name: machine.clocks[name] + jump}))
     assert beside["clock_s"] == pytest.approx(3.2)
-    assert disturbance.invalid_reason(Turn(**CLEAN | beside), Limits(), 2).startswith(
+    assert limits.invalid_reason(Turn(**CLEAN | beside), Limits(), 2).startswith(
         "the clocks disagree by 3.2 s, at most 0.25 s allowed"
     )
 
@@ -341,20 +349,21 @@ def test_energy_of_a_gpu_is_added(machine, monkeypatch):
         ({"n_cores": 3}, "a core was added: 3 instead of 2"),
         (
             {"clock_s": 3.2},
-            "the clocks disagree by 3.2 s, at most 0.25 s allowed: one was set, or the machine slept",
+            "the clocks disagree by 3.2 s, at most 0.25 s allowed: one was set, or the machine "
+            "slept",
         ),
         ({"others_s": 0.68, "n_cores": 1}, "a core was taken away: 1 of 2 left"),
         ({"others_s": None, "steal_s": None, "throttled_s": None}, ""),
     ],
 )
 def test_a_turn_beyond_a_limit_says_which_with_figure_and_limit(excess, said):
-    assert disturbance.invalid_reason(Turn(**CLEAN | excess), Limits(), 2) == said
+    assert limits.invalid_reason(Turn(**CLEAN | excess), Limits(), 2) == said
 
 
 def test_limits_are_those_of_the_session():
     lax = Limits(others=0.5, steal=0.5, throttled=0.5, clock_s=5.0)
     assert (
-        disturbance.invalid_reason(
+        limits.invalid_reason(
             Turn(
                 **CLEAN | {"others_s": 0.68, "steal_s": 0.12, "throttled_s": 0.12, "clock_s": 3.2}
             ),

@@ -1,6 +1,7 @@
 """The dataset is found in the order said, and what is not MNIST to the bit is refused by name.
 
-The 11 MB of the whole MNIST are not in the repository: a tiny set of its form takes its place here, digests and all.
+The 11 MB of the whole MNIST are not in the repository: a tiny set of its form takes its place here,
+digests and all.
 """
 
 import gzip
@@ -205,7 +206,8 @@ def test_auto_takes_digits_where_mnist_is_nowhere_and_says_why():
     prepared = mnist.prepare("auto")
     assert prepared.name == "digits"
     assert prepared.origin.startswith(
-        "made from scikit-learn's handwritten digits; MNIST is not on this machine and could not be downloaded "
+        "made from scikit-learn's handwritten digits; MNIST is not on this machine and could not "
+        "be downloaded "
         f"({NOWHERE}: no complete file after 1 try: "
     )
 
@@ -328,7 +330,8 @@ def test_an_npz_that_cannot_be_read_is_not_left_open(own):
     file.write_bytes(torn(npz(TINY)))
     with pytest.raises(DataError) as caught:
         mnist.prepare("mnist")
-    # Looked up while the error is alive: whatever closes the file only once the error is gone comes too late.
+    # Looked up while the error is alive: whatever closes the file only once the error is gone comes
+    # too late.
     assert str(file) not in {entry.path for entry in psutil.Process().open_files()}, caught.value
 
 
@@ -351,11 +354,13 @@ MISFITS = {
     ),
     "other content": (
         changed(y_train=OTHER["y_train"]),
-        f"y_train: expected MNIST, SHA-256 {sha256(TINY['y_train'])[:12]}…; received other content, {sha256(OTHER['y_train'])[:12]}…",
+        f"y_train: expected MNIST, SHA-256 {sha256(TINY['y_train'])[:12]}…; received other "
+        f"content, {sha256(OTHER['y_train'])[:12]}…",
     ),
     "arrays in another order": (
         changed(x_train=TINY["x_train"][::-1]),
-        f"x_train: expected MNIST, SHA-256 {sha256(TINY['x_train'])[:12]}…; received other content, {sha256(TINY['x_train'][::-1])[:12]}…",
+        f"x_train: expected MNIST, SHA-256 {sha256(TINY['x_train'])[:12]}…; received other "
+        f"content, {sha256(TINY['x_train'][::-1])[:12]}…",
     ),
     "an array missing": (
         {name: TINY[name] for name in PARTS if name != "y_test"},
@@ -363,7 +368,8 @@ MISFITS = {
     ),
     "arrays without names": (
         {f"arr_{index}": TINY[name] for index, name in enumerate(PARTS)},
-        "expected the arrays x_train, y_train, x_test, y_test; missing x_train, y_train, x_test, y_test",
+        "expected the arrays x_train, y_train, x_test, y_test; missing x_train, y_train, x_test, "
+        "y_test",
     ),
 }
 
@@ -434,7 +440,8 @@ def test_a_bomb_is_refused_by_its_header_in_little_memory(tmp_path, form):
 
 def test_an_empty_folder_is_told_the_files_expected(own):
     assert refusal() == (
-        f"HARNESS_DATA_DIR: {own}: expected mnist.npz, or four IDX files (plain or .gz); missing train-images-idx3-ubyte, "
+        f"HARNESS_DATA_DIR: {own}: expected mnist.npz, or four IDX files (plain or .gz); missing "
+        "train-images-idx3-ubyte, "
         "train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
     )
 
@@ -442,9 +449,9 @@ def test_an_empty_folder_is_told_the_files_expected(own):
 def test_an_idx_file_missing_is_named(own):
     write_idx(own)
     (own / "t10k-labels-idx1-ubyte").unlink()
-    assert (
-        refusal()
-        == f"HARNESS_DATA_DIR: {own}: expected mnist.npz, or four IDX files (plain or .gz); missing t10k-labels-idx1-ubyte"
+    assert refusal() == (
+        f"HARNESS_DATA_DIR: {own}: expected mnist.npz, or four IDX files (plain or .gz); "
+        "missing t10k-labels-idx1-ubyte"
     )
 
 
@@ -546,9 +553,9 @@ def test_a_cache_that_cannot_be_written_is_named_with_what_to_set(own, tmp_path)
     (own / "mnist.npz").write_bytes(npz(TINY))
     (tmp_path / "cache").write_text("a file where the folder should be")
     folder = tmp_path / "cache" / "datasets" / f"mnist-{dataset_digest(TINY)[:16]}"
-    assert (
-        refusal()
-        == f"{folder}: the dataset cannot be kept there (Not a directory). Set HARNESS_CACHE_DIR to another folder"
+    assert refusal() == (
+        f"{folder}: the dataset cannot be kept there (Not a directory). Set HARNESS_CACHE_DIR "
+        "to another folder"
     )
 
 

@@ -1,4 +1,6 @@
-"""A download is whole and within its time, or not there at all. Each test asks a real server on this machine."""
+"""A download is whole and within its time, or not there at all. Each test asks a real server on
+this machine.
+"""
 
 import http.server
 import io
@@ -115,7 +117,9 @@ def silence(handler):
 
 
 def dripping(head, drop):
-    """Answer the head at once, and then a drop every hundredth of a second, for six tenths of a second."""
+    """Answer the head at once, and then a drop every hundredth of a second, for six tenths of a
+    second.
+    """
 
     def answer(handler):
         handler.wfile.write(head)
@@ -205,9 +209,8 @@ def test_a_server_error_is_tried_until_it_passes(server, folder, pauses):
 
 def test_a_server_error_that_stays_is_said(server, folder):
     server.answers = [status(503)]
-    assert (
-        refusal(server.url, folder)
-        == f"{server.url}: no complete file after 3 tries: the server answered 503 Service Unavailable"
+    assert refusal(server.url, folder) == (
+        f"{server.url}: no complete file after 3 tries: the server answered 503 Service Unavailable"
     )
 
 
@@ -224,7 +227,8 @@ def test_a_refusal_leaves_no_connection_open(server, folder):
     server.answers = [status(404)]
     with pytest.raises(DataError) as caught:
         download.fetch(server.url, folder / "mnist.npz")
-    # Looked up while the error is alive: whatever closes the connection only once the error is gone comes too late.
+    # Looked up while the error is alive: whatever closes the connection only once the error is gone
+    # comes too late.
     connections = psutil.Process().net_connections("tcp")
     assert not [
         each for each in connections if each.raddr and each.raddr.port == server.server_port
@@ -258,9 +262,8 @@ def test_a_dripping_server_is_stopped_by_the_limit_on_the_whole(server, folder):
     start = time.monotonic()
     message = refusal(server.url, folder, limit_s=0.1)
     assert time.monotonic() - start < 0.5
-    assert (
-        message
-        == f"{server.url}: no complete file after 1 try: the time limit for the whole download passed"
+    assert message == (
+        f"{server.url}: no complete file after 1 try: the time limit for the whole download passed"
     )
 
 
@@ -269,9 +272,8 @@ def test_a_dripping_header_is_stopped_by_the_limit_on_the_whole(server, folder):
     start = time.monotonic()
     message = refusal(server.url, folder, limit_s=0.1)
     assert time.monotonic() - start < 0.5
-    assert (
-        message
-        == f"{server.url}: no complete file after 1 try: the time limit for the whole download passed"
+    assert message == (
+        f"{server.url}: no complete file after 1 try: the time limit for the whole download passed"
     )
 
 

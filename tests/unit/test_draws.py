@@ -8,6 +8,7 @@ from harness.errors import HarnessError
 from harness.spec.data.arrays import load_weights, network_input, sha256, weights_digest
 from harness.spec.draws import batch_order, draw
 from harness.spec.initializers import initial_weights
+from tests.unit.records import SPEC
 
 MLP = (("hidden", 512), ("output", 10))
 WEIGHTS_SHA256 = "5207f40d170af87b59e1dbd2ee2fac017913c1d536dce9254ff19fa07a7b2541"
@@ -21,14 +22,12 @@ def weights():
 
 
 def small(folder, **changes):
-    sizes = {
-        "initializer": "glorot_uniform",
-        "n_samples": 20,
-        "n_epochs": 3,
-        "shuffle": True,
-        "seed": 0,
-    } | changes
-    return draw(folder, n_inputs=6, layers=[("hidden", 4), ("output", 2)], **sizes)
+    sizes = {"n_inputs": 6, "n_samples": 20, "n_epochs": 3, "seed": 0} | changes
+    layers = [
+        layer.model_copy(update={"units": units})
+        for layer, units in zip(SPEC.layers, (4, 2), strict=True)
+    ]
+    return draw(folder, SPEC.model_copy(update={"layers": tuple(layers)}), **sizes)
 
 
 def test_weights_are_named_and_shaped_as_keras_has_them(weights):

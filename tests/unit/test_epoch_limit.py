@@ -2,14 +2,10 @@
 
 import pytest
 
-from harness.experiments.bench.limit import (
-    limit_s,
-    n_parameters,
-    optimizer_bytes,
-    training_flops,
-)
+from harness.experiments.bench.judge import limit_s
 from harness.job.answers import Rates
 from harness.spec.config import SGD, Adam, Dense, RMSprop
+from harness.spec.stack import n_parameters, optimizer_bytes, training_flops
 from tests.unit.records import SPEC
 
 

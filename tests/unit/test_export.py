@@ -132,7 +132,7 @@ def test_bencher_s_json_is_of_its_published_form(tmp_path):
     jsonschema.validate(json.loads((tmp_path / "bencher.json").read_text()), BENCHER)
 
 
-@pytest.mark.parametrize("to", ["mlflow", "wandb"])
+@pytest.mark.parametrize("to", ["mlflow", "trackio", "wandb"])
 def test_without_a_tracker_s_library_one_sentence_says_what_to_type(tmp_path, monkeypatch, to):
     monkeypatch.setitem(sys.modules, to, None)
     arguments = ["export", str(tmp_path), "--to", to, "--results", str(REFERENCE)]

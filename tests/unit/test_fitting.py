@@ -1,4 +1,6 @@
-"""Every table in every window: no name, number or unit is broken or cut, nothing is wider than the window, nothing vanishes unsaid."""
+"""Every table in every window: no name, number or unit is broken or cut, nothing is wider than the
+window, nothing vanishes unsaid.
+"""
 
 import io
 import re
@@ -29,13 +31,13 @@ from harness.experiments.train import document as table
 from harness.experiments.train import judge as speed
 from harness.experiments.train.rows import ArmRow
 from harness.job.answers import Environment, Gradients, Host, Refusal
+from harness.job.arm import ArmId
 from harness.lessons import dataset
 from harness.lessons import document as textbook
 from harness.lessons.loops import PAIRS, Timing
 from harness.lessons.momentum import loss, two_paths
 from harness.lessons.summary import Row
 from harness.records import sessions, store
-from harness.records.arm import ArmId
 from harness.records.user_model import BackendParity, ModelParity
 from harness.report import terminal
 from harness.report.document import Column, Document, Sentence, Table

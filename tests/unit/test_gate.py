@@ -1,4 +1,6 @@
-"""The gate: slower is said only of what is slower twice, and never of what cannot be compared; each outcome has its exit code."""
+"""The gate: slower is said only of what is slower twice, and never of what cannot be compared; each
+outcome has its exit code.
+"""
 
 import io
 import json
@@ -68,6 +70,12 @@ def kept(results, found):
     return file.parent
 
 
+def suite_of(gate):
+    """Return the one suite of a gate's JUnit, which is written here."""
+    (suite,) = ET.fromstring(render(report.compose(gate), "junit"))  # noqa: S314
+    return suite
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """Do not wait for the disk: what is tested here is not whether a power cut loses a file."""
@@ -126,7 +134,7 @@ def test_an_arm_that_no_longer_trains_has_failed_and_fails_the_gate():
     found = judge_gate(broken, BASE)
     assert (found.outcome, findings(found)["jax/keras"]) == ("regressed", "failed")
     assert report.verdict(found) == "FAILED: jax/keras no longer trains: set aside: it is gone"
-    assert ET.fromstring(render(report.compose(found), "junit"))[0].get("failures") == "1"  # noqa: S314 - written here
+    assert suite_of(found).get("failures") == "1"
 
 
 @pytest.mark.parametrize(("tolerance", "jax"), [(0.02, "inconclusive"), (0.9, "unchanged")])
@@ -139,7 +147,9 @@ def test_an_arm_passes_where_a_slowdown_beyond_the_tolerance_is_excluded_and_onl
 
 
 def precise(run_id, jax, draw=3):
-    """A session without noise to speak of, in which JAX takes so many times what it takes in `BASE`."""
+    """A session without noise to speak of, in which JAX takes so many times what it takes in
+    `BASE`.
+    """
     return bench(run_id, jax=jax, noise=0.0002, draw=draw)
 
 
@@ -229,7 +239,7 @@ def test_an_arm_of_another_accuracy_has_failed_whatever_its_time(head):
     )
     assert gate.suspects == ()  # nothing is left to confirm
     assert report.verdict(gate).startswith("FAILED: jax/keras: its accuracy is different: ")
-    (suite,) = ET.fromstring(render(report.compose(gate), "junit"))  # noqa: S314 - written here
+    suite = suite_of(gate)
     assert {case.get("name"): [child.tag for child in case] for case in suite} == {
         "jax/keras": ["failure"],
         "torch/keras": [],
@@ -264,12 +274,14 @@ def test_what_was_not_checked_passes_only_with_the_sentence_that_says_so():
     )
     part = report.verdict(judge_gate(SAME, BASE, parities=ALL_AGREE[:2]))
     assert part.endswith(
-        ". torch/keras: not checked against the referee, so equal numbers are not known (nox -s parity checks them)."
+        ". torch/keras: not checked against the referee, so equal numbers are not known (nox -s "
+        "parity checks them)."
     )
 
 
 def test_accuracy_is_paired_with_the_earlier_session_by_seed_where_the_baseline_would_hide_it():
-    # All arms of the new session lost what all of the old one had; seeds differ by far more than that.
+    # All arms of the new session lost what all of the old one had; seeds differ by far more than
+    # that.
     def of_seed(lost):
         return lambda end: 0.90 + 0.01 * end.generation - lost
 
@@ -290,7 +302,7 @@ def test_accuracy_is_paired_with_the_earlier_session_by_seed_where_the_baseline_
 def test_a_baseline_of_other_numbers_fails_the_gate_and_is_a_case_of_its_own():
     gate = judge_gate(SLOWER, BASE, parities=[parity_of("departs", BASELINE)])
     assert (gate.outcome, gate.suspects) == ("regressed", ())
-    (suite,) = ET.fromstring(render(report.compose(gate), "junit"))  # noqa: S314 - written here
+    suite = suite_of(gate)
     assert {case.get("name") for case in suite if case.find("failure") is not None} == {BASELINE}
 
 
@@ -389,19 +401,23 @@ def test_a_window_of_any_width_shows_every_figure_whole_or_says_which_it_does_no
     [
         (
             judge_gate(SAME, BASE),
-            r"PASSED: none of 2 arms is slower by more than 5%, with 95 % confidence each\. No arm was checked against the referee, .+",
+            r"PASSED: none of 2 arms is slower by more than 5%, with 95 % confidence each\. No "
+            r"arm was checked against the referee, .+",
         ),
         (
             judge_gate(SLOWER, BASE),
-            r"INCONCLUSIVE: jax/keras may have regressed, .+ not confirmed\. Run harness gate without --no-confirm",
+            r"INCONCLUSIVE: jax/keras may have regressed, .+ not confirmed\. Run harness gate "
+            r"without --no-confirm",
         ),
         (
             CONFIRMED,
-            r"REGRESSED, confirmed in fresh blocks: jax/keras takes 1\.\d+ \(1\.\d+-1\.\d+\) times what it took",
+            r"REGRESSED, confirmed in fresh blocks: jax/keras takes 1\.\d+ \(1\.\d+-1\.\d+\) "
+            r"times what it took",
         ),
         (
             judge_gate(NOISY, BASE),
-            r"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of 5% is not excluded for .+",
+            r"INCONCLUSIVE: nothing is known to have regressed, but a slowdown of 5% is not "
+            r"excluded for .+",
         ),
     ],
 )
@@ -418,14 +434,14 @@ def test_an_arm_of_which_nothing_sure_is_known_has_its_reason_under_the_table():
 
 
 def test_junit_has_a_case_an_arm_that_fails_only_where_it_has_regressed():
-    (suite,) = ET.fromstring(render(report.compose(CONFIRMED), "junit"))  # noqa: S314 - written here
+    suite = suite_of(CONFIRMED)
     assert suite.attrib | {"tests": "2", "failures": "1", "skipped": "0"} == suite.attrib
     assert {case.get("name"): [child.tag for child in case] for case in suite} == {
         "jax/keras": ["failure"],
         "torch/keras": [],
     }
-    (suite,) = ET.fromstring(render(report.compose(judge_gate(SLOWER, BASE)), "junit"))  # noqa: S314 - written here
-    assert [child.tag for child in suite[0]] == ["skipped"]
+    unconfirmed = suite_of(judge_gate(SLOWER, BASE))
+    assert [child.tag for child in unconfirmed[0]] == ["skipped"]
 
 
 def test_the_json_is_strict_and_names_the_sessions():
@@ -514,7 +530,7 @@ def test_the_verb_reads_the_parity_records_of_the_newest_session_s_folder(tmp_pa
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_newest_complete_session_is_held_against_the_newest_complete_one_that_it_may_be_compared_with(
+def test_the_newest_complete_session_is_held_against_the_newest_that_it_may_be_compared_with(
     tmp_path, monkeypatch
 ):
     old, new = bench("old", draw=1), bench("new", draw=2)
@@ -653,7 +669,9 @@ def test_a_file_that_is_no_part_of_a_session_is_named(tmp_path):
 
 @pytest.fixture
 def repository(tmp_path, quick):
-    """A repository with a project in a folder of it; its first commit tracks a session, its second no longer does."""
+    """A repository with a project in a folder of it; its first commit tracks a session, its second
+    no longer does.
+    """
     root = tmp_path / "repository" / "project"
     folder = kept(root / "results" / "reference", BASE)
 
@@ -719,7 +737,8 @@ def test_a_revision_s_sessions_are_read_without_touching_the_working_tree(reposi
             "v1",
             "elsewhere",
             StoreError,
-            "v1: no bench session under project/elsewhere/bench in that revision. Name the folder that",
+            "v1: no bench session under project/elsewhere/bench in that revision. Name the folder "
+            "that",
         ),
     ],
 )

@@ -1,4 +1,6 @@
-"""A small part of tests/attacks: hostile configurations, arguments and surroundings are no more than sentences."""
+"""A small part of tests/attacks: hostile configurations, arguments and surroundings are no more
+than sentences.
+"""
 
 import signal
 

@@ -1,4 +1,6 @@
-"""Initial weights come from any generator of uniform numbers, in each initializer's published range."""
+"""Initial weights come from any generator of uniform numbers, in each initializer's published
+range.
+"""
 
 import numpy as np
 import pytest

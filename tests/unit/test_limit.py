@@ -1,4 +1,6 @@
-"""A worker's limits and the check of its clock, by a stand-in for a framework that spends the seconds of a clock of its own. NumPy only."""
+"""A worker's limits and the check of its clock, by a stand-in for a framework that spends the
+seconds of a clock of its own. NumPy only.
+"""
 
 import math
 import sys

@@ -1,4 +1,6 @@
-"""How a live worker is started, by a stand-in for the process: what it is given, and what becomes of one that cannot start."""
+"""How a live worker is started, by a stand-in for the process: what it is given, and what becomes
+of one that cannot start.
+"""
 
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which machine a figure is of: by more than its description, with nothing that would tell its id."""
+"""Which machine a figure is of: by more than its description, and nothing tells its id."""
 
 import hashlib
 import json

@@ -1,4 +1,6 @@
-"""What a worker does with an arm, by a stand-in that keeps what it is given: order, feeding, clock, score. NumPy only."""
+"""What a worker does with an arm, by a stand-in that keeps what it is given: order, feeding, clock,
+score. NumPy only.
+"""
 
 import gc
 import json
@@ -30,9 +32,11 @@ INPUTS = stack.Inputs(PARTS, {}, ORDER, dataset_digest(PARTS), sha256(ORDER))
 
 
 def arm(loss=lambda epoch: 0.5, log=None, known=lambda epoch: {}, spend=lambda seconds: None):
-    """An arm as a worker sees it: its verbs, in a module; it keeps what `place` and `epoch` were given.
+    """An arm as a worker sees it: its verbs, in a module; it keeps what `place` and `epoch` were
+    given.
 
-    `known` is what else its facts hold after an epoch; to place samples it spends 1 s of a clock that is given, to train 8 s.
+    `known` is what else its facts hold after an epoch; to place samples it spends 1 s of a clock
+    that is given, to train 8 s.
     """
     log = [] if log is None else log
 
@@ -104,7 +108,9 @@ def test_epochs_are_told_and_kept_alike_and_compiles_fall_where_they_happened():
 
 @pytest.fixture
 def times(monkeypatch):
-    """Return a function that trains three epochs of an arm with these facts, by a clock of its own, and gives each one's times."""
+    """Return a function that trains three epochs of an arm with these facts, by a clock of its own,
+    and gives each one's times.
+    """
     now = [100.0]
     monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
 
@@ -121,7 +127,7 @@ def times(monkeypatch):
     return train
 
 
-def test_making_the_input_pipeline_is_feeding_but_in_the_first_epoch_which_builds_and_compiles_there(
+def test_making_the_input_pipeline_is_feeding_but_in_the_first_epoch_which_builds_and_compiles(
     times,
 ):
     setup_s = {1: 2.0, 2: 0.5, 3: 0.25}
@@ -228,7 +234,9 @@ WEIGHTS = {
 
 
 def asked(**changes):
-    """A request as a worker sees it: attributes without a schema. Changes to the spec's own fields go there."""
+    """A request as a worker sees it: attributes without a schema. Changes to the spec's own fields
+    go there.
+    """
     spec = {
         "inputs": "equal",
         "initializer": "uniform",
@@ -320,7 +328,9 @@ def test_initial_weights_changed_on_disk_are_refused(job):
 
 
 class Generator:
-    """A framework whose draws no other one makes: it counts them, and fills kernels and rotates the samples by the count."""
+    """A framework whose draws no other one makes: it counts them, and fills kernels and rotates the
+    samples by the count.
+    """
 
     def __init__(self):
         self.seeds, self.ranges, self.sizes = [], [], []
@@ -339,7 +349,9 @@ class Generator:
 
 
 def drawn(job, **changes):
-    """Return the framework and the inputs it drew, where the job names files for the dataset only, as `plan` does."""
+    """Return the framework and the inputs it drew, where the job names files for the dataset only,
+    as `plan` does.
+    """
     framework = Generator()
     request = asked(inputs="native", weights_sha256=None, order_sha256=None, **changes)
     bare = types.SimpleNamespace(request=request, dataset=job.dataset, weights=None, order=None)
@@ -438,7 +450,9 @@ OUTPUTS = np.eye(10, dtype=np.float32)[[3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5]]
 
 @pytest.fixture
 def run(job, monkeypatch):
-    """Return a function that measures the job with a stand-in arm, NumPy's framework beside it; `changes` are verbs of the arm."""
+    """Return a function that measures the job with a stand-in arm, NumPy's framework beside it;
+    `changes` are verbs of the arm.
+    """
 
     def measured(**changes):
         last_fit = {"setup_s": 0.0, "teardown_s": 0.0}
@@ -539,7 +553,8 @@ SHAPES = {
         ({"output/bias": (3,)}, r"output/bias: expected shape \(2,\); received \(3,\)"),
         (
             {"more": (1,)},
-            "weights: expected hidden/kernel, hidden/bias, output/kernel, output/bias; received .*, more",
+            "weights: expected hidden/kernel, hidden/bias, output/kernel, output/bias; received "
+            ".*, more",
         ),
     ],
 )

@@ -1,4 +1,6 @@
-"""The network from scratch on NumPy, at the edges: too little data, too much batch, shapes that do not fit."""
+"""The network from scratch on NumPy, at the edges: too little data, too much batch, shapes that do
+not fit.
+"""
 
 from types import SimpleNamespace
 

@@ -27,10 +27,10 @@ from harness.experiments.gate.judge import judge_gate
 from harness.experiments.parity.model_plan import plan_model_check, with_data
 from harness.experiments.train.document import compose
 from harness.experiments.train.judge import compare
+from harness.job.arm import ArmId
 from harness.job.own_model import Proved, Quality
+from harness.job.request import Data
 from harness.records import frame
-from harness.records.arm import ArmId
-from harness.records.observation import Data
 from harness.records.proof import ArmProof
 from harness.records.record import Record
 from harness.records.user_model import BackendParity, ModelParity
@@ -287,6 +287,8 @@ def test_the_newest_check_of_the_file_as_it_is_now_is_known():
     assert newest_check([check(harness=__version__), newer], OWN) == newer
     assert newest_check([check()], OWN) is None, "another harness"
     assert newest_check([newer], OWN.model_copy(update={"sha256": "0" * 64})) is None
+    several = check(harness=__version__, replicas=2)
+    assert newest_check([newer, several], OWN) == newer, "of several devices"
 
 
 def test_choose_shows_a_session_of_this_model_with_these_arguments_and_no_other():
@@ -343,6 +345,9 @@ def test_an_arm_is_timed_only_where_its_proof_passed():
     assert proof(proved=apart).why_untimed == (
         "departs from fit: weights[0] kernel differs by 3.0e-02 of its size "
         "after 40 updates in float64"
+    )
+    assert proof(proved=apart, replicas=2).why_untimed.startswith(
+        "departs from fit: 2 devices against one: weights[0] kernel differs by 3.0e-02 of its size"
     )
     assert "took too long" in proof(proved=None, reason="took too long").why_untimed
 

@@ -9,7 +9,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
-    *sorted((ROOT / "results").rglob("*.md")),
+    ROOT / "results" / "README.md",  # what else is there, a run has left
+    *sorted((ROOT / "results" / "reference").rglob("*.md")),
 )
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)#\s]*)(?:#([^)\s]+))?\)|!\[[^\]]*\]\(([^)\s]+)\)")
 

@@ -99,11 +99,12 @@ def test_equal_inputs_are_drawn_once_for_a_seed_and_native_ones_not_at_all():
         ) == (None, None, None, None)
 
 
-def test_a_layer_that_an_arm_cannot_express_is_refused_naming_the_arm_what_it_can_and_which_arm_can():
+def test_a_layer_that_an_arm_cannot_express_is_refused_naming_what_it_can_and_which_arm_can():
     first, last = WHOLE.specs["mnist-mlp"].layers
     change = {"layers": (first.model_copy(update={"activation": "softmax"}), last)}
     said = (
-        r"backends\.toml: \[specs\.mnist-mlp\] layers\[0\]\.activation: jax/native can do linear, relu; received 'softmax'\. "
+        r"backends\.toml: \[specs\.mnist-mlp\] layers\[0\]\.activation: jax/native can do linear, "
+        r"relu; received 'softmax'\. "
         r"Choose an arm that can: jax/keras, jax/keras-tuned, jax/compiled, jax/naive$"
     )
     with pytest.raises(ConfigError, match=said):

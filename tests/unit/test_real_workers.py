@@ -1,4 +1,4 @@
-"""Live workers that are real processes and do what no worker should; frameworks are in tests/e2e."""
+"""Live workers that are real processes and do what no worker should. Frameworks: tests/e2e."""
 
 import json
 import select
@@ -28,19 +28,23 @@ from tests.unit.test_sitting import START
 WHOLE = config.load(ROOT / "backends.toml")
 LAX = Limits(others=1.0, steal=1.0, throttled=1.0, clock_s=100.0)  # this machine may be busy
 
-# It answers as a worker does, but for what RUBBISH says of a verb's n-th time; then it sleeps on, with its memory.
+# It answers as a worker does, but for what RUBBISH says of a verb's n-th time; then it sleeps on,
+# with its memory.
 WORKER = """#!{python}
 import json, os, sys, time
 pipe = os.fdopen(int(sys.argv[4]), "wb", buffering=0)
 open(os.path.join({folder!r}, f"pid-{{os.getpid()}}"), "w").close()
 n_before = len(os.listdir({folder!r})) - 1
-turn = dict(seconds=0.1, feed_s=0.0, loss=0.5, accuracy=0.9, n_compiles=0, user_s=0.0, system_s=0.0, n_involuntary=0)
+turn = dict(seconds=0.1, feed_s=0.0, loss=0.5, accuracy=0.9, n_compiles=0)
+turn |= dict(user_s=0.0, system_s=0.0, n_involuntary=0)
 evaluated = dict(test_accuracy=0.9, n_epochs=3, memory_bytes={{}})
 rates = dict(gemm_flops_per_s=1e9, bandwidth_bytes_per_s=1e9, dispatch_s=1e-6, n_dispatches=1)
 answers = dict(start={start!r}, turn=turn, evaluate=evaluated, rates=rates)
 def answer(verb):
     rubbish = {rubbish!r} if verb == {verb!r} and n_before == 0 else None
-    pipe.write(json.dumps({{"answer": answers[verb]}}).encode() + b"\\n" if rubbish is None else rubbish)
+    if rubbish is None:
+        rubbish = json.dumps({{"answer": answers[verb]}}).encode() + b"\\n"
+    pipe.write(rubbish)
 answer("start")
 for line in sys.stdin:
     answer(json.loads(line)["do"])
@@ -54,7 +58,9 @@ RUBBISH = {
     "no bytes of a text": b"\xff\xfe\n",
     "deeper than Python counts": b"[" * 100_000 + b"\n",
     "without an end": b"x" * (2 << 20),
-    "another kind": b'{"answer": {"seconds": "soon", "user_s": [], "test_accuracy": 7, "name": 1}}\n',
+    "another kind": (
+        b'{"answer": {"seconds": "soon", "user_s": [], "test_accuracy": 7, "name": 1}}\n'
+    ),
     "infinite": b'{"answer": {"seconds": Infinity, "test_accuracy": NaN, "total_s": -1}}\n',
 }
 
@@ -78,8 +84,7 @@ def sit_with(tmp_path, monkeypatch):
             update={"bench": WHOLE.bench.model_copy(update={"generations": 1, "blocks": 2})}
         )
         arms = select_arms(declared_arms(whole), ["numpy/naive"])
-        given = {"arms": arms, "baseline": None, "device": "auto", "cores": ()}
-        session = sessions.plan_session(whole, "mnist-mlp", DATA, HOST, **given)
+        session = sessions.plan_session(whole, "mnist-mlp", DATA, HOST, sessions.Asked(arms))
         session = session.model_copy(
             update={"entrants": session.entrants[:1], "again": "", "limits": LAX}
         )
@@ -173,7 +178,8 @@ CHILDREN = {
     ),
     "that have children": (
         "",
-        "subprocess.run([sys.executable, '-c', 'import subprocess, sys; subprocess.run([sys.executable, \"-c\",'"
+        "subprocess.run([sys.executable, '-c', 'import subprocess, sys; "
+        'subprocess.run([sys.executable, "-c",\''
         " + repr(BURN.format(seconds=1)) + '])'])",
     ),
 }
@@ -184,7 +190,9 @@ CHILDREN = {
 def test_what_a_worker_s_children_use_is_its_own_and_a_stranger_s_is_not(
     before, body, stranger, tmp_path
 ):
-    """On a machine that others use too, the measure is what the children's seconds are by their own account."""
+    """On a machine that others use too, the measure is what the children's seconds are by their own
+    account.
+    """
     script = TURNING.format(burn=BURN, before=before, body=body).replace(
         "import json,", "import time, json,"
     )

@@ -12,6 +12,7 @@ from harness.experiments.bench import document as bench_report
 from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.self_check import error_rate_checks, session_checks
 from harness.experiments.parity import document as report
+from harness.experiments.parity import model_document
 from harness.experiments.survey import catalogue
 from harness.experiments.survey import document as survey_document
 from harness.experiments.survey import judge as survey_judge
@@ -68,11 +69,11 @@ def test_the_reference_set_s_own_page_shows_all_tables_as_compare_prints_them(lo
         ).strip()
         in (REFERENCE / "README.md").read_text()
     )
+    page = (REFERENCE / "README.md").read_text()
     for parity in loaded.parities:
-        assert (
-            render(report.compose(parity), "markdown").strip()
-            in (REFERENCE / "README.md").read_text()
-        )
+        assert render(report.compose(parity), "markdown").strip() in page
+    for model in loaded.models:
+        assert render(model_document.compose(model), "markdown").strip() in page
 
 
 def test_a_page_shows_the_reference_parity_of_every_arm_and_a_departure(loaded):
@@ -125,7 +126,7 @@ def test_a_cap_is_at_most_twenty_times_every_recorded_noise_floor(loaded, kind, 
 
 @pytest.mark.parametrize("spec", ["mnist-mlp", "mnist-naive"])
 def test_three_seeds_trained_to_the_end_agree_as_weights_and_as_functions(loaded, spec):
-    (full,) = (each for each in loaded.parities if each.spec_name == spec and each.free_runs)
+    *_, full = (each for each in loaded.parities if each.spec_name == spec and each.free_runs)
     assert {run.seed for run in full.free_runs} == {0, 1, 2}
     assert {run.name for run in full.free_runs} == {"tensorflow/keras", "jax/keras", "torch/keras"}
     assert all(run.verdict == "agrees" for run in full.free_runs)

@@ -25,7 +25,7 @@ def why_incomparable(head, base):
 
 
 def with_ratios(ratio, floor=1.0, spread=0.004, n=8, day=1.0, floors=None):
-    """A session whose generations differ a little; on another `day` the machine is slower for all."""
+    """A session whose generations differ a little; on another `day` the machine is slower."""
 
     def seconds(name, generation, _):
         away = math.exp(spread * (generation - (n + 1) / 2))
@@ -265,7 +265,7 @@ def test_sessions_of_machines_of_which_only_the_description_agrees_may_be_compar
     assert remarks(on(**here), on(**there)) == said
 
 
-def test_another_content_of_an_environment_under_the_same_versions_is_named_and_an_unknown_one_is_not():
+def test_another_content_of_an_environment_under_equal_versions_is_named_and_an_unknown_is_not():
     edited, healthy = ({JAX: {"environment_sha256": digit * 64}} for digit in "ab")
     head, base = bench(starts=edited), bench(starts=healthy)
     assert why_incomparable(head, base) == ()

@@ -21,6 +21,7 @@ from harness.experiments.train.judge import compare
 from harness.job.answers import Environment, EpochEnd, Host, Phase, Refusal
 from harness.lessons import dataset
 from harness.records.files import Rejected
+from harness.records.record import first_predictions
 from harness.report import progress, terminal
 from harness.report.drawing import draw
 from harness.report.renderers import render
@@ -190,7 +191,8 @@ def test_markdown_shows_the_same_figures(tables):
 
 def test_the_legend_says_what_both_ratios_are_to(tables):
     said = (
-        "ratio: median epoch to the baseline's (1.00); to native: to that of the same backend's native arm, "
+        "ratio: median epoch to the baseline's (1.00); to native: to that of the same backend's "
+        "native arm, "
         "which does the same sums without Keras."
     )
     assert said in shown(table.compose(tables))
@@ -223,7 +225,9 @@ def test_json_shows_the_same_figures(tables):
 
 
 def flat(row):
-    """Return a row of the JSON with its spreads as name_low, name_mid, name_high, as the CSV has them."""
+    """Return a row of the JSON with its spreads as name_low, name_mid, name_high, as the CSV has
+    them.
+    """
     spreads = {
         f"{name}_{part}": (row[name] or {}).get(part)
         for name in ("test_accuracy", "epoch_s")
@@ -266,7 +270,8 @@ def test_several_tables_say_what_they_differ_in(render):
 
 def test_the_heading_says_what_the_rows_share(tables):
     assert table.heading(tables[0]) == (
-        "mnist-mlp, mnist (dddddddd), 3 epochs, Keras 3.15.1, A processor, 2 cores, 8 GiB, Linux x86_64"
+        "mnist-mlp, mnist (dddddddd), 3 epochs, Keras 3.15.1, A processor, 2 cores, 8 GiB, Linux "
+        "x86_64"
     )
 
 
@@ -447,7 +452,8 @@ def test_an_overview_shows_what_each_arm_takes_the_first_test_images_for_under_t
     for expected in (
         rf"test_labels\[:10\] +{' '.join(map(str, parts['y_test'][:10]))}\n",
         rf"predictions.argmax\(1\)\[:10\] +jax/keras +{first} {digits} +{first} == {first}: True\n",
-        rf"predictions.argmax\(1\)\[:10\] +torch/keras +{first + 1} {digits} +{first + 1} == {first}: False\n",
+        rf"predictions.argmax\(1\)\[:10\] +torch/keras +{first + 1} {digits} +{first + 1} == "
+        rf"{first}: False\n",
     ):
         assert re.search(expected, re.sub(r" +\n", "\n", text)), expected
     assert "harness train" not in text
@@ -470,7 +476,7 @@ def test_the_predictions_shown_are_each_arm_s_newest():
         predicting(2, backend="jax", started_at=at(1)),
         predicting(3, backend="jax", implementation="naive", started_at=at(2)),
     ]
-    assert dataset.first_predictions(runs, "d" * 64) == {"jax/keras": (2,), "jax/naive": (3,)}
+    assert first_predictions(runs, "d" * 64) == {"jax/keras": (2,), "jax/naive": (3,)}
 
 
 @pytest.mark.parametrize(
@@ -484,7 +490,7 @@ def test_the_predictions_shown_are_each_arm_s_newest():
     ids=["another dataset", "diverged", "an older harness's", "failed"],
 )
 def test_no_predictions_are_shown_of_a_run_that_is(run):
-    assert dataset.first_predictions([run], "d" * 64) == {}
+    assert first_predictions([run], "d" * 64) == {}
 
 
 # The doctor
@@ -592,13 +598,15 @@ ADVICE = {
         H200,
         seen(cuda="12.9"),
         None,
-        "built for CUDA 12.9, and yet it sees no GPU. Build it anew: harness setup jax --gpu --anew",
+        "built for CUDA 12.9, and yet it sees no GPU. Build it anew: harness setup jax --gpu "
+        "--anew",
     ),
     "a build that sees nothing of the GPU that is listed": (
         H200,
         seen(cuda="12.9"),
         "0",
-        "built for CUDA 12.9, and yet it sees no GPU. Build it anew: harness setup jax --gpu --anew",
+        "built for CUDA 12.9, and yet it sees no GPU. Build it anew: harness setup jax --gpu "
+        "--anew",
     ),
     "an accelerator without CUDA": (
         APPLE,

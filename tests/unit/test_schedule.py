@@ -47,7 +47,7 @@ def test_processes_start_in_an_order_that_changes_from_generation_to_generation(
     )
 
 
-def test_every_process_has_its_own_hash_seed_and_length_of_environment_again_the_same_when_asked_again():
+def test_every_process_has_its_own_hash_seed_and_length_of_environment_the_same_when_asked_again():
     found = [
         schedule.process_variables(0, generation, which, 1)
         for generation in range(1, 9)

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from harness.scratch import PREFIX, remove_leftovers, scratch
+from harness.spec.files import PREFIX, remove_leftovers, scratch
 from tests.unit.test_plan import ROOT
 
 OWN = """
 import sys, time
 from pathlib import Path
-from harness.scratch import scratch
+from harness.spec.files import scratch
 with scratch(Path(sys.argv[1])) as folder:
     (folder / "inner").mkdir()
     (folder / "inner" / "file").write_text("x")
@@ -134,7 +134,7 @@ def test_a_parent_that_is_none_or_cannot_be_read_holds_nothing(tmp_path):
 
 def test_while_others_remove_leftovers_nobody_loses_its_folder(parent):
     sweep = "import sys, time\nfrom pathlib import Path\n"
-    sweep += "from harness.scratch import remove_leftovers\nend = time.monotonic() + 3\n"
+    sweep += "from harness.spec.files import remove_leftovers\nend = time.monotonic() + 3\n"
     sweep += "while time.monotonic() < end: remove_leftovers([Path(sys.argv[1])])"
     sweepers = [
         subprocess.Popen([sys.executable, "-c", sweep, str(parent)], cwd=ROOT) for _ in range(2)

@@ -1,4 +1,6 @@
-"""From what is asked for to a session's plan, and what may not change while it lasts; and how long what is left will take."""
+"""From what is asked for to a session's plan, and what may not change while it lasts; and how long
+what is left will take.
+"""
 
 import os
 from dataclasses import replace
@@ -38,8 +40,8 @@ def plan_session(arms=(("jax", "keras"), ("jax", "native"), ("torch", "keras")),
         update={"bench": WHOLE.bench.model_copy(update={"generations": 6, "blocks": 2})}
     )
     arms = select_arms(declared_arms(WHOLE), map("/".join, arms))
-    given = {"arms": arms, "baseline": None, "device": "auto", "cores": ()} | changes
-    return sessions.plan_session(whole, "mnist-mlp", Dataset, HOST, **given)
+    asked = sessions.Asked(arms, **changes)
+    return sessions.plan_session(whole, "mnist-mlp", Dataset, HOST, asked)
 
 
 def test_the_baseline_is_the_first_arm_or_the_one_named_and_its_code_runs_twice():
@@ -62,7 +64,10 @@ def test_the_baseline_is_the_first_arm_or_the_one_named_and_its_code_runs_twice(
     assert twin.model_copy(update={"name": again.name}) == again
     with pytest.raises(
         ConfigError,
-        match=r"--baseline: expected one of jax/keras, jax/native, torch/keras; received 'tensorflow/keras'",
+        match=(
+            r"--baseline: expected one of jax/keras, jax/native, torch/keras; received "
+            r"'tensorflow/keras'"
+        ),
     ):
         plan_session(baseline="tensorflow/keras")
 
@@ -176,7 +181,10 @@ def test_where_a_system_keeps_no_process_to_its_cores_that_is_what_is_said(
 ):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
     for threads in (1, 2, 999):
-        said = rf"^{option}: this system cannot keep a process to some of its cores\. Leave it out, or set threads to auto$"
+        said = (
+            rf"^{option}: this system cannot keep a process to some of its cores\. Leave it out, "
+            r"or set threads to auto$"
+        )
         with pytest.raises(ConfigError, match=said):
             same_plan.check_possible(planned_on(cores, threads), WHOLE, ROOT)
 
@@ -192,7 +200,10 @@ def test_where_a_system_keeps_no_process_to_its_cores_a_session_without_that_goe
 
 @pytest.mark.parametrize(("cores", "threads"), [((0, 1), 1), ((0,), 2), ((0, 1, 2), 2), ((5,), 4)])
 def test_cores_and_a_number_of_threads_that_is_another_are_two_things_and_refused(cores, threads):
-    said = rf"^--pin {','.join(map(str, cores))}: names {len(cores)} of the cores, and threads = {threads} .* --threads auto$"
+    said = (
+        rf"^--pin {','.join(map(str, cores))}: names {len(cores)} of the cores, and threads = "
+        rf"{threads} .* --threads auto$"
+    )
     with pytest.raises(ConfigError, match=said):
         same_plan.check_possible(planned_on(cores, threads), WHOLE, ROOT)
 

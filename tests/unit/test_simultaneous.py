@@ -1,4 +1,6 @@
-"""P-values of many comparisons together: against counting every rearrangement by hand, and against the assumption they rest on."""
+"""P-values of many comparisons together: against counting every rearrangement by hand, and against
+the assumption they rest on.
+"""
 
 import itertools
 import math
@@ -18,7 +20,9 @@ def size(differences):
 
 
 def counted_by_hand(rearranged, observed):
-    """Adjusted p-values by the definition: each comparison against the maximum over itself and all that are smaller."""
+    """Adjusted p-values by the definition: each comparison against the maximum over itself and all
+    that are smaller.
+    """
     order = sorted(range(len(observed)), key=lambda place: -observed[place])
     p, largest = dict.fromkeys(order, 0.0), 0.0
     for rank, place in enumerate(order):
@@ -62,14 +66,15 @@ def test_shifted_p_values_are_those_of_counting_all_splits(draw):
 
 @pytest.mark.parametrize("n", [6, 10])
 def test_under_every_assignment_of_signs_at_most_5_percent_of_families_err(n):
-    # Under symmetry all 2^n signs are equally likely: counting them is the exact error rate of the whole family.
+    # Under symmetry all 2^n signs are equally likely: counting them is the exact error rate of the
+    # whole family.
     d = RANDOM(n).standard_t(3, (n, 5)) * [0.01, 0.02, 0.02, 0.05, 0.2]
     signs = [(1, *rest) for rest in itertools.product((1, -1), repeat=n - 1)]
     wrong = [paired_p_values(np.array(each)[:, None] * d, LEAST).min() <= 0.05 for each in signs]
     assert 0.0 < np.mean(wrong) <= 0.05
 
 
-def test_what_is_truly_different_takes_nothing_from_the_others_guarantee_and_little_from_their_power():
+def test_what_is_truly_different_takes_nothing_from_others_guarantee_and_little_from_their_power():
     random = RANDOM(3)
     wrong = 0
     for _ in range(300):

@@ -1,4 +1,6 @@
-"""A sitting under every fault that real processes show only now and then: its workers are scripted. Real ones: tests/e2e/test_bench.py."""
+"""A sitting under every fault that real processes show only now and then: its workers are scripted.
+Real ones: tests/e2e/test_bench.py.
+"""
 
 import os
 from collections import Counter
@@ -56,7 +58,9 @@ RATES = {
 
 @dataclass
 class Script:
-    """What workers do: `asked` is called with each request before it is answered, and may raise or return another answer."""
+    """What workers do: `asked` is called with each request before it is answered, and may raise or
+    return another answer.
+    """
 
     asked: object = lambda name, verb, n: None
     started: object = lambda name, generation: START
@@ -120,7 +124,7 @@ def _quiet(monkeypatch):
 
     No thread spins after a scripted turn, so none is waited for.
     """
-    monkeypatch.setattr(launch.disturbance, "invalid_reason", lambda *rest: "")
+    monkeypatch.setattr(launch.limits, "invalid_reason", lambda *rest: "")
     monkeypatch.setattr(turns, "SETTLE_S", 0.0)
 
 
@@ -269,7 +273,7 @@ def test_disturbed_three_times_a_block_is_given_up_and_a_later_crash_does_not_op
 ):
     disturbed = iter([True] * 3 * 3)
     monkeypatch.setattr(
-        launch.disturbance,
+        launch.limits,
         "invalid_reason",
         lambda *rest: "a core was taken away" if next(disturbed, False) else "",
     )
@@ -288,7 +292,7 @@ def test_disturbed_three_times_a_block_is_given_up_and_a_later_crash_does_not_op
 def test_a_retaken_block_does_not_lengthen_the_training_that_is_evaluated(run, monkeypatch):
     disturbed = iter([True])
     monkeypatch.setattr(
-        launch.disturbance,
+        launch.limits,
         "invalid_reason",
         lambda *rest: "the clocks disagree" if next(disturbed, False) else "",
     )

@@ -1,4 +1,6 @@
-"""Records become tables: what may be compared stands together, and what stands together may be compared."""
+"""Records become tables: what may be compared stands together, and what stands together may be
+compared.
+"""
 
 import dataclasses
 import itertools
@@ -300,7 +302,8 @@ def test_an_unknown_baseline_is_answered_with_the_nearest():
     with pytest.raises(ConfigError) as caught:
         compare(two_arms(), "torch/kers")
     assert str(caught.value) == (
-        "--baseline: expected one of jax/keras, jax, torch/keras, torch; received 'torch/kers'. Did you mean 'torch/keras'?"
+        "--baseline: expected one of jax/keras, jax, torch/keras, torch; received 'torch/kers'. "
+        "Did you mean 'torch/keras'?"
     )
 
 
@@ -712,7 +715,10 @@ def test_more_than_a_twentieth_of_teardown_is_remarked_with_arm_and_share():
     slow = record(
         backend="tensorflow", started_at=at(1), epoch_s=(9.0, 1.0, 3.0), teardown_s=(0.0, 0.0, 0.24)
     )
-    said = "tensorflow/keras on cpu: 6% of its epoch time is fit taking its input pipeline down (teardown_s in results/README.md)"
+    said = (
+        "tensorflow/keras on cpu: 6% of its epoch time is fit taking its input pipeline down "
+        "(teardown_s in results/README.md)"
+    )
     assert told(only_table(record(started_at=at(0)), slow)) == (said,)
 
 
@@ -760,7 +766,8 @@ def test_native_inputs_are_remarked_as_asked_for_and_not_as_a_fault():
     )
     assert not table.equal_inputs
     assert told(table) == (
-        "native inputs: each framework drew its own weights and order, as the spec asks, so accuracies are of different draws",
+        "native inputs: each framework drew its own weights and order, as the spec asks, so "
+        "accuracies are of different draws",
     )
 
 

@@ -15,7 +15,8 @@ from harness.statistics.intervals import (
 
 
 def test_published_depression_scores_give_the_published_estimate_and_interval():
-    # Hollander, Wolfe, Chicken, table 3.1 (Hamilton scale factor): estimate -0.46; 96.1 % interval (-0.786, -0.010).
+    # Hollander, Wolfe, Chicken, table 3.1 (Hamilton scale factor): estimate -0.46; 96.1 % interval
+    # (-0.786, -0.010).
     before = np.array([1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30])
     after = np.array([0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29])
     found = hodges_lehmann(after - before)
@@ -34,7 +35,8 @@ def test_the_interval_holds_exactly_the_shifts_that_the_signed_rank_test_does_no
 
 
 def test_coverage_is_at_least_the_confidence_under_every_assignment_of_signs():
-    # Under symmetry about 0 all 2^n sign patterns are equally likely: counting them is the exact coverage.
+    # Under symmetry about 0 all 2^n sign patterns are equally likely: counting them is the exact
+    # coverage.
     sizes = np.arange(1.0, 9.0) ** 1.5
     held = [
         not hodges_lehmann(sizes * signs).excludes(0.0)
@@ -60,7 +62,8 @@ def test_an_interval_excludes_what_lies_outside_and_not_its_ends():
     ]
 
 
-# Hollander, Wolfe, Chicken, table 4.1: permeability of the chorioamnion at term, and at 12 to 26 weeks.
+# Hollander, Wolfe, Chicken, table 4.1: permeability of the chorioamnion at term, and at 12 to 26
+# weeks.
 AT_TERM = [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46]
 EARLIER = [1.15, 0.88, 0.90, 0.74, 1.21]
 
@@ -85,7 +88,8 @@ def test_the_shift_s_interval_holds_exactly_the_shifts_that_the_mann_whitney_tes
 
 @pytest.mark.parametrize("m", [4, 5, 6])
 def test_the_shift_s_coverage_is_at_least_the_confidence_under_every_split(m):
-    # Where nothing was shifted every split of the same values is equally likely: counting them is the exact coverage.
+    # Where nothing was shifted every split of the same values is equally likely: counting them is
+    # the exact coverage.
     values = np.arange(10.0) ** 1.5
     held = []
     for chosen in combinations(range(10), m):

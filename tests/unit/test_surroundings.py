@@ -1,4 +1,6 @@
-"""What a process may be started with and in: a sentence with the cause, or it works. Real processes; more in tests/attacks."""
+"""What a process may be started with and in: a sentence with the cause, or it works. Real
+processes; more in tests/attacks.
+"""
 
 import os
 import shutil
@@ -93,7 +95,8 @@ def test_a_removed_working_folder_is_named(project):
     done = shell("mkdir gone && cd gone && rmdir ../gone && $H compare", project)
     assert (done.returncode, done.stderr) == (
         2,
-        "the working folder: cannot be read (No such file or directory). Go to another one, as: cd ~\n",
+        "the working folder: cannot be read (No such file or directory). Go to another one, as: "
+        "cd ~\n",
     )
 
 
@@ -153,9 +156,9 @@ def test_a_colon_in_the_temporary_folder_is_named_and_no_environment_is_called_b
     folder = temporary("a:b")
     with pytest.raises(ConfigError) as caught:
         launch.check_temporary_folder()
-    assert (
-        str(caught.value)
-        == f"TMPDIR: expected a folder without ':', which separates folders in PYTHONPATH; received {folder}"
+    assert str(caught.value) == (
+        "TMPDIR: expected a folder without ':', which separates folders in PYTHONPATH; "
+        f"received {folder}"
     )
 
 
@@ -178,7 +181,10 @@ def test_a_full_temporary_folder_is_named(temporary, monkeypatch):
             monkeypatch.setattr(launch, "TEMPORARY_BYTES", 2**80)
         with pytest.raises(
             ConfigError,
-            match=rf"^TMPDIR: {folder}: expected \d+ MiB free; received \d+\. Set it to another folder$",
+            match=(
+                rf"^TMPDIR: {folder}: expected \d+ MiB free; received \d+\. Set it to another "
+                r"folder$"
+            ),
         ):
             launch.check_temporary_folder()
     finally:

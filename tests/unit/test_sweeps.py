@@ -11,6 +11,7 @@ import pytest
 
 from harness.engine import cells as engines
 from harness.errors import ConfigError
+from harness.experiments.bench.remarks import VIRTUAL
 from harness.experiments.sweep import compare, refine, screen
 from harness.experiments.sweep.attempts import find
 from harness.experiments.sweep.charts import page
@@ -24,8 +25,12 @@ from harness.records.bench import OfCell
 from harness.report import html
 from harness.report.renderers import render
 from harness.spec.config import load
+from harness.spec.model import OwnModel
+from harness.spec.sweeps import change_spec
 from harness.statistics.cost import fit_weights, relative_error
+from harness.statistics.verdict import LEVEL
 from tests.unit import benches
+from tests.unit.records import SETTINGS
 from tests.unit.test_plan import ROOT
 
 TABLE = """
@@ -54,8 +59,13 @@ FAULTS = {
     "no such axis": (
         "width =",
         "widht =",
-        "[sweeps.small] axes: expected one of width, depth, batch_size, optimizer; "
+        "[sweeps.small] axes: expected one of width, depth, batch_size, optimizer, replicas; "
         "received 'widht'. Did you mean 'width'?",
+    ),
+    "no number of devices": (
+        "width = [8, 16]",
+        "replicas = [1, 65]",
+        "[sweeps.small] axes.replicas: expected a number of devices from 1 to 64; received 65",
     ),
     "an impossible width": (
         "[8, 16]",
@@ -131,6 +141,52 @@ def test_a_cell_s_spec_has_its_values_and_nothing_else_changes(tmp_path):
     assert shallow.model_copy(update={"layers": whole.layers}) == whole
 
 
+DEVICES = TABLE.replace("width = [8, 16]", "replicas = [1, 2]").replace("torch/keras", "torch/lean")
+
+
+def test_a_cell_has_its_number_of_devices_and_one_device_is_the_cell_that_it_always_was(tmp_path):
+    found = plan(tmp_path, DEVICES)
+    assert [cell.replicas for cell in found.cells] == [1, 1, 2, 2]
+    assert [found.config_of(cell).protocol.replicas for cell in found.cells] == [1, 1, 2, 2]
+    assert found.cells[0].spec == found.cells[2].spec
+    assert len({cell.id for cell in found.cells}) == 4
+    without = plan(tmp_path, DEVICES.replace("replicas = [1, 2], ", ""))
+    assert [cell.id for cell in without.cells] == [cell.id for cell in found.cells[:2]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            "torch/lean",
+            "torch/keras",
+            "[sweeps.small] replicas 2: torch/keras: keras.distribution.DataParallel does nothing",
+        ),
+        (
+            "[1, 2]",
+            "[1, 5]",
+            "[sweeps.small] replicas, replicas=5, batch_size=32: expected a number that divides "
+            "each batch, of 32 samples, as 2, 4, 8, 16; received 5. Take 2",
+        ),
+        (
+            "axes",
+            "samples = 97\naxes",
+            "[sweeps.small] replicas, replicas=2, batch_size=32: expected a number that divides "
+            "each batch, of 32 and 1 samples, as none does; received 2. Take another batch size",
+        ),
+    ],
+)
+def test_devices_that_an_arm_or_a_batch_does_not_allow_are_refused(tmp_path, before, after, said):
+    with pytest.raises(ConfigError) as refused:
+        plan(tmp_path, DEVICES.replace(before, after))
+    assert str(refused.value).startswith(said)
+
+
+def test_the_number_of_devices_is_no_argument_of_a_user_s_own_build():
+    own = OwnModel(model="mine.py:build", data="mine.py:data")
+    assert change_spec(own, {"replicas": 2, "units": 8}).arguments == {"units": 8}
+
+
 @pytest.mark.parametrize("values", [{"depth": "x"}, {"width": 8, "batch_size": 10**9}, {}])
 def test_a_cell_that_the_sweep_does_not_have_is_refused_in_a_sentence(tmp_path, values):
     config = project(tmp_path)
@@ -192,12 +248,16 @@ def test_a_map_names_the_winner_of_each_cell_and_where_nobody_leads(tmp_path):
     assert (found.n_twins, found.n_twins_differ) == (3, 0)
     document = compose(found, "mnist-mlp")
     text = render(document, "terminal")
-    assert "jax/keras leads surely in 2 cells." in text
+    assert "jax/keras leads surely in 2 of 3 cells." in text
     assert "identical code was called different in 0 of 3 cells" in text
-    assert "none surely" in text
+    assert " or ".join(found.cells[1].found.together) in text
+    assert f"Measured on {benches.HOST.machine}; an epoch is 60000 samples of mnist." in text
     rows = render(document, "csv").splitlines()
     assert len(rows) == 4
     assert rows[0].startswith("width,batch_size,winner,first,together,next,lead,")
+    assert rows[0].endswith(
+        ",epoch_s of jax/keras,epoch_s of tensorflow/keras,epoch_s of torch/keras"
+    )
 
 
 def test_the_first_complete_attempt_counts_and_what_is_not_complete_counts_never(tmp_path):
@@ -230,6 +290,21 @@ def test_machines_of_other_descriptions_are_maps_of_their_own(tmp_path):
     found = found_map(whole, tmp_path)
     text = render(compose(found, "mnist-mlp"), "terminal")
     assert text.index(benches.HOST.machine) < text.index("Another, 64 cores")
+
+
+def test_no_arm_leads_on_virtual_devices_however_fast_it_is(tmp_path):
+    whole = plan(tmp_path, DEVICES.replace("torch/lean", "torch/keras", 1).replace("[1, 2]", "[1]"))
+    virtual = {"settings": SETTINGS | {"replicas": 2, "virtual_devices": True}}
+    keep(tmp_path, whole.cells[0], FAST_JAX)
+    keep(tmp_path, whole.cells[1], FAST_JAX, starts=dict.fromkeys(NAMES, virtual), replicas=2)
+    found = found_map(whole, tmp_path)
+    one, two = found.cells
+    assert (one.found.winner, two.found.winner, two.found.first) == ("jax/keras", "", "")
+    assert (two.reigns, two.epoch_s, {*two.left_out.values()}) == ((), {}, {VIRTUAL})
+    assert (found.n_twins, two.n_generations) == (1, 6)
+    assert found.remarks == (f"no arm can lead in 1 of 2 cells: {VIRTUAL}",)
+    known = screen.screened(whole, find(whole, tmp_path))
+    assert [known[cell.id].first for cell in whole.cells] == ["jax/keras", ""]
 
 
 def test_what_is_expected_of_a_cell_is_said_and_never_a_verdict(tmp_path):
@@ -266,6 +341,41 @@ def test_holm_is_stricter_than_the_rate_of_false_discoveries():
     p = np.array([0.01, 0.04, 0.03])
     assert compare.adjust(p, strict=True) == pytest.approx([0.03, 0.06, 0.06])
     assert compare.adjust(p) == pytest.approx([0.03, 0.04, 0.04])
+
+
+@pytest.mark.parametrize("n_generations", [6, 8, 10])
+def test_fewer_generations_need_more_clear_comparisons_before_any_is_sure(n_generations):
+    n, clear = 80, 2.0 ** (1 - n_generations)
+    fewest = compare.fewest_clear(n, n_generations)
+    for n_clear in (fewest - 1, fewest):
+        p = np.repeat([clear, 1.0], [n_clear, n - n_clear])
+        assert (compare.adjust(p) <= LEVEL).sum() == (n_clear if n_clear == fewest else 0)
+
+
+@pytest.mark.parametrize(
+    ("n_generations", "said"),
+    [
+        (5, "With fewer than 6 generations a cell nothing is sure."),
+        (6, "no p-value is below 1/32, so nothing is sure unless 7 of 8 comparisons are as"),
+    ],
+)
+def test_a_plan_says_what_it_takes_to_be_sure_before_hours_are_spent(tmp_path, n_generations, said):
+    whole = plan(tmp_path, TABLE + f"generations = {n_generations}\n")
+    known = forecast(whole, find(whole, tmp_path))
+    assert said in " ".join(render(compose_plan(whole, known), "terminal").split())
+
+
+def test_a_cell_with_too_few_generations_to_be_judged_takes_nothing_from_the_others(tmp_path):
+    whole = plan(tmp_path)
+    keep(tmp_path, whole.cells[0], FAST_JAX)
+    for cell in whole.cells[1:]:
+        keep(tmp_path, cell, FAST_JAX, n_generations=5)
+    found = found_map(whole, tmp_path)
+    assert [cell.found.winner for cell in found.cells] == ["jax/keras", "", "", ""]
+    assert found.n_comparisons == 2
+    assert {rival.p_map for rival in found.cells[1].found.rivals} == {1.0}
+    text = render(compose(found, "mnist-mlp"), "terminal")
+    assert "width=16, batch_size=64: fewer than 6 generations count, so nothing is sure" in text
 
 
 def test_refinement_goes_where_neighbours_have_other_winners():

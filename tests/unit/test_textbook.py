@@ -1,4 +1,6 @@
-"""What a textbook works out by hand: loops that give NumPy's numbers, and lessons that end as they are told."""
+"""What a textbook works out by hand: loops that give NumPy's numbers, and lessons that end as they
+are told.
+"""
 
 import io
 import re
@@ -75,7 +77,9 @@ def test_dot_products_give_the_sums_in_their_order_to_the_last_bit(pair, dtype):
 
 
 def rounding(x, y):
-    """How far two orders of summation may be apart: n terms, each rounded to half an ulp of the sum of magnitudes."""
+    """How far two orders of summation may be apart: n terms, each rounded to half an ulp of the sum
+    of magnitudes.
+    """
     return x.shape[-1] * np.finfo(x.dtype).eps * (np.abs(x) @ np.abs(y))
 
 

@@ -1,4 +1,6 @@
-"""A backends.toml that was found, and not named, is run only where nobody else could have written it."""
+"""A backends.toml that was found, and not named, is run only where nobody else could have written
+it.
+"""
 
 import os
 import stat
@@ -19,7 +21,9 @@ ME = os.geteuid()
 
 
 def made(folder, *, mode=0o755):
-    """A project in a folder: the real configuration, and an environment whose Python says that it ran."""
+    """A project in a folder: the real configuration, and an environment whose Python says that it
+    ran.
+    """
     folder.mkdir(exist_ok=True)
     (folder / "backends.toml").write_bytes(REAL.read_bytes())
     (folder / "backends.toml").chmod(0o644)

@@ -1,4 +1,6 @@
-"""Which arms the quick form of the gate looks at after a training: those whose newest run here has no verdict."""
+"""Which arms the quick form of the gate looks at after a training: those whose newest run here has
+no verdict.
+"""
 
 import pytest
 

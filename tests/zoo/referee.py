@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -67,15 +68,19 @@ def trace(folder, backend, dtype, cases):
     return {line["case"]: line for line in lines}
 
 
-def trace_all(folder, clean, defective=()):
-    """Trace clean cases everywhere, and defective ones on one backend; return lines by run."""
-    return {
-        (backend, dtype): trace(
-            folder, backend, dtype, [*clean, *(defective if backend == DEFECTIVE else ())]
-        )
-        for dtype in DTYPES
-        for backend in BACKENDS
-    }
+def trace_all(folder, clean, defective=(), at_once=1):
+    """Trace clean cases everywhere, and defective ones on one backend; return lines by run.
+
+    After the first run, which makes the states, that many run at once.
+    """
+
+    def run(key):
+        return trace(folder, *key, [*clean, *(defective if key[0] == DEFECTIVE else ())])
+
+    first, *rest = [(backend, dtype) for dtype in DTYPES for backend in BACKENDS]
+    lines = {first: run(first)}
+    with ThreadPoolExecutor(at_once) as pool:
+        return lines | dict(zip(rest, pool.map(run, rest), strict=True))
 
 
 def read(folder, backend, dtype, case):

@@ -66,6 +66,8 @@ def _same_model(summary: Summary) -> Tile:
     n_agree = counts["agrees"] + counts["agrees (quick)"]
     answer = "yes" if n_agree == len(summary.arms) else f"{n_agree} of {len(summary.arms)} arms"
     more = ", ".join(f"{n} arm{'s' * (n > 1)}: {parity}" for parity, n in counts.items())
+    if counts["agrees"] == len(summary.arms):
+        more = f"every update is the float64 referee's, on all of {len(summary.arms)} arms"
     bad = counts["departs"] + counts["failed"]
     tone: Tone = "bad" if bad else "good" if n_agree == len(summary.arms) else "warning"
     return Tile(question, answer if n_agree or bad else "not checked", more, tone)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from harness.errors.safe import short
 from harness.experiments.bench.summary import Summary
 from harness.records.bench import Bench
 from harness.report.charts import Chart
 from harness.report.document import NONE, Column, Table, words
 from harness.report.learning import chart_losses
-from harness.safe import short
 
 DIGEST = 12  # digits of a digest that are shown
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from harness.errors.safe import short
 from harness.experiments.bench.charts import ARM
 from harness.experiments.bench.lead import Line, Reign
 from harness.experiments.bench.summary import ArmSummary, Summary
@@ -25,7 +26,6 @@ from harness.report.charts import (
 )
 from harness.report.document import Column, Table, words
 from harness.report.numbers import number
-from harness.safe import short
 
 PHASES = {
     "spawn_s": "start Python",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from harness.errors.safe import short
 from harness.experiments.bench import export
 from harness.experiments.bench.lead_document import lead_sentences
 from harness.experiments.bench.remarks import SENTENCES
@@ -24,7 +25,6 @@ from harness.report.document import (
 )
 from harness.report.numbers import named, number, ratio, span
 from harness.report.remarks import sentence_of
-from harness.safe import short
 
 TONES: dict[str, Tone] = {
     "faster": "good",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 
-from harness.engine.disturbance import describe_broken
 from harness.experiments.bench.lead_document import lead_sentences
+from harness.experiments.bench.limits import describe_broken
 from harness.experiments.bench.remarks import SENTENCES
 from harness.experiments.bench.summary import ArmSummary, Summary
 from harness.records.bench import Bench

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from harness.errors.safe import short
 from harness.records.bench import Bench, End, Entrant
 from harness.records.verdicts import Check, Verdicts, verdict_in, verdicts_of
 from harness.report.remarks import Remark
-from harness.safe import short
 from harness.spec.model import own_model
 from harness.statistics.intervals import MARGIN, Equivalence, tost
 
@@ -157,8 +157,7 @@ def numbers_of(head: Bench, base: Bench, parities: Iterable[Check]) -> tuple[Num
         parities: checks that say which arms of `head` compute the same model.
     """
     verdicts = verdicts_of(parities)
-    entrants = [each for each in head.session.entrants if each.name not in head.session.duplicates]
-    return tuple(_numbers_of_arm(entrant, head, base, verdicts) for entrant in entrants)
+    return tuple(_numbers_of_arm(each, head, base, verdicts) for each in head.session.originals)
 
 
 def _numbers_of_arm(entrant: Entrant, head: Bench, base: Bench, verdicts: Verdicts) -> Numbers:
@@ -218,10 +217,6 @@ def _inputs(bench: Bench, name: str) -> dict[int, tuple[str, str, str]]:
     """Return the digests of what an arm began with in each generation, where they are known."""
     return {
         start.generation: (start.weights_sha256, start.order_sha256, start.data_sha256)
-        for start in bench.starts
-        if start.name == name
-        and start.status == "ok"
-        and start.weights_sha256
-        and start.order_sha256
-        and start.data_sha256
+        for start in bench.started(name)
+        if start.weights_sha256 and start.order_sha256 and start.data_sha256
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Literal
@@ -12,7 +13,7 @@ from harness.engine.plan import Planned, data_of, plan
 from harness.errors import ConfigError, choice
 from harness.experiments.bench.same_plan import check_same_start
 from harness.job.answers import Host
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.records.bench import Entrant, Session
 from harness.records.observation import identify
 from harness.spec.config import Config, Device, override_protocol
@@ -23,17 +24,21 @@ Repeated = Literal["baseline", "each"]
 """Of which backends an arm runs twice: of the baseline's, or of each one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a session, beside its spec and its size."""
+
+    arms: Sequence[ArmId]  # that take part, of backends.toml
+    # Whose epoch is 1.00, and whose code runs twice; None: that of [bench], or else the first.
+    baseline: str | None = None
+    device: Device = "auto"  # as for `plan`
+    cores: tuple[int, ...] = ()  # that workers are kept to; empty: as `threads` has it
+    # "each": beside the baseline, the first arm of each other backend runs twice too.
+    aa: Repeated = "baseline"
+
+
 def plan_session(
-    whole: Config,
-    spec_name: str,
-    dataset: Prepared | PreparedModel,
-    host: Host,
-    *,
-    arms: Sequence[ArmId],
-    baseline: str | None,
-    device: Device,
-    cores: tuple[int, ...],
-    aa: Repeated = "baseline",
+    whole: Config, spec_name: str, dataset: Prepared | PreparedModel, host: Host, asked: Asked
 ) -> Session:
     """Return the plan of a new session.
 
@@ -42,29 +47,24 @@ def plan_session(
         spec_name: what every arm trains.
         dataset: prepared.
         host: the machine.
-        arms: that take part, of backends.toml.
-        baseline: the arm whose epoch is 1.00, and whose code runs twice; by default that of
-            [bench], or else the first.
-        device: as for `plan`.
-        cores: that every worker is kept to; empty: as the protocol's threads have it.
-        aa: "each": beside the baseline, the first arm of each other backend runs twice too.
+        asked: which arms take part, and how.
 
     Raises:
         ConfigError: the baseline is none of the arms.
     """
-    first = _baseline([arm.name for arm in arms], baseline, whole.bench.baseline)
-    twins = _twins(arms, first, aa)
+    first = _baseline([arm.name for arm in asked.arms], asked.baseline, whole.bench.baseline)
+    twins = _twins(asked, first)
     return Session(
         **identify(datetime.now(UTC)),
         host=host,
         spec_name=spec_name,
         spec=whole.specs[spec_name],
         data=data_of(dataset),
-        device=device,
+        device=asked.device,
         threads=whole.protocol.threads,
         replicas=whole.protocol.replicas,
-        cores=cores,
-        entrants=(*(Entrant(name=arm.name, **arm.fields) for arm in arms), *twins),
+        cores=asked.cores,
+        entrants=(*(Entrant(name=arm.name, **arm.fields) for arm in asked.arms), *twins),
         baseline=first,
         again=twins[0].name,
         repeats=tuple(twin.name for twin in twins[1:]),
@@ -74,11 +74,11 @@ def plan_session(
     )
 
 
-def _twins(arms: Sequence[ArmId], baseline: str, aa: Repeated) -> list[Entrant]:
+def _twins(asked: Asked, baseline: str) -> list[Entrant]:
     """Return the second entrant of the baseline, and of each other backend's first arm."""
-    first = next(arm for arm in arms if arm.name == baseline)
+    first = next(arm for arm in asked.arms if arm.name == baseline)
     repeated = {first.backend: first}
-    for arm in arms if aa == "each" else ():
+    for arm in asked.arms if asked.aa == "each" else ():
         repeated.setdefault(arm.backend, arm)
     return [Entrant(name=arm.name + AGAIN, **arm.fields) for arm in repeated.values()]
 
@@ -94,6 +94,12 @@ def requests(
     session: Session, whole: Config, dataset: Prepared | PreparedModel, host: Host
 ) -> Callable[[str, int], Planned]:
     """Return a function that gives an entrant's request in a generation, with its seed.
+
+    Args:
+        session: the plan.
+        whole: backends.toml.
+        dataset: prepared.
+        host: the machine on which workers run.
 
     Raises:
         NotComparable: backends.toml, the machine, the dataset or the harness is not what the

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
-from harness.engine.disturbance import Broken, broken_limit
+from harness.errors.safe import short
+from harness.experiments.bench.limits import Broken, broken_limit
 from harness.experiments.bench.paired import ValidTurns
+from harness.experiments.bench.summary import ArmSummary
 from harness.records.bench import Bench, End, Start, original_of
 from harness.records.verdicts import NOT_CHECKED
 from harness.report.remarks import Remark, arithmetic, departed, recompiled, replaced, torn_down
-from harness.safe import short
 from harness.spec.model import check_command, own_model
 from harness.statistics.intervals import Interval
 from harness.statistics.verdict import has_ends, why_unsound
 
+VIRTUAL = "its devices are virtual, parts of one processor, whose times say nothing of several"
 NO_COMPARISON = "so it cannot lead: a time for other numbers is no comparison"
 SENTENCES = {
     "blind": "{0}: nothing here is surer than inconclusive",
@@ -61,8 +64,7 @@ def remarks(
     bench: Bench,
     count: ValidTurns,
     floors: Mapping[str, Interval | None],
-    parities: Mapping[str, str],
-    other_numbers: Mapping[str, str],
+    arms: Sequence[ArmSummary],
 ) -> Iterable[Remark]:
     """Say what would make a session less sure, or its arms less comparable, than they look.
 
@@ -70,33 +72,23 @@ def remarks(
         bench: the session.
         count: what counts of it.
         floors: the ratio of each pair of identical arms, by the arm's name.
-        parities: what is known of each arm.
-        other_numbers: why each arm's numbers are known to be others than they should be, "" where
-            that is not known.
+        arms: what the session says of each arm.
     """
-    yield from departed([name for name, parity in parities.items() if parity == "departs"])
+    starts = [start for start in bench.starts if start.status == "ok"]
+    yield from departed([arm.name for arm in arms if arm.parity == "departs"])
     if why := why_blind(bench):
         yield Remark("blind", values=(why,))
-    yield from _unchecked(bench, parities)
-    for name, why in other_numbers.items():
-        if why and parities[name] != "departs":
-            yield Remark("other numbers", (name,), (why,))
-    refusals = ((start.name, start.settings.get("refused")) for start in bench.starts)
-    yield from replaced(refusals, {end.quality.of for end in bench.ends if end.quality})
+    yield from (*_unchecked(bench, arms), *_other_numbers(arms), *_replaced(bench))
     yield from (*_unknown_metrics(bench), *_identical_code(bench, floors))
-    yield from _processes(bench)
-    yield from _lost(bench, count)
-    starts = [start for start in bench.starts if start.status == "ok"]
-    yield from _inputs(bench, starts)
-    yield from _surroundings(starts)
+    yield from (*_processes(bench), *_lost(bench, count))
+    yield from (*_inputs(bench, starts), *_surroundings(starts))
     yield from arithmetic([start.settings for start in starts])
-    turns = {
-        entrant.name: [turn for several in count.of(entrant.name).values() for turn in several]
-        for entrant in bench.session.entrants
-    }
-    for name in parities:
-        yield from torn_down(name, turns[name])
-    yield from recompiled([name for name in turns if any(turn.n_compiles for turn in turns[name])])
+    yield from _turns(bench, count, arms)
+
+
+def is_virtual(bench: Bench) -> bool:
+    """Say whether a session's devices are parts of one processor."""
+    return any(start.settings.get("virtual_devices") for start in bench.starts)
 
 
 def why_blind(bench: Bench) -> str:
@@ -105,20 +97,44 @@ def why_blind(bench: Bench) -> str:
     Its devices are virtual, or disturbances cannot be seen. Then its blocks are valid whatever
     happened beside them, and nothing surer than "inconclusive" follows from them.
     """
-    if any(start.settings.get("virtual_devices") for start in bench.starts):
-        return "its devices are virtual, parts of one processor, whose times say nothing of several"
+    if is_virtual(bench):
+        return VIRTUAL
     turns = (turn for block in bench.blocks if not block.invalid for turn in block.turns.values())
     if all(turn.others_s is not None for turn in turns):
         return ""
     return "this system does not show what other processes do, so disturbances cannot be seen"
 
 
-def _unchecked(bench: Bench, parities: Mapping[str, str]) -> Iterable[Remark]:
+def _unchecked(bench: Bench, arms: Iterable[ArmSummary]) -> Iterable[Remark]:
     """Say which arms no check has looked at, and what to type."""
-    if names := tuple(name for name, parity in parities.items() if parity == NOT_CHECKED):
+    if names := tuple(arm.name for arm in arms if arm.parity == NOT_CHECKED):
         spec = bench.session.spec
         kind = "own not checked" if own_model(spec) else "not checked"
         yield Remark(kind, names, (check_command(spec),))
+
+
+def _other_numbers(arms: Iterable[ArmSummary]) -> Iterable[Remark]:
+    """Say whose numbers are known to be others than they should be, though parity does not."""
+    for arm in arms:
+        if arm.parity != "departs" and (why := arm.other_numbers):
+            yield Remark("other numbers", (arm.name,), (why,))
+
+
+def _replaced(bench: Bench) -> Iterable[Remark]:
+    """Say where lean took compiled's place, and of which data quality is."""
+    refusals = ((start.name, start.settings.get("refused")) for start in bench.starts)
+    return replaced(refusals, {end.quality.of for end in bench.ends if end.quality})
+
+
+def _turns(bench: Bench, count: ValidTurns, arms: Iterable[ArmSummary]) -> Iterable[Remark]:
+    """Say whose turns hold more than training: the end of an input pipeline, or compilation."""
+    turns = {
+        entrant.name: list(chain.from_iterable(count.of(entrant.name).values()))
+        for entrant in bench.session.entrants
+    }
+    for arm in arms:
+        yield from torn_down(arm.name, turns[arm.name])
+    yield from recompiled([name for name in turns if any(turn.n_compiles for turn in turns[name])])
 
 
 def _unknown_metrics(bench: Bench) -> Iterable[Remark]:

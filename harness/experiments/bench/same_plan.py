@@ -9,18 +9,23 @@ from typing import Any
 
 import harness
 from harness.engine.arms import declared_arms
-from harness.engine.launch import interpreter_of
+from harness.engine.launch import check_interpreters
 from harness.engine.own_model import PreparedModel
-from harness.errors import ConfigError, EnvironmentMissing, NotComparable
+from harness.errors import ConfigError, NotComparable
+from harness.errors.safe import short
 from harness.job.answers import Host
 from harness.records.bench import Bench, Session, Start
-from harness.safe import short
 from harness.spec.config import Config
 from harness.spec.data.mnist import Prepared
 
 
 def check_possible(session: Session, whole: Config, root: Path) -> None:
     """Return if every worker of a session can start and be kept to its cores.
+
+    Args:
+        session: the plan.
+        whole: backends.toml.
+        root: its folder.
 
     Raises:
         NotComparable: backends.toml has an entrant no longer, or another one of its name.
@@ -30,11 +35,8 @@ def check_possible(session: Session, whole: Config, root: Path) -> None:
     _unchanged(session, _entrants_now(session, whole))
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     _check_cores(session, allowed)
-    for name in dict.fromkeys(entrant.backend for entrant in session.entrants):
-        try:
-            interpreter_of(name, whole.backends[name], root)
-        except EnvironmentMissing as error:
-            raise EnvironmentMissing(f"{name}: {error}") from None
+    names = dict.fromkeys(entrant.backend for entrant in session.entrants)
+    check_interpreters({name: whole.backends[name] for name in names}, root)
 
 
 def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:
@@ -46,28 +48,28 @@ def _check_cores(session: Session, allowed: Sequence[int] | None) -> None:
             of its cores.
     """
     cores, threads = session.cores, session.threads
-    for option, asked in (("--pin", bool(cores)), ("--threads", isinstance(threads, int))):
-        if asked and allowed is None:
+    n_kept = threads if isinstance(threads, int) else len(cores)
+    if allowed is None:
+        if n_kept:
             raise ConfigError(
-                f"{option}: this system cannot keep a process to some of its cores. Leave it "
-                f"out, or set threads to auto"
+                f"{'--pin' if cores else '--threads'}: this system cannot keep a process to some "
+                "of its cores. Leave it out, or set threads to auto"
             )
-    if cores and isinstance(threads, int) and threads != len(cores):
+        return
+    if cores and n_kept != len(cores):
         several = ",".join(map(str, cores))
         raise ConfigError(
             f"--pin {several}: names {len(cores)} of the cores, and threads = {threads} "
             f"(--threads, or [protocol]) allows {threads}. "
             "Say one of them: leave --pin out, or --threads auto"
         )
-    there = allowed or ()
-    strange = [str(core) for core in cores if core not in there]
-    if strange:
+    if strange := [str(core) for core in cores if core not in allowed]:
         raise ConfigError(
-            f"--pin: expected some of {', '.join(map(str, there))}; received {', '.join(strange)}"
+            f"--pin: expected some of {', '.join(map(str, allowed))}; received {', '.join(strange)}"
         )
-    if isinstance(threads, int) and threads > len(there):
+    if n_kept > len(allowed):
         raise ConfigError(
-            f"--threads: expected at most {len(there)}, the cores of this process; received "
+            f"--threads: expected at most {len(allowed)}, the cores of this process; received "
             f"{threads}"
         )
 
@@ -89,9 +91,7 @@ def check_same_environment(bench: Bench, start: Start) -> None:
         bench: the session so far.
         start: a process of the entrant, as it is now.
     """
-    for other in bench.starts:
-        if other.name != start.name or other.status != "ok":
-            continue
+    for other in bench.started(start.name):
         if (other.versions, other.device) != (start.versions, start.device):
             was, now = (f"{each.versions} on {each.device}" for each in (other, start))
         elif other.environment_sha256 not in (None, start.environment_sha256):
@@ -105,7 +105,14 @@ def check_same_environment(bench: Bench, start: Start) -> None:
 def check_same_start(
     session: Session, whole: Config, dataset: Prepared | PreparedModel, host: Host
 ) -> None:
-    """Raise NotComparable where what is here now is not what the session began with."""
+    """Raise NotComparable where what is here now is not what the session began with.
+
+    Args:
+        session: the plan.
+        whole: backends.toml.
+        dataset: prepared.
+        host: the machine on which workers run.
+    """
     now: dict[str, tuple[Any, Any]] = {
         "harness": (session.harness, harness.__version__),
         "dataset": (

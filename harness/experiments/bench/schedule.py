@@ -24,7 +24,13 @@ def turns(names: Sequence[str], seed: int, block: int) -> tuple[str, ...]:
 
 
 def starts(names: Sequence[str], seed: int, generation: int) -> tuple[str, ...]:
-    """Return the order in which a generation's processes start, balanced as turns are."""
+    """Return the order in which a generation's processes start, balanced as turns are.
+
+    Args:
+        names: who starts a process.
+        seed: of the session.
+        generation: from 1.
+    """
     return _order(names, (seed, 1), generation - 1)
 
 

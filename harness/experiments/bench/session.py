@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from harness.engine import disturbance
 from harness.engine.accelerators import process_memory
 from harness.engine.cores import cores_of
 from harness.engine.executor import Executor
 from harness.engine.live import Gone, LiveWorker
 from harness.engine.plan import Planned
-from harness.experiments.bench import schedule
+from harness.experiments.bench import limits, schedule
 from harness.experiments.bench.forecast import Forecast
 from harness.experiments.bench.remaining import (
     closed_blocks,
@@ -104,7 +103,7 @@ class Work:
         self.bench = self.bench.with_part(part)
         self.room.keep(part)
 
-    def say(self, generation: int, what: str, *, done: bool = False) -> None:
+    def _say(self, generation: int, what: str, *, done: bool = False) -> None:
         """Show what is being done."""
         left_s = self.forecast.left_s(self._steps_left(generation, here=not done))
         self.room.show(
@@ -126,12 +125,12 @@ class Work:
                     self._attempt(number, block, stack)
             for process in self.processes.values():
                 self._end(number, process)
-        self.say(number, "done", done=True)
+        self._say(number, "done", done=True)
 
     def _start(self, name: str, generation: int, stack: ExitStack) -> None:
         """Start an entrant's process, again where it fails, until it lives or is set aside."""
         while name not in self.bench.set_aside:
-            self.say(generation, f"{name} starts")
+            self._say(generation, f"{name} starts")
             number = 1 + sum(
                 (each.generation, each.name) == (generation, name) for each in self.bench.starts
             )
@@ -176,15 +175,15 @@ class Work:
         for name in order:
             process = self.processes[name]
             last = f", {next(reversed(turns.values())).seconds:.2f} s" if turns else ""
-            self.say(generation, f"block {block}/{self.session.n_blocks}, {name}{last}")
+            self._say(generation, f"block {block}/{self.session.n_blocks}, {name}{last}")
             try:
                 with self.forecast.step("turn", name):
                     turns[name] = take_turn(process)
             except Gone as gone:
                 said[name], crash = f"it ended: {gone.reason}", (process, gone)
                 break
-            limits = self.session.limits
-            if reason := disturbance.invalid_reason(turns[name], limits, process.n_cores):
+            given = turns[name], self.session.limits, process.n_cores
+            if reason := limits.invalid_reason(*given):
                 said[name] = reason
         self._keep_block(generation, block, started_at, order, turns, said)
         if crash:

@@ -31,7 +31,6 @@ class Source(Protocol):
 class Rates:
     """What became of so many simulated sessions."""
 
-    n_sessions: int
     wrong: float  # share of sessions in which any two identical arms were called different
     shares: Mapping[Finding, float]  # of the findings on the last arm, compared with the baseline
     coverage: float  # how often the 95 % interval of that comparison holds the truth
@@ -122,7 +121,7 @@ def simulate(
         n_held += ratio is not None and not ratio.excludes(slowdown)
         found.append(finding)
     shares = {each: found.count(each) / n_sessions for each in get_args(Finding)}
-    return Rates(n_sessions, n_wrong / n_sessions, shares, n_held / n_sessions)
+    return Rates(n_wrong / n_sessions, shares, n_held / n_sessions)
 
 
 class _Session:

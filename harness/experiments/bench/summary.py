@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.engine.disturbance import Broken
 from harness.experiments.bench.lead import Lead
+from harness.experiments.bench.limits import Broken
 from harness.experiments.bench.numbers import BASELINE, why_other_numbers
 from harness.report.remarks import Remark
 from harness.statistics.intervals import Equivalence, Interval

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from harness.errors.safe import short
 from harness.experiments.bench.lead_document import unchecked_sentence
 from harness.experiments.gate.judge import Gate
 from harness.experiments.gate.regression import Change
@@ -28,7 +29,6 @@ from harness.report.document import (
 )
 from harness.report.numbers import ratio
 from harness.report.remarks import Remark, sentence_of
-from harness.safe import short
 
 TONES: dict[str, Tone] = {
     "regressed": "bad",

@@ -228,8 +228,4 @@ def _left_out(head: Bench, base: Bench) -> Iterable[Remark]:
 
 def arms_of(bench: Bench) -> dict[str, Entrant]:
     """Return a session's arms by name, the duplicate left out."""
-    return {
-        entrant.name: entrant
-        for entrant in bench.session.entrants
-        if entrant.name not in bench.session.duplicates
-    }
+    return {entrant.name: entrant for entrant in bench.session.originals}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.errors.safe import short
 from harness.experiments.parity.document import told
 from harness.records.parity import ArmParity, FreeRun, Gate, Parity, stage
 from harness.report.charts import Axis, Chart, Curves, Heat, Point, Square, Tile, tabulate
 from harness.report.document import NONE, Column, Table, listed, words
-from harness.safe import short
 
 GATE = "gate"
 TIGHTEST = "tightest gate"  # of records that hold no more
@@ -134,7 +134,9 @@ def _margin(gate: Gate) -> str:
         return "exact" if margin else "0"
     if margin < 0.01:
         return f"{margin:.0e}"
-    return f"{margin:.2g}" if margin < 100 else f"{min(margin, 9999):.0f}"
+    if margin >= 1000:
+        return ">999"
+    return f"{margin:.2g}" if margin < 100 else f"{margin:.0f}"
 
 
 def drift(checks: Iterable[Parity]) -> Chart | None:
@@ -149,8 +151,8 @@ def drift(checks: Iterable[Parity]) -> Chart | None:
         "Where does it part, left to itself?",
         _drift_finding(points, [run.name for run in runs if run.verdict == "departs"]),
         "The relative distance of the kernel that is farthest off, the largest over seeds, after "
-        "so many updates. The dotted line is the gate; past its end float32 alone has drifted so "
-        "far that weights say nothing.",
+        "so many updates. The dotted line joins the gates; past its end float32 alone has drifted "
+        "so far that weights say nothing.",
         tabulate((*points, *limits), lambda at: Column(f"update {at:g}"), "{:.1e}".format),
         Curves(
             points,

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from harness.engine.executor import Executor
 from harness.engine.plan import Planned
 from harness.engine.replicas import check_batches
-from harness.errors import ConfigError
+from harness.errors import ConfigError, choice
 from harness.experiments.parity.gather import ArmAnswer, Say, documented_loss, gather_traces
 from harness.experiments.parity.judge import is_referee_suspect, judge_arm, measure_noise
 from harness.experiments.parity.narrow import name_update
@@ -24,7 +24,7 @@ from harness.records.parity import Parity
 from harness.referee import differences
 from harness.referee.ground import Ground, ground
 from harness.referee.scope import Gate, gate_of
-from harness.spec.data.arrays import load_dataset, load_weights
+from harness.spec.data.arrays import load_dataset
 
 
 def check(
@@ -54,7 +54,8 @@ def check(
 def _check(
     planned: tuple[Planned, ...], executor: Executor, only: tuple[str, ...], say: Say
 ) -> Parity:
-    weights, order = _draw_inputs(planned, only)
+    _check_asked(planned, only)
+    weights, order = planned[0].drawn()
     request, spec = planned[0].request, planned[0].request.spec
     started, began = datetime.now(UTC), time.monotonic()
     losses = set(map(documented_loss, planned))
@@ -77,7 +78,7 @@ def _check(
         total_s=time.monotonic() - began,
         suspected=suspected,
         arms=tuple(verdicts.values()),
-        documented=tuple(describe_documented(reference, answers, arms)),
+        documented=tuple(_describe_documented(reference, answers, arms)),
         floors=dict(largest_floors(reference, noise)),
         twins={name: dict(mine) for name, mine in twins.items()},
     )
@@ -102,20 +103,15 @@ def _ask_backends(
     return answers
 
 
-def _draw_inputs(
-    planned: tuple[Planned, ...], only: tuple[str, ...]
-) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
-    """Return the weights and the order that all arms begin from, if they can be compared at all."""
+def _check_asked(planned: tuple[Planned, ...], only: tuple[str, ...]) -> None:
+    """Raise ConfigError where there is nothing to compare, or not at those points."""
     if not planned:
         raise ConfigError("parity: no arm to check. `harness train --help` says how arms are named")
-    first = planned[0]
-    if first.weights is None or first.order is None:
-        raise ConfigError(
-            f'parity: [specs.{first.request.spec_name}] inputs is "native": '
-            "each framework draws its own, and nothing can be equal"
-        )
-    gate_of_plan(first).check_names(only)
-    check_batches(first.request.replicas, batch_sizes(first.request.spec))
+    every = gate_of_plan(planned[0]).every
+    for name in only:
+        if name not in every:
+            raise ConfigError(f"--point: {choice(every, name)}")
+    check_batches(planned[0].request.replicas, batch_sizes(planned[0].request.spec))
     for each in planned:
         if only and "init" not in only and differences.has_own_slots(each.request.options):
             name = each.request.arm.name
@@ -124,7 +120,6 @@ def _draw_inputs(
                 "and is checked at its first update "
                 f"only; received {', '.join(only)}. Add --point init, or leave out the arm"
             )
-    return load_weights(first.weights), np.load(first.order, allow_pickle=False)
 
 
 def quick_points(planned: tuple[Planned, ...]) -> tuple[str, ...]:
@@ -153,33 +148,30 @@ def largest_floors(reference: Ground, noise: dict[tuple[str, str, str], float]) 
     return largest
 
 
-def describe_documented(
+def _describe_documented(
     reference: Ground, answers: dict[str, ArmAnswer], arms: dict[str, Planned]
 ) -> list[str]:
     """Return a sentence for each difference that is expected, with the figures that show it."""
-    if reference.spec.loss_form != "probs":
-        return []
-    step = {
-        loss: reference.steps["adversarial", loss]
-        for loss in ("probs", "unclipped")
-        if ("adversarial", loss) in reference.steps
-    }
-    if len(step) < 2 or any(arm.request.replicas > 1 for arm in arms.values()):
+    probs, unclipped = (
+        reference.steps.get(("adversarial", loss)) for loss in ("probs", "unclipped")
+    )
+    if not (probs and unclipped) or any(arm.request.replicas > 1 for arm in arms.values()):
         return []  # on several devices nothing is laid open
-    apart = np.abs(step["probs"].quantities["losses"] - step["unclipped"].quantities["losses"])
-    row = int(np.argmax(apart))
+    losses = unclipped.quantities["losses"]
+    row = int(np.argmax(np.abs(probs.quantities["losses"] - losses)))
     through = [name for name, arm in arms.items() if documented_loss(arm) == "unclipped"]
-    seen = {
-        name: float(trace.quantities["losses"][row])
-        for name in arms
-        for trace in answers[name].traces
-        if (trace.program, trace.point) == ("instrumented", "adversarial")
-        and "losses" in trace.quantities
-    }
-    figures = ", ".join(f"{name} {value:.4f}" for name, value in seen.items())
-    gap = step["unclipped"].quantities["losses"][row]
+    seen = {name: _laid_open(answers[name], "adversarial", "losses") for name in arms}
+    figures = (f"{name} {each[row]:.4f}" for name, each in seen.items() if each is not None)
     return [
         f"loss from probabilities: {', '.join(through)} look through the softmax to the logits "
-        f"and never clip. A wrong sample with a logit gap of {gap:.0f} has the loss {figures}. "
+        f"and never clip. A wrong sample with a logit gap of {losses[row]:.0f} has the loss "
+        f"{', '.join(figures)}. "
         'A spec with loss_form = "logits" has no such difference'
     ]
+
+
+def _laid_open(answer: ArmAnswer, point: str, quantity: str) -> NDArray[Any] | None:
+    """Return a quantity of an arm's update from a point, where a program lays it open."""
+    place = "instrumented", point
+    traces = [each for each in answer.traces if (each.program, each.point) == place]
+    return traces[-1].quantities.get(quantity) if traces else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.records.parity import ArmParity, Departure, Parity
+from harness.errors.safe import short
+from harness.records.parity import ArmParity, Departure, FreeRun, Parity
 from harness.report.document import (
     NONE,
     Block,
@@ -23,7 +24,6 @@ from harness.report.document import (
     some,
     words,
 )
-from harness.safe import short
 
 COLUMNS = (
     Column("arm", align="left"),
@@ -140,19 +140,23 @@ def free_rows(parity: Parity) -> Iterable[tuple[str, ...]]:
     """Return a row an arm of its trainings: drift from the referee, and accuracy by seed."""
     for name in dict.fromkeys(run.name for run in parity.free_runs):
         runs = [run for run in parity.free_runs if run.name == name]
-        drifts = []
-        for update in runs[0].drift:
-            largest = max(run.drift[update] or 0.0 for run in runs)
-            drifts.append(f"{update}: {largest:.1e}{_least([run.gates[update] for run in runs])}")
+        told = (update for update in runs[0].drift if _is_told(runs, update))
+        drifts = ", ".join(_drift(runs, update) for update in told)
         accuracies = " ".join(f"{run.test_accuracy:.4f}" for run in runs)
         verdict = "departs" if any(run.verdict == "departs" for run in runs) else "agrees"
-        yield (name, verdict, ", ".join(drifts), accuracies)
+        yield (name, verdict, drifts, accuracies)
 
 
-def _least(gates: Sequence[float | None]) -> str:
-    """Return the tightest of an update's gates, "" where a run has none there."""
-    known = [gate for gate in gates if gate is not None]
-    return f" (gate {min(known):.0e})" if len(known) == len(gates) else ""
+def _is_told(runs: Sequence[FreeRun], update: str) -> bool:
+    """Say whether a drift is held to a gate, or is the last one: the page's figure has all."""
+    return update == [*runs[0].drift][-1] or any(run.gates[update] for run in runs)
+
+
+def _drift(runs: Sequence[FreeRun], update: str) -> str:
+    """Return the largest drift at an update, and its tightest gate where each run has one there."""
+    gates = [gate for run in runs if (gate := run.gates[update]) is not None]
+    tightest = f" (gate {min(gates):.0e})" if len(gates) == len(runs) else ""
+    return f"{update}: {max(run.drift[update] or 0.0 for run in runs):.1e}{tightest}"
 
 
 def pair_rows(parity: Parity) -> Iterable[tuple[str, ...]]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,24 +17,26 @@ from numpy.typing import NDArray
 
 from harness.engine.executor import Executor, expect, perform
 from harness.engine.plan import Planned
-from harness.errors import HarnessError
 from harness.experiments.parity.gather import Say, traced_arm
+from harness.job.arm import ArmId
 from harness.job.asked import Drawn, TrainFreely
-from harness.records.arm import ArmId
 from harness.records.parity import FreeRun, Pair, Parity
 from harness.referee import functions, oracle
-from harness.scratch import scratch
 from harness.spec.config import Spec
 from harness.spec.data.arrays import (
     load_arrays,
     load_dataset,
-    load_weights,
     network_input,
     strip_prefix,
 )
+from harness.spec.files import scratch
 from harness.statistics.intervals import tost
 
 Arrays = Mapping[str, NDArray[Any]]
+Ends = dict[tuple[ArmId, int], Arrays]
+"""What trainings came to, by arm and seed."""
+LOOKED_AT = (1, 2, 5, 10, 20, 50, 100, 200)  # updates of the first epoch, beside its end
+HELD = (1, 10)  # those with a gate, beside the end: between them one flip of a unit decides
 # Of the drift as far as that update; more where float32 alone drifts more.
 CAPS = ((1, 1e-6), (10, 1e-5), (np.inf, 1e-4))
 CHAOS = 1e-2  # of the float32 runs' own drift: from there on weights are not compared
@@ -52,22 +55,12 @@ class Course:
 def with_free_runs(
     parity: Parity, planned: Sequence[Planned], executor: Executor, say: Say
 ) -> Parity:
-    """Return the record with every arm's trainings in it, and the verdict that they leave.
+    """Train every arm for every seed; return the record with that, and the verdict that it leaves.
 
-    See `free_runs`.
-    """
-    began = time.monotonic()
-    runs, pairs = free_runs(planned, executor, say)
-    total_s = parity.total_s + time.monotonic() - began
-    return parity.extended(free_runs=runs, pairs=pairs, total_s=total_s)
-
-
-def free_runs(
-    planned: Sequence[Planned], executor: Executor, say: Say
-) -> tuple[tuple[FreeRun, ...], tuple[Pair, ...]]:
-    """Train every arm for every seed; return each run against the referee, each two as functions.
+    Each run is held to the referee, and each two arms are compared as functions.
 
     Args:
+        parity: the record so far.
         planned: one run for each arm and seed, all of one spec and dataset.
         executor: that does jobs.
         say: told what is being done.
@@ -75,29 +68,39 @@ def free_runs(
     Raises:
         HarnessError: a backend's worker ended without its runs.
     """
-    spec, parts = planned[0].request.spec, load_dataset(planned[0].dataset)
-    x_test, y_test = network_input(parts["x_test"]), np.asarray(parts["y_test"])
-    by_seed = {each.request.seed: each for each in planned}
-    ends: dict[tuple[ArmId, int], Arrays] = {}
-    updates = _updates(spec, planned[0].request.data.n_train)
-    for backend in dict.fromkeys(each.request.arm.backend for each in planned):
-        mine = [each for each in planned if each.request.arm.backend == backend]
-        ends |= _train(mine, by_seed, updates, executor, say)
-    runs = []
-    for seed, any_of in by_seed.items():
+    began, parts = time.monotonic(), load_dataset(planned[0].dataset)
+    by_backend: dict[str, list[Planned]] = defaultdict(list)
+    for each in planned:
+        by_backend[each.request.arm.backend].append(each)
+    ends: Ends = {}
+    for mine in by_backend.values():
+        ends |= _train(mine, executor, say)
+    runs = tuple(_judge_runs(planned, ends, parts, say))
+    pairs = tuple(_compare_pairs(planned[0].request.spec, ends, parts, say))
+    total_s = parity.total_s + time.monotonic() - began
+    return parity.extended(free_runs=runs, pairs=pairs, total_s=total_s)
+
+
+def _judge_runs(
+    planned: Sequence[Planned], ends: Ends, parts: Arrays, say: Say
+) -> Iterator[FreeRun]:
+    """Yield each run held to the referee, seed by seed."""
+    for seed, any_of in {each.request.seed: each for each in planned}.items():
         say(f"referee, seed {seed}")
-        course = follow_referee(any_of, parts, updates)
+        course = _follow_referee(any_of, parts)
         for (arm, of_seed), end in ends.items():
             if of_seed == seed:
-                accuracy = functions.accuracy(end["outputs"], y_test)
-                runs.append(_judge_run(arm, seed, end, course, accuracy))
-    arms = list(dict.fromkeys(arm for arm, _ in ends))
-    pairs = []
-    for one, other in itertools.combinations(arms, 2):
+                accuracy = functions.accuracy(end["outputs"], np.asarray(parts["y_test"]))
+                yield _judge_run(arm, seed, end, course, accuracy)
+
+
+def _compare_pairs(spec: Spec, ends: Ends, parts: Arrays, say: Say) -> Iterator[Pair]:
+    """Yield each two arms compared."""
+    samples = network_input(parts["x_test"]), np.asarray(parts["y_test"])
+    for one, other in itertools.combinations(dict.fromkeys(arm for arm, _ in ends), 2):
         say(f"{one.name} and {other.name}")
-        both = {seed: (ends[one, seed], ends[other, seed]) for seed in by_seed}
-        pairs.append(compare_pair(spec, one.name, other.name, both, x_test, y_test))
-    return tuple(runs), tuple(pairs)
+        both = {seed: (end, ends[other, seed]) for (arm, seed), end in ends.items() if arm == one}
+        yield _compare_pair(spec, (one.name, other.name), both, samples)
 
 
 def _updates(spec: Spec, n_train: int) -> list[int]:
@@ -106,34 +109,29 @@ def _updates(spec: Spec, n_train: int) -> list[int]:
     The last is its end.
     """
     last = -(-n_train // spec.batch_size)
-    return [*(number for number in (1, 10) if number < last), last]
+    return [*(number for number in LOOKED_AT if number < last), last]
 
 
-def _train(
-    mine: Sequence[Planned],
-    by_seed: Mapping[int, Planned],
-    updates: list[int],
-    executor: Executor,
-    say: Say,
-) -> dict[tuple[ArmId, int], Arrays]:
+def _train(mine: Sequence[Planned], executor: Executor, say: Say) -> Ends:
     """Return what one backend's worker hands back of its arms, by arm and seed."""
     request, first = mine[0].request, mine[0]
     arms = {each.request.arm: traced_arm(each) for each in mine}
+    seeds = {each.request.seed: _drawn(each) for each in mine}
     with scratch() as folder:
         job = TrainFreely(
             **first.where() | {"time_limit_s": request.time_limit_s * len(mine)},
             spec=request.spec,
             arms={arm.arm: traced for arm, traced in arms.items()},
             dataset=first.training()["dataset"],
-            seeds={str(seed): _drawn(each) for seed, each in by_seed.items()},
-            updates=tuple(updates),
+            seeds={str(seed): drawn for seed, drawn in seeds.items()},
+            updates=tuple(_updates(request.spec, request.data.n_train)),
             folder=folder,
         )
         expect(perform(executor, job, say), "parity --full")
-        found: dict[tuple[ArmId, int], Arrays] = {}
-        for arm, seed in itertools.product(arms, by_seed):
-            found[arm, seed] = load_arrays(folder / f"{arm.arm}-{seed}.npz")
-        return found
+        return {
+            (arm, seed): load_arrays(folder / f"{arm.arm}-{seed}.npz")
+            for arm, seed in itertools.product(arms, seeds)
+        }
 
 
 def _drawn(planned: Planned) -> Drawn:
@@ -141,22 +139,21 @@ def _drawn(planned: Planned) -> Drawn:
     return Drawn(weights=files["weights"], order=files["order"])
 
 
-def follow_referee(planned: Planned, parts: Arrays, updates: list[int]) -> Course:
+def _follow_referee(planned: Planned, parts: Arrays) -> Course:
     """Return the referee's first epoch, and that of float32 runs.
 
     Their samples stand in another order inside their batches.
     """
-    spec = planned.request.spec
-    if planned.weights is None or planned.order is None:
-        raise HarnessError("parity --full: this spec draws its own inputs on each framework")
-    weights, samples = load_weights(planned.weights), np.load(planned.order, allow_pickle=False)[0]
+    request, spec = planned.request, planned.request.spec
+    updates = _updates(spec, request.data.n_train)
+    weights, order = planned.drawn()
     exact = oracle.start(spec, weights)
     rounded = [oracle.in_float32(exact) for _ in range(N_FLOAT32)]
-    random = np.random.default_rng([planned.request.seed, 4])
+    random = np.random.default_rng([request.seed, 4])
     kernels: dict[int, Arrays] = {}
     envelope: dict[int, float] = {}
     for number in range(1, updates[-1] + 1):
-        rows = samples[(number - 1) * spec.batch_size : number * spec.batch_size]
+        rows = order[0, (number - 1) * spec.batch_size : number * spec.batch_size]
         x, y = network_input(parts["x_train"][rows]), parts["y_train"][rows]
         exact, _ = oracle.step(spec, exact, x, y)
         for index in range(N_FLOAT32):
@@ -186,9 +183,8 @@ def _judge_run(arm: ArmId, seed: int, end: Arrays, course: Course, accuracy: flo
         cap = next(cap for last, cap in CAPS if number <= last)
         received = {key: end[f"at-{number}/{key}"].astype(np.float64) for key in kernels}
         found[str(number)] = drift(kernels, received)
-        limits[str(number)] = (
-            max(cap, 4 * course.envelope[number]) if course.envelope[number] <= CHAOS else None
-        )
+        held = number in (*HELD, max(course.kernels)) and course.envelope[number] <= CHAOS
+        limits[str(number)] = max(cap, 4 * course.envelope[number]) if held else None
     return FreeRun(
         **arm.fields,
         seed=seed,
@@ -198,15 +194,14 @@ def _judge_run(arm: ArmId, seed: int, end: Arrays, course: Course, accuracy: flo
     )
 
 
-def compare_pair(
+def _compare_pair(
     spec: Spec,
-    one: str,
-    other: str,
+    names: tuple[str, str],
     ends: Mapping[int, tuple[Arrays, Arrays]],
-    x: NDArray[Any],
-    y: NDArray[Any],
+    samples: tuple[NDArray[Any], NDArray[Any]],
 ) -> Pair:
     """Return two arms' trained models compared as functions, one entry a seed."""
+    x, y = samples
     outputs = {seed: (a["outputs"], b["outputs"]) for seed, (a, b) in ends.items()}
     weights = {
         seed: tuple(strip_prefix("final", end) for end in both) for seed, both in ends.items()
@@ -217,8 +212,8 @@ def compare_pair(
     equivalence = tost(points, MARGIN_POINTS)
     known = np.isfinite([equivalence.mean.low, equivalence.mean.high]).all()
     return Pair(
-        one=one,
-        other=other,
+        one=names[0],
+        other=names[1],
         seeds=tuple(ends),
         flips=tuple(functions.flips(a, b) for a, b in outputs.values()),
         n_d_class=tuple(

@@ -21,8 +21,8 @@ from harness.referee.gates import Quantities
 from harness.referee.ground import Ground
 from harness.referee.oracle import Loss
 from harness.referee.trace import Arrays, Trace, read_trace
-from harness.scratch import scratch
 from harness.spec.data.arrays import load_arrays
+from harness.spec.files import scratch
 
 APART = "replicas/"
 Say = Callable[[str], None]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.engine.plan import Planned
+from harness.experiments.parity.departure import departure_at, describe
 from harness.experiments.parity.gather import ArmAnswer, documented_loss
 from harness.experiments.parity.several import name_faults
 from harness.records.parity import ArmParity, Departure, Gate, judge_gates
@@ -115,7 +116,15 @@ def find_departures(
     *,
     anew: bool = False,
 ) -> tuple[list[tuple[str, Finding]], list[Departure]]:
-    """Return all findings, each with its program and point, and the departures, first one first."""
+    """Return all findings, each with its program and point, and the departures, first one first.
+
+    Args:
+        reference: points, the referee's updates, floors.
+        answer: what an arm handed back.
+        loss: the form that the arm is documented to compute.
+        noise: as for `judge_arm`.
+        anew: the arm's slots are its own, and none is judged.
+    """
     departures: list[Departure] = []
     findings: list[tuple[str, Finding]] = []
     for trace in sorted(
@@ -125,13 +134,13 @@ def find_departures(
         findings += [(f"{trace.program} {trace.point}", finding) for finding in several]
         departures += [departure] if departure else []
     for point, found in answer.loops.items():
-        departure, several = examine_loop(reference.courses[point, loss], found, point)
+        outside, several = examine_loop(reference.courses[point, loss], found)
         findings += [(f"loop {point}", finding) for finding in several]
-        departures += [departure] if departure else []
+        departures += [departure_at("loop", point, outside)] if outside else []
     for stop, found in sorted(answer.epochs.items()):
-        departure, several = examine_epoch(reference.epochs[loss], stop, found)
+        outside, several = examine_epoch(reference.epochs[loss], stop, found)
         findings += [(f"epoch {point_of(stop)}", finding) for finding in several]
-        departures += [departure] if departure else []
+        departures += [departure_at("epoch", point_of(stop), outside)] if outside else []
     return findings, departures
 
 
@@ -187,25 +196,6 @@ def _judge_trace(
     return findings, Departure(program=trace.program, point=trace.point, **asdict(found))
 
 
-def describe(departure: Departure) -> str:
-    """Return where and by how much an arm departs first, and what explains it."""
-    parts = [f"{departure.program} {departure.point}: {departure.quantity}"]
-    if departure.error is not None and departure.gate is not None:
-        parts[0] += (
-            f" off by {departure.error:.2g} ({departure.measure}; gate {departure.gate:.2g})"
-        )
-    return "; ".join(
-        [
-            *parts,
-            *(
-                part
-                for part in (departure.fit, departure.where and f"in {departure.where}")
-                if part
-            ),
-        ]
-    )
-
-
 def measure_noise(
     reference: Ground, answer: Mapping[str, ArmAnswer], arms: Mapping[str, Planned]
 ) -> tuple[dict[tuple[str, str, str], float], dict[str, dict[str, float]]]:
@@ -215,6 +205,11 @@ def measure_noise(
 
     A twin is held to the arm's own unpermuted update: what the arm gets wrong in the same way both
     times is no noise. Noise beyond a cap is a defect, not a floor, and left out.
+
+    Args:
+        reference: points and the referee's updates.
+        answer: what each arm handed back, by name.
+        arms: the same arms as planned.
     """
     largest: dict[tuple[str, str, str], float] = {}
     by_arm: dict[str, dict[str, float]] = {}

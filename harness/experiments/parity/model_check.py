@@ -1,8 +1,8 @@
 """A user's own model on every backend, from the same weights and batch: one record of who agrees.
 
-The model is run in the backends' environments only, each time in a fresh process: once in its own
-dtype and once in float64. The first backend that can build it gives its initial weights, those
-after 1, 10 and 100 updates, and the batch where none is named, to all.
+The model is run in the backends' environments only: once in its own dtype and once in float64, of
+which neither's process has seen the other. The first backend that can build it gives its initial
+weights, those after 1, 10 and 100 updates, and the batch where none is named, to all.
 
 Float64 judges the mathematics: all backends agree there to 1e-13, whatever float32 makes of the
 model. Each backend's float32, held against its own float64, judges its kernels. What a backend
@@ -22,6 +22,7 @@ import numpy as np
 
 from harness.engine.executor import Executor, perform
 from harness.engine.own_data import Wanted, make_own_data
+from harness.engine.replicas import OF_OWN
 from harness.errors import ConfigError
 from harness.experiments.parity import model_proof
 from harness.experiments.parity.model_evidence import BackendAnswer, judge
@@ -29,12 +30,15 @@ from harness.experiments.parity.model_judge import make_record
 from harness.experiments.parity.model_plan import ModelPlan
 from harness.experiments.parity.model_verdict import First, Verdicts
 from harness.job.answers import ComputedModel, Refusal
-from harness.job.asked import ComputeModel, TryLayers
+from harness.job.asked import ComputeModel, ProveArm, TryLayers
+from harness.job.own_model import Proved
 from harness.records.user_model import ModelParity
 from harness.referee.quantities import kind_of
-from harness.scratch import scratch
 from harness.spec.data.arrays import load_arrays, weights_digest
+from harness.spec.files import scratch
 
+TRAINED = 20  # batches of the data, at most, that several devices train on
+TRAINED_SIZE = 16  # of one
 Say = Callable[[str], None]
 """Told what is being done."""
 
@@ -56,11 +60,10 @@ def check(what: ModelPlan, executor: Executor, say: Say = lambda doing: None) ->
         workers = Workers(what, executor, folder / "inputs.npz", say)
         heard = {backend: workers.compute(backend) for backend in what.backends}
         sound = {backend: each for backend, each in heard.items() if not each.failure}
-        if len(sound) > 1:
-            for backend, each in sound.items():
-                workers.compute_exactly(backend, each)
         say("judging")
         verdicts = Verdicts(heard, judge(sound) if len(sound) > 1 else ())
+        for backend, trained in workers.train_on_several(verdicts):
+            verdicts.add_several(backend, trained, what.replicas)
         proofs = dict(workers.prove(verdicts))
     return make_record(what, verdicts, proofs, started, time.monotonic() - began)
 
@@ -73,7 +76,8 @@ def _with_data(what: ModelPlan, executor: Executor, folder: Path, say: Say) -> M
     """
     if what.made or not what.data or what.batch:
         return what
-    wanted = Wanted(what.data, batch_size=what.batch_size, limit_batches=1)
+    n_batches = TRAINED if what.replicas > 1 else 1
+    wanted = Wanted(what.data, batch_size=what.batch_size, limit_batches=n_batches)
     _, made = make_own_data(wanted, executor, what.backends, folder, say)
     return replace(what, made=made.absolute())
 
@@ -93,28 +97,34 @@ class Workers:
         Raises:
             ConfigError: what the user named is no compiled model, or no batch.
         """
-        given = self.inputs.is_file()
-        job = self._job(backend, exact=False)
+        given, job = self.inputs.is_file(), self._job(backend)
         done = perform(self.executor, job, self.say)
         heard = BackendAnswer(host=done.host, environment_sha256=done.environment_sha256)
+        if isinstance(done.answer, Refusal) and job.rounded and job.rounded.is_file():
+            heard.inexact = done.answer.reason  # float64 has taken the process with it
+            done = perform(self.executor, replace(job, exact=None), self.say)
         if isinstance(done.answer, Refusal):
             heard.failure, heard.of_user = done.answer.reason, done.answer.of_user
             if heard.of_user and not given:
                 raise ConfigError(heard.failure)
             return heard
         heard.computed = done.answer
-        heard.rounded, heard.failure = self._output(job, done.answer)
+        heard.rounded, heard.failure = self._output(job.rounded, done.answer)
+        heard.inexact = heard.inexact or done.answer.inexact
+        if not heard.failure and not heard.inexact:
+            self._add_exact(heard, job, done.answer)
         return heard
 
-    def compute_exactly(self, backend: str, heard: BackendAnswer) -> None:
+    def _add_exact(self, heard: BackendAnswer, job: ComputeModel, answer: ComputedModel) -> None:
         """Add what a backend makes of the model in float64, or why there is nothing."""
-        job = self._job(backend, exact=True)
-        done = perform(self.executor, job, self.say)
-        if isinstance(done.answer, Refusal):
-            heard.inexact = done.answer.reason
-            return
-        heard.short, heard.remarks = done.answer.short, done.answer.remarks
-        heard.exact, heard.inexact = self._output(job, done.answer)
+        if job.exact and not job.exact.is_file():  # no process there can do both
+            done = perform(self.executor, replace(job, rounded=None), self.say)
+            if isinstance(done.answer, Refusal):
+                heard.inexact = done.answer.reason
+                return
+            answer = done.answer
+        heard.short, heard.remarks = answer.short, answer.remarks
+        heard.exact, heard.inexact = self._output(job.exact, answer)
 
     def prove(self, verdicts: Verdicts) -> Iterator[tuple[str, str]]:
         """Yield each backend that departs, with what single layers of it say."""
@@ -128,6 +138,25 @@ class Workers:
             if agreeing and layers and verdicts.found[backend][0] == "departs":
                 proof = self._try_layers((agreeing[0], backend), first, layers, verdicts.layers)
                 yield backend, proof
+
+    def train_on_several(self, verdicts: Verdicts) -> Iterator[tuple[str, Proved | Refusal]]:
+        """Yield how far training on several devices is from `fit` on one, where backends agree."""
+        what, made = self.what, self.what.made
+        several = what.backends if made and what.replicas > 1 else ()
+        for backend in several:
+            if made and backend not in verdicts.found:
+                job = ProveArm(
+                    backend=backend,
+                    device="cpu",
+                    threads=1,
+                    replicas=what.replicas,
+                    time_limit_s=what.time_limit_s,
+                    model=what.model,
+                    dataset=made,
+                    batch_size=what.batch_size or TRAINED_SIZE,
+                    arm=OF_OWN[what.backends[backend].framework][0],
+                )
+                yield backend, perform(self.executor, job, self.say).answer
 
     def _try_layers(
         self,
@@ -156,25 +185,25 @@ class Workers:
             outputs.append(job.output)
         return model_proof.describe(backends[0], (outputs[0], outputs[1]), layers, classes)
 
-    def _job(self, backend: str, *, exact: bool) -> ComputeModel:
+    def _job(self, backend: str) -> ComputeModel:
         return ComputeModel(
             **self.what.asked(backend),
             batch=self.what.batch,
             dataset=self.what.made,
             batch_size=self.what.batch_size,
             inputs=self.inputs,
-            output=self.inputs.with_name(f"{backend}-{'exact' if exact else 'rounded'}.npz"),
-            exact=exact,
+            rounded=self.inputs.with_name(f"{backend}-rounded.npz"),
+            exact=self.inputs.with_name(f"{backend}-exact.npz"),
             updates=self.what.updates,
         )
 
-    def _output(self, job: ComputeModel, answer: ComputedModel) -> tuple[Path | None, str]:
+    def _output(self, file: Path | None, answer: ComputedModel) -> tuple[Path | None, str]:
         """Return the file of what was computed, or None and why it does not count."""
         if answer.read != self._digest:
             return None, "it computed from other inputs than were given: stale or foreign"
         try:
-            with np.load(job.output, allow_pickle=False):
-                return job.output, ""
+            with np.load(file or "", allow_pickle=False):
+                return file, ""
         except (OSError, ValueError) as error:
             return None, f"what it computed cannot be read ({error})"
 

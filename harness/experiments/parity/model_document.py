@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.errors.safe import short
 from harness.records.keras_versions import first_apart, rising
 from harness.records.user_model import BackendParity, ModelParity
 from harness.report import document as report
@@ -20,7 +21,6 @@ from harness.report.document import (
     Table,
     Tone,
 )
-from harness.safe import short
 
 COLUMNS = (
     Column("backend", align="left"),
@@ -52,6 +52,7 @@ def compose(parity: ModelParity) -> Document:
     """Return a line for each backend, then the sentences."""
     batch = f"batch {parity.batch}" if parity.batch else f"batch drawn from seed {parity.seed}"
     sizes = f"{parity.n_parameters:,} weights, {parity.n_samples} samples"
+    batch += f", {parity.replicas} devices" if parity.replicas > 1 else ""
     first, *others = sentences(parity)
     blocks: list[Block] = [
         Heading(f"parity of {parity.called}: {sizes}, {batch}"),
@@ -98,6 +99,9 @@ def _figures(parity: ModelParity) -> str:
     n_states = len({each.at for each in parity.compared})
     found = f"{n_quantities} quantities, {parity.n_compared:,} values"
     found += f", {n_states} states" if n_states > 1 else ""
+    known = [each.several for each in parity.backends if each.several is not None]
+    devices = f"trained on {parity.replicas} devices as on one"
+    found += f", {devices} to {max(known):.0e}" if known else ""
     margin = parity.margin
     return found if margin is None else f"{found}, margin {margin:.1f} at {parity.tightest}"
 

@@ -65,7 +65,8 @@ def _asked(what: ModelPlan) -> dict[str, Any]:
     batch = what.batch or what.data
     names: dict[str, Any] = {"model": what.model.name, "arguments": what.model.arguments}
     names |= {"batch": batch.name if batch else None, "sha256": what.model.sha256 or None}
-    return names | {name: getattr(what, name) for name in ("seed", "device", "threads")}
+    more = ("seed", "device", "threads", "replicas")
+    return names | {name: getattr(what, name) for name in more}
 
 
 def _inputs(answers: Sequence[ComputedModel]) -> dict[str, Any]:

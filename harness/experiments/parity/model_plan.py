@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.engine.replicas import OPTION
 from harness.errors import ConfigError
-from harness.job.asked import ModelSource, Target
 from harness.spec import config, project
 from harness.spec.config import Backend, Device
 from harness.spec.model import DATA, find_data, find_source, split_target
 from harness.spec.own_arms import choose_several
-from harness.spec.targets import parse_target
+from harness.spec.targets import ModelSource, Target, parse_target
 
-LIMIT_S = 600.0  # for one worker
+LIMIT_S = 1200.0  # for one worker, which computes in two dtypes
 UPDATES = (0, 1, 10, 100)  # after which the model is compared
 
 
@@ -38,6 +38,7 @@ class ModelPlan:
     data: Target | None = None  # whose first batch is taken where no batch is named; else drawn
     made: Path | None = None  # the folder of that data, where they are made already
     batch_size: int | None = None  # of that data; None: as they say
+    replicas: int = 1  # devices on which each backend also trains
 
     def asked(self, backend: str) -> dict[str, Any]:
         """Return the fields that all jobs of a backend have in common."""
@@ -99,3 +100,18 @@ def with_data(what: ModelPlan, named: str | None) -> ModelPlan:
         raise ConfigError("--data: expected it or --batch, not both. Leave one out")
     target = parse_target("--data", ":".join(split_target(named, DATA)))
     return replace(what, data=target)
+
+
+def with_replicas(what: ModelPlan, n_replicas: int | None) -> ModelPlan:
+    """Return the plan in which each backend also trains on so many devices; None for one.
+
+    Raises:
+        ConfigError: the number is none, or there is nothing to train on.
+    """
+    config.override_protocol(config.Protocol(), replicas=n_replicas)
+    if n_replicas in (None, 1):
+        return what
+    if what.data is None:
+        hint = "Write a function data beside it, or name --data FILE:FUNCTION"
+        raise ConfigError(f"{OPTION}: expected data to train on; received none. {hint}")
+    return replace(what, replicas=n_replicas)

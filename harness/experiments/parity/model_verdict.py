@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.experiments.parity.model_evidence import BATCH, BackendAnswer, Evidence
+from harness.job.answers import Refusal
+from harness.job.own_model import Proved
 from harness.records.user_model import BackendParity, Verdict
 from harness.referee.majority import Comparison
 from harness.referee.model64 import KernelError
@@ -39,6 +41,7 @@ class Verdicts:
         self.sound = [name for name, each in heard.items() if not each.failure]
         self.found: dict[str, tuple[Verdict, str]] = {}
         self.first: dict[str, First] = {}
+        self.several: dict[str, float | None] = {}  # difference of several devices from one
         for name, each in heard.items():
             if each.failure:
                 self.found[name] = "failed", each.failure
@@ -57,8 +60,24 @@ class Verdicts:
         known: dict[str, Any] = {"environment_sha256": heard.environment_sha256}
         if heard.computed:
             known |= {"device": heard.computed.device, "versions": heard.computed.versions}
-        known |= {"short": heard.short, "proof": proof}
+        known |= {"short": heard.short, "proof": proof, "several": self.several.get(name)}
         return BackendParity(backend=name, verdict=verdict, reason=reason, **known)
+
+    def add_several(self, name: str, answer: Proved | Refusal, n_replicas: int) -> None:
+        """Add what came of a backend that agrees on one device when it trained on several.
+
+        Args:
+            name: of the backend.
+            answer: of its worker.
+            n_replicas: devices.
+        """
+        several = f"on {n_replicas} devices"
+        if isinstance(answer, Refusal):
+            self.found[name] = "failed", f"{several}: {answer.reason}"
+            return
+        self.several[name] = answer.difference
+        if not answer.equal:
+            self.found[name] = "departs", f"{answer.departure}, {several} against one"
 
     def _add_departures(self, one: Evidence) -> None:
         for found in (one.mathematics, one.majority):

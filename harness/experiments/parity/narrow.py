@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from harness.engine.executor import Executor
 from harness.engine.plan import Planned
+from harness.experiments.parity.departure import describe
 from harness.experiments.parity.gather import Say, documented_loss, gather_traces
-from harness.experiments.parity.judge import describe
 from harness.records.parity import ArmParity
 from harness.referee.epoch import examine_epoch, read_after
 from harness.referee.ground import Ground

@@ -25,8 +25,8 @@ from harness.job.asked import LoadModels, SavedFile, SaveModel
 from harness.records.parity import FORMS, Parity, RoundTrip
 from harness.referee import differences, fixtures
 from harness.report.document import some
-from harness.scratch import scratch
-from harness.spec.data.arrays import load_dataset, load_weights, network_input
+from harness.spec.data.arrays import load_dataset, network_input
+from harness.spec.files import scratch
 
 Arrays = Mapping[str, NDArray[Any]]
 NOTHING = LoadedModels(loaded=())
@@ -45,7 +45,14 @@ class Saved:
 def with_round_trips(
     parity: Parity, planned: tuple[Planned, ...], executor: Executor, say: Say = lambda what: None
 ) -> Parity:
-    """Return the record with round trips and its verdict over them too; see `round_trips`."""
+    """Return the record with round trips and its verdict over them too; see `round_trips`.
+
+    Args:
+        parity: the record so far.
+        planned: one run for each arm.
+        executor: that does jobs.
+        say: told what is being done.
+    """
     began = time.monotonic()
     trips = round_trips(planned, executor, say)
     total_s = parity.total_s + time.monotonic() - began
@@ -57,14 +64,11 @@ def documented(trips: Iterable[RoundTrip]) -> list[str]:
     """Return a sentence for the difference that is expected, with the round trips that show it."""
     names = [trip.name for trip in trips if trip.alone]
     said = (
-        "a compiled .keras file of PyTorch's names an optimizer "
-        "that cannot be imported without PyTorch"
-    )
-    told = (
-        "load_model fails, and restores all of it when told "
+        "a compiled .keras file of PyTorch's names an optimizer that cannot be imported without "
+        "PyTorch: load_model fails, and restores all of it when told "
         "custom_objects={CLASS: keras.optimizers.CLASS}. A .weights.h5 file loads"
     )
-    return [f"round trip {', '.join(names)}: {said}: {told}"] if names else []
+    return [f"round trip {', '.join(names)}: {said}"] if names else []
 
 
 def savers(planned: tuple[Planned, ...]) -> dict[str, Planned]:
@@ -189,7 +193,14 @@ def _fault(name: str, value: NDArray[Any], held: NDArray[Any] | None) -> str:
 def read_saved(
     answer: SavedModel | Refusal, backend: str, expected: Arrays, framework: str = ""
 ) -> Saved:
-    """Return what a backend saved by its worker's answer, or why nothing of it may be loaded."""
+    """Return what a backend saved by its worker's answer, or why nothing of it may be loaded.
+
+    Args:
+        answer: the worker's.
+        backend: that saved.
+        expected: what the model holds.
+        framework: that saved; that of the backend's name where none is given.
+    """
     failure = _why_unsound(answer, expected)
     if isinstance(answer, Refusal) or failure:
         return Saved(failure=f"save under {backend}: {failure}")
@@ -264,19 +275,11 @@ def _judge_entry(
 
 
 def _adversarial(planned: Planned) -> fixtures.Point:
-    if planned.weights is None or planned.order is None:
-        raise ConfigError(
-            f'parity: [specs.{planned.request.spec_name}] inputs is "native": '
-            "each framework draws its own weights"
-        )
     spec, parts = planned.request.spec, load_dataset(planned.dataset)
-    rows = np.load(planned.order, mmap_mode="r", allow_pickle=False)[0][: spec.batch_size]
-    return fixtures.adversarial(
-        spec,
-        load_weights(planned.weights),
-        network_input(parts["x_train"][rows]),
-        parts["y_train"][rows],
-    )
+    weights, order = planned.drawn()
+    rows = order[0, : spec.batch_size]
+    x, y = network_input(parts["x_train"][rows]), parts["y_train"][rows]
+    return fixtures.adversarial(spec, weights, x, y)
 
 
 def _compared(expected: Arrays, file: str) -> list[str]:
@@ -288,11 +291,8 @@ def _compared(expected: Arrays, file: str) -> list[str]:
 
 
 def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    return [
-        name
-        for name in dict.fromkeys([*one, *other])
-        if name not in one or name not in other or one[name] != other[name]
-    ]
+    names, missing = dict.fromkeys([*one, *other]), object()
+    return [name for name in names if one.get(name, missing) != other.get(name, missing)]
 
 
 def _warned(entry: SavedModel | LoadedModel) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.experiments.parity.departure import departure_at
 from harness.experiments.parity.gather import ArmAnswer
 from harness.records.parity import Departure
 from harness.referee import replicas
 from harness.referee.gates import Finding
 from harness.referee.ground import Ground
-from harness.referee.loop import N_LOOP, departure_at
+from harness.referee.loop import N_LOOP
 from harness.referee.oracle import Loss
 from harness.referee.trace import Trace
 from harness.spec.config import Spec

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import harness
 from harness.engine.arms import declared_arms
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
+from harness.job.request import Request
 from harness.records.parity import Parity
-from harness.records.record import Record, Request
+from harness.records.record import Record
 from harness.records.verdicts import NOT_CHECKED, verdict_on, verdicts_of
 from harness.spec.config import Config, Device
 

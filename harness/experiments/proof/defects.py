@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,10 +56,9 @@ class Defect:
         """Whether it shows in the whole first epoch only."""
         return self.at.startswith("epoch ")
 
-    @property
-    def student(self) -> Student:
-        """The implementation that has it."""
-        return replace(Student(), **self.parts)
+    def student(self, spec: Spec) -> Student:
+        """Return the implementation of its spec that has it."""
+        return Student(spec, self.loss, **self.parts)
 
 
 STEP = "update/hidden/kernel"

@@ -13,7 +13,7 @@ from harness.referee.loop import N_LOOP
 from harness.referee.oracle import Loss
 from harness.referee.scope import EPOCH
 from harness.spec.config import Spec
-from harness.spec.initializers import initial_weights
+from harness.spec.stack import draw_weights
 
 POINTS = ("init", "adversarial")
 SMALL_BATCH = 16  # of the whole first epoch
@@ -23,20 +23,25 @@ SIDE, BORDER = 28, 3  # pixels of an image, and of its black border
 def reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
     """Return what the student is held to.
 
-    Points, referee and floors, from weights and samples of that seed.
+    Points, referee and floors.
+
+    Args:
+        spec: what is trained.
+        losses: the forms of cross-entropy that a student may be documented to compute.
+        seed: of the weights and the samples.
     """
     random = np.random.default_rng([seed, 7])
     return _reference(spec, int(N_LOOP * spec.batch_size), random, losses, POINTS)
 
 
-def epoch_reference_of(spec: Spec, losses: Iterable[Loss], seed: int = 0) -> Ground:
+def epoch_reference_of(spec: Spec, losses: Iterable[Loss]) -> Ground:
     """Return the whole first epoch that the student is held to.
 
     Small batches, and as many updates as late defects need.
     """
     small, random = (
         spec.model_copy(update={"batch_size": SMALL_BATCH}),
-        np.random.default_rng([seed, 8]),
+        np.random.default_rng([0, 8]),
     )
     n = (N_LATE - 1) * SMALL_BATCH + SMALL_BATCH // 2
     return _reference(small, n, random, losses, (EPOCH,))
@@ -46,8 +51,7 @@ def _reference(
     spec: Spec, n: int, random: np.random.Generator, losses: Iterable[Loss], only: tuple[str, ...]
 ) -> Ground:
     """Return the referee over n samples, with some points of the gate."""
-    layers = [(layer.name, layer.units) for layer in spec.layers]
-    weights = initial_weights(random.uniform, SIDE**2, layers, spec.initializer)
+    weights = draw_weights(spec, random.uniform, SIDE**2)
     order = random.permutation(n)[None].astype(np.int32)
     return ground(spec, weights, order, samples(n, random), set(losses), only)
 

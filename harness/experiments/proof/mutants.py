@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.experiments.proof import student
-from harness.experiments.proof.student import Array, Optimizer, Samples, Slots, State
+from harness.experiments.proof.student import Array, Given, Samples, Slots, State, Update
 from harness.referee.fixtures import Point
 from harness.spec.config import Adam, Dense, RMSprop, Spec
 
@@ -28,48 +28,33 @@ def faster(by: float) -> dict[str, Any]:
     }
 
 
-def epsilon_outside(
-    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
-) -> tuple[Array, Slots]:
-    """Update with epsilon added outside the root; arrays of the weight's shape, float32."""
-    _, new = student.update(settings, name, weight, slots, gradient, number)
-    assert isinstance(settings, RMSprop)  # noqa: S101
-    return weight - np.float32(settings.learning_rate) * gradient / (
-        np.sqrt(new[0]) + np.float32(settings.epsilon)
-    ), new
+def epsilon_outside(this: Update) -> tuple[Array, Slots]:
+    """Update with epsilon added outside the root."""
+    _, new = student.update(this)
+    assert isinstance(this.settings, RMSprop)  # noqa: S101
+    rate, epsilon = np.float32(this.settings.learning_rate), np.float32(this.settings.epsilon)
+    return this.weight - rate * this.gradient / (np.sqrt(new[0]) + epsilon), new
 
 
-def untrained(
-    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
-) -> tuple[Array, Slots]:
-    """Update all but the last bias; arrays of the weight's shape, float32."""
-    return (
-        (weight, slots)
-        if name == "output/bias"
-        else student.update(settings, name, weight, slots, gradient, number)
-    )
+def untrained(this: Update) -> tuple[Array, Slots]:
+    """Update all but the last bias."""
+    return (this.weight, this.slots) if this.name == "output/bias" else student.update(this)
 
 
-def stale(
-    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
-) -> tuple[Array, Slots]:
-    """Update by the slot of one step before; arrays of the weight's shape, float32."""
-    _, new = student.update(settings, name, weight, slots, gradient, number)
-    assert isinstance(settings, RMSprop)  # noqa: S101
-    return weight - np.float32(settings.learning_rate) * gradient / np.sqrt(
-        slots[0] + np.float32(settings.epsilon)
-    ), new
+def stale(this: Update) -> tuple[Array, Slots]:
+    """Update by the slot of one step before."""
+    _, new = student.update(this)
+    assert isinstance(this.settings, RMSprop)  # noqa: S101
+    rate, epsilon = np.float32(this.settings.learning_rate), np.float32(this.settings.epsilon)
+    return this.weight - rate * this.gradient / np.sqrt(this.slots[0] + epsilon), new
 
 
-def uncorrected(
-    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
-) -> tuple[Array, Slots]:
-    """Update without bias correction; arrays of the weight's shape, float32."""
-    _, new = student.update(settings, name, weight, slots, gradient, number)
-    assert isinstance(settings, Adam)  # noqa: S101
-    return weight - np.float32(settings.learning_rate) * new[0] / (
-        np.sqrt(new[1]) + np.float32(settings.epsilon)
-    ), new
+def uncorrected(this: Update) -> tuple[Array, Slots]:
+    """Update without bias correction."""
+    _, new = student.update(this)
+    assert isinstance(this.settings, Adam)  # noqa: S101
+    rate, epsilon = np.float32(this.settings.learning_rate), np.float32(this.settings.epsilon)
+    return this.weight - rate * new[0] / (np.sqrt(new[1]) + epsilon), new
 
 
 def turned(state: State) -> dict[str, Array]:
@@ -109,13 +94,10 @@ def without_slots(spec: Spec, point: Point) -> State:
     )
 
 
-def without_bias(product: Any, layer: Dense, inputs: Array, kernel: Array, bias: Array) -> Array:
+def without_bias(product: Any, given: Given) -> Array:
     """Return the outputs, (B, units), of the hidden layer without its bias."""
-    return (
-        np.asarray(product(inputs, kernel))
-        if layer.name == "hidden"
-        else student.dense(product, layer, inputs, kernel, bias)
-    )
+    hidden = given.layer.name == "hidden"
+    return student.dense(product, replace(given, bias=0 * given.bias) if hidden else given)
 
 
 def leaky(layer: Dense, z: Array) -> Array:
@@ -154,9 +136,9 @@ def collected(gradient: Array, before: Array | None) -> Array:
     return gradient if before is None else gradient + before
 
 
-def without_last(x: Array, y: Array, size: int) -> list[Samples]:
+def without_last(samples: Samples, size: int) -> list[Samples]:
     """Return the batches, x (B, inputs) and y (B,), without a short last one."""
-    return [batch for batch in student.batches(x, y, size) if len(batch[1]) == size]
+    return [batch for batch in student.batches(samples, size) if len(batch[1]) == size]
 
 
 def first_order(epochs: Sequence[Samples]) -> list[Samples]:
@@ -164,24 +146,21 @@ def first_order(epochs: Sequence[Samples]) -> list[Samples]:
     return [epochs[0]] * len(epochs)
 
 
-def faster_for_a_while(
-    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
-) -> tuple[Array, Slots]:
-    """Update faster from update 301 to 466; arrays of the weight's shape, float32."""
-    rate = settings.learning_rate * (1.1 if 300 < number <= 466 else 1)
-    return student.update(
-        settings.model_copy(update={"learning_rate": rate}), name, weight, slots, gradient, number
-    )
+def faster_for_a_while(this: Update) -> tuple[Array, Slots]:
+    """Update faster from update 301 to 466."""
+    rate = this.settings.learning_rate * (1.1 if 300 < this.number <= 466 else 1)
+    settings = this.settings.model_copy(update={"learning_rate": rate})
+    return student.update(replace(this, settings=settings))
 
 
-def one_twice(x: Array, y: Array, size: int) -> list[Samples]:
+def one_twice(samples: Samples, size: int) -> list[Samples]:
     """Return the batches, x (B, inputs) and y (B,), with batch 300 in the place of 301."""
-    several = list(student.batches(x, y, size))
+    several = list(student.batches(samples, size))
     return [several[299] if index == 300 else batch for index, batch in enumerate(several)]
 
 
-def two_exchanged(x: Array, y: Array, size: int) -> list[Samples]:
+def two_exchanged(samples: Samples, size: int) -> list[Samples]:
     """Return the batches, x (B, inputs) and y (B,), with 311 and 312 exchanged."""
-    several = list(student.batches(x, y, size))
+    several = list(student.batches(samples, size))
     places = {310: 311, 311: 310} if len(several) > 311 else {}
     return [several[places.get(index, index)] for index in range(len(several))]

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-
-import numpy as np
+from typing import Any
 
 from harness.experiments.parity.gather import ArmAnswer
 from harness.experiments.parity.judge import find_departures
@@ -26,7 +25,6 @@ from harness.referee import fixtures
 from harness.referee.fixtures import Twin
 from harness.referee.gates import Finding, kind_of
 from harness.referee.ground import Ground
-from harness.referee.oracle import Loss
 from harness.referee.trace import Trace, read_trace
 from harness.spec.config import Spec
 
@@ -68,6 +66,15 @@ class Kill:
     def as_expected(self) -> bool:
         """Whether it was caught where it must be."""
         return self.stage == self.defect.at
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What null changes are tried on."""
+
+    spec_name: str
+    reference: Ground
+    seed: int = 0  # of its samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +123,13 @@ def prove(say: Callable[[str], None] = lambda what: None) -> Proof:
         say(f"{name}: referee")
         losses = {spec.loss_form, *(defect.loss for defect in mine)}
         reference, whole = reference_of(spec, losses), epoch_reference_of(spec, losses)
+        trial, on_epoch = Trial(name, reference), Trial(name, whole)
         say(f"{name}: {len(mine)} defects")
         kills |= {
             defect.name: plant(whole if defect.late else reference, defect) for defect in mine
         }
         say(f"{name}: null changes")
-        found += try_nulls(name, reference, seed=0)
-        found += try_nulls_on_epoch(name, whole, seed=0)
+        found += (*try_nulls(trial), *try_nulls_on_epoch(on_epoch))
         if not seen:
             say(f"{name}: sensitivity")
             seen = curve(partial(stage_at, reference))
@@ -134,32 +141,31 @@ def prove(say: Callable[[str], None] = lambda what: None) -> Proof:
     )
 
 
-def student_answer(
-    reference: Ground, loss: Loss, student: Student, *, loops: bool = True
-) -> ArmAnswer:
+def student_answer(reference: Ground, student: Student, *, loops: bool = True) -> ArmAnswer:
     """Return what the student hands back, as if a worker had.
 
     Its update from each point, by program, and its epochs.
+
+    Args:
+        reference: points, loops and epochs.
+        student: the implementation of its spec.
+        loops: whether it trains whole epochs in small, too.
     """
     found = ArmAnswer()
     for name, point in reference.points.items():
-        of_point = student.trace(reference.spec, loss, point)
+        of_point = student.trace(point)
         found.traces += [
             read_trace(reference.spec, point, "numpy/student", program, arrays)
             for program, arrays in of_point.items()
         ]
         if loops and name in reference.loops:
-            found.loops[name] = student.loop(reference.spec, loss, point, reference.loops[name])
+            found.loops[name] = student.loop(point, reference.loops[name])
     if reference.epochs:
-        whole = reference.epochs[loss]
-        x, y = (np.concatenate(several) for several in zip(*whole.batches(), strict=True))
-        found.epochs = student.first_epoch(
-            whole.spec, loss, whole.start, (x, y.astype(np.int64)), whole.stops
-        )
+        found.epochs = student.first_epoch(reference.epochs[student.loss])
     return found
 
 
-def twin_answer(reference: Ground, loss: Loss, twins: Mapping[str, Twin], number: int) -> ArmAnswer:
+def _twin_answer(reference: Ground, twins: Mapping[str, Twin], number: int) -> ArmAnswer:
     """Return the plain student's update from each point permuted, in the original order again."""
     traces: list[Trace] = []
     for name, point in reference.points.items():
@@ -169,7 +175,7 @@ def twin_answer(reference: Ground, loss: Loss, twins: Mapping[str, Twin], number
             permuted,
             "numpy/student",
             "instrumented",
-            Student().trace(reference.spec, loss, permuted)["instrumented"],
+            _student(reference).trace(permuted)["instrumented"],
         )
         traces.append(replace(trace, point=name, quantities=twins[name].undone(trace.quantities)))
     return ArmAnswer(traces)
@@ -177,14 +183,8 @@ def twin_answer(reference: Ground, loss: Loss, twins: Mapping[str, Twin], number
 
 def plant(reference: Ground, defect: Defect) -> Kill:
     """Plant a defect and return where it is caught."""
-    return Kill(
-        defect,
-        tuple(
-            find_departures(
-                reference, student_answer(reference, defect.loss, defect.student), defect.loss, {}
-            )[1]
-        ),
-    )
+    found = student_answer(reference, defect.student(reference.spec))
+    return Kill(defect, tuple(find_departures(reference, found, defect.loss, {})[1]))
 
 
 def stage_at(reference: Ground, parts: Parts) -> str:
@@ -192,66 +192,56 @@ def stage_at(reference: Ground, parts: Parts) -> str:
 
     "" where it does not.
     """
-    found = student_answer(
-        reference, reference.spec.loss_form, replace(Student(), **parts), loops=False
-    )
+    found = student_answer(reference, _student(reference, **parts), loops=False)
     laid_open = ArmAnswer([trace for trace in found.traces if trace.program == "instrumented"])
     _, departures = find_departures(reference, laid_open, reference.spec.loss_form, {})
     return departures[0].stage if departures else ""
 
 
-def try_nulls(
-    spec_name: str, reference: Ground, seed: int, n_twins: int = N_TWINS
-) -> Iterable[Null]:
+def try_nulls(trial: Trial, n_twins: int = N_TWINS) -> Iterable[Null]:
     """Yield what becomes of each null change.
 
     Sums in another order, then permutation twins that set no floor.
     """
-    loss = reference.spec.loss_form
-    for name, parts in ORDERS.items():
-        yield _null(
-            name,
-            spec_name,
-            reference,
-            seed,
-            student_answer(reference, loss, replace(Student(), **parts)),
-        )
+    reference = trial.reference
+    for name in ORDERS:
+        yield _reordered(trial, name)
     twins = {
-        name: fixtures.twins(reference.spec, point, n_twins, seed=1000 + seed)
+        name: fixtures.twins(reference.spec, point, n_twins, seed=1000 + trial.seed)
         for name, point in reference.points.items()
     }
     for number in range(n_twins):
         one = {name: several[number] for name, several in twins.items()}
-        yield _null(
-            f"permutation twin {number}",
-            spec_name,
-            reference,
-            seed,
-            twin_answer(reference, loss, one, number),
-        )
+        answer = _twin_answer(reference, one, number)
+        yield _null(f"permutation twin {number}", trial, answer)
 
 
-def try_nulls_on_epoch(spec_name: str, reference: Ground, seed: int) -> Iterable[Null]:
+def try_nulls_on_epoch(trial: Trial) -> Iterable[Null]:
     """Yield what becomes of the whole first epoch where its sums are made in another order."""
-    for name in ORDERS_OF_EPOCH:
-        yield _null(
-            name,
-            spec_name,
-            reference,
-            seed,
-            student_answer(reference, reference.spec.loss_form, replace(Student(), **ORDERS[name])),
-        )
+    return (_reordered(trial, name) for name in ORDERS_OF_EPOCH)
 
 
-def _null(name: str, spec_name: str, reference: Ground, seed: int, found: ArmAnswer) -> Null:
-    findings, departures = find_departures(reference, found, reference.spec.loss_form, {})
+def _reordered(trial: Trial, name: str) -> Null:
+    """Return what becomes of one of ORDERS."""
+    student = _student(trial.reference, **ORDERS[name])
+    return _null(name, trial, student_answer(trial.reference, student))
+
+
+def _student(reference: Ground, **parts: Any) -> Student:
+    """Return an implementation of what a reference is of, with some parts replaced."""
+    return Student(reference.spec, reference.spec.loss_form, **parts)
+
+
+def _null(name: str, trial: Trial, found: ArmAnswer) -> Null:
+    spec = trial.reference.spec
+    findings, departures = find_departures(trial.reference, found, spec.loss_form, {})
     return Null(
         name,
-        spec_name,
-        seed,
+        trial.spec_name,
+        trial.seed,
         len(found.traces) + len(found.loops) + len(found.epochs),
         tuple(departures),
-        margins(reference.spec, findings),
+        margins(spec, findings),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.experiments.proof import student
-from harness.experiments.proof.student import Array, Optimizer, Slots, State
+from harness.experiments.proof.student import Array, Slots, State, Update
 from harness.referee.fixtures import Point
 from harness.spec.config import Spec
 
@@ -96,11 +96,9 @@ def _unseen(by: float) -> Parts:
 
 
 def _updated(by: float) -> Parts:
-    def update(
-        settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
-    ) -> tuple[Array, Slots]:
-        new, after = student.update(settings, name, weight, slots, gradient, number)
-        return (_nudged(new, by) if name == KERNEL else new), after
+    def update(this: Update) -> tuple[Array, Slots]:
+        new, after = student.update(this)
+        return (_nudged(new, by) if this.name == KERNEL else new), after
 
     return {"update": update}
 

@@ -9,12 +9,13 @@ is a planted defect, or a change that must not matter: see `harness.experiments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.referee.epoch import Epoch
 from harness.referee.fixtures import Point
 from harness.referee.oracle import Loss
 from harness.referee.trace import Arrays
@@ -24,9 +25,30 @@ Array = NDArray[Any]
 Slots = tuple[Array, ...]
 Optimizer = SGD | RMSprop | Adam
 Samples = tuple[Array, Array]  # x (n, inputs), y (n,)
-Passed = tuple[Dense, Array, Array, Array]  # a layer, its inputs, kernel and z
 SLOTS = {"rmsprop": ("square",), "adam": ("mean", "square"), "sgd": ("velocity",)}
 EPSILON = np.float32(1e-7)  # at which Keras clips probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a layer computes from."""
+
+    layer: Dense
+    inputs: Array  # (B, inputs)
+    kernel: Array  # (inputs, units)
+    bias: Array  # (units,)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What an update of one weight computes from, all float32."""
+
+    settings: Optimizer
+    name: str  # of the weight
+    weight: Array
+    slots: Slots  # of the weight's shape
+    gradient: Array  # of the weight's shape
+    number: int  # of the update, from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +71,9 @@ def load(spec: Spec, point: Point) -> State:
     )
 
 
-def dense(
-    product: Callable[[Array, Array], Array],
-    layer: Dense,
-    inputs: Array,
-    kernel: Array,
-    bias: Array,
-) -> Array:
+def dense(product: Callable[[Array, Array], Array], given: Given) -> Array:
     """Return inputs @ kernel + bias, (B, units)."""
-    return np.asarray(product(inputs, kernel) + bias)
+    return np.asarray(product(given.inputs, given.kernel) + given.bias)
 
 
 def activate(layer: Dense, z: Array) -> Array:
@@ -82,7 +98,7 @@ def slope(layer: Dense, z: Array) -> Array:
     return (z > 0).astype(np.float32) if layer.activation == "relu" else np.ones_like(z)
 
 
-def cross_entropy(form: Loss, z: Array, a: Array, y: Array) -> tuple[Array, Array]:
+def _cross_entropy(form: Loss, z: Array, a: Array, y: Array) -> tuple[Array, Array]:
     """Return each sample's loss, (B,), and its gradient by the last z, (B, classes).
 
     It is not divided by B yet.
@@ -98,40 +114,36 @@ def cross_entropy(form: Loss, z: Array, a: Array, y: Array) -> tuple[Array, Arra
     return losses, gradient * kept[:, None]
 
 
-def update(
-    settings: Optimizer, name: str, weight: Array, slots: Slots, gradient: Array, number: int
-) -> tuple[Array, Slots]:
-    """Return a weight and its slots after update number `number`, all constants float32."""
+def update(this: Update) -> tuple[Array, Slots]:
+    """Return a weight and its slots after an update, all constants float32."""
+    settings, slots, gradient = this.settings, this.slots, this.gradient
     rate = np.float32(settings.learning_rate)
     match settings:
         case SGD():
             if not slots:
-                return weight - rate * gradient, ()
+                return this.weight - rate * gradient, ()
             velocity = np.float32(settings.momentum) * slots[0] - rate * gradient
-            return weight + velocity, (velocity,)
+            return this.weight + velocity, (velocity,)
         case RMSprop():
-            square = np.float32(settings.rho) * slots[0] + np.float32(1 - settings.rho) * np.square(
-                gradient
-            )
-            return weight - rate * gradient / np.sqrt(square + np.float32(settings.epsilon)), (
-                square,
-            )
+            square: Array = np.float32(settings.rho) * slots[0]
+            square = square + np.float32(1 - settings.rho) * np.square(gradient)
+            step = rate * gradient / np.sqrt(square + np.float32(settings.epsilon))
+            return this.weight - step, (square,)
         case Adam():
             mean = slots[0] + np.float32(1 - settings.beta_1) * (gradient - slots[0])
             square = slots[1] + np.float32(1 - settings.beta_2) * (np.square(gradient) - slots[1])
             power_1, power_2 = (
-                np.float32(beta) ** np.float32(number)
+                np.float32(beta) ** np.float32(this.number)
                 for beta in (settings.beta_1, settings.beta_2)
             )
             rate = rate * np.sqrt(1 - power_2) / (1 - power_1)
-            return weight - mean * rate / (np.sqrt(square) + np.float32(settings.epsilon)), (
-                mean,
-                square,
-            )
+            step = mean * rate / (np.sqrt(square) + np.float32(settings.epsilon))
+            return this.weight - step, (mean, square)
 
 
-def batches(x: Array, y: Array, size: int) -> Iterable[Samples]:
+def batches(samples: Samples, size: int) -> Iterable[Samples]:
     """Yield the samples batch by batch, the last one short."""
+    x, y = samples
     for begin in range(0, len(y), size):
         yield x[begin : begin + size], y[begin : begin + size]
 
@@ -140,49 +152,52 @@ def batches(x: Array, y: Array, size: int) -> Iterable[Samples]:
 class Student:
     """An implementation of a spec.
 
-    Each field is one thing that it does, and that it may do wrongly.
+    Each further field is one thing that it does, and that it may do wrongly.
     """
 
+    spec: Spec
+    loss: Loss  # that it is documented to compute
     settings: Callable[[Optimizer], Optimizer] = lambda optimizer: optimizer
     read: Callable[[Array, Array], Samples] = lambda x, y: (x, y)
     load: Callable[[Spec, Point], State] = load
     export: Callable[[State], Mapping[str, Array]] = lambda state: state.weights
     product: Callable[[Array, Array], Array] = np.matmul
-    dense: Callable[[Callable[[Array, Array], Array], Dense, Array, Array, Array], Array] = dense
+    dense: Callable[[Callable[[Array, Array], Array], Given], Array] = dense
     activate: Callable[[Dense, Array], Array] = activate
     slope: Callable[[Dense, Array], Array] = slope
     form: Callable[[Loss], Loss] = lambda loss: loss
     # Of one sample in the gradient of n, in batches of size.
     share: Callable[[int, int], float] = lambda n, size: 1 / n
     collect: Callable[[Array, Array | None], Array] = lambda gradient, before: gradient
-    update: Callable[[Optimizer, str, Array, Slots, Array, int], tuple[Array, Slots]] = update
+    update: Callable[[Update], tuple[Array, Slots]] = update
     epochs: Callable[[Sequence[Samples]], Sequence[Samples]] = lambda epochs: epochs
-    batches: Callable[[Array, Array, int], Iterable[Samples]] = batches
+    batches: Callable[[Samples, int], Iterable[Samples]] = batches
     # Of right ones and samples in each batch.
     accuracy: Callable[[Array, Array], float] = lambda n_right, n: n_right.sum() / n.sum()
 
-    def step(
-        self, spec: Spec, loss: Loss, state: State, x: Array, y: Array
-    ) -> tuple[Arrays, State]:
-        """Return every quantity of one update, and the state after it."""
-        x, y = self.read(x, y)
+    def step(self, state: State, samples: Samples) -> tuple[Arrays, State]:
+        """Return every quantity of one update by a batch, and the state after it."""
+        spec, (x, y) = self.spec, self.read(*samples)
         found: Arrays = {}
         passed, out = [], x
         for layer in spec.layers:
-            inputs, kernel = out, state.weights[f"{layer.name}/kernel"]
-            z = self.dense(self.product, layer, inputs, kernel, state.weights[f"{layer.name}/bias"])
+            parts = (state.weights[f"{layer.name}/{part}"] for part in ("kernel", "bias"))
+            given = Given(layer, out, *parts)
+            z = self.dense(self.product, given)
             out = self.activate(layer, z)
             found |= {f"{layer.name}/z": z} | (
                 {} if layer.activation == "linear" else {f"{layer.name}/a": out}
             )
-            passed.append((layer, inputs, kernel, z))
-        losses, flow = cross_entropy(self.form(loss), z, out, y)
+            passed.append((given, z))
+        losses, flow = _cross_entropy(self.form(self.loss), z, out, y)
         found |= {"losses": losses, "loss": np.asarray(losses.mean())}
         flow = flow * np.float32(self.share(len(y), spec.batch_size))
-        gradients = self._pull_back(spec, state, passed, flow)
+        gradients = self._pull_back(state, passed, flow)
         settings, number = self.settings(spec.optimizer), state.n_updates + 1
         after = {
-            name: self.update(settings, name, weight, state.slots[name], gradients[name], number)
+            name: self.update(
+                Update(settings, name, weight, state.slots[name], gradients[name], number)
+            )
             for name, weight in state.weights.items()
         }
         state = State(
@@ -193,35 +208,37 @@ class Student:
         )
         return found | {
             f"gradient/{name}": gradient for name, gradient in gradients.items()
-        } | self._held(spec, state), state
+        } | self._held(state), state
 
     def _pull_back(
-        self, spec: Spec, state: State, passed: Sequence[Passed], flow: Array
+        self, state: State, passed: Sequence[tuple[Given, Array]], flow: Array
     ) -> dict[str, Array]:
         """Return every weight's gradient, from that of the last layer's z, (B, classes)."""
         gradients: dict[str, Array] = {}
-        for layer, inputs, kernel, z in reversed(passed):
-            flow = flow if layer is spec.layers[-1] else flow * self.slope(layer, z)
+        for given, z in reversed(passed):
+            layer = given.layer
+            flow = flow if layer is self.spec.layers[-1] else flow * self.slope(layer, z)
             own = {
-                f"{layer.name}/kernel": self.product(inputs.T, flow),
+                f"{layer.name}/kernel": self.product(given.inputs.T, flow),
                 f"{layer.name}/bias": flow.sum(axis=0),
             }
             gradients |= {
                 name: self.collect(gradient, state.gradients.get(name))
                 for name, gradient in own.items()
             }
-            flow = flow if layer is spec.layers[0] else self.product(flow, kernel.T)
+            flow = flow if layer is self.spec.layers[0] else self.product(flow, given.kernel.T)
         return gradients
 
-    def trace(self, spec: Spec, loss: Loss, point: Point) -> dict[str, Arrays]:
+    def trace(self, point: Point) -> dict[str, Arrays]:
         """Return what a worker hands back of one update from a point, by program."""
+        spec = self.spec
         state = self.load(spec, point)
         given = {
             f"set/{name.partition('/')[2]}": value
-            for name, value in self._held(spec, state).items()
+            for name, value in self._held(state).items()
             if name != "n_updates"
         }
-        found, _ = self.step(spec, loss, state, point.x, point.y)
+        found, _ = self.step(state, (point.x, point.y))
         last = spec.layers[-1]
         hidden = {f"{layer.name}/{part}" for layer in spec.layers for part in ("z", "a")} | {
             "losses"
@@ -235,14 +252,15 @@ class Student:
             "instrumented": given | found | {"learning_rate": np.asarray(rate)},
         }
 
-    def loop(self, spec: Spec, loss: Loss, point: Point, epochs: Sequence[Samples]) -> Arrays:
+    def loop(self, point: Point, epochs: Sequence[Samples]) -> Arrays:
         """Return what a worker hands back of some epochs from a point."""
-        state, last = self.load(spec, point), spec.layers[-1]
+        state, last = self.load(self.spec, point), self.spec.layers[-1]
         losses, accuracies = [], []
-        for x, y in self.epochs(epochs):
+        for samples in self.epochs(epochs):
             loss_sum, n_right, n = 0.0, [], []
-            for batch, labels in self.batches(x, y, spec.batch_size):
-                found, state = self.step(spec, loss, state, batch, labels)
+            for batch in self.batches(samples, self.spec.batch_size):
+                found, state = self.step(state, batch)
+                labels = batch[1]
                 outputs = found[f"{last.name}/{'z' if last.activation == 'linear' else 'a'}"]
                 loss_sum += float(found["loss"]) * len(labels)
                 n_right.append(np.count_nonzero(outputs.argmax(axis=1) == labels))
@@ -252,24 +270,23 @@ class Student:
         return {
             "loss": np.array(losses),
             "accuracy": np.array(accuracies),
-            **self._held(spec, state),
+            **self._held(state),
         }
 
-    def first_epoch(
-        self, spec: Spec, loss: Loss, start: Point, samples: Samples, stops: Sequence[int]
-    ) -> dict[int, Arrays]:
-        """Return what a worker hands back of the first epoch as far as each of those updates."""
-        found = {}
-        for stop in stops:
-            n = stop * spec.batch_size
-            of_prefix = self.loop(spec, loss, start, [(samples[0][:n], samples[1][:n])])
+    def first_epoch(self, whole: Epoch) -> dict[int, Arrays]:
+        """Return what a worker hands back of the first epoch, as far as each of its stops."""
+        x, y = (np.concatenate(several) for several in zip(*whole.batches(), strict=True))
+        slower, found = replace(self, spec=whole.spec), {}
+        for stop in whole.stops:
+            n = stop * whole.spec.batch_size
+            of_prefix = slower.loop(whole.start, [(x[:n], y[:n].astype(np.int64))])
             found[stop] = of_prefix | {"loss": of_prefix["loss"][0]}
         return found
 
-    def _held(self, spec: Spec, state: State) -> Arrays:
+    def _held(self, state: State) -> Arrays:
         """Return weights, slots and count as they are read out."""
         found = {f"weight/{name}": value for name, value in self.export(state).items()}
-        kinds = SLOTS[spec.optimizer.name]
+        kinds = SLOTS[self.spec.optimizer.name]
         found |= {
             f"slot/{name}/{kind}": slot
             for name, several in state.slots.items()

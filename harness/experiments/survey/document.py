@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.errors.safe import short
 from harness.experiments.survey.catalogue import load
 from harness.experiments.survey.coverage import coverage
 from harness.experiments.survey.departure import Departure
@@ -27,7 +28,6 @@ from harness.report.document import (
     some,
     words,
 )
-from harness.safe import short
 
 COVERED = (Column("of Keras", align="left"), Column("covered"), Column("of"), Column("share"))
 FOUND = (*words("what", "quantity", "apart"), Column("size"), Column("items"), *words("which"))
@@ -52,10 +52,8 @@ def compose(verdict: Verdict) -> Document:
         Sentence(_who(verdict)),
         *_coverage(verdict),
         Sentence(_summary(verdict, groups), "bad" if groups["unknown"] else "good"),
-        *_departures("Differences found", groups["new"], survey.backends, "bad"),
-        *_departures(
-            "Differences without a known reason", groups["unknown"], survey.backends, "bad"
-        ),
+        *_departures("Differences found", groups["new"], survey.backends),
+        *_departures("Differences without a known reason", groups["unknown"], survey.backends),
         *_known(groups["known"]),
         *_list("First changed", _first_changes(verdict)),
         *_again(verdict),
@@ -122,9 +120,7 @@ def _left_out(verdict: Verdict) -> Iterator[Block]:
     yield from _list("Left out", lines)
 
 
-def _departures(
-    title: str, groups: Sequence[Group], backends: Sequence[str], tone: str
-) -> Iterator[Block]:
+def _departures(title: str, groups: Sequence[Group], backends: Sequence[str]) -> Iterator[Block]:
     """Yield a table of groups, and behind it each one's script with what it printed."""
     if not groups:
         return

@@ -30,7 +30,7 @@ from harness.job.surveyed import Surveyed
 from harness.records import store
 from harness.records import survey as records
 from harness.records.observation import identify
-from harness.scratch import scratch
+from harness.spec.files import scratch
 
 Say = Callable[[str], None]
 Task = TypeVar("Task")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
+from harness.errors.safe import short
 from harness.experiments.sweep.document import (
     LEGEND,
     facet_table,
@@ -17,10 +18,13 @@ from harness.experiments.sweep.document import (
 from harness.experiments.sweep.forecast import Guess
 from harness.experiments.sweep.judge import CellVerdict, WinnerMap
 from harness.report.charts import Chart, Page, Winners, Won
-from harness.safe import short
+from harness.report.numbers import number
 from harness.spec.sweeps import Values
 
-READING = "Hatched: not measured, but predicted or screened, which is no verdict. "
+READING = (
+    "The number is the lead. Hatched: not measured, but predicted or screened, which is no "
+    "verdict. "
+)
 
 
 def page(found: WinnerMap, spec_name: str, guesses: Sequence[Guess], data: object) -> Page:
@@ -60,18 +64,24 @@ def _pictures(
     axes = sorted(found.axes.items(), key=lambda axis: len(axis[1]) > 1)  # those that vary are last
     none: tuple[str, tuple[object, ...]] = ("", ("",))
     *others, down, across = [none] * (2 - len(axes)) + axes
-    won = [(cell.values, cell.found.winner, False) for cell in cells]
-    won += [(values, said.rpartition(": ")[2], True) for values, said in guesses]
+    won = [(cell.values, cell.found.winner, False, _lead(cell)) for cell in cells]
+    won += [(values, said.rpartition(": ")[2], True, "") for values, said in guesses]
     for chosen in itertools.product(*(values for _, values in others)):
         here = dict(zip((name for name, _ in others), chosen, strict=True))
         squares = tuple(
-            Won(_text(values, down[0]), _text(values, across[0]), name, guessed)
-            for values, name, guessed in won
+            Won(_text(values, down[0]), _text(values, across[0]), winner, guessed, lead)
+            for values, winner, guessed, lead in won
             if here.items() <= values.items()
         )
         where = [f"{name} {value}" for name, value in here.items()]
         rows, columns = (tuple(map(str, values)) for _, values in (down, across))
         yield where, Winners(rows, columns, (down[0], across[0]), squares)
+
+
+def _lead(cell: CellVerdict) -> str:
+    """Return the next arm's epoch to the winner's, "" where none leads surely."""
+    nearest = cell.found.rivals[0].ratio if cell.found.winner else None
+    return f"{number(nearest.mid)} x" if nearest else ""
 
 
 def _text(values: Values, axis: str) -> str:

@@ -81,7 +81,7 @@ class _Found:
     """A cell's p-values, adjusted within it."""
 
     timed: Timed
-    rivals: Mapping[str, float]
+    rivals: Mapping[str, float]  # those with enough generations: others are no comparisons
     twins: Mapping[str, float]
 
 
@@ -118,6 +118,15 @@ def adjust(p: Floats, *, strict: bool = False) -> Floats:
     return adjusted
 
 
+def fewest_clear(n: int, n_generations: int) -> int:
+    """Return how many of n comparisons must be as clear as can be before any of them is sure.
+
+    Of g generations no p-value is below 2^(1 - g), and k such values of n are adjusted to n / k
+    times that.
+    """
+    return math.ceil(n * 2.0 ** (1 - n_generations) / LEVEL)
+
+
 def _found(timed: Timed) -> _Found:
     pairs = p_values_of(pairs_of(timed.count, timed.able))
     again = {
@@ -126,7 +135,7 @@ def _found(timed: Timed) -> _Found:
     }
     twins = {next(iter(name)): value for name, value in p_values_of(again).items()}
     first, *others = timed.able or ("",)
-    rivals = {name: pairs.get(frozenset((name, first)), 1.0) for name in others}
+    rivals = {name: p for name in others if (p := pairs.get(frozenset((name, first)))) is not None}
     return _Found(timed, rivals, twins)
 
 
@@ -144,7 +153,7 @@ def _compare(found: _Found, in_map: Mapping[str, float], level: float, share: fl
     again = {name: timed.count.log_ratios(name, first) for name, first in timed.twins.items()}
     floors = {timed.twins[name]: over_generations(logs.values()) for name, logs in again.items()}
     judge = Judge(timed.count, next(iter(floors.values()), None), floors, {}, timed.unseen)
-    rivals = [_rival(timed, judge, name, p_map, share) for name, p_map in in_map.items()]
+    rivals = [_rival(timed, judge, name, in_map.get(name, 1.0), share) for name in timed.able[1:]]
     twins = {name: floor.mid for name in found.twins if (floor := floors[timed.twins[name]])}
     differ = any(
         found.twins[name] <= level and abs(math.log(mid)) > SETTLED for name, mid in twins.items()

@@ -7,18 +7,18 @@ products and the optimizer's traffic. Fitted to the cells that are known, it is 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.experiments.bench.limit import n_parameters, optimizer_bytes, training_flops
 from harness.experiments.bench.paired import valid_turns
 from harness.experiments.sweep.attempts import Found
 from harness.experiments.sweep.plan import Cell, SweepPlan
 from harness.records.bench import Bench
 from harness.spec.config import Spec
 from harness.spec.model import own_model
+from harness.spec.stack import n_layers, n_parameters, optimizer_bytes, training_flops
 from harness.spec.sweeps import Values
 from harness.statistics.cost import fit_weights, relative_error
 from harness.statistics.intervals import Floats
@@ -45,9 +45,19 @@ def forecast(plan: SweepPlan, found: Found) -> Forecast:
     done = {cell: bench.session.run_id for cell, bench in benches.items()}
     took = {cell: _total_s(bench) for cell, bench in benches.items()}
     left = [cell for cell in plan.cells if cell.id not in benches]
-    expected, error = _expected_epochs(left, list(benches.values()))
+    expected, error = _expected_epochs(*_on_one_device(left, benches.values()))
     seconds = took | _expected_s(plan, left, list(benches.values()), expected)
     return Forecast(done, attempts, seconds, expected, error)
+
+
+def _on_one_device(
+    left: Iterable[Cell], benches: Iterable[Bench]
+) -> tuple[list[Cell], list[Bench]]:
+    """Return cells to do and sessions of one device: the model knows no other ones."""
+    return (
+        [cell for cell in left if cell.replicas == 1],
+        [bench for bench in benches if bench.session.replicas == 1],
+    )
 
 
 def _expected_s(
@@ -115,7 +125,7 @@ def parts_of(spec: Spec, n_inputs: int, n_train: int) -> list[float]:
     n_updates = -(-n_train // spec.batch_size)
     products = training_flops(spec, n_inputs) * n_train
     traffic = optimizer_bytes(spec, n_inputs, n_train)
-    return [n_updates, n_updates * len(spec.layers), products, traffic]
+    return [n_updates, n_updates * n_layers(spec), products, traffic]
 
 
 def n_weights(spec: Spec, n_inputs: int) -> int | None:

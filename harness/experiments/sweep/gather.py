@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.experiments.bench.remarks import VIRTUAL
 from harness.experiments.sweep.attempts import Found
 from harness.experiments.sweep.judge import WinnerMap, judge_cells
 from harness.experiments.sweep.plan import SweepPlan
@@ -37,6 +38,8 @@ def gather(
         remarks.append(f"{n_others} sessions are left out: {OTHERS}")
     checks = store.load_all(results).checks
     cells, n_comparisons = judge_cells(counted, checks, strict=strict)
+    if n_virtual := sum(VIRTUAL in cell.left_out.values() for cell in cells):
+        remarks.append(f"no arm can lead in {n_virtual} of {len(cells)} cells: {VIRTUAL}")
     return WinnerMap(
         sweep=plan.name,
         axes=dict(plan.sweep.axes),

@@ -11,16 +11,18 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.engine.arms import declared_arms, select_arms
+from harness.engine.replicas import batch_sizes, check_arms, check_batches
 from harness.errors import ConfigError, choice
+from harness.errors.safe import short
+from harness.job.arm import ArmId
 from harness.records import files
-from harness.records.arm import ArmId
-from harness.safe import short
+from harness.spec.bounds import N_SAMPLES
 from harness.spec.config import AnySpec, Config
 from harness.spec.faults import sentences
 from harness.spec.frozen import Frozen
 from harness.spec.model import own_model
 from harness.spec.project import choose_spec
-from harness.spec.sweeps import Sweep, Values, change_spec
+from harness.spec.sweeps import REPLICAS, Sweep, Values, change_spec
 
 FOLDER = "sweeps"  # of a results folder: one for each sweep, with results of its own
 
@@ -32,6 +34,7 @@ class Cell:
     id: str
     values: Values
     spec: AnySpec
+    replicas: int = 1  # devices, each with a part of each batch
 
     @property
     def name(self) -> str:
@@ -55,7 +58,9 @@ class SweepPlan:
         size = {"generations": self.sweep.generations, "blocks": self.sweep.blocks}
         bench = self.config.bench.model_copy(update=size)
         specs = {**self.config.specs, self.sweep.spec: cell.spec}
-        return self.config.model_copy(update={"specs": specs, "bench": bench})
+        protocol = self.config.protocol.model_copy(update={"replicas": cell.replicas})
+        changes = {"specs": specs, "bench": bench, "protocol": protocol}
+        return self.config.model_copy(update=changes)
 
 
 class CellFile(Frozen):
@@ -93,16 +98,15 @@ def plan_sweep(
         only: the values of the cells that are wanted; all where none are named.
 
     Raises:
-        ConfigError: there is no such sweep or arm, or a cell's spec is impossible.
+        ConfigError: there is no such sweep or arm, or a cell's spec is impossible, or its devices.
     """
     if not config.sweeps:
         hint = "Write one, with spec and axes"
         raise ConfigError(f"backends.toml: expected a table [sweeps.NAME]; received none. {hint}")
     if name not in config.sweeps:
         raise ConfigError(f"sweep: {choice(config.sweeps, name)}")
-    sweep = config.sweeps[name]
-    if generations:
-        sweep = sweep.model_copy(update={"generations": generations})
+    size = {"generations": generations} if generations else {}
+    sweep = config.sweeps[name].model_copy(update=size)
     several = list(sweep.cells() if only is None else only)
     for values in several if only else ():
         _check_cell(sweep, name, values)
@@ -113,9 +117,27 @@ def plan_sweep(
     arms = select_arms(declared_arms(whole), sweep.arms, default=whole.bench.arms)
     head = _head(sweep, whole, arms)
     read = whole.specs[sweep.spec] if own_model(base) else base
-    cells = (_cell(head, _change(read, name, values), values) for values in several)
+    specs = ((_change(read, name, each), each) for each in several)
+    cells = tuple(_cell(head, *given, whole.protocol.replicas) for given in specs)
     screens = generations not in (None, config.sweeps[name].generations)
-    return SweepPlan(name, sweep, whole, arms, tuple(cells), screens)
+    return _with_devices(SweepPlan(name, sweep, whole, arms, cells, screens))
+
+
+def _with_devices(plan: SweepPlan) -> SweepPlan:
+    """Return the plan; raise ConfigError where the arms or a batch do not allow a cell's devices.
+
+    How many samples a model of the user's own has is not known yet: its short batch is looked at
+    when the cell begins.
+    """
+    where, n_samples = f"[sweeps.{plan.name}] {REPLICAS}", plan.sweep.samples or N_SAMPLES
+    for n in sorted({cell.replicas for cell in plan.cells}):
+        check_arms(plan.arms, n, plan.config.folder, where)
+    for cell in plan.cells:
+        size = cell.spec.batch_size
+        if size and cell.replicas > 1:
+            n = size if own_model(cell.spec) else n_samples
+            check_batches(cell.replicas, batch_sizes(n, size), f"{where}, {cell.name}")
+    return plan
 
 
 def _check_cell(sweep: Sweep, name: str, values: Values) -> None:
@@ -141,9 +163,12 @@ def _head(sweep: Sweep, config: Config, arms: Iterable[ArmId]) -> str:
     return json.dumps(asked | more, sort_keys=True)
 
 
-def _cell(head: str, spec: AnySpec, values: Values) -> Cell:
-    text = head + spec.model_dump_json()
-    return Cell(hashlib.sha256(text.encode()).hexdigest()[:16], values, spec)
+def _cell(head: str, spec: AnySpec, values: Values, usual: int) -> Cell:
+    """Return a cell, on the usual number of devices where its values say none."""
+    n_replicas = int(values.get(REPLICAS, usual))
+    devices = f"{n_replicas} devices" if n_replicas > 1 else ""  # one is what a cell always had
+    text = head + spec.model_dump_json() + devices
+    return Cell(hashlib.sha256(text.encode()).hexdigest()[:16], values, spec, n_replicas)
 
 
 def read_cell(file: Path) -> CellFile:

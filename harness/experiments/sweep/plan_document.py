@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from harness.errors.safe import short
+from harness.experiments.sweep.document import needed
 from harness.experiments.sweep.forecast import Forecast, n_weights
 from harness.experiments.sweep.plan import Cell, SweepPlan
 from harness.report.document import (
@@ -13,10 +15,10 @@ from harness.report.document import (
     Paragraph,
     Sentence,
     Table,
+    sentences,
 )
 from harness.report.numbers import number
 from harness.report.progress import duration
-from harness.safe import short
 from harness.spec.bounds import N_INPUTS
 
 MOST_ROWS = 100  # on a terminal; CSV and JSON have all
@@ -26,15 +28,17 @@ def compose_plan(plan: SweepPlan, known: Forecast) -> Document:
     """Return a sweep's cells, and what is known of them."""
     axes = tuple(Column(short(axis, 40)) for axis in plan.sweep.axes)
     columns = (*axes, Column("weights"), Column("state", align="left"), Column("time", unit="s"))
-    rows = [_row(plan, known, cell) for cell in plan.cells]
+    rows = [_row(known, cell) for cell in plan.cells]
     table = Table(columns, tuple(tuple(map(_text, row.values())) for row in rows[:MOST_ROWS]))
     more = len(rows) - MOST_ROWS
     rest = [Sentence(f"and {more} cells more: --csv FILE has all", "aside")] if more > 0 else []
+    n_comparisons = len(plan.cells) * (len(plan.arms) - 1)
     blocks: tuple[Block, ...] = (
         Heading(_heading(plan)),
         table,
         *rest,
         Paragraph((_left(plan, known),), "strong"),
+        *sentences(needed(n_comparisons, plan.sweep.generations), "aside"),
     )
     return Document(blocks, data={"sweep": plan.name, "cells": rows}, rows=tuple(rows))
 
@@ -45,7 +49,7 @@ def _heading(plan: SweepPlan) -> str:
     return short(f"sweep {plan.name} of {sweep.spec}: {len(plan.cells)} cells, {size}: {names}")
 
 
-def _row(plan: SweepPlan, known: Forecast, cell: Cell) -> dict[str, object]:
+def _row(known: Forecast, cell: Cell) -> dict[str, object]:
     state = "done" if cell.id in known.done else "to do"
     if cell.id in known.attempts:
         state = "begun"

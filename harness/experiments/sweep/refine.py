@@ -92,13 +92,12 @@ def _places(grid: Grid, box: Sequence[tuple[int, int]], step: int) -> Iterator[P
     yield from itertools.product(*sides)
 
 
-def full_cells(grid: Grid, known: Mapping[Place, Screened], seed: int = 0) -> list[Place]:
+def full_cells(grid: Grid, known: Mapping[Place, Screened]) -> list[Place]:
     """Return the places to be measured in full: along borders, the nearest first, and a tenth.
 
     Args:
         grid: of the cells.
         known: what screening says.
-        seed: of the tenth.
     """
     border: dict[Place, float] = {}
     for pair in grid.neighbours():
@@ -108,7 +107,7 @@ def full_cells(grid: Grid, known: Mapping[Place, Screened], seed: int = 0) -> li
                 near = min(pair, key=lambda place: known[place].lead)
                 border[near] = known[near].lead
     every = list(itertools.product(*map(range, grid.shape)))
-    tenth = random.Random(seed).sample(every, math.ceil(SHARE * len(every)))
+    tenth = random.Random(0).sample(every, math.ceil(SHARE * len(every)))
     return list(dict.fromkeys([*sorted(border, key=lambda place: border[place]), *tenth]))
 
 

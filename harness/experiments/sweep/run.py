@@ -12,7 +12,8 @@ from pathlib import Path
 from harness.engine.cells import Engine, Ran, Task, outcomes
 from harness.experiments.sweep.attempts import done_cells
 from harness.experiments.sweep.plan import Cell, CellFile
-from harness.records import files, sessions, store
+from harness.records import sessions, store
+from harness.spec.files import write
 
 MOST_ATTEMPTS = 3  # at one cell in one call
 HOPELESS = 2  # the exit code of what the next attempt would say too
@@ -65,7 +66,7 @@ class Driver:
             return None
         cell = self._to_do.popleft()
         file = self.results / CELLS / f"{cell.id}.json"
-        files.write(file, ask(cell).model_dump_json().encode())
+        write(file, ask(cell).model_dump_json().encode())
         self._began_s[cell.id] = time.monotonic()
         command = (sys.executable, "-m", "harness", "cell", str(file))
         return Task(f"cell-{cell.id}", command, file, file.with_suffix(".log"))
@@ -77,7 +78,7 @@ class Driver:
             target = self.results / room / Path(plain).name
             if room in store.ROOMS and not target.exists():
                 store.ready(self.results, room)
-                files.write(target, content)
+                write(target, content)
         took_s = time.monotonic() - self._began_s[cell.id]
         if done_cells(self.results, [cell.id]):
             self.n_done += 1

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.experiments.bench.paired import valid_turns
+from harness.experiments.bench.remarks import is_virtual
 from harness.experiments.sweep.attempts import Found, find
 from harness.experiments.sweep.plan import Cell, SweepPlan
 from harness.experiments.sweep.refine import (
@@ -61,8 +62,10 @@ def screened(short: SweepPlan, found: Found) -> dict[str, Screened]:
 
 
 def _screened(bench: Bench) -> Screened:
+    if is_virtual(bench):
+        return Screened("", 0.0)
     count, session = valid_turns(bench), bench.session
-    names = [each.name for each in session.entrants if each.name not in session.duplicates]
+    names = [each.name for each in session.originals]
     steady = {name: [*count.steady_s(name).values()] for name in names}
     medians = {name: statistics.median(each) for name, each in steady.items() if each}
     if not medians:

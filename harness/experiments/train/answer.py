@@ -34,6 +34,11 @@ class Candidate:
     # else, against that arm: equivalent, inconclusive, different
     accuracy_verdict: str = "reference"
 
+    @property
+    def barred(self) -> bool:
+        """Whether it is known to train another model, so that it cannot win."""
+        return self.parity in BARRED or self.accuracy_verdict == "different"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -68,26 +73,29 @@ def answer(arms: Arms, parities: Mapping[Arm, str]) -> Answer:
         arm: runs for arm, runs in arms.items() if runs[0].request.module.startswith(TRAINS_KERAS)
     }
     names = _names(training)
-    known = {arm: accuracy_by_seed(runs) for arm, runs in training.items()}
-    accuracies = {arm: by_seed for arm, by_seed in known.items() if by_seed}
-    timed = {arm: steady for arm in training if (steady := steady_seconds(training[arm]))}
-    without = tuple(names[arm] for arm in training if arm not in timed)
-    if not timed:
+    found = _candidates(training, names, parities)
+    without = tuple(names[arm] for arm in training if arm not in found)
+    if not found:
         return Answer("no time" if training else "no keras", without_time=without)
-    found = {}
-    for arm, steady in timed.items():
-        about = names[arm], parities[arm], len(finished_seeds(training[arm]))
-        mean = statistics.fmean(accuracies[arm].values()) if arm in accuracies else None
-        found[arm] = Candidate(*about, median_spread(steady), mean)
-    judged = sorted(
-        _with_accuracy(found, accuracies), key=lambda each: (each.epoch_s.mid, each.name)
-    )
-    barred = tuple(
-        each for each in judged if each.parity in BARRED or each.accuracy_verdict == "different"
-    )
-    may_win = tuple(each for each in judged if each not in barred)
+    judged = sorted(_with_accuracy(found, training), key=lambda each: (each.epoch_s.mid, each.name))
+    barred = tuple(each for each in judged if each.barred)
+    may_win = tuple(each for each in judged if not each.barred)
     check = check_command(next(iter(training.values()))[0].request.spec)
     return Answer(_kind(may_win), may_win, barred, without, check)
+
+
+def _candidates(
+    arms: Arms, names: Mapping[Arm, str], parities: Mapping[Arm, str]
+) -> dict[Arm, Candidate]:
+    """Return what is known of each arm that has an epoch time."""
+    found = {}
+    for arm, runs in arms.items():
+        if steady := steady_seconds(runs):
+            accuracies = [*accuracy_by_seed(runs).values()]
+            mean = statistics.fmean(accuracies) if accuracies else None
+            about = names[arm], parities[arm], len(finished_seeds(runs))
+            found[arm] = Candidate(*about, median_spread(steady), mean)
+    return found
 
 
 def _kind(may_win: Sequence[Candidate]) -> Literal["none equal", "alone", "close", "ahead"]:
@@ -96,11 +104,10 @@ def _kind(may_win: Sequence[Candidate]) -> Literal["none equal", "alone", "close
     return "close" if may_win[1].epoch_s.low <= may_win[0].epoch_s.high else "ahead"
 
 
-def _with_accuracy(
-    found: Mapping[Arm, Candidate], accuracies: Mapping[Arm, Mapping[int, float]]
-) -> list[Candidate]:
+def _with_accuracy(found: Mapping[Arm, Candidate], arms: Arms) -> list[Candidate]:
     """Return the candidates with their accuracy's verdict, to the best that parity does not bar."""
-    if not accuracies:
+    accuracies = {arm: accuracy_by_seed(arms[arm]) for arm in found}
+    if not any(accuracies.values()):
         return list(found.values())
     sound = [arm for arm in found if found[arm].parity not in BARRED] or list(found)
     best = max(sound, key=lambda arm: found[arm].accuracy or 0.0)

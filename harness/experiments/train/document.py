@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
+from harness.errors.safe import short
 from harness.experiments.train import answer_document
 from harness.experiments.train.judge import Failed, Table, differences
 from harness.experiments.train.rows import ArmRow
@@ -22,7 +23,6 @@ from harness.report.document import (
 )
 from harness.report.numbers import named, number, span
 from harness.report.remarks import left_out, sentence_of
-from harness.safe import short
 
 COLUMNS = (
     Column("arm", align="left"),

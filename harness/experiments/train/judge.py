@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import ConfigError, choice
 from harness.experiments.train.answer import Answer, answer
-from harness.experiments.train.remarks import Arm, equal_inputs, remarks
+from harness.experiments.train.remarks import Arm, Arms, equal_inputs, remarks
 from harness.experiments.train.rows import ArmRow, Context, row_of, steady_seconds
 from harness.experiments.train.versions import join_versions
 from harness.records.record import Record
 from harness.records.verdicts import Check, Verdicts, verdict_on, verdicts_of, worst
 from harness.report.remarks import Remark, departed
 from harness.spec.model import content_of
+from harness.statistics.intervals import median_of
 
 NATIVE = "native"
 
@@ -150,34 +150,38 @@ def _names(record: Record) -> tuple[str, str]:
 
 def _table(key: Key, members: Sequence[Record], baseline: str | None, verdicts: Verdicts) -> Table:
     arms = _arms(members)
-    median_s = {
-        arm: statistics.median(steady)
-        for arm, runs in arms.items()
-        if (steady := steady_seconds(runs))
-    }
-    chosen = (arm for arm in median_s if baseline in (None, *_names(arms[arm][0])))
+    median_s = {arm: median_of(steady_seconds(runs)) for arm, runs in arms.items()}
     virtual = any(run.measured and run.measured.settings.get("virtual_devices") for run in members)
-    base = None if virtual else next(chosen, None)
-    native_s = {_place(arm): seconds for arm, seconds in median_s.items() if arm.id.arm == NATIVE}
-    contents, parities = _contents(arms), {arm: _worst(arms[arm], verdicts) for arm in arms}
-    base_s = median_s[base] if base else None
-    rows = []
-    for arm, runs in arms.items():
-        native = native_s.get(_place(arm))
-        rows.append(
-            row_of(arm, runs, Context(parities[arm], contents.get(arm, ""), base_s, native))
-        )
-    failed = (run for run in members if run.status != "ok")
-    departing = departed([row.name for row in rows if row.parity == "departs"])
+    base = None if virtual else _base(arms, median_s, baseline)
+    parities = {arm: _worst(runs, verdicts) for arm, runs in arms.items()}
+    rows = tuple(_rows(arms, median_s, parities, base))
     return Table(
         key,
-        tuple(rows),
-        tuple(Failed(run.run_id, run.status, run.reason) for run in failed),
+        rows,
+        tuple(Failed(run.run_id, run.status, run.reason) for run in members if run.status != "ok"),
         base.name if base else "",
         equal_inputs(arms),
-        (*departing, *several_contents(rows), *remarks(arms)),
+        (*_of_rows(rows), *remarks(arms)),
         Answer("virtual") if virtual else answer(arms, parities),
     )
+
+
+def _base(arms: Arms, median_s: Mapping[Arm, float | None], baseline: str | None) -> Arm | None:
+    """Return the arm that ratios are to: the first of that name that has an epoch time."""
+    named = (arm for arm, runs in arms.items() if baseline in (None, *_names(runs[0])))
+    return next((arm for arm in named if median_s[arm] is not None), None)
+
+
+def _rows(
+    arms: Arms, median_s: Mapping[Arm, float | None], parities: Mapping[Arm, str], base: Arm | None
+) -> Iterable[ArmRow]:
+    """Yield a row for each arm."""
+    contents, base_s = _contents(arms), median_s[base] if base else None
+    natives = [arm for arm in arms if arm.id.arm == NATIVE and median_s[arm] is not None]
+    native_s = {_place(arm): median_s[arm] for arm in natives}
+    for arm, runs in arms.items():
+        native = native_s.get(_place(arm))
+        yield row_of(arm, runs, Context(parities[arm], contents.get(arm, ""), base_s, native))
 
 
 def _arms(members: Sequence[Record]) -> dict[Arm, list[Record]]:
@@ -210,8 +214,9 @@ def _contents(arms: Iterable[Arm]) -> Mapping[Arm, str]:
     }
 
 
-def several_contents(rows: Iterable[ArmRow]) -> Iterable[Remark]:
-    """Say which rows have the same versions, and ran other code."""
+def _of_rows(rows: Sequence[ArmRow]) -> Iterable[Remark]:
+    """Say which rows depart, and which have the same versions and ran other code."""
+    yield from departed([row.name for row in rows if row.parity == "departs"])
     names = tuple(dict.fromkeys(row.name for row in rows if row.content))
     if names:
         yield Remark("contents", names)
@@ -220,16 +225,17 @@ def several_contents(rows: Iterable[ArmRow]) -> Iterable[Remark]:
 def _adopt_failures(arms: dict[Arm, list[Record]]) -> None:
     """Give runs that failed before device and version were known to the arm's newest others."""
     for arm in [arm for arm, runs in arms.items() if not any(run.measured for run in runs)]:
-        homes = [
-            other
-            for other in arms
-            if other.name == arm.name and other != arm
-            if arm.device == "auto" or other.device.startswith(arm.device)
-        ]
-        if homes:
-            content = arm.environment_sha256
-            alike = [home for home in homes if home.environment_sha256 == content] or homes
-            arms[max(alike, key=lambda home: arms[home][-1].started_at)].extend(arms.pop(arm))
+        if homes := _homes(arm, arms):
+            arms[max(homes, key=lambda home: arms[home][-1].started_at)].extend(arms.pop(arm))
+
+
+def _homes(arm: Arm, arms: Iterable[Arm]) -> list[Arm]:
+    """Return the other rows of an arm's name and device; those of its content, where there are."""
+    device = "" if arm.device == "auto" else arm.device
+    others = (other for other in arms if other != arm and other.device.startswith(device))
+    homes = [other for other in others if other.name == arm.name]
+    content = arm.environment_sha256
+    return [home for home in homes if home.environment_sha256 == content] or homes
 
 
 def _worst(runs: Sequence[Record], verdicts: Verdicts) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.job.answers import Host
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.records.record import Record
 from harness.report.remarks import Remark, arithmetic, recompiled, replaced, torn_down
 
@@ -59,14 +59,18 @@ def remarks(arms: Arms) -> Iterable[Remark]:
         yield Remark("harness", tuple(versions))
     yield from _machines([run.host for run in members])
     yield from arithmetic([run.measured.settings for run in members if run.measured])
-    steady = [(run, run.measured.epochs[1:]) for run in members if run.measured]
-    for arm, runs in arms.items():
-        finished = [run.measured for run in runs if run.status == "ok" and run.measured]
-        epochs = [epoch for measured in finished for epoch in measured.epochs[1:]]
-        yield from torn_down(f"{arm.name} on {arm.device}", epochs)
+    yield from _torn_down(arms)
     yield from _replaced(members)
-    compiled = {run.arm.name for run, epochs in steady if any(e.n_compiles for e in epochs)}
-    yield from recompiled(compiled)
+    yield from recompiled(
+        {run.arm.name for run in members if any(epoch.n_compiles for epoch in run.steady)}
+    )
+
+
+def _torn_down(arms: Arms) -> Iterable[Remark]:
+    """Say of which arm's epochs a part is taking its input pipeline down."""
+    for arm, runs in arms.items():
+        epochs = [epoch for run in runs if run.status == "ok" for epoch in run.steady]
+        yield from torn_down(f"{arm.name} on {arm.device}", epochs)
 
 
 def _replaced(members: Sequence[Record]) -> Iterable[Remark]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.experiments.train.remarks import Arm
-from harness.records.arm import ArmId
+from harness.job.arm import ArmId
 from harness.records.proof import DEPARTS
 from harness.records.record import Record
 from harness.statistics.intervals import Spread, median_of, median_spread

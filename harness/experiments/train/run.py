@@ -10,8 +10,9 @@ from harness.engine.executor import Done, Executor, Hear
 from harness.engine.plan import Planned
 from harness.job.answers import Measured, Refusal
 from harness.job.asked import Measure
+from harness.job.request import Request
 from harness.records.observation import identify
-from harness.records.record import Record, Request
+from harness.records.record import Record
 
 
 def run_all(planned: Iterable[Planned], executor: Executor, hear: Hear) -> Iterator[Record]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from altair.utils.schemapi import debug_mode
+
 from harness.report.charts import Bars, Curves, Estimates, Gaps, Heat, Picture, Winners
 from harness.report.figures.style import CONFIG
 
@@ -23,8 +25,12 @@ DRAWN_BY = {
 
 
 def specify(picture: Picture, width: int) -> dict[str, Any]:
-    """Return the specification of a picture of so many pixels in width, legend and names inside."""
+    """Return the specification of a picture of so many pixels in width, legend and names inside.
+
+    Altair does not check it against its schema, which takes as long as all else: a test does.
+    """
     drawer = import_module(f"harness.report.figures.{DRAWN_BY[type(picture)]}")
-    specification: dict[str, Any] = drawer.draw(picture, width).to_dict()
+    with debug_mode(False):
+        specification: dict[str, Any] = drawer.draw(picture, width).to_dict(validate=False)
     fit = {"autosize": {"type": "fit-x", "contains": "padding"}, "width": width}
     return {"padding": PADDING, **specification, **fit, "config": CONFIG}

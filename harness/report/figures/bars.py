@@ -7,10 +7,10 @@ from typing import Any
 
 import altair as alt
 
+from harness.errors.safe import short
 from harness.report.charts import Bars
 from harness.report.figures.style import COLOURS, LONGEST, PAPER, data, labels, legend, name_axis
 from harness.report.numbers import number
-from harness.safe import short
 
 STEP, SIDE = 30, 16  # pixels of a bar: of stacked parts; of one of several side by side
 

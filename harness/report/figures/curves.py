@@ -8,16 +8,18 @@ from typing import Any
 import altair as alt
 
 from harness.report.charts import Curves, Point
-from harness.report.figures.style import FAINT, PAPER, Series, data, scale, ticks
+from harness.report.figures.style import FAINT, HALO, PAPER, POINT, Series, data, scale, ticks
 
 HEIGHT, RIBBON = 300, 14  # pixels
 BESIDE = 10
+LINE = 500  # square pixels of a line in a legend, so that its dashes are seen
 
 
 def draw(picture: Curves, width: int) -> alt.TopLevelMixin:
     """Return the chart."""
     every = (*picture.points, *picture.limits)
-    series = Series(point.series for point in picture.points)
+    symbol = POINT if picture.has_points else LINE
+    series = Series((point.series for point in picture.points), symbol)
     seen_x = [point.x for point in every]
     seen_y = [value for point in every for value in (point.y, point.low, point.high)]
     x = alt.X("x:Q", scale=scale(picture.x, seen_x), axis=ticks(picture.x, seen_x, width // 60))
@@ -87,8 +89,9 @@ def _marks(picture: Curves, x: alt.X, y: alt.Y) -> list[alt.Chart]:
         return []
     base = alt.Chart(data([mark._asdict() for mark in picture.marks]))
     ring = base.mark_point(size=120, color="currentColor", strokeWidth=1.5, opacity=1)
-    text = base.mark_text(align="right", dx=-BESIDE, dy=-BESIDE)  # above a line that rises
-    return [ring.encode(x=x, y=y), text.encode(x=x, y=y, text="text:N")]
+    at: dict[str, Any] = {"align": "right", "dx": -BESIDE, "dy": -BESIDE}  # above a rising line
+    texts = (base.mark_text(**at, **HALO), base.mark_text(**at))
+    return [ring.encode(x=x, y=y), *(text.encode(x=x, y=y, text="text:N") for text in texts)]
 
 
 def _ribbon(picture: Curves, x: alt.X, series: Series) -> list[alt.Chart]:

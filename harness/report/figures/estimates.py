@@ -11,6 +11,7 @@ from harness.report.charts import Estimates, finite
 from harness.report.figures.style import (
     BAND,
     FAINT,
+    HALO,
     INK,
     MARKS,
     PAPER,
@@ -45,12 +46,16 @@ def draw(picture: Estimates, width: int) -> alt.TopLevelMixin:
     }
     base = alt.Chart(_data(picture, _middle(picture, seen), width)).encode(y=y)
     line = base.mark_rule(strokeWidth=3, color=INK)
-    marks = base.mark_point(filled=True, size=160, opacity=1, stroke=PAPER, strokeWidth=1)
+    end = base.mark_tick(
+        thickness=2, size=16, color=INK, opacity=1
+    )  # seen beside a mark that is wider
+    marks = base.mark_point(filled=True, size=110, opacity=1, stroke=PAPER, strokeWidth=1)
     shape, color = alt.Shape("shape:N", scale=None), alt.Color("color:N", scale=None)
     layers = [
         *_ground(picture),
         *_bars(picture, base, x),
         line.encode(x=alt.X("low:Q", **x), x2="high:Q"),
+        *(end.encode(x=alt.X(f"{side}:Q", **x)) for side in ("low", "high")),
         marks.encode(x=alt.X("mid:Q", **x), shape=shape, color=color),
         *_words(base, x),
     ]
@@ -86,7 +91,7 @@ def _words(base: alt.Chart, x: dict[str, Any]) -> list[alt.Chart]:
         side = base.transform_filter(alt.datum.left == is_left)
         at: dict[str, Any] = {"dy": -15, "dx": -8 if is_left else 8}
         at["align"] = "left" if is_left else "right"
-        texts = (side.mark_text(**at, stroke=PAPER, strokeWidth=4), side.mark_text(**at))
+        texts = (side.mark_text(**at, **HALO), side.mark_text(**at))
         found += [text.encode(x=alt.X("mid:Q", **x), text="word:N") for text in texts]
     return found
 

@@ -8,16 +8,18 @@ from typing import Any
 
 import altair as alt
 
+from harness.errors.safe import short
 from harness.report.charts import Axis, finite
 from harness.report.document import Tone
 from harness.report.numbers import log_ticks
-from harness.safe import short
 
 FONT = 12  # pixels, as drawn
 LONGEST = 100  # characters of a text on a picture
+POINT = 80  # square pixels of a point in a legend
 LAYOUT = 14  # as measured: a browser's font may be wider than the one that is here
 INK, FAINT, GRID, BAND = "currentColor", "var(--faint)", "var(--grid)", "var(--band)"
 PAPER = "var(--paper)"
+HALO: Mapping[str, Any] = {"stroke": PAPER, "strokeWidth": 4, "strokeJoin": "round"}  # of a text
 COLOURS = tuple(f"var(--c{number})" for number in range(1, 9))  # Okabe and Ito's
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "stroke")
 KNOWN = ("tensorflow", "jax", "torch", "numpy")  # a backend has one colour on all pictures
@@ -98,7 +100,8 @@ def labels(names: Iterable[str], most: int = 40) -> dict[str, str]:
 class Series:
     """The colour of each series by its backend, its shape and dash by its implementation."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], symbol: int = POINT) -> None:
+        self.symbol = symbol
         self.shown = labels(sorted(names))
         parts = [name.partition("/")[::2] for name in self.shown]
         groups = [*KNOWN, *sorted({group for group, _ in parts} - {*KNOWN})]
@@ -125,11 +128,16 @@ class Series:
 
     def _legend(self, width: int | None) -> dict[str, Any]:
         """Return what has the legends of all channels be one."""
-        return {"legend": legend(width, self.shown.values()) if width else None, "title": None}
+        shown = legend(width, self.shown.values(), size=self.symbol) if width else None
+        return {"legend": shown, "title": None}
 
 
 def legend(
-    width: int, names: Iterable[str], symbol: str | None = None, stroke: str | None = None
+    width: int,
+    names: Iterable[str],
+    symbol: str | None = None,
+    stroke: str | None = None,
+    size: int = POINT,
 ) -> alt.Legend:
     """Return a legend above the chart, in as many columns as there is room for.
 
@@ -138,12 +146,15 @@ def legend(
         names: in it.
         symbol: the shape beside each; by default that of its series.
         stroke: its outline's colour.
+        size: its square pixels.
     """
     longest = max((len(name) for name in names), default=1)
-    columns = max(1, width // (longest * 8 + 40))
+    columns = max(1, width // (longest * 8 + 30 + int(size**0.5)))
     more = {"symbolType": symbol, "symbolStrokeColor": stroke, "symbolStrokeWidth": 1}
     given: dict[str, Any] = {name: value for name, value in more.items() if symbol}
-    return alt.Legend(orient="top", columns=columns, title=None, symbolSize=80, **given)
+    if size == POINT:
+        given.setdefault("symbolStrokeWidth", 0)  # the dashes of its line would fray it
+    return alt.Legend(orient="top", columns=columns, title=None, symbolSize=size, **given)
 
 
 def name_axis(width: int) -> alt.Axis:

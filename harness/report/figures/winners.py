@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import altair as alt
@@ -9,7 +10,7 @@ import altair as alt
 from harness.report.charts import Winners
 from harness.report.figures.style import FAINT, GRID, INK, PAPER, Series, data, labels
 
-STEP = 46  # pixels of a row
+STEP = 52  # pixels of a row
 NOBODY = "no arm leads surely"
 HATCH = 9  # pixels of a stroke
 
@@ -20,8 +21,8 @@ def draw(picture: Winners, width: int) -> alt.TopLevelMixin:
     measured = sorted({cell.name for cell in picture.cells if cell.name and not cell.guessed})
     series = Series(measured)
     down, across = picture.axes
-    y = alt.Y("row:N", sort=[*rows_of.values()], axis=_axis(down, "left"))
-    x = alt.X("column:N", sort=[*columns_of.values()], axis=_axis(across, "top"))
+    y = alt.Y("row:N", scale=_all(rows_of), axis=_axis(down, "left"))
+    x = alt.X("column:N", scale=_all(columns_of), axis=_axis(across, "top"))
     scale = alt.Scale(
         domain=[*series.shown.values(), NOBODY, ""], range=[*series.colours, GRID, PAPER]
     )
@@ -31,7 +32,7 @@ def draw(picture: Winners, width: int) -> alt.TopLevelMixin:
             "row": rows_of[cell.row],
             "column": columns_of[cell.column],
             "fill": "" if cell.guessed else series.shown.get(cell.name, NOBODY),
-            "lines": cell.name.split("/") if cell.name else ["none", "surely"],
+            "lines": [*(cell.name.split("/") if cell.name else ["none", "surely"]), cell.lead],
             "guessed": cell.guessed,
         }
         for cell in picture.cells
@@ -44,9 +45,14 @@ def draw(picture: Winners, width: int) -> alt.TopLevelMixin:
         strokes.mark_text(text="/ " * int(room / HATCH), color=FAINT, dy=dy) for dy in (-16, 18)
     ]
     is_wide = room > STEP
-    text = base.mark_text(fontSize=11, color=INK, lineHeight=12, dy=-5).encode(text="lines:N")
+    text = base.mark_text(fontSize=11, color=INK, lineHeight=13, dy=-11).encode(text="lines:N")
     layers = [square, *hatches, *([text] if is_wide else [])]
     return alt.layer(*layers).properties(height=STEP * len(picture.rows))
+
+
+def _all(shown: Mapping[str, str]) -> alt.Scale:
+    """Return a scale with a place for every value, in their order, also where nothing is known."""
+    return alt.Scale(domain=[*shown.values()])
 
 
 def _axis(title: str, side: Literal["left", "top"]) -> alt.Axis:

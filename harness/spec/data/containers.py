@@ -20,7 +20,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.safe import short
+from harness.errors.safe import short
 
 PIECE_BYTES = 1 << 20
 # What NumPy writes; others unpack without a bound.

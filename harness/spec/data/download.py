@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
-from harness.safe import short
+from harness.errors.safe import short
 
 CHUNK_BYTES = 1 << 16
 LIMIT_BYTES = 64 << 20  # of a dataset's file: MNIST's has 11 MiB, 53 MiB where it is not compressed

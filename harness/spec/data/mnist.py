@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from harness.errors import DataError
-from harness.safe import short
-from harness.scratch import scratch
+from harness.errors.safe import short
 from harness.spec.data import containers, digits
 from harness.spec.data.arrays import PARTS, dataset_digest, load_dataset, sha256
 from harness.spec.data.download import LIMIT_BYTES, Progress, fetch
+from harness.spec.files import scratch
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 N_CLASSES = 10

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError, shown
-from harness.safe import short
+from harness.errors.safe import short
 from harness.spec.data.own import (
     MOST_DEPTH,
     MOST_LEAVES,

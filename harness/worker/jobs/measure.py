@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import Refused
 from harness.job.answers import Epoch, Measured, Measurement, Phases
-from harness.job.asked import Live, Measure, ModelSource
+from harness.job.asked import Live, Measure
 from harness.spec.data.arrays import weights_digest
+from harness.spec.targets import ModelSource
 from harness.worker import facts, replicas
 from harness.worker.clock import timed
 from harness.worker.jobs import stack
@@ -21,7 +22,7 @@ from harness.worker.jobs.stack import Inputs
 from harness.worker.own_code import import_arm
 
 if TYPE_CHECKING:
-    from harness.records.record import Request
+    from harness.job.request import Request
 
 Say = Callable[..., None]
 OF_A_RUN = ("evaluate_s", "diverged")  # of what `evaluate` returns: kept elsewhere

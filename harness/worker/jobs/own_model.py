@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import Refused
-from harness.job.asked import DrawModel, Live, Measure, ModelSource
+from harness.job.asked import DrawModel, Live, Measure
 from harness.job.own_model import DrawnModel, Quality
 from harness.spec.arm_source import digest_sources
 from harness.spec.data.arrays import sha256, weights_digest
-from harness.spec.data.own import OwnData, digest_parts
+from harness.spec.data.own import OwnData, digest_parts, map_leaves
 from harness.spec.data.own_folder import read as read_data
+from harness.spec.targets import ModelSource
+from harness.worker import replicas
 from harness.worker.arms.train_step.verbs import Training
 from harness.worker.arms.train_step.verbs import export as export_weights
 from harness.worker.clock import timed
@@ -82,11 +84,30 @@ def build_whole(source: ModelSource, seed: int, data: OwnData, batch_size: int) 
     Raises:
         Refused: it cannot be built here.
     """
+    batch = data.take(slice(0, batch_size))
+    model = build_for(source, seed, batch)
+    if keras.backend.backend() == "torch" and replicas.of("torch").count() > 1:
+        forms = map_leaves(np.zeros_like, batch)
+        replicas.own_models().append((model, (source, seed, keras.config.floatx(), forms)))
+    return model
+
+
+def build_for(source: ModelSource, seed: int, batch: Any) -> Any:
+    """Return the user's compiled model with all its variables, and its optimizer's.
+
+    Args:
+        source: what builds it.
+        seed: of its draws.
+        batch: a tree of arrays (n, ...), whose shapes it takes.
+
+    Raises:
+        Refused: it cannot be built here.
+    """
     if source.sha256 != digest_sources(source.file):
         raise Refused(f"{source.file.name}: has changed on disk since the run was planned")
     model = make_model(source, seed, source.name)
     with named_errors(f"{source.name}: its first batch", source.file):
-        model._symbolic_build(data_batch=data.take(slice(0, batch_size)))
+        model._symbolic_build(data_batch=batch)
     if not model.trainable_variables:
         raise Unusable(f"{source.name}: expected a model with weights to train; it has none")
     return model

@@ -26,7 +26,7 @@ from harness.spec.initializers import initial_weights
 from harness.worker.clock import timed
 
 if TYPE_CHECKING:
-    from harness.records.record import Request
+    from harness.job.request import Request
     from harness.worker.jobs.measure import Run
 
 NOT_FINITE = "diverged: the trained model's outputs are not finite"

@@ -1,9 +1,11 @@
 """One model on several devices, each with a part of each batch: a module for each framework.
 
-The modules have the same functions. start(n, device): make this process train every model that it
-builds from now on on so many devices; called before Keras is used. holders(model): the names of the
-devices that hold its weights, read back from the weights. apart(model): by how much the devices'
-copies of its weights, and of its optimizer's slots, differ at most, by "weight" and "slot".
+The modules have the same functions. prepare(n, device): have so many devices, before the framework
+computes; returns what makes this process train on them every model that it builds afterwards.
+holders(model): the names of the devices that hold its weights, read back from the weights.
+apart(model): by how much the devices' copies of its weights, and of its optimizer's slots, differ
+at most, by "weight" and "slot". adopt(model): have each device hold a model of the user's own that
+was built here, where building it did not do that.
 
 On a CPU the devices are virtual: parts of one processor, or on PyTorch processes on it. They show
 that several devices compute the same numbers, and nothing of how fast those would be.
@@ -13,6 +15,8 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -22,7 +26,7 @@ THREADS = 8  # of XLA's pool, for each device of a CPU
 
 
 def start(framework: str, n_replicas: int, device: str) -> None:
-    """Have this process train on several devices, where that is asked for.
+    """Have this process train on several devices from now on, where that is asked for.
 
     Args:
         framework: that computes here, not imported yet.
@@ -33,11 +37,37 @@ def start(framework: str, n_replicas: int, device: str) -> None:
         Refused: there are not so many.
     """
     if n_replicas > 1:
-        os.environ["JAX_NUM_CPU_DEVICES"] = str(n_replicas)  # read when JAX is first used
-        # On a CPU a sum over devices holds a thread of XLA's pool until all have come to it: with a
-        # thread a core, those of one device alone can hold all.
-        os.environ["NPROC"] = str(max(THREADS * n_replicas, os.cpu_count() or 1))
-        of(framework).start(n_replicas, device)
+        prepare(framework, n_replicas, device)()
+
+
+def prepare(framework: str, n_replicas: int, device: str) -> Callable[[], Any]:
+    """Return what has this process train on several devices; until then it trains on one of them.
+
+    Args:
+        framework: that computes here, not imported yet.
+        n_replicas: how many devices.
+        device: "cpu" takes virtual devices even where there are GPUs.
+
+    Raises:
+        Refused: there are not so many.
+    """
+    announce(n_replicas)
+    begin: Callable[[], Any] = of(framework).prepare(n_replicas, device)
+    return begin
+
+
+def announce(n_replicas: int) -> None:
+    """Say how many devices a framework needs that is imported afterwards."""
+    os.environ["JAX_NUM_CPU_DEVICES"] = str(n_replicas)
+    # On a CPU a sum over devices holds a thread of XLA's pool until all have come to it: with a
+    # thread a core, those of one device alone can hold all.
+    os.environ["NPROC"] = str(max(THREADS * n_replicas, os.cpu_count() or 1))
+
+
+@cache
+def own_models() -> list[tuple[Any, Any]]:
+    """Return the list of the user's own models that were built here, each with how."""
+    return []
 
 
 def of(framework: str) -> ModuleType:

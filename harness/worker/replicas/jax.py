@@ -5,6 +5,8 @@ XLA divides the work: what it computes is the mean over the whole batch, on howe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,22 +19,27 @@ from harness.errors import Refused
 from harness.worker.replicas import enough
 
 
-def start(n_replicas: int, device: str) -> None:
-    """Lay every model built from now on on so many devices; check each batch that `fit` gives them.
+def prepare(n_replicas: int, device: str) -> Callable[[], None]:
+    """Return what lays every model built afterwards on so many devices.
+
+    Each batch that `fit` gives them then is checked to be divided.
 
     Raises:
         Refused: there are not so many.
     """
     gpus = [] if device == "cpu" else [each for each in jax.devices() if each.platform != "cpu"]
     there = gpus if enough(n_replicas, gpus) else jax.devices("cpu")
-    names = [f"{each.platform}:{each.id}" for each in there[:n_replicas]]
+    return partial(_start, [f"{each.platform}:{each.id}" for each in there[:n_replicas]])
+
+
+def _start(names: list[str]) -> None:
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=names))
     lay = distribution_lib.distribute_data_input
 
     def lay_and_check(batch: Any, layout: Any, **more: Any) -> Any:
         array = lay(batch, layout, **more)
         part = array.sharding.shard_shape(array.shape)[0]
-        if part * n_replicas != len(array):
+        if part * len(names) != len(array):
             raise Refused(f"a device was given {part} of {len(array)} samples: it is no part of it")
         return array
 
@@ -44,6 +51,10 @@ def holders(model: Any) -> list[str]:
     sets = [variable.value.sharding.device_set for variable in model.trainable_variables]
     shared = set.intersection(*map(set, sets))
     return sorted(f"{each.platform}:{each.id}" for each in shared)
+
+
+def adopt(model: Any) -> None:
+    """Do nothing: every device holds what is built here."""
 
 
 def apart(model: Any) -> dict[str, float]:
@@ -60,14 +71,22 @@ def _apart(variable: Any) -> float:
 
 
 def everywhere() -> Any:
-    """Return where samples lie that each device is to cut its part from; None for one device."""
+    """Return where arrays lie that every device has whole; None for one device."""
     return _laid(PartitionSpec())
 
 
 def divide(batch: Any) -> Any:
     """Return a batch, a tree of arrays (n, ...) that is being traced, of which each has a part."""
-    by_samples = _laid(PartitionSpec("batch"))
-    return jax.lax.with_sharding_constraint(batch, by_samples) if by_samples else batch
+    return _constrained(batch, _laid(PartitionSpec("batch")))
+
+
+def unite(state: Any) -> Any:
+    """Return a tree of arrays of any shape that is being traced, which every device has whole."""
+    return _constrained(state, everywhere())
+
+
+def _constrained(tree: Any, sharding: Any) -> Any:
+    return jax.lax.with_sharding_constraint(tree, sharding) if sharding else tree
 
 
 def _laid(spec: PartitionSpec) -> Any:

@@ -6,7 +6,8 @@ mean over the batch where each replica has as many samples.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ import tensorflow as tf
 from harness.worker.replicas import enough
 
 
-def start(n_replicas: int, device: str) -> None:
-    """Mirror every model built from now on on so many devices.
+def prepare(n_replicas: int, device: str) -> Callable[[], Any]:
+    """Return what mirrors every model built afterwards on so many devices.
 
     **Differs**: a process can have one such strategy only; a second one fails in its collectives.
 
@@ -29,8 +30,7 @@ def start(n_replicas: int, device: str) -> None:
         (cpu,) = tf.config.list_physical_devices("CPU")
         parts = [tf.config.LogicalDeviceConfiguration() for _ in range(n_replicas)]
         tf.config.set_logical_device_configuration(cpu, parts)
-    names = [f"{kind}:{number}" for number in range(n_replicas)]
-    scope_of(*names)
+    return partial(scope_of, *(f"{kind}:{number}" for number in range(n_replicas)))
 
 
 @cache
@@ -46,6 +46,10 @@ def holders(model: Any) -> list[str]:
     sets = [{copy.device for copy in _copies(each)} for each in model.trainable_variables]
     parts = (name.rsplit(":", 2)[1:] for name in set.intersection(*sets))
     return sorted(f"{kind.lower()}:{number}" for kind, number in parts)
+
+
+def adopt(model: Any) -> None:
+    """Do nothing: every device holds what is built here."""
 
 
 def apart(model: Any) -> dict[str, float]:

@@ -4,6 +4,9 @@ The worker is the first one. It starts the others in its own group of processes,
 standard input what to do next, and does the same: build a model, take what the first one holds,
 train an epoch. Each derives the sum over its part of a batch, divided by its part of the mean, so
 that DDP's mean of these is the mean over the batch, however that is divided.
+
+A model of the user's own is built again in each process, and trains there by its own train_step;
+the mean of the gradients is what its optimizer is given.
 """
 
 from __future__ import annotations
@@ -13,58 +16,38 @@ import importlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import keras
 import torch
 import torch.distributed as dist
-from torch.nn.parallel import DistributedDataParallel
 
 from harness.errors import Refused
-from harness.job.wire import namespace, plain
-
-LIMIT_S = 20.0  # for one message between processes; where one has ended, the others know at once
-READY = b"ready\n"
-Build = Callable[[Any, int], Any]
-"""A model of a spec and a number of inputs, compiled by Keras."""
+from harness.job.wire import namespace
+from harness.worker.ranks.torch import OwnReplica, Replica, count, share_any
+from harness.worker.replicas import own_models, processes
+from harness.worker.replicas.processes import explained, tell
 
 
-def start(n_replicas: int, device: str) -> None:
-    """Start a process for each other replica, once they can hear each other.
+def prepare(n_replicas: int, device: str) -> Callable[[], None]:
+    """Start a process for each other replica; return what does nothing more.
 
     Raises:
-        Refused: there are GPUs, or one of the processes ended.
+        Refused: there are GPUs, or one of the processes ended or does not answer.
     """
     if device != "cpu" and torch.accelerator.is_available():
         raise Refused(f"--replicas {n_replicas}: on PyTorch on a CPU only. Type: --device cpu")
-    started = others(n_replicas)
-    with explained():
-        for rank, each in enumerate(started, start=1):
-            if each.stdout is None or each.stdout.readline() != READY:
-                raise Refused(f"replica {rank} of {n_replicas}: its process did not start")
-        join(0, n_replicas, str(each.args[-1]))  # type: ignore[index]
-
-
-@cache
-def others(n_replicas: int) -> tuple[subprocess.Popen[bytes], ...]:
-    """Return the processes of the other replicas, the same at each call."""
     meeting = str(Path(tempfile.mkdtemp(), "meeting"))
-    command = [sys.executable, "-m", "harness.worker.replicas.torch"]
-    return tuple(
-        subprocess.Popen(
-            [*command, str(rank), str(n_replicas), meeting],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for rank in range(1, n_replicas)
-    )
+    with explained():
+        processes.start("harness.worker.replicas.torch", n_replicas, meeting)
+        join(0, n_replicas, meeting)
+    return lambda: None
 
 
 def join(rank: int, n_replicas: int, meeting: str) -> None:
@@ -77,121 +60,10 @@ def join(rank: int, n_replicas: int, meeting: str) -> None:
     """
     if sys.platform == "linux":
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # nobody else's machine can reach it
-    limit = timedelta(seconds=LIMIT_S)
+    limit = timedelta(seconds=processes.LIMIT_S)
     where = {"init_method": f"file://{meeting}", "rank": rank, "world_size": n_replicas}
     dist.init_process_group("gloo", timeout=limit, **where)
     torch.set_num_threads(max(1, torch.get_num_threads() // n_replicas))
-
-
-def count() -> int:
-    """Return how many replicas there are."""
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def tell(verb: str, **more: Any) -> None:
-    """Have every other replica do something, which the caller does at the same time."""
-    if count() > 1:
-        line = json.dumps({"do": verb, **more}, default=_plain).encode() + b"\n"
-        for each in others(count()):
-            if each.stdin:
-                each.stdin.write(line)
-                each.stdin.flush()
-
-
-def _plain(value: Any) -> Any:
-    return vars(value) if hasattr(value, "__dict__") else plain(value)
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn the end of another replica into a sentence.
-
-    Raises:
-        Refused: one has ended, or did not answer in time.
-    """
-    try:
-        yield
-    except (RuntimeError, OSError) as error:
-        for rank, each in enumerate(others(count()), start=1) if count() > 1 else ():
-            try:
-                status = each.wait(5.0)
-            except subprocess.TimeoutExpired:
-                continue
-            how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
-            why = "the others cannot go on without it"
-            raise Refused(f"replica {rank} of {count()} ended {how}: {why}") from None
-        reason = str(error).strip().splitlines()[0][:160]
-        raise Refused(f"the replicas do not hear each other: {reason}") from None
-
-
-class Replica:
-    """This process's copy of a model, as DDP trains it; made in every process at the same time."""
-
-    def __init__(self, model: Any, batch_size: int) -> None:
-        """Take a compiled model with its optimizer's variables, and take the first one's values."""
-        self.model, self.batch_size = model, batch_size
-        self.take()
-        self.parallel = DistributedDataParallel(model)
-        self.n_samples = 0  # that this replica trained on in the last epoch
-
-    def take(self) -> None:
-        """Take the first replica's weights and slots."""
-        for variable in [*self.model.variables, *self.model.optimizer.variables]:
-            dist.broadcast(variable.value.detach(), 0)
-
-    def step(self, images: Any, labels: Any) -> tuple[Any, Any]:
-        """Make one update; return the sum of losses and the number right of this replica's part.
-
-        Args:
-            images: of the whole batch, (B, features).
-            labels: (B,).
-        """
-        own_images, own_labels = (_part(each) for each in (images, labels))
-        outputs = self.parallel(own_images, training=True)
-        loss = self.model.loss(own_labels, outputs) * len(own_labels)  # their sum
-        self.model.zero_grad()
-        (loss * count() / len(labels)).backward()
-        variables = self.model.trainable_variables
-        with torch.no_grad():
-            self.model.optimizer.apply([each.value.grad for each in variables], variables)
-        self.n_samples += len(own_labels)
-        return loss.detach(), (outputs.detach().argmax(dim=1) == own_labels).sum()
-
-    def epoch(self, images: Any, labels: Any) -> tuple[float, int, list[int]]:
-        """Train one epoch; return loss, number right, and how many samples each replica had.
-
-        Args:
-            images: (n, features).
-            labels: (n,).
-        """
-        self.n_samples, sums = 0, torch.zeros(2 + count(), dtype=torch.float64)
-        batches = images.split(self.batch_size), labels.split(self.batch_size)
-        for batch in zip(*batches, strict=True):
-            loss, n_right = self.step(*batch)
-            sums[0] += loss
-            sums[1] += n_right
-        sums[2 + dist.get_rank()] = self.n_samples
-        dist.all_reduce(sums)
-        return float(sums[0]), int(sums[1]), [int(each) for each in sums[2:]]
-
-    def apart(self) -> dict[str, float]:
-        """Return by how much copies of weights and of slots differ at most between replicas."""
-        kinds = {"weight": self.model.variables, "slot": self.model.optimizer.variables}
-        return {kind: max(map(_apart, several), default=0.0) for kind, several in kinds.items()}
-
-
-def _part(batch: Any) -> Any:
-    """Return this replica's part of a batch, (B, ...)."""
-    return batch.tensor_split(count())[dist.get_rank()]
-
-
-def _apart(variable: Any) -> float:
-    own = variable.value.detach()
-    first = own.clone()
-    dist.broadcast(first, 0)
-    difference = (own - first).abs().max().to(torch.float64).reshape(1)
-    dist.all_reduce(difference, dist.ReduceOp.MAX)
-    return float(difference)
 
 
 @cache
@@ -212,6 +84,17 @@ def add(spec: Any, model: Any) -> Replica:
         tell("build", spec=spec, n_inputs=n_inputs)
         made().append(Replica(model, spec.batch_size))
     return made()[-1]
+
+
+def adopt(model: Any) -> None:
+    """Have every other replica build a model of the user's own that was built here."""
+    if count() == 1 or any(each.model is model for each in made()):
+        return
+    with explained():
+        tell("adopt")
+        share_any(next(how for known, how in own_models() if known is model))
+        processes.await_others("it did not build the model")
+        made().append(OwnReplica(model))
 
 
 def share(images: Any, labels: Any) -> None:
@@ -264,10 +147,11 @@ def serve(rank: int, n_replicas: int, meeting: str) -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with the worker
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what a user's code prints is no answer
     from harness.worker.arms.compiled import torch as arm
 
-    sys.stdout.buffer.write(READY)
-    sys.stdout.buffer.flush()
+    os.write(answers, processes.READY)
     join(rank, n_replicas, meeting)
     samples: tuple[Any, ...] = ()
     for line in sys.stdin:
@@ -281,8 +165,23 @@ def serve(rank: int, n_replicas: int, meeting: str) -> None:
             samples = torch.empty(n, n_features), torch.empty(n, dtype=torch.int64)
             for each in samples:
                 dist.broadcast(each, 0)
+        elif asked.do == "adopt":
+            model = _build_again(share_any())
+            os.write(answers, processes.READY)
+            made().append(OwnReplica(model))
         else:
             getattr(made()[asked.model], asked.do)(*(samples if asked.do == "epoch" else ()))
+
+
+def _build_again(how: Any) -> Any:
+    """Return a model of the user's own, built as the first replica has built it."""
+    from harness.worker.float64 import compute_in_float64
+    from harness.worker.jobs.own_model import build_for
+
+    source, seed, floatx, batch = how
+    if floatx != keras.config.floatx():
+        compute_in_float64()
+    return build_for(source, seed, batch)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import keras
 
 from harness.engine.machine import free_memory_bytes
 from harness.errors import Refused
-from harness.job.asked import Live, Measure, Target
+from harness.job.asked import Live, Measure
 from harness.spec.data.own import NAMES, OwnData, digest_parts
+from harness.spec.targets import Target
 from harness.worker.arms.train_step.arm import Feed
 from harness.worker.user_data.arguments import name_arguments, read_data
 from harness.worker.user_data.pipelines import Bounds, kind_of

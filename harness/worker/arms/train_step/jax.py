@@ -10,13 +10,14 @@ import jax
 from jax import lax
 
 from harness.worker.arms.train_step.batches import CHUNK, has_convolution, length, sizes
+from harness.worker.replicas import jax as replicas
 
 Run = Callable[[Any], None]
 
 
 def place(data: Any) -> Any:
-    """Return a tree of arrays (n, ...) on the device."""
-    return jax.block_until_ready(jax.device_put(data))
+    """Return a tree of arrays (n, ...) on the device, or on each of several."""
+    return jax.block_until_ready(jax.device_put(data, replicas.everywhere()))
 
 
 def lean(model: Any, data: Any, batch_size: int) -> Run:
@@ -65,7 +66,7 @@ def _epoch(model: Any, batch_size: int, state: Any, data: Any) -> Any:
     if n_full * batch_size < n:
         short = _cut(data, n_full * batch_size, n - n_full * batch_size)
         state = model.train_step(state, short)[1]
-    return state
+    return replicas.unite(state)
 
 
 def _updates(model: Any) -> Any:
@@ -75,7 +76,7 @@ def _updates(model: Any) -> Any:
     def updates(state: Any, data: Any, start: Any, n_updates: int, size: int) -> Any:
         for number in range(n_updates):
             state = model.train_step(state, _cut(data, start + number * size, size))[1]
-        return state
+        return replicas.unite(state)
 
     return updates
 
@@ -88,7 +89,9 @@ def _run(model: Any, updates: Any, batch_size: int, chunk: int, data: Any) -> No
 
 
 def _cut(data: Any, start: Any, size: int) -> Any:
-    return jax.tree.map(lambda each: lax.dynamic_slice_in_dim(each, start, size), data)
+    """Return a batch, of which each of several devices has a part."""
+    cut = jax.tree.map(lambda each: lax.dynamic_slice_in_dim(each, start, size), data)
+    return replicas.divide(cut)
 
 
 def _variables(model: Any) -> list[Any]:

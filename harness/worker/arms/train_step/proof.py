@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from harness.worker.arms.train_step import arm as arms
 from harness.worker.arms.train_step.batches import first_batch
+from harness.worker.keras_optimizer import read_variable
 
 GATE = 1e-10  # of a difference in float64
 SMALL = 1e-3  # of a group's largest norm
@@ -84,8 +85,9 @@ def prove(
     arm: str,
     batch_size: int = 16,
     train: Train = train,
+    spread: Callable[[], Any] | None = None,
 ) -> Proof:
-    """Return how far an arm is from `fit`.
+    """Return how far an arm is from `fit`, on one device or on several.
 
     Where no weight at all is decided, `fit` does not repeat itself, and nothing is proved.
 
@@ -95,19 +97,40 @@ def prove(
         arm: "keras", "lean" or "compiled".
         batch_size: of a full batch.
         train: trains by the arm.
+        spread: has this process train on several devices; `fit` before that trains on one.
     """
-    reference, model = _seeded(build), _seeded(build)
+    reference = _seeded(build)
     fit(reference, given, batch_size, arm)
+    noise = twin(build, given, batch_size) if spread else {}  # while there is one device
+    if spread:
+        spread()
+    model = _seeded(build)
     refused = train(model, given, batch_size, arm)
     found = differences(reference, model)
     apart = [path for path, size in found.items() if not size <= GATE]
-    # By position: a layer's automatic name counts the layers of its process.
-    own = dict(zip(found, twin(build, given, batch_size).values(), strict=True)) if apart else {}
-    repeats = any(path.startswith("weights") and path not in apart for path in found)
-    undetermined = tuple(path for path in apart if repeats and found[path] <= FACTOR * own[path])
+    if apart and not noise:
+        noise = twin(build, given, batch_size)
+    undetermined = _undetermined(found, apart, noise)
     decided = {path: size for path, size in found.items() if path not in undetermined}
     path = max(decided, key=lambda each: decided[each])
     return Proof(decided[path], path, refused, undetermined)
+
+
+def _undetermined(
+    found: Mapping[str, float], apart: list[str], noise: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Return the variables that rounding alone decides.
+
+    Args:
+        found: difference of each variable.
+        apart: those that do not pass the gate.
+        noise: how far `fit` moves each from itself; not looked at where none is apart.
+    """
+    if not any(path.startswith("weights") and path not in apart for path in found):
+        return ()
+    # By position: a layer's automatic name counts the layers of its process.
+    own = dict(zip(found, noise.values(), strict=True)) if apart else {}
+    return tuple(path for path in apart if found[path] <= FACTOR * own[path])
 
 
 def twin(
@@ -163,7 +186,7 @@ def _named(model: Any) -> Iterator[tuple[str, str, NDArray[np.float64]]]:
     for group, variables in groups.items():
         for number, variable in enumerate(variables):
             slot = variable.path.rpartition("_")[2] if group == "optimizer" else ""
-            value = np.asarray(keras.ops.convert_to_numpy(variable), np.float64).ravel()
+            value = np.asarray(read_variable(variable), np.float64).ravel()
             yield group + slot, f"{group}[{number}] {variable.path}", value
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from harness.worker.arms.train_step.batches import CHUNK, has_convolution, length, sizes
+from harness.worker.replicas.tensorflow import part_of
 
 Run = Callable[[Any], None]
 
@@ -73,9 +74,18 @@ def _updates(model: Any, *, jit_compile: bool) -> Any:
     @tf.function(jit_compile=jit_compile, autograph=False)
     def updates(data: Any, start: Any, n_updates: int, size: int) -> None:
         for number in range(n_updates):
-            model.train_step(_cut(data, start + number * size, size))
+            _train_on(model, data, start + number * size, size)
 
     return updates
+
+
+def _train_on(model: Any, data: Any, start: Any, size: int) -> None:
+    """Make one update with a batch; each of several devices has its part of it."""
+    strategy = tf.distribute.get_strategy()
+    if strategy.num_replicas_in_sync == 1:
+        model.train_step(_cut(data, start, size))
+    else:
+        strategy.run(lambda: model.train_step(_cut(data, *part_of(start, size))))
 
 
 def _run(updates: Any, batch_size: int, chunk: int, data: Any) -> None:

@@ -26,6 +26,7 @@ from keras.src.backend.torch import core
 from torch.fx.experimental import proxy_tensor
 
 from harness.worker.arms.train_step.batches import NotOneProgram, length, refusal, sizes
+from harness.worker.replicas import torch as replicas
 
 Run = Callable[[Any], None]
 NEEDS_NUMBER = "Python needs a number there that depends on the data or on a seed's state"
@@ -45,6 +46,9 @@ def lean(model: Any, data: Any, batch_size: int) -> Run:
         batch_size: of a full batch; the last one may be short.
     """
     del data
+    if replicas.count() > 1:
+        replicas.adopt(model)
+        return lambda data: replicas.everywhere("train", model, data, batch_size)
     return _epoch(model, model.train_step, batch_size)
 
 

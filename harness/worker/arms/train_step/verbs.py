@@ -48,6 +48,8 @@ def build(model: Any, weights: Arrays, options: SimpleNamespace, batch_size: int
     check_names("weights", variables, weights)
     for name, variable in variables.items():
         variable.assign(weights[name])
+    if options.arm == "lean":
+        replicas.of(arms.BACKEND).adopt(model)
     return Training(model, batch_size, options.arm, arms.FRAMEWORK.watch_compiles(model))
 
 

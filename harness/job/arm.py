@@ -46,7 +46,7 @@ class ArmId:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What a record keeps of it: the fields of `harness.records.observation.OfAnArm`."""
+        """What a record keeps of it: the fields of `harness.job.request.OfAnArm`."""
         return {
             "backend": self.backend,
             "framework": self.framework,

@@ -1,8 +1,8 @@
-"""Folders for the time of one task.
+"""Files of this program's own: written whole, or in folders for the time of one task.
 
-Removed at its end, and at the next start where its process was killed.
+Such a folder is removed at its end, and at the next start where its process was killed.
 
-A folder is locked for as long as its owner lives: the system lets go of the lock with the process,
+It is locked for as long as its owner lives: the system lets go of the lock with the process,
 however that ends. So a folder whose lock can be taken is a dead one's, whatever its age, and no pid
 is asked for, which another process may have by now. The lock is on the folder itself, by `flock`;
 it is no other program's business, and follows no link.
@@ -105,3 +105,29 @@ def _is_at(descriptor: int, folder: Path) -> bool:
     with contextlib.suppress(OSError):
         return os.path.samestat(os.fstat(descriptor), folder.lstat())
     return False
+
+
+def write(target: Path, content: bytes) -> Path:
+    """Write a file whole: synced under a hidden name, then renamed, the folder synced too."""
+    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).chmod(0o644)
+        Path(partial).replace(target)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+    return target
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder survive a loss of power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
