@@ -22,7 +22,7 @@ from typing import Any
 import harness
 from harness.engine.answers import Nonsense, read_event, read_line
 from harness.environments.passed_on import inductor_cache, keep_downloads, lend_downloads, redact
-from harness.errors import EnvironmentMissing
+from harness.errors import EnvironmentMissing, is_out_of_memory
 from harness.job.answers import EpochEnd, Event, Phase
 from harness.job.asked import Job, MakeData
 from harness.job.wire import plain
@@ -30,10 +30,6 @@ from harness.spec.files import scratch
 
 TAIL_BYTES = 4000
 GRACE_S = 30.0  # for a worker that has said its last to be gone: a framework's way down can hang
-OUT_OF_MEMORY = (  # as frameworks and the system say it, in lower case
-    *("memoryerror", "bad_alloc", "out of memory", "resource_exhausted", "oom when allocating"),
-    *("can't allocate memory", "cannot allocate memory", "failed to map segment"),
-)
 
 
 class DoesNotStart(EnvironmentMissing):
@@ -268,7 +264,7 @@ def explain_failure(ended: Ended, mend: str, limit_s: float) -> str:
     if ended.timed_out:
         return f"no result within its time limit of {limit_s:g} s; {heard}"
     final = (ended.log.strip().splitlines() or ["it printed nothing"])[-1].strip()
-    if any(phrase in ended.log.lower() for phrase in OUT_OF_MEMORY):
+    if is_out_of_memory(ended.log):
         return f"out of memory; {heard}; {final}"
     if ended.returncode == -signal.SIGKILL:
         return f"killed by SIGKILL, from outside or by a system out of memory; {heard}"

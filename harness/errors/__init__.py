@@ -25,6 +25,10 @@ from collections.abc import Iterable
 
 LINE = 300  # characters of a message's line
 QUOTED, LISTED = 100, 180  # of a value, of the names that were expected
+OUT_OF_MEMORY = (  # as frameworks and the system say it, in lower case
+    *("memoryerror", "bad_alloc", "out of memory", "resource_exhausted", "oom when allocating"),
+    *("can't allocate memory", "cannot allocate memory", "failed to map segment"),
+)
 
 
 class HarnessError(Exception):
@@ -76,6 +80,11 @@ class Refused(HarnessError):
     """
 
     of_user = False  # whether what the user named can be compared on no backend
+
+
+def is_out_of_memory(text: str) -> bool:
+    """Return whether what a framework or the system said is that there is no memory left."""
+    return any(phrase in text.lower() for phrase in OUT_OF_MEMORY)
 
 
 def printable(text: str) -> str:

@@ -296,3 +296,4 @@ class ComputedModel(Computed):
     remarks: tuple[Said, ...]
     n_parameters: Count
     n_samples: Count
+    inexact: Said = ""  # why there is nothing in float64, where it was asked for

@@ -208,7 +208,7 @@ class ProveArm(Job[Proved]):
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeModel(Job[ComputedModel]):
-    """Compute a user's own model, in its own dtype or in float64."""
+    """Compute a user's own model, in its own dtype and in float64, or in one of them."""
 
     model: ModelSource
     batch: Target | None  # None: the data's first one, or else drawn from the seed
@@ -216,8 +216,8 @@ class ComputeModel(Job[ComputedModel]):
     batch_size: int | None  # of the data; None: as they say
     seed: int
     inputs: Path  # .npz of states and batch; written where it is not there
-    output: Path
-    exact: bool  # in float64
+    rounded: Path | None  # .npz of what it computes in its own dtype
+    exact: Path | None  # and in float64; not written where a process cannot do both
     updates: tuple[int, ...]  # after which states are taken; by the model's size where none are
 
 

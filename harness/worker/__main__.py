@@ -11,12 +11,11 @@ import time
 
 STARTED_AT = time.monotonic()  # first: what came before it is the price of a process
 
-import ctypes  # noqa: E402
 import errno  # noqa: E402
+import gc  # noqa: E402
 import importlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
-import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -28,6 +27,7 @@ from harness.job import asked  # noqa: E402
 from harness.job.answers import Refusal  # noqa: E402
 from harness.job.asked import Job, Live  # noqa: E402
 from harness.job.wire import plain, revive  # noqa: E402
+from harness.worker.fork import die_with_parent  # noqa: E402
 
 Say = Callable[..., None]
 WORK: dict[type[Job[Any]], tuple[str, str]] = {  # a kind of job: module and function that does it
@@ -52,6 +52,7 @@ WORK: dict[type[Job[Any]], tuple[str, str]] = {  # a kind of job: module and fun
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SET_CACHE = "set HARNESS_CACHE_DIR to another folder"
 TIMED = (asked.Measure, asked.Live, asked.Look, asked.SelfCheck)
+N_OBJECTS = 100_000  # between two searches for cycles: a graph has more that stay than Python's 700
 
 
 def main(job_file: str, progress: str, spawned_at: str) -> None:
@@ -62,7 +63,7 @@ def main(job_file: str, progress: str, spawned_at: str) -> None:
         progress: the file descriptor of the pipe for events.
         spawned_at: when the orchestrator started this process, by `time.monotonic`.
     """
-    _die_with_parent()
+    die_with_parent()
     written = json.loads(Path(job_file).read_text())
     job = revive(asked.JOBS[written["kind"]], written["job"])
     pipe = os.fdopen(int(progress), "w", buffering=1)
@@ -96,6 +97,8 @@ def main(job_file: str, progress: str, spawned_at: str) -> None:
 def _prepare(job: Job[Any]) -> None:
     """Keep this process to its cores; where numbers are compared and not timed, to float32 too.
 
+    There it also looks for garbage less often, which saves time where programs are made.
+
     **Differs**: TensorFlow and JAX on a GPU round factors to TF32 by default.
     """
     if isinstance(job, Live) and job.cores:
@@ -104,6 +107,7 @@ def _prepare(job: Job[Any]) -> None:
         _limit_threads(job.threads)
     if not isinstance(job, TIMED):  # read when a framework is imported
         os.environ |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
+        gc.set_threshold(N_OBJECTS)
 
 
 def _computing(expected: str) -> str:
@@ -113,15 +117,6 @@ def _computing(expected: str) -> str:
         return str(keras.backend.backend())
     present = [name for name in ("tensorflow", "jax", "torch") if name in sys.modules]
     return expected if expected in present or not present else ", ".join(present)
-
-
-def _die_with_parent() -> None:
-    """Have the system end this process when its parent is killed.
-
-    Elsewhere than on Linux, the next event finds the pipe closed.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _limit_threads(threads: int | str) -> None:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from harness.spec.data.arrays import strip_prefix
 from harness.worker.draws import OutsideDraws
+from harness.worker.layer_outputs import leaf_layers
 from harness.worker.user_inputs import Unusable, unflatten
 from harness.worker.user_program import (
     Program,
     check_names,
-    leaf_layers,
     name_variables,
     trace_quantities,
 )
@@ -67,6 +67,8 @@ def make_states(
         "10/weight/dense/kernel" and so on, of any shape, in float32 where they are floats.
     """
     found: Arrays = {}
+    if program.outputs:  # before an update is compiled, which is to keep such outputs
+        program.read_outputs(batches[0])
     for n_updates in range(counts[-1] + 1):
         if n_updates in counts:
             held = {"weight": program.variables, "slot": program.slots}

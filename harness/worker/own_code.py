@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from harness.errors import Refused
+from harness.errors import Refused, is_out_of_memory
 from harness.spec.arm_source import file_of, is_own, root_of
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -73,7 +73,10 @@ def named_errors(what: str, file: Path) -> Iterator[None]:
 
 
 def describe_error(error: BaseException, file: str) -> str:
-    """Return "raised TypeError: its message (file.py:12)", with the last line of that file."""
+    """Return "raised TypeError: its message (file.py:12)", with the last line of that file.
+
+    It begins with "ran out of memory: " where that is what the error says.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == file] or list(frames)
     place = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
@@ -83,7 +86,8 @@ def describe_error(error: BaseException, file: str) -> str:
         hint = ". Add it to this backend's requirements in backends.toml"
         if error.name in ("tensorflow", "jax", "torch"):
             hint = ". A model that needs it is one backend's alone"
-    return f"raised {type(error).__name__}: {message[:400]}{place}{hint}"
+    said = f"{type(error).__name__}: {message[:400]}{place}{hint}"
+    return f"ran out of memory: {said}" if is_out_of_memory(said) else f"raised {said}"
 
 
 def _import(module: str, folder: Path) -> ModuleType:

@@ -6,9 +6,7 @@ Nothing runs eagerly: Keras compiles the instrumented model as it compiles `trai
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from harness.errors import Refused
 from harness.spec.data.arrays import add_prefix
 from harness.spec.data.own import NAMES
+from harness.worker.layer_outputs import KeptOutputs, LayerOutputs, to_numpy, unused
 from harness.worker.user_inputs import unflatten
 
 Arrays = dict[str, NDArray[Any]]
@@ -33,9 +32,10 @@ class Program:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self.slots = name_slots(model.optimizer)
-        self._first_slots = {name: _numpy(variable) for name, variable in self.slots.items()}
+        self._first_slots = {name: to_numpy(variable) for name, variable in self.slots.items()}
         self.gradients: list[Any] = []
         self.outputs: dict[str, LayerOutputs] = {}
+        self.kept = KeptOutputs(model, {})
 
     def instrument(self) -> None:
         """From now on, read the output of every layer and the gradients given to the optimizer.
@@ -63,9 +63,31 @@ class Program:
         kinds = {"output": False, "training output": True}
         self.outputs = {kind: LayerOutputs(model, training=kinds[kind]) for kind in kinds}
 
+    def read_outputs(self, batch: Arrays) -> Arrays:
+        """Return the outputs of all layers, of any shape and dtype, by name, once instrumented.
+
+        Updates of such a batch keep those in training from now on, as layers keep moving
+        statistics.
+
+        Args:
+            batch: (n, ...) each, by place.
+        """
+        found = self.outputs["output"].read(batch)
+        if not self.kept.variables and self._can_keep():
+            self.kept = KeptOutputs(self.model, found)
+        return found
+
+    def _can_keep(self) -> bool:
+        """Return whether an update calls the model once, as Keras's own does.
+
+        **Differs**: what PyTorch compiles cannot keep them.
+        """
+        is_known = type(self.model).train_step is keras.Model.train_step
+        return is_known and not (keras.backend.backend() == "torch" and self.model.jit_compile)
+
     def weights(self) -> Arrays:
         """Return every weight, of any shape and dtype, by name."""
-        return {name: _numpy(variable) for name, variable in self.variables.items()}
+        return {name: to_numpy(variable) for name, variable in self.variables.items()}
 
     def set_weights(self, given: Arrays) -> None:
         """Set the model's weights, of any shape and dtype, by name, and check that they read back.
@@ -89,8 +111,10 @@ class Program:
 
     def train(self, batch: Arrays) -> dict[str, Any]:
         """Make one update of a batch, (n, ...) each by place; return what it reports."""
-        sides = (unflatten(name, batch) for name in NAMES)
-        reported: dict[str, Any] = self.model.train_on_batch(*sides, return_dict=True)
+        sides = tuple(unflatten(name, batch) for name in NAMES)
+        self.model._symbolic_build(data_batch=sides)  # calls the model where a metric is not built
+        with self.kept.keep():
+            reported: dict[str, Any] = self.model.train_on_batch(*sides, return_dict=True)
         return reported
 
     def reset(self, given: Arrays) -> None:
@@ -136,87 +160,38 @@ def trace_quantities(
         program: an instrumented one.
         given: weights of any shape and dtype, by name.
         batch: (n, ...) each, by place.
-        outputs: whether those of the layers are read too, which costs a program of its own.
+        outputs: whether those of the layers are read too.
 
     Returns:
         By name, of any shape and dtype, in the order of a step. What a weight that is trained
         becomes is its update; one that is not is there itself.
     """
     found: Arrays = {}
-    for kind, each in program.outputs.items() if outputs else ():
+    if outputs:
         program.reset(given)
-        values = map(np.asarray, each.predict_on_batch(unflatten("x", batch)))
-        found |= add_prefix(kind, dict(zip(each.names, values, strict=True)))
+        found |= add_prefix("output", program.read_outputs(batch))
+    step = _trace_update(program, given, batch)
+    if outputs:
+        seen = program.kept.read()
+        if not seen:  # a program of its own
+            program.reset(given)
+            seen = program.outputs["training output"].read(batch)
+        found |= add_prefix("training output", seen)
+    return found | step
+
+
+def _trace_update(program: Program, given: Arrays, batch: Arrays) -> Arrays:
+    """Return the loss, gradients, slots, updates and weights of one update, of any shape."""
     program.reset(given)
     program.model.reset_metrics()
-    found["loss"] = np.asarray(program.train(batch)["loss"], np.float64)
-    gradients = dict(zip(program.trainable, map(_numpy, program.gradients), strict=True))
+    found: Arrays = {"loss": np.asarray(program.train(batch)["loss"], np.float64)}
+    gradients = dict(zip(program.trainable, map(to_numpy, program.gradients), strict=True))
     found |= add_prefix("gradient", {name: gradients[name] for name in reversed(gradients)})
-    slots = {name: _numpy(variable) for name, variable in program.slots.items()}
+    slots = {name: to_numpy(variable) for name, variable in program.slots.items()}
     after = program.weights()
     changes = {name: after.pop(name) - given[name] for name in program.trainable}
     found |= add_prefix("slot", slots) | add_prefix("update", changes)
     return found | add_prefix("weight", after)
-
-
-def leaf_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the layers of a model, and of models inside it, by name; not what a layer holds."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from leaf_layers(layer, f"{prefix}{layer.name}/")
-        else:
-            yield f"{prefix}{layer.name}", layer
-
-
-class LayerOutputs(keras.Model):  # type: ignore[misc, unused-ignore]
-    """The outputs of all layers of a model, in the order of their calls, and the model's own."""
-
-    def __init__(self, model: Any, *, training: bool) -> None:
-        """Take a built model."""
-        super().__init__()
-        self.inner, self.in_training = model, training
-        self.names_cell: tuple[list[str]] = ([],)  # a tuple, which Keras does not track
-        self.built = True
-
-    @property
-    def names(self) -> list[str]:
-        """The outputs' names, once it has run."""
-        return self.names_cell[0]
-
-    def call(self, x: Any) -> list[Any]:
-        """Return the outputs, as `names` has them afterwards."""
-        with _outputs(self.inner) as seen:
-            output = self.inner(x, training=self.in_training)
-        seen |= {f"(model){place}": part for place, part in _parts(output)}
-        self.names_cell[0][:] = seen
-        return list(seen.values())
-
-
-@contextmanager
-def _outputs(model: Any) -> Iterator[dict[str, Any]]:
-    """Read what each layer returns, in the order of the calls."""
-    seen: dict[str, Any] = {}
-    # by id: a layer that several models share is read once
-    layers = {id(layer): (name, layer) for name, layer in leaf_layers(model)}
-
-    def read(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def call_and_read(*rest: Any, **more: Any) -> Any:
-            result = call(*rest, **more)
-            seen.update({_unused(f"{name}{place}", seen): part for place, part in _parts(result)})
-            return result
-
-        return call_and_read
-
-    own = [(layer, vars(layer)["call"]) for _, layer in layers.values() if "call" in vars(layer)]
-    for name, layer in layers.values():  # object's, since Keras's and torch's would track it
-        object.__setattr__(layer, "call", read(name, layer.call))
-    try:
-        yield seen
-    finally:
-        for _, layer in layers.values():
-            object.__delattr__(layer, "call")
-        for layer, call in own:  # one that the user has given to a layer by itself
-            object.__setattr__(layer, "call", call)
 
 
 def name_slots(optimizer: Any) -> dict[str, Any]:
@@ -232,23 +207,5 @@ def name_variables(variables: Any) -> dict[str, Any]:
     """Return variables by their paths."""
     found: dict[str, Any] = {}
     for variable in variables:
-        found[_unused(variable.path, found)] = variable
+        found[unused(variable.path, found)] = variable
     return found
-
-
-def _unused(name: str, among: Mapping[str, Any]) -> str:
-    """Return the name, or "name#2" and so on where it is taken.
-
-    A layer may be called twice, and two weights may have one path.
-    """
-    several = itertools.chain([name], (f"{name}#{number}" for number in itertools.count(2)))
-    return next(each for each in several if each not in among)
-
-
-def _parts(structure: Any) -> list[tuple[str, Any]]:
-    parts = [part for part in keras.tree.flatten(structure) if part is not None]
-    return [(f"[{index}]" if len(parts) > 1 else "", part) for index, part in enumerate(parts)]
-
-
-def _numpy(tensor: Any) -> NDArray[Any]:
-    return np.array(keras.ops.convert_to_numpy(tensor))

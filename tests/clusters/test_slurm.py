@@ -13,10 +13,10 @@ from harness.records import sessions
 from tests.e2e.test_bench import until
 from tests.e2e.test_sweeps import (
     TABLE,
-    add_sweep,
     check_counted,
     check_no_overlap,
     found,
+    make_small,
 )
 
 pytestmark = pytest.mark.long
@@ -26,7 +26,7 @@ SWEEP = ("sweep", "small", "--no-parity", "--engine", "slurm")
 
 @pytest.fixture
 def small(project):
-    return add_sweep(project, CELLS)
+    return make_small(project, CELLS)
 
 
 def start(project, slurm, *more):

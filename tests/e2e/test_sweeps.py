@@ -49,9 +49,16 @@ def add_sweep(project, table=TABLE):
     return project
 
 
+def make_small(project, table=TABLE):
+    """Have a project whose spec, which a bench trains as it is, is no larger than the cells'."""
+    file = project.root / "backends.toml"
+    file.write_text(file.read_text().replace("units = 512", "units = 8"))
+    return add_sweep(project, table)
+
+
 @pytest.fixture
 def small(project):
-    return add_sweep(project)
+    return make_small(project)
 
 
 def results(project):
@@ -289,7 +296,7 @@ def test_a_sweep_of_one_s_own_model_has_an_argument_of_its_function_as_an_axis(f
     }
     assert sizes == {width: {width * (9 + 1) + 10 * (width * 36 + 1)} for width in (2, 4)}
     rows = csv.DictReader((folder.root / "map.csv").read_text().splitlines())
-    assert [(row["width"], row["n_generations"]) for row in rows] == [("2", "1"), ("4", "1")]
+    assert [row["width"] for row in rows] == ["2", "4"]
     add_sweep(folder, OWN.replace("[2, 4]", "[2, 4, 6]"))
     assert "2 of 3 cells are done" in folder.run("sweep", "small", "--dry-run").stdout
     add_sweep(folder, OWN.replace("width", "widht"))

@@ -85,6 +85,24 @@ def test_a_slip_in_one_backends_activation_is_blamed_on_that_backend_at_that_lay
     assert json.loads(kept.model_dump_json()) == record, "the record that is kept is what is shown"
 
 
+def test_a_model_too_large_for_memory_in_float64_is_judged_by_the_majority_and_that_is_said():
+    names = ("tensorflow", "jax", "torch")
+    found = assert_backends_agree(model("too_large.py:build"), config=CONFIG, updates=(0,))
+    said = {
+        name: remark for name in names for remark in found.remarks if remark.startswith(f"{name}: ")
+    }
+    assert sorted(said) == sorted(names)
+    for remark in said.values():
+        how = "it is judged by the majority of the backends in the model's own dtype"
+        assert re.match(rf"\w+: nothing in float64 \(.+\): {how}$", remark), remark
+    killed = "killed by SIGKILL, from outside or by a system out of memory; last heard of: build"
+    assert killed in said["jax"]
+    for name in ("tensorflow", "torch"):
+        assert "out of memory" in said[name]
+    assert {each.referee for each in found.compared} == {"majority"}
+    assert "output/wide" in {each.quantity for each in found.compared}
+
+
 def test_a_word_that_stands_twice_in_a_batch_shows_what_adam_makes_of_it_on_tensorflow():
     """A defect of Keras 3.15 that this check found; with a release that mends it, move the model to
     those that agree.

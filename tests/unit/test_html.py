@@ -206,6 +206,7 @@ HOSTILE = (
     "</svg></style><img src=x onerror=alert(1)>",
     "\"'><b>&lt;&#60; {{ 7 * 7 }} {% raw %} url(javascript:1)",
     "]]><!-- --> \x1b[31m \u202e \u2028 \ud800 \x00",
+    "\ufffe \uffff \U0001fffe \U0010ffff",
     "x" * 10_000,
     "datum.value); fetch('//a') //",
 )

@@ -1,9 +1,10 @@
 """Null comparisons: one backend computes a clean model in another way, and must still agree.
 
-`nox -s referee -- nulls [MODEL...]` lets each backend in turn run on one core, with oneDNN
-switched, with the batch's rows in another order, and compiled where it was not, or the reverse. The
-verdict is the one of `harness parity`, of all three backends, of which one has changed. What is
-traced is kept in .zoo/nulls, so that it can go on.
+`nox -s referee -- nulls [MODEL...]` lets each backend in turn take the batch's rows in two other
+orders, run with oneDNN switched, on one core, and compiled where it was not, or the reverse. The
+verdict is the one of `harness parity`, of all three backends, of which one has changed, from the
+states after 0 and 10 updates. What is traced is kept in .zoo/nulls, so that it can go on; with all
+models it writes results/reference/nulls.md.
 """
 
 import os
@@ -12,6 +13,7 @@ import sys
 from itertools import product
 from pathlib import Path
 
+import harness
 from harness.engine import launch
 from harness.experiments.parity.model_evidence import BackendAnswer, judge
 from harness.experiments.parity.model_verdict import Verdicts
@@ -21,17 +23,23 @@ from harness.spec import config
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = config.load(ROOT / "backends.toml")
 FOLDER = ROOT / ".zoo" / "nulls"
+TABLE = ROOT / "results" / "reference" / "nulls.md"
 DTYPES = ("float32", "float64")
-BASE = ""
-WAYS = {  # by backend: what is done in another way
-    "torch": ("one core", "onednn", "reversed"),  # compiled, a model takes minutes here
-    "tensorflow": ("one core", "onednn", "reversed", "jit"),
-    "jax": ("one core", "onednn", "reversed", "jit"),
+BASE, ORDERS = "", "orders"  # a process computes the base and all other orders of the rows
+BACKENDS = ("torch", "tensorflow", "jax")
+WAYS = {  # what is done in another way
+    "reversed": "the batch's rows in the reverse order",
+    "shuffled": "the batch's rows in an order drawn by chance",
+    "onednn": "oneDNN off, on JAX on",
+    "one core": "one core for two",
+    "jit": "not compiled",  # compiled by PyTorch, a model takes minutes here
 }
 VARIABLES = {
     ("tensorflow", "onednn"): {"TF_ENABLE_ONEDNN_OPTS": "0"},
     ("jax", "onednn"): {"XLA_FLAGS": "--xla_cpu_use_onednn=true"},
 }
+STATES = "0,10"  # updates
+ORDERED = ("reversed", "shuffled")  # as tests.zoo.traced.ORDERS, which needs Keras
 DRAWS = ("dropout",)  # what a row draws depends on its place
 MODELS = (
     *("dense_adam", "dense_momentum", "cnn_bn", "residual", "dict_inputs", "l2", "add_loss"),
@@ -43,7 +51,8 @@ SHORTEST = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
 
 def trace(backend, dtype, way, models):
     """Trace what is missing of one backend, computing in one way."""
-    missing = [name for name in models if not file_of(backend, dtype, way, name).is_file()]
+    last = ORDERED[-1] if way == ORDERS else way
+    missing = [name for name in models if not file_of(backend, dtype, last, name).is_file()]
     if not missing:
         return
     known = CONFIG.backends[backend]
@@ -55,7 +64,8 @@ def trace(backend, dtype, way, models):
     if way == "one core":
         os.sched_setaffinity(0, {min(cores)})
     try:
-        subprocess.run([*command, *missing], cwd=ROOT, env=variables, check=False)
+        cases = [f"{name}@{STATES}" for name in missing]
+        subprocess.run([*command, *cases], cwd=ROOT, env=variables, check=False)
     finally:
         os.sched_setaffinity(0, cores)
 
@@ -84,7 +94,7 @@ def answer(backend, way, name):
 
 def compare(name, changed, way):
     """Return why a null comparison is no agreement; "" where all agree."""
-    heard = {each: answer(each, way if each == changed else BASE, name) for each in WAYS}
+    heard = {each: answer(each, way if each == changed else BASE, name) for each in BACKENDS}
     lost = [
         each for each in heard.values() for file in (each.rounded, each.exact) if not file.is_file()
     ]
@@ -101,19 +111,47 @@ def main(*names):
     """Trace, compare, and say how many null comparisons were no agreement; exit 1 if any."""
     models = names or MODELS
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for backend, dtype in product(WAYS, DTYPES):
-        trace(backend, dtype, BASE, models)
-    n_done, wrong = 0, []
-    for backend, ways in WAYS.items():
-        for way in ways:
-            able = [name for name in models if way != "reversed" or name not in DRAWS]
-            for dtype in DTYPES:
-                trace(backend, dtype, way, able)
-            for name in able:
-                said = compare(name, backend, way)
-                n_done += 1
-                wrong += [f"{backend}, {way}, {name}: {said}"] if said else []
-            print(f"{n_done} null comparisons, {len(wrong)} false alarms", flush=True)
-    print(*wrong, sep="\n")
+    for backend, dtype in product(BACKENDS, DTYPES):
+        trace(backend, dtype, ORDERS, models)
+    rows, wrong = [], []
+    for way, backend in product(WAYS, BACKENDS):
+        if (way, backend) == ("jit", "torch"):
+            continue
+        found = compare_all(backend, way, models)
+        false = [f"{backend}, {way}, {name}: {said}" for name, said in found.items() if said]
+        rows.append((backend, WAYS[way], len(found), len(false)))
+        wrong += false
+        print(*rows[-1], *false, sep="; ", flush=True)
+    if not names:
+        TABLE.write_text(compose(rows, wrong), encoding="utf-8")
     if wrong:
         sys.exit(1)
+
+
+def compare_all(backend, way, models):
+    """Return what is no agreement by model, where a backend computes in one way."""
+    in_order = way in ORDERED
+    able = [name for name in models if not (in_order and name in DRAWS)]
+    for dtype in () if in_order else DTYPES:
+        trace(backend, dtype, way, able)
+    return {name: compare(name, backend, way) for name in able}
+
+
+def compose(rows, wrong):
+    """Return the table as Markdown."""
+    n_done = sum(row[2] for row in rows)
+    lines = [
+        "# Null comparisons: a backend computes a clean model in another way, and must still agree",
+        "",
+        f"harness {harness.__version__}. `nox -s referee -- nulls` makes this table, of"
+        f" {len(MODELS)} models of the zoo,",
+        "each judged as by `harness parity` on TensorFlow, JAX and PyTorch, one of them changed.",
+        "",
+        f"{n_done} comparisons, {len(wrong)} false alarms.",
+        "",
+        "| backend | what is done in another way | comparisons | false alarms |",
+        "| --- | --- | ---: | ---: |",
+        *("| {} | {} | {} | {} |".format(*row) for row in rows),
+        *(f"\n- {each}" for each in wrong),
+    ]
+    return "\n".join(lines) + "\n"

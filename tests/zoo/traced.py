@@ -3,12 +3,14 @@
 `python -m tests.zoo.traced FOLDER DTYPE[+WAY] CASE...`, where a case is NAME or NAME:DEFECT. For
 each it writes NAME-DEFECT.npz, of "state/kind/path", beside a line of JSON: CPU time, short
 operations. The states are read from FOLDER/states, or written there by whoever comes first, in its
-own dtype. A way is one of `tests.zoo.nulls`: the same model, computed otherwise.
+own dtype. A way is one of `tests.zoo.nulls`: the same model, computed otherwise. With the way
+"orders" the same program computes the batch as it is, and in each other order.
 """
 
 import json
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras
@@ -24,6 +26,10 @@ from tests.zoo import defects, models
 N_BATCH, N_SHORT = 16, 7
 SHORT = f"a batch of {N_SHORT}"
 OUTPUTS = ("output", "training output")  # kinds of quantities that have a row for each sample
+ORDERS = {  # of the rows of a batch
+    "reversed": np.arange(N_BATCH)[::-1],
+    "shuffled": np.random.default_rng(8).permutation(N_BATCH),
+}
 ZOO = models.ZOO | {"short_cast": models.Entry(defects.short_cast, models.table)}
 
 
@@ -39,19 +45,21 @@ def batches(entry):
     return {"whole": whole, SHORT: {key: each[N_BATCH:] for key, each in arrays.items()}}
 
 
-def reverse(arrays):
-    """Return arrays with their rows in the other order."""
-    return {name: value[::-1] for name, value in arrays.items()}
+def reorder(batches, order):
+    """Return batches with their rows in another order."""
+    return {
+        name: {key: value[order] for key, value in batch.items()} for name, batch in batches.items()
+    }
 
 
-def put_back(traced):
-    """Return quantities of a reversed batch, outputs in the order of the batch that it was."""
+def put_back(traced, order):
+    """Return quantities of a batch in another order, outputs in the order that it had before."""
     rows = {
-        name: value
+        name: value[np.argsort(order)]
         for name, value in traced.items()
         if name.split("/")[1] in OUTPUTS and value.shape[:1] == (N_BATCH,)
     }
-    return traced | reverse(rows)
+    return traced | rows
 
 
 def compile_otherwise(model):
@@ -70,14 +78,14 @@ def join_states(traced):
 
 
 def trace(case, states_file, counts, exact, way=""):
-    """Return all quantities by state, and the operations that are short."""
+    """Return all quantities by state, for each order of the rows, and the short operations."""
     name, _, defect = case.partition(":")
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     entry = ZOO[name]
     given = batches(entry)
-    if way == "reversed":
-        given = {each: reverse(arrays) for each, arrays in given.items()}
+    if way:  # one program less to compile
+        del given[SHORT]
     draws = OutsideDraws(seed=0)
     draws.install()
     with defects.planted(defect):
@@ -91,13 +99,15 @@ def trace(case, states_file, counts, exact, way=""):
         with np.load(states_file) as archive:
             states = dict(archive)
         program.instrument()
-        if not exact:
-            traced = join_states(trace_states(program, states, given))
-            return (put_back(traced) if way == "reversed" else traced), []
-        wide = {name: float64.widen(batch) for name, batch in given.items()}
-        with float64.watch() as short:
-            traced = join_states(trace_states(program, float64.widen(states), wide))
-        return (put_back(traced) if way == "reversed" else traced), short()
+        if exact:
+            states = float64.widen(states)
+            given = {name: float64.widen(batch) for name, batch in given.items()}
+        with float64.watch() if exact else nullcontext(list) as short:
+            found = {"": join_states(trace_states(program, states, given))}
+            for each, order in ORDERS.items() if way == "orders" else ():
+                traced = join_states(trace_states(program, states, reorder(given, order)))
+                found[each] = put_back(traced, order)
+            return found, short()
 
 
 def main(folder, dtype, *cases):
@@ -110,10 +120,8 @@ def main(folder, dtype, *cases):
         torch.backends.mkldnn.set_flags(_enabled=False)
     if exact:
         float64.compute_in_float64()
-    out = Path(folder) / f"{keras.backend.backend()}-{dtype}"
-    out.mkdir(parents=True, exist_ok=True)
     states = Path(folder) / "states"
-    states.mkdir(exist_ok=True)
+    states.mkdir(parents=True, exist_ok=True)
     for case in cases:
         name, _, counts = case.partition("@")
         began = time.process_time()
@@ -121,8 +129,14 @@ def main(folder, dtype, *cases):
         where = states / f"{name.partition(':')[0]}.npz"
         updates = [int(each) for each in counts.split(",")] if counts else [0]
         try:
-            traced, line["short"] = trace(name, where, updates, exact, way)
-            np.savez(out / f"{name.replace(':', '-')}.npz", **traced)
+            found, line["short"] = trace(name, where, updates, exact, way)
+            for order, traced in found.items():
+                own = order or way.removeprefix("orders")
+                out = Path(
+                    folder, f"{keras.backend.backend()}-{precision}{f'+{own}' if own else ''}"
+                )
+                out.mkdir(exist_ok=True)
+                np.savez(out / f"{name.replace(':', '-')}.npz", **traced)
         except Exception as error:
             line["error"] = f"{type(error).__name__}: {error}"[:500]
         line["cpu_s"] = time.process_time() - began

@@ -1,8 +1,8 @@
 """A user's own model on every backend, from the same weights and batch: one record of who agrees.
 
-The model is run in the backends' environments only, each time in a fresh process: once in its own
-dtype and once in float64. The first backend that can build it gives its initial weights, those
-after 1, 10 and 100 updates, and the batch where none is named, to all.
+The model is run in the backends' environments only: once in its own dtype and once in float64, of
+which neither's process has seen the other. The first backend that can build it gives its initial
+weights, those after 1, 10 and 100 updates, and the batch where none is named, to all.
 
 Float64 judges the mathematics: all backends agree there to 1e-13, whatever float32 makes of the
 model. Each backend's float32, held against its own float64, judges its kernels. What a backend
@@ -60,9 +60,6 @@ def check(what: ModelPlan, executor: Executor, say: Say = lambda doing: None) ->
         workers = Workers(what, executor, folder / "inputs.npz", say)
         heard = {backend: workers.compute(backend) for backend in what.backends}
         sound = {backend: each for backend, each in heard.items() if not each.failure}
-        if len(sound) > 1:
-            for backend, each in sound.items():
-                workers.compute_exactly(backend, each)
         say("judging")
         verdicts = Verdicts(heard, judge(sound) if len(sound) > 1 else ())
         for backend, trained in workers.train_on_several(verdicts):
@@ -100,28 +97,34 @@ class Workers:
         Raises:
             ConfigError: what the user named is no compiled model, or no batch.
         """
-        given = self.inputs.is_file()
-        job = self._job(backend, exact=False)
+        given, job = self.inputs.is_file(), self._job(backend)
         done = perform(self.executor, job, self.say)
         heard = BackendAnswer(host=done.host, environment_sha256=done.environment_sha256)
+        if isinstance(done.answer, Refusal) and job.rounded and job.rounded.is_file():
+            heard.inexact = done.answer.reason  # float64 has taken the process with it
+            done = perform(self.executor, replace(job, exact=None), self.say)
         if isinstance(done.answer, Refusal):
             heard.failure, heard.of_user = done.answer.reason, done.answer.of_user
             if heard.of_user and not given:
                 raise ConfigError(heard.failure)
             return heard
         heard.computed = done.answer
-        heard.rounded, heard.failure = self._output(job, done.answer)
+        heard.rounded, heard.failure = self._output(job.rounded, done.answer)
+        heard.inexact = heard.inexact or done.answer.inexact
+        if not heard.failure and not heard.inexact:
+            self._add_exact(heard, job, done.answer)
         return heard
 
-    def compute_exactly(self, backend: str, heard: BackendAnswer) -> None:
+    def _add_exact(self, heard: BackendAnswer, job: ComputeModel, answer: ComputedModel) -> None:
         """Add what a backend makes of the model in float64, or why there is nothing."""
-        job = self._job(backend, exact=True)
-        done = perform(self.executor, job, self.say)
-        if isinstance(done.answer, Refusal):
-            heard.inexact = done.answer.reason
-            return
-        heard.short, heard.remarks = done.answer.short, done.answer.remarks
-        heard.exact, heard.inexact = self._output(job, done.answer)
+        if job.exact and not job.exact.is_file():  # no process there can do both
+            done = perform(self.executor, replace(job, rounded=None), self.say)
+            if isinstance(done.answer, Refusal):
+                heard.inexact = done.answer.reason
+                return
+            answer = done.answer
+        heard.short, heard.remarks = answer.short, answer.remarks
+        heard.exact, heard.inexact = self._output(job.exact, answer)
 
     def prove(self, verdicts: Verdicts) -> Iterator[tuple[str, str]]:
         """Yield each backend that departs, with what single layers of it say."""
@@ -182,25 +185,25 @@ class Workers:
             outputs.append(job.output)
         return model_proof.describe(backends[0], (outputs[0], outputs[1]), layers, classes)
 
-    def _job(self, backend: str, *, exact: bool) -> ComputeModel:
+    def _job(self, backend: str) -> ComputeModel:
         return ComputeModel(
             **self.what.asked(backend),
             batch=self.what.batch,
             dataset=self.what.made,
             batch_size=self.what.batch_size,
             inputs=self.inputs,
-            output=self.inputs.with_name(f"{backend}-{'exact' if exact else 'rounded'}.npz"),
-            exact=exact,
+            rounded=self.inputs.with_name(f"{backend}-rounded.npz"),
+            exact=self.inputs.with_name(f"{backend}-exact.npz"),
             updates=self.what.updates,
         )
 
-    def _output(self, job: ComputeModel, answer: ComputedModel) -> tuple[Path | None, str]:
+    def _output(self, file: Path | None, answer: ComputedModel) -> tuple[Path | None, str]:
         """Return the file of what was computed, or None and why it does not count."""
         if answer.read != self._digest:
             return None, "it computed from other inputs than were given: stale or foreign"
         try:
-            with np.load(job.output, allow_pickle=False):
-                return job.output, ""
+            with np.load(file or "", allow_pickle=False):
+                return file, ""
         except (OSError, ValueError) as error:
             return None, f"what it computed cannot be read ({error})"
 

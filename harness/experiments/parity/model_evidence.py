@@ -29,7 +29,7 @@ BATCH = "a batch of "
 
 @dataclass(slots=True)
 class BackendAnswer:
-    """What one backend's two workers handed back."""
+    """What one backend handed back."""
 
     computed: ComputedModel | None = None
     host: Host | None = None  # as its worker saw it

@@ -18,7 +18,7 @@ from harness.spec.model import DATA, find_data, find_source, split_target
 from harness.spec.own_arms import choose_several
 from harness.spec.targets import ModelSource, Target, parse_target
 
-LIMIT_S = 600.0  # for one worker
+LIMIT_S = 1200.0  # for one worker, which computes in two dtypes
 UPDATES = (0, 1, 10, 100)  # after which the model is compared
 
 

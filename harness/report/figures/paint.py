@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -14,6 +15,7 @@ from harness.errors.safe import for_xml
 from harness.report.charts import Picture
 from harness.report.figures import specify
 from harness.report.figures.style import FONT, LAYOUT
+from harness.report.json import plain
 
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 IDENTIFIER = re.compile(r'(id="|url\(#|href="#)')
@@ -87,7 +89,9 @@ def for_page(picture: Picture, name: str, width: int) -> str:
         name: in front of all ids in it, so that pictures of one page do not share any.
         width: in pixels.
     """
-    svg: str = vl_convert.vegalite_to_svg(specify(picture, width), vl_version=VEGA_LITE)
+    drawn = json.dumps(plain(specify(picture, width)), ensure_ascii=False)
+    # A text that is none in XML would end the process, not only this call.
+    svg: str = vl_convert.vegalite_to_svg(for_xml(drawn), vl_version=VEGA_LITE)
     svg = svg.replace(f'font-size="{LAYOUT}px"', f'font-size="{FONT}px"')
     return IDENTIFIER.sub(rf"\g<1>{name}-", _smaller(svg))
 
@@ -97,7 +101,7 @@ def _smaller(svg: str) -> str:
 
     Coordinates have hundredths of a pixel, and what all parts of a group share the group says.
     """
-    root = ElementTree.fromstring(for_xml(svg))  # noqa: S314 - drawn here, of escaped texts
+    root = ElementTree.fromstring(svg)  # noqa: S314 - drawn here, of texts made safe
     for part in reversed(list(root.iter())):
         for name in SPARE:
             part.attrib.pop(name, None)

@@ -10,6 +10,7 @@ process alone: nothing is timed under them.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -37,7 +38,11 @@ def compute_in_float64() -> None:
 
     Not changed: `jnp.float32`, `tf.float32`, `torch.float32` and `.astype(np.float32)` in a user's
     code. `watch` names them.
+
+    XLA compiles faster programs instead of fast ones: each runs a few times.
     """
+    flags = os.environ.get("XLA_FLAGS", "")  # read once, at the first program
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=1"
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,13 +16,11 @@ from harness.worker.float64 import SHORT
 
 
 def patch() -> None:
-    """Let JAX have float64, keep the softmax of attention in it, and compile faster.
+    """Let JAX have float64, and keep the softmax of attention in it.
 
     `jax.nn.dot_product_attention`, which Keras calls, "always" takes the softmax in float32
     (jax/_src/nn/functions.py): 7e-8 in the outputs, 4e-6 in the gradients.
     """
-    flags = os.environ.get("XLA_FLAGS", "")  # read once, at the first program
-    os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=1"
     jax.config.update("jax_enable_x64", True)
     jax.nn.dot_product_attention = attention
 

@@ -22,11 +22,11 @@ from harness.spec.data.arrays import add_prefix, load_arrays, strip_prefix
 from harness.worker import facts, float64
 from harness.worker.backward import derive
 from harness.worker.jobs.user_model import open_user_model
+from harness.worker.layer_outputs import leaf_layers
 from harness.worker.model_states import begin
 from harness.worker.own_code import named_errors
 from harness.worker.sketch import shorten
 from harness.worker.user_inputs import unflatten
-from harness.worker.user_program import leaf_layers
 
 Arrays = dict[str, NDArray[Any]]
 Call = tuple[Callable[..., Any], Any]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import Refused
 from harness.job.answers import ComputedModel
 from harness.job.asked import ComputeModel, TryLayers
 from harness.spec.data.arrays import add_prefix, load_arrays, strip_prefix, weights_digest
 from harness.worker import facts, float64
 from harness.worker.draws import OutsideDraws
+from harness.worker.fork import can_fork, run_in_child
+from harness.worker.layer_outputs import leaf_layers
 from harness.worker.model_states import (
     COUNTS,
     make_states,
@@ -33,7 +37,7 @@ from harness.worker.own_code import named_errors
 from harness.worker.saved_model import make_model
 from harness.worker.sketch import shorten
 from harness.worker.user_inputs import draw_batch, first_batch, read_batch
-from harness.worker.user_program import Program, leaf_layers
+from harness.worker.user_program import Program
 
 Arrays = dict[str, NDArray[Any]]
 Say = Callable[..., None]
@@ -45,8 +49,10 @@ SHORT = ("bfloat16", "float16")  # what a model may compute in, that with the fe
 def check(job: ComputeModel, say: Say, *_: Any) -> ComputedModel:
     """Write what the model computes, and return where and how.
 
+    Float64 changes all of a process, so a child of this one computes in the model's own dtype.
+
     Args:
-        job: the model and its batch, and the files of inputs and output.
+        job: the model and its batch, and the files of inputs and outputs.
         say: is called with what is being done.
 
     Raises:
@@ -54,6 +60,22 @@ def check(job: ComputeModel, say: Say, *_: Any) -> ComputedModel:
         Refused: this backend cannot do it.
     """
     say(phase="import")
+    facts.keras_framework(job.framework)  # imported, and nothing computed yet
+    if not job.exact or not job.rounded:
+        return _compute(job, say)
+    rounded = replace(job, exact=None)
+    if not can_fork():
+        return _compute(rounded, say)
+    found = run_in_child(lambda: _compute(rounded, say))
+    try:
+        exact = _compute(replace(job, rounded=None), say)
+    except Refused as error:
+        return replace(found, inexact=str(error))
+    return replace(found, short=exact.short, remarks=exact.remarks)
+
+
+def _compute(job: ComputeModel, say: Say) -> ComputedModel:
+    """Write what the model computes in one dtype, and return where and how."""
     framework = facts.framework_of(job.framework)
     if job.exact:
         float64.compute_in_float64()
@@ -151,7 +173,7 @@ def _trace(
         for state, quantities in trace_states(program, states, batches):
             say(phase=f"the model in {where}: {state}")
             found |= add_prefix(state, shorten(plain_dtypes(quantities)))
-        np.savez(job.output, **found)  # type: ignore[arg-type]
+        np.savez(job.exact or job.rounded, **found)  # type: ignore[arg-type]
         return list(short())
 
 
