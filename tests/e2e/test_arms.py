@@ -1,4 +1,4 @@
-"""Every arm of every backend as `harness train` runs it, in one table with its decomposition."""
+"""The arms of every backend as `harness train` runs them, in one table with its decomposition."""
 
 import csv
 import json
@@ -6,13 +6,14 @@ import json
 import pytest
 
 from harness.spec import config
-from tests.e2e.conftest import ROOT
+from tests.e2e.conftest import ROOT, TWO_EPOCHS, VARIANTS
 
 WHOLE = config.load(ROOT / "backends.toml")
 ARMS = [
     (name, implementation)
     for name, backend in WHOLE.backends.items()
     for implementation in backend.arms
+    if f"{name}/{implementation}" not in VARIANTS
 ]
 
 
@@ -21,12 +22,30 @@ def project(every_arm):
     return every_arm[0]
 
 
-def test_every_arm_ran_from_equal_inputs_and_learned(project):
-    records = {
+def by_arm(project):
+    return {
         (record["request"]["backend"], record["request"]["implementation"]): record
         for record in project.records()
     }
+
+
+def test_every_arm_ran_from_equal_inputs_and_learned(project):
+    records = by_arm(project)
     assert set(records) == set(ARMS)
+    check_learned(records)
+
+
+@pytest.mark.long
+def test_every_variant_of_an_arm_ran_from_equal_inputs_and_learned(make_project):
+    project = make_project()
+    done = project.run("train", *VARIANTS, *TWO_EPOCHS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = by_arm(project)
+    assert {"/".join(arm) for arm in records} == set(VARIANTS)
+    check_learned(records)
+
+
+def check_learned(records):
     assert len({record["measured"]["weights_sha256"] for record in records.values()}) == 1
     assert len({record["measured"]["order_sha256"] for record in records.values()}) == 1
     for record in records.values():
@@ -38,11 +57,9 @@ def test_every_arm_ran_from_equal_inputs_and_learned(project):
 
 
 def test_arms_that_compute_the_same_end_close_and_the_idioms_with_other_defaults_apart(project):
-    losses = {
-        (record["request"]["backend"], record["request"]["implementation"]): record["measured"]
-        for record in project.records()
+    first = {
+        arm: record["measured"]["epochs"][0]["loss"] for arm, record in by_arm(project).items()
     }
-    first = {arm: measured["epochs"][0]["loss"] for arm, measured in losses.items()}
     equal = [loss for arm, loss in first.items() if arm[1] != "native-idiomatic"]
     assert max(equal) - min(equal) < 0.01 * min(equal)
     assert abs(first["torch", "native-idiomatic"] - first["torch", "native"]) > 0.02 * min(equal)

@@ -188,21 +188,14 @@ def test_what_an_environment_lacks_is_said_before_anything_is_kept(small):
     assert not (small.results / "bench").exists()
 
 
-def test_two_at_once_do_not_measure_one_session(small):
+def test_interrupted_it_shows_what_there_is_and_no_other_measures_one_session_with_it(small):
     process = small.start("bench", "numpy/naive", "--generations", "6", *SMALL)
     until(lambda: n_blocks(small) >= 1)
     second = small.run("bench", "--resume", "--no-parity")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    said = process.communicate(timeout=60)[0]
     assert second.returncode == 2
     assert "another harness is measuring this session" in second.stderr
-
-
-def test_interrupted_it_shows_what_there_is_and_how_to_go_on(small):
-    process = small.start("bench", "numpy/naive", "--generations", "6", *SMALL)
-    until(lambda: n_blocks(small) >= 1)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[0]
     assert process.returncode == 130
     assert "Go on with it: harness bench --resume" in said
     assert "numpy/naive" in said
@@ -339,15 +332,18 @@ def test_workers_are_kept_to_the_cores_named(small):
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence_before_anything_runs(small, arguments, said):
-    ended = small.run("bench", *SMALL, *arguments)
+    ended = small.ask("bench", *SMALL, *arguments)
     assert ended.returncode == 2
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (small.results / "bench").exists()
 
 
-def test_the_newest_session_can_be_shown_again_and_written_in_every_form(small, tmp_path):
-    small.run("bench", "numpy/naive", "--generations", "1", *SMALL)
+def test_a_session_without_parity_says_so_and_is_shown_again_in_every_form(small, tmp_path):
+    first = small.run("bench", "numpy/naive", "--generations", "1", *SMALL)
+    said = "numpy/naive: parity is not checked, so a time may be that of other numbers"
+    assert said in first.stdout
+    assert not (small.results / "parity").exists()
     files = {form: tmp_path / f"table.{form}" for form in ("json", "csv", "markdown")}
     options = [part for form, file in files.items() for part in (f"--{form}", str(file))]
     summary = tmp_path / "summary"
@@ -374,14 +370,6 @@ def test_arms_without_a_verdict_are_checked_before_they_are_timed_and_only_once(
     for ended in (first, again):
         assert "agrees (quick)" in ended.stdout
         assert "parity is not checked" not in ended.stdout
-
-
-def test_a_session_without_parity_says_so(small):
-    ended = small.run("bench", "numpy/naive", "--generations", "1", *SMALL)
-    assert (
-        "numpy/naive: parity is not checked, so a time may be that of other numbers" in ended.stdout
-    )
-    assert not (small.results / "parity").exists()
 
 
 def test_a_session_s_machine_is_the_one_that_its_workers_see(small):

@@ -173,7 +173,7 @@ def test_a_saved_model_is_one_model_on_two_backends_and_trains_on_other_data(fol
     (folder.root / "my_saved.py").unlink()
     drawn = folder.run("parity", "saved.keras", "jax", "torch", "--quick")
     assert drawn.returncode == 0, drawn.stdout + drawn.stderr
-    assert "jax and torch agree" in drawn.stdout
+    assert "saved.keras: AGREES on jax, torch" in drawn.stdout
     data = ("--data", "digits_cnn.py:data")
     given = folder.run("parity", "saved.keras", "jax", "torch", "--quick", *data)
     assert given.returncode == 0, given.stdout + given.stderr

@@ -44,7 +44,7 @@ def commands():
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory):
+def clone(tmp_path_factory, older_keras):
     """A clone as a user has it, with the backends' environments, the files that the pages tell to
     write, and a small plan.
     """
@@ -58,6 +58,7 @@ def clone(tmp_path_factory):
     (root / ".nox").mkdir()
     for environment in (ROOT / ".nox").glob("train-*"):
         (root / ".nox" / environment.name).symlink_to(environment.resolve())
+    (root / ".nox" / "train-jax-314").symlink_to(older_keras[1])
     shutil.copy(MODEL, root / "my_model.py")
     (own_test,) = [block for block in blocks("python") if "assert_backends_agree" in block]
     (root / "test_my_model.py").write_text(own_test, encoding="utf-8")

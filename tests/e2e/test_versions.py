@@ -1,15 +1,10 @@
-"""Two versions of Keras on one framework, by backends.toml alone: compared as two frameworks are.
-
-The older one's environment is made from the package index once, and kept in the user's cache.
-"""
+"""Two versions of Keras on one framework, by backends.toml alone: compared as two frameworks."""
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,37 +12,15 @@ from tests.e2e.conftest import ENVIRONMENTS, ROOT, Project
 
 OLDER = "3.14.1"
 NEWER = "3.15.1"
-REQUIREMENTS = ("jax==0.10.2", "optax==0.2.8", f"keras=={OLDER}", "numpy==2.4.6")
-BACKEND = f"""
-[backends.jax-314]
-framework = "jax"
-environment = "train-jax-314"
-cpu_variables = {{ JAX_PLATFORMS = "cpu" }}
-requirements = {{ cpu = {[*REQUIREMENTS]}, gpu = {[*REQUIREMENTS]} }}
-arms = {{ keras = {{ module = "keras_fit" }} }}
-"""
 ARMS = {"jax/keras", "jax-314/keras"}
 BOTH = ("jax", "jax-314", "--arm", "keras", "--dataset", "digits")
 
 
 @pytest.fixture(scope="module")
-def environment():
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    made = cache / "keras-backend-harness-tests" / f"jax-keras-{OLDER}"
-    if not (made / "finished").is_file():
-        shutil.rmtree(made, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(made)], check=True)
-        constraints = str(ROOT / ".ci" / "constraints.txt")
-        pip = [str(made / "bin" / "python"), "-m", "pip", "install", "-q", "-c", constraints]
-        subprocess.run([*pip, *REQUIREMENTS], check=True)
-        (made / "finished").touch()
-    return made
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory, environment):
+def project(tmp_path_factory, older_keras):
+    table, environment = older_keras
     root = tmp_path_factory.mktemp("versions")
-    (root / "backends.toml").write_text((ROOT / "backends.toml").read_text() + BACKEND)
+    (root / "backends.toml").write_text((ROOT / "backends.toml").read_text() + table)
     (root / ".nox").mkdir()
     (root / ".nox" / "train-jax").symlink_to(ENVIRONMENTS / "train-jax")
     (root / ".nox" / "train-jax-314").symlink_to(environment)
@@ -91,8 +64,8 @@ def test_bench_has_both_take_turns(project):
     assert rows >= ARMS
 
 
-def test_nox_has_a_session_for_it_without_an_edit(tmp_path):
-    (tmp_path / "backends.toml").write_text((ROOT / "backends.toml").read_text() + BACKEND)
+def test_nox_has_a_session_for_it_without_an_edit(tmp_path, project):
+    shutil.copy(project.root / "backends.toml", tmp_path)
     shutil.copy(ROOT / "noxfile.py", tmp_path)
     (tmp_path / "harness").symlink_to(ROOT / "harness")
     listed = subprocess.run(

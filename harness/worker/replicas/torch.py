@@ -34,6 +34,8 @@ from harness.worker.ranks.torch import OwnReplica, Replica, count, share_any
 from harness.worker.replicas import own_models, processes
 from harness.worker.replicas.processes import explained, tell
 
+__all__ = ["add", "adopt", "apart", "count", "everywhere", "holders", "prepare", "share"]
+
 
 def prepare(n_replicas: int, device: str) -> Callable[[], None]:
     """Start a process for each other replica; return what does nothing more.
