@@ -39,7 +39,7 @@ class Sweep(Frozen):
     baseline: str | None = None
     dataset: Literal["auto", "mnist", "digits"] | None = None  # the spec's where it says none
     samples: Annotated[int, Field(gt=0, le=bounds.N_SAMPLES)] | None = None  # the first ones
-    generations: Small = 6
+    generations: Small = 8
     blocks: Small = 4
     device: Literal["auto", "cpu", "gpu"] = "auto"
 
