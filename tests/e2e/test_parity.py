@@ -481,8 +481,16 @@ def test_trainings_left_to_themselves_are_compared_as_weights_and_as_functions(p
     assert "| jax/naive - numpy/naive |" in (project.root / "parity.md").read_text()
 
 
-@pytest.mark.parametrize("batch_size", [6_000, pytest.param(30_000, marks=pytest.mark.long)])
-def test_a_training_of_few_large_batches_is_checked_and_trained_to_its_end(small, batch_size):
+@pytest.mark.parametrize(
+    ("batch_size", "looks"),
+    [
+        (6_000, ["1", "2", "5", "10"]),
+        pytest.param(30_000, ["1", "2"], marks=pytest.mark.long),
+    ],
+)
+def test_a_training_of_few_large_batches_is_checked_and_trained_to_its_end(
+    small, batch_size, looks
+):
     file = small.root / "backends.toml"
     shorter = f'[specs.mnist-mlp]\nepochs = 2\nbatch_size = {batch_size}\nloss_form = "probs"'
     whole = file.read_text().replace('[specs.mnist-mlp]\nloss_form = "probs"', shorter)
@@ -497,7 +505,7 @@ def test_a_training_of_few_large_batches_is_checked_and_trained_to_its_end(small
         done.stdout + done.stderr
     )
     n_updates = 60_000 // batch_size
-    assert list(found.free_runs[0].drift) == ["1", str(n_updates)]
+    assert list(found.free_runs[0].drift) == looks
     (arm,) = found.arms
     assert arm.verdict == "agrees"
     assert f"epoch update-{n_updates}" in arm.covers
