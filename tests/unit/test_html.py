@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import altair as alt
+import jsonschema
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -250,10 +251,13 @@ def test_two_names_that_are_shown_alike_stay_two_rows():
 
 
 def test_every_picture_is_of_vega_lite_s_schema(page):
-    for chart in page.charts:
-        if chart.picture is not None:
-            drawn = specify(chart.picture, 680) | {"config": {}}  # its colours are a page's own
-            alt.LayerChart.from_dict(drawn, validate=True)
+    pictures = [chart.picture for chart in page.charts if chart.picture is not None]
+    assert len(pictures) >= 10
+    for picture in pictures:
+        drawn = specify(picture, 680) | {"config": {}}  # its colours are a page's own
+        alt.LayerChart.from_dict(drawn, validate=True)
+        with pytest.raises(jsonschema.ValidationError):
+            alt.LayerChart.from_dict(drawn | {"layer": "none"}, validate=True)
 
 
 def test_equal_pages_are_equal_bytes():
