@@ -7,16 +7,18 @@ import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.command import command
 from harness.cli.export_arms import arm_runs
 from harness.cli.options import ExportOptions
 from harness.cli.output import say
 from harness.cli.project import open_project
-from harness.cli.report_page import Records, gather, load
 from harness.errors import EnvironmentMissing, StoreError
 from harness.report.arm_run import plain
+
+if TYPE_CHECKING:
+    from harness.cli.report_page import Records
 
 MISSING = (
     "harness export: --to {to}: expected {library}, which is not installed. "
@@ -30,6 +32,8 @@ Written = Mapping[Path, str]
 @command(ExportOptions)
 def export(options: ExportOptions) -> None:
     """Write records for other programs: long tables, a tracker's runs, or a service's JSON."""
+    from harness.cli.report_page import load
+
     results = options.results or open_project(options.config).results
     records = load(results)
     if not (records.sessions or records.runs or records.checks):
@@ -95,6 +99,8 @@ def _mlflow(records: Records, results: Path, folder: Path) -> Written:
     writer = _writer("mlflow", "mlflow-skinny")
 
     def page(session_id: str, place: Path) -> Path | None:
+        from harness.cli.report_page import gather
+
         try:
             from harness.report import html
         except ImportError:

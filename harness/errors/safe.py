@@ -53,7 +53,7 @@ def for_terminal(text: str) -> str:
 
 def for_csv(value: object) -> object:
     """Return a cell that no spreadsheet calculates; what is not text stays as it is."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (value.isascii() and value.isalnum()):
         return value
     line = one_line(value)
     return f"'{line}" if line.lstrip().startswith(tuple(FORMULA)) else line

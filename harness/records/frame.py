@@ -154,5 +154,5 @@ def as_csv(rows: Iterable[Mapping[str, object]]) -> str:
     for number, values in enumerate(rows):
         if number == 0:
             writer.writerow(map(for_csv, values))
-        writer.writerow(map(for_csv, values.values()))
+        writer.writerow([for_csv(each) if type(each) is str else each for each in values.values()])
     return text.getvalue()

@@ -196,7 +196,8 @@ def _read(line: bytes, kinds: Mapping[str, type[Observed]]) -> Observed | str:
         return legacy.newer(int(version), newest(model))
     try:
         found = model.model_validate_json(content)
-        return found.model_copy(update={"format": int(version)})
+        same = int(version) == found.format
+        return found if same else found.model_copy(update={"format": int(version)})
     except ValidationError as error:
         return short(f"not a record: {sentences(error, model)[0]}")
 
@@ -218,8 +219,9 @@ def load(results: Path, room: str) -> tuple[list[Single], list[Rejected]]:
     """Return what is in a folder of runs or checks, by its start, and what is left out."""
     found: dict[str, tuple[str, Single]] = {}  # by run id, with the name of its file
     rejected: list[Rejected] = []
-    for name in files.names_in(results / room):
-        file = results / room / name
+    folder = results / room
+    for name in files.names_in(folder):
+        file = folder / name
         for observed, number in _inside(file, ROOMS[room]):
             fault = _fault(observed, file, found)
             if fault:

@@ -92,7 +92,7 @@ def or_own_model(table: Any, stack: Callable[[Any], Any]) -> Any:
     """
     if isinstance(table, OwnModel):
         return table
-    if not (isinstance(table, Mapping) and "model" in table):
+    if not (isinstance(table, dict) and "model" in table):
         return stack(table)
     try:
         return OwnModel.model_validate(table)

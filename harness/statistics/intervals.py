@@ -148,7 +148,7 @@ def tost(differences: Sequence[float], margin: float) -> Equivalence:
 
     Source: Schuirmann 1987; Student's t is SciPy's.
     """
-    from scipy import stats
+    from scipy.special import stdtr, stdtrit  # a fifth of what scipy.stats takes to import
 
     x = np.asarray(differences, np.float64)
     if len(x) < 2:
@@ -159,8 +159,8 @@ def tost(differences: Sequence[float], margin: float) -> Equivalence:
         p, half = float(abs(mean) >= margin), 0.0
     else:  # SciPy's own t test warns of differences that are nearly equal
         above, below = (mean + margin) / error, (mean - margin) / error
-        p = max(float(stats.t.sf(above, len(x) - 1)), float(stats.t.cdf(below, len(x) - 1)))
-        half = float(stats.t.ppf(0.95, len(x) - 1)) * error
+        p = max(float(stdtr(len(x) - 1, -above)), float(stdtr(len(x) - 1, below)))
+        half = float(stdtrit(len(x) - 1, 0.95)) * error
     interval = Interval(mean - half, mean, mean + half)
     outside = interval.low >= margin or interval.high <= -margin
     verdict: Known = "equivalent" if p < 0.05 else "different" if outside else "inconclusive"

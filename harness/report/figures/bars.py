@@ -47,7 +47,7 @@ def draw(picture: Bars, width: int) -> alt.TopLevelMixin:
     form = _stacked if picture.stacked else _beside
     layers = form(picture, base, x, color)
     step = STEP if picture.stacked else SIDE * len(parts) + 12
-    return alt.layer(*layers).properties(height=step * len(names))
+    return alt.layer(*layers, height=step * len(names))
 
 
 def _stacked(
@@ -62,8 +62,8 @@ def _stacked(
     bar = base.mark_bar(stroke=PAPER, strokeWidth=1)
     text = alt.Chart(data(ends)).mark_text(align="left", dx=5)
     return [
-        bar.encode(x=alt.X("value:Q", stack="zero", **x), color=color, order="order:Q"),
-        text.encode(y=alt.Y("name:N", sort=None), x=alt.X("value:Q", **x), text="text:N"),
+        bar.encode(x=alt.X("value:Q", stack="zero", **x), color=color, order=alt.Order("order:Q")),
+        text.encode(y=alt.Y("name:N", sort=None), x=alt.X("value:Q", **x), text=alt.Text("text:N")),
     ]
 
 
@@ -75,7 +75,7 @@ def _beside(picture: Bars, base: alt.Chart, x: dict[str, Any], color: alt.Color)
     text = each.mark_text(align="left", dx=5)
     return [
         bar.encode(x=alt.X("value:Q", stack=None, **x), color=color),
-        text.encode(x=alt.X("value:Q", **x), text="text:N"),
+        text.encode(x=alt.X("value:Q", **x), text=alt.Text("text:N")),
     ]
 
 

@@ -33,7 +33,7 @@ def draw(picture: Curves, width: int) -> alt.TopLevelMixin:
         *_marks(picture, x, y),
         *_ribbon(picture, x, series),
     ]
-    return alt.layer(*layers).properties(height=HEIGHT)
+    return alt.layer(*layers, height=HEIGHT)
 
 
 def _ranges(picture: Curves, base: alt.Chart, series: Series, width: int) -> list[alt.Chart]:
@@ -42,7 +42,7 @@ def _ranges(picture: Curves, base: alt.Chart, series: Series, width: int) -> lis
         return []
     low = alt.Y("low:Q", title=picture.y.title)
     bar = base.mark_rule(strokeWidth=6, opacity=0.3)
-    return [bar.encode(y=low, y2="high:Q", color=series.color(width))]
+    return [bar.encode(y=low, y2=alt.Y2("high:Q"), color=series.color(width))]
 
 
 def _lines(
@@ -91,7 +91,10 @@ def _marks(picture: Curves, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     ring = base.mark_point(size=120, color="currentColor", strokeWidth=1.5, opacity=1)
     at: dict[str, Any] = {"align": "right", "dx": -BESIDE, "dy": -BESIDE}  # above a rising line
     texts = (base.mark_text(**at, **HALO), base.mark_text(**at))
-    return [ring.encode(x=x, y=y), *(text.encode(x=x, y=y, text="text:N") for text in texts)]
+    return [
+        ring.encode(x=x, y=y),
+        *(text.encode(x=x, y=y, text=alt.Text("text:N")) for text in texts),
+    ]
 
 
 def _ribbon(picture: Curves, x: alt.X, series: Series) -> list[alt.Chart]:
@@ -106,6 +109,10 @@ def _ribbon(picture: Curves, x: alt.X, series: Series) -> list[alt.Chart]:
     color = alt.Color("series:N", scale=series.scale(series.colours), legend=None)
     return [
         ribbon.encode(
-            x=x, x2="end:Q", y=alt.value(HEIGHT - RIBBON), y2=alt.value(HEIGHT), color=color
+            x=x,
+            x2=alt.X2("end:Q"),
+            y=alt.value(HEIGHT - RIBBON),
+            y2=alt.value(HEIGHT),
+            color=color,
         )
     ]

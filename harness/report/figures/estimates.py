@@ -54,12 +54,12 @@ def draw(picture: Estimates, width: int) -> alt.TopLevelMixin:
     layers = [
         *_ground(picture),
         *_bars(picture, base, x),
-        line.encode(x=alt.X("low:Q", **x), x2="high:Q"),
+        line.encode(x=alt.X("low:Q", **x), x2=alt.X2("high:Q")),
         *(end.encode(x=alt.X(f"{side}:Q", **x)) for side in ("low", "high")),
         marks.encode(x=alt.X("mid:Q", **x), shape=shape, color=color),
         *_words(base, x),
     ]
-    return alt.layer(*layers).properties(height=STEP * len(picture.rows) + 8)
+    return alt.layer(*layers, height=STEP * len(picture.rows) + 8)
 
 
 def _data(picture: Estimates, middle: float, width: int) -> alt.InlineData:
@@ -81,7 +81,7 @@ def _bars(picture: Estimates, base: alt.Chart, x: dict[str, Any]) -> list[alt.Ch
     if picture.centre is not None:
         return []
     bar = base.mark_bar(height=12, opacity=0.35, color="var(--c1)")
-    return [bar.encode(x=alt.X("mid:Q", **x), x2=alt.datum(0))]
+    return [bar.encode(x=alt.X("mid:Q", **x), x2=alt.X2Datum(0))]
 
 
 def _words(base: alt.Chart, x: dict[str, Any]) -> list[alt.Chart]:
@@ -92,7 +92,7 @@ def _words(base: alt.Chart, x: dict[str, Any]) -> list[alt.Chart]:
         at: dict[str, Any] = {"dy": -15, "dx": -8 if is_left else 8}
         at["align"] = "left" if is_left else "right"
         texts = (side.mark_text(**at, **HALO), side.mark_text(**at))
-        found += [text.encode(x=alt.X("mid:Q", **x), text="word:N") for text in texts]
+        found += [text.encode(x=alt.X("mid:Q", **x), text=alt.Text("word:N")) for text in texts]
     return found
 
 
@@ -102,13 +102,13 @@ def _ground(picture: Estimates) -> list[alt.Chart]:
     if picture.band:
         low, high = picture.band
         band = alt.Chart(data([{"low": low, "high": high}])).mark_rect(color=BAND)
-        found.append(band.encode(x="low:Q", x2="high:Q"))
+        found.append(band.encode(x=alt.X("low:Q"), x2=alt.X2("high:Q")))
     if picture.lines:
         lines = alt.Chart(data([{"at": at} for at in picture.lines]))
-        found.append(lines.mark_rule(strokeDash=[4, 4], color=FAINT).encode(x="at:Q"))
+        found.append(lines.mark_rule(strokeDash=[4, 4], color=FAINT).encode(x=alt.X("at:Q")))
     if picture.centre is not None:
         centre = alt.Chart(data([{"at": picture.centre}]))
-        found.append(centre.mark_rule(color=FAINT, strokeWidth=1.5).encode(x="at:Q"))
+        found.append(centre.mark_rule(color=FAINT, strokeWidth=1.5).encode(x=alt.X("at:Q")))
     return found
 
 

@@ -32,7 +32,7 @@ def draw(picture: Gaps, width: int) -> alt.TopLevelMixin:
     }
     y = alt.Y("name:N", sort=None, axis=name_axis(width))
     base = alt.Chart(data(rows))
-    way = base.mark_rule(color=FAINT).encode(y=y, x=alt.X("value:Q", **x), x2="limit:Q")
+    way = base.mark_rule(color=FAINT).encode(y=y, x=alt.X("value:Q", **x), x2=alt.X2("limit:Q"))
     gate = base.mark_tick(color=INK, thickness=2, size=14).encode(y=y, x=alt.X("limit:Q", **x))
     dot = base.mark_point(filled=True, size=70, opacity=1).encode(
         y=y,
@@ -40,4 +40,4 @@ def draw(picture: Gaps, width: int) -> alt.TopLevelMixin:
         color=alt.Color("color:N", scale=None),
         shape=alt.Shape("shape:N", scale=None),
     )
-    return alt.layer(way, gate, dot).properties(height=STEP * len(rows))
+    return alt.layer(way, gate, dot, height=STEP * len(rows))

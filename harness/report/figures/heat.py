@@ -49,10 +49,13 @@ def draw(picture: Heat, width: int) -> alt.TopLevelMixin:
     ring = base.transform_filter(alt.datum.ringed).mark_rect(
         filled=False, fill=None, stroke=INK, strokeWidth=3
     )
-    text = base.mark_text(fontSize=11 if room > 34 else 9).encode(text="text:N")
+    text = base.mark_text(fontSize=11 if room > 34 else 9).encode(text=alt.Text("text:N"))
     texts = [text] if room > 26 else []  # the table has them
-    whole = alt.layer(square, *texts, ring).properties(height=STEP * len(picture.rows))
-    return whole.properties(padding={"left": 4, "right": beside - 4, "top": 4, "bottom": 4})
+    size = {
+        "height": STEP * len(picture.rows),
+        "padding": {"left": 4, "right": beside - 4, "top": 4, "bottom": 4},
+    }
+    return alt.layer(square, *texts, ring, **size)
 
 
 def _data(

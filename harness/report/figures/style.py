@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import altair as alt
 from harness.errors.safe import short
 from harness.report.charts import Axis, finite
 from harness.report.document import Tone
+from harness.report.json import plain
 from harness.report.numbers import log_ticks
 
 FONT = 12  # pixels, as drawn
@@ -73,16 +75,19 @@ SMALL = "datum.value < 0.001 ? format(datum.value, '.0e') : format(datum.value, 
 
 
 def data(rows: Sequence[Mapping[str, object]]) -> alt.InlineData:
-    """Return rows as a chart's data, with short texts."""
-    return alt.InlineData(
-        values=[
-            {
-                name: short(value, LONGEST) if isinstance(value, str) else value
-                for name, value in row.items()
-            }
-            for row in rows
-        ]
-    )
+    """Return rows as a chart's data, with short texts.
+
+    They are JSON, which Altair does not copy with every layer as it does a list.
+    """
+    shown = [
+        {
+            name: short(value, LONGEST) if isinstance(value, str) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+    values = json.dumps(plain(shown), ensure_ascii=False)
+    return alt.InlineData(values=values, format=alt.JsonDataFormat(type="json"))
 
 
 def labels(names: Iterable[str], most: int = 40) -> dict[str, str]:

@@ -45,9 +45,11 @@ def draw(picture: Winners, width: int) -> alt.TopLevelMixin:
         strokes.mark_text(text="/ " * int(room / HATCH), color=FAINT, dy=dy) for dy in (-16, 18)
     ]
     is_wide = room > STEP
-    text = base.mark_text(fontSize=11, color=INK, lineHeight=13, dy=-11).encode(text="lines:N")
+    text = base.mark_text(fontSize=11, color=INK, lineHeight=13, dy=-11).encode(
+        text=alt.Text("lines:N")
+    )
     layers = [square, *hatches, *([text] if is_wide else [])]
-    return alt.layer(*layers).properties(height=STEP * len(picture.rows))
+    return alt.layer(*layers, height=STEP * len(picture.rows))
 
 
 def _all(shown: Mapping[str, str]) -> alt.Scale:
