@@ -13,7 +13,8 @@ What is left to float32 is rounding and each backend's kernels. A backend's floa
 distance from its own float64 values: a slip in its mathematics is in both. On an output, an error
 more than KERNEL times the others' is a kernel's own. A kernel that errs does so at every state; at
 one of several, rounding alone may come near that where all rows of a batch are nearly the same (the
-last layer of a VGG16 that has stopped learning: 5.8 times), so there it takes ONCE times.
+last layer of a VGG16 that has stopped learning: 5.8 times), so there it takes ONCE times. Where one
+state alone was computed, another is: see `harness.experiments.parity.model_check`.
 
 Gradients and weights part further than that in clean models (TensorFlow's bias of a separable
 convolution: 148 times), and are a remark.

@@ -85,6 +85,24 @@ def test_a_slip_in_one_backends_activation_is_blamed_on_that_backend_at_that_lay
     assert json.loads(kept.model_dump_json()) == record, "the record that is kept is what is shown"
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("always", [True, False])
+def test_what_stands_out_at_the_one_state_of_a_large_model_is_judged_from_another_too(
+    project, tmp_path, always
+):
+    file = tmp_path / "found.json"
+    done = project.run("parity", model(f"deep.py:build(always={always})"), "--json", str(file))
+    assert "something stands out at one state" in done.stdout + done.stderr
+    found = json.loads(file.read_text())
+    verdicts = {each["backend"]: each["verdict"] for each in found["backends"]}
+    expected = "departs" if always else "agrees"
+    assert verdicts == {"tensorflow": "agrees", "jax": "agrees", "torch": expected}
+    assert done.returncode == int(always)
+    assert {"0 updates", "10 updates"} <= {each["at"] for each in found["compared"]}
+    named = {each["quantity"] for each in found["compared"] if "torch" in each["kernel"]}
+    assert ("output/errs" in named) == always
+
+
 def test_a_model_too_large_for_memory_in_float64_is_judged_by_the_majority_and_that_is_said():
     names = ("tensorflow", "jax", "torch")
     found = assert_backends_agree(model("too_large.py:build"), config=CONFIG, updates=(0,))

@@ -25,7 +25,7 @@ from harness.engine.own_data import Wanted, make_own_data
 from harness.engine.replicas import OF_OWN
 from harness.errors import ConfigError
 from harness.experiments.parity import model_proof
-from harness.experiments.parity.model_evidence import BackendAnswer, judge
+from harness.experiments.parity.model_evidence import BackendAnswer, Evidence, is_open, judge
 from harness.experiments.parity.model_judge import make_record
 from harness.experiments.parity.model_plan import ModelPlan
 from harness.experiments.parity.model_verdict import First, Verdicts
@@ -37,6 +37,7 @@ from harness.referee.quantities import kind_of
 from harness.spec.data.arrays import load_arrays, weights_digest
 from harness.spec.files import scratch
 
+SEVERAL = (0, 10)  # updates after which a large model is judged where one state leaves it open
 TRAINED = 20  # batches of the data, at most, that several devices train on
 TRAINED_SIZE = 16  # of one
 Say = Callable[[str], None]
@@ -58,10 +59,13 @@ def check(what: ModelPlan, executor: Executor, say: Say = lambda doing: None) ->
     with scratch() as folder:
         what = _with_data(what, executor, folder, say)
         workers = Workers(what, executor, folder / "inputs.npz", say)
-        heard = {backend: workers.compute(backend) for backend in what.backends}
-        sound = {backend: each for backend, each in heard.items() if not each.failure}
-        say("judging")
-        verdicts = Verdicts(heard, judge(sound) if len(sound) > 1 else ())
+        heard, evidence = workers.judge()
+        if is_open(evidence):
+            say("something stands out at one state: another one")
+            again = replace(what, updates=SEVERAL)
+            workers = Workers(again, executor, folder / "again.npz", say)
+            heard, evidence = workers.judge()
+        verdicts = Verdicts(heard, evidence)
         for backend, trained in workers.train_on_several(verdicts):
             verdicts.add_several(backend, trained, what.replicas)
         proofs = dict(workers.prove(verdicts))
@@ -90,6 +94,13 @@ class Workers:
     executor: Executor
     inputs: Path
     say: Say
+
+    def judge(self) -> tuple[dict[str, BackendAnswer], tuple[Evidence, ...]]:
+        """Return what each backend makes of the model, and the evidence of each state."""
+        heard = {backend: self.compute(backend) for backend in self.what.backends}
+        sound = {backend: each for backend, each in heard.items() if not each.failure}
+        self.say("judging")
+        return heard, judge(sound) if len(sound) > 1 else ()
 
     def compute(self, backend: str) -> BackendAnswer:
         """Return what a backend makes of the model; the first that can, writes the inputs for all.
@@ -192,8 +203,8 @@ class Workers:
             dataset=self.what.made,
             batch_size=self.what.batch_size,
             inputs=self.inputs,
-            rounded=self.inputs.with_name(f"{backend}-rounded.npz"),
-            exact=self.inputs.with_name(f"{backend}-exact.npz"),
+            rounded=self.inputs.with_name(f"{backend}-{self.inputs.stem}-rounded.npz"),
+            exact=self.inputs.with_name(f"{backend}-{self.inputs.stem}-exact.npz"),
             updates=self.what.updates,
         )
 

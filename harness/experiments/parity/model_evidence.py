@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from harness.job.answers import ComputedModel, Host
 from harness.referee import majority
 from harness.referee.majority import Comparison
-from harness.referee.model64 import JUDGED, Judgement, KernelError, judge_model, noise_of
+from harness.referee.model64 import JUDGED, ONCE, Judgement, KernelError, judge_model, noise_of
 from harness.referee.oracle import UNIT
 from harness.referee.quantities import kind_of
 from harness.spec.data.arrays import Arrays
@@ -79,6 +79,16 @@ def judge(sound: Mapping[str, BackendAnswer]) -> tuple[Evidence, ...]:
         noise = noise_of(found[0].kernels) if found else {}
         found.append(_judge_state(state, files, sound, noise))
     return mark_once(found)
+
+
+def is_open(several: Sequence[Evidence]) -> bool:
+    """Say whether one state alone is known, and an error there may be a kernel's or chance.
+
+    A kernel that errs does so at every state: see `harness.referee.model64`.
+    """
+    compared = [each for each in several if each.kernels]
+    departing = [one for each in compared for one in each.kernels if one.departs]
+    return len(compared) == 1 and any(one.ratio <= ONCE for one in departing)
 
 
 def mark_once(several: Sequence[Evidence]) -> tuple[Evidence, ...]:
