@@ -5,6 +5,7 @@ A worker reads it as attributes, and has no pydantic: it never imports this.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
@@ -52,9 +53,14 @@ class OfAnArm(Kept):
     @property
     def arm(self) -> ArmId:
         """The arm's identity."""
-        return ArmId.of(
-            self.backend, self.framework, self.implementation, self.module, self.options
-        )
+        names = self.backend, self.framework, self.implementation, self.module
+        return ArmId.of(*names, self.options) if self.options else _without_options(*names)
+
+
+@lru_cache(maxsize=1000)
+def _without_options(backend: str, framework: str, arm: str, module: str) -> ArmId:
+    """Return an identity that thousands of records share."""
+    return ArmId.of(backend, framework, arm, module, {})
 
 
 class Question(Kept):

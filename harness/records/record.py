@@ -47,7 +47,7 @@ class Record(Observation, Ended):
     @property
     def steady_s(self) -> tuple[float, ...]:
         """Seconds of each of these epochs."""
-        return tuple(epoch.seconds for epoch in self.steady)
+        return tuple([epoch.seconds for epoch in self.steady])
 
     @property
     def device(self) -> str:
