@@ -6,7 +6,7 @@ import pytest
 from harness.experiments.parity import model_proof
 from harness.experiments.parity.model_charts import layers
 from harness.experiments.parity.model_document import compose, sentences
-from harness.experiments.parity.model_evidence import Evidence, judge, mark_once
+from harness.experiments.parity.model_evidence import Evidence, is_open, judge, mark_once
 from harness.experiments.parity.model_judge import make_record
 from harness.experiments.parity.model_plan import plan_model_check
 from harness.experiments.parity.model_verdict import Verdicts
@@ -264,3 +264,31 @@ def test_a_kernel_that_stands_out_at_one_state_of_several_departs_only_far_out(r
     ]
     found = mark_once([Evidence(f"{n} updates", (), (one,)) for n, one in enumerate(errors)])
     assert [n for n, each in enumerate(found) if each.kernels[0].departs] == departs
+
+
+@pytest.mark.parametrize(("ratio", "departs"), [(1.9, False), (2.1, True)])
+def test_an_error_departs_where_more_than_half_of_it_is_the_layers_own(tmp_path, ratio, departs):
+    def change(kind, backend, state, arrays):
+        if kind == "rounded" and backend == "torch":
+            arrays["training output/first"] = arrays["training output/first"] * (1 + 100 * U32)
+            arrays["training output/bent"] = arrays["training output/bent"] * (
+                1 + 100 * ratio * U32
+            )
+
+    evidence = judge(write(tmp_path, change, noise=U32))
+    for one in evidence:
+        named = {each.quantity for each in one.kernels if each.departs}
+        assert "training output/first" in named
+        assert ("training output/bent" in named) == departs
+
+
+@pytest.mark.parametrize(
+    ("states", "size", "is_unclear"), [(1, 10, True), (1, 40, False), (2, 10, False)]
+)
+def test_one_state_leaves_open_what_stands_out_by_less_than_chance_may(
+    tmp_path, monkeypatch, states, size, is_unclear
+):
+    monkeypatch.setattr("tests.parity.test_model_evidence.STATES", STATES[:states])
+    change = at("", "output/first", kinds=("rounded",), by=1 + size * U32)
+    evidence = judge(write(tmp_path, change, noise=U32))
+    assert is_open(evidence) == is_unclear

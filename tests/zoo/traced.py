@@ -118,6 +118,7 @@ def main(folder, dtype, *cases):
         import torch
 
         torch.backends.mkldnn.set_flags(_enabled=False)
+        torch.backends.nnpack.set_flags(_enabled=False)
     if exact:
         float64.compute_in_float64()
     states = Path(folder) / "states"
