@@ -11,13 +11,13 @@ own dtype.
 
 What is left to float32 is rounding and each backend's kernels. A backend's float32 error is its
 distance from its own float64 values: a slip in its mathematics is in both. On an output, an error
-more than KERNEL times the others' is a kernel's, and the kernel of that layer where more than half of
-it is its own: OWN times the largest error of an output before it. (Through a residual network with
-batch normalisation one backend's rounding grew to 10 units, layer by layer, and stood at 6 times the
-others' where these happened to be small.) A kernel that errs does so at every state; at
-one of several, rounding alone may come near that where all rows of a batch are nearly the same (the
-last layer of a VGG16 that has stopped learning: 5.8 times), so there it takes ONCE times. Where one
-state alone was computed, another is: see `harness.experiments.parity.model_check`.
+more than KERNEL times the others' is a kernel's, and that layer's own where it is more than OWN
+times the largest error of an output before it. (Through a residual network one backend's rounding
+grew to 10 units, layer by layer, and stood at 6 times the others' where these happened to be
+small.) A kernel that errs does so at every state; at one of several, rounding alone may come near
+that where all rows of a batch are nearly the same (the last layer of a VGG16 that has stopped
+learning: 5.8 times), so there it takes ONCE times. Where one state alone was computed, another is:
+see `harness.experiments.parity.model_check`.
 
 Gradients and weights part further than that in clean models (TensorFlow's bias of a separable
 convolution: 148 times), and are a remark.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import altair as alt
 
@@ -11,6 +12,7 @@ from harness.report.figures.style import FAINT, INK, PAPER, data, labels, legend
 
 STEP = 21  # pixels of a row
 SLANTED = 48  # pixels beside the columns that a slanted name needs
+BARE: dict[str, Any] = {"domain": False, "ticks": False, "title": None}  # an axis of names
 
 
 def draw(picture: Heat, width: int) -> alt.TopLevelMixin:
@@ -24,19 +26,12 @@ def draw(picture: Heat, width: int) -> alt.TopLevelMixin:
     y = alt.Y(
         "row:N",
         sort=[*rows_of.values()],
-        axis=alt.Axis(domain=False, ticks=False, title=None, labelLimit=limit),
+        axis=alt.Axis(**BARE, labelLimit=limit),
     )
     x = alt.X(
         "column:N",
         sort=[*columns_of.values()],
-        axis=alt.Axis(
-            orient="top",
-            domain=False,
-            ticks=False,
-            title=None,
-            labelAngle=-40 if is_slanted else -90,
-            labelLimit=160,
-        ),
+        axis=alt.Axis(**BARE, orient="top", labelAngle=-40 if is_slanted else -90, labelLimit=160),
     )
     color = alt.Color(
         "step:N",

@@ -79,15 +79,16 @@ def data(rows: Sequence[Mapping[str, object]]) -> alt.InlineData:
 
     They are JSON, which Altair does not copy with every layer as it does a list.
     """
-    shown = [
-        {
-            name: short(value, LONGEST) if isinstance(value, str) else value
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
+    shown = [{name: _shown(value) for name, value in row.items()} for row in rows]
     values = json.dumps(plain(shown), ensure_ascii=False)
     return alt.InlineData(values=values, format=alt.JsonDataFormat(type="json"))
+
+
+def _shown(value: object) -> object:
+    """Return a cell, of which a list has lines of text."""
+    if isinstance(value, list):
+        return [_shown(line) for line in value]
+    return short(value, LONGEST) if isinstance(value, str) else value
 
 
 def labels(names: Iterable[str], most: int = 40) -> dict[str, str]:

@@ -37,7 +37,7 @@ def draw(picture: Winners, width: int) -> alt.TopLevelMixin:
         }
         for cell in picture.cells
     ]
-    base = alt.Chart(_data(values)).encode(x=x, y=y)
+    base = alt.Chart(data(values)).encode(x=x, y=y)
     square = base.mark_rect(stroke=PAPER, strokeWidth=2, fillOpacity=0.75).encode(color=color)
     room = 0.8 * width / max(1, len(picture.columns))
     strokes = base.transform_filter(alt.datum.guessed)
@@ -59,12 +59,3 @@ def _all(shown: Mapping[str, str]) -> alt.Scale:
 
 def _axis(title: str, side: Literal["left", "top"]) -> alt.Axis:
     return alt.Axis(domain=False, ticks=False, title=title, labelAngle=0, orient=side)
-
-
-def _data(values: list[dict[str, object]]) -> alt.InlineData:
-    """Return the cells; a name's lines stay a list."""
-    lines = [each.pop("lines") for each in values]
-    found = data(values)
-    for row, several in zip(found.values, lines, strict=True):
-        row["lines"] = several
-    return found

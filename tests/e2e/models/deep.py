@@ -1,4 +1,4 @@
-"""A model of more layers than are judged at every state, of which one errs on PyTorch in float32."""
+"""A model of more than 100 layers, of which one errs on PyTorch in float32."""
 
 import keras
 
