@@ -280,7 +280,11 @@ def test_the_survey_found_every_difference_again_that_was_known_before_it():
     }
 
 
-RANDOM = "random numbers"  # what training draws cannot be compared: parity gives it from outside
+# What training draws cannot be compared: parity gives it from outside. And where a kernel returns
+# what was in memory, that is another number each time, and may be 0.
+BY_CHANCE = {("random numbers", what) for what in ("value", "float32")} | {
+    ("empty batches", "value")
+}
 SAID = {
     "value": "",
     "float32": "",
@@ -312,7 +316,7 @@ def test_no_known_difference_hides_a_defect_planted_beside_it():
         for item in (each for each in found.items if known.is_of(each.name)):
             for one in planted_in(item, real):
                 n_planted += 1
-                if known.explains(one, frameworks) and known.name != RANDOM:
+                if known.explains(one, frameworks) and (known.name, one.what) not in BY_CHANCE:
                     hidden.append((known.name, one.what, one.item, one.quantity, one.apart))
     assert hidden == []
     assert n_planted > 10_000
