@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from harness.records.bench import Bench
 
+FEWEST = 6  # generations that a 95 % interval needs
 SHOW_OR_CHECK = "--show: it measures nothing, and --self-check asks every backend. Choose one"
 
 
@@ -67,6 +68,7 @@ def measure(project: Project, options: SessionOptions) -> tuple[Bench, bool]:
 
     config = project.config
     budget_s = parse_seconds(options.budget) if options.budget else config.bench.budget_s
+    is_usual = options.budget == type(options)().budget
     only = options.only or ()
     every, asked, default = declared_arms(config), options.asked, config.bench.arms
     request = SessionRequest(
@@ -89,6 +91,7 @@ def measure(project: Project, options: SessionOptions) -> tuple[Bench, bool]:
         project,
         budget_s=budget_s,
         stop_after=options.stop_after,
+        least=FEWEST if is_usual else 0,
         before=(lambda session: None) if options.no_parity else check,
         wait=not options.no_wait,
     )

@@ -172,12 +172,12 @@ BENCH_BASELINE = (
     "The arm whose epoch is 1.00, and whose code runs twice; by default that of [bench]."
 )
 BUDGET = (
-    "After the first, no generation begins that would end later: 10m, 90s, 1h; "
-    "by default that of [bench]."
+    "After the first, no generation begins that would end later: 10m, 90s, 1h; by default that of "
+    "[bench], or half as long again where 6 generations need it."
 )
 CHOOSE_BUDGET = (
-    "After the first, no generation begins that would end later: 10m, 90s, 1h. With the check "
-    "before it, an answer then takes at most a quarter of an hour."
+    "After the first, no generation begins that would end later: 10m, 90s, 1h; by default 12m, or "
+    "18m where 6 generations need it."
 )
 RESUME = "Go on with the newest session that is not complete."
 AA = (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.output import console_of, say
 from harness.cli.own_model import draw_and_prove
@@ -156,6 +156,7 @@ def run_session(
     *,
     budget_s: float | None = None,
     stop_after: int | None = None,
+    least: int = 0,
     before: Callable[[Session], None] = lambda session: None,
     verb: str = "bench",
     wait: bool = True,
@@ -167,6 +168,7 @@ def run_session(
         project: where it runs and is kept.
         budget_s: as for `harness.experiments.bench.session.run_session`.
         stop_after: as for `harness.experiments.bench.session.run_session`.
+        least: as for `harness.experiments.bench.session.run_session`.
         before: done first, while no other harness can measure this session.
         verb: that measures, for whoever comes next to this machine.
         wait: until nobody else measures on this machine.
@@ -184,7 +186,8 @@ def run_session(
         before(session)
         if project.prepared:
             planned = _requests(_ready(project, session), session, host)
-        found, outcome = _measure(file, project.executor, planned, budget_s, stop_after)
+        until = {"budget_s": budget_s, "stop_after": stop_after, "least": least}
+        found, outcome = _measure(file, project.executor, planned, until)
     if outcome != "complete" and not session.cell:
         say(UNFINISHED[outcome].format(_named(session)), "yellow")
     return found, outcome == "interrupted"
@@ -217,8 +220,7 @@ def _measure(
     file: Path,
     executor: Executor,
     planned: Callable[[str, int], Planned],
-    budget_s: float | None,
-    stop_after: int | None,
+    until: Mapping[str, Any],
 ) -> tuple[Bench, Outcome]:
     """Measure what the session in a file still lacks; another harness may have added to it."""
     from harness.experiments.bench.session import Room, run_session
@@ -230,7 +232,7 @@ def _measure(
         raise StoreError(f"{file}: {known}")
     with bench_progress(console_of()) as show:
         room = Room(executor, planned, _keeper(file), show)
-        return run_session(known, room, budget_s=budget_s, stop_after=stop_after)
+        return run_session(known, room, **until)
 
 
 def _keeper(file: Path) -> Callable[[Part], None]:

@@ -316,6 +316,24 @@ def test_no_generation_begins_that_would_end_after_the_budget_but_the_first(run,
         assert bench.sittings[0].busy_s == pytest.approx(bench.sittings[0].total_s)
 
 
+@pytest.mark.parametrize(
+    ("budget_s", "least", "n_done"),  # a generation takes 12 s
+    [(30.0, 3, 3), (30.0, 4, 2), (24.0, 3, 3), (23.9, 3, 1), (30.0, 1, 2), (100.0, 3, 4)],
+)
+def test_it_goes_on_to_the_least_that_says_anything_where_half_as_long_again_is_enough(
+    run, monkeypatch, budget_s, least, n_done
+):
+    now = [0.0]
+    monkeypatch.setattr("harness.experiments.bench.forecast.time.monotonic", lambda: now[0])
+
+    def asked(name, verb, n):
+        now[0] += 1.0
+
+    plan = Bench(session=benches.session(NAMES, n_generations=4, n_blocks=2))
+    bench, _ = run(Script(asked=asked), plan, budget_s=budget_s, least=least)
+    assert {block.generation for block in bench.blocks} == set(range(1, n_done + 1))
+
+
 def test_it_stops_after_as_many_generations_as_asked(run):
     bench, outcome = run(Script(), stop_after=1)
     assert (outcome, unfinished_generations(bench)) == ("stopped", [2])

@@ -7,6 +7,7 @@ generations and blocks, in fresh processes.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -34,6 +35,7 @@ from harness.job.asked import Live
 from harness.records.bench import Bench, Block, End, Part, Session, Sitting, Start, Turn
 from harness.spec.model import own_model
 
+STRETCH = 1.5
 Outcome = Literal["complete", "budget", "stopped", "interrupted"]
 Show = Callable[[str, float | None, bool], None]
 """What is being done, the seconds that are left, and whether a generation is over."""
@@ -50,7 +52,12 @@ class Room:
 
 
 def run_session(
-    bench: Bench, room: Room, *, budget_s: float | None = None, stop_after: int | None = None
+    bench: Bench,
+    room: Room,
+    *,
+    budget_s: float | None = None,
+    stop_after: int | None = None,
+    least: int = 0,
 ) -> tuple[Bench, Outcome]:
     """Measure what a session still lacks, and return it with what was added.
 
@@ -60,14 +67,20 @@ def run_session(
         budget_s: no generation begins that would end after so many seconds, as long as the longest
             so far.
         stop_after: end after so many generations; the session can go on later.
+        least: so many generations are measured all the same, where STRETCH budgets are enough.
     """
     work, longest_s, n_done = Work(bench, room, budget_s), 0.0, 0
+    known = bench.session.n_generations - len(unfinished_generations(bench))
     outcome: Outcome | None = None
     for number in unfinished_generations(bench):
         began_s = work.forecast.elapsed_s
+        if n_done and budget_s is not None:
+            n_lacking = max(0, least - known - n_done)
+            fits = n_lacking and began_s + longest_s * n_lacking <= STRETCH * budget_s
+            work.forecast.budget_s = STRETCH * budget_s if fits else budget_s
         if n_done == stop_after:
             outcome = "stopped"
-        elif n_done and budget_s is not None and began_s + longest_s > budget_s:
+        elif n_done and began_s + longest_s > (work.forecast.budget_s or math.inf):
             outcome = "budget"
         if outcome:
             break
