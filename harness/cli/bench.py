@@ -65,6 +65,7 @@ def _newest(results: Path) -> Bench:
 def measure(project: Project, options: SessionOptions) -> tuple[Bench, bool]:
     """Return the measured session that the options ask for, and whether it was interrupted."""
     from harness.engine.arms import declared_arms, select_arms
+    from harness.experiments.bench.forecast import Budget
 
     config = project.config
     budget_s = parse_seconds(options.budget) if options.budget else config.bench.budget_s
@@ -89,9 +90,8 @@ def measure(project: Project, options: SessionOptions) -> tuple[Bench, bool]:
     return run_session(
         session,
         project,
-        budget_s=budget_s,
+        budget=Budget(budget_s, FEWEST if is_usual else 0),
         stop_after=options.stop_after,
-        least=FEWEST if is_usual else 0,
         before=(lambda session: None) if options.no_parity else check,
         wait=not options.no_wait,
     )

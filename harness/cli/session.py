@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.cli.output import console_of, say
 from harness.cli.own_model import draw_and_prove
@@ -18,6 +18,7 @@ from harness.errors import StoreError
 if TYPE_CHECKING:
     from harness.engine.executor import Executor
     from harness.engine.plan import Planned
+    from harness.experiments.bench.forecast import Budget
     from harness.experiments.bench.plan import Repeated
     from harness.experiments.bench.session import Outcome
     from harness.job.answers import Host
@@ -154,9 +155,8 @@ def run_session(
     bench: Bench,
     project: Project,
     *,
-    budget_s: float | None = None,
+    budget: Budget | None = None,
     stop_after: int | None = None,
-    least: int = 0,
     before: Callable[[Session], None] = lambda session: None,
     verb: str = "bench",
     wait: bool = True,
@@ -166,9 +166,8 @@ def run_session(
     Args:
         bench: the session as far as it is measured.
         project: where it runs and is kept.
-        budget_s: as for `harness.experiments.bench.session.run_session`.
+        budget: as for `harness.experiments.bench.session.run_session`.
         stop_after: as for `harness.experiments.bench.session.run_session`.
-        least: as for `harness.experiments.bench.session.run_session`.
         before: done first, while no other harness can measure this session.
         verb: that measures, for whoever comes next to this machine.
         wait: until nobody else measures on this machine.
@@ -186,8 +185,7 @@ def run_session(
         before(session)
         if project.prepared:
             planned = _requests(_ready(project, session), session, host)
-        until = {"budget_s": budget_s, "stop_after": stop_after, "least": least}
-        found, outcome = _measure(file, project.executor, planned, until)
+        found, outcome = _measure(file, project.executor, planned, budget, stop_after)
     if outcome != "complete" and not session.cell:
         say(UNFINISHED[outcome].format(_named(session)), "yellow")
     return found, outcome == "interrupted"
@@ -220,7 +218,8 @@ def _measure(
     file: Path,
     executor: Executor,
     planned: Callable[[str, int], Planned],
-    until: Mapping[str, Any],
+    budget: Budget | None,
+    stop_after: int | None,
 ) -> tuple[Bench, Outcome]:
     """Measure what the session in a file still lacks; another harness may have added to it."""
     from harness.experiments.bench.session import Room, run_session
@@ -232,7 +231,7 @@ def _measure(
         raise StoreError(f"{file}: {known}")
     with bench_progress(console_of()) as show:
         room = Room(executor, planned, _keeper(file), show)
-        return run_session(known, room, **until)
+        return run_session(known, room, budget=budget, stop_after=stop_after)
 
 
 def _keeper(file: Path) -> Callable[[Part], None]:

@@ -12,7 +12,7 @@ from harness.engine.arms import declared_arms, select_arms
 from harness.errors import ConfigError, EnvironmentMissing, NotComparable
 from harness.experiments.bench import plan as sessions
 from harness.experiments.bench import same_plan
-from harness.experiments.bench.forecast import Forecast
+from harness.experiments.bench.forecast import Budget, Forecast
 from harness.job.answers import Host
 from harness.spec import config
 
@@ -244,7 +244,7 @@ def test_what_is_left_is_told_from_the_same_step_of_the_same_arm_or_else_of_the_
 
 
 def test_no_more_is_left_than_the_budget_leaves_and_only_steps_are_busy(clock):
-    forecast = Forecast(budget_s=20.0)
+    forecast = Forecast(Budget(20.0))
     spend(forecast, clock, "turn", "a", 6.0)
     clock[0] += 4.0
     assert (forecast.elapsed_s, forecast.busy_s) == (10.0, 6.0)

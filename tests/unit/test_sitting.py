@@ -15,6 +15,7 @@ from harness.engine.live import VERBS, Gone
 from harness.errors import NotComparable
 from harness.experiments.bench import session as launch
 from harness.experiments.bench import turns
+from harness.experiments.bench.forecast import Budget
 from harness.experiments.bench.session import (
     Room,
     closed_blocks,
@@ -310,7 +311,7 @@ def test_no_generation_begins_that_would_end_after_the_budget_but_the_first(run,
 
     plan = Bench(session=benches.session(NAMES, n_generations=4, n_blocks=2))
     for budget_s, n_done in ((1.0, 1), (30.0, 2), (1000.0, 4)):  # 12 s each
-        bench, outcome = run(Script(asked=asked), plan, budget_s=budget_s)
+        bench, outcome = run(Script(asked=asked), plan, budget=Budget(budget_s))
         assert {block.generation for block in bench.blocks} == set(range(1, n_done + 1))
         assert outcome == ("complete" if n_done == 4 else "budget")
         assert bench.sittings[0].busy_s == pytest.approx(bench.sittings[0].total_s)
@@ -330,7 +331,7 @@ def test_it_goes_on_to_the_least_that_says_anything_where_half_as_long_again_is_
         now[0] += 1.0
 
     plan = Bench(session=benches.session(NAMES, n_generations=4, n_blocks=2))
-    bench, _ = run(Script(asked=asked), plan, budget_s=budget_s, least=least)
+    bench, _ = run(Script(asked=asked), plan, budget=Budget(budget_s, least))
     assert {block.generation for block in bench.blocks} == set(range(1, n_done + 1))
 
 

@@ -7,13 +7,26 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+
+STRETCH = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long a sitting takes: nothing begins that would end later."""
+
+    seconds: float
+    # Generations that are measured all the same, where STRETCH times the seconds are enough.
+    least: int = 0
 
 
 class Forecast:
     """The seconds that each kind of step has taken so far, for each who took it."""
 
-    def __init__(self, budget_s: float | None = None) -> None:
-        self.budget_s = budget_s
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.budget = budget
+        self.budget_s = budget.seconds if budget else None
         self.busy_s = 0.0  # inside steps; the rest of elapsed_s is the caller's own
         self._began = time.monotonic()
         self._spent: dict[str, dict[str, list[float]]] = defaultdict(dict)
@@ -33,6 +46,20 @@ class Forecast:
             spent = time.monotonic() - began
             self.busy_s += spent
             self._spent[kind].setdefault(who, []).append(spent)
+
+    def has_room(self, longest_s: float, n_done: int) -> bool:
+        """Say whether another generation, as long as the longest so far, would end in time.
+
+        Args:
+            longest_s: seconds.
+            n_done: generations that there are.
+        """
+        if self.budget is None:
+            return True
+        n_lacking, most_s = self.budget.least - n_done, STRETCH * self.budget.seconds
+        fits = n_lacking > 0 and self.elapsed_s + longest_s * n_lacking <= most_s
+        self.budget_s = most_s if fits else self.budget.seconds
+        return self.elapsed_s + longest_s <= self.budget_s
 
     def left_s(self, steps: Iterable[tuple[str, str, int]]) -> float | None:
         """Return how long steps will take: medians of the same kind and arm, else of the same kind.

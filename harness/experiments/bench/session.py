@@ -7,7 +7,6 @@ generations and blocks, in fresh processes.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -21,7 +20,7 @@ from harness.engine.executor import Executor
 from harness.engine.live import Gone, LiveWorker
 from harness.engine.plan import Planned
 from harness.experiments.bench import limits, schedule
-from harness.experiments.bench.forecast import Forecast
+from harness.experiments.bench.forecast import Budget, Forecast
 from harness.experiments.bench.remaining import (
     closed_blocks,
     entrants_without_end,
@@ -35,7 +34,6 @@ from harness.job.asked import Live
 from harness.records.bench import Bench, Block, End, Part, Session, Sitting, Start, Turn
 from harness.spec.model import own_model
 
-STRETCH = 1.5
 Outcome = Literal["complete", "budget", "stopped", "interrupted"]
 Show = Callable[[str, float | None, bool], None]
 """What is being done, the seconds that are left, and whether a generation is over."""
@@ -52,35 +50,24 @@ class Room:
 
 
 def run_session(
-    bench: Bench,
-    room: Room,
-    *,
-    budget_s: float | None = None,
-    stop_after: int | None = None,
-    least: int = 0,
+    bench: Bench, room: Room, *, budget: Budget | None = None, stop_after: int | None = None
 ) -> tuple[Bench, Outcome]:
     """Measure what a session still lacks, and return it with what was added.
 
     Args:
         bench: the session, and what there is of it.
         room: where it runs, and where its parts go.
-        budget_s: no generation begins that would end after so many seconds, as long as the longest
-            so far.
+        budget: no generation begins that would end after it, as long as the longest so far.
         stop_after: end after so many generations; the session can go on later.
-        least: so many generations are measured all the same, where STRETCH budgets are enough.
     """
-    work, longest_s, n_done = Work(bench, room, budget_s), 0.0, 0
+    work, longest_s, n_done = Work(bench, room, budget), 0.0, 0
     known = bench.session.n_generations - len(unfinished_generations(bench))
     outcome: Outcome | None = None
     for number in unfinished_generations(bench):
         began_s = work.forecast.elapsed_s
-        if n_done and budget_s is not None:
-            n_lacking = max(0, least - known - n_done)
-            fits = n_lacking and began_s + longest_s * n_lacking <= STRETCH * budget_s
-            work.forecast.budget_s = STRETCH * budget_s if fits else budget_s
         if n_done == stop_after:
             outcome = "stopped"
-        elif n_done and began_s + longest_s > (work.forecast.budget_s or math.inf):
+        elif n_done and not work.forecast.has_room(longest_s, known + n_done):
             outcome = "budget"
         if outcome:
             break
@@ -102,10 +89,10 @@ def run_session(
 class Work:
     """A sitting: the session as far as it is measured, and the generation's live processes."""
 
-    def __init__(self, bench: Bench, room: Room, budget_s: float | None) -> None:
+    def __init__(self, bench: Bench, room: Room, budget: Budget | None) -> None:
         self.bench, self.room = bench, room
         self.session: Session = bench.session
-        self.forecast = Forecast(budget_s)
+        self.forecast = Forecast(budget)
         self.processes: dict[str, Process] = {}
 
     def keep(self, part: Part) -> None:
