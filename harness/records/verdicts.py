@@ -6,7 +6,7 @@ Agrees, agrees (quick), departs, failed, or not checked.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import harness
@@ -25,8 +25,13 @@ AGREES, AGREES_QUICK, NOT_CHECKED = "agrees", "agrees (quick)", "not checked"
 
 The whole gate held it, its quick form did, or neither."""
 Check = Parity | ModelParity
-Verdicts = dict[tuple[str | ArmId | None, ...], str]
-"""Verdicts by what they hold for: see `verdicts_of`."""
+Where = tuple[str | None, ...]
+What = tuple[str | ArmId | None, ...]
+Verdicts = dict[Where, dict[What, str]]
+"""Verdicts by where and for what they hold: see `verdicts_of`.
+
+What is asked where nothing was checked is known to have none, and its spec's content not looked up.
+"""
 
 
 def verdicts_of(checks: Iterable[Check]) -> Verdicts:
@@ -38,35 +43,32 @@ def verdicts_of(checks: Iterable[Check]) -> Verdicts:
     form did. A check of less says neither. Where any check departs or fails, that stands until a
     later one agrees at the same points.
     """
-    found: dict[tuple[str | ArmId | None, ...], list[_Check]] = defaultdict(list)
-    of_models: Verdicts = {}
+    found: dict[tuple[Where, What], list[_Check]] = defaultdict(list)
+    verdicts: Verdicts = defaultdict(dict)
     for check in sorted(checks, key=lambda check: check.started_at):
         if isinstance(check, ModelParity):
-            of_models |= _of_model(check)
+            for where, what, verdict in _of_model(check):
+                verdicts[where][what] = verdict
             continue
         for arm in check.arms:
-            place = _place(arm.device, check)
-            key = (content_of(check.spec), arm.arm, *_environment(arm), *place)
-            found[key].append(_Check(arm, f"seed {check.seed} of {check.data.sha256}"))
-    return {key: _known(several) for key, several in found.items()} | of_models
+            where = (*_environment(arm), *_place(arm.device, check))
+            one = _Check(arm, f"seed {check.seed} of {check.data.sha256}")
+            found[where, (content_of(check.spec), arm.arm)].append(one)
+    for (where, what), several in found.items():
+        verdicts[where][what] = _known(several)
+    return dict(verdicts)
 
 
-def _of_model(check: ModelParity) -> Verdicts:
-    """Return what a check of a user's own model says of its backends; nothing where it is open.
+def _of_model(check: ModelParity) -> Iterator[tuple[Where, What, str]]:
+    """Yield what a check of a user's own model says of its backends; nothing where it is open.
 
     It holds for every arm, since an arm of such a model is proved to train as `fit` does.
     """
     known = {"agrees": AGREES, "departs": "departs", "failed": "failed"}
-    return {
-        (
-            _whose(check.sha256, check.called),
-            each.backend,
-            *_environment(each),
-            *_place(each.device, check),
-        ): known[each.verdict]
-        for each in check.backends
-        if each.verdict in known and check.sha256
-    }
+    for each in check.backends:
+        if each.verdict in known and check.sha256:
+            where = (*_environment(each), *_place(each.device, check))
+            yield where, (_whose(check.sha256, check.called), each.backend), known[each.verdict]
 
 
 def newest_check(checks: Iterable[object], spec: OwnModel) -> ModelParity | None:
@@ -163,10 +165,8 @@ def verdict_on(record: Record, verdicts: Verdicts) -> str:
     if not record.measured:
         return NOT_CHECKED
     environment = *_versions(record.measured.versions), record.environment_sha256
-    place = _place(record.measured.device, record)
-    return verdicts.get(
-        (*_what(record.request.spec, record.arm), *environment, *place), NOT_CHECKED
-    )
+    known = verdicts.get((*environment, *_place(record.measured.device, record)))
+    return known.get(_what(record.request.spec, record.arm), NOT_CHECKED) if known else NOT_CHECKED
 
 
 def verdict_in(
@@ -182,14 +182,10 @@ def verdict_in(
         starts: the processes that started, or the environment as it is now.
         verdicts: see `verdicts_of`.
     """
+    what = _what(session.spec, entrant.arm)
     found = {
-        verdicts.get(
-            (
-                *_what(session.spec, entrant.arm),
-                *_environment(start),
-                *_place(start.device, session),
-            ),
-            NOT_CHECKED,
+        verdicts.get((*_environment(start), *_place(start.device, session)), {}).get(
+            what, NOT_CHECKED
         )
         for start in starts
         if not (isinstance(start, Start) and start.status == "failed")
@@ -211,7 +207,7 @@ def _place(device: str, made: Session | Check | Record) -> tuple[str, str, str, 
     return device, made.host.machine, made.harness, f"{getattr(asked, 'replicas', 1)} replicas"
 
 
-def _what(spec: Spec, arm: ArmId) -> tuple[str | ArmId | None, ...]:
+def _what(spec: Spec, arm: ArmId) -> What:
     """Return what a verdict is of: an arm of a stack, or a user's own model on a backend."""
     own = own_model(spec)
     if own is None:
