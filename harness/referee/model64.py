@@ -12,7 +12,7 @@ own dtype.
 What is left to float32 is rounding and each backend's kernels. A backend's float32 error is its
 distance from its own float64 values: a slip in its mathematics is in both. On an output, an error
 more than KERNEL times the others' is a kernel's, and that layer's own where it is more than OWN
-times the largest error of an output before it. (Through a residual network one backend's rounding
+times what an output before it was off beyond the others. (Through a residual network one backend's rounding
 grew to 10 units, layer by layer, and stood at 6 times the others' where these happened to be
 small.) A kernel that errs does so at every state; at one of several, rounding alone may come near
 that where all rows of a batch are nearly the same (the last layer of a VGG16 that has stopped
@@ -57,7 +57,7 @@ class KernelError:
     error: float
     others: float  # the largest error of another backend
     unit: float  # of the dtype that the model computes in: half a last digit
-    before: float = 0.0  # the largest error of an output before it, on this backend
+    inherited: float = 0.0  # the most that an output before it is off beyond the others, here
     once: bool = False  # whether it stands out at one of several states only
 
     @property
@@ -74,7 +74,7 @@ class KernelError:
     def departs(self) -> bool:
         """Whether it is a fault of the backend's kernel; of what is no output, a remark only."""
         is_sure = not self.once or self.ratio > ONCE
-        is_own = self.error > OWN * self.before
+        is_own = self.error > OWN * self.inherited
         return self.stands_out and is_sure and is_own and kind_of(self.quantity) in OUTPUTS
 
 
@@ -177,7 +177,7 @@ def _kernel_errors(
 ) -> list[KernelError]:
     """Return what float32 adds, where a backend has a quantity in both dtypes."""
     found = []
-    before: dict[tuple[str, str], float] = defaultdict(float)  # by kind and backend
+    inherited: dict[tuple[str, str], float] = defaultdict(float)  # by kind and backend
     for name, scale in scales.items():
         errors = {
             backend: distance(arrays[name], exact[backend][name]) / scale
@@ -186,8 +186,7 @@ def _kernel_errors(
         }
         for backend, error in errors.items():
             others = [each for other, each in errors.items() if other != backend]
-            place = kind_of(name), backend
-            about = max(others, default=0.0), unit, before[place]
-            found.append(KernelError(name, backend, error, *about))
-            before[place] = max(before[place], error)
+            place, most = (kind_of(name), backend), max(others, default=0.0)
+            found.append(KernelError(name, backend, error, most, unit, inherited[place]))
+            inherited[place] = max(inherited[place], error - most)
     return found

@@ -282,6 +282,18 @@ def test_an_error_departs_where_more_than_half_of_it_is_the_layers_own(tmp_path,
         assert ("training output/bent" in named) == departs
 
 
+def test_what_is_off_on_every_backend_alike_hides_no_kernel_behind_it(tmp_path):
+    def change(kind, backend, state, arrays):
+        if kind == "rounded":
+            arrays["training output/first"] = arrays["training output/first"] * (1 + 1000 * U32)
+        if kind == "rounded" and backend == "torch":
+            arrays["training output/bent"] = arrays["training output/bent"] * (1 + 100 * U32)
+
+    for one in judge(write(tmp_path, change, noise=U32)):
+        named = [(each.backend, each.quantity) for each in one.kernels if each.departs]
+        assert named == [("torch", "training output/bent")]
+
+
 @pytest.mark.parametrize(
     ("states", "size", "is_unclear"), [(1, 10, True), (1, 40, False), (2, 10, False)]
 )
