@@ -25,6 +25,7 @@ from harness.errors import ConfigError, StoreError, shown
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.experiments.bench.forecast import Budget
     from harness.records.bench import Bench
 
 FEWEST = 6  # generations that a 95 % interval needs
@@ -62,14 +63,26 @@ def _newest(results: Path) -> Bench:
     return known[0]
 
 
-def measure(project: Project, options: SessionOptions) -> tuple[Bench, bool]:
-    """Return the measured session that the options ask for, and whether it was interrupted."""
-    from harness.engine.arms import declared_arms, select_arms
+def budget_of(asked: str | None, usual_s: float) -> Budget:
+    """Return the budget that is asked for, kept as it is; or else the usual one, with FEWEST."""
     from harness.experiments.bench.forecast import Budget
 
+    return Budget(parse_seconds(asked)) if asked else Budget(usual_s, FEWEST)
+
+
+def measure(
+    project: Project, options: SessionOptions, usual_s: float | None = None
+) -> tuple[Bench, bool]:
+    """Return the measured session that the options ask for, and whether it was interrupted.
+
+    Args:
+        project: where.
+        options: of the verb.
+        usual_s: the verb's budget where none is asked for; by default that of [bench].
+    """
+    from harness.engine.arms import declared_arms, select_arms
+
     config = project.config
-    budget_s = parse_seconds(options.budget) if options.budget else config.bench.budget_s
-    is_usual = options.budget == type(options)().budget
     only = options.only or ()
     every, asked, default = declared_arms(config), options.asked, config.bench.arms
     request = SessionRequest(
@@ -90,7 +103,7 @@ def measure(project: Project, options: SessionOptions) -> tuple[Bench, bool]:
     return run_session(
         session,
         project,
-        budget=Budget(budget_s, FEWEST if is_usual else 0),
+        budget=budget_of(options.budget, usual_s or config.bench.budget_s),
         stop_after=options.stop_after,
         before=(lambda session: None) if options.no_parity else check,
         wait=not options.no_wait,

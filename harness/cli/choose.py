@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.records.user_model import ModelParity
     from harness.spec.model import OwnModel
 
+USUAL_S = 720.0  # as its --help says
 BARRED = ("departs", "failed")
 
 
@@ -49,7 +50,7 @@ def choose(options: ChooseOptions) -> Answer:
     else:
         with prepared_model(*given, wait=not options.no_wait) as whole:
             parity = None if options.no_parity else _check(whole, own, options)
-            bench, interrupted = measure(whole, options)
+            bench, interrupted = measure(whole, options, USUAL_S)
     answer = answer_of(bench, project.results, options, _sentence(parity))
     verdict = parity.verdict if parity else "agrees"
     worst = 1 if verdict in BARRED else 0 if verdict == "agrees" else 3

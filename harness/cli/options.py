@@ -236,7 +236,7 @@ class BenchOptions(SessionOptions):
 class ChooseOptions(SessionOptions):
     """Of `harness choose`."""
 
-    budget: Annotated[str | None, Option(help=CHOOSE_BUDGET)] = "12m"
+    budget: Annotated[str | None, Option(help=CHOOSE_BUDGET)] = None
 
 
 TO = (

@@ -9,17 +9,18 @@ import pytest
 
 from harness import __version__
 from harness.cli import parity_model
-from harness.cli.choose import _sentence, sessions_of
+from harness.cli.bench import budget_of
+from harness.cli.choose import USUAL_S, _sentence, sessions_of
 from harness.cli.options import ChooseOptions, TrainOptions
 from harness.cli.own_model import open_spec
 from harness.cli.parity_options import ParityOptions
-from harness.cli.parsing import parse_seconds
 from harness.cli.project import Project
 from harness.engine.arms import declared_arms, select_arms
 from harness.engine.own_model import PreparedModel
 from harness.engine.plan import plan
 from harness.errors import ConfigError
 from harness.experiments.bench import document as bench_document
+from harness.experiments.bench.forecast import Budget
 from harness.experiments.bench.judge import summarize
 from harness.experiments.gate.document import compose as compose_gate
 from harness.experiments.gate.document import lines
@@ -477,9 +478,11 @@ def test_a_gate_holds_each_metric_with_a_margin_to_what_it_was_and_to_the_baseli
     assert compared["verdict"] == "inconclusive"
 
 
-def test_choose_measures_for_12_minutes_where_nothing_else_is_asked_for():
-    assert parse_seconds(ChooseOptions().budget) == 12 * 60
-    assert parse_seconds(ChooseOptions(budget="10m").budget) == 10 * 60
+def test_choose_goes_on_to_six_generations_unless_a_budget_is_named_which_is_kept():
+    assert budget_of(ChooseOptions().budget, USUAL_S) == Budget(12 * 60, least=6)
+    for minutes in (10, 12):
+        asked = ChooseOptions(budget=f"{minutes}m").budget
+        assert budget_of(asked, USUAL_S) == Budget(minutes * 60, least=0)
 
 
 def test_a_margin_of_a_metric_that_there_is_not_is_said():
