@@ -12,10 +12,10 @@ own dtype.
 What is left to float32 is rounding and each backend's kernels. A backend's float32 error is its
 distance from its own float64 values: a slip in its mathematics is in both. On an output, an error
 more than KERNEL times the others' is a kernel's, and that layer's own where it is more than OWN
-times what an output before it was off beyond the others. (Through a residual network one backend's rounding
-grew to 10 units, layer by layer, and stood at 6 times the others' where these happened to be
-small.) A kernel that errs does so at every state; at one of several, rounding alone may come near
-that where all rows of a batch are nearly the same (the last layer of a VGG16 that has stopped
+times what an output before it was off beyond the others. (Through a residual network one backend's
+rounding grew to 10 units, layer by layer, and stood at 6 times the others' where these happened to
+be small.) A kernel that errs does so at every state; at one of several, rounding alone may come
+near that where all rows of a batch are nearly the same (the last layer of a VGG16 that has stopped
 learning: 5.8 times), so there it takes ONCE times. Where one state alone was computed, another is:
 see `harness.experiments.parity.model_check`.
 
