@@ -45,10 +45,11 @@ def bench(options: BenchOptions) -> Answer:
     if options.show:
         found, interrupted = _newest(project.results), False
     else:
+        budget = budget_of(options.budget, project.config.bench.budget_s)
         project, options = open_spec(project, options)
         given = project, options.spec, options.dataset
         with prepared_model(*given, wait=not options.no_wait) as whole:
-            found, interrupted = measure(whole, options)
+            found, interrupted = measure(whole, options, budget)
     answer = answer_of(found, project.results, options)
     return replace(answer, exit_code=130 if interrupted else answer.exit_code)
 
@@ -70,15 +71,13 @@ def budget_of(asked: str | None, usual_s: float) -> Budget:
     return Budget(parse_seconds(asked)) if asked else Budget(usual_s, FEWEST)
 
 
-def measure(
-    project: Project, options: SessionOptions, usual_s: float | None = None
-) -> tuple[Bench, bool]:
+def measure(project: Project, options: SessionOptions, budget: Budget) -> tuple[Bench, bool]:
     """Return the measured session that the options ask for, and whether it was interrupted.
 
     Args:
         project: where.
         options: of the verb.
-        usual_s: the verb's budget where none is asked for; by default that of [bench].
+        budget: as for `harness.experiments.bench.session.run_session`.
     """
     from harness.engine.arms import declared_arms, select_arms
 
@@ -103,7 +102,7 @@ def measure(
     return run_session(
         session,
         project,
-        budget=budget_of(options.budget, usual_s or config.bench.budget_s),
+        budget=budget,
         stop_after=options.stop_after,
         before=(lambda session: None) if options.no_parity else check,
         wait=not options.no_wait,

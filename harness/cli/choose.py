@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.cli.answer import Answer
-from harness.cli.bench import answer_of, measure
+from harness.cli.bench import answer_of, budget_of, measure
 from harness.cli.command import command
 from harness.cli.options import ChooseOptions
 from harness.cli.output import console_of, say
@@ -44,13 +44,14 @@ def choose(options: ChooseOptions) -> Answer:
         hint = "Name it: harness choose my_model.py. Stacks are compared by harness bench"
         raise ConfigError(f"choose: expected a model of your own; received the spec {name}. {hint}")
     prepare_page(options.report)
+    budget = budget_of(options.budget, USUAL_S)
     given, interrupted = (project, options.spec, options.dataset), False
     if options.show:
         parity, bench = _known(project, own)
     else:
         with prepared_model(*given, wait=not options.no_wait) as whole:
             parity = None if options.no_parity else _check(whole, own, options)
-            bench, interrupted = measure(whole, options, USUAL_S)
+            bench, interrupted = measure(whole, options, budget)
     answer = answer_of(bench, project.results, options, _sentence(parity))
     verdict = parity.verdict if parity else "agrees"
     worst = 1 if verdict in BARRED else 0 if verdict == "agrees" else 3

@@ -150,6 +150,14 @@ def test_data_of_unequal_lengths_are_one_sentence_and_no_record(folder):
     assert folder.records() == []
 
 
+def test_choose_reads_the_budget_before_it_makes_anything(folder):
+    done = folder.run("choose", "digits_cnn.py", "jax", "--budget", "soon")
+    assert done.returncode == 2
+    assert "--budget: expected seconds, minutes or hours" in done.stderr
+    assert not (folder.results / "models").exists()
+    assert not (folder.results / "bench").exists()
+
+
 @pytest.mark.long
 def test_choose_checks_the_backends_that_it_times_and_does_not_check_them_twice(folder):
     small = ("jax", "torch", "--generations", "1", "--blocks", "1")
