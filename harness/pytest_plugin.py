@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from harness.records.user_model import ModelParity
+    from harness.testing import ModelParity
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

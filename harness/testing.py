@@ -16,16 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from harness.engine.executor import make_executor
-from harness.engine.launch import check_interpreters
-from harness.errors import ConfigError
-from harness.experiments.parity import model_plan
 from harness.experiments.parity.model_check import check
 from harness.experiments.parity.model_document import sentences
+from harness.experiments.parity.model_plan import check_environments, plan_model_check
 from harness.records.user_model import ModelParity
-from harness.spec.arm_source import file_of, find_faults
-from harness.spec.own_arms import choose_several
-from harness.spec.project import open_project
+from harness.spec.arm_source import check_arm
+
+__all__ = ["ModelParity", "assert_backends_agree", "check_arm", "check_environments"]
 
 
 def assert_backends_agree(
@@ -60,46 +57,11 @@ def assert_backends_agree(
     __tracebackhide__ = True  # pytest shows the caller's line
     chosen = (backends,) if isinstance(backends, str) else tuple(backends)
     file = Path(config) if config else None
-    what = model_plan.plan_model_check(
+    what = plan_model_check(
         model, batch, chosen, file, seed=seed, time_limit_s=time_limit_s, updates=tuple(updates)
     )
-    parity = check(what, make_executor(what.root, what.backends))
+    parity = check(what)
     if parity.verdict != "agrees":
         remarks = (f"! {remark}" for remark in parity.remarks)
         raise AssertionError("\n".join((*sentences(parity), *remarks)))
     return parity
-
-
-def check_arm(module: str | Path, folder: str | Path = ".") -> None:
-    """Return if a module is an arm: every verb is there, with its arguments.
-
-    Its source is read, and none of it is run, so no framework is needed.
-
-    Args:
-        module: its file, or its name as backends.toml has it.
-        folder: that of backends.toml.
-
-    Raises:
-        AssertionError: a verb is missing or has other arguments; a line for each.
-        harness.errors.ConfigError: there is no such file.
-    """
-    __tracebackhide__ = True  # pytest shows the caller's line
-    file = file_of(str(module), Path(folder))
-    if not file.is_file():
-        raise ConfigError(f"{module}: no such file in {Path(folder).absolute()}")
-    if faults := find_faults(file):
-        raise AssertionError("\n".join(f"{module}: {fault}" for fault in faults))
-
-
-def check_environments(backends: Iterable[str] = (), config: str | Path | None = None) -> None:
-    """Return if each of these backends has an environment.
-
-    Args:
-        backends: by name; all that have Keras where empty.
-        config: a backends.toml; by default the nearest one from here upwards.
-
-    Raises:
-        harness.errors.HarnessError: one has none, or there is no such backend; says what to type.
-    """
-    root, known = open_project(Path(config) if config else None)
-    check_interpreters(choose_several(known.backends, backends), root)

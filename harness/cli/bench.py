@@ -123,7 +123,7 @@ def answer_of(bench: Bench, results: Path, options: SessionOptions, first: str =
     from harness.experiments.bench.charts import forest
     from harness.experiments.bench.judge import summarize
     from harness.records import sessions, store
-    from harness.report.remarks import left_out
+    from harness.records.files import left_out
 
     for entry in sessions.load(results, bench.session.run_id)[1]:
         say(f"! {left_out(entry)}", "yellow", stderr=True)

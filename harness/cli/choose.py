@@ -85,7 +85,6 @@ def sessions_of(own: OwnModel, benches: Iterable[Bench]) -> list[Bench]:
 def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelParity | None:
     """Return the check of the model as it is now: a known one, or a new one, which is kept."""
     from harness.engine.arms import declared_arms, select_arms
-    from harness.engine.executor import make_executor
     from harness.experiments.parity.model_check import check
     from harness.experiments.parity.model_plan import ModelPlan
     from harness.records import store
@@ -110,10 +109,9 @@ def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelPari
     data = data_of(own, project.root)
     what = replace(what, data=data, batch_size=model.batch_size)
     store.ready(project.results, "models")
-    executor = make_executor(project.root, backends)
     try:
         with hold_machine("choose", wait=not options.no_wait), steps_line(console_of()) as step:
-            found = check(what, executor, step)
+            found = check(what, step)
     except HarnessError as error:
         say(f"parity: not checked: {error}", "yellow")
         return None

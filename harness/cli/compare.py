@@ -17,7 +17,7 @@ def compare(options: CompareOptions) -> None:
     """
     from harness.engine.arms import select_arms
     from harness.experiments.train import document, judge
-    from harness.report.remarks import left_out
+    from harness.records.files import left_out
     from harness.report.renderers import render
 
     folder = options.results or open_project(options.config).results

@@ -13,11 +13,11 @@ from harness.cli.project import Project, open_project
 @command(PythonOptions)
 def doctor(options: PythonOptions) -> None:
     """Show this machine's hardware, what each backend sees of it, and what to type to mend it."""
-    from harness.engine.accelerators import detect_hardware
-    from harness.engine.machine import describe_host
     from harness.experiments.doctor.document import compose
+    from harness.job.accelerators import detect_hardware
     from harness.job.answers import Refusal
     from harness.job.asked import Look
+    from harness.job.machine import describe_host
 
     project = open_project(options.config, pythons=options.python)
     backends = project.config.backends

@@ -66,7 +66,7 @@ def tables(records: Records) -> dict[str, Rows]:
 
 
 def _csv(records: Records, results: Path, folder: Path) -> Written:
-    from harness.records.frame import as_csv
+    from harness.errors.safe import as_csv
 
     found = {}
     for name, rows in tables(records).items():

@@ -88,7 +88,7 @@ def _load_pair(results: Path, root: Path, against: str, path: Path) -> tuple[Ben
 
 
 def _report_left_out(rejected: Sequence[Rejected]) -> None:
-    from harness.report.remarks import left_out
+    from harness.records.files import left_out
 
     for entry in rejected:
         say(f"! {left_out(entry)}", "yellow", stderr=True)

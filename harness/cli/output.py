@@ -88,18 +88,18 @@ def write_answer(answer: Answer) -> None:
     answer.write_page()
 
 
-def write_files(texts: Mapping[str, tuple[Path | None, str]]) -> None:
-    """Write each text to its file, where its option names one.
+def write_files(contents: Mapping[str, tuple[Path | None, str | bytes]]) -> None:
+    """Write each text, or bytes, to its file, where its option names one.
 
     Raises:
         StoreError: a file cannot be written; names the option.
     """
     from harness.errors import StoreError
 
-    for option, (file, text) in texts.items():
+    for option, (file, content) in contents.items():
         if file:
             try:
-                file.write_text(text, encoding="utf-8")
+                file.write_bytes(content if isinstance(content, bytes) else content.encode())
             except OSError as error:
                 raise StoreError(
                     f"{option}: {file}: cannot be written ({error.strerror})"

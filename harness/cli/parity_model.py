@@ -47,7 +47,6 @@ def with_model(options: ParityOptions) -> ParityOptions:
 def check_model(options: ParityOptions) -> Answer:
     """Check the model, keep the record, and return what came of it."""
     from harness.cli.report_page import gather_check
-    from harness.engine.executor import make_executor
     from harness.experiments.parity import model_document as report
     from harness.experiments.parity import model_plan
     from harness.experiments.parity.model_check import check
@@ -75,7 +74,7 @@ def check_model(options: ParityOptions) -> Answer:
     store.ready(results, "models")
     wait, page = not options.no_wait, options.report
     with hold_machine("parity --model", wait=wait), steps_line(console_of()) as report_step:
-        found = check(what, make_executor(what.root, what.backends), report_step)
+        found = check(what, report_step)
     return Answer(
         document=report.compose(found),
         record=found,

@@ -27,8 +27,8 @@ def check_missing(
         threads: the protocol's where none are named.
         time_limit_s: the protocol's where none is named.
     """
-    from harness.engine.machine import describe_host
     from harness.experiments.parity.unchecked import unchecked
+    from harness.job.machine import describe_host
     from harness.records import frame, store
     from harness.spec.config import override_protocol
 

@@ -33,7 +33,7 @@ def show_newest(options: ParityOptions) -> Answer:
     """Return the newest check, of the model that is named where one is."""
     from harness.cli.report_page import gather_check
     from harness.records import store
-    from harness.report.remarks import left_out
+    from harness.records.files import left_out
 
     results = options.results or open_project(options.config).results
     loaded = store.load_all(results)

@@ -271,7 +271,7 @@ def _page(
     expected: Iterable[str] = WITHOUT,
 ) -> Page:
     """Return the page, with those charts that are expected and are not there."""
-    from harness.report.remarks import left_out
+    from harness.records.files import left_out
 
     charts = tuple(filter(_is_there, made))
     names = {chart.name for chart in charts}

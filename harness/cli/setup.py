@@ -65,9 +65,9 @@ def make_missing(root: Path, backends: Mapping[str, Backend], device: Device) ->
 
 def _recipes(backends: Iterable[tuple[str, Backend]], device: Device) -> list[Recipe]:
     """Return what each backend is made of; those with an interpreter of the user's own are left."""
-    from harness.engine.accelerators import detect_hardware
     from harness.engine.host import choose_build
     from harness.environments.recipe import make_recipe
+    from harness.job.accelerators import detect_hardware
 
     build, recipes = choose_build(device, detect_hardware()), []
     for name, backend in backends:

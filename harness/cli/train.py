@@ -63,16 +63,17 @@ def _compose_tables(records: list[Record], loaded: Loaded) -> Document:
 
 def _run_all(planned: tuple[Planned, ...], project: Project) -> list[Record]:
     """Run what is planned, keeping each record as soon as it is there."""
+    from harness.experiments.train.progress import line, mark
     from harness.experiments.train.run import run_all
     from harness.records import store
-    from harness.report.progress import line, run_bar
+    from harness.report.progress import run_bar
 
     records: list[Record] = []
 
     def hear(job: Job[Any], event: Event) -> None:
         request = cast("Measure", job).request
         title = f"{request.arm.name}, seed {request.seed}"
-        show_event(f"[{len(records) + 1}/{len(planned)}] {title}", request.epochs, event)
+        show_event(f"[{len(records) + 1}/{len(planned)}] {title}", request.epochs, mark(event))
 
     with run_bar(console_of()) as show_event:
         for record in run_all(planned, project.executor, hear):

@@ -20,9 +20,9 @@ from typing import Any
 
 import psutil
 
-from harness.engine.cores import SYS, cores_of, online, text_of
 from harness.engine.energy import joules_used, read_energy
-from harness.engine.machine import cpu_groups, load_1m
+from harness.job.cores import SYS, cores_of, online, text_of
+from harness.job.machine import cpu_groups, load_1m
 
 PROC = Path("/proc")
 # A system has some of these clocks, and of these kinds of a core's seconds.

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.engine.accelerators import NoAnswer, nvidia_gpus
-from harness.engine.cores import text_of
+from harness.job.accelerators import NoAnswer, nvidia_gpus
+from harness.job.cores import text_of
 
 
 def read_energy(sys: Path) -> dict[str, tuple[float, float]]:

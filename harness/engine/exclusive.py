@@ -21,8 +21,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
-from harness.engine.machine import boot
 from harness.errors import MachineBusy
+from harness.job.machine import boot
 
 POLL_S = 1.0  # seldom: who waits takes no core from what is measured
 SAID_AGAIN_S = 10.0  # after which another holder is named

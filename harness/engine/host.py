@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from harness.engine.accelerators import Hardware
 from harness.environments.find import how_to_mend, setup_command
 from harness.errors import ConfigError
+from harness.job.accelerators import Hardware
 from harness.job.answers import Environment, Refusal
 from harness.spec.config import Backend, Device
 

@@ -13,7 +13,6 @@ from harness.engine.answers import read_result
 from harness.engine.executor import Done, Hear
 from harness.engine.launch import interpreter_of, worker_variables
 from harness.engine.live import Gone, LiveWorker
-from harness.engine.machine import describe_host
 from harness.engine.process import explain_failure, explain_no_start, run_process, start_worker
 from harness.environments.content import content_digest
 from harness.environments.find import how_to_mend
@@ -21,6 +20,7 @@ from harness.environments.own_code import with_own_code
 from harness.errors import EnvironmentMissing
 from harness.job.answers import Host, Refusal
 from harness.job.asked import Job, Live, Measure, Trace, TrainFreely
+from harness.job.machine import describe_host
 from harness.spec.config import Backend
 
 A = TypeVar("A")

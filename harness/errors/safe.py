@@ -7,9 +7,12 @@ renderer sends such text through here.
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping
 
 from harness.errors import clipped
 
@@ -57,6 +60,20 @@ def for_csv(value: object) -> object:
         return value
     line = one_line(value)
     return f"'{line}" if line.lstrip().startswith(tuple(FORMULA)) else line
+
+
+def as_csv(rows: Iterable[Mapping[str, object]]) -> str:
+    """Return rows as CSV under the first one's keys, which all have.
+
+    Empty where there are none. Text is safe for a spreadsheet.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for number, values in enumerate(rows):
+        if number == 0:
+            writer.writerow(map(for_csv, values))
+        writer.writerow([for_csv(each) if type(each) is str else each for each in values.values()])
+    return text.getvalue()
 
 
 def for_markdown(text: str) -> str:

@@ -1,1 +1,4 @@
-"""What a worker is asked and what it answers: typed on both sides of the process boundary."""
+"""What a worker is asked and what it answers, and the machine, which both sides read.
+
+Typed on both sides of the process boundary.
+"""

@@ -14,9 +14,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.engine.accelerators import apple_processor, detect_hardware, memory_bytes
-from harness.engine.cores import cores_of, text_of
+from harness.job.accelerators import apple_processor, detect_hardware, memory_bytes
 from harness.job.answers import Host
+from harness.job.cores import cores_of, text_of
 
 SALT = b"keras-backend-harness: machine"
 UNBORN = "uninitialized"  # what systemd writes before the first boot

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.errors import DataError
 from harness.report.document import Block, Document, Figure, Sentence, Table, words
 
 BATCH, NTH = 128, 3
@@ -27,13 +26,8 @@ def overview(parts: Parts, sample: int, name: str, predicted: Predicted) -> Docu
         sample: Which training sample to show.
         name: The dataset's name, as `harness train --dataset` takes it.
         predicted: What `harness.records.record.first_predictions` found.
-
-    Raises:
-        DataError: there is no such sample.
     """
     images, labels = parts["x_train"], parts["y_train"]
-    if not 0 <= sample < len(images):
-        raise DataError(f"--sample: expected 0 to {len(images) - 1}; received {sample}")
     return Document(
         (
             _arrays(parts),
@@ -51,24 +45,22 @@ def picture(image: NDArray[np.uint8]) -> Figure:
     return Figure("image", tuple(map(tuple, image.tolist())))
 
 
-def write_sheet(parts: Parts, file: Path) -> None:
-    """Write a PNG of the first ten training samples of each class, a class a row, twice enlarged.
+def sheet(parts: Parts) -> bytes:
+    """Return a PNG of the first ten training samples of each class, a class a row, twice enlarged.
 
-    Raises:
-        DataError: the file cannot be written.
+    Args:
+        parts: The arrays, as `harness.spec.data.arrays.load_dataset` gives them.
     """
     images, labels = parts["x_train"], parts["y_train"]
     rows = [
         np.hstack(list(images[np.flatnonzero(labels == label)[:10]]))
         for label in range(_n_classes(labels))
     ]
-    sheet = Image.fromarray(255 - np.vstack(rows))  # dark on light, as on paper
-    try:
-        sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST).save(
-            file, format="PNG"
-        )
-    except OSError as error:
-        raise DataError(f"--png: {file}: cannot be written ({error.strerror})") from None
+    image = Image.fromarray(255 - np.vstack(rows))  # dark on light, as on paper
+    twice = image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST)
+    content = io.BytesIO()
+    twice.save(content, format="PNG")
+    return content.getvalue()
 
 
 def _n_classes(labels: NDArray[np.uint8]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from harness.report.document import (
     sentences,
     words,
 )
-from harness.report.numbers import span
+from harness.report.numbers import median_span
 
 N_COLUMNS = 59  # of a curve
 SOURCE = "published: F. Chollet, Deep Learning with Python, chapter 2, on the machine of its day"
@@ -93,9 +94,9 @@ def _timing(timing: Timing) -> tuple[str, ...]:
         timing.pair.name,
         ", ".join(map(str, timing.pair.shapes)),
         str(timing.rounds),
-        f"{timing.vectorised_s.mid:.6f}",
-        f"{timing.naive_s.mid:.4f}",
-        span(timing.ratio, 0),
+        f"{median(timing.vectorised_s):.6f}",
+        f"{median(timing.naive_s):.4f}",
+        median_span(timing.ratios, 0),
         f"{timing.difference:.1g}",
     )
 

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.intervals import Spread, median_spread
-
 Floats = NDArray[np.floating[Any]]
 # Of add + relu on (20, 100).
 PUBLISHED_ROUNDS, PUBLISHED_NAIVE_S, PUBLISHED_VECTORISED_S = 1000, 2.45, 0.02
@@ -131,14 +129,19 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What both forms of one operation took, over several repetitions of some rounds."""
+    """What both forms of one operation took in each repetition of some rounds."""
 
     pair: Pair
     rounds: int
-    naive_s: Spread
-    vectorised_s: Spread
-    ratio: Spread  # naive to vectorised, within a repetition
+    naive_s: tuple[float, ...]
+    vectorised_s: tuple[float, ...]
     difference: float  # the largest between the two results; 0 where they are equal
+
+    @property
+    def ratios(self) -> list[float]:
+        """Naive to vectorised, within each repetition."""
+        pairs = zip(self.naive_s, self.vectorised_s, strict=True)
+        return [slow / fast for slow, fast in pairs]
 
 
 def relu(x: Floats) -> Floats:
@@ -196,6 +199,4 @@ def _timed(pair: Pair, rounds: int, repetitions: int, clock: Callable[[], float]
                 form(*arguments)
             seconds.append(clock() - start)
         turns.reverse()
-    ratios = [slow / fast for slow, fast in zip(naive_s, vectorised_s, strict=True)]
-    naive, vectorised, ratio = map(median_spread, (naive_s, vectorised_s, ratios))
-    return Timing(pair, rounds, naive, vectorised, ratio, difference)
+    return Timing(pair, rounds, tuple(naive_s), tuple(vectorised_s), difference)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import StoreError
+from harness.errors.safe import short
 from harness.spec.files import sync_folder
 
 LIMIT_BYTES = 8 << 20  # of one record, which is one line; a parity check of many arms is 1 MB
@@ -20,6 +21,11 @@ class Rejected:
 
     file: Path
     reason: str
+
+
+def left_out(entry: Rejected) -> str:
+    """Return the sentence on a file among records that is none."""
+    return f"left out: {short(entry.file.name)}: {short(entry.reason)}"
 
 
 def open_regular(file: Path) -> IO[bytes] | str:

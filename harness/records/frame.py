@@ -5,16 +5,13 @@ It can always be made again, and is replaced whole, under a lock.
 
 from __future__ import annotations
 
-import csv
-import io
 import statistics
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from harness.errors import StoreError
-from harness.errors.safe import for_csv
+from harness.errors.safe import as_csv
 from harness.job.answers import Measurement
 from harness.job.kinds import Value
 from harness.records import files, store
@@ -142,17 +139,3 @@ def project(results: Path) -> Loaded:
             "Mend the folder, then: harness compare"
         ) from None
     return loaded
-
-
-def as_csv(rows: Iterable[Mapping[str, object]]) -> str:
-    """Return rows as CSV under the first one's keys, which all have.
-
-    Empty where there are none. Text is safe for a spreadsheet.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for number, values in enumerate(rows):
-        if number == 0:
-            writer.writerow(map(for_csv, values))
-        writer.writerow([for_csv(each) if type(each) is str else each for each in values.values()])
-    return text.getvalue()

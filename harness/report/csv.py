@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.records.frame import as_csv
+from harness.errors.safe import as_csv
 from harness.report.document import Document
 
 

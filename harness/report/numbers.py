@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.errors.safe import short
 from harness.report.document import NONE
-from harness.statistics.intervals import Interval, Spread
+from harness.statistics.intervals import Interval, Spread, median_spread
 
 TICKS = (1, 1.1, 1.2, 1.3, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
 
@@ -41,6 +41,11 @@ def span(
     if math.isnan(low) or low == high:
         return f"{number(mid, shown)}{unit}"
     return f"{number(mid, shown)}{unit} ({number(low, shown)}-{number(high, shown)}{unit})"
+
+
+def median_span(values: Sequence[float], digits: int | None = None) -> str:
+    """Return the median of values with the lowest and the highest, as `span` does."""
+    return span(median_spread(values), digits)
 
 
 def named(values: Mapping[str, float]) -> str:

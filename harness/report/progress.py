@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console
@@ -17,27 +18,24 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from harness.errors.safe import one_line, short
-from harness.job.answers import EpochEnd, Event, Measurement
-from harness.records.record import Record
-from harness.report.numbers import named
 
-PHASES = {
-    "import": "importing",
-    "data": "loading the data",
-    "build": "building",
-    "evaluate": "evaluating",
-}
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a run is at; at the end of an epoch also which one that was, and its seconds."""
+
+    what: str
+    epoch: int | None = None
+    seconds: float = 0.0
 
 
 @contextmanager
-def run_bar(console: Console) -> Iterator[Callable[[str, int, Event], None]]:
-    """Give a function that shows an event of a run, by its title and number of epochs."""
+def run_bar(console: Console) -> Iterator[Callable[[str, int, Mark], None]]:
+    """Give a function that shows what a run is at, by its title and number of epochs."""
     if not console.is_terminal:
         yield (
-            lambda title, _, event: (
-                console.out(f"{one_line(title)}: {_epoch(event)}")
-                if isinstance(event, EpochEnd)
-                else None
+            lambda title, _, mark: (
+                console.out(f"{one_line(title)}: {mark.what}") if mark.epoch else None
             )
         )
         return
@@ -48,7 +46,7 @@ def run_bar(console: Console) -> Iterator[Callable[[str, int, Event], None]]:
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
         spent: list[float] = []
 
-        def show(title: str, n_epochs: int, event: Event) -> None:
+        def show(title: str, n_epochs: int, mark: Mark) -> None:
             shown = next((each.description for each in progress.tasks), None)
             if shown != one_line(title):
                 for each in progress.task_ids:
@@ -56,14 +54,14 @@ def run_bar(console: Console) -> Iterator[Callable[[str, int, Event], None]]:
                 spent.clear()
                 progress.add_task(one_line(title), total=n_epochs, state="starting")
             (task,) = progress.task_ids
-            if isinstance(event, EpochEnd):
-                spent.append(event.seconds + event.feed_s)
-                n_left = event.epochs - event.epoch
+            if mark.epoch:
+                spent.append(mark.seconds)
+                n_left = n_epochs - mark.epoch
                 left_s = n_left * statistics.median(spent[1:] or spent)  # the first one compiled
-                state = f"{_epoch(event)}, {left_s:.0f} s left"
-                progress.update(task, completed=event.epoch, state=state)
+                state = f"{mark.what}, {left_s:.0f} s left"
+                progress.update(task, completed=mark.epoch, state=state)
             else:
-                progress.update(task, state=short(PHASES.get(event.phase, event.phase)))
+                progress.update(task, state=short(mark.what))
             progress.refresh()
 
         yield show
@@ -83,31 +81,6 @@ def download_bar(console: Console) -> Iterator[Callable[[int, int | None], None]
             console.out(f"MNIST: {done / 2**20:.1f} MiB{of_total}", highlight=False)
 
     yield show
-
-
-def line(record: Record) -> str:
-    """Return a finished run in one line."""
-    title = one_line(f"{record.arm.name}, seed {record.request.seed}")
-    if record.status != "ok" or record.measured is None:
-        return f"{title}: {record.status}: {short(record.reason)}"
-    steady = record.steady_s
-    epoch = f", epoch {min(steady):.2f}-{max(steady):.2f} s" if steady else ""
-    total = f"{record.total_s:.1f} s in all, on {short(record.measured.device)}"
-    return f"{title}: {_quality(record.measured)}{epoch}, {total}"
-
-
-def _quality(measured: Measurement) -> str:
-    """Return what a model came to, whichever kind of spec it is of."""
-    if measured.quality:
-        return f"{named(measured.quality.values)} on the {measured.quality.of}"
-    return f"test accuracy {measured.test_accuracy:.4f}"
-
-
-def _epoch(event: EpochEnd) -> str:
-    quality = f"loss {event.loss:.4f}"
-    if event.accuracy is not None:
-        quality += f", accuracy {event.accuracy:.4f}"
-    return f"epoch {event.epoch}/{event.epochs}, {quality}, {event.seconds:.2f} s"
 
 
 class Step(Protocol):

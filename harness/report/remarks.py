@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-from harness.errors.safe import short
-from harness.job.answers import Epoch
-from harness.job.kinds import Value
-from harness.records.bench import Turn
-from harness.records.files import Rejected
+from typing import Protocol
 
 SENTENCES = {
     "departed": "{names}: departs from the referee (harness parity says where), and a time for "
@@ -38,6 +33,18 @@ class Remark:
     values: tuple[str | float, ...] = ()
 
 
+class Timed(Protocol):
+    """An epoch, or a turn of one, with the part of it that lies after the last update."""
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+
+    @property
+    def teardown_s(self) -> float:
+        """What lies after the last update."""
+
+
 def sentence_of(remark: Remark, sentences: Mapping[str, str]) -> str:
     """Return a remark in words.
 
@@ -55,7 +62,7 @@ def departed(names: Sequence[str]) -> Iterable[Remark]:
         yield Remark("departed", tuple(names))
 
 
-def arithmetic(settings: Collection[Mapping[str, Value]]) -> Iterable[Remark]:
+def arithmetic(settings: Collection[Mapping[str, object]]) -> Iterable[Remark]:
     """Say where processes computed in different precisions."""
     for name in ("tf32", "precision"):
         values = {str(each.get(name)) for each in settings}
@@ -63,7 +70,7 @@ def arithmetic(settings: Collection[Mapping[str, Value]]) -> Iterable[Remark]:
             yield Remark("arithmetic", tuple(sorted(values)), (name,))
 
 
-def torn_down(name: str, epochs: Collection[Epoch | Turn]) -> Iterable[Remark]:
+def torn_down(name: str, epochs: Collection[Timed]) -> Iterable[Remark]:
     """Say which share of an arm's epochs lies after the last update, where it is over 5 %."""
     total_s = sum(epoch.seconds for epoch in epochs)
     share = sum(epoch.teardown_s for epoch in epochs) / total_s if total_s else 0.0
@@ -88,8 +95,3 @@ def replaced(refusals: Iterable[tuple[str, object]], data: Collection[str]) -> I
     yield from (Remark("by lean", (name,), (why,)) for name, why in sorted(several))
     if "training data" in data:
         yield Remark("quality of training")
-
-
-def left_out(entry: Rejected) -> str:
-    """Return the sentence on a file among records that is none."""
-    return f"left out: {short(entry.file.name)}: {short(entry.reason)}"

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.errors import ConfigError
+
 WORKER = Path(__file__).parents[1] / "worker"
 ARMS = WORKER / "arms"
 PACKAGES = WORKER.parents[1]  # the folder from which harness is imported
@@ -80,6 +82,27 @@ def find_faults(file: Path) -> list[str]:
         for name, expected in VERBS.items()
         if found.get(name) != expected
     ]
+
+
+def check_arm(module: str | Path, folder: str | Path = ".") -> None:
+    """Return if a module is an arm: every verb is there, with its arguments.
+
+    Its source is read, and none of it is run, so no framework is needed.
+
+    Args:
+        module: its file, or its name as backends.toml has it.
+        folder: that of backends.toml.
+
+    Raises:
+        AssertionError: a verb is missing or has other arguments; a line for each.
+        harness.errors.ConfigError: there is no such file.
+    """
+    __tracebackhide__ = True  # pytest shows the caller's line
+    file = file_of(str(module), Path(folder))
+    if not file.is_file():
+        raise ConfigError(f"{module}: no such file in {Path(folder).absolute()}")
+    if faults := find_faults(file):
+        raise AssertionError("\n".join(f"{module}: {fault}" for fault in faults))
 
 
 def read_declaration(module: str, name: str, folder: Path | None = None) -> dict[str, Any]:

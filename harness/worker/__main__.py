@@ -21,11 +21,11 @@ from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-from harness.engine.machine import describe_host  # noqa: E402
 from harness.errors import Refused  # noqa: E402
 from harness.job import asked  # noqa: E402
 from harness.job.answers import Refusal  # noqa: E402
 from harness.job.asked import Job, Live  # noqa: E402
+from harness.job.machine import describe_host  # noqa: E402
 from harness.job.wire import plain, revive  # noqa: E402
 from harness.worker.fork import die_with_parent  # noqa: E402
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import safe
+from harness.errors.safe import as_csv
 from harness.experiments.bench import document as bench_report
 from harness.experiments.bench.judge import summarize
 from harness.experiments.gate import document as gate_report
@@ -21,7 +22,7 @@ from harness.experiments.train import document, judge
 from harness.records import store
 from harness.records.bench import Bench
 from harness.records.files import Rejected
-from harness.records.frame import as_csv, row
+from harness.records.frame import row
 from harness.records.parity import Parity
 from harness.records.record import Record
 from harness.records.user_model import ModelParity

@@ -72,12 +72,11 @@ def test_harness_data_shows_arrays_slices_batches_and_pictures(project, tmp_path
         assert sheet.size == (560, 560)
 
 
-def test_a_sample_that_is_not_there_is_one_sentence(project):
-    done = project.run("data", "--dataset", "digits", "--sample", "60000")
-    assert (done.returncode, done.stderr.strip()) == (
-        2,
-        "--sample: expected 0 to 59999; received 60000",
-    )
+@pytest.mark.parametrize("sample", [-1, 60000])
+def test_a_sample_that_is_not_there_is_one_sentence(project, sample):
+    done = project.run("data", "--dataset", "digits", "--sample", str(sample))
+    said = f"--sample: expected 0 to 59999; received {sample}"
+    assert (done.returncode, done.stderr.strip()) == (2, said)
 
 
 def test_harness_data_shows_the_first_predictions_of_a_run_on_this_dataset(project, parts):

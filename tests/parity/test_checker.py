@@ -11,12 +11,12 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from harness.engine import local
-from harness.engine.machine import describe_host
 from harness.engine.process import Ended
 from harness.environments.find import Interpreter
 from harness.experiments.parity import check, gather
 from harness.experiments.parity.judge import find_departures, judge_arm
 from harness.job.answers import TraceFile
+from harness.job.machine import describe_host
 from harness.referee import gates
 from harness.referee.gates import error, examine
 from harness.referee.loop import examine_loop

@@ -16,7 +16,7 @@ ENGINE = """
 from contextlib import contextmanager
 
 from harness.engine.executor import Done
-from harness.engine.machine import describe_host
+from harness.job.machine import describe_host
 from harness.job.answers import Refusal
 
 

@@ -151,12 +151,12 @@ def test_text_from_elsewhere_is_text_in_every_format(text):
     parsing.assert_sound_markdown(
         f"| a |\n| --- |\n| {safe.for_markdown(text)} |\n\n- {safe.for_markdown(text)}"
     )
-    parsing.assert_sound_csv(frame.as_csv([{"a": text, "b": -1.5, "c": -2}]))
+    parsing.assert_sound_csv(safe.as_csv([{"a": text, "b": -1.5, "c": -2}]))
     assert RUNS[0].planted(text).request.backend.startswith(text)
 
 
 def test_numbers_stay_numbers_in_csv():
-    (row,) = parsing.assert_sound_csv(frame.as_csv([{"a": -1.5, "b": 2, "c": None, "d": "-x"}]))
+    (row,) = parsing.assert_sound_csv(safe.as_csv([{"a": -1.5, "b": 2, "c": None, "d": "-x"}]))
     assert row == {"a": "-1.5", "b": "2", "c": "", "d": "'-x"}
 
 

@@ -9,9 +9,10 @@ import types
 import psutil
 import pytest
 
-from harness.engine import accelerators, disturbance, energy
-from harness.engine.machine import describe_host
+from harness.engine import disturbance, energy
 from harness.experiments.bench import limits
+from harness.job import accelerators
+from harness.job.machine import describe_host
 from harness.records.bench import Limits, Turn
 
 PID = 4242

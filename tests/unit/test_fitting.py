@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.engine.accelerators import Accelerator, Hardware
 from harness.experiments.bench import document as bench
 from harness.experiments.bench import self_check_document as self_check
 from harness.experiments.bench.judge import summarize
@@ -30,6 +29,7 @@ from harness.experiments.proof.sensitivity import Seen, Target
 from harness.experiments.train import document as table
 from harness.experiments.train import judge as speed
 from harness.experiments.train.rows import ArmRow
+from harness.job.accelerators import Accelerator, Hardware
 from harness.job.answers import Environment, Gradients, Host, Refusal
 from harness.job.arm import ArmId
 from harness.lessons import dataset
@@ -197,10 +197,8 @@ def user_models():
 
 
 def loops():
-    spread = Spread(0.000123, 0.000234, 12.345678)
-    return textbook.ops(
-        [Timing(pair, 1000, spread, spread, Spread(10.0, 123.0, 4567.0), 1e-7) for pair in PAIRS]
-    )
+    seconds = (0.000123, 0.000234, 12.345678)
+    return textbook.ops([Timing(pair, 1000, seconds, seconds[::-1], 1e-7) for pair in PAIRS])
 
 
 def looks():

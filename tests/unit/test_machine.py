@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine import machine
+from harness.job import machine
 from harness.job.answers import Host
 from tests.unit.records import record
 

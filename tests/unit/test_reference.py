@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import safe
 from harness.experiments.bench import document as bench_report
 from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.self_check import error_rate_checks, session_checks
@@ -20,7 +21,7 @@ from harness.experiments.survey.coverage import coverage
 from harness.experiments.survey.departure import Departure
 from harness.experiments.survey.known import load_known
 from harness.experiments.train import document, judge
-from harness.records import frame, sessions, store
+from harness.records import sessions, store
 from harness.records.frame import row
 from harness.records.verdicts import verdict_on, verdicts_of
 from harness.referee import gates
@@ -43,7 +44,7 @@ def test_every_reference_record_is_readable_by_this_version(loaded):
 
 def test_the_reference_csv_is_the_view_of_its_records(loaded):
     verdicts = verdicts_of(loaded.parities)
-    assert (REFERENCE / "results.csv").read_text() == frame.as_csv(
+    assert (REFERENCE / "results.csv").read_text() == safe.as_csv(
         row(each, verdict_on(each, verdicts)) for each in loaded.records
     )
 

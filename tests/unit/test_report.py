@@ -12,12 +12,14 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from harness.engine.accelerators import Accelerator, Hardware
+from harness.cli.output import write_files
 from harness.engine.host import advice, choose_build
-from harness.errors import ConfigError, DataError
+from harness.errors import ConfigError, StoreError
 from harness.experiments.doctor import document as doctor
 from harness.experiments.train import document as table
+from harness.experiments.train import progress as run_progress
 from harness.experiments.train.judge import compare
+from harness.job.accelerators import Accelerator, Hardware
 from harness.job.answers import Environment, EpochEnd, Host, Phase, Refusal
 from harness.lessons import dataset
 from harness.records.files import Rejected
@@ -307,14 +309,14 @@ def test_markdown_escapes_a_pipe():
 def test_a_run_that_went_well_is_one_line():
     run = record(epoch_s=(3.0, 1.25, 1.5), total_s=20.04, test_accuracy=0.98125)
     assert (
-        progress.line(run)
+        run_progress.line(run)
         == "jax/keras, seed 0: test accuracy 0.9812, epoch 1.25-1.50 s, 20.0 s in all, on cpu"
     )
 
 
 def test_a_run_of_one_epoch_has_no_epoch_time_in_its_line():
     assert (
-        progress.line(record(epoch_s=(3.0,)))
+        run_progress.line(record(epoch_s=(3.0,)))
         == "jax/keras, seed 0: test accuracy 0.9800, 20.5 s in all, on cpu"
     )
 
@@ -322,7 +324,7 @@ def test_a_run_of_one_epoch_has_no_epoch_time_in_its_line():
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_a_run_that_did_not_go_well_is_one_line_with_its_reason(status):
     assert (
-        progress.line(record(status=status, reason="why", seed=3))
+        run_progress.line(record(status=status, reason="why", seed=3))
         == f"jax/keras, seed 3: {status}: why"
     )
 
@@ -338,7 +340,7 @@ def bar_output(**options):
     console = Console(file=io.StringIO(), no_color=True, **options)
     with progress.run_bar(console) as show:
         for event in EVENTS:
-            show("[1/3] jax/keras, seed 0", 2, event)
+            show("[1/3] jax/keras, seed 0", 2, run_progress.mark(event))
     return console.file.getvalue()
 
 
@@ -394,25 +396,18 @@ def test_a_picture_has_two_columns_a_pixel_and_darker_marks_for_higher_values():
     assert draw(dataset.picture(image)) == "  ██\n░░▒▒\n▓▓"
 
 
-def test_a_sheet_is_a_png_with_a_class_a_row_dark_on_light(parts, tmp_path):
-    dataset.write_sheet(parts, tmp_path / "sheet.png")
-    with Image.open(tmp_path / "sheet.png") as sheet:
+def test_a_sheet_is_a_png_with_a_class_a_row_dark_on_light(parts):
+    with Image.open(io.BytesIO(dataset.sheet(parts))) as sheet:
         assert (sheet.format, sheet.mode, sheet.size) == ("PNG", "L", (10 * 28 * 2, 10 * 28 * 2))
         pixels = np.asarray(sheet)
     for label in range(10):
         assert (pixels[label * 56 : (label + 1) * 56] == 255 - 20 * label).all()
 
 
-def test_a_sheet_is_a_png_whatever_the_file_is_called(parts, tmp_path):
-    dataset.write_sheet(parts, tmp_path / "sheet.jpg")
-    with Image.open(tmp_path / "sheet.jpg") as sheet:
-        assert sheet.format == "PNG"
-
-
-def test_a_sheet_that_cannot_be_written_is_an_error_that_names_the_option(parts, tmp_path):
+def test_a_sheet_that_cannot_be_written_is_an_error_that_names_the_option(tmp_path):
     file = tmp_path / "missing" / "sheet.png"
-    with pytest.raises(DataError) as caught:
-        dataset.write_sheet(parts, file)
+    with pytest.raises(StoreError) as caught:
+        write_files({"--png": (file, b"")})
     assert str(caught.value) == f"--png: {file}: cannot be written (No such file or directory)"
 
 
@@ -429,13 +424,6 @@ def test_an_overview_shows_arrays_classes_slices_and_the_sample(parts):
         rf"Training sample 4, labelled {label}:\n",
     ):
         assert re.search(expected, re.sub(r" +\n", "\n", text)), expected
-
-
-@pytest.mark.parametrize("sample", [-1, 100])
-def test_an_overview_refuses_a_sample_that_is_not_there(parts, sample):
-    with pytest.raises(DataError) as caught:
-        dataset.overview(parts, sample, "digits", {})
-    assert str(caught.value) == f"--sample: expected 0 to 99; received {sample}"
 
 
 def test_an_overview_shows_what_each_arm_takes_the_first_test_images_for_under_their_labels(parts):

@@ -115,7 +115,6 @@ def mobile_net():
 
 def main(*names):
     """Check each; print its verdict and CPU time; exit with 1 where one does not agree."""
-    from harness.engine.executor import make_executor
     from harness.experiments.parity.model_check import check
     from harness.experiments.parity.model_document import sentences
     from harness.experiments.parity.model_plan import plan_model_check
@@ -124,7 +123,7 @@ def main(*names):
     for name in names or NAMES:
         before = cpu_s()
         what = plan_model_check(f"{__file__}:{NAMES[name]}", file=CONFIG, time_limit_s=1800)
-        found = check(what, make_executor(what.root, what.backends))
+        found = check(what)
         print(f"{name}: {cpu_s() - before:.0f} s of CPU time")
         said = [*sentences(found), *(f"! {remark}" for remark in found.remarks)]
         print(*said, sep="\n", flush=True)

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from harness.engine.accelerators import process_memory
-from harness.engine.cores import cores_of
 from harness.engine.executor import Executor
 from harness.engine.live import Gone, LiveWorker
 from harness.engine.plan import Planned
@@ -29,8 +27,10 @@ from harness.experiments.bench.remaining import (
 )
 from harness.experiments.bench.same_plan import check_same_environment, check_same_machine
 from harness.experiments.bench.turns import Process, take_turn
+from harness.job.accelerators import process_memory
 from harness.job.answers import Evaluated, Rates
 from harness.job.asked import Live
+from harness.job.cores import cores_of
 from harness.records.bench import Bench, Block, End, Part, Session, Sitting, Start, Turn
 from harness.spec.model import own_model
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from harness import __version__
-from harness.engine.accelerators import Accelerator, Hardware
 from harness.engine.host import advice
+from harness.job.accelerators import Accelerator, Hardware
 from harness.job.answers import Environment, Host, Refusal
 from harness.report.document import NONE, Column, Document, Table, sentences
 from harness.spec.config import Backend

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.engine.executor import Executor, perform
+from harness.engine.executor import Executor, make_executor, perform
 from harness.engine.own_data import Wanted, make_own_data
 from harness.engine.replicas import OF_OWN
 from harness.errors import ConfigError
@@ -44,18 +44,18 @@ Say = Callable[[str], None]
 """Told what is being done."""
 
 
-def check(what: ModelPlan, executor: Executor, say: Say = lambda doing: None) -> ModelParity:
+def check(what: ModelPlan, say: Say = lambda doing: None) -> ModelParity:
     """Return the record of one check: the model computed by each backend, and the verdict.
 
     Args:
         what: is compared.
-        executor: that does jobs.
         say: told what is being done.
 
     Raises:
         ConfigError: what the user named is no compiled model, no batch, or no data.
     """
     started, began = datetime.now(UTC), time.monotonic()
+    executor = make_executor(what.root, what.backends)
     with scratch() as folder:
         what = _with_data(what, executor, folder, say)
         workers = Workers(what, executor, folder / "inputs.npz", say)

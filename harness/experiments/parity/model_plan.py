@@ -5,11 +5,12 @@ A function in a file that builds a model, another that returns a batch, and wher
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.engine.launch import check_interpreters
 from harness.engine.replicas import OPTION
 from harness.errors import ConfigError
 from harness.spec import config, project
@@ -86,6 +87,20 @@ def plan_model_check(
         of_batch, data = parse_target("--batch", batch), None
     own = chosen, root, seed, device, protocol.threads, limit_s, updates
     return ModelPlan(source, of_batch, *own, data)
+
+
+def check_environments(backends: Iterable[str] = (), config: str | Path | None = None) -> None:
+    """Return if each of these backends has an environment.
+
+    Args:
+        backends: by name; all that have Keras where empty.
+        config: a backends.toml; by default the nearest one from here upwards.
+
+    Raises:
+        harness.errors.HarnessError: one has none, or there is no such backend; says what to type.
+    """
+    root, known = project.open_project(Path(config) if config else None)
+    check_interpreters(choose_several(known.backends, backends), root)
 
 
 def with_data(what: ModelPlan, named: str | None) -> ModelPlan:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.engine.machine import describe_host
 from harness.experiments.bench.remaining import unfinished_generations
 from harness.experiments.sweep.plan import SweepPlan
+from harness.job.machine import describe_host
 from harness.records import files, sessions, store
 from harness.records.bench import Bench, Session
 

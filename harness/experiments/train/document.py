@@ -9,7 +9,7 @@ from harness.errors.safe import short
 from harness.experiments.train import answer_document
 from harness.experiments.train.judge import Failed, Table, differences
 from harness.experiments.train.rows import ArmRow
-from harness.records.files import Rejected
+from harness.records.files import Rejected, left_out
 from harness.report import document as report
 from harness.report.document import (
     NONE,
@@ -22,7 +22,7 @@ from harness.report.document import (
     sentences,
 )
 from harness.report.numbers import named, number, span
-from harness.report.remarks import left_out, sentence_of
+from harness.report.remarks import sentence_of
 
 COLUMNS = (
     Column("arm", align="left"),

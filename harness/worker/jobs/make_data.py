@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
-from harness.engine.machine import free_memory_bytes
 from harness.errors import DataError, Refused
 from harness.job.asked import MakeData
+from harness.job.machine import free_memory_bytes
 from harness.job.made import MadeData
 from harness.spec.data.own_folder import write
 from harness.worker.user_data.arguments import read_data

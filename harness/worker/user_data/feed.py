@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from harness.engine.machine import free_memory_bytes
 from harness.errors import Refused
 from harness.job.asked import Live, Measure
+from harness.job.machine import free_memory_bytes
 from harness.spec.data.own import NAMES, OwnData, digest_parts
 from harness.spec.targets import Target
 from harness.worker.arms.train_step.arm import Feed
