@@ -198,6 +198,8 @@ def test_only_the_engine_starts_workers_and_only_these_others_start_a_process(fi
     } & {"subprocess.Popen", "subprocess.run", "os.fork", "os.system", "os.posix_spawn"}
     others = {
         "records/revision.py": "git",
+        "job/accelerators.py": "what the system knows of its processors",
+        "job/machine.py": "which machine this is, on macOS",
         "environments/content.py": "which folders it imports from",
         "environments/installers.py": "uv, venv and pip",
         "environments/installed.py": "what an environment holds",
