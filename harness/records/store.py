@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from platformdirs import user_state_path
@@ -137,6 +138,7 @@ def line_of(observed: Observed) -> bytes:
     return head + b',"digest":"' + hashlib.sha256(head).hexdigest().encode() + b'"}\n'
 
 
+@cache
 def newest(model: type[Observed]) -> int:
     """Return the format in which a kind is written."""
     return int(model.model_fields["format"].default)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -58,9 +59,8 @@ def hodges_lehmann(values: Sequence[float], confidence: float = 0.95) -> Interva
 
     Source: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd ed., 3.1-3.3.
     """
-    averages = _walsh_averages(values)
-    ways = _rank_sums(len(values)).sum(axis=0)
-    return _between(averages, ways, confidence, f"{len(values)} values")
+    n = len(values)
+    return _between(_walsh_averages(values), _signed_rank(n, confidence), confidence, f"{n} values")
 
 
 def median_of(values: Iterable[float | None]) -> float | None:
@@ -71,7 +71,7 @@ def median_of(values: Iterable[float | None]) -> float | None:
 
 def pseudomedian(values: Sequence[float]) -> float:
     """Return the Hodges-Lehmann estimate of (n,) values: the median of their Walsh averages."""
-    return float(np.median(_walsh_averages(values)))
+    return _middle(_walsh_averages(values))
 
 
 def hodges_lehmann_shift(values: Sequence[float], others: Sequence[float]) -> Interval:
@@ -95,13 +95,40 @@ def hodges_lehmann_shift(values: Sequence[float], others: Sequence[float]) -> In
     """
     x, y = np.asarray(values, np.float64), np.asarray(others, np.float64)
     m, n = len(x), len(y)
-    ways = _rank_sums(m + n)[m, m * (m + 1) // 2 :][: m * n + 1]
-    return _between(np.sort((y - x[:, None]).ravel()), ways, 0.95, f"{m} and {n} values")
+    differences = np.sort((y - x[:, None]).ravel())
+    return _between(differences, _rank_of_two(m, n), 0.95, f"{m} and {n} values")
 
 
 def _walsh_averages(values: Sequence[float]) -> Floats:
     x = np.asarray(values, np.float64)
-    return np.sort(((x[:, None] + x) / 2)[np.triu_indices(len(x))])
+    return np.sort(((x[:, None] + x) / 2)[_pairs(len(x))])
+
+
+@cache
+def _pairs(n: int) -> tuple[npt.NDArray[np.intp], ...]:
+    """Return the rows and the columns of an (n, n) matrix's upper half."""
+    return np.triu_indices(n)
+
+
+@cache
+def _signed_rank(n: int, confidence: float) -> int:
+    """Return k of Wilcoxon's signed-rank statistic for n differences; 0 where they are too few."""
+    return _rank(_rank_sums(n).sum(axis=0), confidence)
+
+
+@cache
+def _rank_of_two(m: int, n: int) -> int:
+    """Return k of the Mann-Whitney statistic for m and n values, 95 %; 0: they are too few."""
+    return _rank(_rank_sums(m + n)[m, m * (m + 1) // 2 :][: m * n + 1], 0.95)
+
+
+def _rank(ways: Floats, confidence: float) -> int:
+    """Return the largest k with P(statistic < k) <= (1 - confidence) / 2.
+
+    The statistic, the number of estimates below the true value, takes each of its values in so many
+    equally likely `ways`.
+    """
+    return int(np.searchsorted(np.cumsum(ways) / ways.sum(), (1 - confidence) / 2, side="right"))
 
 
 def _rank_sums(n: int) -> Floats:
@@ -113,16 +140,17 @@ def _rank_sums(n: int) -> Floats:
     return ways
 
 
-def _between(ordered: Floats, ways: Floats, confidence: float, received: str) -> Interval:
-    """Return the median of ordered estimates, and the k-th from either end.
-
-    k is the largest with P(statistic < k) <= (1 - confidence) / 2, where the statistic, the number
-    of estimates below the true value, takes each of its values in so many equally likely `ways`.
-    """
-    rank = int(np.searchsorted(np.cumsum(ways) / ways.sum(), (1 - confidence) / 2, side="right"))
+def _between(ordered: Floats, rank: int, confidence: float, received: str) -> Interval:
+    """Return the median of ordered estimates, and the one of that rank from either end."""
     if rank < 1:
         raise ValueError(f"a {confidence:.0%} interval needs more than {received}")
-    return Interval(float(ordered[rank - 1]), float(np.median(ordered)), float(ordered[-rank]))
+    return Interval(float(ordered[rank - 1]), _middle(ordered), float(ordered[-rank]))
+
+
+def _middle(ordered: Floats) -> float:
+    """Return the median of ordered values: for so few np.median takes many times as long."""
+    n = len(ordered)
+    return float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2)
 
 
 @dataclass(frozen=True, slots=True)
