@@ -163,6 +163,7 @@ def test_killed_at_any_moment_and_resumed_nothing_is_lost_or_counted_twice(small
     assert max(start.process for start in bench.starts) > 1
 
 
+@pytest.mark.long
 def test_killed_between_a_generation_s_last_block_and_its_ends_the_ends_are_made_good(small):
     arguments = ("bench", "numpy/naive", "--generations", "1", *SMALL)
     small.run(*arguments)
@@ -216,6 +217,7 @@ def test_a_worker_that_dies_in_its_turn_makes_the_block_invalid_and_it_is_taken_
     assert {start.process for start in bench.starts if start.name == dead.name} == {1, 2}
 
 
+@pytest.mark.long
 def test_an_arm_that_crashes_three_times_is_set_aside_and_the_rest_goes_on(small):
     small.wrap("train-jax", 'echo "no such instruction" >&2; exit 1')
     ended = small.run(
@@ -261,6 +263,7 @@ def test_a_core_taken_away_in_a_block_makes_it_invalid(small):
     assert missing_blocks(bench, 1) == [], "after three attempts a block is given up"
 
 
+@pytest.mark.long
 def test_under_full_load_from_outside_nothing_is_called_faster_or_slower(small):
     n_cores = (
         len(psutil.Process().cpu_affinity())
@@ -357,6 +360,7 @@ def test_a_session_without_parity_says_so_and_is_shown_again_in_every_form(small
     assert files["markdown"].read_text().strip() in summary.read_text()
 
 
+@pytest.mark.long
 def test_arms_without_a_verdict_are_checked_before_they_are_timed_and_only_once(small):
     arguments = ("bench", "numpy/naive", "--generations", "1", *PLAIN)
     first = small.run(*arguments)

@@ -55,6 +55,7 @@ VERBS = {
     ],
     "textbook": ["textbook", "gradients"],
 }
+OTHERS = [verb for verb in VERBS if verb not in ("doctor", "train")]
 
 
 @pytest.fixture
@@ -74,7 +75,10 @@ def beside_decoys(project):
     return project, marker
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    "verb",
+    ["doctor", "train", *(pytest.param(each, marks=pytest.mark.long) for each in OTHERS)],
+)
 def test_no_verb_imports_what_lies_where_it_is_called(beside_decoys, verb):
     project, marker = beside_decoys
     command = [

@@ -46,8 +46,10 @@ def test_trainings_that_are_started_at_once_follow_one_another(small):  # noqa: 
     [
         ("train", "numpy", *ONE),
         ("bench", "numpy/naive", "--generations", "1", "--dataset", "digits"),
-        ("bench", "--self-check"),
-        ("parity", "numpy", "--arm", "naive", "--dataset", "digits"),
+        pytest.param(("bench", "--self-check"), marks=pytest.mark.long),
+        pytest.param(
+            ("parity", "numpy", "--arm", "naive", "--dataset", "digits"), marks=pytest.mark.long
+        ),
     ],
     ids=lambda arguments: " ".join(arguments[:2]),
 )

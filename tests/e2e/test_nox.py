@@ -30,7 +30,7 @@ def nox(*arguments, envdir=ENVIRONMENTS, **variables):
     )
 
 
-@pytest.mark.parametrize("by_option", [True, False])
+@pytest.mark.parametrize("by_option", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_environments_lie_where_nox_is_told_to_make_them(tmp_path, by_option):
     elsewhere = tmp_path / "envs"
     for environment in ("harness", "train-numpy"):

@@ -40,10 +40,11 @@ def line_of(text):
             None,
             {"output/both_ways", "gradient/sequential/words/embeddings", "loss"},
         ),
-        (
+        pytest.param(
             "two_inputs.py:build",
             "two_inputs.py:batch",
             {"output/shared", "output/shared#2", "output/inner/level", "output/(model)[1]"},
+            marks=pytest.mark.long,
         ),
     ],
 )

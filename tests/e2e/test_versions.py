@@ -1,4 +1,7 @@
-"""Two versions of Keras on one framework, by backends.toml alone: compared as two frameworks."""
+"""Two versions of Keras on one framework, by backends.toml alone: compared as two frameworks.
+
+The quick tests have the verbs in test_readme, which types the commands of docs/versions.md.
+"""
 
 import csv
 import json
@@ -27,6 +30,7 @@ def project(tmp_path_factory, older_keras):
     return Project(root)
 
 
+@pytest.mark.long
 def test_train_puts_both_into_one_table_that_names_their_versions(project):
     done = project.run("train", *BOTH, "--epochs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -40,6 +44,7 @@ def test_train_puts_both_into_one_table_that_names_their_versions(project):
     assert rows == {"jax": NEWER, "jax-314": OLDER}
 
 
+@pytest.mark.long
 def test_parity_holds_both_to_the_same_referee(project, tmp_path):
     file = tmp_path / "parity.json"
     done = project.run("parity", *BOTH, "--point", "init", "--json", str(file))
@@ -55,6 +60,7 @@ def test_parity_holds_both_to_the_same_referee(project, tmp_path):
     }
 
 
+@pytest.mark.long
 def test_bench_has_both_take_turns(project):
     size = ("--generations", "1", "--blocks", "1", "--dataset", "digits", "--no-parity")
     done = project.run("bench", "jax/keras,jax-314/keras", *size)
