@@ -360,7 +360,6 @@ def test_a_session_without_parity_says_so_and_is_shown_again_in_every_form(small
     assert files["markdown"].read_text().strip() in summary.read_text()
 
 
-@pytest.mark.long
 def test_arms_without_a_verdict_are_checked_before_they_are_timed_and_only_once(small):
     arguments = ("bench", "numpy/naive", "--generations", "1", *PLAIN)
     first = small.run(*arguments)

@@ -90,20 +90,20 @@ def test_a_killed_worker_is_a_failed_record_and_the_next_seed_still_runs(small):
         "--dataset",
         "digits",
         "--epochs",
-        "5",
+        "10",
         "--seed",
         "0",
         "--seed",
         "1",
     ) as harness:
-        read_until(harness, "epoch 1/5")
+        read_until(harness, "epoch 1/10")
         workers(harness)[0].kill()
         harness.stdout.read()
     assert harness.returncode == 1
     killed, fine = small.records()
     assert re.match(
         r"killed by SIGKILL, from outside or by a system out of memory; last heard of: "
-        r"after epoch \d+ of 5$",
+        r"after epoch \d+ of 10$",
         killed["reason"],
     )
     assert (fine["status"], fine["request"]["seed"]) == ("ok", 1)

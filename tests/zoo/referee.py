@@ -173,10 +173,10 @@ def main(*given):
     Exits with 1 where it is not as expected.
     """
     kept = [Path(each) for each in given if "/" in each]
-    known, clean = all_names(), [each for each in given if "/" not in each]
-    if unknown := [each for each in clean if each not in known]:
-        sys.exit(f"expected some of {', '.join(known)}; received {', '.join(unknown)}")
-    clean = clean or [*known]
+    names, clean = all_names(), [each for each in given if "/" not in each]
+    if unknown := [each for each in clean if each not in names]:
+        sys.exit(f"expected some of {', '.join(names)}; received {', '.join(unknown)}")
+    clean = clean or [*names]
     defective = [case for case in (*DEFECTS, *KERNELS) if case.partition(":")[0] in clean]
     wrong = []
     with tempfile.TemporaryDirectory() as made:
