@@ -151,7 +151,7 @@ def test_data_of_unequal_lengths_are_one_sentence_and_no_record(folder):
 
 
 def test_choose_reads_the_budget_before_it_makes_anything(folder):
-    done = folder.run("choose", "digits_cnn.py", "jax", "--budget", "soon")
+    done = folder.run("choose", "digits_cnn.py", "jax", "torch", "--budget", "soon")
     assert done.returncode == 2
     assert "--budget: expected seconds, minutes or hours" in done.stderr
     assert not (folder.results / "models").exists()
