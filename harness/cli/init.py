@@ -25,6 +25,9 @@ model = "my_model.py:build"
 data = "my_model.py:data"
 epochs = 5
 
+[bench]       # what `harness choose` and `harness bench` time
+arms = ["keras"]  # model.fit; "lean" and "compiled" call the model's own train_step without it
+
 # A backend for each table; take one out, and it is not asked. Its environment is made by
 # `harness setup`, or is your own: then nothing is installed there.
 [backends.tensorflow]

@@ -128,7 +128,7 @@ def ratio(found, one, other):
 
 def same(given):
     """Compare the package's arms with those of the same model in a file."""
-    whole, dataset = config.load(ROOT / "backends.toml"), mnist.prepare("auto")
+    whole, dataset = config.load(ROOT / "backends.toml"), mnist.prepare(given.dataset)
     text = MLP.format(**{name: str(dataset.folder / f"{name}_train.npy") for name in "xy"})
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "my_model.py")
@@ -178,6 +178,7 @@ def main():
     parser.add_argument("what", choices=("same", "arms"))
     parser.add_argument("backend")
     parser.add_argument("models", nargs="*")
+    parser.add_argument("--dataset", default="auto", help="of `same`; as mnist-12000, its first")
     parser.add_argument("--generations", type=int, default=8)
     parser.add_argument("--blocks", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=3, help="of a turn")
