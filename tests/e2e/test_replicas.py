@@ -150,7 +150,7 @@ def test_devices_that_do_nothing_are_a_failed_run(small, copy_of_harness, arm):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("part_s", [0.0, 0.3, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("part_s", [n / 5 for n in range(20)])  # it starts, connects, trains
 def test_a_killed_replica_is_a_sentence_within_30_seconds_and_leaves_no_process(small, part_s):
     with small.start("train", "torch/lean", "--epochs", "50", *TWO) as process:
         rank, everyone = first_replica(process), workers(process)
