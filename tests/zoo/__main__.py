@@ -67,7 +67,8 @@ def main():
     parser.add_argument("--proofs", action="store_true", help="only, in a process for each arm")
     parser.add_argument("--verbs", action="store_true", help="only, by harness train")
     parser.add_argument("--applications", action="store_true", help="only, by harness train")
-    parser.add_argument("--application", action="append", help="of these; instead of all")
+    several = [*applications.targets(hub=True)]
+    parser.add_argument("--application", action="append", choices=several, help="instead of all")
     parser.add_argument("--python", action="append", help="BACKEND=PATH; with KerasHub installed")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
