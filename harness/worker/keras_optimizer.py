@@ -29,6 +29,15 @@ def read_variable(variable: Any) -> NDArray[Any]:
     return found
 
 
+def count_updates(optimizer: Any) -> int:
+    """Return how often a Keras optimizer has changed the weights.
+
+    That is a variable; where `gradient_accumulation_steps` adds gradients up, Keras computes it.
+    """
+    known = optimizer.iterations
+    return int(read_variable(known) if isinstance(known, keras.Variable) else known)
+
+
 def make_optimizer(settings: Any) -> Any:
     """Return the Keras optimizer that a spec names, with all of its settings."""
     plain = dict(vars(settings))
@@ -46,7 +55,7 @@ class KerasOptimizer:
     @property
     def step(self) -> int:
         """Number of updates so far."""
-        return int(read_variable(self.optimizer.iterations))
+        return count_updates(self.optimizer)
 
     def named_slots(self, names: Iterable[str]) -> Weights:
         """Return the slots, "WEIGHT/SLOT", each of its weight's shape; none before it is built."""

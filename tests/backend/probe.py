@@ -80,6 +80,23 @@ def by_keras(spec, inputs):
     }
 
 
+def counted_updates():
+    """How often SGD has changed a weight after seven gradients, by threes added up and by itself."""
+    import keras
+
+    from harness.worker.keras_optimizer import count_updates
+
+    found = {}
+    for steps in (None, 3):
+        optimizer = keras.optimizers.SGD(gradient_accumulation_steps=steps)
+        weights = [keras.Variable(np.ones(2, np.float32))]
+        optimizer.build(weights)
+        for _ in range(7):
+            optimizer.apply([keras.ops.ones(2)], weights)
+        found[f"counted|{steps}"] = count_updates(optimizer)
+    return found
+
+
 def by_torch_optim(spec, inputs):
     """The same by the torch.optim optimizers of the native arm, in Keras's equations."""
     import torch
@@ -149,6 +166,7 @@ def main(folder):
             arm["module"], arm["options"], getattr(specs, "rmsprop-logits"), inputs, 224
         )
         found |= {f"{implementation}|short|{key}": value for key, value in short.items()}
+    found |= counted_updates() if BACKEND != "numpy" else {}
     np.savez(folder / "outputs.npz", **found)
 
 

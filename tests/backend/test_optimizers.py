@@ -37,3 +37,9 @@ def test_twenty_updates_by_hand_are_those_of_the_keras_optimizer(probed, backend
         for slot in slots:
             mine, keras = (found[f"{each}|{optimizer}-logits|{slot}"] for each in ("hand", "keras"))
             np.testing.assert_allclose(mine, keras, rtol=2e-5, atol=1e-30)
+
+
+@pytest.mark.parametrize("backend", [each for each in BACKENDS if each != "numpy"])
+def test_an_optimizer_that_adds_gradients_up_says_how_often_it_changed_the_weights(probed, backend):
+    found = probed(backend)
+    assert (int(found["counted|None"]), int(found["counted|3"])) == (7, 2)

@@ -16,6 +16,7 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 from harness.worker.arms.train_step.batches import NotOneProgram, first_batch, length, refusal
 from harness.worker.epoch_clock import EpochClock
 from harness.worker.facts import framework_of
+from harness.worker.keras_optimizer import count_updates
 
 ARMS = ("keras", "lean", "compiled")
 BACKEND = keras.backend.backend()
@@ -129,7 +130,7 @@ def facts(state: State, data: Any) -> dict[str, Any]:
     """Return what is known of a state and its data (n, ...): the arm, its counts, its refusal."""
     return {
         "arm": state.arm,
-        "n_updates": int(state.model.optimizer.iterations),
+        "n_updates": count_updates(state.model.optimizer),
         "n_samples": length(data),
         "refused": str(state.refused) if state.refused else None,
     }

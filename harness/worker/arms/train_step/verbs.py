@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from harness.worker import replicas
 from harness.worker.arm_facts import arm_facts
 from harness.worker.arms.train_step import arm as arms
-from harness.worker.keras_optimizer import read_variable
+from harness.worker.keras_optimizer import count_updates, read_variable
 from harness.worker.user_program import check_names, name_variables
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -124,7 +124,7 @@ def facts(training: Training) -> dict[str, Any]:
     """Return device, counts and precision, which arm trains, and why where that is another."""
     model, state = training.model, training.state
     weights = [variable.value for variable in model.trainable_variables]
-    n_updates = int(read_variable(model.optimizer.iterations))
+    n_updates = count_updates(model.optimizer)
     fit = training.asked == "keras"
     trains = state.arm if state else training.asked
     compiled = bool(model.jit_compile) if fit else trains == "compiled" or arms.BACKEND == "jax"
