@@ -81,7 +81,7 @@ def by_keras(spec, inputs):
 
 
 def counted_updates():
-    """How often SGD has changed a weight after seven gradients, by threes added up and by itself."""
+    """How often SGD has changed a weight after seven gradients, by threes added up and alone."""
     import keras
 
     from harness.worker.keras_optimizer import count_updates

@@ -33,7 +33,7 @@ from torch.utils import _pytree as pytree
 
 from harness.errors import Refused
 from harness.spec.data.arrays import Features, Labels, Weights
-from harness.worker import keras_model
+from harness.worker import freed_memory, keras_model
 from harness.worker.frameworks import torch as framework
 from harness.worker.keras_model import export, predict, slots, wait
 from harness.worker.replicas import torch as replicas
@@ -45,11 +45,6 @@ __all__ = ["build", "epoch", "export", "facts", "place", "predict", "resume", "s
 
 OPTIONS = {"mode": ("eager", "compile")}
 REPLICAS = {"torch": ("mode=eager",)}
-# glibc returns freed memory to the system above twice the largest block that was mapped and freed,
-# as long as that is below 32 MiB. What an update allocates and frees is above it: 400,000 page
-# faults and a quarter of the eager loop's seconds an epoch. After one block of nearly 32 MiB was
-# freed, glibc keeps the memory.
-FIRST_BLOCK_BYTES = 2**25 - 2**16
 Samples = tuple[torch.Tensor, torch.Tensor]  # on the device: (n, features) float32, (n,) int64
 Step = Callable[[Any, Any, Any, Any], None]
 """One update with images and labels, which adds to the sum of losses and the number right."""
@@ -81,7 +76,7 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
         Refused: this system has no C++ compiler or no Python headers.
     """
     mode = getattr(options, "mode", "eager")
-    torch.empty(FIRST_BLOCK_BYTES, dtype=torch.uint8)  # freed at once
+    freed_memory.keep()
     if mode == "compile":
         _check_compiler()
     model = keras_model.compiled_model(spec, weights)

@@ -25,6 +25,7 @@ import torch._inductor.config
 from keras.src.backend.torch import core
 from torch.fx.experimental import proxy_tensor
 
+from harness.worker import freed_memory
 from harness.worker.arms.train_step.batches import NotOneProgram, length, refusal, sizes
 from harness.worker.replicas import torch as replicas
 
@@ -46,10 +47,11 @@ def lean(model: Any, data: Any, batch_size: int) -> Run:
         batch_size: of a full batch; the last one may be short.
     """
     del data
+    freed_memory.keep()
     if replicas.count() > 1:
         replicas.adopt(model)
         return lambda data: replicas.everywhere("train", model, data, batch_size)
-    return _epoch(model, model.train_step, batch_size)
+    return _epoch(model, lambda: model.train_step, batch_size)
 
 
 def compiled(model: Any, data: Any, batch_size: int) -> Run:
@@ -60,17 +62,18 @@ def compiled(model: Any, data: Any, batch_size: int) -> Run:
         data: a tree of arrays (n, ...), placed.
         batch_size: of a full batch; the last one may be short.
     """
-    step = Graphs(model)
+    graphs = Graphs(model)
     for start, _, size in sizes(length(data), batch_size):
         if start == 0 or size != batch_size:
-            step.prepare(_cut(data, start, size))
-    return _epoch(model, step, batch_size)
+            graphs.prepare(_cut(data, start, size))
+    return _epoch(model, graphs.step, batch_size)
 
 
-def _epoch(model: Any, step: Callable[[Any], Any], batch_size: int) -> Run:
+def _epoch(model: Any, make_step: Callable[[], Callable[[Any], Any]], batch_size: int) -> Run:
     def run(data: Any) -> None:
         _draw_as_fit()
         model.train()
+        step = make_step()
         for start, _, size in sizes(length(data), batch_size):
             step(_cut(data, start, size))
         model.eval()
@@ -111,10 +114,18 @@ class Graphs:
         self.schedule = rate if callable(rate) and not isinstance(rate, keras.Variable) else None
         self.graphs: dict[Any, Any] = {}
 
-    def __call__(self, batch: Any) -> None:
-        """Make one update with a batch, a tree of tensors (n, ...)."""
-        with torch.no_grad():
-            self.prepare(batch)(self._held(), batch, self._rate())
+    def step(self) -> Callable[[Any], None]:
+        """Return an update with a batch, a tree of tensors (n, ...), for one epoch.
+
+        The variables stay where they are while an epoch lasts: updates change them in place.
+        """
+        held = self._held()
+
+        @torch.no_grad()
+        def step(batch: Any) -> None:
+            self.prepare(batch)(held, batch, self._rate())
+
+        return step  # type: ignore[no-any-return]
 
     def prepare(self, batch: Any) -> Any:
         """Return the compiled graph for a batch of this shape, made if it is not there."""
