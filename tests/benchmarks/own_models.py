@@ -35,9 +35,10 @@ from harness.statistics.intervals import hodges_lehmann
 from tests.benchmarks.turns import ROOT, harness_worker
 from tests.zoo.verbs import ARMS, write_models
 
+CONFIG = ROOT / "backends.toml"
 LIMIT_HIGH = 1.03
 # Whether glibc keeps what an update frees depends on what a process has freed before, and is a
-# quarter of an eager loop's time on PyTorch. Here code is compared, so every process keeps it.
+# quarter of an eager loop's time on PyTorch. `same` compares code, so all its processes keep it.
 KEPT = {"MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f"{2**26}"}
 AIMS = {  # of the best arm's epoch to fit's
     "dense_adam": {"jax": 0.80, "tensorflow": 0.40, "torch": 0.40},
@@ -68,9 +69,8 @@ def data():
 """
 
 
-def declared():
-    """Return the configuration of the project, in whose processes glibc keeps freed memory."""
-    whole = config.load(ROOT / "backends.toml")
+def keeping(whole):
+    """Return a configuration in whose processes glibc keeps freed memory."""
     backends = {
         name: each.model_copy(update={"variables": each.variables | KEPT})
         for name, each in whole.backends.items()
@@ -79,9 +79,9 @@ def declared():
 
 
 @contextmanager
-def prepared(file, backend):
+def prepared(file, backend, whole):
     """Give the configuration and the model of a file, its data made and its weights drawn."""
-    whole, name = choose_spec(ROOT, declared(), str(file))
+    whole, name = choose_spec(ROOT, whole, str(file))
     executor = make_executor(ROOT, whole.backends)
     where = own_model.Workshop(executor, (backend,), whole.protocol.time_limit_s)
     spec = of_user(whole.specs[name])
@@ -141,12 +141,12 @@ def ratio(found, one, other):
 
 def same(given):
     """Compare the package's arms with those of the same model in a file."""
-    whole, dataset = declared(), mnist.prepare(given.dataset)
+    whole, dataset = keeping(config.load(CONFIG)), mnist.prepare(given.dataset)
     text = MLP.format(**{name: str(dataset.folder / f"{name}_train.npy") for name in "xy"})
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "my_model.py")
         file.write_text(text)
-        with prepared(file, given.backend) as made:
+        with prepared(file, given.backend, whole) as made:
             workers = {}
             for arm in ("keras", "compiled"):
                 workers[f"package {arm}"] = lambda arm=arm: harness_worker(
@@ -168,7 +168,7 @@ def arms(given):
     with tempfile.TemporaryDirectory() as folder:
         for name, file in write_models(Path(folder), given.models or AIMS).items():
             file.write_text(file.read_text().replace("(N_SAMPLES)", f"({N_SAMPLES})"))
-            with prepared(file, given.backend) as made:
+            with prepared(file, given.backend, config.load(CONFIG)) as made:
                 workers = {
                     arm: lambda arm=arm, made=made: own_worker(given.backend, arm, made)
                     for arm in ARMS
