@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import shlex
-import signal
 import subprocess
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
@@ -129,7 +128,7 @@ class Commands:
         try:
             code = popen.wait()
         except BaseException:  # an engine cancels it
-            popen.send_signal(signal.SIGINT)
+            popen.terminate()
             popen.wait()
             raise
         finally:
@@ -140,7 +139,7 @@ class Commands:
         """Ask what runs to stop; each keeps what it has measured."""
         for popen in list(self.running):
             with suppress(ProcessLookupError):
-                popen.send_signal(signal.SIGINT)
+                popen.terminate()
 
 
 def fill(template: tuple[str, ...], task: Task) -> list[str]:

@@ -26,10 +26,11 @@ from keras.src.backend.torch import core
 from torch.fx.experimental import proxy_tensor
 
 from harness.worker import freed_memory
-from harness.worker.arms.train_step.batches import NotOneProgram, length, refusal, sizes
+from harness.worker.arms.train_step.batches import NotOneProgram, refusal
 from harness.worker.replicas import torch as replicas
 
 Run = Callable[[Any], None]
+Leaves = tuple[torch.Tensor, ...]  # of a batch, a tree of tensors (n, ...)
 NEEDS_NUMBER = "Python needs a number there that depends on the data or on a seed's state"
 
 
@@ -46,12 +47,15 @@ def lean(model: Any, data: Any, batch_size: int) -> Run:
         data: a tree of arrays (n, ...), placed.
         batch_size: of a full batch; the last one may be short.
     """
-    del data
     freed_memory.keep()
     if replicas.count() > 1:
         replicas.adopt(model)
         return lambda data: replicas.everywhere("train", model, data, batch_size)
-    return _epoch(model, lambda: model.train_step, batch_size)
+
+    def step(batch: Leaves) -> None:
+        model.train_step(keras.tree.pack_sequence_as(data, batch))
+
+    return _epoch(model, lambda: step, batch_size)
 
 
 def compiled(model: Any, data: Any, batch_size: int) -> Run:
@@ -62,20 +66,20 @@ def compiled(model: Any, data: Any, batch_size: int) -> Run:
         data: a tree of arrays (n, ...), placed.
         batch_size: of a full batch; the last one may be short.
     """
-    graphs = Graphs(model)
-    for start, _, size in sizes(length(data), batch_size):
-        if start == 0 or size != batch_size:
-            graphs.prepare(_cut(data, start, size))
+    graphs = Graphs(model, data)
+    first, *others = _batches(data, batch_size)
+    for batch in (first, *others[-1:]):
+        graphs.prepare(batch)
     return _epoch(model, graphs.step, batch_size)
 
 
-def _epoch(model: Any, make_step: Callable[[], Callable[[Any], Any]], batch_size: int) -> Run:
+def _epoch(model: Any, make_step: Callable[[], Callable[[Leaves], None]], batch_size: int) -> Run:
     def run(data: Any) -> None:
         _draw_as_fit()
         model.train()
         step = make_step()
-        for start, _, size in sizes(length(data), batch_size):
-            step(_cut(data, start, size))
+        for batch in _batches(data, batch_size):
+            step(batch)
         model.eval()
         _draw_as_fit()
 
@@ -87,8 +91,9 @@ def _draw_as_fit() -> None:
     torch.empty((), dtype=torch.int64).random_()
 
 
-def _cut(data: Any, start: int, size: int) -> Any:
-    return keras.tree.map_structure(lambda each: each[start : start + size], data)
+def _batches(data: Any, batch_size: int) -> Iterator[Leaves]:
+    """Return each batch of a tree of tensors (n, ...), in order; the last one may be short."""
+    return zip(*(leaf.split(batch_size) for leaf in keras.tree.flatten(data)), strict=True)
 
 
 class Scope(keras.StatelessScope):  # type: ignore[misc, unused-ignore]
@@ -103,9 +108,9 @@ class Scope(keras.StatelessScope):  # type: ignore[misc, unused-ignore]
 class Graphs:
     """The update of a model as graphs: one for each shape of batch and phase of its optimizer."""
 
-    def __init__(self, model: Any) -> None:
-        """Take a compiled and built model."""
-        self.model, self.optimizer = model, model.optimizer
+    def __init__(self, model: Any, data: Any) -> None:
+        """Take a compiled and built model, and its data, a tree of tensors (n, ...)."""
+        self.model, self.optimizer, self.data = model, model.optimizer, data
         several = [*model.variables, *self.optimizer.variables, *model.metrics_variables]
         self.variables = list({id(each): each for each in several}.values())
         ema = getattr(self.optimizer, "ema_overwrite_frequency", None) or 1
@@ -114,23 +119,23 @@ class Graphs:
         self.schedule = rate if callable(rate) and not isinstance(rate, keras.Variable) else None
         self.graphs: dict[Any, Any] = {}
 
-    def step(self) -> Callable[[Any], None]:
-        """Return an update with a batch, a tree of tensors (n, ...), for one epoch.
+    def step(self) -> Callable[[Leaves], None]:
+        """Return an update with a batch, for one epoch.
 
         The variables stay where they are while an epoch lasts: updates change them in place.
         """
-        held = self._held()
+        held, rate = self._held(), self._rate()
 
         @torch.no_grad()
-        def step(batch: Any) -> None:
-            self.prepare(batch)(held, batch, self._rate())
+        def step(batch: Leaves) -> None:
+            self.prepare(batch)(held, batch, self._rate() if self.schedule else rate)
 
         return step  # type: ignore[no-any-return]
 
-    def prepare(self, batch: Any) -> Any:
+    def prepare(self, batch: Leaves) -> Any:
         """Return the compiled graph for a batch of this shape, made if it is not there."""
         phase = int(self.optimizer._iterations) % self.n_phases if self.n_phases > 1 else 0
-        key = length(batch), phase
+        key = len(batch[0]), phase
         if key not in self.graphs:
             keras.config.disable_traceback_filtering()  # it would hide the layer
             try:
@@ -156,14 +161,14 @@ class Graphs:
         """
         return [each.value.detach().reshape(tuple(each.shape) or 1) for each in self.variables]
 
-    def _compile(self, batch: Any) -> Any:
+    def _compile(self, batch: Leaves) -> Any:
         """Return the graph, which has run once with copies: inductor compiles it then."""
 
         def copy() -> list[Any]:
             return [each.clone() for each in self._held()]
 
-        def update(held: list[Any], batch: Any, rate: Any) -> None:
-            self._update(held, batch, rate)
+        def update(held: list[Any], batch: Leaves, rate: Any) -> None:
+            self._update(held, keras.tree.pack_sequence_as(self.data, batch), rate)
 
         with torch.random.fork_rng(), torch.no_grad(), _shims():
             mode = self.model.training
@@ -178,7 +183,7 @@ class Graphs:
         return program
 
     def _update(self, held: list[Any], batch: Any, rate: Any) -> None:
-        """Make one update of the tensors held, in place."""
+        """Make one update of the tensors held, in place, with a batch, a tree of tensors."""
         trained = {id(variable) for variable in self.model.trainable_variables}
         pairs = list(zip(self.variables, held, strict=True))
         leaves = [
