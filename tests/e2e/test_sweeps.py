@@ -189,6 +189,20 @@ def test_interrupted_a_sweep_keeps_what_it_has_and_says_how_to_go_on(small):
     end_all(small)
 
 
+def test_a_sweep_in_the_background_of_a_script_ends_with_its_cells_when_it_is_terminated(small):
+    add_sweep(small, TABLE.replace("generations = 1", "generations = 90"))  # of many minutes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what a script starts with &
+    try:
+        driver = start(small)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    until(lambda: cell_process(driver) and workers(driver))
+    driver.terminate()
+    said = driver.communicate(timeout=60)[0]
+    assert "interrupted: cells are to do. Go on: harness sweep small" in said
+    end_all(small)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("what", ["driver", "cell"])
 def test_twenty_kills_lose_no_cell_and_count_none_twice(small, what):
