@@ -136,7 +136,10 @@ class Commands:
         return Ran(code, read_tail(task.log))
 
     def interrupt(self) -> None:
-        """Ask what runs to stop; each keeps what it has measured."""
+        """Ask what runs to stop; each keeps what it has measured.
+
+        By SIGTERM: what a script starts in its background has SIGINT ignored.
+        """
         for popen in list(self.running):
             with suppress(ProcessLookupError):
                 popen.terminate()

@@ -2,10 +2,12 @@
 inputs.npz, writes outputs.npz.
 """
 
+import gc
 import importlib
 import json
 import os
 import sys
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -97,6 +99,27 @@ def counted_updates():
     return found
 
 
+def held_samples():
+    """Whether an arm of any Keras model still holds an epoch's samples once it is over."""
+    import keras
+
+    from harness.worker.arms.train_step import arm
+
+    found = {}
+    for name in ("lean", "compiled"):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        model.compile("sgd", "mse")
+        data = arm.place((np.ones((6, 3), np.float32), np.ones((6, 2), np.float32)))
+        state = arm.build(model, data, 4, name)
+        arm.train_epoch(state, data)
+        samples = [weakref.ref(each) for each in data]
+        del data
+        gc.collect()
+        found[f"held|{name}"] = any(each() is not None for each in samples)
+        assert state.arm == name
+    return found
+
+
 def by_torch_optim(spec, inputs):
     """The same by the torch.optim optimizers of the native arm, in Keras's equations."""
     import torch
@@ -166,7 +189,7 @@ def main(folder):
             arm["module"], arm["options"], getattr(specs, "rmsprop-logits"), inputs, 224
         )
         found |= {f"{implementation}|short|{key}": value for key, value in short.items()}
-    found |= counted_updates() if BACKEND != "numpy" else {}
+    found |= counted_updates() | held_samples() if BACKEND != "numpy" else {}
     np.savez(folder / "outputs.npz", **found)
 
 

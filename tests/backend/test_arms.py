@@ -7,7 +7,7 @@ import pytest
 
 from harness.referee import oracle
 from tests.backend import cases
-from tests.backend.conftest import ARMS
+from tests.backend.conftest import ARMS, BACKENDS
 
 EQUAL = [arm for arm in ARMS if arm[1] != "native-idiomatic"]
 IDIOMATIC = [arm for arm in ARMS if arm[1] == "native-idiomatic"]
@@ -124,3 +124,9 @@ def test_plain_gradient_descent_is_one_thing_in_the_idiomatic_flavour_too(
         assert (
             distance(probed(backend)[f"{implementation}|sgd-logits|{name}"], weights[name]) <= limit
         ), name
+
+
+@pytest.mark.parametrize("backend", [each for each in BACKENDS if each != "numpy"])
+@pytest.mark.parametrize("arm", ["lean", "compiled"])
+def test_an_arm_of_any_keras_model_holds_no_samples_of_an_epoch_that_is_over(probed, backend, arm):
+    assert not probed(backend)[f"held|{arm}"]

@@ -198,7 +198,12 @@ def test_a_sweep_in_the_background_of_a_script_ends_with_its_cells_when_it_is_te
         signal.signal(signal.SIGINT, signal.default_int_handler)
     until(lambda: cell_process(driver) and workers(driver))
     driver.terminate()
-    said = driver.communicate(timeout=60)[0]
+    try:
+        said = driver.communicate(timeout=60)[0]
+    finally:
+        if cell := cell_process(driver):
+            cell.kill()
+        driver.kill()
     assert "interrupted: cells are to do. Go on: harness sweep small" in said
     end_all(small)
 

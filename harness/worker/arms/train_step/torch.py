@@ -51,11 +51,8 @@ def lean(model: Any, data: Any, batch_size: int) -> Run:
     if replicas.count() > 1:
         replicas.adopt(model)
         return lambda data: replicas.everywhere("train", model, data, batch_size)
-
-    def step(batch: Leaves) -> None:
-        model.train_step(keras.tree.pack_sequence_as(data, batch))
-
-    return _epoch(model, lambda: step, batch_size)
+    as_tree = _trees_like(data)
+    return _epoch(model, lambda: lambda batch: model.train_step(as_tree(batch)), batch_size)
 
 
 def compiled(model: Any, data: Any, batch_size: int) -> Run:
@@ -66,14 +63,14 @@ def compiled(model: Any, data: Any, batch_size: int) -> Run:
         data: a tree of arrays (n, ...), placed.
         batch_size: of a full batch; the last one may be short.
     """
-    graphs = Graphs(model, data)
+    graphs = Graphs(model, _trees_like(data))
     first, *others = _batches(data, batch_size)
     for batch in (first, *others[-1:]):
         graphs.prepare(batch)
     return _epoch(model, graphs.step, batch_size)
 
 
-def _epoch(model: Any, make_step: Callable[[], Callable[[Leaves], None]], batch_size: int) -> Run:
+def _epoch(model: Any, make_step: Callable[[], Callable[[Leaves], Any]], batch_size: int) -> Run:
     def run(data: Any) -> None:
         _draw_as_fit()
         model.train()
@@ -96,6 +93,12 @@ def _batches(data: Any, batch_size: int) -> Iterator[Leaves]:
     return zip(*(leaf.split(batch_size) for leaf in keras.tree.flatten(data)), strict=True)
 
 
+def _trees_like(data: Any) -> Callable[[Leaves], Any]:
+    """Return a function that makes a tree like this one of its leaves, and holds none of them."""
+    places = keras.tree.map_structure(lambda _: 0, data)
+    return lambda leaves: keras.tree.pack_sequence_as(places, leaves)
+
+
 class Scope(keras.StatelessScope):  # type: ignore[misc, unused-ignore]
     """A scope in which, as outside of one on PyTorch, no gradient goes through an assignment."""
 
@@ -108,9 +111,9 @@ class Scope(keras.StatelessScope):  # type: ignore[misc, unused-ignore]
 class Graphs:
     """The update of a model as graphs: one for each shape of batch and phase of its optimizer."""
 
-    def __init__(self, model: Any, data: Any) -> None:
-        """Take a compiled and built model, and its data, a tree of tensors (n, ...)."""
-        self.model, self.optimizer, self.data = model, model.optimizer, data
+    def __init__(self, model: Any, as_tree: Callable[[Leaves], Any]) -> None:
+        """Take a compiled and built model, and what makes a batch of its leaves."""
+        self.model, self.optimizer, self.as_tree = model, model.optimizer, as_tree
         several = [*model.variables, *self.optimizer.variables, *model.metrics_variables]
         self.variables = list({id(each): each for each in several}.values())
         ema = getattr(self.optimizer, "ema_overwrite_frequency", None) or 1
@@ -168,7 +171,7 @@ class Graphs:
             return [each.clone() for each in self._held()]
 
         def update(held: list[Any], batch: Leaves, rate: Any) -> None:
-            self._update(held, keras.tree.pack_sequence_as(self.data, batch), rate)
+            self._update(held, self.as_tree(batch), rate)
 
         with torch.random.fork_rng(), torch.no_grad(), _shims():
             mode = self.model.training
