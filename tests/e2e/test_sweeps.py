@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from harness.experiments.bench.remaining import unfinished_generations
-from harness.records import sessions
+from harness.records import sessions, store
 from tests.e2e.conftest import workers
 from tests.e2e.test_bench import check_ids, until
 
@@ -321,4 +321,24 @@ def test_a_sweep_of_one_s_own_model_has_an_argument_of_its_function_as_an_axis(f
     add_sweep(folder, OWN.replace("width", "widht"))
     refused = folder.run("sweep", "small")
     assert refused.returncode == 2
-    assert "expected one of width; received 'widht'. Did you mean 'width'?" in refused.stderr
+    assert "received 'widht'. Did you mean 'width'?" in refused.stderr
+
+
+@pytest.mark.long
+def test_a_sweep_of_one_s_own_model_has_precision_as_an_axis_and_judges_each_by_its_own(folder):
+    add_sweep(folder, OWN.replace("width = [2, 4]", 'precision = ["float32", "mixed_bfloat16"]'))
+    ended = folder.run("sweep", "small")
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    check_counted(folder, 2)
+    computed = {
+        bench.session.spec.arguments["precision"]: {start.settings["precision"] for start in starts}
+        for bench in found(folder)
+        if (starts := bench.starts)
+    }
+    assert computed == {
+        "float32": {"float32"},
+        "mixed_bfloat16": {"float32 and mixed_bfloat16"},
+    }
+    checks = store.load_all(results(folder)).models
+    assert {check.verdict for check in checks} == {"agrees"}
+    assert len(checks) == 2

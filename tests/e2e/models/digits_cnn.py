@@ -6,12 +6,12 @@ import keras
 import numpy as np
 
 
-def build(width=4):
-    """Return the compiled model."""
+def build(width=4, precision="float32"):
+    """Return the compiled model; all but its last layer computes in that precision."""
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            keras.layers.Conv2D(width, 3, strides=2, activation="relu"),
+            keras.layers.Conv2D(width, 3, strides=2, activation="relu", dtype=precision),
             keras.layers.MaxPooling2D(),
             keras.layers.Flatten(),
             keras.layers.Dense(10, activation="softmax"),

@@ -16,6 +16,7 @@ from harness.worker import replicas
 from harness.worker.arm_facts import arm_facts
 from harness.worker.arms.train_step import arm as arms
 from harness.worker.keras_optimizer import count_updates, read_variable
+from harness.worker.layer_outputs import leaf_layers
 from harness.worker.user_program import check_names, name_variables
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -137,10 +138,16 @@ def facts(training: Training) -> dict[str, Any]:
             "eager": bool(model.run_eagerly)
             if fit
             else trains == "lean" and arms.BACKEND == "torch",
-            "precision": keras.config.dtype_policy().name,
+            "precision": _policies(model),
             "setup_s": state.clock.setup_s if state else 0.0,
             "teardown_s": state.clock.teardown_s if state else 0.0,
             "trained_by": trains,
             "refused": str(state.refused) if state and state.refused else None,
         }
     )
+
+
+def _policies(model: Any) -> str:
+    """Return the names of the dtype policies of those layers of a model that have weights."""
+    found = {layer.dtype_policy.name for _, layer in leaf_layers(model) if layer.weights}
+    return " and ".join(sorted(found)) or keras.config.dtype_policy().name
