@@ -13,11 +13,11 @@ from harness.cli.answer import Answer
 from harness.cli.bench import answer_of, budget_of, measure
 from harness.cli.command import command
 from harness.cli.options import ChooseOptions
-from harness.cli.output import console_of, say
+from harness.cli.own_check import check_model
 from harness.cli.own_model import open_spec, prepared_model
 from harness.cli.project import Project, hold_machine, open_project
 from harness.cli.report import prepare_page
-from harness.errors import ConfigError, HarnessError, StoreError
+from harness.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from harness.records.bench import Bench
@@ -83,40 +83,12 @@ def sessions_of(own: OwnModel, benches: Iterable[Bench]) -> list[Bench]:
 
 
 def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelParity | None:
-    """Return the check of the model as it is now: a known one, or a new one, which is kept."""
+    """Return the check of the model on the backends that are asked for."""
     from harness.engine.arms import declared_arms, select_arms
-    from harness.experiments.parity.model_check import check
-    from harness.experiments.parity.model_plan import ModelPlan
-    from harness.records import store
-    from harness.records.verdicts import newest_check
-    from harness.report.progress import steps_line
-    from harness.spec.model import data_of
 
-    config = project.config
-    arms = select_arms(declared_arms(config), options.asked, options.only or ())
-    backends = {name: config.backends[name] for name in dict.fromkeys(arm.backend for arm in arms)}
-    if len(backends) < 2:
-        say("parity: one backend alone has nothing that it could differ from", "yellow")
-        return None
-    known = newest_check(store.load(project.results, "models")[0], own)
-    if known and {each.backend for each in known.backends} == {*backends}:
-        say(f"parity: known from {known.run_id}")
-        return known
-    model, where = project.model, (backends, project.root)
-    what = ModelPlan(
-        model.source, None, *where, device=options.device, made=model.folder.absolute()
-    )
-    data = data_of(own, project.root)
-    what = replace(what, data=data, batch_size=model.batch_size)
-    store.ready(project.results, "models")
-    try:
-        with hold_machine("choose", wait=not options.no_wait), steps_line(console_of()) as step:
-            found = check(what, step)
-    except HarnessError as error:
-        say(f"parity: not checked: {error}", "yellow")
-        return None
-    store.add(project.results, found)
-    return found
+    arms = select_arms(declared_arms(project.config), options.asked, options.only or ())
+    with hold_machine("choose", wait=not options.no_wait):
+        return check_model(project, own, [arm.backend for arm in arms], options.device)
 
 
 def _sentence(parity: ModelParity | None) -> str:

@@ -339,6 +339,6 @@ def test_a_sweep_of_one_s_own_model_has_precision_as_an_axis_and_judges_each_by_
         "float32": {"float32"},
         "mixed_bfloat16": {"float32 and mixed_bfloat16"},
     }
-    checks = store.load_all(results(folder)).models
+    checks = store.load_all(results(folder)).models  # by the rounding of the precision
     assert {check.verdict for check in checks} == {"agrees"}
     assert len(checks) == 2
