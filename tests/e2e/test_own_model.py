@@ -60,7 +60,7 @@ def test_arguments_of_the_function_are_in_the_record_and_held_to_its_signature(f
     assert record["measured"]["n_parameters"] == 2 * (3 * 3 + 1) + 10 * (2 * 6 * 6 + 1)
     wrong = folder.run("train", "digits_cnn.py:build(widht=2)", *named)
     assert wrong.returncode == 2
-    assert "build: unknown argument: expected one of width; received 'widht'. Did" in wrong.stderr
+    assert "build: unknown argument: expected one of width, precision; received" in wrong.stderr
 
 
 @pytest.mark.long
