@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import psutil
 import pytest
 
+from harness.experiments.bench.judge import summarize
 from harness.experiments.bench.remaining import unfinished_generations
 from harness.records import sessions, store
 from tests.e2e.conftest import workers
@@ -342,3 +343,5 @@ def test_a_sweep_of_one_s_own_model_has_precision_as_an_axis_and_judges_each_by_
     checks = store.load_all(results(folder)).models  # by the rounding of the precision
     assert {check.verdict for check in checks} == {"agrees"}
     assert len(checks) == 2
+    arms = [arm for bench in found(folder) for arm in summarize(bench, checks).arms]
+    assert {arm.parity for arm in arms} == {"agrees"}, "each check is of its cell's model"
