@@ -16,7 +16,6 @@ import typer
 
 from harness.cli.command import command
 from harness.cli.output import say
-from harness.cli.own_check import check_model
 from harness.cli.own_model import prepared_model
 from harness.cli.parity_quick import check_session
 from harness.cli.project import Project, open_project
@@ -26,7 +25,7 @@ from harness.errors import ConfigError, NotComparable
 
 if TYPE_CHECKING:
     from harness.experiments.sweep.plan import Cell, CellFile, SweepPlan
-    from harness.records.bench import Bench, Session
+    from harness.records.bench import Bench
 
 PATIENCE_S = 900.0  # with another process that measures the same cell; then this one does too
 
@@ -65,7 +64,7 @@ def _measure(
     """Return the cell's session: one that began on this machine and can go on, or a new one."""
     from harness.experiments.sweep.attempts import unfinished_here
 
-    check = partial(_check, project) if asked.parity else lambda session: None
+    check = partial(check_session, project=project) if asked.parity else lambda session: None
     for bench in unfinished_here(attempts):
         try:
             say(f"going on with session {bench.session.run_id}")
@@ -75,17 +74,6 @@ def _measure(
     numbers = [each.session.cell.attempt for each in attempts if each.session.cell]
     fresh = start_session(_request(plan, cell, 1 + max(numbers, default=0)), project)
     return run_session(fresh, project, before=check, verb="cell")
-
-
-def _check(project: Project, session: Session) -> None:
-    """Check that the arms of a cell's session compute the same model, where that is not known."""
-    from harness.spec.model import own_model
-
-    if own := own_model(session.spec):
-        backends = [entrant.backend for entrant in session.entrants]
-        check_model(project, own, backends, session.device)
-    else:
-        check_session(session, project)
 
 
 def _request(plan: SweepPlan, cell: Cell, attempt: int) -> SessionRequest:

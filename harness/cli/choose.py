@@ -13,13 +13,14 @@ from harness.cli.answer import Answer
 from harness.cli.bench import answer_of, budget_of, measure
 from harness.cli.command import command
 from harness.cli.options import ChooseOptions
-from harness.cli.own_check import check_model
 from harness.cli.own_model import open_spec, prepared_model
-from harness.cli.project import Project, hold_machine, open_project
+from harness.cli.project import open_project
 from harness.cli.report import prepare_page
 from harness.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.records.bench import Bench
     from harness.records.user_model import ModelParity
     from harness.spec.model import OwnModel
@@ -47,11 +48,11 @@ def choose(options: ChooseOptions) -> Answer:
     budget = budget_of(options.budget, USUAL_S)
     given, interrupted = (project, options.spec, options.dataset), False
     if options.show:
-        parity, bench = _known(project, own)
+        bench = _newest(project.results, own)
     else:
         with prepared_model(*given, wait=not options.no_wait) as whole:
-            parity = None if options.no_parity else _check(whole, own, options)
             bench, interrupted = measure(whole, options, budget)
+    parity = _check_of(bench, project.results, own)
     answer = answer_of(bench, project.results, options, _sentence(parity))
     verdict = parity.verdict if parity else "agrees"
     worst = 1 if verdict in BARRED else 0 if verdict == "agrees" else 3
@@ -60,17 +61,15 @@ def choose(options: ChooseOptions) -> Answer:
     return replace(answer, exit_code=code)
 
 
-def _known(project: Project, own: OwnModel) -> tuple[ModelParity | None, Bench]:
-    """Return what the results say of the model as it is now: its check, and its newest session."""
-    from harness.records import store
+def _newest(results: Path, own: OwnModel) -> Bench:
+    """Return the newest session of the model as it is now."""
     from harness.records.sessions import load_all
-    from harness.records.verdicts import newest_check
 
-    known = sessions_of(own, load_all(project.results).sessions)
+    known = sessions_of(own, load_all(results).sessions)
     if not known:
         missing = f"no session of {own.called} as it is now to show"
-        raise StoreError(f"{project.results}: {missing}. Run: harness choose {own.model}")
-    return newest_check(store.load(project.results, "models")[0], own), known[0]
+        raise StoreError(f"{results}: {missing}. Run: harness choose {own.model}")
+    return known[0]
 
 
 def sessions_of(own: OwnModel, benches: Iterable[Bench]) -> list[Bench]:
@@ -82,13 +81,13 @@ def sessions_of(own: OwnModel, benches: Iterable[Bench]) -> list[Bench]:
     return [bench for bench, spec in specs if spec and (spec.called, spec.sha256) == asked]
 
 
-def _check(project: Project, own: OwnModel, options: ChooseOptions) -> ModelParity | None:
-    """Return the check of the model on the backends that are asked for."""
-    from harness.engine.arms import declared_arms, select_arms
+def _check_of(bench: Bench, results: Path, own: OwnModel) -> ModelParity | None:
+    """Return the newest check of the model as it is now, on the backends of its session."""
+    from harness.records import store
+    from harness.records.verdicts import newest_check
 
-    arms = select_arms(declared_arms(project.config), options.asked, options.only or ())
-    with hold_machine("choose", wait=not options.no_wait):
-        return check_model(project, own, [arm.backend for arm in arms], options.device)
+    backends = {entrant.backend for entrant in bench.session.entrants}
+    return newest_check(store.load(results, "models")[0], own, backends)
 
 
 def _sentence(parity: ModelParity | None) -> str:

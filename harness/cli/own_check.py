@@ -11,17 +11,14 @@ from harness.cli.project import Project
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
-    from harness.records.user_model import ModelParity
     from harness.spec.config import Device
     from harness.spec.model import OwnModel
 
 
-def check_model(
-    project: Project, own: OwnModel, names: Iterable[str], device: Device
-) -> ModelParity | None:
-    """Return the check of a model as it is now: a known one, or a new one, which is kept.
+def check_model(project: Project, own: OwnModel, names: Iterable[str], device: Device) -> None:
+    """Check a model as it is now where that is not known, and keep what is found.
 
-    None where there is nothing to compare, or where the check fails; that is said.
+    Where there is nothing to compare, or where the check fails, that is said.
 
     Args:
         project: with the model and its data prepared, while the machine is held.
@@ -39,11 +36,10 @@ def check_model(
     backends = {name: project.config.backends[name] for name in dict.fromkeys(names)}
     if len(backends) < 2:
         say("parity: one backend alone has nothing that it could differ from", "yellow")
-        return None
-    known = newest_check(store.load(project.results, "models")[0], own)
-    if known and {each.backend for each in known.backends} == {*backends}:
+        return
+    if known := newest_check(store.load(project.results, "models")[0], own, backends):
         say(f"parity: known from {known.run_id}")
-        return known
+        return
     model, data = project.model, data_of(own, project.root)
     what = ModelPlan(model.source, None, backends, project.root, device=device, data=data)
     what = replace(what, made=model.folder.absolute(), batch_size=model.batch_size)
@@ -53,6 +49,5 @@ def check_model(
             found = check(what, step)
     except HarnessError as error:
         say(f"parity: not checked: {error}", "yellow")
-        return None
+        return
     store.add(project.results, found)
-    return found

@@ -1,4 +1,4 @@
-"""The quick parity check where another verb needs it: after `nox`, and before a bench session."""
+"""The parity check where another verb needs it: after `nox`, and before a bench session."""
 
 from __future__ import annotations
 
@@ -45,13 +45,20 @@ def check_missing(
 
 
 def check_session(session: Session, project: Project) -> None:
-    """Check the arms of a bench session that have no verdict for the installed versions."""
+    """Check the arms of a bench session that have no verdict for the installed versions.
+
+    A model of the user's own is checked in full, where it has no check as it is now.
+    """
+    from harness.cli.own_check import check_model
     from harness.experiments.parity.unchecked import Unchecked
     from harness.records import store
     from harness.records.verdicts import NOT_CHECKED, verdict_in, verdicts_of
     from harness.spec.model import own_model
 
-    if session.spec.inputs == "native" or own_model(session.spec):
+    if own := own_model(session.spec):
+        check_model(project, own, [arm.backend for arm in session.entrants], session.device)
+        return
+    if session.spec.inputs == "native":
         return
     parities = [
         parity

@@ -71,7 +71,9 @@ def _of_model(check: ModelParity) -> Iterator[tuple[Where, What, str]]:
             yield where, (_whose(check.sha256, check.called), each.backend), known[each.verdict]
 
 
-def newest_check(checks: Iterable[object], spec: OwnModel) -> ModelParity | None:
+def newest_check(
+    checks: Iterable[object], spec: OwnModel, backends: Collection[str] = ()
+) -> ModelParity | None:
     """Return the newest check of a user's own model as its file is now, by this harness.
 
     Of one device: what several compute is proved before they are timed.
@@ -79,6 +81,7 @@ def newest_check(checks: Iterable[object], spec: OwnModel) -> ModelParity | None
     Args:
         checks: oldest first.
         spec: the model, its file read.
+        backends: that it compares, no more and no fewer; any where none is named.
     """
     mine = [
         each
@@ -88,6 +91,7 @@ def newest_check(checks: Iterable[object], spec: OwnModel) -> ModelParity | None
         and each.replicas == 1
         and each.sha256
         and _whose(each.sha256, each.called) == _whose(spec.sha256, spec.called)
+        and (not backends or {*backends} == {found.backend for found in each.backends})
     ]
     return mine[-1] if mine else None
 

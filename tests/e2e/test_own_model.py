@@ -1,6 +1,7 @@
 """A user's own model in a file of theirs, trained and timed by real workers."""
 
 import csv
+import json
 import re
 import subprocess
 import time
@@ -112,8 +113,8 @@ def test_an_arm_that_departs_from_fit_has_a_row_without_a_time(folder):
 
 
 @pytest.mark.long
-def test_a_bench_times_it_and_says_what_was_not_checked(folder):
-    size = ("--generations", "1", "--blocks", "1")
+def test_a_bench_that_need_not_check_it_says_what_was_not_checked(folder):
+    size = ("--generations", "1", "--blocks", "1", "--no-parity")
     done = folder.run("bench", "digits_cnn.py", "jax/keras", "jax/lean", *size)
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert "quality" in done.stdout
@@ -159,16 +160,19 @@ def test_choose_reads_the_budget_before_it_makes_anything(folder):
 
 
 @pytest.mark.long
-def test_choose_checks_the_backends_that_it_times_and_does_not_check_them_twice(folder):
+def test_bench_checks_the_backends_that_it_times_and_choose_does_not_check_them_again(folder):
     small = ("jax", "torch", "--generations", "1", "--blocks", "1")
-    done = folder.run("choose", "digits_cnn.py", *small)
+    done = folder.run("bench", "digits_cnn.py", *small, "--json", "bench.json")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "It is one model on jax and torch." in done.stdout
-    checks = list((folder.results / "models").iterdir())
-    assert len(checks) == 1
-    again = folder.run("choose", "digits_cnn.py", *small)
-    assert "It is one model on jax and torch." in again.stdout
-    assert list((folder.results / "models").iterdir()) == checks
+    (check,) = (folder.results / "models").iterdir()
+    arms = json.loads((folder.root / "bench.json").read_text())["numbers"]
+    assert {arm["name"].split("/")[0]: arm["parity"] for arm in arms} == {
+        "jax": "agrees",
+        "torch": "agrees",
+    }
+    chosen = folder.run("choose", "digits_cnn.py", *small)
+    assert "It is one model on jax and torch." in chosen.stdout
+    assert [*(folder.results / "models").iterdir()] == [check]
 
 
 @pytest.mark.long

@@ -290,6 +290,11 @@ def test_the_newest_check_of_the_file_as_it_is_now_is_known():
     assert newest_check([newer], OWN.model_copy(update={"sha256": "0" * 64})) is None
     several = check(harness=__version__, replicas=2)
     assert newest_check([newer, several], OWN) == newer, "of several devices"
+    both, (first, _) = ("torch", "jax"), newer.backends
+    alone = newer.model_copy(update={"run_id": "newest", "backends": (first,)})
+    assert newest_check([newer, alone], OWN) == alone
+    assert newest_check([newer, alone], OWN, both) == newer, "of fewer backends"
+    assert newest_check([newer], OWN, ("jax",)) is None, "of more"
 
 
 def test_choose_shows_a_session_of_this_model_with_these_arguments_and_no_other():
