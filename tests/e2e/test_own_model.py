@@ -165,7 +165,7 @@ def test_bench_checks_the_backends_that_it_times_and_choose_does_not_check_them_
     done = folder.run("bench", "digits_cnn.py", *small, "--json", "bench.json")
     assert done.returncode == 3, done.stdout + done.stderr
     (check,) = (folder.results / "models").iterdir()
-    arms = json.loads((folder.root / "bench.json").read_text())["numbers"]
+    arms = json.loads((folder.root / "bench.json").read_text())["standing"]["arms"]
     assert {arm["name"].split("/")[0]: arm["parity"] for arm in arms} == {
         "jax": "agrees",
         "torch": "agrees",
