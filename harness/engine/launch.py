@@ -6,10 +6,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from harness.environments.find import Interpreter, find_python
 from harness.environments.passed_on import network_variables
+from harness.environments.plain_path import plain_python
 from harness.errors import ConfigError, EnvironmentMissing
 from harness.spec.config import Backend
 
@@ -39,6 +41,8 @@ TEMPORARY_BYTES = 16 * 2**20  # that a worker's files may take, the traces of pa
 def interpreter_of(name: str, backend: Backend, root: Path, device: str = "auto") -> Interpreter:
     """Return a backend's Python, once a process can be started with it.
 
+    PyTorch's is called by a path without white space, wherever it lies.
+
     Args:
         name: of the backend.
         backend: as in backends.toml.
@@ -50,7 +54,8 @@ def interpreter_of(name: str, backend: Backend, root: Path, device: str = "auto"
         ConfigError: no process could be started, for want of a folder for its files.
     """
     check_temporary_folder()
-    return find_python(name, backend, root, device)
+    found = find_python(name, backend, root, device)
+    return replace(found, path=plain_python(found.path)) if backend.framework == "torch" else found
 
 
 def check_interpreters(backends: Mapping[str, Backend], root: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from harness.environments.plain_path import is_plain
 from harness.errors import DataError
 from harness.spec.data.mnist import cache_folder
 
@@ -98,10 +99,11 @@ def keep_downloads(home: Path) -> None:
 def inductor_cache() -> dict[str, str]:
     """Return the variable that has PyTorch keep compiled graphs where the next worker finds them.
 
-    By default they lie in TMPDIR, below a name that another user could have taken.
+    By default they lie in TMPDIR, which a worker has for itself.
     """
     with suppress(DataError):  # no home folder: nothing is kept
-        return {"TORCHINDUCTOR_CACHE_DIR": str(cache_folder().absolute() / "inductor")}
+        if is_plain(folder := cache_folder().absolute() / "inductor"):
+            return {"TORCHINDUCTOR_CACHE_DIR": str(folder)}
     return {}
 
 

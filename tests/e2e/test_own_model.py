@@ -207,3 +207,26 @@ def test_choose_answers_within_a_quarter_of_an_hour_where_nothing_is_said(folder
     assert time.monotonic() - began <= 15 * 60
     assert process.returncode in (0, 3), said
     assert "It is one model on tensorflow, jax and torch." in said
+
+
+@pytest.mark.parametrize(
+    ("cache", "trained_by"), {"cache": "compiled", "a cache": "lean"}.items(), ids=str
+)
+def test_where_pytorch_lies_in_a_folder_with_spaces_its_graphs_are_compiled_all_the_same(
+    folder, tmp_path, cache, trained_by
+):
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a folder" / "train-torch").symlink_to(ENVIRONMENTS / "train-torch")
+    places = {
+        "HARNESS_ENVIRONMENTS": str(tmp_path / "a folder"),
+        "HARNESS_CACHE_DIR": str(tmp_path / cache),
+    }
+    named = ("faulty_steps.py", "torch", "--arm", "compiled", "--epochs", "1")
+    done = folder.run("train", *named, **places)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = folder.records()
+    settings = record["measured"]["settings"]
+    assert settings["trained_by"] == trained_by
+    assert ("Set HARNESS_CACHE_DIR to a folder" in (settings["refused"] or "")) == (
+        cache != "cache"
+    )

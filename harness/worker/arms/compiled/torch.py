@@ -15,13 +15,8 @@ The record says which it was, as inductor_cache.
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +28,7 @@ from torch.utils import _pytree as pytree
 
 from harness.errors import Refused
 from harness.spec.data.arrays import Features, Labels, Weights
-from harness.worker import freed_memory, keras_model
+from harness.worker import freed_memory, inductor, keras_model
 from harness.worker.frameworks import torch as framework
 from harness.worker.keras_model import export, predict, slots, wait
 from harness.worker.replicas import torch as replicas
@@ -73,12 +68,12 @@ def build(spec: Spec, weights: Weights, options: SimpleNamespace) -> State:
         options: the arm's own.
 
     Raises:
-        Refused: this system has no C++ compiler or no Python headers.
+        Refused: this system has no C++ compiler that inductor can call.
     """
     mode = getattr(options, "mode", "eager")
     freed_memory.keep()
-    if mode == "compile":
-        _check_compiler()
+    if mode == "compile" and (fault := inductor.compiler_fault(torch.__file__)):
+        raise Refused(fault)
     model = keras_model.compiled_model(spec, weights)
     model.optimizer.build(model.trainable_variables)
     if replicas.count() > 1:
@@ -191,19 +186,6 @@ def _variables(model: Any) -> tuple[list[Any], list[Any], list[Any]]:
     """Return what training changes: weights, the layers' other variables, count and slots."""
     count, _, *slots = model.optimizer.variables  # in between is the learning rate
     return model.trainable_variables, model.non_trainable_variables, [count, *slots]
-
-
-def _check_compiler() -> None:
-    """Refuse to compile without a C++ compiler, which inductor needs on every device."""
-    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
-    missing = [] if shutil.which(compiler) else [f"no {compiler}"]
-    missing += [] if Path(sysconfig.get_path("include"), "Python.h").is_file() else ["no Python.h"]
-    if missing:
-        linux, mac = "apt install g++ python3-dev, or your system's like", "xcode-select --install"
-        raise Refused(
-            "torch.compile needs a C++ compiler and Python's headers; here is "
-            f"{' and '.join(missing)}. Type: {mac if sys.platform == 'darwin' else linux}"
-        )
 
 
 def _watch_cache() -> Callable[[], tuple[int, int]]:

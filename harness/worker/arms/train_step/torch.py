@@ -25,7 +25,7 @@ import torch._inductor.config
 from keras.src.backend.torch import core
 from torch.fx.experimental import proxy_tensor
 
-from harness.worker import freed_memory
+from harness.worker import freed_memory, inductor
 from harness.worker.arms.train_step.batches import NotOneProgram, refusal
 from harness.worker.replicas import torch as replicas
 
@@ -63,6 +63,8 @@ def compiled(model: Any, data: Any, batch_size: int) -> Run:
         data: a tree of arrays (n, ...), placed.
         batch_size: of a full batch; the last one may be short.
     """
+    if fault := inductor.compiler_fault(torch.__file__):
+        raise NotOneProgram(f"model {model.name}", fault)
     graphs = Graphs(model, _trees_like(data))
     first, *others = _batches(data, batch_size)
     for batch in (first, *others[-1:]):
