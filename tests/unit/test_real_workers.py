@@ -30,7 +30,9 @@ LAX = Limits(others=1.0, steal=1.0, throttled=1.0, clock_s=100.0)  # this machin
 
 # It answers as a worker does, but for what RUBBISH says of a verb's n-th time; then it sleeps on,
 # with its memory.
-WORKER = """#!{python}
+WORKER = """#!/bin/sh
+'''exec' '{python}' "$0" "$@"
+'''
 import json, os, sys, time
 pipe = os.fdopen(int(sys.argv[4]), "wb", buffering=0)
 open(os.path.join({folder!r}, f"pid-{{os.getpid()}}"), "w").close()

@@ -21,14 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def shell(script, folder, **variables):
-    """Run a shell script in a folder in which $H is the harness command."""
+    """Run a shell script in a folder in which `H` is the harness command."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
-        "H": f"{sys.executable} -m harness",
+        "PYTHON": sys.executable,
         **variables,
     }
-    command = ["/bin/sh", "-c", script]
+    command = ["/bin/sh", "-c", 'H() { "$PYTHON" -m harness "$@"; }; ' + script]
     return subprocess.run(
         command,
         cwd=folder,
@@ -60,7 +60,7 @@ def project(tmp_path):
 
 @pytest.mark.parametrize(
     "script",
-    ["$H textbook summary >/dev/full", "$H --help >/dev/full", "$H textbook page >/dev/full"],
+    ["H textbook summary >/dev/full", "H --help >/dev/full", "H textbook page >/dev/full"],
 )
 def test_a_full_output_is_said(project, script):
     done = shell(script, project)
@@ -70,20 +70,20 @@ def test_a_full_output_is_said(project, script):
     )
 
 
-@pytest.mark.parametrize("script", ["$H textbook summary >&-", "$H textbook summary >&- 2>&- <&-"])
+@pytest.mark.parametrize("script", ["H textbook summary >&-", "H textbook summary >&- 2>&- <&-"])
 def test_a_closed_output_is_no_fault(project, script):
     assert shell(script, project).returncode == 0
 
 
 def test_a_reader_that_went_away_ends_the_command_in_silence(project):
-    done = shell("{ $H textbook summary; echo code $? >&2; } | true", project)
+    done = shell("{ H textbook summary; echo code $? >&2; } | true", project)
     assert done.stderr == "code 141\n"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_every_verb_s_letters_reach_an_output_that_has_fewer(project, encoding):
     done = shell(
-        "$H textbook summary && $H train --spec é; test $? -eq 2",
+        "H textbook summary && H train --spec é; test $? -eq 2",
         project,
         PYTHONIOENCODING=encoding,
     )
@@ -92,7 +92,7 @@ def test_every_verb_s_letters_reach_an_output_that_has_fewer(project, encoding):
 
 
 def test_a_removed_working_folder_is_named(project):
-    done = shell("mkdir gone && cd gone && rmdir ../gone && $H compare", project)
+    done = shell("mkdir gone && cd gone && rmdir ../gone && H compare", project)
     assert (done.returncode, done.stderr) == (
         2,
         "the working folder: cannot be read (No such file or directory). Go to another one, as: "
