@@ -52,7 +52,8 @@ def choose(options: ChooseOptions) -> Answer:
     else:
         with prepared_model(*given, wait=not options.no_wait) as whole:
             bench, interrupted = measure(whole, options, budget)
-    parity = _check_of(bench, project.results, own)
+    unasked = options.no_parity and not options.show
+    parity = None if unasked else _check_of(bench, project.results, own)
     answer = answer_of(bench, project.results, options, _sentence(parity))
     verdict = parity.verdict if parity else "agrees"
     worst = 1 if verdict in BARRED else 0 if verdict == "agrees" else 3

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check_model(project: Project, own: OwnModel, names: Iterable[str], device: Device) -> None:
-    """Check a model as it is now where that is not known, and keep what is found.
+    """Check a model as it is now, and keep what is found.
 
     Where there is nothing to compare, or where the check fails, that is said.
 
@@ -29,16 +29,12 @@ def check_model(project: Project, own: OwnModel, names: Iterable[str], device: D
     from harness.experiments.parity.model_check import check
     from harness.experiments.parity.model_plan import ModelPlan
     from harness.records import store
-    from harness.records.verdicts import newest_check
     from harness.report.progress import steps_line
     from harness.spec.model import data_of
 
     backends = {name: project.config.backends[name] for name in dict.fromkeys(names)}
     if len(backends) < 2:
         say("parity: one backend alone has nothing that it could differ from", "yellow")
-        return
-    if known := newest_check(store.load(project.results, "models")[0], own, backends):
-        say(f"parity: known from {known.run_id}")
         return
     model, data = project.model, data_of(own, project.root)
     what = ModelPlan(model.source, None, backends, project.root, device=device, data=data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.cli.output import console_of, show
+from harness.cli.output import console_of, say, show
 from harness.cli.project import Project, prepare_dataset
 
 if TYPE_CHECKING:
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from harness.records.bench import Session
     from harness.records.observation import Seen
     from harness.records.parity import Parity
+    from harness.records.user_model import ModelParity
     from harness.spec.config import Protocol
+    from harness.spec.model import OwnModel
 
 
 def check_missing(
@@ -47,16 +49,16 @@ def check_missing(
 def check_session(session: Session, project: Project) -> None:
     """Check the arms of a bench session that have no verdict for the installed versions.
 
-    A model of the user's own is checked in full, where it has no check as it is now.
+    A model of the user's own is checked in full, where it has no check as it and its backends are
+    now.
     """
-    from harness.cli.own_check import check_model
     from harness.experiments.parity.unchecked import Unchecked
     from harness.records import store
     from harness.records.verdicts import NOT_CHECKED, verdict_in, verdicts_of
     from harness.spec.model import own_model
 
     if own := own_model(session.spec):
-        check_model(project, own, [arm.backend for arm in session.entrants], session.device)
+        _check_own(own, session, project)
         return
     if session.spec.inputs == "native":
         return
@@ -79,6 +81,29 @@ def check_session(session: Session, project: Project) -> None:
             update={"threads": session.threads, "replicas": session.replicas}
         )
         _check(group, project, protocol)
+
+
+def _check_own(own: OwnModel, session: Session, project: Project) -> None:
+    """Check a model of the user's own on a session's backends, where that is not known."""
+    from harness.cli.own_check import check_model
+    from harness.records import store
+    from harness.records.verdicts import newest_check
+
+    backends = [entrant.backend for entrant in session.entrants]
+    known = newest_check(store.load(project.results, "models")[0], own, backends)
+    if known and _holds(known, session, project):
+        say(f"parity: known from {known.run_id}")
+    else:
+        check_model(project, own, backends, session.device)
+
+
+def _holds(known: ModelParity, session: Session, project: Project) -> bool:
+    """Say whether a check is of the environments that the session's entrants have now."""
+    from harness.records.verdicts import is_of
+
+    here = _installed(session, project)
+    seen = [(each.backend, here[each.name]) for each in session.entrants if each.name in here]
+    return all(is_of(known, backend, one) for backend, found in seen for one in found)
 
 
 def _installed(session: Session, project: Project) -> dict[str, list[Seen]]:

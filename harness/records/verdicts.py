@@ -96,6 +96,20 @@ def newest_check(
     return mine[-1] if mine else None
 
 
+def is_of(check: ModelParity, backend: str, here: Seen) -> bool:
+    """Say whether a check of a user's own model is of a backend's environment as it is now.
+
+    Args:
+        check: of several backends.
+        backend: by name.
+        here: what a process of its environment shows.
+    """
+    return any(
+        each.backend == backend and _environment(each) == _environment(here)
+        for each in check.backends
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Check:
     """One arm's verdict in one parity check."""

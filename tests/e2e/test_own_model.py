@@ -173,6 +173,13 @@ def test_bench_checks_the_backends_that_it_times_and_choose_does_not_check_them_
     chosen = folder.run("choose", "digits_cnn.py", *small)
     assert "It is one model on jax and torch." in chosen.stdout
     assert [*(folder.results / "models").iterdir()] == [check]
+    upgraded = check.read_text().replace('"keras":"3.15.1"', '"keras":"3.14.0"')
+    assert upgraded != check.read_text()
+    check.write_text(upgraded)
+    anew = folder.run("choose", "digits_cnn.py", *small)
+    assert "parity: known from" not in anew.stdout
+    assert "It is one model on jax and torch." in anew.stdout
+    assert len([*(folder.results / "models").iterdir()]) == 2
 
 
 @pytest.mark.long
