@@ -101,9 +101,9 @@ def _holds(known: ModelParity, session: Session, project: Project) -> bool:
     """Say whether a check is of the environments that the session's entrants have now."""
     from harness.records.verdicts import is_of
 
-    here = _installed(session, project)
+    here, machine = _installed(session, project), session.host.machine
     seen = [(each.backend, here[each.name]) for each in session.entrants if each.name in here]
-    return all(is_of(known, backend, one) for backend, found in seen for one in found)
+    return all(is_of(known, backend, one, machine) for backend, found in seen for one in found)
 
 
 def _installed(session: Session, project: Project) -> dict[str, list[Seen]]:

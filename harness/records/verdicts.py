@@ -96,16 +96,20 @@ def newest_check(
     return mine[-1] if mine else None
 
 
-def is_of(check: ModelParity, backend: str, here: Seen) -> bool:
-    """Say whether a check of a user's own model is of a backend's environment as it is now.
+def is_of(check: ModelParity, backend: str, here: Seen, machine: str) -> bool:
+    """Say whether a check of a user's own model is of a backend as it is here and now.
+
+    That is, of its environment, its device and this machine.
 
     Args:
         check: of several backends.
         backend: by name.
         here: what a process of its environment shows.
+        machine: that the process ran on, as a host describes it.
     """
-    return any(
-        each.backend == backend and _environment(each) == _environment(here)
+    return check.host.machine == machine and any(
+        (each.backend, each.device) == (backend, here.device)
+        and _environment(each) == _environment(here)
         for each in check.backends
     )
 

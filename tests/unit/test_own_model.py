@@ -32,10 +32,11 @@ from harness.job.arm import ArmId
 from harness.job.own_model import Proved, Quality
 from harness.job.request import Data
 from harness.records import frame
+from harness.records.observation import Seen
 from harness.records.proof import ArmProof
 from harness.records.record import Record
 from harness.records.user_model import BackendParity, ModelParity
-from harness.records.verdicts import newest_check, verdict_on, verdicts_of
+from harness.records.verdicts import is_of, newest_check, verdict_on, verdicts_of
 from harness.report.renderers import render
 from harness.spec import config
 from harness.spec.draws import File
@@ -295,6 +296,21 @@ def test_the_newest_check_of_the_file_as_it_is_now_is_known():
     assert newest_check([newer, alone], OWN) == alone
     assert newest_check([newer, alone], OWN, both) == newer, "of fewer backends"
     assert newest_check([newer], OWN, ("jax",)) is None, "of more"
+
+
+def test_a_check_is_of_what_it_was_made_on():
+    made = check()
+    jax, machine = made.backends[0], made.host.machine
+    here = Seen(device="cpu", versions=jax.versions, environment_sha256=jax.environment_sha256)
+    assert is_of(made, "jax", here, machine)
+    assert not is_of(made, "tensorflow", here, machine)
+    assert not is_of(made, "jax", here, "another machine")
+    for changed in (
+        {"device": "gpu"},
+        {"versions": jax.versions | {"keras": "3.14.0"}},
+        {"environment_sha256": "0" * 64},
+    ):
+        assert not is_of(made, "jax", here.model_copy(update=changed), machine), changed
 
 
 def test_choose_shows_a_session_of_this_model_with_these_arguments_and_no_other():
