@@ -71,13 +71,16 @@ def budget_of(asked: str | None, usual_s: float) -> Budget:
     return Budget(parse_seconds(asked)) if asked else Budget(usual_s, FEWEST)
 
 
-def measure(project: Project, options: SessionOptions, budget: Budget) -> tuple[Bench, bool]:
+def measure(
+    project: Project, options: SessionOptions, budget: Budget, verb: str = "bench"
+) -> tuple[Bench, bool]:
     """Return the measured session that the options ask for, and whether it was interrupted.
 
     Args:
         project: where.
         options: of the verb.
         budget: as for `harness.experiments.bench.session.run_session`.
+        verb: that measures, and goes on.
     """
     from harness.engine.arms import declared_arms, select_arms
 
@@ -105,6 +108,7 @@ def measure(project: Project, options: SessionOptions, budget: Budget) -> tuple[
         budget=budget,
         stop_after=options.stop_after,
         before=(lambda session: None) if options.no_parity else check,
+        verb=verb,
         wait=not options.no_wait,
     )
 

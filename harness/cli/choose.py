@@ -51,7 +51,7 @@ def choose(options: ChooseOptions) -> Answer:
         bench = _newest(project.results, own)
     else:
         with prepared_model(*given, wait=not options.no_wait) as whole:
-            bench, interrupted = measure(whole, options, budget)
+            bench, interrupted = measure(whole, options, budget, "choose")
     unasked = options.no_parity and not options.show
     parity = None if unasked else _check_of(bench, project.results, own)
     answer = answer_of(bench, project.results, options, _sentence(parity))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 UNFINISHED = {
-    why: f"{sentence}: the session is not complete. Go on with it: harness bench{{}} --resume"
+    why: f"{sentence}: the session is not complete. Go on with it: harness {{}}{{}} --resume"
     for why, sentence in (
         ("budget", "the budget is spent"),
         ("stopped", "stopped as asked"),
@@ -187,7 +187,7 @@ def run_session(
             planned = _requests(_ready(project, session), session, host)
         found, outcome = _measure(file, project.executor, planned, budget, stop_after)
     if outcome != "complete" and not session.cell:
-        say(UNFINISHED[outcome].format(_named(session)), "yellow")
+        say(UNFINISHED[outcome].format(verb, _named(session)), "yellow")
     return found, outcome == "interrupted"
 
 

@@ -170,7 +170,8 @@ def test_bench_checks_the_backends_that_it_times_and_choose_does_not_check_them_
         "jax": "agrees",
         "torch": "agrees",
     }
-    chosen = folder.run("choose", "digits_cnn.py", *small)
+    chosen = folder.run("choose", "digits_cnn.py", "jax", "torch", "--budget", "1s")
+    assert "Go on with it: harness choose digits_cnn.py --resume" in chosen.stdout
     assert "It is one model on jax and torch." in chosen.stdout
     assert [*(folder.results / "models").iterdir()] == [check]
     upgraded = check.read_text().replace('"keras":"3.15.1"', '"keras":"3.14.0"')
