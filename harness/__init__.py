@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench", "choose", "gate", "parity", "train"]
 
-__version__ = "0.10.4"
+__version__ = "0.10.5"
 
 
 def __getattr__(name: str) -> Any:

@@ -31,6 +31,6 @@ def compiler_fault(pytorch: str) -> str:
         if len(path.split()) > 1:
             return (
                 "torch.compile cannot give a C++ compiler a path with white space; here is "
-                f"{path}. Set {setting} to a folder without any"
+                f"{path}. Set {setting} to a writable folder without any"
             )
     return ""

@@ -1,5 +1,6 @@
 """Models that fail while they train, and places that fail them: a sentence; the rest goes on."""
 
+import os
 import re
 import subprocess
 
@@ -50,6 +51,23 @@ def test_without_a_compiler_lean_takes_the_place_of_compiled_and_that_is_said(fo
     assert record["measured"]["settings"]["trained_by"] == "lean"
     assert "compiler" in record["measured"]["settings"]["refused"]
     assert "lean took its place" in done.stdout
+
+
+@pytest.mark.long
+def test_a_compiler_that_fails_is_named_as_the_reason(folder, tmp_path):
+    compiler = tmp_path / "bin" / "g++"
+    compiler.parent.mkdir()
+    compiler.write_text("#!/bin/sh\n[ $1 = --version ] && echo 12 && exit 0\nexit 1\n")
+    compiler.chmod(0o755)
+    named = ("torch", "--arm", "compiled", "--epochs", "1")
+    path = f"{compiler.parent}{os.pathsep}{os.environ['PATH']}"
+    # A temporary folder of its own: PyTorch keeps there what it has compiled.
+    done = folder.run("train", "faulty_steps.py", *named, PATH=path, TMPDIR=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = folder.records()
+    assert record["measured"]["settings"]["trained_by"] == "lean"
+    said = "cannot be one program: CppCompileError: C++ compile error"
+    assert said in record["measured"]["settings"]["refused"]
 
 
 FULL = {

@@ -22,8 +22,8 @@ def _whole(tmp_path, monkeypatch):
 def test_each_fault_says_what_to_type(monkeypatch):
     assert compiler_fault("/project/torch/__init__.py") == ""
     assert "/a project/torch" in (said := compiler_fault("/a project/torch/__init__.py"))
-    assert "Set HARNESS_CACHE_DIR to a folder" in said
+    assert "Set HARNESS_CACHE_DIR to a writable folder" in said
     monkeypatch.setattr(tempfile, "tempdir", "/a folder")
-    assert "Set TMPDIR to a folder" in compiler_fault("/project/torch/__init__.py")
+    assert "Set TMPDIR to a writable folder" in compiler_fault("/project/torch/__init__.py")
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert "here is no no-such-compiler. Type: " in compiler_fault("/project/torch/__init__.py")

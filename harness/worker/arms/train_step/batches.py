@@ -25,7 +25,9 @@ def refusal(error: BaseException, model: Any) -> NotOneProgram:
     if isinstance(error, NotOneProgram):
         return error
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = (lines or [type(error).__name__])[0][:N_CHARACTERS].rstrip(".")
+    while len(lines) > 1 and lines[0].endswith(":"):  # it only announces the next one
+        lines[:2] = [" ".join(lines[:2])]
+    reason = (lines or [type(error).__name__])[0][:N_CHARACTERS].rstrip(".:")
     return NotOneProgram(_place_of(error.__traceback__) or f"model {model.name}", reason)
 
 
