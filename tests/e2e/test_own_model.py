@@ -235,6 +235,6 @@ def test_where_pytorch_lies_in_a_folder_with_spaces_its_graphs_are_compiled_all_
     (record,) = folder.records()
     settings = record["measured"]["settings"]
     assert settings["trained_by"] == trained_by
-    assert ("Set HARNESS_CACHE_DIR to a folder" in (settings["refused"] or "")) == (
+    assert ("Set HARNESS_CACHE_DIR to a writable folder" in (settings["refused"] or "")) == (
         cache != "cache"
     )
