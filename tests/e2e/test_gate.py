@@ -24,7 +24,7 @@ def epoch(state, data):
         pass
     return trained
 '''
-SHARE = 2.0  # far beyond what a machine with other load hides, with 2 generations to spare
+SHARE = 2.0  # beyond noise that no counter sees; load that one sees may cost 2 generations of 8
 ARMS = ("numpy/naive,numpy/other", "--baseline", "numpy/naive")
 MEASURE = (
     "bench",
